@@ -1,0 +1,202 @@
+"""How an event stands on the wire: one line of canonical CloudEvents JSON, its data sealed under the case's key."""
+
+import hashlib
+from base64 import b64decode, b64encode
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Annotated, Any, Literal
+
+import orjson
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
+from typing_extensions import TypedDict
+
+from contracts.events.event import Data, Event, Sealed
+from contracts.events.fields import EventId
+from contracts.topics import Topic
+
+UnreadableReason = Literal[
+    "not-an-event", "unknown-type", "wrong-schema", "not-sealed", "seal-broken", "other-key", "invalid-data"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A record that is not an event of its topic. Says why, and nothing of what it holds."""
+
+    reason: UnreadableReason
+
+
+class CaseKey:
+    """The key of one case. Sealing is deterministic (AES-SIV, RFC 5297), so a replay gives the same bytes."""
+
+    LENGTH = 64
+
+    def __init__(self, secret: bytes) -> None:
+        """Use `secret`, 64 random bytes."""
+        self.secret = secret
+        self.keyid = hashlib.sha256(b"ontrack key id" + secret).hexdigest()[:16]
+        self._siv = AESSIV(secret)
+
+    def seal(self, data: bytes, *context: bytes) -> bytes:
+        """Encrypt `data` and bind it to its context."""
+        return self._siv.encrypt(data, list(context))
+
+    def unseal(self, sealed: bytes, *context: bytes) -> bytes:
+        """Decrypt; raises InvalidTag if the bytes, the context or the key are not those of the sealing."""
+        return self._siv.decrypt(sealed, list(context))
+
+
+class _Wire(TypedDict, total=False):
+    causationid: EventId
+    correlationid: EventId
+    data: dict[str, Any]
+    data_base64: str
+    datacontenttype: Literal["application/json"]
+    dataschema: str
+    id: EventId
+    keyid: str
+    recordedtime: AwareDatetime
+    sequence: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,8}$")]
+    sequencetype: Literal["Integer"]
+    source: str
+    specversion: Literal["1.0"]
+    subject: Annotated[str, Field(min_length=1, max_length=160)]
+    time: AwareDatetime
+    type: str
+
+
+_WIRE = TypeAdapter(_Wire)
+_REQUIRED = ("correlationid", "dataschema", "id", "recordedtime", "source", "specversion", "subject", "time", "type")
+
+
+def canonical(value: object) -> bytes:
+    """Encode plain values as canonical JSON: sorted keys, no insignificant space, UTF-8."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+
+
+def instant(moment: datetime) -> str:
+    """Write a moment as it stands on the wire: UTC, milliseconds."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def plain_data(data: Data) -> bytes:
+    """Encode what an event says, before it is sealed."""
+    return canonical(data.model_dump(mode="json"))
+
+
+def content_digest(event: Event[Data]) -> str:
+    """Give a digest of what an event says and when it happened; the same whatever key it is sealed under."""
+    content = b"\x1f".join((event.type.encode(), instant(event.time).encode(), plain_data(event.data)))
+    return hashlib.blake2b(content, digest_size=12).hexdigest()
+
+
+def seal(event: Event[Data], key: CaseKey) -> Sealed:
+    """Seal the data of an event; bound to the event's id and type."""
+    text = key.seal(plain_data(event.data), event.id.encode(), event.type.encode())
+    return Sealed(key.keyid, b64encode(text).decode())
+
+
+def encode(event: Event[Data], key: CaseKey | None) -> bytes:
+    """Encode an event as a record.
+
+    The data of an event of a case is sealed under `key`; one that was read keeps the bytes it came with. Without a
+    key the data stands open: for events of the log itself, and for an export that may be read.
+    """
+    wire = _envelope(event)
+    if key is None:
+        wire["data"] = event.data.model_dump(mode="json")
+    else:
+        sealed = event.sealed or seal(event, key)
+        wire["data_base64"] = sealed.text
+        wire["keyid"] = sealed.keyid
+    return canonical(wire)
+
+
+def _envelope(event: Event[Data]) -> dict[str, Any]:
+    kind = event.type
+    wire: dict[str, Any] = {
+        "correlationid": event.correlationid,
+        "datacontenttype": "application/json",
+        "dataschema": schema_name(kind),
+        "id": event.id,
+        "recordedtime": instant(event.recordedtime),
+        "source": event.source,
+        "specversion": "1.0",
+        "subject": event.subject,
+        "time": instant(event.time),
+        "type": kind,
+    }
+    if event.causationid is not None:
+        wire["causationid"] = event.causationid
+    if event.sequence is not None:
+        wire["sequence"] = str(event.sequence)
+        wire["sequencetype"] = "Integer"
+    return wire
+
+
+@lru_cache(maxsize=256)
+def schema_name(kind: str) -> str:
+    """Name the schema of an event type's data."""
+    return f"urn:ontrack:schema:{kind.removeprefix('ontrack.')}"
+
+
+def decode(record: bytes, topic: Topic, key: CaseKey | None) -> Event[Data] | Unreadable:
+    """Read a record of `topic`. Total: never raises, and never tells content.
+
+    key: of the record's case; None where the data stands open
+    """
+    try:
+        wire = _WIRE.validate_json(record)
+    except ValidationError:
+        return Unreadable("not-an-event")
+    if any(name not in wire for name in _REQUIRED):
+        return Unreadable("not-an-event")
+    kind = topic.type_named(wire["type"])
+    if kind is None:
+        return Unreadable("unknown-type")
+    if wire["dataschema"] != schema_name(wire["type"]):
+        return Unreadable("wrong-schema")
+    opened = _open(wire, key)
+    if isinstance(opened, Unreadable):
+        return opened
+    plain, sealed = opened
+    try:
+        data = kind.model_validate_json(plain)
+    except ValidationError:
+        return Unreadable("invalid-data")
+    sequence = wire.get("sequence")
+    return Event(
+        id=wire["id"],
+        source=wire["source"],
+        subject=wire["subject"],
+        time=wire["time"],
+        recordedtime=wire["recordedtime"],
+        correlationid=wire["correlationid"],
+        causationid=wire.get("causationid"),
+        data=data,
+        sequence=int(sequence) if sequence else None,
+        sealed=sealed,
+    )
+
+
+def _open(wire: _Wire, key: CaseKey | None) -> tuple[bytes, Sealed | None] | Unreadable:
+    if key is None:
+        return (canonical(wire["data"]), None) if "data" in wire else Unreadable("not-sealed")
+    if "data_base64" not in wire or "keyid" not in wire or "data" in wire:
+        return Unreadable("not-sealed")
+    if wire["keyid"] != key.keyid:
+        return Unreadable("other-key")
+    text = wire["data_base64"]
+    try:
+        plain = key.unseal(b64decode(text, validate=True), wire["id"].encode(), wire["type"].encode())
+    except (InvalidTag, ValueError):
+        return Unreadable("seal-broken")
+    return plain, Sealed(wire["keyid"], text)
+
+
+def numbered(event: Event[Data], sequence: int) -> Event[Data]:
+    """Give an event its place in its case's history; everything else stays as it came."""
+    return replace(event, sequence=sequence)

@@ -1,0 +1,1 @@
+"""Instruments, protocols, policies, guidance and wordings: clinical content as immutable data."""

@@ -1,0 +1,194 @@
+"""Reading definitions from files: the library that ships, and a clinic's own directory."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+from pydantic import ValidationError
+
+from contracts.definitions.catalogue import KINDS, Catalogue, Entry, entry_of
+from contracts.definitions.guidance import Guidance
+from contracts.definitions.instrument import Instrument
+from contracts.definitions.policy import Policy
+from contracts.definitions.protocol import Protocol
+
+LIBRARY: Final = Path(__file__).parent.parent / "library"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something wrong in a definition file: where, and what was expected."""
+
+    file: str
+    path: str
+    expected: str
+
+    def __str__(self) -> str:
+        """Say it in one line."""
+        return f"{self.file}: {self.path or 'the file'}: {self.expected}"
+
+
+class DefinitionFaults(Exception):
+    """Definition files that cannot be used; `faults` lists everything that is wrong in them."""
+
+    def __init__(self, faults: Iterable[Fault]) -> None:
+        """Collect the faults."""
+        self.faults = tuple(faults)
+        super().__init__("\n".join(str(fault) for fault in self.faults))
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    name: str
+    body: dict[str, Any]
+
+
+@cache
+def library() -> tuple[Entry, ...]:
+    """Give the definitions that ship with OnTrack."""
+    return tuple(load(sorted(LIBRARY.rglob("*.json"))))
+
+
+def load_directory(directory: Path) -> list[Entry]:
+    """Read a clinic's own definitions: every `.json` file below a directory. Raises DefinitionFaults."""
+    if not directory.is_dir():
+        raise DefinitionFaults([Fault(str(directory), "", "a directory with .json files was expected")])
+    files = sorted(directory.rglob("*.json"))
+    if not files:
+        raise DefinitionFaults([Fault(str(directory), "", "at least one .json file was expected")])
+    return load(files, known=library())
+
+
+def load(files: Iterable[Path], known: Iterable[Entry] = ()) -> list[Entry]:
+    """Read definition files and pin their references, to each other and to `known` ones. Raises DefinitionFaults.
+
+    Every fault of every file is found before any is reported.
+    """
+    faults: list[Fault] = []
+    catalogue = Catalogue(known)
+    homes = {(entry.model.id, entry.model.version): ("the library", entry.ref) for entry in catalogue}
+    loaded: list[Entry] = []
+    for file in _in_order_of_reference(_read(files, faults)):
+        try:
+            entry = entry_of(_pinned(file, catalogue))
+        except DefinitionFaults as unpinned:
+            faults.extend(unpinned.faults)
+            continue
+        except ValidationError as invalid:
+            faults.extend(_faults_of(file, invalid))
+            continue
+        identity = (entry.model.id, entry.model.version)
+        home, ref = homes.setdefault(identity, (file.name, entry.ref))
+        if ref != entry.ref:
+            taken = f"another version was expected: {identity[0]}@{identity[1]} has other content in {home}"
+            faults.append(Fault(file.name, "version", taken))
+            continue
+        faults.extend(Fault(file.name, path, expected) for path, expected in _cross_checks(entry, catalogue))
+        catalogue.add(entry)
+        loaded.append(entry)
+    if faults:
+        raise DefinitionFaults(faults)
+    return loaded
+
+
+def _read(files: Iterable[Path], faults: list[Fault]) -> Iterator[_File]:
+    for file in files:
+        try:
+            body = json.loads(file.read_text(encoding="utf-8"), parse_float=_refuse_float)
+        except OSError as error:
+            faults.append(Fault(str(file), "", f"a readable file was expected ({error.strerror})"))
+        except UnicodeDecodeError:
+            faults.append(Fault(str(file), "", "UTF-8 text was expected"))
+        except json.JSONDecodeError as error:
+            faults.append(Fault(str(file), f"line {error.lineno}, column {error.colno}", f"JSON: {error.msg}"))
+        except _FloatFound as found:
+            expected = f'a whole number or a decimal in quotes was expected ("{found}"), because floats are not exact'
+            faults.append(Fault(str(file), f"the number {found}", expected))
+        else:
+            if isinstance(body, dict) and body.get("kind") in KINDS:
+                yield _File(str(file), body)
+            else:
+                faults.append(Fault(str(file), "kind", f"one of {', '.join(KINDS)} was expected"))
+
+
+class _FloatFound(Exception):
+    pass
+
+
+def _refuse_float(text: str) -> NoReturn:
+    raise _FloatFound(text)
+
+
+def _in_order_of_reference(files: Iterable[_File]) -> list[_File]:
+    """Sort what is referred to before what refers."""
+    order = ("instrument", "guidance", "policy", "protocol", "wording")
+    return sorted(files, key=lambda file: order.index(file.body["kind"]))
+
+
+def _references(body: Mapping[str, Any]) -> Iterator[tuple[str, Any, str, type[Instrument | Guidance]]]:
+    """Find every place of a definition that names another: its path, its container, its key, the kind it names."""
+    match body:
+        case {"kind": "policy", "primary": dict(primary)}:
+            yield "primary.instrument", primary, "instrument", Instrument
+        case {"kind": "protocol"}:
+            yield "guidance", body, "guidance", Guidance
+            asks = body.get("asks", [])
+            for number, ask in enumerate(asks if isinstance(asks, list) else []):
+                yield f"asks.{number}.instrument", ask, "instrument", Instrument
+        case {"kind": "wording"}:
+            yield "instrument", body, "instrument", Instrument
+
+
+def _pinned(file: _File, catalogue: Catalogue) -> dict[str, Any]:
+    """Give the content with every reference completed by the hash of what it names."""
+    body: dict[str, Any] = json.loads(json.dumps(file.body))
+    faults = []
+    for path, container, key, kind in _references(body):
+        name = container.get(key) if isinstance(container, dict) else None
+        entry = catalogue.named(kind, name) if isinstance(name, str) else None
+        if entry is None:
+            known = ", ".join(f"{model.id}@{model.version}" for _, model in catalogue.of_kind(kind))
+            faults.append(Fault(file.name, path, f"a known {kind.__name__.lower()} was expected: {known}"))
+        else:
+            container[key] = entry.ref
+    if faults:
+        raise DefinitionFaults(faults)
+    return body
+
+
+def _faults_of(file: _File, invalid: ValidationError) -> Iterator[Fault]:
+    for error in invalid.errors(include_url=False, include_input=False, include_context=False):
+        path = ".".join(str(part) for part in error["loc"])
+        yield Fault(file.name, path, error["msg"])
+
+
+def _cross_checks(entry: Entry, catalogue: Catalogue) -> Iterator[tuple[str, str]]:
+    """Find what a definition says of another one that is not so."""
+    match entry.model:
+        case Policy(primary=primary):
+            instrument = catalogue.instrument(primary.instrument)
+            scales = {scale.id for scale in instrument.scales}
+            cut_offs = {cut_off.id for cut_off in instrument.cut_offs if cut_off.scale == primary.scale}
+            if primary.scale not in scales:
+                yield "primary.scale", f"a scale of {instrument.id} was expected: {', '.join(sorted(scales)) or 'none'}"
+            elif primary.healthy is not None and primary.healthy not in cut_offs:
+                yield "primary.healthy", f"a cut-off of that scale was expected: {', '.join(sorted(cut_offs)) or 'none'}"
+        case Protocol() as protocol:
+            actions = {action.id for action in catalogue.guidance(protocol.guidance).actions}
+            for number, offer in enumerate(protocol.offers):
+                if offer.action not in actions:
+                    yield f"offers.{number}.action", f"one of {', '.join(sorted(actions))} was expected"
+            for number, ask in enumerate(protocol.asks):
+                unknown = [s for s in ask.sessions if not protocol.has_session(s)] if ask.sessions != "every" else []
+                if unknown:
+                    yield f"asks.{number}.sessions", f"sessions of this protocol were expected, not {unknown}"
+        case Guidance() as guidance:
+            for number, need in enumerate(guidance.needs):
+                for sign in need.signs:
+                    instrument_id, _, flag = sign.partition("/")
+                    known = catalogue.named(Instrument, instrument_id)
+                    if known is None or flag not in {f.id for f in getattr(known.model, "flags", ())}:
+                        yield f"needs.{number}.signs", f"{sign} was expected to be a flag of a known instrument"

@@ -1,0 +1,1 @@
+"""Every event that stands on a log, one module for each topic."""

@@ -1,0 +1,98 @@
+"""What every event has in common: an immutable statement in an envelope."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import count
+from typing import ClassVar, Generic, TypeVar
+from uuid import UUID, uuid5
+
+from pydantic import BaseModel, ConfigDict
+
+DERIVED_ID = UUID("4c1c7f0e-7f0f-5b5a-9d3e-6f3a8f0f7a11")
+FACT_ID = UUID("0b4f5a52-0d1b-5c8e-8f57-2d7b3c5f9e20")
+
+
+class Data(BaseModel):
+    """What an event says. Immutable; a field that is not declared is refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
+
+    version: ClassVar[int] = 1
+
+    @classmethod
+    def type(cls) -> str:
+        """Name the event on the wire: the class in kebab case, with its version."""
+        kebab = re.sub(r"(?<!^)(?=[A-Z])", "-", cls.__name__).lower()
+        return f"ontrack.{kebab}.v{cls.version}"
+
+
+DataT_co = TypeVar("DataT_co", bound=Data, covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """The bytes that carried an event's data, as they stood on the wire, and the key they need."""
+
+    keyid: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Event(Generic[DataT_co]):
+    """A statement (`data`) about a subject: the case it belongs to, or the log itself.
+
+    time: when it happened; a derived event bears the time of its cause
+    recordedtime: when OnTrack learned of it; a derived event bears that of its cause
+    correlationid: the fact that everything here follows from
+    causationid: the event that this one follows from; None for a fact from outside
+    sequence: the place in its case's history on its topic, from 1; None on the topic of facts
+    sealed: how the data stood on the wire, for events that were read; passed on as it is
+    """
+
+    id: str
+    source: str
+    subject: str
+    time: datetime
+    recordedtime: datetime
+    correlationid: str
+    causationid: str | None
+    data: DataT_co
+    sequence: int | None = None
+    sealed: Sealed | None = None
+
+    @property
+    def type(self) -> str:
+        """Name of the statement on the wire."""
+        return self.data.type()
+
+
+def fact_id(clinic: str, client: str, idempotency_key: str) -> str:
+    """Give the id of a fact: the same request of the same client is the same fact, however often it comes."""
+    return str(uuid5(FACT_ID, "\x1f".join((clinic, client, idempotency_key))))
+
+
+class Derivation:
+    """Makes the events that follow from one cause; the same cause gives the same ids for ever."""
+
+    def __init__(self, source: str, cause: Event[Data]) -> None:
+        """Derive in the name of the stage `source`."""
+        self._source = f"urn:ontrack:{source}"
+        self._cause = cause
+        self._ordinals: dict[str, Iterator[int]] = {}
+
+    def event(self, data: DataT_co, *, distinct: str = "") -> Event[DataT_co]:
+        """Say `data` because of the cause. `distinct` keeps causes apart that bear the same id."""
+        cause, kind = self._cause, data.type()
+        ordinal = next(self._ordinals.setdefault(kind, count()))
+        return Event(
+            id=str(uuid5(DERIVED_ID, "\x1f".join((cause.subject, cause.id, kind, str(ordinal), distinct)))),
+            source=self._source,
+            subject=cause.subject,
+            time=cause.time,
+            recordedtime=cause.recordedtime,
+            correlationid=cause.correlationid,
+            causationid=cause.id,
+            data=data,
+        )

@@ -1,0 +1,256 @@
+"""`rom.cases.v1`: what happened to a case in the world. Only ingest writes these."""
+
+from decimal import Decimal
+from typing import Literal
+
+from contracts.events.event import Data
+from contracts.events.fields import (
+    CountedSession,
+    DefinitionRef,
+    EnteredBy,
+    EventId,
+    Instant,
+    Name,
+    Session,
+    Words,
+)
+
+
+class CaseEnrolled(Data):
+    """A course of treatment began."""
+
+    clinic: Name
+    group: Name | None = None
+    protocol: DefinitionRef
+    policy: DefinitionRef
+
+
+class CaseTransferred(Data):
+    """The patient moved to another group.
+
+    sessions: session of the case's own course -> session of the new group, from here on
+    """
+
+    group: Name
+    clinic: Name | None = None
+    sessions: dict[str, CountedSession] = {}
+    reason: Words | None = None
+
+
+class PolicyChanged(Data):
+    """Another policy holds for sessions that have not been judged yet, from `from_session` on."""
+
+    policy: DefinitionRef
+    from_session: CountedSession
+    reason: Words
+    by: Name
+
+
+class CaseClosed(Data):
+    """The course ended."""
+
+    reason: Literal["completed", "dropped_out", "referred", "other"]
+    note: Words | None = None
+
+
+class CaseErased(Data):
+    """The case's key is destroyed: everything sealed under it can no longer be read."""
+
+    ground: Words
+    by: Name
+
+
+class SessionScheduled(Data):
+    """A session of the case has a time."""
+
+    session: Session
+    scheduled: Instant
+
+
+class SessionMoved(Data):
+    """A scheduled session has another time."""
+
+    session: Session
+    scheduled: Instant
+    reason: Words | None = None
+
+
+class SessionCancelled(Data):
+    """A session does not take place; nothing is asked for it."""
+
+    session: Session
+    reason: Words | None = None
+
+
+class SessionDue(Data):
+    """The clock says that a session's time has come."""
+
+    session: Session
+    scheduled: Instant
+
+
+class SessionAttended(Data):
+    """The patient was there."""
+
+    session: Session
+
+
+class SessionAbsent(Data):
+    """The patient was not there."""
+
+    session: Session
+    reason: Words | None = None
+
+
+class OccasionOpened(Data):
+    """A questionnaire is asked for, from now until `closes`."""
+
+    session: Session
+    instrument: DefinitionRef
+    closes: Instant
+
+
+class OccasionClosed(Data):
+    """A questionnaire is no longer asked for."""
+
+    session: Session
+    instrument: DefinitionRef
+
+
+class ResponseSubmitted(Data):
+    """One instrument, answered on one occasion.
+
+    answers: item id -> value, within the ranges of `instrument`
+    session: number in the case's course; 0 is before it
+    """
+
+    session: Session
+    instrument: DefinitionRef
+    answers: dict[Name, int]
+    comment: Words | None = None
+    answered_at: Instant
+    entered_by: EnteredBy
+
+
+class ResponseCorrected(Data):
+    """The answers of an earlier response were wrong; these stand in their place, whole."""
+
+    response: EventId
+    answers: dict[Name, int]
+    comment: Words | None = None
+    reason: Words
+    by: Name
+
+
+class ResponseWithdrawn(Data):
+    """An earlier response does not count; its occasion is unanswered again."""
+
+    response: EventId
+    reason: Words
+    by: Name
+
+
+class ProblemNamed(Data):
+    """The patient's own words for a PSYCHLOPS problem; new words start a new series of scores."""
+
+    problem: Literal[1, 2]
+    text: Words
+
+
+class BaselineSet(Data):
+    """A person set the score that later ones are compared with, in place of the policy's rule."""
+
+    instrument: Name
+    scale: Name
+    value: Decimal
+    reason: Words
+    by: Name
+
+
+class ReportSeen(Data):
+    """A therapist opened a report."""
+
+    report: EventId
+    by: Name
+
+
+class ReportDiscussed(Data):
+    """Therapist and patient talked about a report; the patient can confirm it."""
+
+    report: EventId
+    by: Name
+    confirmed_by_patient: bool = False
+
+
+class NeedsStated(Data):
+    """What the patient needs, as the patient or the therapist sees it. Both views are kept side by side."""
+
+    report: EventId | None = None
+    seen_by: Literal["patient", "therapist"]
+    needs: tuple[Name, ...]
+    text: Words | None = None
+    by: Name
+
+
+class ActionChosen(Data):
+    """What is to be done; whether the patient agreed."""
+
+    report: EventId
+    action: Name
+    by: Name
+    patient_agreed: bool
+    note: Words | None = None
+
+
+class ReportClosed(Data):
+    """The loop of a report ended."""
+
+    report: EventId
+    by: Name
+    note: Words | None = None
+
+
+class NoticeSent(Data):
+    """A notice was handed to a recipient's mail server."""
+
+    notice: EventId
+    recipient: Name
+    attempts: int = 1
+
+
+class NoticeFailed(Data):
+    """A notice could not be handed over and is not tried again."""
+
+    notice: EventId
+    recipient: Name
+    attempts: int
+    reason: Name
+
+
+CaseFact = (
+    CaseEnrolled
+    | CaseTransferred
+    | PolicyChanged
+    | CaseClosed
+    | CaseErased
+    | SessionScheduled
+    | SessionMoved
+    | SessionCancelled
+    | SessionDue
+    | SessionAttended
+    | SessionAbsent
+    | OccasionOpened
+    | OccasionClosed
+    | ResponseSubmitted
+    | ResponseCorrected
+    | ResponseWithdrawn
+    | ProblemNamed
+    | BaselineSet
+    | ReportSeen
+    | ReportDiscussed
+    | NeedsStated
+    | ActionChosen
+    | ReportClosed
+    | NoticeSent
+    | NoticeFailed
+)

@@ -1,0 +1,31 @@
+"""The types of the fields that events share, with their units and ranges."""
+
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, Field
+
+DefinitionRef = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*@[1-9][0-9]*#[0-9a-f]{64}$", max_length=160)]
+"""`id@version#sha256`: names one definition and, by the hash of its content, no other."""
+
+EventId = Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
+
+CountedSession = Annotated[int, Field(ge=0, le=999)]
+"""A session of the case's own course; 0 is before the course."""
+
+IndividualSession = Annotated[str, Field(pattern=r"^individual-[1-9]$")]
+"""A session outside the group, which the rules do not count."""
+
+Session = CountedSession | IndividualSession
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]*$", max_length=64)]
+"""The id of an item, scale, flag, need, action, clinic, group or person: never a person's name."""
+
+Words = Annotated[str, Field(min_length=1, max_length=2000)]
+"""Free text of a person. It can hold names, so it is sealed, and never logged."""
+
+EnteredBy = Literal["patient", "clinic", "import", "ehr"]
+
+Instant = AwareDatetime
+"""A moment, on the wire in UTC with milliseconds."""
+
+FlagKind = Literal["negative", "safety", "context"]

@@ -1,0 +1,1 @@
+"""The services of OnTrack, and the runtime that they share."""

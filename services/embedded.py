@@ -1,0 +1,248 @@
+"""The embedded home: every service in one process, over one SQLite file in a data directory."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+from uuid import uuid4, uuid5
+
+from pydantic import TypeAdapter
+
+from contracts.codec import CaseKey, decode, encode
+from contracts.definitions.catalogue import Catalogue, Entry, entry_of
+from contracts.definitions.files import library
+from contracts.events.event import FACT_ID, Data, Event
+from contracts.events.publications import DefinitionPublished, LogFounded
+from contracts.topics import DEFINITIONS, partition_of
+from services.ingest.directory import Directory
+from services.ingest.domain.register import Register
+from services.ingest.intake import Intake
+from services.not_detector.domain.stage import NotDetector
+from services.notifier.domain.stage import Notifier
+from services.runtime.database import Database, NotAHome
+from services.runtime.keyring.master import MasterKey
+from services.runtime.keyring.sqlite import SqliteKeyring
+from services.runtime.log.port import Log, LogUnavailable, Record
+from services.runtime.log.sqlite import SqliteLog
+from services.runtime.runner import Runner, open_state
+from services.runtime.stage import Stage
+from services.runtime.store.port import Store, StoreUnavailable
+from services.runtime.store.sqlite import SqliteStore
+from services.scoring.domain import Scoring
+
+StateT = TypeVar("StateT")
+
+DATABASE: Final = "ontrack.db"
+MASTER_KEY: Final = "master.key"
+TRIES: Final = 5
+
+
+def now() -> datetime:
+    """Read the clock: the only place of the embedded home that does."""
+    return datetime.now(UTC)
+
+
+class Home:
+    """One data directory, open. Use `Home.found` for a new one, `Home.open` for one that exists."""
+
+    def __init__(
+        self,
+        directory: Path,
+        database: Database,
+        master: MasterKey,
+        *,
+        clock: Callable[[], datetime] = now,
+        log: Log | None = None,
+        store: Store | None = None,
+    ) -> None:
+        """Wire everything; `log` and `store` can be others than those of the file."""
+        self.directory = directory
+        self._database = database
+        self.clock = clock
+        connection = database.connection
+        self.log: Log = log or SqliteLog(connection)
+        self.store: Store = store or SqliteStore(connection)
+        self.keyring = SqliteKeyring(connection, master)
+        self.definitions = Catalogue()
+        self.people = Directory(connection, self.keyring)
+        self.intake = Intake(self.log, self.store, self.keyring, self.definitions, clock)
+        self.register = Register()
+        self.scoring = Scoring(self.definitions)
+        self.not_detector = NotDetector(self.definitions)
+        self.notifier = Notifier(self.definitions)
+        self.log_id = ""
+        self._runners: list[Runner[Any]] = []
+
+    @classmethod
+    async def found(cls, directory: Path, *, founding: Iterable[bytes] = (), clock: Callable[[], datetime] = now) -> Self:
+        """Open a home for writing; make it first, or finish making it, where that has not been done.
+
+        founding: the records of `rom.definitions.v1` of another log, for a new home to go on under its identity
+        """
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file, key = directory / DATABASE, directory / MASTER_KEY
+        if not file.exists() and not key.exists():
+            MasterKey.create(key)
+        master = MasterKey.read(key)
+        database = Database.create(file)
+        home = cls(directory, database, master, clock=clock)
+        try:
+            if await home.log.end(DEFINITIONS, 0) == 0:
+                await home._found(list(founding))
+            await home._take_up()
+            await home.publish(library())
+        except BaseException:
+            home.close()
+            raise
+        return home
+
+    async def _found(self, records: list[bytes]) -> None:
+        log_id = str(uuid4())
+        founded = _of_the_log(LogFounded(log=log_id), log_id, self.clock())
+        records = records or [encode(founded, None)]
+        await self.log.append(DEFINITIONS, 0, [Record("log", record) for record in records])
+
+    @classmethod
+    async def open(cls, directory: Path, *, write: bool = False, clock: Callable[[], datetime] = now) -> Self:
+        """Open a home. Raises NotAHome, AnotherWriter, MasterKeyUnusable, StageStopped."""
+        file = directory / DATABASE
+        if not file.exists():
+            raise NotAHome(f"{directory} holds no OnTrack data; `ontrack import FILE --enrol` starts there")
+        master = MasterKey.read(directory / MASTER_KEY)
+        database = Database.open(file, write=write)
+        home = cls(directory, database, master, clock=clock)
+        try:
+            await home._take_up(write=write)
+        except BaseException:
+            home.close()
+            raise
+        return home
+
+    async def _take_up(self, *, write: bool = True) -> None:
+        """Learn the log's identity and definitions, and where each stage was left."""
+        await self._learn_definitions()
+        if not write:
+            return
+        stages: list[Stage[Any]] = [self.register, self.scoring, self.not_detector, self.notifier]
+        self._runners = [Runner(stage, self.log, self.store, self.keyring, self.log_id) for stage in stages]
+        for runner in self._runners:
+            for partition in range(DEFINITIONS.partitions):
+                await runner.open(partition)
+
+    async def _learn_definitions(self) -> None:
+        offset = 0
+        while records := await self.log.read(DEFINITIONS, 0, offset, 1_000):
+            for record in records:
+                event = decode(record.value, DEFINITIONS, None)
+                if not isinstance(event, Event):
+                    raise NotAHome(f"{DEFINITIONS.name} cannot be read at offset {record.offset} ({event.reason})")
+                match event.data:
+                    case LogFounded(log=log_id):
+                        self.log_id = log_id
+                    case DefinitionPublished(ref=ref, body=body):
+                        entry = entry_of(body)
+                        if entry.ref != ref:
+                            raise NotAHome(f"the definition {ref} on the log does not have the content that it names")
+                        self.definitions.add(entry)
+            offset = records[-1].offset + 1
+        if not self.log_id:
+            raise NotAHome(f"{self.directory} was never founded; import into an empty directory")
+
+    async def publish(self, entries: Iterable[Entry]) -> None:
+        """Put definitions on the log that are not there yet, so that facts can name them."""
+        new = [entry for entry in entries if entry.ref not in self.definitions]
+        records = [
+            Record("log", encode(_of_the_log(DefinitionPublished(ref=e.ref, body=dict(e.body)), self.log_id, self.clock()), None))
+            for e in new
+        ]
+        await self.log.append(DEFINITIONS, 0, records)
+        for entry in new:
+            self.definitions.add(entry)
+
+    async def catch_up(self, progress: Callable[[int], None] | None = None) -> None:
+        """Run every stage until none has anything left to read. progress: is told how many records were read."""
+        for runner in self._runners:
+            for partition in range(DEFINITIONS.partitions):
+                await self._patiently(runner, partition, progress)
+
+    async def _patiently(self, runner: Runner[Any], partition: int, progress: Callable[[int], None] | None) -> None:
+        """Run one partition to its end; a log or store that is away for a moment is tried again."""
+        tries = 0
+        while True:
+            try:
+                await runner.resume_halted(partition)
+                while read := await runner.advance(partition):
+                    tries = 0
+                    if progress is not None:
+                        progress(read)
+                return
+            except (LogUnavailable, StoreUnavailable):
+                tries += 1
+                if tries == TRIES:
+                    raise
+                await asyncio.sleep(0.05 * 2**tries)
+
+    async def state(self, stage: Stage[StateT], case_id: str) -> StateT | None:
+        """Give what a stage knows of a case; None if nothing, or if the case was erased."""
+        async for _, state in self.states(stage, [case_id]):
+            return state
+        return None
+
+    async def states(self, stage: Stage[StateT], case_ids: Iterable[str] | None = None) -> AsyncIterator[tuple[str, StateT]]:
+        """Give what a stage knows of every case, or of some, in the order of their ids or as asked."""
+        adapter: TypeAdapter[StateT] = TypeAdapter(stage.state)
+        wanted = [case_id async for case_id in self.store.cases(stage.name)] if case_ids is None else list(case_ids)
+        for start in range(0, len(wanted), 200):
+            some = wanted[start : start + 200]
+            stored = await self.store.load(stage.name, some)
+            keys = await self.keyring.keys(stored)
+            for case_id in some:
+                key = keys.get(case_id)
+                if isinstance(key, CaseKey):
+                    yield case_id, open_state(adapter, stage.name, case_id, key, stored[case_id])
+
+    async def case_id_of(self, name: str) -> str | None:
+        """Find a case by its id or by its external number."""
+        if name in await self.store.load(self.register.name, [name]):
+            return name
+        numbers = await self.people.numbers()
+        return next((case_id for case_id, number in numbers.items() if number == name), None)
+
+    async def names(self) -> Mapping[str, str]:
+        """Give how each case is called on a screen: its external number."""
+        return await self.people.numbers()
+
+    def partition(self, case_id: str) -> int:
+        """Give the partition of a case."""
+        return partition_of(case_id)
+
+    def close(self) -> None:
+        """Close the file and let others write."""
+        self._database.close()
+
+    async def __aenter__(self) -> Self:
+        """Use the home."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close it."""
+        self.close()
+
+
+def _of_the_log(data: Data, log_id: str, at: datetime) -> Event[Data]:
+    """State something about the log itself; the same statement has the same id."""
+    name = data.ref if isinstance(data, DefinitionPublished) else data.type()
+    return Event(
+        id=str(uuid5(FACT_ID, f"{log_id}\x1f{name}")),
+        source="urn:ontrack:ingest",
+        subject="log",
+        time=at,
+        recordedtime=at,
+        correlationid=log_id,
+        causationid=None,
+        data=data,
+    )

@@ -1,0 +1,1 @@
+"""The door: facts are validated and recorded, and only here."""

@@ -1,0 +1,23 @@
+"""Moments as people and spreadsheet programs write them."""
+
+import re
+from datetime import datetime, tzinfo
+
+_DANISH = re.compile(r"^(\d{1,2})[-./](\d{1,2})[-./](\d{4})(?:[ T]+(\d{1,2})[:.](\d{2})(?:[:.](\d{2}))?)?$")
+
+
+def moment(text: str, zone: tzinfo) -> datetime | None:
+    """Read ISO 8601 (`2026-01-05`, `2026-01-05T08:30:00Z`) or day-month-year (`05-01-2026 08.30`); None if neither.
+
+    A time without an offset is one in `zone`; a day without a time begins there.
+    """
+    text = text.strip()
+    try:
+        if danish := _DANISH.match(text):
+            day, month, year, *time = (int(part) if part else 0 for part in danish.groups())
+            found = datetime(year, month, day, *time)  # noqa: DTZ001 - the zone is added below
+        else:
+            found = datetime.fromisoformat(text)
+        return found if found.tzinfo is not None else found.replace(tzinfo=zone)
+    except (ValueError, OverflowError):
+        return None

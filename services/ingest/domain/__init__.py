@@ -1,0 +1,1 @@
+"""What ingest knows of a case, and which facts it takes."""

@@ -1,0 +1,107 @@
+"""The intake library: the only code that writes facts. Validates all, then records all."""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from pydantic import TypeAdapter
+
+from contracts.codec import CaseKey, encode
+from contracts.definitions.catalogue import Catalogue
+from contracts.events.event import Data, Event
+from contracts.topics import CASES, partition_of
+from services.ingest.domain.admission import Refusal, is_known, refusals
+from services.ingest.domain.register import Register, Registered
+from services.runtime.keyring.port import Keyring
+from services.runtime.log.port import Log, Record
+from services.runtime.runner import open_state
+from services.runtime.store.port import Store
+
+_STATES = TypeAdapter(Registered)
+
+
+@dataclass(frozen=True, slots=True)
+class Considered:
+    """What would become of some facts.
+
+    new: those that are not on the log yet; known: how many are there already, with the same content
+    refused: the place of each refused fact among those that came, and why
+    """
+
+    new: tuple[Event[Data], ...]
+    known: int
+    refused: tuple[tuple[int, Refusal], ...]
+
+
+def new_fact(
+    data: Data, *, case_id: str, fact_id: str, source: str, happened: datetime, causation: str | None = None
+) -> Event[Data]:
+    """State a fact. It gets the time at which it is recorded when it is recorded."""
+    return Event(
+        id=fact_id,
+        source=source,
+        subject=case_id,
+        time=happened,
+        recordedtime=happened,
+        correlationid=fact_id,
+        causationid=causation,
+        data=data,
+    )
+
+
+class Intake:
+    """Takes facts onto the log. The register must have caught up with the log before facts are considered."""
+
+    def __init__(
+        self, log: Log, store: Store, keyring: Keyring, definitions: Catalogue, clock: Callable[[], datetime]
+    ) -> None:
+        """Write to `log`; ask the register in `store`; take only what `definitions` has."""
+        self._log = log
+        self._store = store
+        self._keyring = keyring
+        self._definitions = definitions
+        self._clock = clock
+        self._register = Register()
+
+    async def registered(self, case_ids: Sequence[str]) -> Mapping[str, Registered]:
+        """Give what the register knows of some cases; one that it does not know is absent."""
+        states = await self._store.load(self._register.name, set(case_ids))
+        keys = await self._keyring.keys(states)
+        return {
+            case_id: open_state(_STATES, self._register.name, case_id, key, states[case_id])
+            for case_id, key in keys.items()
+            if isinstance(key, CaseKey)
+        }
+
+    async def consider(self, facts: Sequence[Event[Data]]) -> Considered:
+        """Say what would become of facts, each in the light of those before it. Records nothing."""
+        cases = dict(await self.registered([fact.subject for fact in facts]))
+        new: list[Event[Data]] = []
+        refused: list[tuple[int, Refusal]] = []
+        known = 0
+        for place, fact in enumerate(facts):
+            case = cases.get(fact.subject) or self._register.initial(fact.subject)
+            if is_known(case, fact):
+                known += 1
+                continue
+            against = list(refusals(case, fact, self._definitions))
+            if against:
+                refused.extend((place, refusal) for refusal in against)
+                continue
+            cases[fact.subject], _ = self._register.step(case, fact)
+            new.append(fact)
+        return Considered(tuple(new), known, tuple(refused))
+
+    async def record(self, facts: Sequence[Event[Data]]) -> None:
+        """Record facts that were considered; they are durable when this returns."""
+        now = self._clock()
+        keys = await self._keyring.create({fact.subject for fact in facts})
+        by_partition: dict[int, list[Record]] = defaultdict(list)
+        for fact in facts:
+            key = keys[fact.subject]
+            if isinstance(key, CaseKey):
+                record = Record(fact.subject, encode(replace(fact, recordedtime=now), key))
+                by_partition[partition_of(fact.subject)].append(record)
+        for partition in sorted(by_partition):
+            await self._log.append(CASES, partition, by_partition[partition])

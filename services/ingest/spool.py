@@ -1,0 +1,86 @@
+"""Where the rows of a file wait, checked, until all of it is known to be good: on disk, in nobody's sight."""
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
+
+import orjson
+
+from contracts.codec import instant
+from services.ingest.table import ResponseRow, RowFault
+
+_CACHE_KIB = 32_768
+
+
+@dataclass(frozen=True, slots=True)
+class SpooledRow:
+    """A row that waits: where it came from, and its content."""
+
+    line: int
+    session: int | str
+    instrument: str
+    answered_at: datetime
+    answers: Mapping[str, int]
+    comment: str | None
+
+
+class Spool:
+    """A private temporary database, so that memory does not grow with the file.
+
+    SQLite unlinks its file as it opens it: nothing is left of it, not even by a killed process.
+    """
+
+    def __init__(self) -> None:
+        """Begin empty."""
+        self._connection = sqlite3.connect("", isolation_level=None)
+        self._connection.execute("PRAGMA journal_mode = OFF")
+        self._connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        self._connection.execute(
+            "CREATE TABLE rows (number TEXT, session TEXT, instrument TEXT, line INTEGER, answered_at TEXT,"
+            " content BLOB, PRIMARY KEY (number, session, instrument)) WITHOUT ROWID"
+        )
+        self._connection.execute("BEGIN")
+        self.instruments: set[str] = set()
+        self.count = 0
+
+    def add(self, row: ResponseRow) -> RowFault | None:
+        """Keep a row; a repeated one is kept once. One that contradicts an earlier row of its occasion is a fault."""
+        occasion = (row.case, str(row.session), row.instrument)
+        answered_at = instant(row.answered_at)
+        content = orjson.dumps([row.answers, row.comment], option=orjson.OPT_SORT_KEYS)
+        added = self._connection.execute(
+            "INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            (*occasion, row.line, answered_at, content),
+        )
+        if added.rowcount == 1:
+            self.instruments.add(row.instrument)
+            self.count += 1
+            return None
+        line, *before = self._connection.execute(
+            "SELECT line, answered_at, content FROM rows WHERE number = ? AND session = ? AND instrument = ?", occasion
+        ).fetchone()
+        if before == [answered_at, content]:
+            return None
+        return RowFault(row.line, "session", f"other content than in line {line} was given for the same occasion")
+
+    def cases(self) -> Iterator[tuple[str, list[SpooledRow]]]:
+        """Give the rows of each case, in the order in which they were answered."""
+        rows = self._connection.execute(
+            "SELECT number, line, session, instrument, answered_at, content FROM rows ORDER BY number"
+        )
+        for number, of_case in groupby(rows, key=itemgetter(0)):
+            ordered = sorted(of_case, key=itemgetter(4, 1))
+            yield number, [_spooled(*row[1:]) for row in ordered]
+
+    def close(self) -> None:
+        """Forget everything."""
+        self._connection.close()
+
+
+def _spooled(line: int, session: str, instrument: str, answered_at: str, content: bytes) -> SpooledRow:
+    answers, comment = orjson.loads(content)
+    number = int(session) if session.isdecimal() else session
+    return SpooledRow(line, number, instrument, datetime.fromisoformat(answered_at), answers, comment)

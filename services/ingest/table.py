@@ -1,0 +1,278 @@
+"""Responses as a file: long or wide CSV, as OnTrack and spreadsheet programs write it."""
+
+import csv
+import gzip
+import io
+import re
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
+from typing import IO, Final
+
+from contracts.definitions.instrument import Instrument
+from services.ingest.dates import moment
+
+LINE_LIMIT: Final = 1_000_000
+"""Characters in one line; far above any row of answers, far below what would fill the memory."""
+
+COMMENT_LIMIT: Final = 2_000
+_FIXED: Final = ("case", "session", "answered_at", "instrument", "comment")
+_CASE: Final = re.compile(r"^[^\x00-\x1f\x7f]{1,64}$")
+_WHOLE: Final = re.compile(r"^([+-]?\d{1,9})(?:[.,]0+)?$")
+_INDIVIDUAL: Final = re.compile(r"^individual-[1-9]$")
+
+
+@dataclass(frozen=True, slots=True)
+class RowFault:
+    """Something wrong in a file: the line, the field, and what was expected. Never what stood there."""
+
+    line: int
+    field: str
+    expected: str
+
+    def __str__(self) -> str:
+        """Say it in one line."""
+        return f"line {self.line}: {self.field}: {self.expected}"
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseRow:
+    """One questionnaire of one occasion, as a file gives it."""
+
+    line: int
+    case: str
+    session: int | str
+    answered_at: datetime
+    instrument: str
+    answers: Mapping[str, int]
+    comment: str | None
+
+
+class UnreadableFile(Exception):
+    """The file ends here as far as it can be read; everything from this line on is unknown."""
+
+    def __init__(self, fault: RowFault) -> None:
+        """Say where it ends."""
+        super().__init__(str(fault))
+        self.fault = fault
+
+
+@dataclass(frozen=True, slots=True)
+class Wide:
+    """How a wide file is read: one row a case, and for each session the columns that the patterns name.
+
+    values: such as `bdi_s{session}`, or `odsis_{item}_s{session}` for an instrument of several items
+    dates: such as `date_s{session}`; None: session n was n weeks after `weekly_from`
+    """
+
+    instrument: str
+    values: str
+    dates: str | None
+    weekly_from: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """A row before it is understood: its first line, and the text of its fields."""
+
+    line: int
+    fields: list[str]
+
+
+class Table:
+    """A CSV file: its header, and its rows. Faults of the whole file are raised as UnreadableFile."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        """Read the header. `stream` may be gzipped, begin with a byte-order mark, and use `,` `;` or tabs."""
+        self._lines = _lines(_unzipped(stream))
+        first = next(self._lines, None)
+        if first is None or not first.strip():
+            raise UnreadableFile(RowFault(1, "the file", "a header and rows were expected, and it is empty"))
+        self.delimiter = max(",;\t", key=first.count)
+        self.header = [name.strip() for name in next(csv.reader([first], delimiter=self.delimiter))]
+        repeated = {name for name in self.header if self.header.count(name) > 1}
+        if repeated:
+            raise UnreadableFile(RowFault(1, sorted(repeated)[0], "each column once was expected"))
+
+    def rows(self) -> Iterator[Raw]:
+        """Give the rows; empty lines are passed over. Raises UnreadableFile."""
+        reader = csv.reader(self._lines, delimiter=self.delimiter)
+        line = 1
+        while True:
+            try:
+                fields = next(reader)
+            except StopIteration:
+                return
+            except csv.Error:
+                expected = f"a row was expected whose quotes close within {csv.field_size_limit()} characters"
+                raise UnreadableFile(RowFault(line + 1, "the row", expected)) from None
+            if any(fields):
+                yield Raw(line + 1, fields)
+            line = 1 + reader.line_num
+
+
+def _unzipped(stream: IO[bytes]) -> IO[bytes]:
+    buffered = stream if isinstance(stream, io.BufferedReader) else io.BufferedReader(stream)  # type: ignore[type-var]
+    return gzip.GzipFile(fileobj=buffered) if buffered.peek(2)[:2] == b"\x1f\x8b" else buffered  # type: ignore[return-value]
+
+
+def _lines(stream: IO[bytes]) -> Iterator[str]:
+    """Give lines of text; stop with an error at the first that cannot be read."""
+    number = 0
+    while True:
+        number += 1
+        try:
+            line = stream.readline(LINE_LIMIT)
+        except (EOFError, zlib.error, gzip.BadGzipFile):
+            raise UnreadableFile(RowFault(number, "the file", "more gzip data was expected; it is cut or damaged")) from None
+        if not line:
+            return
+        if len(line) >= LINE_LIMIT:
+            expected = f"lines of less than {LINE_LIMIT:,} characters were expected"
+            raise UnreadableFile(RowFault(number, "the row", expected))
+        try:
+            yield line.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError:
+            expected = "UTF-8 text was expected; save the file as `CSV UTF-8`"
+            raise UnreadableFile(RowFault(number, "the file", expected)) from None
+
+
+class LongReader:
+    """Understands rows of long form: one row for one questionnaire of one occasion."""
+
+    def __init__(self, header: Sequence[str], instruments: Mapping[str, Instrument], zone: tzinfo) -> None:
+        """Check the header against the instruments that are known (by id). Raises UnreadableFile."""
+        for name in ("case", "session", "answered_at", "instrument"):
+            if name not in header:
+                raise UnreadableFile(RowFault(1, name, f"this column was expected; the header has {', '.join(header)}"))
+        known = {item.id for instrument in instruments.values() for item in instrument.items}
+        for name in header:
+            if name not in known and name not in _FIXED:
+                raise UnreadableFile(RowFault(1, name, "columns named after items of known instruments were expected"))
+        self._places = {name: header.index(name) for name in _FIXED if name in header}
+        self._items = [(name, place) for place, name in enumerate(header) if name not in _FIXED]
+        self._width = len(header)
+        self._instruments = instruments
+        self._zone = zone
+
+    def read(self, raw: Raw) -> Iterator[ResponseRow | RowFault]:
+        """Understand a row: the response in it, or everything that is wrong with it."""
+        if len(raw.fields) != self._width:
+            yield RowFault(raw.line, "the row", f"{self._width} columns were expected, here are {len(raw.fields)}")
+            return
+        fixed = {name: raw.fields[place].strip() for name, place in self._places.items()}
+        values = {name: text for name, place in self._items if (text := raw.fields[place].strip())}
+        instrument = self._instruments.get(fixed["instrument"])
+        if instrument is None:
+            yield RowFault(raw.line, "instrument", f"one of {', '.join(sorted(self._instruments))} was expected")
+            return
+        yield from understood(
+            raw.line, instrument, fixed["case"], fixed["session"], fixed["answered_at"], values,
+            fixed.get("comment", ""), self._zone,
+        )
+
+
+class WideReader:
+    """Understands rows of wide form: one row for one case."""
+
+    def __init__(self, header: Sequence[str], wide: Wide, instruments: Mapping[str, Instrument], zone: tzinfo) -> None:
+        """Find the columns that the patterns name. Raises UnreadableFile."""
+        instrument = instruments.get(wide.instrument)
+        if instrument is None:
+            expected = f"one of {', '.join(sorted(instruments))} was expected"
+            raise UnreadableFile(RowFault(1, "--instrument", expected))
+        if "case" not in header:
+            raise UnreadableFile(RowFault(1, "case", f"this column was expected; the header has {', '.join(header)}"))
+        self._case = header.index("case")
+        self._columns = _columns(header, wide.values, instrument)
+        if not self._columns:
+            raise UnreadableFile(RowFault(1, "--wide", f"no column of the header fits the pattern {wide.values}"))
+        self._dates = {s: header.index(name) for s, name in _named(header, wide.dates).items()} if wide.dates else {}
+        if wide.dates and not self._dates:
+            raise UnreadableFile(RowFault(1, "--dates", f"no column of the header fits the pattern {wide.dates}"))
+        self._wide = wide
+        self._width = len(header)
+        self._instrument = instrument
+        self._zone = zone
+
+    def read(self, raw: Raw) -> Iterator[ResponseRow | RowFault]:
+        """Understand a row: the responses in it, and everything that is wrong with it."""
+        if len(raw.fields) != self._width:
+            yield RowFault(raw.line, "the row", f"{self._width} columns were expected, here are {len(raw.fields)}")
+            return
+        for session, columns in self._columns.items():
+            values = {item: text for item, place in columns.items() if (text := raw.fields[place].strip())}
+            if values:
+                at = self._answered_at(raw, session)
+                yield from understood(
+                    raw.line, self._instrument, raw.fields[self._case].strip(), session, at, values, "", self._zone
+                )
+
+    def _answered_at(self, raw: Raw, session: str) -> str:
+        if session in self._dates:
+            return raw.fields[self._dates[session]].strip()
+        if self._wide.weekly_from is None or not session.isdecimal():
+            return ""
+        return (self._wide.weekly_from + timedelta(weeks=int(session))).isoformat()
+
+
+def understood(
+    line: int,
+    instrument: Instrument,
+    case: str,
+    session: str,
+    answered_at: str,
+    values: Mapping[str, str],
+    comment: str,
+    zone: tzinfo,
+) -> Iterator[ResponseRow | RowFault]:
+    """Understand the text of one response: give the row, or each fault in it."""
+    faults = []
+    if not _CASE.match(case):
+        faults.append(RowFault(line, "case", "a number or name of 1 to 64 characters was expected"))
+    number = _session(session)
+    if number is None:
+        faults.append(RowFault(line, "session", "a whole number from 0 to 999, or individual-1 to -9, was expected"))
+    at = moment(answered_at, zone)
+    if at is None:
+        expected = "a date or time was expected, such as 2026-01-05T08:30:00Z or 05-01-2026 08:30"
+        faults.append(RowFault(line, "answered_at", expected))
+    answers: dict[str, object] = {}
+    for item, text in values.items():
+        whole = _WHOLE.match(text)
+        answers[item] = int(whole.group(1)) if whole else text
+    faults.extend(RowFault(line, fault.field, fault.expected) for fault in instrument.faults_in(answers))
+    if len(comment) > COMMENT_LIMIT:
+        faults.append(RowFault(line, "comment", f"at most {COMMENT_LIMIT} characters were expected"))
+    if faults or number is None or at is None:
+        yield from faults
+        return
+    checked = {item: value for item, value in answers.items() if isinstance(value, int)}
+    yield ResponseRow(line, case, number, at, instrument.id, checked, comment or None)
+
+
+def _session(text: str) -> int | str | None:
+    if _INDIVIDUAL.match(text):
+        return text
+    whole = _WHOLE.match(text)
+    number = int(whole.group(1)) if whole else -1
+    return number if 0 <= number <= 999 else None  # noqa: PLR2004 - the range of the contract
+
+
+def _named(header: Sequence[str], pattern: str) -> dict[str, str]:
+    """Find the columns that fit a pattern: session -> column."""
+    expression = re.compile(re.escape(pattern).replace(r"\{session\}", r"(?P<session>individual-[1-9]|\d{1,3})"))
+    return {found["session"]: name for name in header if (found := expression.fullmatch(name))}
+
+
+def _columns(header: Sequence[str], pattern: str, instrument: Instrument) -> dict[str, dict[str, int]]:
+    """Find the columns of each session: session -> item -> place."""
+    columns: dict[str, dict[str, int]] = {}
+    for item in instrument.items:
+        if "{item}" not in pattern and len(instrument.items) > 1:
+            expected = f"{{item}} was expected in the pattern, because {instrument.id} has several items"
+            raise UnreadableFile(RowFault(1, "--wide", expected))
+        for session, name in _named(header, pattern.replace("{item}", item.id)).items():
+            columns.setdefault(session, {})[item.id] = header.index(name)
+    return columns

@@ -1,0 +1,1 @@
+"""The second stage: from scores to the status of every session."""

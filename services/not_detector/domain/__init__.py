@@ -1,0 +1,1 @@
+"""The NOT rules: a course, its rules, and the judgement on each session."""

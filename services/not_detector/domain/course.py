@@ -1,0 +1,200 @@
+"""What is known of a case's course when a session is judged."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from decimal import Decimal
+
+from contracts.definitions.catalogue import Catalogue
+from contracts.definitions.definition import split_reference
+from contracts.definitions.policy import Policy
+from contracts.definitions.protocol import Protocol
+from contracts.events.scores import ScoreComputed, ScoreRevised, ScoreWithdrawn
+from contracts.events.tracks import Baseline, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The scores of one instrument at one session; a scale without a valid score is None."""
+
+    score: str
+    instrument: str
+    answered_at: datetime
+    values: Mapping[str, Decimal | None]
+
+
+@dataclass(frozen=True, slots=True)
+class SetByHand:
+    """A baseline that a person set, and the fact that said so."""
+
+    value: Decimal
+    fact: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The decision that holds for a session, as far as later ones need it.
+
+    event: the decision's event; digest: of what it says
+    episode: the not-on-track sessions of the run that is open here; silent: the unknown ones in a row
+    """
+
+    event: str
+    digest: str
+    policy: str
+    status: Status
+    score: Decimal | None
+    rules: tuple[str, ...]
+    episode: tuple[int, ...]
+    silent: tuple[int, ...]
+    ever_not: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyFrom:
+    """A policy and the first session it holds for."""
+
+    session: int
+    policy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """What not_detector knows of a case.
+
+    policies: in the order in which they were decided
+    measured: instrument id -> session -> its scores; sessions as text, for the individual ones have names
+    by_hand: `instrument id/scale` -> the baseline that a person set
+    begun: counted sessions that are known to have come; scheduled: when the others will
+    missed: `instrument id/session` of occasions that closed without an answer
+    judged: session -> the decision that holds
+    """
+
+    protocol: str | None = None
+    policies: tuple[PolicyFrom, ...] = ()
+    measured: Mapping[str, Mapping[str, Measured]] = field(default_factory=dict)
+    by_hand: Mapping[str, SetByHand] = field(default_factory=dict)
+    begun: tuple[int, ...] = ()
+    cancelled: tuple[int, ...] = ()
+    scheduled: Mapping[int, datetime] = field(default_factory=dict)
+    missed: tuple[str, ...] = ()
+    judged: Mapping[int, Judged] = field(default_factory=dict)
+
+    def with_score(self, score: ScoreComputed | ScoreRevised, event_id: str) -> "Course":
+        """Know the scores of one response."""
+        values = {scale.scale: scale.value for scale in score.scales}
+        measured = Measured(event_id, score.instrument, score.answered_at, values)
+        instrument_id = split_reference(score.instrument)[0]
+        of_instrument = {**self.measured.get(instrument_id, {}), str(score.session): measured}
+        return replace(self, measured={**self.measured, instrument_id: of_instrument})
+
+    def without_score(self, score: ScoreWithdrawn) -> "Course":
+        """Forget the scores of a response that was withdrawn."""
+        instrument_id = split_reference(score.instrument)[0]
+        of_instrument = {s: m for s, m in self.measured.get(instrument_id, {}).items() if s != str(score.session)}
+        return replace(self, measured={**self.measured, instrument_id: of_instrument})
+
+    def with_begun(self, session: int | str) -> "Course":
+        """Know that a session has come."""
+        if not isinstance(session, int) or session in self.begun:
+            return self
+        return replace(self, begun=(*self.begun, session))
+
+    def with_schedule(self, session: int | str, scheduled: datetime) -> "Course":
+        """Know when a session will be."""
+        if not isinstance(session, int):
+            return self
+        cancelled = tuple(other for other in self.cancelled if other != session)
+        return replace(self, scheduled={**self.scheduled, session: scheduled}, cancelled=cancelled)
+
+    def without_session(self, session: int | str) -> "Course":
+        """Know that a session does not take place."""
+        if not isinstance(session, int):
+            return self
+        scheduled = {other: at for other, at in self.scheduled.items() if other != session}
+        begun = tuple(other for other in self.begun if other != session)
+        return replace(self, cancelled=(*self.cancelled, session), scheduled=scheduled, begun=begun)
+
+    def policy_for(self, session: int) -> str:
+        """Give the policy that a session is judged by: the one it was judged by, or the last one decided for it."""
+        if (judged := self.judged.get(session)) is not None:
+            return judged.policy
+        return next(entry.policy for entry in reversed(self.policies) if entry.session <= session)
+
+
+class View:
+    """A course seen through one policy: its primary scale, in the direction of that scale."""
+
+    def __init__(self, course: Course, policy: Policy, definitions: Catalogue) -> None:
+        """Look at `course` as `policy` does. Raises DefinitionMissing."""
+        self.course = course
+        self.policy = policy
+        self.instrument = definitions.instrument(policy.primary.instrument)
+        scale = self.instrument.scale(policy.primary.scale)
+        if scale is None:
+            raise ValueError("the policy's primary scale is not a scale of its instrument")
+        self.scale = scale
+        self.protocol: Protocol = definitions.protocol(course.protocol or "")
+        self._definitions = definitions
+        self.best, self.worst = self.instrument.best_and_worst(scale)
+        self._counted = dict(self._measured_sessions())
+
+    def _measured_sessions(self) -> Iterator[tuple[int, tuple[Decimal, Measured]]]:
+        found = [(int(s), m) for s, m in self._comparable() if s.isdecimal() and int(s) > 0]
+        for session, measured in sorted(found, key=lambda pair: pair[0]):
+            value = measured.values.get(self.scale.id)
+            if value is not None:
+                yield session, (value, measured)
+
+    def _comparable(self) -> Iterator[tuple[str, Measured]]:
+        for session, measured in self.course.measured.get(self.instrument.id, {}).items():
+            if measured.instrument == self.policy.primary.instrument or self.instrument.comparable_with(
+                self._definitions.instrument(measured.instrument)
+            ):
+                yield session, measured
+
+    def score(self, session: int) -> tuple[Decimal, Measured] | None:
+        """Give the valid score of a counted session, if it has one."""
+        return self._counted.get(session)
+
+    def measured_until(self, session: int) -> list[tuple[int, Decimal]]:
+        """Give the measured sessions up to this one, oldest first, without one that is itself the baseline."""
+        baseline = self.baseline()
+        own = baseline.session if baseline is not None else None
+        return [(s, value) for s, (value, _) in self._counted.items() if s <= session and s != own]
+
+    def is_expected(self, session: int) -> bool:
+        """Tell whether the primary instrument is asked at a counted session that takes place."""
+        return session not in self.course.cancelled and self.protocol.asks_at(self.instrument.id, session)
+
+    def gap_between(self, earlier: int, later: int) -> bool:
+        """Tell whether a session between two measured ones has no valid score though one was expected."""
+        return any(s not in self._counted and self.is_expected(s) for s in range(earlier + 1, later))
+
+    def baseline(self) -> Baseline | None:
+        """Find the score that later ones are compared with (clinical rules, NOT policy)."""
+        by_hand = self.course.by_hand.get(f"{self.instrument.id}/{self.scale.id}")
+        if by_hand is not None:
+            return Baseline(value=by_hand.value, how="set_by_hand", origin=by_hand.fact)
+        if self.policy.baseline == "explicit":
+            return None
+        before = [
+            (measured.answered_at, _session(s), value, measured.score)
+            for s, measured in self._comparable()
+            if self.protocol.precedes_first(_session(s)) and (value := measured.values.get(self.scale.id)) is not None
+        ]
+        before.sort(key=lambda found: (found[0], found[3]))
+        if self.policy.baseline == "before_first_session":
+            chosen = before[-1] if before else None
+        elif before:
+            chosen = before[0]
+        else:
+            first = next(iter(self._counted.items()), None)
+            chosen = None if first is None else (first[1][1].answered_at, first[0], first[1][0], first[1][1].score)
+        if chosen is None:
+            return None
+        return Baseline(value=chosen[2], how=self.policy.baseline, session=chosen[1], origin=chosen[3])
+
+
+def _session(text: str) -> int | str:
+    return int(text) if text.isdecimal() else text

@@ -1,0 +1,145 @@
+"""The stage: facts and scores in, the same and the status of every session out."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from contracts.definitions.catalogue import Catalogue
+from contracts.definitions.definition import split_reference
+from contracts.events.event import Data, Derivation, Event
+from contracts.events.facts import (
+    BaselineSet,
+    CaseClosed,
+    CaseEnrolled,
+    OccasionOpened,
+    PolicyChanged,
+    SessionAbsent,
+    SessionAttended,
+    SessionCancelled,
+    SessionDue,
+    SessionMoved,
+    SessionScheduled,
+)
+from contracts.events.scores import FactSetAside, OccasionMissed, ScoreComputed, ScoreRevised, ScoreWithdrawn
+from contracts.topics import SCORES, TRACKS
+from services.not_detector.domain.course import Course, PolicyFrom, SetByHand, View
+from services.not_detector.domain.judgement import judged_again
+
+Outcome = tuple[Course, Sequence[Event[Data]]]
+
+
+class NotDetector:
+    """The stage that says who is not on track."""
+
+    name = "not_detector"
+    reads = SCORES
+    writes = TRACKS
+    state = Course
+    schema = 1
+
+    def __init__(self, definitions: Catalogue) -> None:
+        """Judge by the policies among these definitions."""
+        self._definitions = definitions
+
+    def initial(self, case_id: str) -> Course:  # noqa: ARG002 - every case begins with nothing known
+        """Begin a case."""
+        return Course()
+
+    def step(self, state: Course, event: Event[Data]) -> Outcome:
+        """Take one fact or score. Raises DefinitionMissing if it needs a definition that is not known."""
+        match event.data:
+            case ScoreComputed() | ScoreRevised() as score:
+                return self._rejudged(state, state.with_score(score, event.id), event, score.instrument, score.session)
+            case ScoreWithdrawn() as score:
+                return self._rejudged(state, state.without_score(score), event, score.instrument, score.session)
+            case OccasionMissed(session=session, instrument=instrument):
+                missed = (*state.missed, f"{split_reference(instrument)[0]}/{session}")
+                return self._rejudged(state, replace(state, missed=missed), event, instrument, session)
+            case BaselineSet() as baseline:
+                return self._baseline_set(state, event, baseline)
+            case CaseEnrolled(protocol=protocol, policy=policy):
+                return replace(state, protocol=protocol, policies=(PolicyFrom(0, policy),)), [event]
+            case PolicyChanged(policy=policy, from_session=session):
+                return replace(state, policies=(*state.policies, PolicyFrom(session, policy))), [event]
+            case CaseClosed():
+                return self._closed(state, event)
+            case SessionScheduled() | SessionMoved() as planned:
+                return state.with_schedule(planned.session, planned.scheduled), [event]
+            case SessionCancelled(session=session):
+                return state.without_session(session), [event]
+            case SessionDue() | SessionAttended() | SessionAbsent() | OccasionOpened() as come:
+                return state.with_begun(come.session), [event]
+            case _:
+                return state, [event]
+
+    def _rejudged(
+        self, before: Course, after: Course, event: Event[Data], instrument: str, session: int | str
+    ) -> Outcome:
+        """Judge what a change at `session` can have changed: that session, gaps before it, every later one."""
+        instrument_id = split_reference(instrument)[0]
+        if not self._is_primary(after, instrument_id):
+            return after, [event]
+        affected = set(after.judged)
+        if isinstance(session, int) and session > 0 and not self._baseline_moved(before, after):
+            affected = {judged for judged in affected if judged >= session}
+        affected |= self._unjudged(after, instrument_id, session)
+        course, decisions = judged_again(after, affected, event, self._definitions)
+        return course, [event, *decisions]
+
+    def _is_primary(self, course: Course, instrument_id: str) -> bool:
+        refs = {entry.policy for entry in course.policies}
+        primaries = (self._definitions.policy(ref).primary.instrument for ref in refs)
+        return any(split_reference(primary)[0] == instrument_id for primary in primaries)
+
+    def _baseline_moved(self, before: Course, after: Course) -> bool:
+        policies = {judged.policy for judged in after.judged.values()}
+        return any(self._view(before, ref).baseline() != self._view(after, ref).baseline() for ref in policies)
+
+    def _view(self, course: Course, policy: str) -> View:
+        return View(course, self._definitions.policy(policy), self._definitions)
+
+    def _unjudged(self, course: Course, instrument_id: str, session: int | str) -> set[int]:
+        """Find sessions that can be judged now: measured or missed ones, and gaps before a measured one."""
+        if not isinstance(session, int) or session == 0:
+            return set()
+        found: set[int] = set()
+        for candidate in range(1, session + 1):
+            if candidate in course.judged:
+                continue
+            view = self._view(course, course.policy_for(candidate))
+            if view.instrument.id != instrument_id:
+                continue
+            measured = str(candidate) in course.measured.get(instrument_id, {})
+            missed = f"{instrument_id}/{candidate}" in course.missed
+            overtaken = candidate < session and view.score(session) is not None and view.is_expected(candidate)
+            if measured or missed or overtaken:
+                found.add(candidate)
+        return found
+
+    def _baseline_set(self, state: Course, event: Event[Data], data: BaselineSet) -> Outcome:
+        primaries = [self._definitions.policy(entry.policy).primary for entry in state.policies]
+        if (data.instrument, data.scale) not in {(split_reference(p.instrument)[0], p.scale) for p in primaries}:
+            return state, [_set_aside(event)]
+        by_hand = {**state.by_hand, f"{data.instrument}/{data.scale}": SetByHand(data.value, event.id)}
+        state = replace(state, by_hand=by_hand)
+        state, decisions = judged_again(state, state.judged, event, self._definitions)
+        return state, [event, *decisions]
+
+    def _closed(self, state: Course, event: Event[Data]) -> Outcome:
+        """Judge the sessions that have come and were never measured."""
+        come = {s for s in state.begun if s > 0} | _scheduled_until(state, event.time)
+        unmeasured = {
+            session
+            for session in come - set(state.judged) - set(state.cancelled)
+            if self._view(state, state.policy_for(session)).is_expected(session)
+        }
+        state, decisions = judged_again(state, unmeasured, event, self._definitions)
+        return state, [event, *decisions]
+
+
+def _scheduled_until(course: Course, moment: datetime) -> set[int]:
+    return {session for session, at in course.scheduled.items() if session > 0 and at <= moment}
+
+
+def _set_aside(event: Event[Data]) -> Event[FactSetAside]:
+    return Derivation("not_detector", event).event(FactSetAside(fact=event.id, reason="unknown_scale"))

@@ -1,0 +1,1 @@
+"""The third stage: from decisions to the reports that therapists read."""

@@ -1,0 +1,1 @@
+"""Shared machinery: ports and their adapters, the runner. Knows no service."""

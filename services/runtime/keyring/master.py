@@ -1,0 +1,85 @@
+"""The master key: in a file that only its owner reads; it wraps the keys of cases and makes case ids."""
+
+import hmac
+import os
+import secrets
+import stat
+from base64 import b64decode, b64encode
+from hashlib import sha256
+from pathlib import Path
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
+
+from contracts.codec import CaseKey
+
+MASTER_LENGTH = 32
+CASE_ID_LENGTH = 32
+
+
+class MasterKeyUnusable(Exception):
+    """The file of the master key is absent, open to others, or not a key. Says what to do."""
+
+
+class MasterKey:
+    """Wraps and unwraps case keys (RFC 3394) and makes case ids (HMAC-SHA-256), each with a key of its own."""
+
+    def __init__(self, secret: bytes) -> None:
+        """Use `secret`, 32 random bytes."""
+        self._wrapping = _derived(secret, b"wrap case keys")
+        self._naming = _derived(secret, b"name cases")
+
+    @classmethod
+    def create(cls, file: Path) -> "MasterKey":
+        """Make a new key and write it to a file that did not exist."""
+        secret = secrets.token_bytes(MASTER_LENGTH)
+        unfinished = file.with_suffix(f".{os.getpid()}")
+        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(b64encode(secret) + b"\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.link(unfinished, file)
+        unfinished.unlink()
+        return cls(secret)
+
+    @classmethod
+    def read(cls, file: Path) -> "MasterKey":
+        """Read the key from its file. Raises MasterKeyUnusable."""
+        try:
+            mode = file.stat().st_mode
+            text = file.read_bytes()
+        except FileNotFoundError:
+            raise MasterKeyUnusable(f"{file} is missing: put the master key back from where you keep its copy") from None
+        except OSError as error:
+            raise MasterKeyUnusable(f"{file} cannot be read ({error.strerror})") from None
+        if stat.S_IMODE(mode) & 0o077:
+            raise MasterKeyUnusable(f"{file} is open to others: run chmod 600 {file}")
+        try:
+            secret = b64decode(text.strip(), validate=True)
+        except ValueError:
+            secret = b""
+        if len(secret) != MASTER_LENGTH:
+            raise MasterKeyUnusable(f"{file} is not a master key: put it back from where you keep its copy")
+        return cls(secret)
+
+    def wrap(self, key: CaseKey) -> bytes:
+        """Wrap the key of a case."""
+        return aes_key_wrap(self._wrapping, key.secret)
+
+    def unwrap(self, wrapped: bytes) -> CaseKey:
+        """Unwrap the key of a case. Raises MasterKeyUnusable if it was wrapped by another master key."""
+        try:
+            return CaseKey(aes_key_unwrap(self._wrapping, wrapped))
+        except InvalidUnwrap:
+            raise MasterKeyUnusable("the master key is not the one that the case keys were wrapped with") from None
+
+    def case_id(self, clinic: str, number: str) -> str:
+        """Give the case id of a clinic's external number."""
+        message = f"{clinic}\x1f{number}".encode()
+        return hmac.new(self._naming, message, sha256).hexdigest()[:CASE_ID_LENGTH]
+
+
+def _derived(secret: bytes, purpose: bytes) -> bytes:
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=b"ontrack " + purpose).derive(secret)

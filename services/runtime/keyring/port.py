@@ -1,0 +1,32 @@
+"""What the services need of a keyring."""
+
+from collections.abc import Collection, Mapping
+from enum import Enum
+from typing import Protocol
+
+from contracts.codec import CaseKey
+
+
+class Destroyed(Enum):
+    """The key of a case that was erased: nothing sealed under it can ever be read again."""
+
+    DESTROYED = "destroyed"
+
+
+class Keyring(Protocol):
+    """Keys by case."""
+
+    async def keys(self, case_ids: Collection[str]) -> Mapping[str, CaseKey | Destroyed]:
+        """Give the keys of some cases; a case that never had one is absent."""
+
+    async def create(self, case_ids: Collection[str]) -> Mapping[str, CaseKey | Destroyed]:
+        """Give the keys of some cases; one that never had a key gets one now."""
+
+    async def adopt(self, keys: Mapping[str, CaseKey]) -> None:
+        """Take keys that come with an exported log; raises ValueError if a case has another one already."""
+
+    async def destroy(self, case_id: str) -> None:
+        """Destroy the key of a case for ever."""
+
+    def case_id(self, clinic: str, number: str) -> str:
+        """Give the case id of a clinic's external number: the same each time, and to be guessed by nobody."""

@@ -1,0 +1,82 @@
+"""The keyring in one SQLite file: wrapped keys only; the master key is elsewhere."""
+
+import sqlite3
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Mapping
+from secrets import token_bytes
+
+from contracts.codec import CaseKey
+from services.runtime.database import transaction
+from services.runtime.keyring.master import MasterKey
+from services.runtime.keyring.port import Destroyed
+
+_AT_ONCE = 500
+_REMEMBERED = 10_000
+
+
+class SqliteKeyring:
+    """A `Keyring` in the table `keys`; a destroyed key leaves a row without one."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, master: MasterKey, random: Callable[[int], bytes] = token_bytes
+    ) -> None:
+        """Use an open database. random: where the bytes of new keys come from."""
+        self._connection = connection
+        self._master = master
+        self._random = random
+        self._unwrapped: OrderedDict[str, CaseKey | Destroyed] = OrderedDict()
+
+    async def keys(self, case_ids: Collection[str]) -> Mapping[str, CaseKey | Destroyed]:
+        """Give the keys of some cases; a case that never had one is absent."""
+        found: dict[str, CaseKey | Destroyed] = {}
+        unknown = []
+        for case_id in case_ids:
+            key = self._unwrapped.get(case_id)
+            if key is None:
+                unknown.append(case_id)
+            else:
+                found[case_id] = key
+        for start in range(0, len(unknown), _AT_ONCE):
+            some = unknown[start : start + _AT_ONCE]
+            rows = self._connection.execute(
+                f"SELECT case_id, wrapped FROM keys WHERE case_id IN ({','.join('?' * len(some))})",  # noqa: S608
+                some,
+            )
+            for case_id, wrapped in rows:
+                found[case_id] = Destroyed.DESTROYED if wrapped is None else self._master.unwrap(wrapped)
+                self._remember(case_id, found[case_id])
+        return found
+
+    async def create(self, case_ids: Collection[str]) -> Mapping[str, CaseKey | Destroyed]:
+        """Give the keys of some cases; one that never had a key gets one now."""
+        found = dict(await self.keys(case_ids))
+        new = {case_id: CaseKey(self._random(CaseKey.LENGTH)) for case_id in case_ids if case_id not in found}
+        await self.adopt(new)
+        return {**found, **new}
+
+    async def adopt(self, keys: Mapping[str, CaseKey]) -> None:
+        """Take keys that come with an exported log; raises ValueError if a case has another one already."""
+        known = await self.keys(keys)
+        for case_id, key in keys.items():
+            held = known.get(case_id)
+            if held is not None and (not isinstance(held, CaseKey) or held.keyid != key.keyid):
+                raise ValueError(f"the case {case_id} has another key here")
+        new = [(case_id, self._master.wrap(key)) for case_id, key in keys.items() if case_id not in known]
+        if new:
+            with transaction(self._connection):
+                self._connection.executemany("INSERT INTO keys VALUES (?, ?)", new)
+
+    async def destroy(self, case_id: str) -> None:
+        """Destroy the key of a case for ever."""
+        with transaction(self._connection):
+            self._connection.execute("INSERT OR REPLACE INTO keys VALUES (?, NULL)", (case_id,))
+        self._unwrapped.pop(case_id, None)
+
+    def case_id(self, clinic: str, number: str) -> str:
+        """Give the case id of a clinic's external number."""
+        return self._master.case_id(clinic, number)
+
+    def _remember(self, case_id: str, key: CaseKey | Destroyed) -> None:
+        self._unwrapped[case_id] = key
+        if len(self._unwrapped) > _REMEMBERED:
+            self._unwrapped.popitem(last=False)

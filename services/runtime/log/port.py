@@ -1,0 +1,41 @@
+"""What the services need of a log."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from contracts.topics import Topic
+
+
+class LogUnavailable(Exception):
+    """The log cannot be reached or written just now; the same call can be tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record: the key that chose its partition, and its bytes."""
+
+    key: str
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRecord:
+    """A record where it stands; the first offset of a partition is 0."""
+
+    offset: int
+    key: str
+    value: bytes
+
+
+class Log(Protocol):
+    """An append-only log. Records of a partition keep their order for ever."""
+
+    async def append(self, topic: Topic, partition: int, records: Sequence[Record]) -> None:
+        """Append records in order; they are durable when this returns. Raises LogUnavailable."""
+
+    async def read(self, topic: Topic, partition: int, offset: int, limit: int) -> Sequence[StoredRecord]:
+        """Read at most `limit` records from `offset` on; fewer only at the end."""
+
+    async def end(self, topic: Topic, partition: int) -> int:
+        """Give the offset that the next record will have."""

@@ -1,0 +1,272 @@
+"""The runner around every stage: load, step, publish, save, move on, in this order and in no other.
+
+A crash between any two of these repeats work and changes nothing: a step is deterministic, a state is written on
+condition that nobody has written it since, and what is published twice bears the same sequence and is dropped.
+"""
+
+import traceback
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final, Generic, NoReturn, TypeVar
+from uuid import uuid5
+
+from pydantic import TypeAdapter
+
+from contracts.codec import CaseKey, Unreadable, decode, encode, numbered
+from contracts.definitions.catalogue import DefinitionMissing
+from contracts.events.event import DERIVED_ID, Data, Event
+from contracts.events.publications import FactUnreadable
+from contracts.topics import CASES, DEAD_LETTERS
+from services.runtime.keyring.port import Destroyed, Keyring
+from services.runtime.log.port import Log, Record, StoredRecord
+from services.runtime.stage import Stage
+from services.runtime.store.port import Halted, Outcome, Position, Store, StoredState, Write
+
+StateT = TypeVar("StateT")
+
+BATCH: Final = 2_000
+DEAD_LETTERS_AT_MOST: Final = 100
+"""So many unreadable facts in one partition since it was opened stop the stage: then it is not one record's fault."""
+
+_REBUILD: Final = "export the log (ontrack export --output DIR) and import it into an empty home (ontrack import DIR)"
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class StageStopped(Exception):
+    """A partition cannot go on: what is there contradicts itself. Says why, and what mends it."""
+
+    def __init__(self, stage: str, partition: int, why: str, mend: str) -> None:
+        """Name the stage, the partition, the reason and the way out."""
+        super().__init__(f"{stage} stops at partition {partition}: {why}. To mend it: {mend}.")
+        self.stage = stage
+        self.partition = partition
+
+
+class PartitionLost(Exception):
+    """Another runner of the same stage has written a state of this partition: it is theirs now."""
+
+
+@dataclass(slots=True)
+class _Case(Generic[StateT]):
+    """A case while a batch is worked on."""
+
+    key: CaseKey
+    state: StateT
+    offset: int = -1
+    read: int = 0
+    written: int = 0
+    loaded: int | None = None
+
+
+@dataclass(slots=True)
+class _Batch(Generic[StateT]):
+    """What has come of a batch so far."""
+
+    partition: int
+    cases: dict[str, _Case[StateT]] = field(default_factory=dict)
+    touched: set[str] = field(default_factory=set)
+    out: list[Record] = field(default_factory=list)
+    dead: list[Record] = field(default_factory=list)
+    halted: dict[str, Halted] = field(default_factory=dict)
+
+
+class Runner(Generic[StateT]):
+    """Runs one stage over the partitions of its topic."""
+
+    def __init__(self, stage: Stage[StateT], log: Log, store: Store, keyring: Keyring, log_id: str) -> None:
+        """Run `stage` on these; `log_id` is the identity of the log, by which positions are recognised."""
+        self._stage = stage
+        self._log = log
+        self._store = store
+        self._keyring = keyring
+        self._log_id = log_id
+        self._states: TypeAdapter[StateT] = TypeAdapter(stage.state)
+        self._positions: dict[int, int] = {}
+        self._dead_letters: dict[int, int] = {}
+
+    async def open(self, partition: int) -> None:
+        """Take up a partition where the store says that it was left. Raises StageStopped."""
+        stage, end = self._stage, await self._log.end(self._stage.reads, partition)
+        position = await self._store.position(stage.name, partition)
+        if position is None:
+            if stage.writes is not None and await self._log.end(stage.writes, partition) > 0:
+                self._stop(partition, f"{stage.writes.name} has events, but where it was is not known", _REBUILD)
+            position = Position(self._log_id, 0)
+            await self._store.set_position(stage.name, partition, position)
+        if position.log != self._log_id:
+            self._stop(partition, "its states come from another log", _REBUILD)
+        if position.offset > end:
+            self._stop(partition, f"{stage.reads.name} is shorter than what has been read of it", _REBUILD)
+        self._positions[partition] = position.offset
+        self._dead_letters[partition] = 0
+
+    async def resume_halted(self, partition: int) -> None:
+        """Try halted cases again, each from where it stands; those whose cause is gone go on."""
+        for halted in await self._store.halted(self._stage.name, partition):
+            offset, end = halted.offset, self._positions[partition]
+            batch: _Batch[StateT] = _Batch(partition)
+            while offset < end and halted.case_id not in batch.halted:
+                records = await self._log.read(self._stage.reads, partition, offset, min(BATCH, end - offset))
+                if not records:
+                    break
+                batch = await self._worked(partition, [r for r in records if r.key == halted.case_id], resuming=True)
+                await self._published_and_saved(batch)
+                offset = records[-1].offset + 1
+            if halted.case_id not in batch.halted:
+                await self._store.resume(self._stage.name, halted.case_id)
+
+    async def advance(self, partition: int, limit: int = BATCH) -> int:
+        """Read the next records of a partition and process them; give how many there were."""
+        records = await self._log.read(self._stage.reads, partition, self._positions[partition], limit)
+        if records:
+            await self.process(partition, records)
+        return len(records)
+
+    async def process(self, partition: int, records: Sequence[StoredRecord]) -> None:
+        """Process the next records of an opened partition. Raises StageStopped, PartitionLost, or what the ports raise.
+
+        After any of these nothing has been skipped: the same records come again.
+        """
+        batch = await self._worked(partition, records)
+        self._count_dead_letters(batch)
+        await self._published_and_saved(batch)
+        position = records[-1].offset + 1
+        await self._store.set_position(self._stage.name, partition, Position(self._log_id, position))
+        self._positions[partition] = position
+
+    async def _worked(
+        self, partition: int, records: Sequence[StoredRecord], *, resuming: bool = False
+    ) -> _Batch[StateT]:
+        """Load the states of the batch's cases and step through its records in order."""
+        case_ids = {record.key for record in records}
+        keys = await self._keyring.keys(case_ids)
+        states = await self._store.load(self._stage.name, case_ids)
+        waiting = () if resuming else await self._store.halted(self._stage.name, partition)
+        skipped = {halted.case_id for halted in waiting}
+        batch: _Batch[StateT] = _Batch(partition)
+        for record in records:
+            key = keys.get(record.key)
+            if record.key in skipped or record.key in batch.halted or isinstance(key, Destroyed):
+                continue
+            if key is None:
+                self._halt(batch, record, "key-missing")
+                continue
+            case = batch.cases.get(record.key)
+            if case is None:
+                case = batch.cases[record.key] = self._case(record.key, key, states.get(record.key), partition)
+            if record.offset > case.offset:
+                self._take(batch, record, case)
+        return batch
+
+    def _case(self, case_id: str, key: CaseKey, stored: StoredState | None, partition: int) -> _Case[StateT]:
+        if stored is None:
+            return _Case(key, self._stage.initial(case_id))
+        if stored.schema != self._stage.schema:
+            why = f"its states have shape {stored.schema}, this version knows {self._stage.schema}"
+            self._stop(partition, why, _REBUILD)
+        state = open_state(self._states, self._stage.name, case_id, key, stored)
+        return _Case(key, state, stored.offset, stored.read, stored.written, stored.offset)
+
+    def _take(self, batch: _Batch[StateT], record: StoredRecord, case: _Case[StateT]) -> None:
+        """Take one record: step, number what follows, and keep it for publication."""
+        event = decode(record.value, self._stage.reads, case.key)
+        if isinstance(event, Event) and event.subject != record.key:
+            event = Unreadable("not-an-event")
+        if isinstance(event, Unreadable):
+            self._unreadable(batch, record, event)
+            return
+        if not self._is_next(batch.partition, record, event, case):
+            return
+        try:
+            state, following = self._stage.step(case.state, event)
+        except DefinitionMissing as missing:
+            self._halt(batch, record, f"definition-missing {missing.ref}")
+            return
+        except Exception as error:  # noqa: BLE001 - whatever a step raises halts its case, and no other
+            self._halt(batch, record, f"step-failed {_place(error)}")
+            return
+        writes = self._stage.writes
+        if writes is not None:
+            for number, outgoing in enumerate(following, case.written + 1):
+                batch.out.append(Record(record.key, encode(numbered(outgoing, number), case.key)))
+            case.written += len(following)
+        case.state = state
+        case.offset = record.offset
+        case.read = event.sequence or case.read
+        batch.touched.add(record.key)
+
+    def _is_next(self, partition: int, record: StoredRecord, event: Event[Data], case: _Case[StateT]) -> bool:
+        """Tell whether an event continues its case's history; a repeated one does not, and a gap stops the stage."""
+        if self._stage.reads is CASES:
+            return True
+        if event.sequence is None or event.sequence > case.read + 1:
+            why = (
+                f"{self._stage.reads.name} has a gap at offset {record.offset}: "
+                f"sequence {event.sequence} of case {record.key} follows {case.read}"
+            )
+            self._stop(partition, why, _REBUILD)
+        return event.sequence == case.read + 1
+
+    def _unreadable(self, batch: _Batch[StateT], record: StoredRecord, unreadable: Unreadable) -> None:
+        """Put a fact that cannot be read on record; on a derived topic nothing may be unreadable."""
+        topic, partition = self._stage.reads, batch.partition
+        if topic is not CASES:
+            why = f"{topic.name} cannot be read at offset {record.offset} ({unreadable.reason})"
+            self._stop(partition, why, _REBUILD)
+        letter = Event(
+            id=str(uuid5(DERIVED_ID, f"{self._log_id}\x1f{topic.name}\x1f{partition}\x1f{record.offset}")),
+            source=f"urn:ontrack:{self._stage.name}",
+            subject=topic.name,
+            time=_EPOCH,
+            recordedtime=_EPOCH,
+            correlationid=self._log_id,
+            causationid=None,
+            data=FactUnreadable(partition=partition, offset=record.offset, reason=unreadable.reason),
+        )
+        batch.dead.append(Record(record.key, encode(letter, None)))
+
+    def _count_dead_letters(self, batch: _Batch[StateT]) -> None:
+        count = self._dead_letters[batch.partition] + len(batch.dead)
+        if count > DEAD_LETTERS_AT_MOST:
+            why = f"{count} records of {self._stage.reads.name} in a row of work could not be read"
+            self._stop(batch.partition, why, "find out who writes them, then start again")
+        self._dead_letters[batch.partition] = count
+
+    def _halt(self, batch: _Batch[StateT], record: StoredRecord, reason: str) -> None:
+        batch.halted[record.key] = Halted(record.key, batch.partition, record.offset, reason)
+
+    async def _published_and_saved(self, batch: _Batch[StateT]) -> None:
+        """Publish what came out, then write the states that it came from."""
+        if batch.dead and self._stage.writes is not None:
+            await self._log.append(DEAD_LETTERS, batch.partition, batch.dead)
+        if batch.out and self._stage.writes is not None:
+            await self._log.append(self._stage.writes, batch.partition, batch.out)
+        writes = [self._write(case_id, batch.cases[case_id]) for case_id in batch.cases if case_id in batch.touched]
+        if writes and Outcome.LOST in await self._store.save(self._stage.name, writes):
+            self._positions.pop(batch.partition, None)
+            raise PartitionLost(f"another process runs {self._stage.name} on partition {batch.partition}")
+        for halted in batch.halted.values():
+            await self._store.halt(self._stage.name, halted)
+
+    def _write(self, case_id: str, case: _Case[StateT]) -> Write:
+        body = case.key.seal(self._states.dump_json(case.state), self._stage.name.encode(), case_id.encode())
+        state = StoredState(case.offset, case.read, case.written, self._stage.schema, body)
+        return Write(case_id, case.loaded, state)
+
+    def _stop(self, partition: int, why: str, mend: str) -> NoReturn:
+        raise StageStopped(self._stage.name, partition, why, mend)
+
+
+def open_state(
+    states: TypeAdapter[StateT], stage: str, case_id: str, key: CaseKey, stored: StoredState
+) -> StateT:
+    """Open a sealed state. Raises InvalidTag if it was sealed for another case or stage, or changed since."""
+    return states.validate_json(key.unseal(stored.body, stage.encode(), case_id.encode()))
+
+
+def _place(error: Exception) -> str:
+    """Say what kind of error came from where; its message could hold an answer, so it stays unsaid."""
+    frames: Iterable[traceback.FrameSummary] = traceback.extract_tb(error.__traceback__)
+    *_, last = frames
+    return f"{type(error).__name__} in {last.name}, line {last.lineno}"

@@ -1,0 +1,93 @@
+"""What the runner needs of a store."""
+
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+
+class StoreUnavailable(Exception):
+    """The store cannot be reached or written just now; the same call can be tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredState:
+    """The state of one case in one stage.
+
+    offset: of the last record that went into it, on the topic that the stage reads
+    read, written: the last sequence that was read and the last one that was given
+    schema: version of the shape of `body`
+    body: sealed under the case's key
+    """
+
+    offset: int
+    read: int
+    written: int
+    schema: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Replace a state, on condition that its offset is still `expected` (None: that there is none)."""
+
+    case_id: str
+    expected: int | None
+    state: StoredState
+
+
+class Outcome(Enum):
+    """What became of a conditional write."""
+
+    APPLIED = "applied"
+    ALREADY_APPLIED = "already_applied"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far a stage has come in a partition: the next offset, on which log."""
+
+    log: str
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Halted:
+    """A case that a stage could not go on with, and where it goes on when the cause is gone."""
+
+    case_id: str
+    partition: int
+    offset: int
+    reason: str
+
+
+class Store(Protocol):
+    """States by stage and case, positions by stage and partition. Every write is durable when it returns."""
+
+    async def load(self, stage: str, case_ids: Collection[str]) -> Mapping[str, StoredState]:
+        """Give the states of some cases; a case without one is absent."""
+
+    async def save(self, stage: str, writes: Sequence[Write]) -> Sequence[Outcome]:
+        """Write states, each on its condition; the outcomes are in the order of the writes.
+
+        A state that already has the offset that was to be written was written by an earlier try: ALREADY_APPLIED.
+        """
+
+    def cases(self, stage: str) -> AsyncIterator[str]:
+        """Give the cases that a stage has a state of, in order."""
+
+    async def position(self, stage: str, partition: int) -> Position | None:
+        """Give how far a stage has come."""
+
+    async def set_position(self, stage: str, partition: int, position: Position) -> None:
+        """Say how far a stage has come."""
+
+    async def halt(self, stage: str, halted: Halted) -> None:
+        """Record that a case halts; a case that is halted already keeps its place and gets the new reason."""
+
+    async def resume(self, stage: str, case_id: str) -> None:
+        """Forget that a case was halted."""
+
+    async def halted(self, stage: str, partition: int | None = None) -> Sequence[Halted]:
+        """Give the cases that are halted, by case."""

@@ -1,0 +1,104 @@
+"""The store in one SQLite file."""
+
+import sqlite3
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+
+from services.runtime.database import transaction
+from services.runtime.store.port import Halted, Outcome, Position, StoredState, StoreUnavailable, Write
+
+_AT_ONCE = 500
+"""Fewer than SQLite's limit on the parameters of one statement."""
+
+
+class SqliteStore:
+    """A `Store` in the tables `states`, `positions` and `halted`."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        """Use an open database."""
+        self._connection = connection
+
+    async def load(self, stage: str, case_ids: Collection[str]) -> Mapping[str, StoredState]:
+        """Give the states of some cases; a case without one is absent."""
+        wanted = list(case_ids)
+        found: dict[str, StoredState] = {}
+        for start in range(0, len(wanted), _AT_ONCE):
+            some = wanted[start : start + _AT_ONCE]
+            rows = self._connection.execute(
+                'SELECT case_id, "offset", read, written, schema, body FROM states'
+                f" WHERE stage = ? AND case_id IN ({','.join('?' * len(some))})",  # noqa: S608 - only placeholders
+                (stage, *some),
+            )
+            found.update((row[0], StoredState(*row[1:])) for row in rows)
+        return found
+
+    async def save(self, stage: str, writes: Sequence[Write]) -> Sequence[Outcome]:
+        """Write states, each on its condition; the outcomes are in the order of the writes."""
+        try:
+            with transaction(self._connection):
+                return [self._save(stage, write) for write in writes]
+        except sqlite3.OperationalError as error:
+            raise StoreUnavailable(str(error)) from None
+
+    def _save(self, stage: str, write: Write) -> Outcome:
+        state = write.state
+        values = (state.offset, state.read, state.written, state.schema, state.body)
+        if write.expected is None:
+            statement = "INSERT INTO states VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+            done = self._connection.execute(statement, (stage, write.case_id, *values))
+        else:
+            done = self._connection.execute(
+                'UPDATE states SET "offset" = ?, read = ?, written = ?, schema = ?, body = ?'
+                ' WHERE stage = ? AND case_id = ? AND "offset" = ?',
+                (*values, stage, write.case_id, write.expected),
+            )
+        if done.rowcount == 1:
+            return Outcome.APPLIED
+        held = self._connection.execute(
+            'SELECT "offset" FROM states WHERE stage = ? AND case_id = ?', (stage, write.case_id)
+        ).fetchone()
+        return Outcome.ALREADY_APPLIED if held is not None and held[0] == state.offset else Outcome.LOST
+
+    async def cases(self, stage: str) -> AsyncIterator[str]:
+        """Give the cases that a stage has a state of, in order."""
+        for row in self._connection.execute("SELECT case_id FROM states WHERE stage = ? ORDER BY case_id", (stage,)):
+            yield row[0]
+
+    async def position(self, stage: str, partition: int) -> Position | None:
+        """Give how far a stage has come."""
+        row = self._connection.execute(
+            'SELECT log, "offset" FROM positions WHERE stage = ? AND partition = ?', (stage, partition)
+        ).fetchone()
+        return None if row is None else Position(*row)
+
+    async def set_position(self, stage: str, partition: int, position: Position) -> None:
+        """Say how far a stage has come."""
+        self._write(
+            "INSERT OR REPLACE INTO positions VALUES (?, ?, ?, ?)", (stage, partition, position.log, position.offset)
+        )
+
+    async def halt(self, stage: str, halted: Halted) -> None:
+        """Record that a case halts; a case that is halted already keeps its place and gets the new reason."""
+        self._write(
+            "INSERT INTO halted VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET reason = excluded.reason",
+            (stage, halted.case_id, halted.partition, halted.offset, halted.reason),
+        )
+
+    async def resume(self, stage: str, case_id: str) -> None:
+        """Forget that a case was halted."""
+        self._write("DELETE FROM halted WHERE stage = ? AND case_id = ?", (stage, case_id))
+
+    async def halted(self, stage: str, partition: int | None = None) -> Sequence[Halted]:
+        """Give the cases that are halted, by case."""
+        rows = self._connection.execute(
+            'SELECT case_id, partition, "offset", reason FROM halted'
+            " WHERE stage = ? AND (? IS NULL OR partition = ?) ORDER BY case_id",
+            (stage, partition, partition),
+        )
+        return [Halted(*row) for row in rows]
+
+    def _write(self, statement: str, values: tuple[object, ...]) -> None:
+        try:
+            with transaction(self._connection):
+                self._connection.execute(statement, values)
+        except sqlite3.OperationalError as error:
+            raise StoreUnavailable(str(error)) from None

@@ -1,0 +1,1 @@
+"""The first stage: from answers to scores."""

@@ -1,0 +1,335 @@
+"""From the facts of a case to its scores: repeated facts dropped, senseless ones set aside, responses scored."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from contracts.codec import content_digest
+from contracts.definitions.catalogue import Catalogue
+from contracts.definitions.definition import split_reference
+from contracts.definitions.instrument import Instrument
+from contracts.events.event import Data, Derivation, Event
+from contracts.events.facts import (
+    CaseClosed,
+    CaseEnrolled,
+    CaseErased,
+    OccasionClosed,
+    OccasionOpened,
+    ProblemNamed,
+    ResponseCorrected,
+    ResponseSubmitted,
+    ResponseWithdrawn,
+    SessionAbsent,
+    SessionAttended,
+    SessionDue,
+    SessionMoved,
+    SessionScheduled,
+)
+from contracts.events.scores import (
+    FactSetAside,
+    FlaggedAnswer,
+    OccasionMissed,
+    ScaleValue,
+    ScoreComputed,
+    ScoreRevised,
+    ScoreWithdrawn,
+    SetAsideReason,
+)
+from contracts.topics import CASES, SCORES
+
+Late = Event[ResponseCorrected | ResponseWithdrawn]
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A response that counts or did: where it belongs, and the score event that holds now."""
+
+    session: int | str
+    instrument: str
+    answered_at: datetime
+    score: str
+    withdrawn: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """One questionnaire of one session: asked for, answered by, missed."""
+
+    asked: bool = False
+    answered_by: str | None = None
+    missed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """A problem in the patient's words, of which only a digest is kept: when it was named."""
+
+    digest: str
+    named_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Trajectory:
+    """What scoring knows of a case.
+
+    seen: fact id -> the digests of the contents it came with; the first is the fact
+    responses: response id -> what became of it
+    occasions: `session/instrument id` -> what became of it
+    waiting: response id -> corrections and withdrawals that came before it
+    """
+
+    seen: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    protocol: str | None = None
+    closed_at: datetime | None = None
+    erased: bool = False
+    responses: Mapping[str, Scored] = field(default_factory=dict)
+    occasions: Mapping[str, Occasion] = field(default_factory=dict)
+    problems: Mapping[int, tuple[Wording, ...]] = field(default_factory=dict)
+    waiting: Mapping[str, tuple[Late, ...]] = field(default_factory=dict)
+
+    def occasion(self, session: int | str, instrument: str) -> Occasion:
+        """Give what is known of an occasion."""
+        return self.occasions.get(_occasion_key(session, instrument), Occasion())
+
+    def with_occasion(self, session: int | str, instrument: str, occasion: Occasion) -> "Trajectory":
+        """Know something else of an occasion."""
+        return replace(self, occasions={**self.occasions, _occasion_key(session, instrument): occasion})
+
+    def with_response(self, response: str, scored: Scored) -> "Trajectory":
+        """Know what became of a response."""
+        return replace(self, responses={**self.responses, response: scored})
+
+    def series(self, problem: int, at: datetime) -> int:
+        """Count which wording of a problem held at a moment, from 1."""
+        return max(1, sum(1 for wording in self.problems.get(problem, ()) if wording.named_at <= at))
+
+
+Outcome = tuple[Trajectory, Sequence[Event[Data]]]
+
+
+class Scoring:
+    """The stage: facts in, facts and scores out."""
+
+    name = "scoring"
+    reads = CASES
+    writes = SCORES
+    state = Trajectory
+    schema = 1
+
+    def __init__(self, definitions: Catalogue) -> None:
+        """Score by these definitions."""
+        self._definitions = definitions
+
+    def initial(self, case_id: str) -> Trajectory:  # noqa: ARG002 - every case begins with nothing known
+        """Begin a case."""
+        return Trajectory()
+
+    def step(self, state: Trajectory, event: Event[Data]) -> Outcome:
+        """Take one fact. Raises DefinitionMissing if it names a definition that is not known."""
+        digest = content_digest(event)
+        known = state.seen.get(event.id, ())
+        if digest in known:
+            return state, ()
+        seen = replace(state, seen={**state.seen, event.id: (*known, digest)})
+        if known:
+            return seen, [_set_aside(event, "id_reused", distinct=digest)]
+        reason = self._objection(state, event)
+        if reason is not None:
+            return _with_late_ones_set_aside(seen, event, reason)
+        return self._taken(seen, event)
+
+    def _objection(self, state: Trajectory, event: Event[Data]) -> SetAsideReason | None:
+        """Say why a fact makes no sense in this history, if it does not."""
+        data = event.data
+        if state.erased:
+            return "erased"
+        if isinstance(data, CaseEnrolled):
+            return None if state.protocol is None else "already_enrolled"
+        if state.protocol is None:
+            return "not_enrolled"
+        if state.closed_at is not None:
+            if isinstance(data, CaseClosed):
+                return "already_closed"
+            if isinstance(data, _OF_THE_COURSE) and event.time > state.closed_at:
+                return "after_the_end"
+        match data:
+            case ResponseSubmitted():
+                return self._objection_to_response(state, data, state.protocol)
+            case ResponseCorrected() | ResponseWithdrawn():
+                return self._objection_to_change(state, data)
+            case _:
+                return None
+
+    def _objection_to_response(
+        self, state: Trajectory, data: ResponseSubmitted, protocol: str
+    ) -> SetAsideReason | None:
+        if not self._definitions.protocol(protocol).has_session(data.session):
+            return "outside_protocol"
+        if any(self._definitions.instrument(data.instrument).faults_in(data.answers)):
+            return "invalid_answers"
+        answered = state.occasion(data.session, data.instrument).answered_by
+        return None if answered is None else "occasion_answered"
+
+    def _objection_to_change(
+        self, state: Trajectory, data: ResponseCorrected | ResponseWithdrawn
+    ) -> SetAsideReason | None:
+        scored = state.responses.get(data.response)
+        if scored is None:
+            return "response_set_aside" if data.response in state.seen else None
+        if scored.withdrawn:
+            return "response_withdrawn"
+        if isinstance(data, ResponseCorrected):
+            faults = self._definitions.instrument(scored.instrument).faults_in(data.answers)
+            return "invalid_answers" if any(faults) else None
+        return None
+
+    def _taken(self, state: Trajectory, event: Event[Data]) -> Outcome:
+        match event.data:
+            case ResponseSubmitted() as data:
+                return self._scored(state, event, data)
+            case ResponseCorrected() | ResponseWithdrawn() as change:
+                if change.response in state.responses:
+                    return self._changed(state, event, change)
+                waiting = (*state.waiting.get(change.response, ()), event)
+                return replace(state, waiting={**state.waiting, change.response: waiting}), ()  # type: ignore[dict-item]
+            case OccasionOpened(session=session, instrument=instrument):
+                opened = replace(state.occasion(session, instrument), asked=True)
+                return state.with_occasion(session, instrument, opened), [event]
+            case OccasionClosed() as data:
+                return _closed(state, event, data)
+            case CaseEnrolled(protocol=protocol):
+                return replace(state, protocol=protocol), [event]
+            case CaseClosed():
+                return replace(state, closed_at=event.time), [event]
+            case CaseErased():
+                return replace(state, erased=True), [event]
+            case ProblemNamed() as data:
+                return _problem_named(state, event, data), [event]
+            case _:
+                return state, [event]
+
+    def _scored(self, state: Trajectory, event: Event[Data], data: ResponseSubmitted) -> Outcome:
+        instrument = self._definitions.instrument(data.instrument)
+        score = Derivation(self.name, event).event(
+            ScoreComputed(
+                response=event.id,
+                session=data.session,
+                instrument=data.instrument,
+                scales=_scales(state, instrument, data.answers, data.answered_at),
+                flags=flagged(instrument, data.answers),
+                comment=data.comment,
+                answered_at=data.answered_at,
+            )
+        )
+        occasion = replace(state.occasion(data.session, data.instrument), answered_by=event.id)
+        waiting = state.waiting.get(event.id, ())
+        state = replace(
+            state.with_occasion(data.session, data.instrument, occasion).with_response(
+                event.id, Scored(data.session, data.instrument, data.answered_at, score.id)
+            ),
+            waiting={response: late for response, late in state.waiting.items() if response != event.id},
+        )
+        out: list[Event[Data]] = [event, score]
+        for late in waiting:
+            reason = self._objection_to_change(state, late.data)
+            state, more = (
+                self._changed(state, late, late.data) if reason is None else (state, [_set_aside(late, reason)])
+            )
+            out.extend(more)
+        return state, out
+
+    def _changed(
+        self, state: Trajectory, event: Event[Data], data: ResponseCorrected | ResponseWithdrawn
+    ) -> Outcome:
+        scored = state.responses[data.response]
+        derivation = Derivation(self.name, event)
+        if isinstance(data, ResponseWithdrawn):
+            withdrawn = derivation.event(
+                ScoreWithdrawn(
+                    response=data.response, session=scored.session, instrument=scored.instrument, revises=scored.score
+                )
+            )
+            unanswered = replace(state.occasion(scored.session, scored.instrument), answered_by=None)
+            state = state.with_occasion(scored.session, scored.instrument, unanswered)
+            return state.with_response(data.response, replace(scored, withdrawn=True)), [event, withdrawn]
+        instrument = self._definitions.instrument(scored.instrument)
+        revised = derivation.event(
+            ScoreRevised(
+                response=data.response,
+                session=scored.session,
+                instrument=scored.instrument,
+                scales=_scales(state, instrument, data.answers, scored.answered_at),
+                flags=flagged(instrument, data.answers),
+                comment=data.comment,
+                answered_at=scored.answered_at,
+                revises=scored.score,
+            )
+        )
+        return state.with_response(data.response, replace(scored, score=revised.id)), [event, revised]
+
+
+_OF_THE_COURSE = (
+    ResponseSubmitted,
+    SessionScheduled,
+    SessionMoved,
+    SessionDue,
+    SessionAttended,
+    SessionAbsent,
+    OccasionOpened,
+)
+
+
+def flagged(instrument: Instrument, answers: Mapping[str, int]) -> tuple[FlaggedAnswer, ...]:
+    """Find the answers that the instrument's definition marks, in the order of its flags."""
+    return tuple(
+        FlaggedAnswer(flag=flag.id, kind=flag.kind, item=item, value=answers[item])
+        for flag in instrument.flags
+        for item in flag.items
+        if item in answers and flag.marks(answers[item])
+    )
+
+
+def _scales(
+    state: Trajectory, instrument: Instrument, answers: Mapping[str, int], answered_at: datetime
+) -> tuple[ScaleValue, ...]:
+    return tuple(
+        ScaleValue(
+            scale=scale.id,
+            value=instrument.value(scale, answers),
+            series=None if scale.problem is None else state.series(scale.problem, answered_at),
+        )
+        for scale in instrument.scales
+    )
+
+
+def _closed(state: Trajectory, event: Event[Data], data: OccasionClosed) -> Outcome:
+    occasion = state.occasion(data.session, data.instrument)
+    if occasion.answered_by is not None or occasion.missed or not occasion.asked:
+        return state, [event]
+    missed = OccasionMissed(session=data.session, instrument=data.instrument)
+    state = state.with_occasion(data.session, data.instrument, replace(occasion, missed=True))
+    return state, [event, Derivation("scoring", event).event(missed)]
+
+
+def _problem_named(state: Trajectory, event: Event[Data], data: ProblemNamed) -> Trajectory:
+    digest = hashlib.blake2b(data.text.encode(), digest_size=12).hexdigest()
+    wordings = state.problems.get(data.problem, ())
+    if wordings and wordings[-1].digest == digest:
+        return state
+    return replace(state, problems={**state.problems, data.problem: (*wordings, Wording(digest, event.time))})
+
+
+def _with_late_ones_set_aside(state: Trajectory, event: Event[Data], reason: SetAsideReason) -> Outcome:
+    """Set a fact aside, and with it what has been waiting for it."""
+    waiting = state.waiting.get(event.id, ())
+    state = replace(state, waiting={key: late for key, late in state.waiting.items() if key != event.id})
+    return state, [_set_aside(event, reason), *(_set_aside(late, "response_set_aside") for late in waiting)]
+
+
+def _set_aside(event: Event[Data], reason: SetAsideReason, *, distinct: str = "") -> Event[FactSetAside]:
+    return Derivation("scoring", event).event(FactSetAside(fact=event.id, reason=reason), distinct=distinct)
+
+
+def _occasion_key(session: int | str, instrument: str) -> str:
+    return f"{session}/{split_reference(instrument)[0]}"

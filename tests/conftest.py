@@ -1,0 +1,48 @@
+"""What all tests share.
+
+With ONTRACK_REQUIRE_ALL=1 in the environment every test has to run: one that is skipped fails, and the end of the
+output says which and why. A test that is expected to fail does run, so it may stay.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+
+import pytest
+
+REFUSED = "was skipped, though every test must run:"
+
+
+def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    if os.environ.get("ONTRACK_REQUIRE_ALL") != "1" or not report.skipped or hasattr(report, "wasxfail"):
+        return
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    report.outcome = "failed"
+    report.longrepr = f"{report.nodeid} {REFUSED} {reason.removeprefix('Skipped: ')}"
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Refuse the skip of a single test."""
+    report = yield
+    _refuse_skip(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Refuse the skip of a whole module."""
+    report = yield
+    _refuse_skip(report)
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """List the refused skips at the end, each with its reason."""
+    reports = [*terminalreporter.getreports("failed"), *terminalreporter.getreports("error")]
+    refused = [text for report in reports if REFUSED in (text := str(report.longrepr))]
+    if refused:
+        terminalreporter.section("skipped tests")
+        for line in refused:
+            terminalreporter.line(line)
