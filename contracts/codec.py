@@ -2,10 +2,10 @@
 
 import hashlib
 from base64 import b64decode, b64encode
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NotRequired
 
 import orjson
 from cryptography.exceptions import InvalidTag
@@ -29,8 +29,14 @@ class Unreadable:
     reason: UnreadableReason
 
 
+_REMEMBERED = 256
+
+
 class CaseKey:
-    """The key of one case. Sealing is deterministic (AES-SIV, RFC 5297), so a replay gives the same bytes."""
+    """The key of one case. Sealing is deterministic (AES-SIV, RFC 5297), so a replay gives the same bytes.
+
+    A key remembers what it has opened lately, by the sealed text: an event that is passed on is opened once.
+    """
 
     LENGTH = 64
 
@@ -39,6 +45,7 @@ class CaseKey:
         self.secret = secret
         self.keyid = hashlib.sha256(b"ontrack key id" + secret).hexdigest()[:16]
         self._siv = AESSIV(secret)
+        self._opened: dict[tuple[str, str, str], tuple[Data, Sealed]] = {}
 
     def seal(self, data: bytes, *context: bytes) -> bytes:
         """Encrypt `data` and bind it to its context."""
@@ -48,19 +55,28 @@ class CaseKey:
         """Decrypt; raises InvalidTag if the bytes, the context or the key are not those of the sealing."""
         return self._siv.decrypt(sealed, list(context))
 
+    def remember(self, event_id: str, data: Data, sealed: Sealed) -> None:
+        """Remember what a sealed text holds, and forget the oldest when there is too much."""
+        if len(self._opened) >= _REMEMBERED:
+            del self._opened[next(iter(self._opened))]
+        self._opened[event_id, data.type(), sealed.text] = data, sealed
 
-class _Wire(TypedDict, total=False):
-    causationid: EventId
+    def remembered(self, event_id: str, kind: str, text: str) -> tuple[Data, Sealed] | None:
+        """Give what a sealed text holds, if it was opened lately for the same event."""
+        return self._opened.get((event_id, kind, text))
+
+
+class _Wire(TypedDict):
+    causationid: NotRequired[EventId]
     correlationid: EventId
-    data: dict[str, Any]
-    data_base64: str
-    datacontenttype: Literal["application/json"]
+    data: NotRequired[dict[str, Any]]
+    data_base64: NotRequired[str]
     dataschema: str
     id: EventId
-    keyid: str
+    keyid: NotRequired[str]
     recordedtime: AwareDatetime
-    sequence: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,8}$")]
-    sequencetype: Literal["Integer"]
+    sequence: NotRequired[Annotated[str, Field(pattern=r"^[1-9][0-9]{0,8}$")]]
+    sequencetype: NotRequired[Literal["Integer"]]
     source: str
     specversion: Literal["1.0"]
     subject: Annotated[str, Field(min_length=1, max_length=160)]
@@ -69,7 +85,6 @@ class _Wire(TypedDict, total=False):
 
 
 _WIRE = TypeAdapter(_Wire)
-_REQUIRED = ("correlationid", "dataschema", "id", "recordedtime", "source", "specversion", "subject", "time", "type")
 
 
 def canonical(value: object) -> bytes:
@@ -77,6 +92,7 @@ def canonical(value: object) -> bytes:
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
+@lru_cache(maxsize=4_096)
 def instant(moment: datetime) -> str:
     """Write a moment as it stands on the wire: UTC, milliseconds."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
@@ -89,23 +105,27 @@ def plain_data(data: Data) -> bytes:
 
 def content_digest(event: Event[Data]) -> str:
     """Give a digest of what an event says and when it happened; the same whatever key it is sealed under."""
-    content = b"\x1f".join((event.type.encode(), instant(event.time).encode(), plain_data(event.data)))
+    plain = event.sealed.plain if event.sealed is not None else plain_data(event.data)
+    content = b"\x1f".join((event.type.encode(), instant(event.time).encode(), plain))
     return hashlib.blake2b(content, digest_size=12).hexdigest()
 
 
 def seal(event: Event[Data], key: CaseKey) -> Sealed:
     """Seal the data of an event; bound to the event's id and type."""
-    text = key.seal(plain_data(event.data), event.id.encode(), event.type.encode())
-    return Sealed(key.keyid, b64encode(text).decode())
+    plain = plain_data(event.data)
+    text = key.seal(plain, event.id.encode(), event.type.encode())
+    sealed = Sealed(key.keyid, b64encode(text).decode(), plain)
+    key.remember(event.id, event.data, sealed)
+    return sealed
 
 
-def encode(event: Event[Data], key: CaseKey | None) -> bytes:
-    """Encode an event as a record.
+def encode(event: Event[Data], key: CaseKey | None, sequence: int | None = None) -> bytes:
+    """Encode an event as a record; `sequence` is its place in its case's history on the topic that it goes to.
 
     The data of an event of a case is sealed under `key`; one that was read keeps the bytes it came with. Without a
     key the data stands open: for events of the log itself, and for an export that may be read.
     """
-    wire = _envelope(event)
+    wire = _envelope(event, sequence or event.sequence)
     if key is None:
         wire["data"] = event.data.model_dump(mode="json")
     else:
@@ -115,11 +135,10 @@ def encode(event: Event[Data], key: CaseKey | None) -> bytes:
     return canonical(wire)
 
 
-def _envelope(event: Event[Data]) -> dict[str, Any]:
+def _envelope(event: Event[Data], sequence: int | None) -> dict[str, Any]:
     kind = event.type
     wire: dict[str, Any] = {
         "correlationid": event.correlationid,
-        "datacontenttype": "application/json",
         "dataschema": schema_name(kind),
         "id": event.id,
         "recordedtime": instant(event.recordedtime),
@@ -131,8 +150,8 @@ def _envelope(event: Event[Data]) -> dict[str, Any]:
     }
     if event.causationid is not None:
         wire["causationid"] = event.causationid
-    if event.sequence is not None:
-        wire["sequence"] = str(event.sequence)
+    if sequence is not None:
+        wire["sequence"] = str(sequence)
         wire["sequencetype"] = "Integer"
     return wire
 
@@ -141,6 +160,29 @@ def _envelope(event: Event[Data]) -> dict[str, Any]:
 def schema_name(kind: str) -> str:
     """Name the schema of an event type's data."""
     return f"urn:ontrack:schema:{kind.removeprefix('ontrack.')}"
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """The outside of a record: enough to pass it on without opening it."""
+
+    type: str
+    subject: str
+    sequence: int
+    wire: dict[str, Any]
+
+    def passed_on(self, sequence: int) -> bytes:
+        """Give the record with another place in its case's history, and everything else as it came."""
+        return canonical(self.wire | {"sequence": str(sequence)})
+
+
+def glance(record: bytes) -> Glance | None:
+    """Look at the outside of a numbered record; None if it is not one. Never raises, and opens nothing."""
+    try:
+        wire = orjson.loads(record)
+        return Glance(wire["type"], wire["subject"], int(wire["sequence"]), wire)
+    except (ValueError, TypeError, KeyError):
+        return None
 
 
 def decode(record: bytes, topic: Topic, key: CaseKey | None) -> Event[Data] | Unreadable:
@@ -152,21 +194,15 @@ def decode(record: bytes, topic: Topic, key: CaseKey | None) -> Event[Data] | Un
         wire = _WIRE.validate_json(record)
     except ValidationError:
         return Unreadable("not-an-event")
-    if any(name not in wire for name in _REQUIRED):
-        return Unreadable("not-an-event")
     kind = topic.type_named(wire["type"])
     if kind is None:
         return Unreadable("unknown-type")
     if wire["dataschema"] != schema_name(wire["type"]):
         return Unreadable("wrong-schema")
-    opened = _open(wire, key)
+    opened = _opened(wire, kind, key)
     if isinstance(opened, Unreadable):
         return opened
-    plain, sealed = opened
-    try:
-        data = kind.model_validate_json(plain)
-    except ValidationError:
-        return Unreadable("invalid-data")
+    data, sealed = opened
     sequence = wire.get("sequence")
     return Event(
         id=wire["id"],
@@ -182,21 +218,30 @@ def decode(record: bytes, topic: Topic, key: CaseKey | None) -> Event[Data] | Un
     )
 
 
-def _open(wire: _Wire, key: CaseKey | None) -> tuple[bytes, Sealed | None] | Unreadable:
+def _opened(wire: _Wire, kind: type[Data], key: CaseKey | None) -> tuple[Data, Sealed | None] | Unreadable:
+    """Open the data of an event, sealed or not."""
     if key is None:
-        return (canonical(wire["data"]), None) if "data" in wire else Unreadable("not-sealed")
+        return _read(kind, canonical(wire["data"]), None) if "data" in wire else Unreadable("not-sealed")
     if "data_base64" not in wire or "keyid" not in wire or "data" in wire:
         return Unreadable("not-sealed")
     if wire["keyid"] != key.keyid:
         return Unreadable("other-key")
     text = wire["data_base64"]
+    remembered = key.remembered(wire["id"], wire["type"], text)
+    if remembered is not None:
+        return remembered
     try:
         plain = key.unseal(b64decode(text, validate=True), wire["id"].encode(), wire["type"].encode())
     except (InvalidTag, ValueError):
         return Unreadable("seal-broken")
-    return plain, Sealed(wire["keyid"], text)
+    opened = _read(kind, plain, Sealed(wire["keyid"], text, plain))
+    if isinstance(opened, tuple) and opened[1] is not None:
+        key.remember(wire["id"], opened[0], opened[1])
+    return opened
 
 
-def numbered(event: Event[Data], sequence: int) -> Event[Data]:
-    """Give an event its place in its case's history; everything else stays as it came."""
-    return replace(event, sequence=sequence)
+def _read(kind: type[Data], plain: bytes, sealed: Sealed | None) -> tuple[Data, Sealed | None] | Unreadable:
+    try:
+        return kind.model_validate_json(plain), sealed
+    except ValidationError:
+        return Unreadable("invalid-data")

@@ -76,7 +76,9 @@ class Home:
         self._runners: list[Runner[Any]] = []
 
     @classmethod
-    async def found(cls, directory: Path, *, founding: Iterable[bytes] = (), clock: Callable[[], datetime] = now) -> Self:
+    async def found(
+        cls, directory: Path, *, founding: Iterable[bytes] = (), clock: Callable[[], datetime] = now
+    ) -> Self:
         """Open a home for writing; make it first, or finish making it, where that has not been done.
 
         founding: the records of `rom.definitions.v1` of another log, for a new home to go on under its identity
@@ -153,11 +155,9 @@ class Home:
     async def publish(self, entries: Iterable[Entry]) -> None:
         """Put definitions on the log that are not there yet, so that facts can name them."""
         new = [entry for entry in entries if entry.ref not in self.definitions]
-        records = [
-            Record("log", encode(_of_the_log(DefinitionPublished(ref=e.ref, body=dict(e.body)), self.log_id, self.clock()), None))
-            for e in new
-        ]
-        await self.log.append(DEFINITIONS, 0, records)
+        said = [DefinitionPublished(ref=entry.ref, body=dict(entry.body)) for entry in new]
+        events = [_of_the_log(data, self.log_id, self.clock()) for data in said]
+        await self.log.append(DEFINITIONS, 0, [Record("log", encode(event, None)) for event in events])
         for entry in new:
             self.definitions.add(entry)
 
@@ -190,7 +190,9 @@ class Home:
             return state
         return None
 
-    async def states(self, stage: Stage[StateT], case_ids: Iterable[str] | None = None) -> AsyncIterator[tuple[str, StateT]]:
+    async def states(
+        self, stage: Stage[StateT], case_ids: Iterable[str] | None = None
+    ) -> AsyncIterator[tuple[str, StateT]]:
         """Give what a stage knows of every case, or of some, in the order of their ids or as asked."""
         adapter: TypeAdapter[StateT] = TypeAdapter(stage.state)
         wanted = [case_id async for case_id in self.store.cases(stage.name)] if case_ids is None else list(case_ids)

@@ -166,29 +166,46 @@ def _faults_of(file: _File, invalid: ValidationError) -> Iterator[Fault]:
 
 
 def _cross_checks(entry: Entry, catalogue: Catalogue) -> Iterator[tuple[str, str]]:
-    """Find what a definition says of another one that is not so."""
+    """Find what a definition says of another one that is not so: the path, and what was expected there."""
     match entry.model:
-        case Policy(primary=primary):
-            instrument = catalogue.instrument(primary.instrument)
-            scales = {scale.id for scale in instrument.scales}
-            cut_offs = {cut_off.id for cut_off in instrument.cut_offs if cut_off.scale == primary.scale}
-            if primary.scale not in scales:
-                yield "primary.scale", f"a scale of {instrument.id} was expected: {', '.join(sorted(scales)) or 'none'}"
-            elif primary.healthy is not None and primary.healthy not in cut_offs:
-                yield "primary.healthy", f"a cut-off of that scale was expected: {', '.join(sorted(cut_offs)) or 'none'}"
+        case Policy() as policy:
+            yield from _faults_of_policy(policy, catalogue)
         case Protocol() as protocol:
-            actions = {action.id for action in catalogue.guidance(protocol.guidance).actions}
-            for number, offer in enumerate(protocol.offers):
-                if offer.action not in actions:
-                    yield f"offers.{number}.action", f"one of {', '.join(sorted(actions))} was expected"
-            for number, ask in enumerate(protocol.asks):
-                unknown = [s for s in ask.sessions if not protocol.has_session(s)] if ask.sessions != "every" else []
-                if unknown:
-                    yield f"asks.{number}.sessions", f"sessions of this protocol were expected, not {unknown}"
+            yield from _faults_of_protocol(protocol, catalogue)
         case Guidance() as guidance:
-            for number, need in enumerate(guidance.needs):
-                for sign in need.signs:
-                    instrument_id, _, flag = sign.partition("/")
-                    known = catalogue.named(Instrument, instrument_id)
-                    if known is None or flag not in {f.id for f in getattr(known.model, "flags", ())}:
-                        yield f"needs.{number}.signs", f"{sign} was expected to be a flag of a known instrument"
+            yield from _faults_of_guidance(guidance, catalogue)
+
+
+def _faults_of_policy(policy: Policy, catalogue: Catalogue) -> Iterator[tuple[str, str]]:
+    primary = policy.primary
+    instrument = catalogue.instrument(primary.instrument)
+    scales = {scale.id for scale in instrument.scales}
+    cut_offs = {cut_off.id for cut_off in instrument.cut_offs if cut_off.scale == primary.scale}
+    if primary.scale not in scales:
+        yield "primary.scale", f"a scale of {instrument.id} was expected: {_listed(scales)}"
+    elif primary.healthy is not None and primary.healthy not in cut_offs:
+        yield "primary.healthy", f"a cut-off of that scale was expected: {_listed(cut_offs)}"
+
+
+def _faults_of_protocol(protocol: Protocol, catalogue: Catalogue) -> Iterator[tuple[str, str]]:
+    actions = {action.id for action in catalogue.guidance(protocol.guidance).actions}
+    for number, offer in enumerate(protocol.offers):
+        if offer.action not in actions:
+            yield f"offers.{number}.action", f"an action of the guidance was expected: {_listed(actions)}"
+    for number, ask in enumerate(protocol.asks):
+        if ask.sessions != "every" and not all(protocol.has_session(session) for session in ask.sessions):
+            yield f"asks.{number}.sessions", "sessions of this protocol were expected"
+
+
+def _faults_of_guidance(guidance: Guidance, catalogue: Catalogue) -> Iterator[tuple[str, str]]:
+    for number, need in enumerate(guidance.needs):
+        for sign in need.signs:
+            instrument_id, _, flag = sign.partition("/")
+            known = catalogue.named(Instrument, instrument_id)
+            flags = {f.id for f in known.model.flags} if known and isinstance(known.model, Instrument) else set()
+            if flag not in flags:
+                yield f"needs.{number}.signs", f"a flag of a known instrument was expected, not {sign}"
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "there is none"

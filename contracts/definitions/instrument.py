@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
+from functools import cached_property
+from types import MappingProxyType
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -127,7 +129,8 @@ class Instrument(Definition):
         scales = {scale.id for scale in self.scales}
         if len(items) < len(self.items) or len(scales) < len(self.scales):
             raise ValueError("items and scales have ids of their own")
-        named = [item for part in (*self.scales, *self.flags) for item in part.items]
+        named = [item for scale in self.scales for item in scale.items]
+        named += [item for flag in self.flags for item in flag.items]
         if unknown := sorted(set(named) - items):
             raise ValueError(f"names items that it does not have: {', '.join(unknown)}")
         if unknown := sorted({cut_off.scale for cut_off in self.cut_offs} - scales):
@@ -186,6 +189,18 @@ class Instrument(Definition):
         """Tell whether an answer may be left out: if every scale that uses it allows that, and one does."""
         using = [scale for scale in self.scales if item_id in scale.items]
         return bool(using) and all(scale.missing_at_most > 0 for scale in using)
+
+    @cached_property
+    def ranges(self) -> Mapping[str, tuple[int, int]]:
+        """Give the range of every item, by id."""
+        return MappingProxyType({item.id: (item.lowest, item.highest) for item in self.items})
+
+    def accepts(self, answers: Mapping[str, int]) -> bool:
+        """Tell whether a set of answers can be taken."""
+        ranges = self.ranges
+        if answers.keys() == ranges.keys():
+            return all(low <= answers[item_id] <= high for item_id, (low, high) in ranges.items())
+        return not any(self.faults_in(answers))
 
     def faults_in(self, answers: Mapping[str, object]) -> Iterator[AnswerFault]:
         """Find what is wrong with a set of answers: unknown, missing and out-of-range items. Tells no value."""

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from itertools import count
 from typing import ClassVar, Generic, TypeVar
 from uuid import UUID, uuid5
@@ -24,19 +25,29 @@ class Data(BaseModel):
     @classmethod
     def type(cls) -> str:
         """Name the event on the wire: the class in kebab case, with its version."""
-        kebab = re.sub(r"(?<!^)(?=[A-Z])", "-", cls.__name__).lower()
-        return f"ontrack.{kebab}.v{cls.version}"
+        return _wire_name(cls)
 
 
+@cache
+def _wire_name(kind: type[Data]) -> str:
+    kebab = re.sub(r"(?<!^)(?=[A-Z])", "-", kind.__name__).lower()
+    return f"ontrack.{kebab}.v{kind.version}"
+
+
+DataT = TypeVar("DataT", bound=Data)
 DataT_co = TypeVar("DataT_co", bound=Data, covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """The bytes that carried an event's data, as they stood on the wire, and the key they need."""
+    """How an event's data stood on the wire.
+
+    keyid: the key it is sealed under; text: the sealed bytes in base 64; plain: what was sealed
+    """
 
     keyid: str
     text: str
+    plain: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +81,7 @@ class Event(Generic[DataT_co]):
 
 def fact_id(clinic: str, client: str, idempotency_key: str) -> str:
     """Give the id of a fact: the same request of the same client is the same fact, however often it comes."""
-    return str(uuid5(FACT_ID, "\x1f".join((clinic, client, idempotency_key))))
+    return str(uuid5(FACT_ID, f"{clinic}\x1f{client}\x1f{idempotency_key}"))
 
 
 class Derivation:
@@ -82,7 +93,7 @@ class Derivation:
         self._cause = cause
         self._ordinals: dict[str, Iterator[int]] = {}
 
-    def event(self, data: DataT_co, *, distinct: str = "") -> Event[DataT_co]:
+    def event(self, data: DataT, *, distinct: str = "") -> Event[DataT]:
         """Say `data` because of the cause. `distinct` keeps causes apart that bear the same id."""
         cause, kind = self._cause, data.type()
         ordinal = next(self._ordinals.setdefault(kind, count()))

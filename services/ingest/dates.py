@@ -15,7 +15,8 @@ def moment(text: str, zone: tzinfo) -> datetime | None:
     try:
         if danish := _DANISH.match(text):
             day, month, year, *time = (int(part) if part else 0 for part in danish.groups())
-            found = datetime(year, month, day, *time)  # noqa: DTZ001 - the zone is added below
+            hour, minute, second = time
+            found = datetime(year, month, day, hour, minute, second, tzinfo=zone)
         else:
             found = datetime.fromisoformat(text)
         return found if found.tzinfo is not None else found.replace(tzinfo=zone)

@@ -1,6 +1,6 @@
 """From a checked file to facts: every row is checked against the log before the first is taken."""
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from contracts.definitions.catalogue import Entry
@@ -74,32 +74,33 @@ class Importer:
     async def check(self, spool: Spool) -> Tally:
         """Find everything that speaks against the rows, in the light of the log. Records nothing."""
         tally = Tally()
-        async for _ in self._considered(spool, tally):
-            pass
+        for chunk in self._chunks(spool):
+            await self._considered(chunk, tally)
         return tally
 
     async def record(self, spool: Spool, recorded: Callable[[Chunk], Awaitable[None]]) -> Tally:
         """Record the rows, chunk by chunk; `recorded` is awaited after each, before the next is considered."""
         tally = Tally()
-        async for chunk, new in self._considered(spool, tally):
+        for chunk in self._chunks(spool):
+            new = await self._considered(chunk, tally)
             if new:
                 await self._intake.record(new)
             await recorded(chunk)
         return tally
 
-    async def _considered(self, spool: Spool, tally: Tally):  # type: ignore[no-untyped-def]  # noqa: ANN202
-        for chunk in self._chunks(spool):
-            await self._with_enrolments(chunk)
-            considered = await self._intake.consider(chunk.facts)
-            tally.cases += len(chunk.numbers)
-            tally.known += considered.known
-            tally.enrolled += sum(1 for fact in considered.new if isinstance(fact.data, CaseEnrolled))
-            tally.recorded += sum(1 for fact in considered.new if isinstance(fact.data, ResponseSubmitted))
-            tally.faults.extend(
-                RowFault(chunk.lines[place], refusal.field, _expected(refusal.code, refusal.expected))
-                for place, refusal in considered.refused
-            )
-            yield chunk, considered.new
+    async def _considered(self, chunk: Chunk, tally: Tally) -> Sequence[Event[Data]]:
+        """Say what is new in a chunk; what is refused goes into the tally."""
+        await self._with_enrolments(chunk)
+        considered = await self._intake.consider(chunk.facts)
+        tally.cases += len(chunk.numbers)
+        tally.known += considered.known
+        tally.enrolled += sum(1 for fact in considered.new if isinstance(fact.data, CaseEnrolled))
+        tally.recorded += sum(1 for fact in considered.new if isinstance(fact.data, ResponseSubmitted))
+        tally.faults.extend(
+            RowFault(chunk.lines[place], refusal.field, _expected(refusal.code, refusal.expected))
+            for place, refusal in considered.refused
+        )
+        return considered.new
 
     def _chunks(self, spool: Spool) -> Iterator[Chunk]:
         chunk = Chunk()
@@ -119,7 +120,7 @@ class Importer:
         data = ResponseSubmitted.model_construct(
             session=row.session,
             instrument=self._instruments[row.instrument].ref,
-            answers=row.answers,
+            answers=dict(row.answers),
             comment=row.comment,
             answered_at=row.answered_at,
             entered_by="import",

@@ -93,7 +93,7 @@ class Table:
         self.header = [name.strip() for name in next(csv.reader([first], delimiter=self.delimiter))]
         repeated = {name for name in self.header if self.header.count(name) > 1}
         if repeated:
-            raise UnreadableFile(RowFault(1, sorted(repeated)[0], "each column once was expected"))
+            raise UnreadableFile(RowFault(1, min(repeated), "each column once was expected"))
 
     def rows(self) -> Iterator[Raw]:
         """Give the rows; empty lines are passed over. Raises UnreadableFile."""
@@ -125,7 +125,9 @@ def _lines(stream: IO[bytes]) -> Iterator[str]:
         try:
             line = stream.readline(LINE_LIMIT)
         except (EOFError, zlib.error, gzip.BadGzipFile):
-            raise UnreadableFile(RowFault(number, "the file", "more gzip data was expected; it is cut or damaged")) from None
+            raise UnreadableFile(
+                RowFault(number, "the file", "more gzip data was expected; it is cut or damaged")
+            ) from None
         if not line:
             return
         if len(line) >= LINE_LIMIT:
@@ -167,10 +169,8 @@ class LongReader:
         if instrument is None:
             yield RowFault(raw.line, "instrument", f"one of {', '.join(sorted(self._instruments))} was expected")
             return
-        yield from understood(
-            raw.line, instrument, fixed["case"], fixed["session"], fixed["answered_at"], values,
-            fixed.get("comment", ""), self._zone,
-        )
+        cells = Cells(raw.line, fixed["case"], fixed["session"], fixed["answered_at"], fixed.get("comment", ""), values)
+        yield from understood(cells, instrument, self._zone)
 
 
 class WideReader:
@@ -204,10 +204,9 @@ class WideReader:
         for session, columns in self._columns.items():
             values = {item: text for item, place in columns.items() if (text := raw.fields[place].strip())}
             if values:
-                at = self._answered_at(raw, session)
-                yield from understood(
-                    raw.line, self._instrument, raw.fields[self._case].strip(), session, at, values, "", self._zone
-                )
+                case, at = raw.fields[self._case].strip(), self._answered_at(raw, session)
+                cells = Cells(raw.line, case, session, at, "", values)
+                yield from understood(cells, self._instrument, self._zone)
 
     def _answered_at(self, raw: Raw, session: str) -> str:
         if session in self._dates:
@@ -217,39 +216,43 @@ class WideReader:
         return (self._wide.weekly_from + timedelta(weeks=int(session))).isoformat()
 
 
-def understood(
-    line: int,
-    instrument: Instrument,
-    case: str,
-    session: str,
-    answered_at: str,
-    values: Mapping[str, str],
-    comment: str,
-    zone: tzinfo,
-) -> Iterator[ResponseRow | RowFault]:
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """The text of one response, field by field."""
+
+    line: int
+    case: str
+    session: str
+    answered_at: str
+    comment: str
+    values: Mapping[str, str]
+
+
+def understood(cells: Cells, instrument: Instrument, zone: tzinfo) -> Iterator[ResponseRow | RowFault]:
     """Understand the text of one response: give the row, or each fault in it."""
+    line = cells.line
     faults = []
-    if not _CASE.match(case):
+    if not _CASE.match(cells.case):
         faults.append(RowFault(line, "case", "a number or name of 1 to 64 characters was expected"))
-    number = _session(session)
+    number = _session(cells.session)
     if number is None:
         faults.append(RowFault(line, "session", "a whole number from 0 to 999, or individual-1 to -9, was expected"))
-    at = moment(answered_at, zone)
+    at = moment(cells.answered_at, zone)
     if at is None:
         expected = "a date or time was expected, such as 2026-01-05T08:30:00Z or 05-01-2026 08:30"
         faults.append(RowFault(line, "answered_at", expected))
     answers: dict[str, object] = {}
-    for item, text in values.items():
+    for item, text in cells.values.items():
         whole = _WHOLE.match(text)
         answers[item] = int(whole.group(1)) if whole else text
     faults.extend(RowFault(line, fault.field, fault.expected) for fault in instrument.faults_in(answers))
-    if len(comment) > COMMENT_LIMIT:
+    if len(cells.comment) > COMMENT_LIMIT:
         faults.append(RowFault(line, "comment", f"at most {COMMENT_LIMIT} characters were expected"))
     if faults or number is None or at is None:
         yield from faults
         return
     checked = {item: value for item, value in answers.items() if isinstance(value, int)}
-    yield ResponseRow(line, case, number, at, instrument.id, checked, comment or None)
+    yield ResponseRow(line, cells.case, number, at, instrument.id, checked, cells.comment or None)
 
 
 def _session(text: str) -> int | str | None:

@@ -9,28 +9,28 @@ from pathlib import Path
 
 _TABLES = """
 CREATE TABLE records (
-    topic TEXT NOT NULL, partition INTEGER NOT NULL, "offset" INTEGER NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL,
-    PRIMARY KEY (topic, partition, "offset")
-) WITHOUT ROWID;
+    topic TEXT NOT NULL, partition INTEGER NOT NULL, "offset" INTEGER NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL
+);
+CREATE UNIQUE INDEX places ON records (topic, partition, "offset");
 CREATE TABLE states (
     stage TEXT NOT NULL, case_id TEXT NOT NULL, "offset" INTEGER NOT NULL, read INTEGER NOT NULL,
     written INTEGER NOT NULL, schema INTEGER NOT NULL, body BLOB NOT NULL,
     PRIMARY KEY (stage, case_id)
-) WITHOUT ROWID;
+);
 CREATE TABLE positions (
     stage TEXT NOT NULL, partition INTEGER NOT NULL, log TEXT NOT NULL, "offset" INTEGER NOT NULL,
     PRIMARY KEY (stage, partition)
-) WITHOUT ROWID;
+);
 CREATE TABLE halted (
     stage TEXT NOT NULL, case_id TEXT NOT NULL, partition INTEGER NOT NULL, "offset" INTEGER NOT NULL,
     reason TEXT NOT NULL,
     PRIMARY KEY (stage, case_id)
-) WITHOUT ROWID;
+);
 CREATE TABLE keys (case_id TEXT PRIMARY KEY, wrapped BLOB) WITHOUT ROWID;
 CREATE TABLE directory (case_id TEXT PRIMARY KEY, entry BLOB NOT NULL) WITHOUT ROWID;
 """
-_PAGE_SIZE = 16_384
-"""Records of about 1 KB go into a page a dozen at a time; measured three times as fast as pages of 4 KB."""
+_PAGE_SIZE = 8_192
+"""Records of about 1 KB and states of some: twice as fast to write as pages of 4 KB, less waste than 16."""
 
 APPLICATION_ID = 0x4F6E5472
 SCHEMA = 1
@@ -58,7 +58,10 @@ class Database:
         lock = _locked(file)
         connection = _connected(f"{file.resolve().as_uri()}?mode=rwc")
         try:
-            if _application(connection) == APPLICATION_ID or connection.execute("SELECT 1 FROM sqlite_schema").fetchone():
+            if (
+                _application(connection) == APPLICATION_ID
+                or connection.execute("SELECT 1 FROM sqlite_schema").fetchone()
+            ):
                 _require_ours(file, connection)
                 _for_writing(connection)
                 return cls(connection, lock)

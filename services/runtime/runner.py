@@ -13,9 +13,9 @@ from uuid import uuid5
 
 from pydantic import TypeAdapter
 
-from contracts.codec import CaseKey, Unreadable, decode, encode, numbered
+from contracts.codec import CaseKey, Glance, Unreadable, decode, encode, glance
 from contracts.definitions.catalogue import DefinitionMissing
-from contracts.events.event import DERIVED_ID, Data, Event
+from contracts.events.event import DERIVED_ID, Event
 from contracts.events.publications import FactUnreadable
 from contracts.topics import CASES, DEAD_LETTERS
 from services.runtime.keyring.port import Destroyed, Keyring
@@ -82,6 +82,8 @@ class Runner(Generic[StateT]):
         self._keyring = keyring
         self._log_id = log_id
         self._states: TypeAdapter[StateT] = TypeAdapter(stage.state)
+        self._is_numbered = stage.reads is not CASES
+        self._acts_on = {kind.type() for kind in stage.acts_on}
         self._positions: dict[int, int] = {}
         self._dead_letters: dict[int, int] = {}
 
@@ -170,13 +172,20 @@ class Runner(Generic[StateT]):
 
     def _take(self, batch: _Batch[StateT], record: StoredRecord, case: _Case[StateT]) -> None:
         """Take one record: step, number what follows, and keep it for publication."""
+        if self._is_numbered:
+            seen = glance(record.value)
+            if seen is None or seen.subject != record.key:
+                self._unreadable(batch, record, Unreadable("not-an-event"))
+                return
+            if not self._is_next(batch.partition, record, seen.sequence, case):
+                return
+            if seen.type not in self._acts_on:
+                self._pass_on(batch, record, case, seen)
+                return
         event = decode(record.value, self._stage.reads, case.key)
-        if isinstance(event, Event) and event.subject != record.key:
-            event = Unreadable("not-an-event")
-        if isinstance(event, Unreadable):
-            self._unreadable(batch, record, event)
-            return
-        if not self._is_next(batch.partition, record, event, case):
+        if isinstance(event, Unreadable) or event.subject != record.key:
+            why = event if isinstance(event, Unreadable) else Unreadable("not-an-event")
+            self._unreadable(batch, record, why)
             return
         try:
             state, following = self._stage.step(case.state, event)
@@ -186,27 +195,31 @@ class Runner(Generic[StateT]):
         except Exception as error:  # noqa: BLE001 - whatever a step raises halts its case, and no other
             self._halt(batch, record, f"step-failed {_place(error)}")
             return
-        writes = self._stage.writes
-        if writes is not None:
+        if self._stage.writes is not None:
             for number, outgoing in enumerate(following, case.written + 1):
-                batch.out.append(Record(record.key, encode(numbered(outgoing, number), case.key)))
+                batch.out.append(Record(record.key, encode(outgoing, case.key, number)))
             case.written += len(following)
         case.state = state
-        case.offset = record.offset
-        case.read = event.sequence or case.read
+        case.offset, case.read = record.offset, event.sequence or 0
         batch.touched.add(record.key)
 
-    def _is_next(self, partition: int, record: StoredRecord, event: Event[Data], case: _Case[StateT]) -> bool:
+    def _pass_on(self, batch: _Batch[StateT], record: StoredRecord, case: _Case[StateT], seen: Glance) -> None:
+        """Pass an event on as it came, with its new number, if the topic carries such events."""
+        if self._stage.writes is not None and self._stage.writes.type_named(seen.type) is not None:
+            case.written += 1
+            batch.out.append(Record(record.key, seen.passed_on(case.written)))
+        case.offset, case.read = record.offset, seen.sequence
+        batch.touched.add(record.key)
+
+    def _is_next(self, partition: int, record: StoredRecord, sequence: int, case: _Case[StateT]) -> bool:
         """Tell whether an event continues its case's history; a repeated one does not, and a gap stops the stage."""
-        if self._stage.reads is CASES:
-            return True
-        if event.sequence is None or event.sequence > case.read + 1:
+        if sequence > case.read + 1:
             why = (
                 f"{self._stage.reads.name} has a gap at offset {record.offset}: "
-                f"sequence {event.sequence} of case {record.key} follows {case.read}"
+                f"sequence {sequence} of case {record.key} follows {case.read}"
             )
             self._stop(partition, why, _REBUILD)
-        return event.sequence == case.read + 1
+        return sequence == case.read + 1
 
     def _unreadable(self, batch: _Batch[StateT], record: StoredRecord, unreadable: Unreadable) -> None:
         """Put a fact that cannot be read on record; on a derived topic nothing may be unreadable."""
@@ -258,9 +271,7 @@ class Runner(Generic[StateT]):
         raise StageStopped(self._stage.name, partition, why, mend)
 
 
-def open_state(
-    states: TypeAdapter[StateT], stage: str, case_id: str, key: CaseKey, stored: StoredState
-) -> StateT:
+def open_state(states: TypeAdapter[StateT], stage: str, case_id: str, key: CaseKey, stored: StoredState) -> StateT:
     """Open a sealed state. Raises InvalidTag if it was sealed for another case or stage, or changed since."""
     return states.validate_json(key.unseal(stored.body, stage.encode(), case_id.encode()))
 

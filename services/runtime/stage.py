@@ -14,19 +14,33 @@ class Stage(Protocol[StateT]):
 
     name: of its states and positions; also its consumer group
     writes: None for a projection that says nothing
+    acts_on: the events that `step` gets; another one is passed on unopened, if `writes` carries its type
     state, schema: the type of a state and the version of its shape; another version is rebuilt by a replay
     """
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Name of its states and positions."""
+
     @property
-    def reads(self) -> Topic: ...
+    def reads(self) -> Topic:
+        """The one topic it reads."""
+
     @property
-    def writes(self) -> Topic | None: ...
+    def writes(self) -> Topic | None:
+        """The one topic it writes, if any."""
+
     @property
-    def state(self) -> type[StateT]: ...
+    def acts_on(self) -> frozenset[type[Data]]:
+        """The events that its step gets."""
+
     @property
-    def schema(self) -> int: ...
+    def state(self) -> type[StateT]:
+        """The type of a state."""
+
+    @property
+    def schema(self) -> int:
+        """The version of the state's shape."""
 
     def initial(self, case_id: str) -> StateT:
         """Begin a case."""

@@ -114,6 +114,7 @@ class Scoring:
     name = "scoring"
     reads = CASES
     writes = SCORES
+    acts_on = frozenset(CASES.events)
     state = Trajectory
     schema = 1
 
@@ -166,7 +167,7 @@ class Scoring:
     ) -> SetAsideReason | None:
         if not self._definitions.protocol(protocol).has_session(data.session):
             return "outside_protocol"
-        if any(self._definitions.instrument(data.instrument).faults_in(data.answers)):
+        if not self._definitions.instrument(data.instrument).accepts(data.answers):
             return "invalid_answers"
         answered = state.occasion(data.session, data.instrument).answered_by
         return None if answered is None else "occasion_answered"
@@ -180,8 +181,8 @@ class Scoring:
         if scored.withdrawn:
             return "response_withdrawn"
         if isinstance(data, ResponseCorrected):
-            faults = self._definitions.instrument(scored.instrument).faults_in(data.answers)
-            return "invalid_answers" if any(faults) else None
+            accepted = self._definitions.instrument(scored.instrument).accepts(data.answers)
+            return None if accepted else "invalid_answers"
         return None
 
     def _taken(self, state: Trajectory, event: Event[Data]) -> Outcome:
@@ -224,10 +225,11 @@ class Scoring:
         )
         occasion = replace(state.occasion(data.session, data.instrument), answered_by=event.id)
         waiting = state.waiting.get(event.id, ())
+        scored = Scored(data.session, data.instrument, data.answered_at, score.id)
         state = replace(
-            state.with_occasion(data.session, data.instrument, occasion).with_response(
-                event.id, Scored(data.session, data.instrument, data.answered_at, score.id)
-            ),
+            state,
+            occasions={**state.occasions, _occasion_key(data.session, data.instrument): occasion},
+            responses={**state.responses, event.id: scored},
             waiting={response: late for response, late in state.waiting.items() if response != event.id},
         )
         out: list[Event[Data]] = [event, score]
@@ -239,9 +241,7 @@ class Scoring:
             out.extend(more)
         return state, out
 
-    def _changed(
-        self, state: Trajectory, event: Event[Data], data: ResponseCorrected | ResponseWithdrawn
-    ) -> Outcome:
+    def _changed(self, state: Trajectory, event: Event[Data], data: ResponseCorrected | ResponseWithdrawn) -> Outcome:
         scored = state.responses[data.response]
         derivation = Derivation(self.name, event)
         if isinstance(data, ResponseWithdrawn):

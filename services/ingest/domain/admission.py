@@ -34,7 +34,7 @@ class Refusal:
 
 def is_known(case: Registered, fact: Event[Data]) -> bool:
     """Tell whether a fact has been recorded already, with this very content."""
-    return case.facts.get(fact.id) == content_digest(fact)
+    return fact.id in case.facts and case.facts[fact.id] == content_digest(fact)
 
 
 def refusals(case: Registered, fact: Event[Data], definitions: Catalogue) -> Iterator[Refusal]:
@@ -75,7 +75,8 @@ def _about_response(
         return
     if not definitions.protocol(case.protocol or "").has_session(response.session):
         yield Refusal("session_outside_protocol", "session", "a session of the case's protocol")
-    for fault in definitions.instrument(response.instrument).faults_in(response.answers):
+    instrument = definitions.instrument(response.instrument)
+    for fault in () if instrument.accepts(response.answers) else instrument.faults_in(response.answers):
         yield Refusal("answers_invalid", fault.field, fault.expected)
     if occasion_of(response) in case.answered:
         expected = "this session was answered before; a correction is the way to change it"

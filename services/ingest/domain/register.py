@@ -48,6 +48,7 @@ class Register:
     name = "register"
     reads = CASES
     writes = None
+    acts_on = frozenset(CASES.events)
     state = Registered
     schema = 1
 
@@ -59,12 +60,13 @@ class Register:
         """Take one fact; one that is known already changes nothing."""
         if event.id in state.facts:
             return state, ()
-        state = replace(state, facts={**state.facts, event.id: content_digest(event)})
+        facts = {**state.facts, event.id: content_digest(event)}
         match event.data:
-            case CaseEnrolled() as case if not state.enrolled:
-                state = replace(
-                    state, clinic=case.clinic, group=case.group, protocol=case.protocol, policy=case.policy
-                )
+            case ResponseSubmitted() as response:
+                answered = {occasion_of(response): event.id, **state.answered}
+                return replace(state, facts=facts, answered=answered), ()
+            case CaseEnrolled(clinic=clinic, group=group, protocol=protocol, policy=policy) if not state.enrolled:
+                state = replace(state, clinic=clinic, group=group, protocol=protocol, policy=policy)
             case CaseTransferred(group=group):
                 state = replace(state, group=group)
             case PolicyChanged(policy=policy):
@@ -73,15 +75,12 @@ class Register:
                 state = replace(state, closed_at=event.time)
             case CaseErased():
                 state = replace(state, erased=True)
-            case ResponseSubmitted() as response:
-                state = replace(state, answered={occasion_of(response): event.id, **state.answered})
             case ResponseWithdrawn(response=response_id):
                 answered = {occasion: by for occasion, by in state.answered.items() if by != response_id}
                 state = replace(state, answered=answered)
-        return state, ()
+        return replace(state, facts=facts), ()
 
 
 def occasion_of(response: ResponseSubmitted) -> str:
     """Name the occasion that a response answers."""
     return f"{response.session}/{split_reference(response.instrument)[0]}"
-

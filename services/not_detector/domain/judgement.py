@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Literal
 
 from contracts.codec import canonical
 from contracts.definitions.catalogue import Catalogue
@@ -22,7 +23,7 @@ def judge(course: Course, session: int, definitions: Catalogue) -> Decision:
     baseline = view.baseline()
     earlier = _before(course, session)
     evidence: tuple[Evidence, ...] = ()
-    unknown_because = None
+    unknown_because: Literal["not_measured", "no_baseline"] | None = None
     status: Status
     if score is None:
         status, unknown_because = "unknown", "not_measured"

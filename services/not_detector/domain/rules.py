@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 from enum import Enum
+from itertools import pairwise
 
 from contracts.definitions.instrument import CutOff
 from contracts.definitions.policy import Deterioration, NoChange, Policy
@@ -64,7 +65,7 @@ def no_change(rule: NoChange, view: View, session: int, baseline: Baseline | Non
     row = measured[-rule.sessions :]
     if len(row) < rule.sessions or row[-1][0] != session:
         return Silent.NOT_FIRED
-    if rule.missing == "break" and any(view.gap_between(a, b) for (a, _), (b, _) in zip(row, row[1:], strict=False)):
+    if rule.missing == "break" and any(view.gap_between(a, b) for (a, _), (b, _) in pairwise(row)):
         return Silent.NOT_FIRED
     if rule.unless_healthy and (cut_off := healthy_cut_off(view)) is not None and cut_off.is_healthy(row[-1][1]):
         return Silent.NOT_FIRED

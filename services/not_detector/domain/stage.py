@@ -34,6 +34,25 @@ class NotDetector:
     name = "not_detector"
     reads = SCORES
     writes = TRACKS
+    acts_on: frozenset[type[Data]] = frozenset(
+        {
+            BaselineSet,
+            CaseClosed,
+            CaseEnrolled,
+            OccasionMissed,
+            OccasionOpened,
+            PolicyChanged,
+            ScoreComputed,
+            ScoreRevised,
+            ScoreWithdrawn,
+            SessionAbsent,
+            SessionAttended,
+            SessionCancelled,
+            SessionDue,
+            SessionMoved,
+            SessionScheduled,
+        }
+    )
     state = Course
     schema = 1
 
@@ -80,8 +99,8 @@ class NotDetector:
         if not self._is_primary(after, instrument_id):
             return after, [event]
         affected = set(after.judged)
-        if isinstance(session, int) and session > 0 and not self._baseline_moved(before, after):
-            affected = {judged for judged in affected if judged >= session}
+        if not self._baseline_moved(before, after, session):
+            affected = {judged for judged in affected if isinstance(session, int) and judged >= session}
         affected |= self._unjudged(after, instrument_id, session)
         course, decisions = judged_again(after, affected, event, self._definitions)
         return course, [event, *decisions]
@@ -91,8 +110,11 @@ class NotDetector:
         primaries = (self._definitions.policy(ref).primary.instrument for ref in refs)
         return any(split_reference(primary)[0] == instrument_id for primary in primaries)
 
-    def _baseline_moved(self, before: Course, after: Course) -> bool:
+    def _baseline_moved(self, before: Course, after: Course, session: int | str) -> bool:
+        """Tell whether a change at `session` gave the case another baseline."""
         policies = {judged.policy for judged in after.judged.values()}
+        if isinstance(session, int) and session > 0:
+            policies = {ref for ref in policies if self._definitions.policy(ref).baseline == "first_valid"}
         return any(self._view(before, ref).baseline() != self._view(after, ref).baseline() for ref in policies)
 
     def _view(self, course: Course, policy: str) -> View:

@@ -79,7 +79,7 @@ def compose(
 
 
 def _belongs(score: Score, definitions: Catalogue, until: int) -> bool:
-    """Tell whether a form was known before `until`'s session: the form after that session belongs to the next report."""
+    """Tell whether a form was known before `until`'s session: the form after it belongs to the next report."""
     if not isinstance(score.session, int):
         return False
     after = definitions.instrument(score.instrument).asked == "after_session"
@@ -110,9 +110,7 @@ def _context(scores: Iterable[Score]) -> Iterator[ContextAnswer]:
     for score in scores:
         for flag in score.flags:
             if flag.kind == "context":
-                yield ContextAnswer(
-                    session=score.session, instrument=score.instrument, flag=flag.flag, item=flag.item
-                )
+                yield ContextAnswer(session=score.session, instrument=score.instrument, flag=flag.flag, item=flag.item)
 
 
 def _judged(decision: Decision) -> JudgedSession:

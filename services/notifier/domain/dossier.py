@@ -44,7 +44,7 @@ class Dossier:
     decisions: session -> the decision that holds
     reports: by id, in the order in which they were issued
     status_told: the status of the latest session when the last cause was dealt with
-    new_sessions: sessions judged for the first time by the cause that is being dealt with
+    new_sessions, changed_from: sessions that the cause at hand judged for the first time; the first it changed
     """
 
     clinic: str = ""
@@ -56,6 +56,7 @@ class Dossier:
     reports: Mapping[str, Report] = field(default_factory=dict)
     status_told: tuple[int, str] | None = None
     new_sessions: tuple[int, ...] = ()
+    changed_from: int | None = None
 
     def with_report(self, report: Report) -> "Dossier":
         """Know how a report stands."""

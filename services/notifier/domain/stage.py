@@ -45,6 +45,24 @@ class Notifier:
     name = "notifier"
     reads = TRACKS
     writes = NOTICES
+    acts_on: frozenset[type[Data]] = frozenset(
+        {
+            ActionChosen,
+            CaseEnrolled,
+            CaseTransferred,
+            NeedsStated,
+            ProblemNamed,
+            ReportClosed,
+            ReportDiscussed,
+            ReportSeen,
+            ScoreComputed,
+            ScoreRevised,
+            ScoreWithdrawn,
+            SessionDue,
+            TrackEvaluated,
+            TrackRevised,
+        }
+    )
     state = Dossier
     schema = 1
 
@@ -98,15 +116,17 @@ class _Telling:
         texts = self.dossier.problems.get(problem.problem, ())
         if texts and texts[-1] == problem.text:
             return
-        self.dossier = replace(self.dossier, problems={**self.dossier.problems, problem.problem: (*texts, problem.text)})
+        self.dossier = replace(
+            self.dossier, problems={**self.dossier.problems, problem.problem: (*texts, problem.text)}
+        )
 
     def response_changed(self, response: str, session: int | str) -> None:
         """Revise the reports that speak of a session at or after this one, and the safety report of a response."""
         self._safety(response, session)
         for report in list(self.dossier.reports.values()):
-            if report.response is None and not report.retracted and isinstance(session, int):
-                if report.sessions[-1] >= session:
-                    self._revise(report, report.sessions)
+            speaks_of_it = isinstance(session, int) and report.sessions != () and report.sessions[-1] >= session
+            if speaks_of_it and report.kind != "safety" and not report.retracted:
+                self._revise(report, report.sessions)
 
     def judged(self, decision: TrackEvaluated | TrackRevised) -> None:
         """Take a decision; when it is the last one of its cause, see what there is to report now."""
@@ -116,6 +136,7 @@ class _Telling:
             dossier,
             decisions={**dossier.decisions, decision.session: _as_decision(decision)},
             new_sessions=(*dossier.new_sessions, *new),
+            changed_from=min(decision.session, dossier.changed_from or decision.session),
         )
         if not decision.last_of_cause:
             return
@@ -123,7 +144,7 @@ class _Telling:
             self._reconcile(kind)
         latest = self.dossier.latest()
         told = None if latest is None else (latest.session, latest.status)
-        self.dossier = replace(self.dossier, status_told=told, new_sessions=())
+        self.dossier = replace(self.dossier, status_told=told, new_sessions=(), changed_from=None)
 
     def session_due(self, session: int | str) -> None:
         """Tell the supervisor of reports that nobody has looked at by this session."""
@@ -173,8 +194,13 @@ class _Telling:
             self._notice(report, "issued")
 
     def _go_on(self, report: Report, run: tuple[int, ...]) -> None:
+        """Revise the report of a run, if anything that it speaks of changed; with a notice if that is news."""
+        if report.sessions == run and not report.retracted and run[-1] < (self.dossier.changed_from or 0):
+            return
         was_retracted = report.retracted
-        further = [session for session in self.dossier.new_sessions if session in run and session not in report.sessions]
+        further = [
+            session for session in self.dossier.new_sessions if session in run and session not in report.sessions
+        ]
         report = self._revise(report, run)
         if not self._is_news(run):
             return

@@ -51,7 +51,9 @@ class MasterKey:
             mode = file.stat().st_mode
             text = file.read_bytes()
         except FileNotFoundError:
-            raise MasterKeyUnusable(f"{file} is missing: put the master key back from where you keep its copy") from None
+            raise MasterKeyUnusable(
+                f"{file} is missing: put the master key back from where you keep its copy"
+            ) from None
         except OSError as error:
             raise MasterKeyUnusable(f"{file} cannot be read ({error.strerror})") from None
         if stat.S_IMODE(mode) & 0o077:

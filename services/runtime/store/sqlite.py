@@ -24,8 +24,8 @@ class SqliteStore:
         for start in range(0, len(wanted), _AT_ONCE):
             some = wanted[start : start + _AT_ONCE]
             rows = self._connection.execute(
-                'SELECT case_id, "offset", read, written, schema, body FROM states'
-                f" WHERE stage = ? AND case_id IN ({','.join('?' * len(some))})",  # noqa: S608 - only placeholders
+                'SELECT case_id, "offset", read, written, schema, body FROM states'  # noqa: S608 - only placeholders
+                f" WHERE stage = ? AND case_id IN ({','.join('?' * len(some))})",
                 (stage, *some),
             )
             found.update((row[0], StoredState(*row[1:])) for row in rows)

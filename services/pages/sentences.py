@@ -1,0 +1,247 @@
+"""The decision in sentences: what it means, why it was made, what a reader must know of it."""
+
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+
+from contracts.definitions.policy import Deterioration, NoChange
+from contracts.events.tracks import Annotation, Baseline, Decision, Evidence
+from services.pages.measure import Measure, item_value
+from services.pages.subject import Subject
+from services.pages.words import Words, sentence
+
+
+def meaning(subject: Subject) -> str:
+    """Say what the report means, in one line."""
+    content, words = subject.content, subject.words
+    if content.kind == "safety":
+        return _safety_meaning(subject)
+    decision = content.decision
+    if decision is None:
+        return words("meaning.no_decision")
+    if content.kind == "silent" and decision.status == "unknown":
+        sessions = len(decision.silent_sessions)
+        return words.count("meaning.silent", sessions, spelled=words.spelled(sessions))
+    if decision.status != "not_on_track":
+        return words(f"meaning.{decision.status}", session=words.session(decision.session))
+    persistent = decision.episode is not None and decision.episode.persistent
+    status = words("meaning.persistent" if persistent else "meaning.not_on_track")
+    return words("meaning.because", status=status, causes=words.listed([_cause(e, words) for e in decision.rules]))
+
+
+def _cause(evidence: Evidence, words: Words) -> str:
+    match evidence.rule:
+        case "deterioration/1":
+            return words(f"cause.deterioration.{evidence.reading}")
+        case "no_change/1":
+            sessions = evidence.sessions
+            in_a_row = sessions == tuple(range(sessions[0], sessions[-1] + 1))
+            return words(
+                "cause.no_change" if in_a_row else "cause.no_change.measured", spelled=words.spelled(len(sessions))
+            )
+        case "once_not/1":
+            return words("cause.once_not")
+
+
+def _safety_meaning(subject: Subject) -> str:
+    """Say which answer the report is about; the sentences below name the others."""
+    for form in subject.content.forms:
+        instrument = subject.definitions.instrument(form.instrument)
+        for flag in form.flags:
+            if flag.kind == "safety":
+                words, item = subject.words, instrument.item(flag.item)
+                label = item.label.in_language(words.language)
+                return words(
+                    "meaning.safety", question=words.quoted(label), limit=_limit_of(subject, form.instrument, flag.flag)
+                )
+    return subject.words("meaning.safety.no_answer")
+
+
+def _limit_of(subject: Subject, instrument_ref: str, name: str) -> str:
+    words = subject.words
+    flag = next((flag for flag in subject.definitions.instrument(instrument_ref).flags if flag.id == name), None)
+    if flag is None:
+        return words("limit.marked")
+    if flag.at_most is not None:
+        return words("limit.at_most", value=flag.at_most)
+    return words("limit.above", value=(flag.at_least or 0) - 1)
+
+
+def reasons(subject: Subject) -> list[str]:
+    """Say why the report was made, with every number that it stands on."""
+    content, words = subject.content, subject.words
+    if content.kind == "safety":
+        return [*_safety_reasons(subject), words("safety.whatever")]
+    decision, primary = content.decision, subject.primary
+    if decision is None or primary is None:
+        return []
+    if decision.status == "unknown":
+        return [*_gaps(subject, decision, primary), *_silence(subject, decision)]
+    return [
+        *(_evidence(evidence, primary, words) for evidence in decision.rules),
+        *_episode(subject, decision),
+    ]
+
+
+def _safety_reasons(subject: Subject) -> Iterator[str]:
+    for form in subject.content.forms:
+        instrument = subject.definitions.instrument(form.instrument)
+        for flag in form.flags:
+            if flag.kind == "safety":
+                item = instrument.item(flag.item)
+                yield sentence(
+                    subject.words(
+                        "safety.answer",
+                        question=subject.words.quoted(subject.wording(form.instrument, item)),
+                        value=item_value(item, flag.value, subject.words),
+                        session=subject.words.session(form.session),
+                        moment=subject.moment(form.answered_at),
+                    )
+                )
+
+
+def _evidence(evidence: Evidence, primary: Measure, words: Words) -> str:
+    match evidence.rule:
+        case "deterioration/1":
+            return _deterioration(evidence, primary, words)
+        case "no_change/1":
+            return _no_change(evidence, primary, words)
+        case "once_not/1":
+            return words("why.once_not", sessions=words.sessions(evidence.sessions))
+
+
+def _deterioration(evidence: Evidence, primary: Measure, words: Words) -> str:
+    value, change = evidence.values[-1], evidence.changes[-1]
+    return words(
+        f"why.deterioration.{evidence.reading}",
+        points=words.count("points", change),
+        path=primary.path([primary.worse_by(value, -change), value]),
+        limit=_threshold(evidence),
+    )
+
+
+def _no_change(evidence: Evidence, primary: Measure, words: Words) -> str:
+    values, changes = evidence.values, evidence.changes
+    reference = primary.worse_by(values[0], -changes[0])
+    said = words(
+        f"why.no_change.{evidence.reading}",
+        sessions=words.sessions(evidence.sessions),
+        path=primary.path([reference, *values] if evidence.reading == "previous" else values),
+        changes=words.listed([primary.moved(change) for change in changes]),
+        reference=reference,
+        spread=max(values) - min(values),
+        limit=words.count("points", _threshold(evidence)),
+    )
+    return sentence(said)
+
+
+def _threshold(evidence: Evidence) -> Decimal:
+    return Decimal(0) if evidence.threshold is None else evidence.threshold
+
+
+def _episode(subject: Subject, decision: Decision) -> Iterator[str]:
+    episode, policy, words = decision.episode, subject.policy, subject.words
+    if episode is None or policy is None:
+        return
+    sessions = words.sessions(episode.sessions)
+    if episode.persistent:
+        yield words("episode.persistent", count=len(episode.sessions), sessions=sessions, limit=policy.persistent_after)
+    elif len(episode.sessions) > 1:
+        yield words("episode.further", count=len(episode.sessions), sessions=sessions, limit=policy.persistent_after)
+
+
+def _gaps(subject: Subject, decision: Decision, primary: Measure) -> Iterator[str]:
+    """Say of each unknown session why it is unknown."""
+    words = subject.words
+    scores = {judged.session: judged.score for judged in subject.content.judged}
+    scores[decision.session] = decision.score
+    for session in decision.silent_sessions or (decision.session,):
+        score = scores.get(session)
+        named = words.session(session)
+        if score is None:
+            yield sentence(words("why.not_measured", session=named, scale=primary.label))
+        else:
+            yield sentence(words("why.no_baseline", session=named, score=primary.of(score)))
+
+
+def _silence(subject: Subject, decision: Decision) -> Iterator[str]:
+    if decision.silent and subject.policy is not None:
+        yield subject.words("silent.limit", limit=subject.policy.silent_after)
+
+
+def baseline_sentence(subject: Subject) -> str:
+    """Say what later scores are compared with, and how that came about."""
+    decision, policy, words = subject.content.decision, subject.policy, subject.words
+    if decision is None or policy is None:
+        return ""
+    if decision.baseline is None:
+        return words(f"no_baseline.{policy.baseline}")
+    return words("baseline", value=decision.baseline.value, origin=origin(decision.baseline, words))
+
+
+def origin(baseline: Baseline, words: Words) -> str:
+    """Say how a baseline came about."""
+    if baseline.how == "set_by_hand" or baseline.session is None:
+        return words("origin.set_by_hand")
+    return words(f"origin.{baseline.how}", session=words.session(baseline.session))
+
+
+def notes(subject: Subject) -> list[str]:
+    """Say everything that a reader of the decision must know beside it."""
+    decision, primary = subject.content.decision, subject.primary
+    if decision is None or primary is None:
+        return []
+    return [_note(annotation, decision, subject, primary) for annotation in decision.annotations]
+
+
+def _note(annotation: Annotation, decision: Decision, subject: Subject, primary: Measure) -> str:
+    words, start = subject.words, decision.baseline
+    value = Decimal(0) if annotation.value is None else annotation.value
+    gaps = {"points": words.count("points", value), "baseline": words.number(start.value) if start else "–"}
+    match annotation.kind:
+        case "cannot_deteriorate":
+            return words("note.cannot_deteriorate", worst=primary.worst, limit=_least_worsening(subject), **gaps)
+        case "cannot_improve":
+            return words("note.cannot_improve", best=primary.best, limit=_least_change(subject), **gaps)
+        case "healthy_range":
+            return _healthy(annotation, primary, words)
+        case "within_measurement_error":
+            return _measurement_error(value, subject)
+        case "provisional_definition":
+            return words("note.provisional", titles=words.listed(_provisional(subject, primary)))
+
+
+def _least_worsening(subject: Subject) -> str:
+    rules = subject.policy.rules if subject.policy is not None else ()
+    return _listed_limits([rule.at_least for rule in rules if isinstance(rule, Deterioration)], subject.words)
+
+
+def _least_change(subject: Subject) -> str:
+    rules = subject.policy.rules if subject.policy is not None else ()
+    return _listed_limits([rule.less_than for rule in rules if isinstance(rule, NoChange)], subject.words)
+
+
+def _listed_limits(limits: Sequence[Decimal], words: Words) -> str:
+    return words.listed([words.number(limit) for limit in limits]) or "–"
+
+
+def _healthy(annotation: Annotation, primary: Measure, words: Words) -> str:
+    cut_off = primary.cut_off(annotation.cut_off)
+    value = Decimal(0) if annotation.value is None else annotation.value
+    if cut_off is None:
+        return words("note.healthy_range", value=value)
+    return words("note.healthy_range.source", value=value, source=cut_off.source, population=cut_off.population)
+
+
+def _measurement_error(band: Decimal, subject: Subject) -> str:
+    words = subject.words
+    figures = subject.policy.reliable_change if subject.policy is not None else None
+    said = words("note.within_measurement_error", points=words.count("points", band))
+    if figures is None:
+        return said
+    known = {"sd": figures.sd, "alpha": figures.alpha, "n": figures.n}
+    return f"{said} {words('note.reliable_change', population=figures.population, source=figures.source, **known)}"
+
+
+def _provisional(subject: Subject, primary: Measure) -> list[str]:
+    used = [primary.instrument, *([] if subject.policy is None else [subject.policy])]
+    return [each.title.in_language(subject.words.language) for each in used if each.provisional]

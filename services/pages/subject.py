@@ -1,0 +1,90 @@
+"""What a report speaks of, with the definitions that it names at hand."""
+
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+
+from contracts.definitions.catalogue import Catalogue
+from contracts.definitions.definition import split_reference
+from contracts.definitions.guidance import Guidance
+from contracts.definitions.instrument import Instrument, Item
+from contracts.definitions.policy import Policy
+from contracts.definitions.protocol import PlannedSession, Protocol
+from contracts.definitions.wording import Wording
+from contracts.events.fields import Session
+from contracts.events.notices import Curve, ReportContent
+from services.pages.measure import Measure, measure
+from services.pages.words import Words
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The content of a report and its definitions. zone: the clock that moments are told by; None: as they come."""
+
+    content: ReportContent
+    definitions: Catalogue
+    words: Words
+    zone: tzinfo | None = None
+
+    @property
+    def protocol(self) -> Protocol:
+        """The course of treatment."""
+        return self.definitions.protocol(self.content.protocol)
+
+    @property
+    def guidance(self) -> Guidance:
+        """The clinical support tool."""
+        return self.definitions.guidance(self.content.guidance)
+
+    @property
+    def policy(self) -> Policy | None:
+        """The rules of the decision."""
+        decision = self.content.decision
+        return None if decision is None else self.definitions.policy(decision.policy)
+
+    @property
+    def primary(self) -> Measure | None:
+        """The scale of the decision; without one, the scale of the first curve."""
+        decision, curves = self.content.decision, self.content.curves
+        if decision is not None:
+            return measure(self.definitions, decision.instrument, decision.scale, self.words)
+        return self.measure_of(curves[0]) if curves else None
+
+    def measure_of(self, curve: Curve) -> Measure:
+        """Give the scale of a curve."""
+        return measure(self.definitions, curve.instrument, curve.scale, self.words)
+
+    def is_primary(self, curve: Curve) -> bool:
+        """Tell whether a curve is that of the primary scale, in whichever version of its instrument."""
+        primary = self.primary
+        name = split_reference(curve.instrument)[0]
+        return primary is not None and (name, curve.scale) == (primary.instrument.id, primary.scale.id)
+
+    def planned(self, session: Session) -> PlannedSession | None:
+        """Find a session in the protocol."""
+        sessions = self.protocol.sessions
+        return None if sessions == "any" else next((p for p in sessions if p.id == session), None)
+
+    def planned_count(self) -> int | None:
+        """Give the number of counted sessions of the course, if it has one."""
+        sessions = self.protocol.sessions
+        return None if sessions == "any" else sum(1 for planned in sessions if isinstance(planned.id, int))
+
+    def is_events(self, instrument: Instrument) -> bool:
+        """Tell whether an instrument only counts what has happened: life events, not needs."""
+        return any(scale.formula == "count/1" for scale in instrument.scales)
+
+    def wording(self, instrument_ref: str, item: Item) -> str:
+        """Give the words of an item: the clinic's own wording where there is one, or the label."""
+        language = self.words.language
+        for _, wording in reversed(self.definitions.of_kind(Wording)):
+            if wording.instrument == instrument_ref and wording.language == language and item.id in wording.items:
+                return wording.items[item.id]
+        return item.label.in_language(language)
+
+    def moment(self, moment: datetime) -> str:
+        """Tell a moment by the clock of the reader."""
+        return self.words.moment(moment if self.zone is None else moment.astimezone(self.zone))
+
+    def day(self, moment: datetime) -> str:
+        """Tell a date by the calendar of the reader."""
+        return self.words.day(moment if self.zone is None else moment.astimezone(self.zone))

@@ -1,0 +1,93 @@
+"""The sessions of a course along the axis of a picture: which there are, and what each one holds."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from contracts.events.fields import Session
+from contracts.events.notices import Curve, JudgedSession
+from services.pages.subject import Subject
+
+FEWEST = 6
+PLANNED_AT_MOST = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """The axis. judged: by session; events: how many life events each session's form told of."""
+
+    sessions: tuple[Session, ...]
+    judged: Mapping[int, JudgedSession]
+    events: Mapping[Session, int]
+    now: Session
+
+    def is_to_come(self, session: Session) -> bool:
+        """Tell whether a session lies after the one that the report speaks of."""
+        return self.sessions.index(session) > self.sessions.index(self.now)
+
+    def judgement(self, session: Session) -> JudgedSession | None:
+        """Give the status of a session, if it was judged."""
+        return self.judged.get(session) if isinstance(session, int) else None
+
+
+def timeline(subject: Subject) -> Timeline:
+    """Lay out the sessions: those of the plan, and every other one that something is known of."""
+    content = subject.content
+    events = Counter(
+        answer.session
+        for answer in content.context
+        if subject.is_events(subject.definitions.instrument(answer.instrument))
+    )
+    known = _known(subject) | set(events)
+    counted = {session for session in known if isinstance(session, int)}
+    last = max([FEWEST, *counted, *_planned(subject)])
+    sessions = known | set(range(1, last + 1))
+    places = _places(subject)
+
+    def place(session: Session) -> tuple[float, str]:
+        return (float(session), "") if isinstance(session, int) else (places.get(session, 0.5), session)
+
+    return Timeline(
+        sessions=tuple(sorted(sessions, key=place)),
+        judged={judged.session: judged for judged in content.judged},
+        events=events,
+        now=content.session,
+    )
+
+
+def _known(subject: Subject) -> set[Session]:
+    content = subject.content
+    known: set[Session] = {content.session}
+    known.update(judged.session for judged in content.judged)
+    known.update(point.session for curve in content.curves for point in curve.points)
+    baseline = content.decision.baseline if content.decision is not None else None
+    if baseline is not None and baseline.session is not None:
+        known.add(baseline.session)
+    return known
+
+
+def _planned(subject: Subject) -> list[int]:
+    sessions = subject.protocol.sessions
+    planned = [] if sessions == "any" else [p.id for p in sessions if isinstance(p.id, int)]
+    return planned if max(planned, default=0) <= PLANNED_AT_MOST else []
+
+
+def _places(subject: Subject) -> Mapping[str, float]:
+    """Find where the protocol has its individual sessions: right after the counted session before them."""
+    sessions = subject.protocol.sessions
+    places: dict[str, float] = {}
+    before = 0.0
+    for planned in () if sessions == "any" else sessions:
+        if isinstance(planned.id, int):
+            before = float(planned.id)
+        else:
+            places[planned.id] = before + 0.5
+    return places
+
+
+def is_gap(subject: Subject, curve: Curve, before: Session, after: Session) -> bool:
+    """Tell whether a value is missing between two points: a counted session that asks the instrument lies there."""
+    if not isinstance(before, int) or not isinstance(after, int):
+        return False
+    name = curve.instrument.partition("@")[0]
+    return any(subject.protocol.asks_at(name, session) for session in range(before + 1, after))
