@@ -101,9 +101,7 @@ class Home:
         return home
 
     async def _found(self, records: list[bytes]) -> None:
-        log_id = str(uuid4())
-        founded = _of_the_log(LogFounded(log=log_id), log_id, self.clock())
-        records = records or [encode(founded, None)]
+        records = records or founding_records(str(uuid4()), library(), self.clock())
         await self.log.append(DEFINITIONS, 0, [Record("log", record) for record in records])
 
     @classmethod
@@ -233,6 +231,13 @@ class Home:
     ) -> None:
         """Close it."""
         self.close()
+
+
+def founding_records(log_id: str, entries: Iterable[Entry], at: datetime) -> list[bytes]:
+    """Give the records with which a log begins: its identity, and the definitions that its facts may name."""
+    said: list[Data] = [LogFounded(log=log_id)]
+    said += [DefinitionPublished(ref=entry.ref, body=dict(entry.body)) for entry in entries]
+    return [encode(_of_the_log(data, log_id, at), None) for data in said]
 
 
 def _of_the_log(data: Data, log_id: str, at: datetime) -> Event[Data]:

@@ -10,7 +10,7 @@ from operator import itemgetter
 import orjson
 
 from contracts.codec import instant
-from services.ingest.table import ResponseRow, RowFault
+from services.ingest.table import Raw, ResponseRow, RowFault
 
 _CACHE_KIB = 32_768
 
@@ -33,8 +33,9 @@ class Spool:
     SQLite unlinks its file as it opens it: nothing is left of it, not even by a killed process.
     """
 
-    def __init__(self) -> None:
-        """Begin empty."""
+    def __init__(self, *, keeping_raw: bool = False) -> None:
+        """Begin empty. keeping_raw: the text of each line is kept too, for lines that will be left out."""
+        self._keeping_raw = keeping_raw
         self._connection = sqlite3.connect("", isolation_level=None)
         self._connection.execute("PRAGMA journal_mode = OFF")
         self._connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
@@ -42,9 +43,22 @@ class Spool:
             "CREATE TABLE rows (number TEXT, session TEXT, instrument TEXT, line INTEGER, answered_at TEXT,"
             " content BLOB, PRIMARY KEY (number, session, instrument)) WITHOUT ROWID"
         )
+        self._connection.execute("CREATE TABLE raw (line INTEGER PRIMARY KEY, fields BLOB)")
         self._connection.execute("BEGIN")
         self.instruments: set[str] = set()
         self.count = 0
+
+    def keep(self, raw: Raw) -> None:
+        """Keep the text of a line, if that may be needed."""
+        if self._keeping_raw:
+            self._connection.execute("INSERT INTO raw VALUES (?, ?)", (raw.line, orjson.dumps(raw.fields)))
+
+    def leave_out(self, line: int) -> Raw | None:
+        """Drop every row that came from a line, and give its text if it was kept and not dropped before."""
+        dropped = self._connection.execute("DELETE FROM rows WHERE line = ?", (line,))
+        self.count -= dropped.rowcount
+        text = self._connection.execute("DELETE FROM raw WHERE line = ? RETURNING fields", (line,)).fetchone()
+        return None if text is None else Raw(line, orjson.loads(text[0]))
 
     def add(self, row: ResponseRow) -> RowFault | None:
         """Keep a row; a repeated one is kept once. One that contradicts an earlier row of its occasion is a fault."""

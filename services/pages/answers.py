@@ -57,8 +57,16 @@ class Occurrence:
 
 
 def sheets(subject: Subject) -> list[AnsweredSheet]:
-    """Give the flagged answers, questionnaire by questionnaire."""
-    return [_sheet(form, subject) for form in subject.content.forms if form.flags]
+    """Give the flagged answers: those on the primary scale first, those given after the session before last."""
+
+    def place(form: AnsweredForm) -> tuple[bool, bool]:
+        instrument = subject.definitions.instrument(form.instrument)
+        return (
+            subject.primary is None or instrument.id != subject.primary.instrument.id,
+            instrument.asked == "after_session",
+        )
+
+    return [_sheet(form, subject) for form in sorted(subject.content.forms, key=place) if form.flags]
 
 
 def _sheet(form: AnsweredForm, subject: Subject) -> AnsweredSheet:
@@ -76,7 +84,7 @@ def _sheet(form: AnsweredForm, subject: Subject) -> AnsweredSheet:
             )
         )
     return AnsweredSheet(
-        title=instrument.title.in_language(words.language),
+        title=_title(form, subject),
         when=_when(form, subject),
         provisional=instrument.provisional,
         answers=tuple(answers),
@@ -91,15 +99,15 @@ def _when(form: AnsweredForm, subject: Subject) -> str:
 
 def comments(subject: Subject) -> list[Comment]:
     """Give what the patient wrote, word for word."""
-    language = subject.words.language
     return [
-        Comment(
-            text=form.comment,
-            where=f"{subject.definitions.instrument(form.instrument).title.in_language(language)}, {_when(form, subject)}",
-        )
+        Comment(text=form.comment, where=f"{_title(form, subject)}, {_when(form, subject)}")
         for form in subject.content.forms
         if form.comment
     ]
+
+
+def _title(form: AnsweredForm, subject: Subject) -> str:
+    return subject.definitions.instrument(form.instrument).title.in_language(subject.words.language)
 
 
 def problems(subject: Subject) -> list[NamedProblem]:

@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator
 from decimal import Decimal
-from math import ceil
 from typing import Final
 
-from contracts.definitions.policy import Deterioration
 from contracts.events.fields import Session
 from contracts.events.notices import JudgedSession
 from services.pages.drawing import Band, Drawing, Label, Line, Mark, Polyline, spread
+from services.pages.limits import NamedLine, healthy_limit, named_lines
 from services.pages.measure import Measure
 from services.pages.plot import SHAPES, WIDE, Frame, Plot
 from services.pages.strip import strip_labels, strip_marks
@@ -16,8 +15,10 @@ from services.pages.subject import Subject
 from services.pages.timeline import is_gap, timeline
 
 STEPS: Final = tuple(Decimal(step) for step in ("0.5", "1", "2", "5", "10", "20", "25", "50", "100"))
-TICKS_AT_MOST: Final = 7
+INTERVALS_AT_MOST: Final = 7
 LABEL_GAP: Final = 13.0
+ROOM_BESIDE: Final = 12
+ROOM_FOR_NUMBER: Final = 22
 
 
 def chart(subject: Subject, frame: Frame = WIDE) -> Drawing | None:
@@ -27,12 +28,12 @@ def chart(subject: Subject, frame: Frame = WIDE) -> Drawing | None:
         return None
     curve = next((curve for curve in subject.content.curves if subject.is_primary(curve)), None)
     plot = Plot(subject, measure, curve, timeline(subject), frame)
-    named = list(_named_lines(plot))
+    named = list(named_lines(subject))
     return Drawing(
         width=frame.width,
-        height=round(plot.row(plot.rows)) - 4,
+        height=round(plot.row(plot.rows)) - 12,
         title=subject.words("chart.title", scale=measure.label),
-        says=_says(plot, [label for _, label, _ in named]),
+        says=_says(plot, [line.name for line in named]),
         bands=tuple(_bands(plot)),
         lines=(*_grid(plot), *_reference_lines(plot, named)),
         polylines=tuple(Polyline(run, "curve") for run in runs(plot)),
@@ -41,47 +42,17 @@ def chart(subject: Subject, frame: Frame = WIDE) -> Drawing | None:
             *_tick_labels(plot),
             *_line_labels(plot, named),
             *strip_labels(plot),
-            *_now_label(plot),
+            *_now_label(plot, named),
         ),
     )
 
 
-def not_line(subject: Subject) -> Decimal | None:
-    """Give the value from which the deterioration rule fires, where it lies on the scale at all."""
-    decision, policy, measure = subject.content.decision, subject.policy, subject.primary
-    if decision is None or policy is None or measure is None or decision.baseline is None:
-        return None
-    for rule in policy.rules:
-        if isinstance(rule, Deterioration) and rule.compared_with == "baseline":
-            line = measure.worse_by(decision.baseline.value, rule.at_least)
-            return line if measure.depth(line) <= 1 else None
-    return None
-
-
-def why_no_not_line(subject: Subject) -> str:
-    """Say why the picture has no NOT line; nothing where it has one."""
-    decision, policy, measure, words = subject.content.decision, subject.policy, subject.primary, subject.words
-    if decision is None or policy is None or measure is None:
-        return words("chart.no_line.no_decision")
-    if not_line(subject) is not None:
-        return ""
-    if decision.baseline is None:
-        return words("chart.no_line.no_baseline")
-    limits = [r.at_least for r in policy.rules if isinstance(r, Deterioration) and r.compared_with == "baseline"]
-    if not limits:
-        return words("chart.no_line.no_rule")
-    beyond = measure.worse_by(decision.baseline.value, limits[0])
-    return words("chart.no_line.beyond", value=beyond, worst=measure.worst)
-
-
 def ticks(measure: Measure) -> list[Decimal]:
-    """Choose the values on the axis: round ones, and both ends of the scale."""
+    """Choose the values on the axis: round ones from the lowest on, and the highest where it has room."""
     lowest, highest = measure.bounds
-    step = next((s for s in STEPS if (highest - lowest) / s <= TICKS_AT_MOST - 1), highest - lowest)
-    inner = [lowest + step * n for n in range(ceil((highest - lowest) / step))]
-    if len(inner) > 1 and highest - inner[-1] < step / 2:
-        inner.pop()
-    return [*inner, highest]
+    step = next((s for s in STEPS if (highest - lowest) / s <= INTERVALS_AT_MOST), highest - lowest)
+    chosen = [lowest + step * n for n in range(int((highest - lowest) / step) + 1)]
+    return chosen if highest - chosen[-1] < step / 2 else [*chosen, highest]
 
 
 def runs(plot: Plot) -> list[tuple[tuple[float, float], ...]]:
@@ -100,20 +71,14 @@ def runs(plot: Plot) -> list[tuple[tuple[float, float], ...]]:
 
 def _bands(plot: Plot) -> Iterator[Band]:
     frame = plot.frame
-    healthy = _healthy(plot)
+    healthy = healthy_limit(plot.subject)
     if healthy is not None:
         yield Band(frame.left, frame.top, frame.span, round(plot.y(healthy) - frame.top, 1), "healthy")
     left = plot.x(plot.axis.now) - plot.slot / 2
-    yield Band(round(left, 1), frame.top, round(plot.slot, 1), plot.row(plot.rows) - 22, "now")
+    yield Band(round(left, 1), frame.top, round(plot.slot, 1), plot.row(plot.rows) - 13 - plot.frame.top, "now")
     for session in plot.unmeasured():
         x = plot.x(session) - plot.slot / 2
         yield Band(round(x, 1), frame.top, round(plot.slot, 1), frame.plot, "gap")
-
-
-def _healthy(plot: Plot) -> Decimal | None:
-    policy = plot.subject.policy
-    cut_off = plot.measure.cut_off(policy.primary.healthy) if policy is not None else None
-    return None if cut_off is None else cut_off.value
 
 
 def _grid(plot: Plot) -> Iterator[Line]:
@@ -126,39 +91,25 @@ def _grid(plot: Plot) -> Iterator[Line]:
         yield Line(10, plot.row(number) - 13, right, plot.row(number) - 13, "rule")
 
 
-def _named_lines(plot: Plot) -> Iterator[tuple[Decimal, str, str]]:
-    """Give the lines that have a name: value, label, look."""
-    words = plot.subject.words
-    healthy, line = _healthy(plot), not_line(plot.subject)
-    if healthy is not None:
-        yield healthy, words("chart.cut_off", value=healthy), "cut-off"
-    if plot.baseline is not None:
-        yield plot.baseline.value, words("chart.baseline", value=plot.baseline.value), "baseline"
-    if line is not None:
-        yield line, words("chart.not_line", value=line), "not-line"
+def _reference_lines(plot: Plot, named: list[NamedLine]) -> Iterator[Line]:
+    right = plot.frame.width - plot.frame.right
+    for line, place in _named_places(plot, named):
+        y = plot.y(line.value)
+        yield Line(plot.frame.left, y, right, y, line.look)
+        yield Line(right, y, right + 7, place, f"leader {line.look}-leader")
 
 
-def _reference_lines(plot: Plot, named: list[tuple[Decimal, str, str]]) -> Iterator[Line]:
-    frame = plot.frame
-    right = frame.width - frame.right
-    for value, _, look in named:
-        yield Line(frame.left, plot.y(value), right, plot.y(value), look)
-    for (value, _, look), place in _label_places(plot, named):
-        yield Line(right, plot.y(value), right + 7, place, f"leader {look}-leader")
-
-
-def _label_places(
-    plot: Plot, named: list[tuple[Decimal, str, str]]
-) -> Iterator[tuple[tuple[Decimal, str, str], float]]:
-    ordered = sorted(named, key=lambda each: plot.y(each[0]))
-    places = spread((plot.y(value) for value, _, _ in ordered), LABEL_GAP, plot.frame.top, plot.frame.floor)
+def _named_places(plot: Plot, named: list[NamedLine]) -> Iterator[tuple[NamedLine, float]]:
+    """Find where the names stand: beside their lines, but never on each other."""
+    ordered = sorted(named, key=lambda line: plot.y(line.value))
+    places = spread((plot.y(line.value) for line in ordered), LABEL_GAP, plot.frame.top, plot.frame.floor)
     yield from zip(ordered, places, strict=True)
 
 
-def _line_labels(plot: Plot, named: list[tuple[Decimal, str, str]]) -> Iterator[Label]:
+def _line_labels(plot: Plot, named: list[NamedLine]) -> Iterator[Label]:
     x = plot.frame.width - plot.frame.right + 10
-    for (_, text, look), place in _label_places(plot, named):
-        yield Label(x, place + 3.7, text, f"name {look}-name", "start")
+    for line, place in _named_places(plot, named):
+        yield Label(x, place + 3.7, line.name, f"name {line.look}-name", "start")
 
 
 def _tick_labels(plot: Plot) -> Iterator[Label]:
@@ -196,14 +147,23 @@ def _gap_marks(plot: Plot) -> Iterator[Mark]:
         yield Mark(plot.x(session), plot.frame.floor, "square", size, "missing", session=str(session), says=says)
 
 
-def _now_label(plot: Plot) -> Iterator[Label]:
-    """Write the latest value beside its point, above it unless there is no room."""
+def _now_label(plot: Plot, named: list[NamedLine]) -> Iterator[Label]:
+    """Write the latest value beside its point: above it, or below it where a line or the edge is in the way."""
     point = next((point for point in plot.points if point.session == plot.axis.now), None)
-    if point is not None:
-        y = plot.y(point.value)
-        below = y - plot.frame.top < 18
-        text = plot.subject.words.number(point.value)
-        yield Label(plot.x(point.session), y + (19 if below else -10), text, "latest")
+    if point is None:
+        return
+    x, y = plot.x(point.session), plot.y(point.value)
+    text, edge = plot.subject.words.number(point.value), plot.frame.width - plot.frame.right
+    lines = [plot.y(line.value) for line in named]
+    above = _obstacles([y - line for line in lines], y - plot.frame.top)
+    below = _obstacles([line - y for line in lines], plot.frame.floor - y)
+    place = y + 20 if above > below else y - 10
+    yield Label(x, place, text, "latest") if edge - x > ROOM_BESIDE else Label(edge, place, text, "latest", "end")
+
+
+def _obstacles(lines: list[float], edge: float) -> int:
+    """Count what is in the way of a number on one side of a point; the edge of the plot most of all."""
+    return sum(1 for line in lines if 0 < line < ROOM_FOR_NUMBER) + (2 if edge < ROOM_FOR_NUMBER else 0)
 
 
 def _says(plot: Plot, names: list[str]) -> str:

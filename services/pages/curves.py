@@ -10,17 +10,18 @@ from services.pages.measure import Measure
 from services.pages.subject import Subject
 from services.pages.timeline import Timeline, is_gap, timeline
 
-WIDTH: Final = 210
-HEIGHT: Final = 46
+WIDTH: Final = 190
+HEIGHT: Final = 50
 SIDE: Final = 7
 EDGE: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
 class SmallCurve:
-    """One scale: its name, what it is about, its picture, and the same in words."""
+    """One scale: its name, what it is about, its picture, and the same in words. series: which wording of a problem."""
 
     name: str
+    series: str
     about: str
     drawing: Drawing
     path: str
@@ -42,12 +43,12 @@ def small_curves(subject: Subject) -> list[SmallCurve]:
 def _small_curve(curve: Curve, subject: Subject, axis: Timeline) -> SmallCurve:
     words, measure = subject.words, subject.measure_of(curve)
     first, last = curve.points[0], curve.points[-1]
-    name = curve_name(curve, subject)
     moved = measure.moved(measure.scale.worsening(first.value, last.value)) if len(curve.points) > 1 else ""
     path = measure.path([point.value for point in (first, *curve.points[1:][-1:])])
-    sessions = words("curve.sessions", first=words.session(first.session), last=words.session(last.session))
+    sessions = words("curve.sessions", first=words.session(first.session), last=str(last.session))
     return SmallCurve(
-        name=name,
+        name=measure.label,
+        series=_series(curve, subject),
         about=_problem_text(curve, measure, subject),
         drawing=_drawing(curve, measure, subject, axis, f"{path}. {moved}"),
         path=path,
@@ -59,11 +60,13 @@ def _small_curve(curve: Curve, subject: Subject, axis: Timeline) -> SmallCurve:
 
 def curve_name(curve: Curve, subject: Subject) -> str:
     """Name a curve; one of several wordings of a problem says which."""
-    label = subject.measure_of(curve).label
+    label, series = subject.measure_of(curve).label, _series(curve, subject)
+    return f"{label}, {series}" if series else label
+
+
+def _series(curve: Curve, subject: Subject) -> str:
     others = [c for c in subject.content.curves if (c.scale, c.instrument) == (curve.scale, curve.instrument)]
-    if curve.series is None or len(others) == 1:
-        return label
-    return subject.words("curve.series", name=label, series=curve.series)
+    return "" if curve.series is None or len(others) == 1 else subject.words("curve.series", series=curve.series)
 
 
 def _problem_text(curve: Curve, measure: Measure, subject: Subject) -> str:

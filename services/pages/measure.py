@@ -64,6 +64,11 @@ class Measure:
         """Tell how far down a value lies: 0 at the best, 1 at the worst value of the scale."""
         return float(self.scale.worsening(self.best, value) / self.scale.worsening(self.best, self.worst))
 
+    def has_room_for(self, value: Decimal) -> bool:
+        """Tell whether a value lies on the scale."""
+        lowest, highest = self.bounds
+        return lowest <= value <= highest
+
     def worse_by(self, value: Decimal, points: Decimal) -> Decimal:
         """Give the value that lies so many points towards worse."""
         return value + points * self._step

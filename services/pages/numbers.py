@@ -10,6 +10,7 @@ from contracts.events.tracks import Decision
 from services.pages.measure import Measure, item_value
 from services.pages.sentences import origin
 from services.pages.subject import Subject
+from services.pages.words import sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ def numbers(subject: Subject) -> list[Number]:
         _baseline(subject, decision, primary),
         _change(subject, decision, primary),
         _limits(subject, decision, primary),
-        _episode(subject, decision),
+        _run(subject, decision),
     ]
 
 
@@ -72,38 +73,40 @@ def _change(subject: Subject, decision: Decision, primary: Measure) -> Number:
 
 
 def _limits(subject: Subject, decision: Decision, primary: Measure) -> Number:
-    words, limits, lines = subject.words, list[str](), list[str]()
-    for rule in subject.policy.rules if subject.policy is not None else ():
-        match rule:
-            case Deterioration():
-                limits.append(words("limit.worse", points=rule.at_least))
-                if rule.compared_with == "baseline" and decision.baseline is not None:
-                    line = primary.worse_by(decision.baseline.value, rule.at_least)
-                    lines.append(words("limit.line", value=primary.from_here_on(line)))
-            case NoChange():
-                still = words("limit.still", points=rule.less_than)
-                lines.append(words("limit.or_still", limit=still, sessions=rule.sessions) if limits else still)
-                if not limits:
-                    limits.append(still)
-                    lines[-1] = words("limit.in_a_row", sessions=rule.sessions)
-    value, _, unit = (limits[0] if limits else "–").partition(" ")
-    return Number(words("number.limit"), value, unit, tuple(lines))
+    """Give the limit of the first rule, and what the others say beside it."""
+    words, rules = subject.words, subject.policy.rules if subject.policy is not None else ()
+    worse = next((rule for rule in rules if isinstance(rule, Deterioration)), None)
+    still = next((rule for rule in rules if isinstance(rule, NoChange)), None)
+    name = words("number.limit")
+    if worse is None:
+        limit = still.less_than if still is not None else Decimal(0)
+        unit = words("unit.change", points=words.count("unit.points", limit))
+        notes = (words("limit.in_a_row", sessions=still.sessions),) if still is not None else ()
+        return Number(name, words.number(limit), unit, notes)
+    lines = []
+    if worse.compared_with == "previous":
+        lines.append(words("limit.than_before"))
+    elif decision.baseline is not None:
+        line = primary.worse_by(decision.baseline.value, worse.at_least)
+        lines.append(words("limit.line", value=primary.from_here_on(line)))
+    if still is not None:
+        lines.append(words("limit.still", points=still.less_than, sessions=still.sessions))
+    unit = words("unit.worse", points=words.count("unit.points", worse.at_least))
+    return Number(name, words.number(worse.at_least), unit, tuple(lines))
 
 
-def _episode(subject: Subject, decision: Decision) -> Number:
-    words = subject.words
-    sessions = decision.silent_sessions if subject.content.kind == "silent" else ()
-    name = words("number.silent" if subject.content.kind == "silent" else "number.episode")
-    limit = subject.policy.silent_after if subject.policy is not None and sessions else None
-    if not sessions and decision.episode is not None and subject.content.kind != "silent":
-        sessions = decision.episode.sessions
-        limit = subject.policy.persistent_after if subject.policy is not None else None
-    unit = words.count("unit.sessions", len(sessions))
-    kind = "limit.silent" if subject.content.kind == "silent" else "limit.persistent"
-    notes = (words.sessions(sessions),) if sessions else ()
-    return Number(
-        name, words.number(len(sessions)), unit, notes if limit is None else (*notes, words(kind, limit=limit))
-    )
+def _run(subject: Subject, decision: Decision) -> Number:
+    """Give the run of sessions that the report is about."""
+    words, policy, silent = subject.words, subject.policy, subject.content.kind == "silent"
+    if silent:
+        sessions = decision.silent_sessions
+        limit = words("limit.silent", limit=policy.silent_after) if policy is not None else ""
+    else:
+        sessions = decision.episode.sessions if decision.episode is not None else ()
+        limit = words("limit.persistent", limit=policy.persistent_after) if policy is not None else ""
+    name = words("number.silent" if silent else "number.episode")
+    notes = (words.sessions(sessions), limit) if sessions else ()
+    return Number(name, words.number(len(sessions)), words.count("unit.sessions", len(sessions)), notes)
 
 
 def _answers(subject: Subject) -> Iterator[Number]:
@@ -119,8 +122,9 @@ def _answers(subject: Subject) -> Iterator[Number]:
         latest = judged[-1]
         yield Number(
             words("number.status"),
-            words(f"status.{latest.status}"),
-            notes=(words.session(latest.session), *((words("number.another_report"),))),
+            "",
+            sentence(words(f"status.{latest.status}")),
+            notes=(words.session(latest.session), words("number.another_report")),
         )
 
 

@@ -13,6 +13,9 @@ from services.pages.measure import Measure
 from services.pages.subject import Subject
 from services.pages.timeline import Timeline
 
+DENSE: Final = 0.86
+"""How small the letters of a picture with very many sessions are, to those of another."""
+
 SHAPES: Final[dict[str, Shape]] = {
     "on_track": "circle",
     "not_on_track": "diamond",
@@ -44,7 +47,7 @@ class Frame:
         return self.top + self.plot
 
 
-WIDE: Final = Frame(width=760, left=74, right=104, top=12, plot=196, row=18, letter=6.2)
+WIDE: Final = Frame(width=760, left=74, right=104, top=10, plot=184, row=18, letter=6.2)
 NARROW: Final = Frame(width=360, left=62, right=76, top=12, plot=180, row=18, letter=5.6)
 
 
@@ -68,6 +71,11 @@ class Plot:
         """Size of a mark."""
         return min(4.6, self.slot * 0.4)
 
+    @property
+    def is_dense(self) -> bool:
+        """Whether the sessions stand so close that their labels have to be small."""
+        return self.slot < 2 * self.frame.letter + 4
+
     def x(self, session: Session) -> float:
         """Place of a session."""
         return round(self.frame.left + self.slot * (self.axis.sessions.index(session) + 0.5), 1)
@@ -78,7 +86,7 @@ class Plot:
 
     def row(self, number: int) -> float:
         """Place of a row below the plot."""
-        return self.frame.floor + self.frame.row * number + 15
+        return self.frame.floor + self.frame.row * number + 18
 
     @property
     def baseline(self) -> Baseline | None:
@@ -108,6 +116,7 @@ class Plot:
 
     def with_room(self, letters: int) -> list[Session]:
         """Choose the sessions that have room for so many letters: all, or every n-th before and after this one."""
-        every = max(1, ceil((letters * self.frame.letter + 3) / self.slot))
+        letter = self.frame.letter * (DENSE if self.is_dense else 1)
+        every = max(1, ceil((letters * letter + 2) / self.slot))
         here = self.axis.sessions.index(self.axis.now)
         return [session for n, session in enumerate(self.axis.sessions) if (n - here) % every == 0]

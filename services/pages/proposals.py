@@ -9,7 +9,7 @@ from contracts.definitions.guidance import Action, Need
 from contracts.definitions.instrument import Flag, Instrument
 from services.pages.measure import item_value
 from services.pages.subject import Subject
-from services.pages.words import Words
+from services.pages.words import Words, within
 
 OPENERS_AT_MOST = 3
 
@@ -137,4 +137,4 @@ def next_step(subject: Subject) -> str:
         return words("next.silent")
     if not content.needs:
         return words("next.open")
-    return words("next.needs", needs=words.listed([need.title for need in needs(subject)]))
+    return words("next.needs", needs=words.listed([within(need.title) for need in needs(subject)]))

@@ -35,9 +35,8 @@ def _cause(evidence: Evidence, words: Words) -> str:
         case "no_change/1":
             sessions = evidence.sessions
             in_a_row = sessions == tuple(range(sessions[0], sessions[-1] + 1))
-            return words(
-                "cause.no_change" if in_a_row else "cause.no_change.measured", spelled=words.spelled(len(sessions))
-            )
+            key = "cause.no_change" if in_a_row else "cause.no_change.measured"
+            return words.count(key, len(sessions), spelled=words.spelled(len(sessions)))
         case "once_not/1":
             return words("cause.once_not")
 
@@ -128,7 +127,7 @@ def _no_change(evidence: Evidence, primary: Measure, words: Words) -> str:
         path=primary.path([reference, *values] if evidence.reading == "previous" else values),
         changes=words.listed([primary.moved(change) for change in changes]),
         reference=reference,
-        spread=max(values) - min(values),
+        spread=words.count("points", max(values) - min(values)),
         limit=words.count("points", _threshold(evidence)),
     )
     return sentence(said)
@@ -142,11 +141,9 @@ def _episode(subject: Subject, decision: Decision) -> Iterator[str]:
     episode, policy, words = decision.episode, subject.policy, subject.words
     if episode is None or policy is None:
         return
-    sessions = words.sessions(episode.sessions)
-    if episode.persistent:
-        yield words("episode.persistent", count=len(episode.sessions), sessions=sessions, limit=policy.persistent_after)
-    elif len(episode.sessions) > 1:
-        yield words("episode.further", count=len(episode.sessions), sessions=sessions, limit=policy.persistent_after)
+    if episode.persistent or len(episode.sessions) > 1:
+        sessions = words.sessions(episode.sessions)
+        yield words.count("episode", len(episode.sessions), sessions=sessions, limit=policy.persistent_after)
 
 
 def _gaps(subject: Subject, decision: Decision, primary: Measure) -> Iterator[str]:
@@ -168,14 +165,12 @@ def _silence(subject: Subject, decision: Decision) -> Iterator[str]:
         yield subject.words("silent.limit", limit=subject.policy.silent_after)
 
 
-def baseline_sentence(subject: Subject) -> str:
-    """Say what later scores are compared with, and how that came about."""
-    decision, policy, words = subject.content.decision, subject.policy, subject.words
-    if decision is None or policy is None:
+def no_baseline(subject: Subject) -> str:
+    """Say that later scores are compared with nothing, and why; nothing where there is a baseline."""
+    decision, policy = subject.content.decision, subject.policy
+    if decision is None or policy is None or decision.baseline is not None:
         return ""
-    if decision.baseline is None:
-        return words(f"no_baseline.{policy.baseline}")
-    return words("baseline", value=decision.baseline.value, origin=origin(decision.baseline, words))
+    return subject.words(f"no_baseline.{policy.baseline}")
 
 
 def origin(baseline: Baseline, words: Words) -> str:

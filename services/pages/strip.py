@@ -43,8 +43,8 @@ def _event_row(plot: Plot) -> Iterator[Mark]:
 def _session_labels(plot: Plot) -> Iterator[Label]:
     words = plot.subject.words
     letters = max(len(_short(session, plot)) for session in plot.axis.sessions if isinstance(session, int))
-    for session in shown_sessions(drawn, letters):
-        look = "session now-session" if session == plot.axis.now else "session"
+    for session in plot.with_room(letters):
+        look = f"session{_size(plot)} now-session" if session == plot.axis.now else f"session{_size(plot)}"
         look = f"{look} to-come" if plot.axis.is_to_come(session) else look
         text = words("chart.individual", number=str(session).rpartition("-")[2]) if isinstance(session, str) else ""
         yield Label(plot.x(session), plot.row(0), text or _short(session, plot), look)
@@ -58,13 +58,18 @@ def _score_row(plot: Plot) -> Iterator[Label]:
     words = plot.subject.words
     values = {point.session: words.number(point.value) for point in plot.points}
     letters = max((len(text) for text in values.values()), default=1)
-    for session in shown_sessions(drawn, letters):
+    for session in plot.with_room(letters):
         judged = plot.axis.judgement(session)
         if session in values:
-            look = "score not_on_track" if judged is not None and judged.status == "not_on_track" else "score"
+            fired = judged is not None and judged.status == "not_on_track"
+            look = f"score{_size(plot)}{' not_on_track' if fired else ''}"
             yield Label(plot.x(session), plot.row(1), values[session], look)
         elif judged is not None:
-            yield Label(plot.x(session), plot.row(1), "–", "score")
+            yield Label(plot.x(session), plot.row(1), "–", f"score{_size(plot)}")
+
+
+def _size(plot: Plot) -> str:
+    return " dense" if plot.is_dense else ""
 
 
 def _row_names(plot: Plot) -> Iterator[Label]:

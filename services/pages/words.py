@@ -57,7 +57,7 @@ class Words:
 
     def spelled(self, count: int) -> str:
         """Write a small number as a word."""
-        key = f"number.{count}"
+        key = f"spelled.{count}"
         return self(key) if key in self._texts else self.number(count)
 
     def listed(self, parts: Sequence[str]) -> str:
@@ -98,6 +98,11 @@ class Words:
     def moment(self, moment: datetime) -> str:
         """Write a date with the time of day."""
         return self("moment", day=self.day(moment), time=f"{moment:%H}{self('time_mark')}{moment:%M}")
+
+
+def within(text: str) -> str:
+    """Take a title into a sentence: without its capital, unless that belongs to an abbreviation."""
+    return text if text[1:2].isupper() else text[:1].lower() + text[1:]
 
 
 def sentence(text: str) -> str:

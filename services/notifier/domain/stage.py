@@ -354,6 +354,6 @@ def _changes(
         found.append("status_changed")
     if before.session == after.session and before.decision != after.decision:
         found.append("decision_revised")
-    if before.forms != after.forms:
+    if before.session == after.session and before.forms != after.forms:
         found.append("answers_changed")
     return tuple(found) or ("context_changed",)

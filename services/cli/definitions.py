@@ -1,0 +1,126 @@
+"""`ontrack definitions`: what definitions there are, and whether a clinic's own can be used."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from contracts.definitions.catalogue import Catalogue, Entry
+from contracts.definitions.definition import Language
+from contracts.definitions.files import DefinitionFaults, load_directory
+from services.cli.home import FINDING, Failure, library_catalogue, run
+from services.cli.output import Format, Row, emit, format_option, say
+from services.cli.screen import fitted
+from services.embedded import Home
+
+COLUMNS: Final = ("kind", "definition", "hash", "title")
+HASH_SHOWN: Final = 12
+
+language_option = click.option(
+    "--language", type=click.Choice(["en", "da"]), default="en", show_default=True, help="English or Danish."
+)
+data_if_any_option = click.option(
+    "--data",
+    "directory",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="ONTRACK_DATA",
+    help="Use the definitions of this data directory (or set ONTRACK_DATA), not those that ship.",
+)
+own_option = click.option(
+    "--definitions",
+    "own",
+    metavar="DIR",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Add a clinic's own definitions.",
+)
+
+
+async def known_definitions(directory: Path | None, own: Path | None) -> Catalogue:
+    """Give the definitions of a data directory, or those that ship; and with them a clinic's own.
+
+    Raises NotAHome, MasterKeyUnusable, DefinitionFaults.
+    """
+    known = library_catalogue()
+    if directory is not None:
+        async with await Home.open(directory) as home:
+            known = home.definitions
+    for entry in load_directory(own) if own is not None else ():
+        known.add(entry)
+    return known
+
+
+@click.group("definitions")
+def definitions() -> None:
+    """List the definitions, or check a clinic's own before they are used.
+
+    Example: ontrack definitions check DIR
+    """
+
+
+@definitions.command("check")
+@click.argument("own", metavar="DIR", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@language_option
+@format_option
+def check(own: Path, language: Language, form: Format) -> None:
+    """Check every .json file below DIR; nothing is taken over by this.
+
+    All faults are listed at once, each as file: path: what was expected. With faults the exit code is 1.
+
+    Example: ontrack definitions check clinic/definitions
+    """
+    if not any(own.rglob("*.json")):
+        raise Failure(f"{own}: at least one .json file was expected; see contracts/library for examples")
+    try:
+        found = load_directory(own)
+    except DefinitionFaults as wrong:
+        for fault in wrong.faults:
+            say(str(fault))
+        raise Failure(_summary(wrong), FINDING) from None
+    emit(fitted(_rows(found, language), COLUMNS, form), COLUMNS, form)
+    say(f"{_counted(len(found), 'definition')} can be used.")
+
+
+@definitions.command("list")
+@data_if_any_option
+@own_option
+@language_option
+@format_option
+def list_(directory: Path | None, own: Path | None, language: Language, form: Format) -> None:
+    """List every definition, with the beginning of the hash of its content.
+
+    Example: ontrack definitions list --data DIR
+    """
+    known = run(known_definitions(directory, own))
+    emit(fitted(_rows(known, language), COLUMNS, form), COLUMNS, form)
+
+
+def _rows(entries: Iterable[Entry], language: Language) -> Iterator[Row]:
+    for entry in sorted(entries, key=lambda entry: (str(entry.body["kind"]), entry.model.id, entry.model.version)):
+        yield _row(entry, language)
+
+
+def _row(entry: Entry, language: Language) -> dict[str, Any]:
+    name, _, digest = entry.ref.partition("#")
+    return {
+        "kind": entry.body["kind"],
+        "definition": name,
+        "hash": digest[:HASH_SHOWN],
+        "title": entry.model.title.in_language(language) + _mark(entry, language),
+    }
+
+
+def _mark(entry: Entry, language: Language) -> str:
+    """Say of a provisional definition that it is one, wherever it is named."""
+    if not entry.model.provisional:
+        return ""
+    return " (foreløbig)" if language == "da" else " (provisional)"
+
+
+def _summary(wrong: DefinitionFaults) -> str:
+    files = len({fault.file for fault in wrong.faults})
+    return f"{_counted(len(wrong.faults), 'fault')} in {_counted(files, 'file')}; mend them and check again"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"

@@ -1,0 +1,96 @@
+"""`ontrack export`: the log as NDJSON."""
+
+import os
+import sys
+from base64 import b64encode
+from pathlib import Path
+from typing import IO, Final
+
+import click
+import orjson
+
+from contracts.codec import CaseKey
+from contracts.topics import CASES, DEAD_LETTERS, DEFINITIONS, NOTICES, SCORES, TOPICS, TRACKS, Topic
+from services.cli.home import FINDING, Failure, case_named, data_option, run
+from services.cli.output import progress, say
+from services.embedded import Home
+from services.runtime.export import Exported, exported
+
+_OF_THE_HISTORY: Final = (DEFINITIONS, CASES, SCORES, TRACKS, NOTICES, DEAD_LETTERS)
+
+
+@click.command()
+@data_option
+@click.option("--topic", "names", multiple=True, type=click.Choice(list(TOPICS)), help="Which topic; more than once.")
+@click.option("--case", "case", help="Only the events of this case (its number or id).")
+@click.option("--reveal", is_flag=True, help="Open the data: answers and comments can then be read.")
+@click.option("--output", type=click.Path(path_type=Path), help="A directory, with a file for each topic.")
+@click.option("--keys", type=click.Path(path_type=Path), help="Write the keys of the cases to this file too.")
+def export(
+    directory: Path, names: tuple[str, ...], case: str | None, reveal: bool, output: Path | None, keys: Path | None
+) -> None:
+    """Write the log as NDJSON, one event a line.
+
+    One topic goes to standard output; several, or all if none is named, go to files in a directory. The data stays
+    sealed unless --reveal is given. What is exported can be imported into an empty home: a sealed one with its keys.
+
+    Example: ontrack export --data ./clinic --output ./exported --keys ./case-keys
+    """
+    topics = [TOPICS[name] for name in names] or list(_OF_THE_HISTORY)
+    if output is None and len(topics) > 1:
+        raise Failure("several topics need --output DIR, a directory with a file for each; or name one with --topic")
+    run(_export(directory, topics, case, output, keys, reveal=reveal))
+
+
+async def _export(
+    directory: Path, topics: list[Topic], case: str | None, output: Path | None, keys: Path | None, *, reveal: bool
+) -> None:
+    async with await Home.open(directory) as home:
+        case_id = None if case is None else await case_named(home, case)
+        told = Exported()
+        if output is not None:
+            output.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with progress("Exporting", None) as advance:
+            for topic in topics:
+                stream = sys.stdout.buffer if output is None else _private(output / f"{topic.name}.ndjson")
+                lines = exported(
+                    home.log,
+                    home.keyring,
+                    topic,
+                    told,
+                    case_id=case_id if topic.of_cases else None,
+                    reveal=reveal,
+                )
+                async for line in lines:
+                    stream.write(line + b"\n")
+                    advance(1)
+                stream.flush()
+                if output is not None:
+                    stream.close()
+        if keys is not None:
+            await _write_keys(home, keys, case_id)
+    if output is not None:
+        say(f"{told.count:,} events of {len(topics)} topics are in {output}.")
+    if told.unreadable:
+        for place in told.unreadable:
+            say(f"{place}: left out, because it cannot be read")
+        raise SystemExit(FINDING)
+
+
+async def _write_keys(home: Home, file: Path, case_id: str | None) -> None:
+    """Write the keys of cases, unwrapped: whoever has this file can read what is sealed."""
+    case_ids = [case async for case in home.store.cases(home.register.name)] if case_id is None else [case_id]
+    found = await home.keyring.keys(case_ids)
+    with _private(file) as stream:
+        for case, key in sorted(found.items()):
+            if isinstance(key, CaseKey):
+                stream.write(orjson.dumps({"case": case, "key": b64encode(key.secret).decode()}) + b"\n")
+    say(f"The keys of {len(found):,} cases are in {file}. Keep it apart from the export.")
+
+
+def _private(file: Path) -> IO[bytes]:
+    """Open a file that only its owner can read."""
+    try:
+        return os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
+    except OSError as error:
+        raise Failure(f"{file}: a file that can be written was expected ({error.strerror})") from None

@@ -1,0 +1,99 @@
+"""How a command finds its home, and how what goes wrong there is told."""
+
+import asyncio
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import click
+
+from contracts.definitions.catalogue import Catalogue, Entry
+from contracts.definitions.definition import Definition
+from contracts.definitions.files import DefinitionFaults, library, load
+from services.embedded import Home
+from services.runtime.database import AnotherWriter, NotAHome
+from services.runtime.keyring.master import MasterKeyUnusable
+from services.runtime.log.port import LogUnavailable
+from services.runtime.runner import StageStopped
+from services.runtime.store.port import StoreUnavailable
+
+T = TypeVar("T")
+
+BAD_USE: Final = 2
+FINDING: Final = 1
+
+
+class Failure(click.ClickException):
+    """Something that the person in front of the command can mend. exit_code: 2 bad use, 1 a finding."""
+
+    def __init__(self, message: str, exit_code: int = BAD_USE) -> None:
+        """Say what was wrong, where, and what to do."""
+        super().__init__(message)
+        self.exit_code = exit_code  # type: ignore[misc] # click declares it for the class and reads it here
+
+
+def _data_directory(_context: click.Context, _option: click.Parameter, value: Path | None) -> Path:
+    if value is None:
+        raise click.BadParameter("name a data directory: --data DIR, or set ONTRACK_DATA")
+    return value
+
+
+data_option = click.option(
+    "--data",
+    "directory",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="ONTRACK_DATA",
+    callback=_data_directory,
+    help="The data directory (or set ONTRACK_DATA).",
+)
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a command's work, and tell what goes wrong in words."""
+    try:
+        return asyncio.run(work)
+    except (NotAHome, AnotherWriter, MasterKeyUnusable) as wrong:
+        raise Failure(str(wrong)) from None
+    except StageStopped as stopped:
+        raise Failure(str(stopped), FINDING) from None
+    except DefinitionFaults as faults:
+        raise Failure("\n".join(str(fault) for fault in faults.faults)) from None
+    except (LogUnavailable, StoreUnavailable) as away:
+        raise Failure(f"the data directory cannot be written: {away}. Nothing is lost; start again.") from None
+
+
+def named_or_file(kind: type[Definition], name: str, known: Catalogue) -> Entry:
+    """Find a definition by id, or read it from a file. Raises Failure, DefinitionFaults."""
+    entry = known.named(kind, name)
+    if entry is not None:
+        return entry
+    file = Path(name)
+    what = kind.__name__.lower()
+    if not file.exists():
+        ids = ", ".join(model.id for _, model in known.of_kind(kind))
+        raise Failure(f"{name}: the id of a {what} or a file was expected; known are {ids}")
+    found = [entry for entry in load([file], known=known) if isinstance(entry.model, kind)]
+    if not found:
+        raise Failure(f"{name}: kind: {what} was expected")
+    return found[0]
+
+
+def library_catalogue() -> Catalogue:
+    """Give the definitions that ship with OnTrack."""
+    return Catalogue(library())
+
+
+async def short_names(home: Home) -> dict[str, str]:
+    """Give how each case is called on a screen: its external number, or else its id."""
+    names = dict(await home.names())
+    async for case_id in home.store.cases(home.register.name):
+        names.setdefault(case_id, case_id)
+    return names
+
+
+async def case_named(home: Home, name: str) -> str:
+    """Find a case by its external number or its id. Raises Failure."""
+    case_id = await home.case_id_of(name)
+    if case_id is None:
+        raise Failure(f"{name}: the number of a case was expected; ontrack tracks lists them all")
+    return case_id

@@ -1,0 +1,240 @@
+"""`ontrack import`: a file of responses, or an exported log."""
+
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from datetime import date, datetime, time
+from pathlib import Path
+from typing import IO, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import click
+
+from contracts.definitions.catalogue import Entry
+from contracts.definitions.definition import split_reference
+from contracts.definitions.files import load_directory
+from contracts.definitions.instrument import Instrument
+from contracts.definitions.policy import Policy
+from contracts.definitions.protocol import Protocol
+from contracts.events.facts import ResponseSubmitted
+from services.cli.home import FINDING, Failure, data_option, named_or_file, run
+from services.cli.log_import import import_log
+from services.cli.output import progress, say
+from services.embedded import Home
+from services.ingest.importer import Chunk, Enrolment, Importer, Tally, policies_that_fit
+from services.ingest.reading import Reading, Skipped, leave_out, read_responses
+from services.ingest.table import RowFault, Wide
+
+FAULTS_SHOWN: Final = 100
+
+
+@click.command("import")
+@click.argument("source", type=click.Path(path_type=str))
+@data_option
+@click.option("--enrol", is_flag=True, help="Enrol the cases that are not known yet.")
+@click.option("--clinic", default="clinic", show_default=True, help="The clinic that the case numbers belong to.")
+@click.option("--group", default=None, help="The group of the cases that are enrolled.")
+@click.option("--protocol", default="open-ended", show_default=True, help="Protocol of new cases: an id or a file.")
+@click.option("--policy", default="gryesten-2023", show_default=True, help="Policy of new cases: an id or a file.")
+@click.option(
+    "--definitions", "own", type=click.Path(path_type=Path), help="A directory with the clinic's own definitions."
+)
+@click.option("--wide", "values", metavar="PATTERN", help="One row a case, in columns such as bdi_s{session}.")
+@click.option("--instrument", help="The instrument of a wide file.")
+@click.option("--dates", metavar="PATTERN", help="The columns with the dates of a wide file, such as date_s{session}.")
+@click.option("--weekly-from", metavar="DATE", help="The date of session 0 of a wide file without dates.")
+@click.option("--timezone", default="Europe/Copenhagen", show_default=True, help="Of times that do not say theirs.")
+@click.option("--dry-run", is_flag=True, help="Check everything, take nothing.")
+@click.option("--skip-invalid", is_flag=True, help="Leave out rows with faults; they are written to a file.")
+@click.option("--skipped", "skipped_file", type=click.Path(path_type=Path), help="Where rows that are left out go.")
+@click.option("--keys", type=click.Path(path_type=Path), help="The case keys of an exported log that is sealed.")
+def import_(
+    source: str,
+    directory: Path,
+    enrol: bool,
+    clinic: str,
+    group: str | None,
+    protocol: str,
+    policy: str,
+    own: Path | None,
+    values: str | None,
+    instrument: str | None,
+    dates: str | None,
+    weekly_from: str | None,
+    timezone: str,
+    dry_run: bool,
+    skip_invalid: bool,
+    skipped_file: Path | None,
+    keys: Path | None,
+) -> None:
+    """Take responses from a file, or an exported log from a directory.
+
+    SOURCE is a CSV file (gzipped or not; - is standard input) with the columns case, session, answered_at,
+    instrument, one for each item, and comment; or a directory that ontrack export wrote. Every row is checked before
+    the first is taken, and what is wrong is listed by line. The same file twice changes nothing.
+
+    Example: ontrack import answers.csv --enrol --data ./clinic
+    """
+    if source != "-" and Path(source).is_dir():
+        run(_import_log(Path(source), directory, keys))
+        return
+    wide = None
+    zone = _zone(timezone)
+    if values is not None:
+        if instrument is None:
+            raise Failure("--wide needs --instrument, the id of the instrument that the columns belong to")
+        wide = Wide(instrument, values, dates, _midnight(weekly_from, zone))
+        if dates is None and weekly_from is None:
+            raise Failure("--wide needs --dates (columns with the dates) or --weekly-from (the date of session 0)")
+    options = _Options(clinic, group, protocol if enrol else None, policy, own, dry_run=dry_run)
+    with ExitStack() as open_files:
+        stream = sys.stdin.buffer if source == "-" else open_files.enter_context(_opened(source))
+        skipped = _skipped(open_files, source, skipped_file) if skip_invalid else None
+        run(_import_responses(stream, directory, options, zone, wide, skipped))
+
+
+class _Options:
+    def __init__(
+        self, clinic: str, group: str | None, protocol: str | None, policy: str, own: Path | None, *, dry_run: bool
+    ) -> None:
+        self.clinic = clinic
+        self.group = group
+        self.protocol = protocol
+        self.policy = policy
+        self.own = own
+        self.dry_run = dry_run
+
+
+def _opened(source: str) -> IO[bytes]:
+    try:
+        return Path(source).open("rb")
+    except OSError as error:
+        raise Failure(f"{source}: a readable file was expected ({error.strerror})") from None
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise Failure(f"--timezone {name}: a time zone such as Europe/Copenhagen was expected") from None
+
+
+def _midnight(text: str | None, zone: ZoneInfo) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        return datetime.combine(date.fromisoformat(text), time(), zone)
+    except ValueError:
+        raise Failure("--weekly-from: a date such as 2026-01-05 was expected") from None
+
+
+def _skipped(open_files: ExitStack, source: str, file: Path | None) -> Skipped:
+    """Open the file for rows that are left out: they hold answers, so only its owner may read it."""
+    if file is None:
+        file = Path("skipped.csv") if source == "-" else Path(f"{source.removesuffix('.gz')}.skipped.csv")
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    except OSError as error:
+        raise Failure(f"{file}: a file that can be written was expected ({error.strerror})") from None
+    say(f"Rows with faults go to {file}.")
+    return Skipped(open_files.enter_context(os.fdopen(descriptor, "w", encoding="utf-8", newline="")))
+
+
+async def _import_responses(
+    stream: IO[bytes], directory: Path, options: _Options, zone: ZoneInfo, wide: Wide | None, skipped: Skipped | None
+) -> None:
+    async with await Home.found(directory) as home:
+        await home.catch_up()
+        if options.own is not None:
+            await home.publish(load_directory(options.own))
+        instruments = {model.id: ref for ref, model in home.definitions.of_kind(Instrument)}
+        models = {identity: home.definitions.instrument(ref) for identity, ref in instruments.items()}
+        with progress("Reading", None) as advance:
+            reading = read_responses(stream, models, zone, wide=wide, skipped=skipped, progress=advance)
+        if reading.cut or (reading.faults and skipped is None):
+            _refuse(reading.faults)
+        if reading.spool.count == 0 and not reading.faults:
+            _refuse([RowFault(2, "the file", "rows were expected below the header")])
+        importer = await _importer(home, options, reading)
+        checked = await importer.check(reading.spool)
+        if checked.faults and skipped is None:
+            _refuse(checked.faults)
+        for fault in checked.faults:
+            leave_out(reading.spool, fault.line, skipped)
+        faults = [*reading.faults, *checked.faults]
+        if options.dry_run:
+            _tell(checked, faults, skipped, "would be ")
+            return
+        with progress("Importing", reading.spool.count) as advance:
+            done = await importer.record(reading.spool, _after_each(home, advance))
+        _tell(done, faults, skipped, "")
+
+
+def _after_each(home: Home, advance: Callable[[int], None]) -> Callable[[Chunk], Awaitable[None]]:
+    async def recorded(chunk: Chunk) -> None:
+        await home.people.enter(chunk.numbers)
+        await home.catch_up()
+        advance(sum(1 for fact in chunk.facts if isinstance(fact.data, ResponseSubmitted)))
+
+    return recorded
+
+
+async def _importer(home: Home, options: _Options, reading: Reading) -> Importer:
+    entries = {model.id: Entry(ref, {}, model) for ref, model in home.definitions.of_kind(Instrument)}
+    enrolment = None
+    if options.protocol is not None:
+        protocol = named_or_file(Protocol, options.protocol, home.definitions)
+        policy = named_or_file(Policy, options.policy, home.definitions)
+        _require_primary(home, policy, reading)
+        await home.publish([protocol, policy])
+        enrolment = Enrolment(protocol, policy, options.group)
+    return Importer(home.intake, home.keyring, entries, clinic=options.clinic, enrolment=enrolment)
+
+
+def _require_primary(home: Home, policy: Entry, reading: Reading) -> None:
+    """Refuse a policy that could never judge anything in this file."""
+    model = policy.model
+    if not isinstance(model, Policy) or not reading.spool.instruments:
+        return
+    primary = split_reference(model.primary.instrument)[0]
+    if primary in reading.spool.instruments:
+        return
+    fitting = policies_that_fit(reading.spool.instruments, home.definitions.of_kind(Policy))
+    found = ", ".join(sorted(reading.spool.instruments))
+    which = (
+        f"policies that fit: {', '.join(fitting)}" if fitting else "no known policy fits; write one and name its file"
+    )
+    raise Failure(f"--policy {model.id} judges {primary}, and the file has only {found}; {which}")
+
+
+def _refuse(faults: list[RowFault]) -> None:
+    """List what is wrong, and take nothing."""
+    for fault in faults[:FAULTS_SHOWN]:
+        say(str(fault))
+    more = f" (the first {FAULTS_SHOWN} are listed)" if len(faults) > FAULTS_SHOWN else ""
+    count = "1 fault" if len(faults) == 1 else f"{len(faults):,} faults"
+    raise Failure(
+        f"{count}{more}; nothing was taken. Mend the file, or leave such rows out with --skip-invalid.", FINDING
+    )
+
+
+def _tell(tally: Tally, faults: list[RowFault], skipped: Skipped | None, would: str) -> None:
+    left_out = f", {skipped.count:,} lines {would}left out" if skipped is not None else ""
+    say(
+        f"{tally.recorded:,} responses {would}recorded, {tally.known:,} were known already, "
+        f"{tally.enrolled:,} of {tally.cases:,} cases {would}enrolled{left_out}."
+    )
+    for fault in faults[:FAULTS_SHOWN]:
+        say(str(fault))
+    if faults:
+        raise SystemExit(FINDING)
+
+
+async def _import_log(source: Path, directory: Path, keys: Path | None) -> None:
+    with progress("Importing", None) as advance:
+        imported = await import_log(source, directory, keys, advance)
+    for line in imported.told():
+        say(line)
+    if imported.differs:
+        raise Failure("what was derived again is not what stands in the export", FINDING)

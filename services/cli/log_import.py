@@ -1,0 +1,188 @@
+"""Importing an exported log: facts and definitions go in, the rest is derived again and compared."""
+
+import sqlite3
+from base64 import b64decode
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
+from pathlib import Path
+from typing import Final
+
+import orjson
+
+from contracts.codec import CaseKey, Unreadable, decode, encode
+from contracts.events.event import Data, Event
+from contracts.topics import CASES, DEFINITIONS, NOTICES, SCORES, TRACKS, Topic, partition_of
+from services.cli.home import FINDING, Failure
+from services.embedded import DATABASE, Home
+from services.runtime.export import Exported, exported
+from services.runtime.log.port import Record
+
+_DERIVED: Final = (SCORES, TRACKS, NOTICES)
+_AT_ONCE: Final = 5_000
+
+
+@dataclass(slots=True)
+class Compared:
+    """How a derived topic of an export compares with what was derived again."""
+
+    topic: str
+    equal: int = 0
+    other: list[str] = field(default_factory=list)
+    only_exported: int = 0
+    only_derived: int = 0
+
+    @property
+    def differs(self) -> bool:
+        """Whether anything is not the same."""
+        return bool(self.other or self.only_exported or self.only_derived)
+
+
+@dataclass(slots=True)
+class Imported:
+    """What an import of a log found."""
+
+    facts: int = 0
+    compared: list[Compared] = field(default_factory=list)
+
+    @property
+    def differs(self) -> bool:
+        """Whether anything that was derived again is not what was exported."""
+        return any(topic.differs for topic in self.compared)
+
+    def told(self) -> Iterator[str]:
+        """Tell it in lines."""
+        yield f"{self.facts:,} facts were taken."
+        for topic in self.compared:
+            if topic.differs:
+                yield (
+                    f"{topic.topic}: {topic.equal:,} events are equal, {len(topic.other):,} differ, "
+                    f"{topic.only_exported:,} are only in the export, {topic.only_derived:,} only derived here"
+                )
+                yield from (f"  differs: event {event}" for event in topic.other[:10])
+            else:
+                yield f"{topic.topic}: {topic.equal:,} events derived again, all equal"
+
+
+async def import_log(source: Path, directory: Path, keys: Path | None, advance: Callable[[int], None]) -> Imported:
+    """Import the exported log in `source` into an empty home. Raises Failure."""
+    definitions, facts = (source / f"{topic.name}.ndjson" for topic in (DEFINITIONS, CASES))
+    for file in (definitions, facts):
+        if not file.exists():
+            raise Failure(f"{file}: this file was expected in an exported log")
+    if (directory / DATABASE).exists():
+        raise Failure(f"{directory} holds data already; an exported log goes into an empty home")
+    founding = [_checked(definitions, number, line) for number, line in _lines(definitions)]
+    case_keys = _keys(keys)
+    count = sum(1 for _ in _facts(facts, case_keys))
+    imported = Imported(facts=count)
+    async with await Home.found(directory, founding=founding) as home:
+        await home.keyring.adopt(case_keys)
+        await _take(home, facts, case_keys, advance)
+        for topic in _DERIVED:
+            file = source / f"{topic.name}.ndjson"
+            if file.exists():
+                imported.compared.append(await _compare(home, topic, file, case_keys))
+    return imported
+
+
+async def _take(home: Home, file: Path, keys: dict[str, CaseKey], advance: Callable[[int], None]) -> None:
+    waiting: list[Event[Data]] = []
+    for event in _facts(file, keys):
+        waiting.append(event)
+        if len(waiting) >= _AT_ONCE:
+            await _record(home, waiting)
+            advance(len(waiting))
+            waiting.clear()
+    await _record(home, waiting)
+    advance(len(waiting))
+
+
+async def _record(home: Home, facts: list[Event[Data]]) -> None:
+    keys = await home.keyring.create({fact.subject for fact in facts})
+    by_partition: dict[int, list[Record]] = {}
+    for fact in facts:
+        key = keys[fact.subject]
+        if isinstance(key, CaseKey):
+            record = Record(fact.subject, encode(fact, key))
+            by_partition.setdefault(partition_of(fact.subject), []).append(record)
+    for partition, records in by_partition.items():
+        await home.log.append(CASES, partition, records)
+    await home.catch_up()
+
+
+def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
+    with file.open("rb") as stream:
+        for number, line in enumerate(stream, 1):
+            if line.strip():
+                yield number, line.strip()
+
+
+def _checked(file: Path, number: int, line: bytes) -> bytes:
+    event = decode(line, DEFINITIONS, None)
+    if isinstance(event, Unreadable):
+        raise Failure(f"{file}: line {number}: an event of {DEFINITIONS.name} was expected ({event.reason})", FINDING)
+    return line
+
+
+def _facts(file: Path, keys: dict[str, CaseKey]) -> Iterator[Event[Data]]:
+    for number, line in _lines(file):
+        yield _event(file, number, line, CASES, keys)
+
+
+def _event(file: Path, number: int, line: bytes, topic: Topic, keys: dict[str, CaseKey]) -> Event[Data]:
+    """Read a line of an export, sealed or opened."""
+    try:
+        wire = orjson.loads(line)
+        sealed, subject = "data_base64" in wire, wire["subject"]
+    except (ValueError, TypeError, KeyError):
+        raise Failure(f"{file}: line {number}: an event was expected", FINDING) from None
+    key = keys.get(subject) if sealed else None
+    if sealed and key is None:
+        raise Failure(f"{file}: line {number}: the data is sealed; name the file with the keys: --keys FILE")
+    event = decode(line, topic, key)
+    if isinstance(event, Unreadable):
+        raise Failure(f"{file}: line {number}: an event of {topic.name} was expected ({event.reason})", FINDING)
+    return event
+
+
+def _keys(file: Path | None) -> dict[str, CaseKey]:
+    if file is None:
+        return {}
+    found = {}
+    for number, line in _lines(file):
+        try:
+            entry = orjson.loads(line)
+            found[entry["case"]] = CaseKey(b64decode(entry["key"], validate=True))
+        except (ValueError, TypeError, KeyError):
+            raise Failure(f"{file}: line {number}: a case and its key were expected") from None
+    return found
+
+
+async def _compare(home: Home, topic: Topic, file: Path, keys: dict[str, CaseKey]) -> Compared:
+    """Compare a derived topic event by event; what is repeated counts once."""
+    seen = sqlite3.connect("")
+    seen.execute("CREATE TABLE events (subject TEXT, sequence INTEGER, digest BLOB, PRIMARY KEY (subject, sequence))")
+    for number, line in _lines(file):
+        event = _event(file, number, line, topic, keys)
+        row = (event.subject, event.sequence, _digest(encode(replace(event, sealed=None), None)))
+        seen.execute("INSERT OR IGNORE INTO events VALUES (?, ?, ?)", row)
+    compared = Compared(topic.name)
+    async for line in exported(home.log, home.keyring, topic, Exported(), reveal=True):
+        wire = orjson.loads(line)
+        place = (wire["subject"], int(wire["sequence"]))
+        found = seen.execute("SELECT digest FROM events WHERE subject = ? AND sequence = ?", place).fetchone()
+        if found is None:
+            compared.only_derived += 1
+        elif found[0] == _digest(line):
+            compared.equal += 1
+        else:
+            compared.other.append(wire["id"])
+        seen.execute("DELETE FROM events WHERE subject = ? AND sequence = ?", place)
+    compared.only_exported = seen.execute("SELECT count(*) FROM events").fetchone()[0]
+    seen.close()
+    return compared
+
+
+def _digest(line: bytes) -> bytes:
+    return blake2b(line, digest_size=16).digest()

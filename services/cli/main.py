@@ -1,0 +1,66 @@
+"""The table of commands. Each is imported when it is called, so that help answers at once."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from types import MappingProxyType
+from typing import Final
+
+import click
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Where a command is, and what it does in a line."""
+
+    place: str
+    says: str
+
+
+COMMANDS: Final[Mapping[str, Entry]] = MappingProxyType(
+    {
+        "demo": Entry("services.cli.demo:demo", "Watch a simulated clinic from the first answer to the reports."),
+        "simulate": Entry("services.cli.simulate:simulate", "Draw a cohort of simulated patients."),
+        "import": Entry("services.cli.imports:import_", "Take responses from a file, or an exported log."),
+        "export": Entry("services.cli.export:export", "Write the log as NDJSON."),
+        "tracks": Entry("services.cli.tracks:tracks", "List the status of every session of every case."),
+        "case": Entry("services.cli.case:case", "Show one case as a picture."),
+        "reports": Entry("services.cli.reports:reports", "List the reports, open them, or write them as HTML."),
+        "policy": Entry("services.cli.policy:policy", "List the NOT policies, or show one in sentences."),
+        "definitions": Entry("services.cli.definitions:definitions", "Check a clinic's own definitions."),
+    }
+)
+
+
+class Lazy(click.Group):
+    """A group that imports a command when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - the signature is click's
+        """Give the commands in the order in which a newcomer needs them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import a command."""
+        entry = COMMANDS.get(cmd_name)
+        if entry is None:
+            return None
+        module, _, name = entry.place.partition(":")
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.says) for name, entry in COMMANDS.items()])
+
+
+@click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="ontrack")
+def main() -> None:
+    """OnTrack: routine outcome monitoring for group treatment.
+
+    Patients answer short questionnaires; when one is not on track, the therapists get a report.
+
+    To see it work: ontrack demo. To use your own data:
+    ontrack import FILE.csv --enrol --data DIR, then ontrack reports --data DIR.
+    """

@@ -1,0 +1,93 @@
+"""What commands print: data on stdout in the format that was asked for, everything else on stderr."""
+
+import csv
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from time import monotonic
+from typing import Final, Literal
+
+import click
+
+Format = Literal["table", "csv", "json", "ndjson"]
+Row = Mapping[str, object]
+
+format_option = click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "csv", "json", "ndjson"]),
+    default="table",
+    show_default=True,
+    help="How to print it.",
+)
+
+_A_SECOND: Final = 1.0
+
+
+def emit(rows: Iterable[Row], columns: Sequence[str], form: Format) -> None:
+    """Print rows. A value that is a list stands joined by spaces where the format has no lists."""
+    match form:
+        case "table":
+            _table(list(rows), columns)
+        case "csv":
+            writer = csv.writer(sys.stdout, lineterminator="\n")
+            writer.writerow(columns)
+            writer.writerows([_text(row.get(column)) for column in columns] for row in rows)
+        case "ndjson":
+            for row in rows:
+                click.echo(json.dumps(row, ensure_ascii=False, default=str))
+        case "json":
+            click.echo(json.dumps(list(rows), ensure_ascii=False, indent=2, default=str))
+
+
+def _table(rows: Sequence[Row], columns: Sequence[str]) -> None:
+    cells = [[_text(row.get(column)) for column in columns] for row in rows]
+    widths = [max([len(column), *(len(line[place]) for line in cells)]) for place, column in enumerate(columns)]
+    click.secho(
+        "  ".join(column.ljust(width) for column, width in zip(columns, widths, strict=True)).rstrip(), bold=True
+    )
+    for line in cells:
+        click.echo("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, list | tuple):
+        return " ".join(_text(part) for part in value)
+    return str(value)
+
+
+def say(message: str) -> None:
+    """Tell the person something that is not data."""
+    click.echo(message, err=True)
+
+
+@contextmanager
+def progress(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """Show a progress bar on stderr, if that is a terminal, once the work has taken a second.
+
+    total: how many steps there are; None: only their number is shown
+    """
+    began = monotonic()
+    done = 0
+    bar: click._termui_impl.ProgressBar[int] | None = None
+    shown = sys.stderr.isatty()
+
+    def advance(steps: int) -> None:
+        nonlocal done, bar
+        done += steps
+        if not shown or monotonic() - began < _A_SECOND:
+            return
+        if bar is None:
+            bar = click.progressbar(length=total, label=label, file=sys.stderr, show_pos=True)
+            bar.__enter__()
+            bar.update(done - steps)
+        bar.update(steps)
+
+    try:
+        yield advance
+    finally:
+        if bar is not None:
+            bar.__exit__(None, None, None)

@@ -1,0 +1,98 @@
+"""The screen that a command prints on: how large it is, whether it shows colour, and text made fit for it."""
+
+import os
+import re
+import shutil
+import sys
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Final
+
+import click
+
+from services.cli.output import Format, Row
+
+COLUMNS: Final = 80
+LINES: Final = 24
+WIDEST: Final = 120
+"""Lines longer than this are hard to read, however wide the screen is."""
+
+_UNSAFE: Final = frozenset({"Cc", "Cf", "Zl", "Zp"})
+
+
+def is_terminal() -> bool:
+    """Tell whether a person looks at what is printed, not a file or another program."""
+    return sys.stdout.isatty()
+
+
+def size() -> tuple[int, int]:
+    """Give how many columns and lines there are to fill."""
+    if not is_terminal():
+        return COLUMNS, LINES
+    found = shutil.get_terminal_size((COLUMNS, LINES))
+    return min(found.columns, WIDEST), found.lines
+
+
+def painted(text: str, colour: str | None = None, *, bold: bool = False, dim: bool = False) -> str:
+    """Give text a colour, where there is a terminal and nobody has asked for none (NO_COLOR)."""
+    if not is_terminal() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return text
+    return click.style(text, fg=colour, bold=bold or None, dim=dim or None)
+
+
+def harmless(text: str) -> str:
+    """Take out of a person's words whatever would steer the terminal: lines and controls become spaces."""
+    plain = "".join(" " if unicodedata.category(letter) in _UNSAFE else letter for letter in text)
+    return " ".join(plain.split())
+
+
+def wrapped(text: str, *, first: str = "", rest: str | None = None, width: int | None = None) -> Iterator[str]:
+    """Break text into lines that fit. first, rest: what stands before the first line and before the others."""
+    columns = width or size()[0]
+    line, before = "", first
+    for word in text.split():
+        longer = f"{line} {word}" if line else word
+        if line and len(before) + len(longer) > columns:
+            yield before + line
+            line, before = word, first if rest is None else rest
+        else:
+            line = longer
+    yield before + line
+
+
+def natural(name: str) -> tuple[tuple[str | int, ...], str]:
+    """Order names as people do: P9 before P10."""
+    parts = re.split(r"(\d+)", name.casefold())
+    return tuple(int(part) if place % 2 else part for place, part in enumerate(parts)), name
+
+
+def day(moment: datetime) -> str:
+    """Write the day of a moment, by the clock of this machine."""
+    return f"{moment.astimezone():%Y-%m-%d}"
+
+
+def fitted(rows: Iterable[Row], columns: Sequence[str], form: Format) -> Iterable[Row]:
+    """Cut the last column of a table to what the screen has room for; elsewhere nothing is cut."""
+    if form != "table" or not is_terminal():
+        return rows
+    kept = list(rows)
+    *before, last = columns
+    taken = sum(max([len(column), *(len(str(row[column])) for row in kept)]) + 2 for column in before)
+    return [{**row, last: cut(str(row[last]), size()[0] - taken)} for row in kept]
+
+
+def cut(text: str, width: int) -> str:
+    """Shorten text to a width, and show that it was."""
+    return text if len(text) <= width else f"{text[: max(width - 1, 0)]}…"
+
+
+def flowed(pieces: Iterable[tuple[str, str]], width: int, gap: str = "   ") -> Iterator[str]:
+    """Set pieces side by side as far as they fit. Each piece: as it is printed, and as plain text, which counts."""
+    line, taken = "", 0
+    for printed, plain in pieces:
+        if line and taken + len(gap) + len(plain) > width:
+            yield line
+            line, taken = "", 0
+        line, taken = (f"{line}{gap}{printed}", taken + len(gap) + len(plain)) if line else (printed, len(plain))
+    yield line

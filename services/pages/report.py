@@ -1,0 +1,187 @@
+"""One report as a page: everything that a therapist reads, in one HTML file that needs nothing else."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from contracts.definitions.catalogue import Catalogue
+from contracts.definitions.definition import Language, split_reference
+from contracts.events.notices import ReportChange, ReportContent
+from services.pages import answers, chart, curves, figures, limits, numbers, proposals, sentences, smallprint
+from services.pages.drawing import Mark
+from services.pages.plot import NARROW, SHAPES, WIDE
+from services.pages.rendering import footer_string, rendered
+from services.pages.subject import Subject
+from services.pages.timeline import timeline
+from services.pages.words import Words
+
+State = Literal["open", "retracted"]
+
+
+def report_page(  # noqa: PLR0913 - each is something else that a page cannot know by itself
+    content: ReportContent,
+    definitions: Catalogue,
+    *,
+    patient: str,
+    language: Language,
+    issued_at: datetime,
+    revision: int,
+    state: State = "open",
+    changes: Sequence[ReportChange] = (),
+) -> str:
+    """Write a report as a page. Raises DefinitionMissing if it needs a definition that is not in the catalogue.
+
+    patient: how the clinic names the patient
+    issued_at: when this revision was issued; its time zone is the one that every moment on the page is told in
+    changes: what this revision changed, if it is not the first
+    """
+    subject = Subject(content, definitions, Words(language), issued_at.tzinfo)
+    head = _head(subject, patient, issued_at, revision, changes)
+    return rendered(
+        "report.html",
+        subject.words,
+        footer=footer_string(f"OnTrack · {head.title} · {subject.words('head.revision')} {revision}"),
+        head=head,
+        kind=content.kind,
+        state=state,
+        retraction="retracted.merged" if "merged" in changes else "retracted.why",
+        decision=_decision(subject),
+        numbers=numbers.numbers(subject),
+        picture=_picture(subject),
+        curves=curves.small_curves(subject),
+        answers=_answers(subject),
+        guidance=_guidance(subject),
+        figures=figures.figures(subject),
+        small=smallprint.definitions_of(subject),
+        composition=content.composition,
+    )
+
+
+def why_in_one_line(content: ReportContent, definitions: Catalogue, language: Language) -> str:
+    """Say why a report was made, as its headline does. Raises DefinitionMissing."""
+    return sentences.meaning(Subject(content, definitions, Words(language)))
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What identifies the report: name and value of each field, in their order."""
+
+    title: str
+    fields: tuple[tuple[str, str, str], ...]
+    changes: str
+
+
+def _head(subject: Subject, patient: str, issued_at: datetime, revision: int, changes: Sequence[ReportChange]) -> Head:
+    words, content = subject.words, subject.content
+    kind = words(f"report.{content.kind}")
+    replaced = words("head.revision.later", former=revision - 1) if revision > 1 else words("head.revision.first")
+    named = words.listed([words(f"change.{change}") for change in changes])
+    return Head(
+        title=words("title", kind=kind, patient=patient, session=words.session(content.session)),
+        fields=(
+            (words("head.patient"), patient, ""),
+            (words("head.group"), content.group or words("head.no_group"), content.clinic),
+            (words("head.session"), *_session(subject)),
+            (words("head.date"), words.day(issued_at), f"{issued_at:%H}{words('time_mark')}{issued_at:%M}"),
+            (words("head.revision"), words.number(revision), replaced),
+        ),
+        changes=words("head.changes", changes=named) if named else "",
+    )
+
+
+def _session(subject: Subject) -> tuple[str, str]:
+    """Name the session of the report, and its topic."""
+    words, session = subject.words, subject.content.session
+    planned, count = subject.planned(session), subject.planned_count()
+    topic = planned.topic.in_language(words.language) if planned is not None else ""
+    if isinstance(session, int) and count is not None:
+        return words("head.session.of", number=session, count=count), topic
+    return words.session(session).removeprefix(f"{words('head.session').lower()} "), topic
+
+
+def _decision(subject: Subject) -> Mapping[str, object]:
+    content, words, policy = subject.content, subject.words, subject.policy
+    decision = content.decision
+    readings = dict.fromkeys(evidence.reading for evidence in decision.rules) if decision is not None else {}
+    judged_by = words("judged_by", title=policy.title.in_language(words.language)) if policy is not None else ""
+    return {
+        "status": decision.status if decision is not None else content.kind,
+        "meaning": sentences.meaning(subject),
+        "reasons": sentences.reasons(subject),
+        "baseline": sentences.no_baseline(subject),
+        "notes": sentences.notes(subject),
+        "next": proposals.next_step(subject),
+        "judged_by": judged_by,
+        "policy": "{}@{}".format(*split_reference(decision.policy)) if decision is not None else "",
+        "policy_provisional": policy is not None and policy.provisional,
+        "reading": words("reading", readings=words.listed([words(f"reading.{r}") for r in readings]))
+        if readings
+        else "",
+    }
+
+
+def _picture(subject: Subject) -> Mapping[str, object] | None:
+    words, measure = subject.words, subject.primary
+    wide, narrow = chart.chart(subject, WIDE), chart.chart(subject, NARROW)
+    if measure is None or wide is None or narrow is None:
+        return None
+    direction = words("chart.turned" if measure.higher_is_worse else "chart.upright")
+    return {
+        "title": wide.title,
+        "about": words("chart.about", direction=direction),
+        "wide": wide,
+        "narrow": narrow,
+        "missing": limits.why_no_not_line(subject),
+        "legend": _legend(subject, {mark.look for mark in wide.marks}),
+        "not_line": _legend_of_line(subject),
+        "healthy": any(band.look == "healthy" for band in wide.bands),
+        "provisional": measure.instrument.provisional,
+    }
+
+
+def _legend(subject: Subject, looks: set[str]) -> list[tuple[Mark, str]]:
+    """Explain the marks that the picture really has."""
+    words = subject.words
+    found = [
+        (Mark(0, 0, SHAPES[status], 4.4, f"point {status}"), words(f"legend.{status}"))
+        for status in ("on_track", "not_on_track", "unknown", "unjudged")
+        if {f"point {status}", f"state {status}"} & looks
+    ]
+    if "missing" in looks:
+        found.append((Mark(0, 0, "square", 3.8, "missing"), words("legend.missing")))
+    if timeline(subject).events:
+        found.append((Mark(0, 0, "triangle", 4.4, "event"), words("legend.event")))
+    return found
+
+
+def _legend_of_line(subject: Subject) -> str:
+    measure, decision = subject.primary, subject.content.decision
+    line = limits.not_line(subject)
+    if line is None or measure is None or decision is None or decision.baseline is None:
+        return ""
+    points = measure.scale.worsening(decision.baseline.value, line)
+    return subject.words("legend.not_line", points=subject.words.count("points", points))
+
+
+def _answers(subject: Subject) -> Mapping[str, object]:
+    return {
+        "sheets": answers.sheets(subject),
+        "comments": answers.comments(subject),
+        "problems": answers.problems(subject),
+        "events": answers.events(subject),
+        "stated": answers.stated_needs(subject),
+    }
+
+
+def _guidance(subject: Subject) -> Mapping[str, object]:
+    guidance = subject.guidance
+    return {
+        "title": guidance.title.in_language(subject.words.language),
+        "preface": guidance.preface.in_language(subject.words.language),
+        "provisional": guidance.provisional,
+        "suggested": bool(subject.content.needs),
+        "needs": proposals.needs(subject),
+        "actions": proposals.actions(subject),
+        "hours": proposals.hours_in_all(subject),
+    }

@@ -1,0 +1,65 @@
+"""The log as NDJSON: an export is the log, one event a line, sealed as it stands or opened to be read."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+
+import orjson
+
+from contracts.codec import CaseKey, Unreadable, decode, encode
+from contracts.topics import Topic, partition_of
+from services.runtime.keyring.port import Keyring
+from services.runtime.log.port import Log, StoredRecord
+
+_AT_ONCE = 2_000
+
+
+@dataclass(slots=True)
+class Exported:
+    """What an export holds and leaves out.
+
+    unreadable: places of records that could not be opened, or are not lines of text at all
+    """
+
+    count: int = 0
+    unreadable: list[str] = field(default_factory=list)
+
+
+async def exported(
+    log: Log, keyring: Keyring, topic: Topic, told: Exported, *, case_id: str | None = None, reveal: bool = False
+) -> AsyncIterator[bytes]:
+    """Give the records of a topic, partition by partition; `told` learns what became of them.
+
+    reveal: with the data opened; a record whose key was destroyed cannot be
+    """
+    partitions = range(topic.partitions) if case_id is None else (partition_of(case_id),)
+    for partition in partitions:
+        offset = 0
+        while records := await log.read(topic, partition, offset, _AT_ONCE):
+            offset = records[-1].offset + 1
+            wanted = [record for record in records if case_id is None or record.key == case_id]
+            keys = await keyring.keys({record.key for record in wanted}) if topic.of_cases and reveal else {}
+            for record in wanted:
+                key = keys.get(record.key)
+                line = _line(record, topic, key if isinstance(key, CaseKey) else None, reveal=reveal)
+                if line is None:
+                    told.unreadable.append(f"{topic.name}, partition {partition}, offset {record.offset}")
+                else:
+                    told.count += 1
+                    yield line
+
+
+def _line(record: StoredRecord, topic: Topic, key: CaseKey | None, *, reveal: bool) -> bytes | None:
+    if not reveal or not topic.of_cases:
+        return record.value if _is_a_line(record.value) else None
+    if key is None:
+        return None
+    event = decode(record.value, topic, key)
+    return None if isinstance(event, Unreadable) else encode(replace(event, sealed=None), None)
+
+
+def _is_a_line(value: bytes) -> bool:
+    try:
+        orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return False
+    return b"\n" not in value

@@ -1,0 +1,623 @@
+"""The codec: every event comes back as it went, byte for byte, and whatever else comes is refused without a word."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import fields, replace
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any, Final, get_args
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from contracts.codec import (
+    CaseKey,
+    Unreadable,
+    UnreadableReason,
+    canonical,
+    content_digest,
+    decode,
+    encode,
+    glance,
+    instant,
+    plain_data,
+    schema_name,
+)
+from contracts.events.event import Data, Event
+from contracts.events.facts import (
+    BaselineSet,
+    OccasionOpened,
+    ResponseSubmitted,
+    ResponseWithdrawn,
+    SessionMoved,
+    SessionScheduled,
+)
+from contracts.events.publications import DefinitionPublished, LogFounded
+from contracts.topics import CASES, DEFINITIONS, NOTICES, SCORES, TOPICS, TRACKS, Topic
+from tests.support.events import events_of, moments
+
+SECRET: Final = bytes(range(64))
+OTHER_SECRET: Final = bytes(range(64, 128))
+
+TOPIC_OF: Final = {kind: topic for topic in TOPICS.values() for kind in topic.events}
+KINDS: Final = sorted(TOPIC_OF, key=lambda kind: kind.type())
+OF_CASES: Final = [kind for kind in KINDS if TOPIC_OF[kind].of_cases]
+
+COMMENT: Final = "I cannot sleep since Karen left"
+ANSWERS: Final = {"frequency": 4, "intensity": 3}
+ODSIS: Final = f"odsis@1#{'0' * 64}"
+NOON: Final = datetime(2024, 2, 29, 12, tzinfo=UTC)
+
+REASONS: Final = set(get_args(UnreadableReason))
+
+ENDLESS = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+"""Any JSON, with numbers as large as anybody likes, and numbers that are none."""
+
+each_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+each_kind_of_cases = pytest.mark.parametrize("kind", OF_CASES, ids=lambda kind: kind.__name__)
+a_few = settings(max_examples=8, deadline=None)
+
+
+def key_for(topic: Topic, secret: bytes = SECRET) -> CaseKey | None:
+    """The key that records of a topic stand under; a new one, which remembers nothing."""
+    return CaseKey(secret) if topic.of_cases else None
+
+
+def an_event(data: Data, *, sequence: int | None = 7) -> Event[Data]:
+    return Event(
+        id="11111111-2222-3333-4444-555555555555",
+        source="urn:ontrack:ingest",
+        subject="0123456789abcdef0123456789abcdef",
+        time=NOON,
+        recordedtime=NOON + timedelta(seconds=90, milliseconds=5),
+        correlationid="66666666-7777-8888-9999-aaaaaaaaaaaa",
+        causationid=None,
+        data=data,
+        sequence=sequence,
+    )
+
+
+def a_response(comment: str | None = COMMENT, **answers: int) -> ResponseSubmitted:
+    return ResponseSubmitted(
+        session=3,
+        instrument=ODSIS,
+        answers=answers or ANSWERS,
+        comment=comment,
+        answered_at=NOON,
+        entered_by="patient",
+    )
+
+
+def a_record(data: Data | None = None) -> bytes:
+    return encode(an_event(data or a_response()), CaseKey(SECRET))
+
+
+def an_open_record() -> bytes:
+    return encode(an_event(LogFounded(log="11111111-2222-3333-4444-555555555555")), None)
+
+
+def changed(record: bytes, **new: object) -> bytes:
+    """The record with other fields; None takes one away."""
+    wire = {**json.loads(record), **new}
+    return json.dumps({name: value for name, value in wire.items() if value is not None}).encode()
+
+
+def read(record: bytes, topic: Topic = SCORES, key: CaseKey | None = None) -> Event[Data] | Unreadable:
+    """What decode makes of a record; if it refuses, then with one of its reasons and nothing else."""
+    result = decode(record, topic, key or key_for(topic))
+    if isinstance(result, Unreadable):
+        assert [field.name for field in fields(result)] == ["reason"]
+        assert result.reason in REASONS
+    return result
+
+
+# What goes out comes back
+
+
+@each_kind
+@a_few
+@given(data=st.data())
+def test_an_event_comes_back_as_it_went(kind: type[Data], data: st.DataObject) -> None:
+    # given any event of a type
+    event, topic = data.draw(events_of(kind)), TOPIC_OF[kind]
+
+    # when it is encoded, and decoded with the same key
+    came = decode(encode(event, key_for(topic)), topic, key_for(topic))
+
+    # then it is the same
+    assert isinstance(came, Event)
+    assert replace(came, sealed=None) == event
+
+
+@each_kind_of_cases
+@a_few
+@given(data=st.data())
+def test_an_event_comes_back_from_an_export_that_may_be_read(kind: type[Data], data: st.DataObject) -> None:
+    # given any event of a case
+    event, topic = data.draw(events_of(kind)), TOPIC_OF[kind]
+
+    # when it is encoded without a key, and decoded
+    came = decode(encode(event, None), topic, None)
+
+    # then it is the same
+    assert came == event
+
+
+@pytest.mark.parametrize("topic", TOPICS.values(), ids=lambda topic: topic.name)
+def test_a_topic_reads_every_event_that_stands_on_it(topic: Topic) -> None:
+    # given a topic
+    # when it is asked for its events by their wire names
+    found = tuple(topic.type_named(kind.type()) for kind in topic.events)
+
+    # then it knows them all
+    assert found == topic.events
+
+
+@each_kind
+@a_few
+@given(data=st.data())
+def test_a_record_is_canonical(kind: type[Data], data: st.DataObject) -> None:
+    # given any event of a type
+    event, topic = data.draw(events_of(kind)), TOPIC_OF[kind]
+    key = key_for(topic)
+
+    # when it is encoded
+    record = encode(event, key)
+
+    # then its fields, and those of its data, are sorted, without a space between them
+    for text in (record, plain_data(event.data)):
+        assert text.decode() == json.dumps(
+            json.loads(text), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+        )
+
+    # and it is encoded the same again, also from what was read of it
+    came = decode(record, topic, key_for(topic))
+    assert isinstance(came, Event)
+    assert encode(event, key) == encode(event, key_for(topic)) == encode(came, key_for(topic)) == record
+
+
+@each_kind
+def test_no_event_has_a_float(kind: type[Data]) -> None:
+    # given the schema of what an event says
+    schema = json.dumps(kind.model_json_schema(mode="serialization"))
+
+    # then no number in it has a fraction: those are strings
+    assert '"type": "number"' not in schema
+
+
+def test_a_decimal_keeps_its_digits() -> None:
+    # given a number with a zero at its end
+    event = an_event(BaselineSet(instrument="odsis", scale="total", value=Decimal("12.50"), reason="so", by="t1"))
+
+    # when it is encoded
+    # then it stands there as written
+    assert b'"value":"12.50"' in encode(event, None)
+
+
+# Moments
+
+
+@settings(deadline=None)
+@given(moment=moments())
+def test_a_moment_is_written_in_utc_with_milliseconds(moment: datetime) -> None:
+    # given a moment in any zone
+    # when it is written
+    text = instant(moment)
+
+    # then the same moment stands there in UTC with milliseconds
+    assert datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC) == moment
+    assert len(text) == len("2024-02-29T12:00:00.000Z")
+
+
+@pytest.mark.parametrize(
+    "says",
+    [
+        lambda at: SessionScheduled(session=1, scheduled=at),
+        lambda at: SessionMoved(session=1, scheduled=at),
+        lambda at: OccasionOpened(session=1, instrument=ODSIS, closes=at),
+        lambda at: a_response().model_copy(update={"answered_at": at}),
+    ],
+    ids=["scheduled", "moved", "opened", "answered"],
+)
+@pytest.mark.parametrize("zone", [UTC, timezone(timedelta(hours=2))], ids=["UTC", "another zone"])
+def test_a_moment_inside_the_data_is_written_in_utc_with_milliseconds(
+    says: Callable[[datetime], Data], zone: timezone
+) -> None:
+    # given a fact that names a moment, in any zone
+    data = says(NOON.astimezone(zone))
+
+    # when its data is written
+    # then the moment stands there as it does everywhere on the wire
+    assert b'"2024-02-29T12:00:00.000Z"' in plain_data(data)
+
+
+def test_the_same_moment_in_another_zone_is_the_same_content() -> None:
+    # given a session that is scheduled, said in two zones
+    here, there = NOON, NOON.astimezone(timezone(timedelta(hours=2)))
+    said = [an_event(SessionScheduled(session=1, scheduled=moment)) for moment in (here, there)]
+    assert said[0] == said[1]
+
+    # when their contents are compared
+    # then they are one
+    assert content_digest(said[0]) == content_digest(said[1])
+
+
+# Seals
+
+
+@each_kind_of_cases
+@a_few
+@given(data=st.data())
+def test_the_outside_of_a_record_does_not_depend_on_what_it_says(kind: type[Data], data: st.DataObject) -> None:
+    # given two events that differ in nothing but what they say
+    event = data.draw(events_of(kind))
+    other = replace(event, data=data.draw(events_of(kind)).data)
+
+    # when they are encoded
+    outsides = [json.loads(encode(each, CaseKey(SECRET))) for each in (event, other)]
+
+    # then only the sealed texts differ
+    texts = [wire.pop("data_base64") for wire in outsides]
+    assert outsides[0] == outsides[1]
+    assert (texts[0] == texts[1]) is (plain_data(event.data) == plain_data(other.data))
+
+
+def test_nothing_of_a_response_can_be_read_from_its_record() -> None:
+    # given a response with answers and a comment
+    record = a_record(a_response(COMMENT, **ANSWERS))
+
+    # when its bytes are searched
+    # then none of them is there in plain
+    for word in (COMMENT, "Karen", "frequency", "intensity", "answers", "comment", "odsis", "answered_at"):
+        assert word.encode() not in record
+
+
+def test_the_same_event_is_sealed_the_same_each_time_and_otherwise_under_another_key() -> None:
+    # given one event, two keys
+    event = an_event(a_response())
+
+    # when it is sealed under both, twice
+    first, again = encode(event, CaseKey(SECRET)), encode(event, CaseKey(SECRET))
+    other = json.loads(encode(event, CaseKey(OTHER_SECRET)))
+
+    # then the key alone makes the difference
+    assert first == again
+    assert other["data_base64"] != json.loads(first)["data_base64"]
+    assert other["keyid"] != json.loads(first)["keyid"]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"id": "11111111-2222-3333-4444-555555555556"}, "seal-broken"),
+        ({"type": SessionScheduled.type(), "dataschema": schema_name(SessionScheduled.type())}, "seal-broken"),
+        ({"keyid": CaseKey(OTHER_SECRET).keyid}, "other-key"),
+        ({"keyid": None}, "not-sealed"),
+        ({"data_base64": None}, "not-sealed"),
+        ({"data_base64": ""}, "seal-broken"),
+        ({"data_base64": "AAAA"}, "seal-broken"),
+        ({"data_base64": "not base 64"}, "seal-broken"),
+        ({"data_base64": "æøå="}, "seal-broken"),
+        ({"data": {"session": 3}}, "not-sealed"),
+        ({"data": {"session": 3}, "data_base64": None, "keyid": None}, "not-sealed"),
+        ({"type": "ontrack.unheard-of.v1"}, "unknown-type"),
+        ({"type": ResponseSubmitted.type().replace("v1", "v2")}, "unknown-type"),
+        ({"type": LogFounded.type()}, "unknown-type"),
+        ({"dataschema": "urn:ontrack:schema:unheard-of.v1"}, "wrong-schema"),
+        ({"type": SessionScheduled.type()}, "wrong-schema"),
+        ({"specversion": "0.3"}, "not-an-event"),
+        ({"subject": ""}, "not-an-event"),
+        ({"subject": None}, "not-an-event"),
+        ({"time": "yesterday"}, "not-an-event"),
+        ({"time": "2024-02-29T12:00:00"}, "not-an-event"),
+        ({"sequence": "0"}, "not-an-event"),
+        ({"sequence": "07"}, "not-an-event"),
+        ({"sequence": 7}, "not-an-event"),
+        ({"sequencetype": "Float"}, "not-an-event"),
+        ({"id": "eleven"}, "not-an-event"),
+    ],
+)
+@pytest.mark.parametrize("knows", [False, True], ids=["never opened", "opened before"])
+def test_a_changed_record_is_refused_with_the_reason(change: dict[str, Any], reason: str, *, knows: bool) -> None:
+    # given a record of which one thing was changed, and a key that has opened the right one, or has not
+    record, key = a_record(), CaseKey(SECRET)
+    if knows:
+        assert isinstance(decode(record, SCORES, key), Event)
+
+    # when it is read
+    # then it is refused, and the reason says no more than it has to
+    assert decode(changed(record, **change), SCORES, key) == Unreadable(reason)  # type: ignore[arg-type]
+
+
+def test_another_key_opens_nothing_even_under_the_right_name() -> None:
+    # given a record, and another key
+    record, key = a_record(), CaseKey(OTHER_SECRET)
+
+    # when it is read with that key, as it is and under that key's name
+    # then it is refused
+    assert decode(record, SCORES, key) == Unreadable("other-key")
+    assert decode(changed(record, keyid=key.keyid), SCORES, key) == Unreadable("seal-broken")
+
+
+def test_what_is_sealed_and_does_not_fit_its_type_is_refused() -> None:
+    # given data that was sealed rightly, though it is none of its type
+    event, key = an_event(a_response()), CaseKey(SECRET)
+    text = key.seal(canonical({"comment": COMMENT}), event.id.encode(), event.type.encode())
+    record = changed(a_record(), data_base64=json.loads(json.dumps(_base64(text))))
+
+    # when it is read
+    # then it is refused, without a word of it
+    assert read(record) == Unreadable("invalid-data")
+    assert COMMENT not in repr(read(record))
+
+
+def _base64(raw: bytes) -> str:
+    return json.loads(encode(_with_raw(raw), CaseKey(SECRET)))["data_base64"]  # type: ignore[no-any-return]
+
+
+def _with_raw(raw: bytes) -> Event[Data]:
+    from base64 import b64encode
+
+    from contracts.events.event import Sealed
+
+    return replace(an_event(a_response()), sealed=Sealed("0", b64encode(raw).decode(), b""))
+
+
+@pytest.mark.parametrize("topic", [CASES, SCORES, TRACKS, NOTICES], ids=lambda topic: topic.name)
+def test_a_record_of_a_case_is_not_read_without_its_key(topic: Topic) -> None:
+    # given a sealed record of a type that stands on a topic
+    record = a_record(ResponseWithdrawn(response="11111111-2222-3333-4444-555555555555", reason="so", by="t1"))
+    if topic is NOTICES:
+        record = changed(record, type="ontrack.report-overdue.v1", dataschema=schema_name("ontrack.report-overdue.v1"))
+
+    # when it is read without a key
+    # then it is refused
+    assert decode(record, topic, None) == Unreadable("not-sealed")
+
+
+# Remembering what was opened
+
+
+def test_a_key_that_has_opened_much_reads_the_same_as_a_new_one() -> None:
+    # given more records than a key remembers, and one key for all of them
+    records = [
+        encode(replace(an_event(a_response(f"week {n}")), id=f"11111111-2222-3333-4444-{n:012d}"), CaseKey(SECRET))
+        for n in range(600)
+    ]
+    key = CaseKey(SECRET)
+
+    # when they are read forwards and backwards
+    came = [decode(record, SCORES, key) for record in (*records, *reversed(records))]
+
+    # then each is what a new key makes of it
+    fresh = [decode(record, SCORES, CaseKey(SECRET)) for record in records]
+    assert came == [*fresh, *reversed(fresh)]
+
+
+# Whatever comes
+
+
+@settings(deadline=None, max_examples=100)
+@given(record=st.binary(max_size=200))
+@example(record=b"")
+@example(record=b"null")
+@example(record=b"[" * 100_000)
+@example(record=b'{"a":' * 100_000)
+@example(record=b"\xff\xfe")
+@example(record=b"\xef\xbb\xbf{}")
+def test_any_bytes_are_refused_and_never_raise(record: bytes) -> None:
+    # given any bytes
+    for topic in TOPICS.values():
+        # when they are read, with a key and without
+        # then they are no event
+        assert decode(record, topic, CaseKey(SECRET)) == decode(record, topic, None) == Unreadable("not-an-event")
+
+
+@settings(deadline=None, max_examples=100)
+@given(value=ENDLESS)
+def test_any_json_is_refused_and_never_raises(value: object) -> None:
+    # given any JSON
+    record = json.dumps(value).encode()
+
+    # when it is read as any topic
+    # then it is no event
+    for topic in (SCORES, DEFINITIONS):
+        assert read(record, topic) == Unreadable("not-an-event")
+
+
+@settings(deadline=None, max_examples=150)
+@given(data=st.data(), value=ENDLESS)
+def test_a_record_with_anything_in_one_place_never_raises(data: st.DataObject, value: object) -> None:
+    # given a record of a case, or of the log itself, with anything in place of one of its fields
+    topic, right = data.draw(st.sampled_from([(SCORES, a_record()), (DEFINITIONS, an_open_record())]))
+    name = data.draw(st.sampled_from([*json.loads(right), "data", "causationid"]))
+    record = json.dumps({**json.loads(right), name: value}).encode()
+
+    # when it is read
+    came = read(record, topic)
+
+    # then it is refused, or that was no part of what it says
+    if isinstance(came, Event):
+        original = read(right, topic)
+        assert isinstance(original, Event)
+        assert came.data == original.data
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"ref":1180591620717411303424}',
+        '{"ref":-1180591620717411303424}',
+        '{"ref":NaN}',
+        '{"ref":1e999}',
+        '{"ref":"\\ud800"}',
+        '{"\\ud800":1}',
+        '{"ref":' + "[" * 150 + "]" * 150 + "}",
+        '{"ref":' + "[" * 5_000 + "]" * 5_000 + "}",
+        "{}",
+    ],
+    ids=[
+        "a number of 70 bits",
+        "a negative one",
+        "not a number",
+        "infinity",
+        "half a character",
+        "half a character as a name",
+        "deep",
+        "endlessly deep",
+        "nothing",
+    ],
+)
+def test_open_data_that_is_no_event_is_refused_and_never_raises(body: str) -> None:
+    # given a record of the log itself with data that cannot be written again
+    published = DefinitionPublished.type()
+    record = changed(an_open_record(), type=published, dataschema=schema_name(published), data=None)
+    record = record[:-1] + b',"data":' + body.encode() + b"}"
+
+    # when it is read
+    # then it is refused
+    assert read(record, DEFINITIONS) in {Unreadable("invalid-data"), Unreadable("not-an-event")}
+
+
+def test_a_record_that_is_cut_off_is_no_event() -> None:
+    # given a record
+    record = a_record()
+
+    # when it is cut off anywhere
+    # then it is no event
+    assert {read(record[:length]) for length in range(len(record))} == {Unreadable("not-an-event")}
+
+
+def test_a_flipped_bit_never_makes_a_record_say_something_else() -> None:
+    # given a record, and what it says
+    record = a_record()
+    original = read(record)
+    assert isinstance(original, Event)
+
+    for flipped in _with_each_bit_flipped(record):
+        # when any bit of it is flipped
+        came = read(flipped)
+
+        # then it is refused, or says the same
+        if isinstance(came, Event):
+            assert (came.id, came.data) == (original.id, original.data)
+
+
+def _with_each_bit_flipped(record: bytes) -> Iterator[bytes]:
+    for place in range(len(record)):
+        for bit in range(8):
+            yield record[:place] + bytes([record[place] ^ 1 << bit]) + record[place + 1 :]
+
+
+def test_what_is_refused_is_not_repeated() -> None:
+    # given a record that can be opened and does not fit its type, with a comment in it
+    right = an_open_record()
+    for name in ("data", "subject", "id", "type", "time"):
+        # when it is refused for what it holds
+        came = read(changed(right, **{name: {"comment": COMMENT}}), DEFINITIONS)
+
+        # then the refusal holds nothing of it
+        assert isinstance(came, Unreadable)
+        assert COMMENT not in repr(came)
+
+
+# The outside
+
+
+@each_kind_of_cases
+@a_few
+@given(data=st.data(), sequence=st.integers(1, 999_999_999))
+def test_passing_on_changes_the_number_and_nothing_else(kind: type[Data], data: st.DataObject, sequence: int) -> None:
+    # given the record of any event of a case
+    event, topic = data.draw(events_of(kind)), TOPIC_OF[kind]
+    record = encode(event, CaseKey(SECRET))
+
+    # when it is passed on with another number, without being opened
+    seen = glance(record)
+    assert seen is not None
+    passed_on = seen.passed_on(sequence)
+
+    # then it is as if it had been opened and encoded with that number
+    came = decode(record, topic, CaseKey(SECRET))
+    assert isinstance(came, Event)
+    assert passed_on == encode(came, CaseKey(SECRET), sequence)
+
+    # and only the number differs
+    assert json.loads(passed_on) == {**json.loads(record), "sequence": str(sequence)}
+    assert (seen.type, seen.subject, seen.sequence) == (event.type, event.subject, event.sequence)
+
+
+@settings(deadline=None, max_examples=100)
+@given(record=st.binary(max_size=100) | ENDLESS.map(lambda value: json.dumps(value).encode()))
+@example(record=b"[" * 100_000)
+@example(record=b'{"type":1,"subject":1,"sequence":1}')
+def test_a_glance_at_what_is_no_record_shows_nothing_and_never_raises(record: bytes) -> None:
+    # given any bytes
+    # when they are looked at
+    # then there is nothing to see
+    assert glance(record) is None
+
+
+@settings(deadline=None, max_examples=100)
+@given(name=st.sampled_from(["type", "subject", "sequence"]), value=ENDLESS)
+@example(name="type", value=[])
+@example(name="type", value={})
+@example(name="subject", value=3)
+@example(name="sequence", value=True)
+@example(name="sequence", value=1.5)
+@example(name="sequence", value="0")
+@example(name="sequence", value="-3")
+@example(name="sequence", value=" 3 ")
+@example(name="sequence", value="1_000")
+@example(name="sequence", value="٣")
+def test_a_glance_sees_no_more_in_a_record_than_reading_it_would(name: str, value: object) -> None:
+    # given a record with anything in place of its type, its case or its number
+    record = json.dumps({**json.loads(a_record()), name: value}).encode()
+
+    # when it is looked at
+    seen = glance(record)
+
+    # then it is a record only if it has a text for a type, a text for a case, and a number from 1 written as such
+    if seen is not None:
+        assert isinstance(seen.type, str)
+        assert isinstance(seen.subject, str)
+        assert json.loads(record)["sequence"] == str(seen.sequence)
+        assert seen.sequence >= 1
+
+
+# Contents compared
+
+
+def test_the_content_of_an_event_is_the_same_under_every_key_and_number() -> None:
+    # given an event, and what was read of it under two keys and numbers
+    event = an_event(a_response())
+    came = [
+        decode(encode(event, CaseKey(secret), number), SCORES, CaseKey(secret))
+        for secret, number in ((SECRET, 1), (OTHER_SECRET, 2))
+    ]
+
+    # when their contents are compared
+    # then they are one
+    assert {content_digest(each) for each in came if isinstance(each, Event)} == {content_digest(event)}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        an_event(a_response(frequency=4, intensity=2)),
+        an_event(a_response(None)),
+        replace(an_event(a_response()), time=NOON + timedelta(milliseconds=1)),
+        an_event(SessionScheduled(session=3, scheduled=NOON)),
+    ],
+    ids=["other answers", "no comment", "another time", "another type"],
+)
+def test_another_content_is_told_apart(other: Event[Data]) -> None:
+    # given two events that do not say the same
+    # when their contents are compared
+    # then they are two
+    assert content_digest(other) != content_digest(an_event(a_response()))

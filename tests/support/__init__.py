@@ -1,0 +1,5 @@
+"""What the tests build their stories from: histories, a workbench for stages, and ports that fail on purpose."""
+
+import pytest
+
+pytest.register_assert_rewrite("tests.support.workbench")

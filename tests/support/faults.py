@@ -1,0 +1,193 @@
+"""Ports that fail on purpose: at a chosen call, before or after it is done, for good or for a while.
+
+A call is named by its port and method: `log.append`, `store.save`, `keyring.keys`.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Literal
+
+from contracts.codec import CaseKey
+from contracts.topics import Topic
+from services.runtime.keyring.port import Destroyed, Keyring
+from services.runtime.log.port import Log, LogUnavailable, Record, StoredRecord
+from services.runtime.store.port import Halted, Outcome, Position, Store, StoredState, StoreUnavailable, Write
+
+When = Literal["before", "after"]
+
+
+class Crash(Exception):
+    """Stands for the end of the process; nothing that it tries afterwards succeeds."""
+
+
+@dataclass
+class Trouble:
+    """No trouble at all: only remembers which calls were made, in order."""
+
+    calls: list[str] = field(default_factory=list)
+
+    def before(self, call: str) -> None:
+        """A call is about to be made."""
+        self.calls.append(call)
+
+    def after(self, call: str) -> None:
+        """A call was made, and its answer is on the way."""
+
+    @contextmanager
+    def around(self, call: str) -> Iterator[None]:
+        """Make a call."""
+        self.before(call)
+        yield
+        self.after(call)
+
+
+@dataclass
+class CrashAt(Trouble):
+    """The process ends before, or right after, the n-th call (from 1) of one method, or of any."""
+
+    nth: int = 1
+    when: When = "before"
+    call: str | None = None
+    dead: bool = False
+
+    def before(self, call: str) -> None:
+        super().before(call)
+        if self.when == "before" and self._is_it(call):
+            self.dead = True
+        if self.dead:
+            raise Crash
+
+    def after(self, call: str) -> None:
+        if self.when == "after" and self._is_it(call):
+            self.dead = True
+            raise Crash
+
+    def _is_it(self, call: str) -> bool:
+        made = self.calls if self.call is None else [each for each in self.calls if each == self.call]
+        return len(made) == self.nth and self.call in (None, call)
+
+
+@dataclass
+class Away(Trouble):
+    """One method cannot be reached for its next calls, and then it can.
+
+    when: `after` if the call is done and only its answer is lost
+    """
+
+    call: str = ""
+    times: int = 1
+    when: When = "before"
+
+    def before(self, call: str) -> None:
+        super().before(call)
+        self._fail("before", call)
+
+    def after(self, call: str) -> None:
+        self._fail("after", call)
+
+    def _fail(self, when: When, call: str) -> None:
+        if when == self.when and call == self.call and self.times > 0:
+            self.times -= 1
+            raise LogUnavailable(call) if call.startswith("log.") else StoreUnavailable(call)
+
+
+class TroubledLog:
+    """A `Log` with trouble around each call."""
+
+    def __init__(self, log: Log, trouble: Trouble) -> None:
+        self._log = log
+        self._trouble = trouble
+
+    async def append(self, topic: Topic, partition: int, records: Sequence[Record]) -> None:
+        with self._trouble.around("log.append"):
+            await self._log.append(topic, partition, records)
+
+    async def read(self, topic: Topic, partition: int, offset: int, limit: int) -> Sequence[StoredRecord]:
+        with self._trouble.around("log.read"):
+            return await self._log.read(topic, partition, offset, limit)
+
+    async def end(self, topic: Topic, partition: int) -> int:
+        with self._trouble.around("log.end"):
+            return await self._log.end(topic, partition)
+
+
+class TroubledStore:
+    """A `Store` with trouble around each call."""
+
+    def __init__(self, store: Store, trouble: Trouble) -> None:
+        self._store = store
+        self._trouble = trouble
+
+    async def load(self, stage: str, case_ids: Collection[str]) -> Mapping[str, StoredState]:
+        with self._trouble.around("store.load"):
+            return await self._store.load(stage, case_ids)
+
+    async def save(self, stage: str, writes: Sequence[Write]) -> Sequence[Outcome]:
+        with self._trouble.around("store.save"):
+            return await self._store.save(stage, writes)
+
+    def cases(self, stage: str) -> AsyncIterator[str]:
+        with self._trouble.around("store.cases"):
+            return self._store.cases(stage)
+
+    async def position(self, stage: str, partition: int) -> Position | None:
+        with self._trouble.around("store.position"):
+            return await self._store.position(stage, partition)
+
+    async def set_position(self, stage: str, partition: int, position: Position) -> None:
+        with self._trouble.around("store.set_position"):
+            await self._store.set_position(stage, partition, position)
+
+    async def halt(self, stage: str, halted: Halted) -> None:
+        with self._trouble.around("store.halt"):
+            await self._store.halt(stage, halted)
+
+    async def resume(self, stage: str, case_id: str) -> None:
+        with self._trouble.around("store.resume"):
+            await self._store.resume(stage, case_id)
+
+    async def halted(self, stage: str, partition: int | None = None) -> Sequence[Halted]:
+        with self._trouble.around("store.halted"):
+            return await self._store.halted(stage, partition)
+
+
+class OvertakenStore(TroubledStore):
+    """A `Store` on which somebody else does something right before the first save."""
+
+    def __init__(self, store: Store, meanwhile: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(store, Trouble())
+        self._meanwhile: Callable[[], Awaitable[None]] | None = meanwhile
+
+    async def save(self, stage: str, writes: Sequence[Write]) -> Sequence[Outcome]:
+        meanwhile, self._meanwhile = self._meanwhile, None
+        if meanwhile is not None:
+            await meanwhile()
+        return await super().save(stage, writes)
+
+
+class TroubledKeyring:
+    """A `Keyring` with trouble around each call."""
+
+    def __init__(self, keyring: Keyring, trouble: Trouble) -> None:
+        self._keyring = keyring
+        self._trouble = trouble
+
+    async def keys(self, case_ids: Collection[str]) -> Mapping[str, CaseKey | Destroyed]:
+        with self._trouble.around("keyring.keys"):
+            return await self._keyring.keys(case_ids)
+
+    async def create(self, case_ids: Collection[str]) -> Mapping[str, CaseKey | Destroyed]:
+        with self._trouble.around("keyring.create"):
+            return await self._keyring.create(case_ids)
+
+    async def adopt(self, keys: Mapping[str, CaseKey]) -> None:
+        with self._trouble.around("keyring.adopt"):
+            await self._keyring.adopt(keys)
+
+    async def destroy(self, case_id: str) -> None:
+        with self._trouble.around("keyring.destroy"):
+            await self._keyring.destroy(case_id)
+
+    def case_id(self, clinic: str, number: str) -> str:
+        return self._keyring.case_id(clinic, number)

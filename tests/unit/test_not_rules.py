@@ -1,0 +1,263 @@
+"""What the NOT policy promises beyond the examples: readings, options, annotations, episodes, revisions."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from contracts.events.facts import (
+    BaselineSet,
+    CaseClosed,
+    SessionAttended,
+    SessionCancelled,
+    SessionDue,
+    SessionScheduled,
+)
+from contracts.events.scores import FactSetAside
+from contracts.events.tracks import TrackEvaluated, TrackRevised
+from tests.support.clinic import FIRST_DAY, MISSED, NOT, ON, UNKNOWN, Case, a_case, instrument, policy_like, rule
+
+READINGS = ("gryesten-2023", "gryesten-2023-baseline", "gryesten-2023-window")
+
+
+def only(*rules: dict[str, Any], **changes: Any) -> str:
+    return policy_like(rules=list(rules), **changes)
+
+
+@pytest.mark.parametrize(
+    ("baseline", "scores", "alone"),
+    [
+        (14, (13, 12, 11), "gryesten-2023"),
+        (10, (9, 8, 7), "gryesten-2023"),
+        (12, (13, 11, 13), "gryesten-2023-baseline"),
+        (8, (7, 9, 7), "gryesten-2023-baseline"),
+        (14, (10, 10, 10), "gryesten-2023-window"),
+        (15, (9, 8, 9), "gryesten-2023-window"),
+    ],
+)
+def test_each_reading_of_no_change_has_cases_in_which_it_alone_fires(
+    baseline: int, scores: tuple[int, ...], alone: str
+) -> None:
+    fired = {reading for reading in READINGS if a_case(baseline, reading).scored(*scores).statuses[-1] == NOT}
+    assert fired == {alone}
+
+
+class TestDeterioration:
+    @pytest.mark.parametrize(("score", "status"), [(14, ON), (15, NOT), (16, NOT)])
+    def test_fires_at_the_limit_and_beyond(self, score: int, status: str) -> None:
+        assert a_case(12).scored(score).statuses == [status]
+
+    def test_says_by_how_much_from_where(self) -> None:
+        decision = a_case(12).scored(16).decision(1)
+        assert decision.baseline is not None
+        assert decision.baseline.value == 12
+        assert (decision.rules[0].threshold, decision.rules[0].changes) == (Decimal(3), (Decimal(4),))
+
+    def test_can_compare_with_the_measured_session_before(self) -> None:
+        previous = only(rule("deterioration/1", compared_with="previous"))
+        assert a_case(10, previous).scored(8, MISSED, 11).statuses == [ON, UNKNOWN, NOT]
+
+    def test_compares_the_first_session_with_the_baseline_if_there_is_none_before(self) -> None:
+        previous = only(rule("deterioration/1", compared_with="previous"))
+        assert a_case(10, previous).scored(13).statuses == [NOT]
+        assert a_case(None, previous).scored(13, 13).statuses == [UNKNOWN, ON]
+
+    def test_knows_that_lower_is_worse_on_other_scales(self) -> None:
+        ref, who5 = instrument("who-5")
+        primary = {"instrument": ref, "scale": "total", "healthy": "screen-positive"}
+        case = Case(only(rule("deterioration/1", at_least=10), primary=primary)).enrolled()
+        for session, value in ((0, 3), (1, 3), (2, 2)):
+            case.answered(session, {item.id: value for item in who5.items}, name="who-5")
+        assert case.statuses == [ON, NOT]
+
+
+class TestNoChange:
+    def test_needs_three_measured_sessions(self) -> None:
+        assert a_case(12).scored(12, 12).statuses == [ON, ON]
+
+    def test_a_missed_session_neither_breaks_nor_lengthens_a_row(self) -> None:
+        assert a_case(12).scored(12, MISSED, 12, MISSED, 12).statuses == [ON, UNKNOWN, ON, UNKNOWN, NOT]
+
+    def test_a_missed_session_can_break_the_row(self) -> None:
+        breaking = only(rule("no_change/1", missing="break"))
+        assert a_case(12, breaking).scored(12, 12, MISSED, 12, 12).statuses == [ON, ON, UNKNOWN, ON, ON]
+        assert a_case(12, breaking).scored(MISSED, 12, 12, 12).statuses[-1] == NOT
+
+    def test_can_spare_those_who_are_in_the_healthy_range(self) -> None:
+        sparing = only(rule("no_change/1", unless_healthy=True))
+        assert a_case(5, sparing).scored(5, 5, 5).statuses == [ON, ON, ON]
+        assert a_case(9, sparing).scored(9, 9, 9).statuses == [ON, ON, NOT]
+
+    def test_is_false_whatever_the_baseline_if_a_later_change_is_large(self) -> None:
+        assert a_case(None, only(rule("no_change/1"))).scored(10, 15, 15).statuses == [ON, ON, ON]
+
+    def test_cannot_be_said_without_a_baseline_if_only_that_is_missing(self) -> None:
+        assert a_case(None, only(rule("no_change/1"))).scored(10, 10, 10, 10).statuses == [ON, ON, UNKNOWN, NOT]
+
+
+class TestBaseline:
+    def test_is_the_last_valid_score_before_session_1(self) -> None:
+        case = Case(protocol="group-cbt-depression-14").enrolled()
+        case.answered(0, 15, at=FIRST_DAY)
+        case.answered("individual-1", 12, at=FIRST_DAY.replace(hour=12))
+        case.scored(15)
+        baseline = case.decision(1).baseline
+        assert baseline is not None
+        assert (baseline.value, baseline.session, baseline.how) == (Decimal(12), "individual-1", "before_first_session")
+
+    def test_can_be_the_first_valid_score_which_is_then_no_measured_session(self) -> None:
+        first = policy_like(baseline="first_valid")
+        case = a_case(None, first).scored(12, 12, 12, 12)
+        assert case.statuses == [ON, ON, ON, NOT]
+        assert case.decision(4).rules[0].sessions == (2, 3, 4)
+
+    def test_can_be_left_to_people(self) -> None:
+        case = a_case(12, policy_like(baseline="explicit")).scored(16)
+        assert case.statuses == [UNKNOWN]
+        case.baseline_set(12)
+        assert case.statuses == [NOT]
+
+    def test_set_by_hand_goes_before_the_rule_and_judges_every_session_again(self) -> None:
+        case = a_case(12).scored(13, 14, 13)
+        assert case.statuses == [ON, ON, NOT]
+        case.baseline_set(10)
+        assert case.statuses == [NOT, NOT, NOT]
+        assert [decision.session for decision in case.told(TrackRevised)] == [1, 2, 3]
+        baseline = case.decision(2).baseline
+        assert baseline is not None
+        assert baseline.how == "set_by_hand"
+
+    def test_of_a_scale_that_no_policy_looks_at_is_set_aside(self) -> None:
+        case = a_case(12)
+        other = BaselineSet(instrument="phq-9", scale="total", value=Decimal(9), reason="known", by="therapist:1")
+        fact = case.says(other)
+        assert [(aside.fact, aside.reason) for aside in case.told(FactSetAside)] == [(fact.id, "unknown_scale")]
+
+    def test_that_arrives_late_judges_every_session_again(self) -> None:
+        case = a_case().scored(15, 16)
+        assert case.statuses == [UNKNOWN, UNKNOWN]
+        case.answered(0, 12)
+        assert case.statuses == [NOT, NOT]
+
+
+class TestUnknown:
+    def test_missing_is_never_on_track(self) -> None:
+        assert a_case(12).scored(8, MISSED).statuses == [ON, UNKNOWN]
+
+    def test_a_gap_is_unknown_once_a_later_session_is_measured(self) -> None:
+        case = a_case(12)
+        case.answered(1, 9)
+        assert case.statuses == [ON]
+        case.answered(4, 7)
+        assert case.statuses == [ON, UNKNOWN, UNKNOWN, ON]
+
+    def test_sessions_that_came_are_unknown_once_the_case_closes(self) -> None:
+        case = a_case(12).scored(9)
+        case.says(SessionScheduled(session=2, scheduled=FIRST_DAY.replace(month=2)))
+        case.says(SessionDue(session=2, scheduled=FIRST_DAY.replace(month=2)))
+        case.says(SessionScheduled(session=3, scheduled=FIRST_DAY.replace(month=11)))
+        case.says(SessionAttended(session=4))
+        case.says(CaseClosed(reason="dropped_out"), at=FIRST_DAY.replace(month=3))
+        assert (case.statuses, sorted(case.course.judged)) == ([ON, UNKNOWN, UNKNOWN], [1, 2, 4])
+
+    def test_a_cancelled_session_is_not_missing(self) -> None:
+        case = a_case(12).scored(9)
+        case.says(SessionCancelled(session=2))
+        case.answered(3, 8)
+        assert sorted(case.course.judged) == [1, 3]
+
+    def test_so_many_in_a_row_are_called_silent(self) -> None:
+        case = a_case(12).scored(9, MISSED, MISSED)
+        assert [decision.silent for decision in case.decisions()] == [False, False, True]
+        assert case.decision(3).silent_sessions == (2, 3)
+
+
+class TestEpisodes:
+    def test_are_persistent_after_three_sessions(self) -> None:
+        case = a_case(10).scored(14, 14, MISSED, 14)
+        persistent = [decision.episode is not None and decision.episode.persistent for decision in case.decisions()]
+        assert persistent == [False, False, False, True]
+
+    def test_end_at_a_session_that_is_on_track(self) -> None:
+        case = a_case(10).scored(14, 11, 14)
+        episode = case.decision(3).episode
+        assert episode is not None
+        assert episode.sessions == (3,)
+        assert case.decision(2).episode is None
+
+    def test_leave_their_mark_on_the_case(self) -> None:
+        case = a_case(10).scored(9, 14, 10)
+        assert [decision.ever_not for decision in case.decisions()] == [False, True, True]
+
+    def test_never_end_where_the_policy_says_that_once_not_stays(self) -> None:
+        case = a_case(10, policy_like(once_not="stays")).scored(13, 8, MISSED, 4)
+        assert case.statuses == [NOT, NOT, UNKNOWN, NOT]
+        assert case.fired(4) == ["once_not/1 earlier_session"]
+
+
+class TestAnnotations:
+    def test_say_that_a_case_cannot_improve(self) -> None:
+        assert "cannot_improve" in a_case(1).scored(1).annotated(1)
+        assert "cannot_improve" not in a_case(2).scored(2).annotated(1)
+
+    def test_name_the_healthy_range_and_its_cut_off(self) -> None:
+        found = [a for a in a_case(12).scored(7).decision(1).annotations if a.kind == "healthy_range"]
+        assert [(a.cut_off, a.value) for a in found] == [("madsen", Decimal("7.5"))]
+        assert "healthy_range" not in a_case(12).scored(8).annotated(1)
+
+    def test_know_measurement_error_only_where_the_clinic_has_figures(self) -> None:
+        figures = {"sd": "3.5", "alpha": "0.92", "n": 120, "population": "our patients", "source": "our register"}
+        case = a_case(12, policy_like(reliable_change=figures)).scored(10, 9)
+        assert "within_measurement_error" in case.annotated(1)
+        assert "within_measurement_error" not in case.annotated(2)
+        assert "within_measurement_error" not in a_case(12).scored(12).annotated(1)
+
+    def test_mark_a_provisional_definition(self) -> None:
+        assert "provisional_definition" in a_case(12, policy_like(provisional=True)).scored(9).annotated(1)
+
+
+class TestPolicyChanges:
+    def test_hold_from_the_session_they_name(self) -> None:
+        case = a_case(14).scored(10, 10)
+        case.policy_changed("gryesten-2023-window", from_session=4)
+        case.scored(10, 10)
+        assert case.statuses == [ON, ON, ON, NOT]
+
+    def test_leave_judged_sessions_under_the_policy_they_were_judged_by(self) -> None:
+        case = a_case(14).scored(10, 10, 10)
+        case.policy_changed("gryesten-2023-window", from_session=1)
+        assert case.statuses == [ON, ON, ON]
+        case.corrected(3, 11)
+        assert case.decision(3).policy == case.policy
+
+
+class TestRevisions:
+    def test_a_late_answer_judges_its_session_and_every_later_one_again(self) -> None:
+        case = a_case(12).scored(12, MISSED, 12)
+        assert case.statuses == [ON, UNKNOWN, ON]
+        case.answered(2, 12)
+        assert case.statuses == [ON, ON, NOT]
+        assert [decision.session for decision in case.told(TrackRevised)] == [2, 3]
+
+    def test_names_what_it_revises(self) -> None:
+        case = a_case(10).scored(13)
+        case.corrected(1, 11)
+        case.corrected(1, 14)
+        first, second = case.told(TrackRevised)
+        said = [event for event in case.detector.out if isinstance(event.data, TrackEvaluated | TrackRevised)]
+        assert [first.revises, second.revises] == [said[0].id, said[1].id]
+
+    def test_a_correction_that_changes_no_decision_announces_none(self) -> None:
+        case = a_case(12).scored(9)
+        case.corrected(1, 9, comment="as before")
+        assert case.told(TrackRevised) == []
+
+    def test_a_withdrawn_answer_leaves_its_session_unknown(self) -> None:
+        case = a_case(12).scored(16, 9)
+        case.withdrawn(1)
+        assert case.statuses == [UNKNOWN, ON]
+
+    def test_only_the_last_decision_of_a_cause_says_so(self) -> None:
+        case = a_case(12).scored(13, 14, 13)
+        case.baseline_set(10)
+        assert [decision.last_of_cause for decision in case.told(TrackRevised)] == [False, False, True]

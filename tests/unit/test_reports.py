@@ -1,0 +1,259 @@
+"""What notifier promises: one report an episode, revised and retracted, and notices when there is news."""
+
+from datetime import timedelta
+
+from contracts.events.facts import ActionChosen, CaseTransferred, ProblemNamed, ReportSeen, SessionDue
+from contracts.events.notices import NoticeRequested, ReportContent, ReportIssued, ReportOverdue, ReportRevised
+from contracts.events.scores import FactSetAside
+from services.notifier.domain.dossier import Report
+from tests.support.clinic import FIRST_DAY, MISSED, Case, a_case, instrument, policy_like
+
+
+def content(report: Report) -> ReportContent:
+    return ReportContent.model_validate_json(report.content)
+
+
+def psychlops(first: int, second: int = 0) -> dict[str, int]:
+    return {"problem_1": first, "problem_2": second}
+
+
+def gq(value: int) -> dict[str, int]:
+    return {item.id: value for item in instrument("gq-12")[1].items}
+
+
+class TestEpisodes:
+    def test_one_episode_is_one_report_with_a_revision_for_each_further_session(self) -> None:
+        case = a_case(10).scored(14, 14, MISSED, 14)
+        (report,) = case.reports()
+        assert report.sessions == (1, 2, 4)
+        assert [revised.changes for revised in case.told(ReportRevised)] == [("session_added",), ("session_added",)]
+        assert case.notices() == ["not issued", "not further_session", "not further_session"]
+
+    def test_two_episodes_are_two_reports(self) -> None:
+        case = a_case(10).scored(14, 10, 14)
+        assert [report.sessions for report in case.reports()] == [(1,), (3,)]
+
+    def test_a_policy_can_ask_for_a_notice_at_the_first_session_only(self) -> None:
+        case = a_case(10, policy_like(notify="first_of_episode")).scored(14, 14, 14)
+        assert case.notices() == ["not issued"]
+
+    def test_the_id_of_a_report_stays_when_an_earlier_session_joins_the_episode(self) -> None:
+        case = a_case(10).scored(8, MISSED, 14)
+        (before,) = case.reports()
+        case.answered(2, 14)
+        (after,) = case.reports()
+        assert (after.id, after.sessions) == (before.id, (2, 3))
+
+    def test_episodes_that_merge_leave_one_report_and_the_other_says_where_it_went(self) -> None:
+        case = a_case(10).scored(14, 10, 14)
+        first, second = case.reports()
+        case.corrected(2, 14)
+        kept, merged = case.reports()
+        assert (kept.id, kept.sessions, kept.retracted) == (first.id, (1, 2, 3), False)
+        assert (merged.id, merged.retracted, merged.merged_into) == (second.id, True, first.id)
+        assert case.notices() == ["not issued", "not issued"]
+
+    def test_an_episode_that_falls_apart_keeps_its_report_and_gets_a_second_one(self) -> None:
+        case = a_case(10).scored(14, 14, 14)
+        (report,) = case.reports()
+        case.corrected(2, 10)
+        kept, new = case.reports()
+        assert (kept.id, kept.sessions, new.sessions) == (report.id, (1,), (3,))
+
+
+class TestRetraction:
+    def test_a_report_whose_episode_is_revised_away_is_retracted_with_a_notice(self) -> None:
+        case = a_case(10).scored(14)
+        case.corrected(1, 11)
+        (report,) = case.reports()
+        assert report.retracted
+        assert case.notices() == ["not issued", "not retracted"]
+
+    def test_comes_back_under_its_own_id(self) -> None:
+        case = a_case(10).scored(14)
+        case.corrected(1, 11)
+        case.corrected(1, 15)
+        (report,) = case.reports()
+        assert "reinstated" in case.told(ReportRevised)[-1].changes
+        assert (report.retracted, report.sessions) == (False, (1,))
+        assert case.notices() == ["not issued", "not retracted", "not issued"]
+
+    def test_of_a_report_that_was_never_announced_makes_no_notice(self) -> None:
+        case = a_case(10).scored(10, 9)
+        case.corrected(1, 14)
+        case.corrected(1, 10)
+        (report,) = case.reports()
+        assert report.retracted
+        assert case.notices() == []
+
+
+class TestNotices:
+    def test_a_revision_of_the_past_makes_one_only_if_the_current_status_changes(self) -> None:
+        case = a_case(10).scored(10, 9)
+        case.corrected(1, 14)
+        assert (len(case.reports()), case.notices()) == (1, [])
+        case.corrected(2, 15)
+        assert case.notices() == ["not status_changed"]
+
+    def test_go_to_the_group_that_the_patient_is_in_now(self) -> None:
+        case = a_case(10).scored(14)
+        case.says(CaseTransferred(group="g2"))
+        case.scored(14)
+        assert [notice.group for notice in case.told(NoticeRequested)] == ["g1", "g2"]
+
+
+class TestContent:
+    def a_not_case(self) -> Case:
+        case = a_case(10, protocol="group-cbt-depression-14")
+        case.says(ProblemNamed(problem=1, text="I lie awake"), at=FIRST_DAY)
+        monday = FIRST_DAY + timedelta(weeks=2)
+        case.answered(1, 10)
+        case.answered(1, gq(2), name="gq-12", comment="nobody asked me", at=monday - timedelta(days=7))
+        case.answered(2, 15, comment="it got worse", at=monday)
+        case.answered(2, psychlops(5), name="psychlops-2", at=monday + timedelta(minutes=1))
+        case.answered(2, {"adherence": 0}, name="homework", at=monday + timedelta(minutes=2))
+        case.answered(2, gq(2), name="gq-12", comment="after the session", at=monday + timedelta(hours=3))
+        return case
+
+    def test_holds_the_negative_answers_of_the_morning_and_of_the_form_after_the_last_session(self) -> None:
+        case = self.a_not_case()
+        forms = content(case.reports()[0]).forms
+        assert [(form.session, form.instrument.partition("@")[0]) for form in forms] == [
+            (1, "gq-12"),
+            (2, "odsis"),
+            (2, "psychlops-2"),
+            (2, "homework"),
+        ]
+
+    def test_holds_the_comments_of_those_forms_and_no_other(self) -> None:
+        case = self.a_not_case()
+        comments = [form.comment for form in content(case.reports()[0]).forms if form.comment]
+        assert comments == ["nobody asked me", "it got worse"]
+
+    def test_names_what_fired_with_its_numbers_policy_and_reading(self) -> None:
+        decision = content(self.a_not_case().reports()[0]).decision
+        assert decision is not None
+        evidence = decision.rules[0]
+        assert (evidence.rule, evidence.reading, int(evidence.changes[0])) == ("deterioration/1", "baseline", 5)
+        assert decision.policy.startswith("gryesten-2023@1#")
+
+    def test_holds_the_trajectory_with_the_primary_scale_first_and_the_problem_in_own_words(self) -> None:
+        report = content(self.a_not_case().reports()[0])
+        primary = report.curves[0]
+        assert (primary.instrument.partition("@")[0], primary.scale) == ("odsis", "total")
+        assert [(point.session, int(point.value)) for point in primary.points] == [(0, 10), (1, 10), (2, 15)]
+        assert [(problem.problem, problem.text) for problem in report.problems] == [(1, "I lie awake")]
+
+    def test_forms_of_the_same_morning_revise_the_report_without_another_notice(self) -> None:
+        case = self.a_not_case()
+        assert [revised.changes for revised in case.told(ReportRevised)] == [("answers_changed",), ("answers_changed",)]
+        assert case.notices() == ["not issued"]
+
+    def test_suggests_needs_that_the_flagged_answers_point_to_and_actions_for_them(self) -> None:
+        report = content(self.a_not_case().reports()[0])
+        because = {sign for need in report.needs for sign in need.because}
+        assert "homework/adherence" in because
+        assert "adjusted-homework" in report.actions
+
+    def test_life_events_are_context_and_never_a_trigger(self) -> None:
+        case = a_case(10)
+        answers = dict.fromkeys(["finances", "job", "family", "housing", "intimate_relations", "life_situation"], 0)
+        case.answered(1, {**answers, "job": 1}, name="life-events")
+        case.answered(1, 9)
+        assert case.reports() == []
+        case.answered(2, 14)
+        assert [(answer.session, answer.item) for answer in content(case.reports()[0]).context] == [(1, "job")]
+
+
+class TestSafety:
+    def phq9(self, last: int) -> dict[str, int]:
+        items = [item.id for item in instrument("phq-9")[1].items]
+        return dict.fromkeys(items[:-1], 0) | {items[-1]: last}
+
+    def test_a_safety_answer_makes_a_report_of_its_own_whatever_the_status(self) -> None:
+        case = a_case(12).scored(9)
+        case.answered(1, self.phq9(1), name="phq-9")
+        assert (len(case.reports("safety")), case.notices()) == (1, ["safety issued"])
+
+    def test_none_is_made_of_other_answers(self) -> None:
+        case = a_case(12)
+        case.answered(1, self.phq9(0), name="phq-9")
+        assert case.reports("safety") == []
+
+    def test_is_made_before_the_course_too_and_at_individual_sessions(self) -> None:
+        case = a_case(12, protocol="group-cbt-depression-14")
+        case.answered("individual-2", self.phq9(2), name="phq-9")
+        assert content(case.reports("safety")[0]).session == "individual-2"
+
+    def test_is_retracted_when_the_response_is_withdrawn(self) -> None:
+        case = a_case(12)
+        case.answered(1, self.phq9(3), name="phq-9")
+        case.withdrawn(1, name="phq-9")
+        assert case.reports("safety")[0].retracted
+        assert case.notices() == ["safety issued", "safety retracted"]
+
+
+class TestSilence:
+    def test_patients_who_stop_answering_do_not_go_unseen(self) -> None:
+        case = a_case(12).scored(9, MISSED, MISSED)
+        (report,) = case.reports("silent")
+        assert report.sessions == (2, 3)
+        assert case.notices() == ["silent issued"]
+
+    def test_a_longer_silence_revises_the_report_without_another_notice(self) -> None:
+        case = a_case(12).scored(9, MISSED, MISSED, MISSED)
+        assert case.reports("silent")[0].sessions == (2, 3, 4)
+        assert case.notices() == ["silent issued"]
+
+    def test_one_missed_session_is_no_silence(self) -> None:
+        assert a_case(12).scored(9, MISSED, 9, MISSED, 9).reports("silent") == []
+
+    def test_a_late_answer_retracts_it(self) -> None:
+        case = a_case(12).scored(9, MISSED, MISSED)
+        case.answered(2, 9)
+        assert case.reports("silent")[0].retracted
+        assert case.notices() == ["silent issued", "silent retracted"]
+
+
+class TestOverdue:
+    def due(self, case: Case, session: int) -> None:
+        at = FIRST_DAY + timedelta(weeks=session, minutes=30)
+        case.says(SessionDue(session=session, scheduled=at), at=at)
+
+    def test_a_report_that_nobody_has_seen_by_the_next_session_is_overdue_and_the_supervisor_is_told(self) -> None:
+        case = a_case(10).scored(14)
+        self.due(case, 1)
+        assert case.told(ReportOverdue) == []
+        self.due(case, 2)
+        self.due(case, 3)
+        assert [overdue.session for overdue in case.told(ReportOverdue)] == [2]
+        assert [notice.to for notice in case.told(NoticeRequested)] == ["therapists", "supervisor"]
+
+    def test_one_that_was_seen_is_not(self) -> None:
+        case = a_case(10).scored(14)
+        case.says(ReportSeen(report=case.reports()[0].id, by="therapist:1"))
+        self.due(case, 2)
+        assert case.told(ReportOverdue) == []
+
+    def test_one_that_was_announced_again_must_be_seen_again(self) -> None:
+        case = a_case(10).scored(14)
+        case.says(ReportSeen(report=case.reports()[0].id, by="therapist:1"))
+        case.scored(14)
+        self.due(case, 3)
+        assert [overdue.session for overdue in case.told(ReportOverdue)] == [3]
+
+
+def test_what_is_done_with_a_report_that_does_not_exist_is_set_aside() -> None:
+    case = a_case(10).scored(14)
+    fact = case.says(
+        ActionChosen(
+            report="00000000-0000-5000-8000-000000000000", action="individual-session", by="t:1", patient_agreed=True
+        )
+    )
+    assert [(aside.fact, aside.reason) for aside in case.told(FactSetAside)] == [(fact.id, "report_unknown")]
+
+
+def test_a_report_is_issued_once_and_its_revisions_are_numbered() -> None:
+    case = a_case(10).scored(14, 15, 16)
+    assert len(case.told(ReportIssued)) == 1
+    assert [revised.number for revised in case.told(ReportRevised)] == [2, 3]

@@ -1,0 +1,185 @@
+"""What scoring promises: repeated facts dropped, senseless ones set aside, responses scored, corrected, withdrawn."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from contracts.events.facts import CaseErased, OccasionClosed, ProblemNamed, ResponseCorrected, ResponseSubmitted
+from contracts.events.scores import (
+    FactSetAside,
+    OccasionMissed,
+    ScoreComputed,
+    ScoreRevised,
+    ScoreWithdrawn,
+)
+from tests.support.clinic import FIRST_DAY, MISSED, Case, a_case, instrument, odsis
+
+
+def reasons(case: Case) -> list[str]:
+    return [aside.reason for aside in case.told(FactSetAside)]
+
+
+def test_a_response_becomes_a_score_with_its_flagged_answers_and_its_comment() -> None:
+    case = a_case()
+    case.answered(1, {**odsis(0), "frequency": 3, "intensity": 2}, comment="a hard week")
+    (score,) = case.told(ScoreComputed)
+    assert [(s.scale, s.value) for s in score.scales] == [("total", Decimal(5))]
+    assert [(flag.item, flag.value, flag.kind) for flag in score.flags] == [("frequency", 3, "negative")]
+    assert score.comment == "a hard week"
+
+
+def test_a_repeated_fact_changes_nothing() -> None:
+    case = a_case(12).scored(10)
+    before, said = case.scoring.state, len(case.scoring.out)
+    for fact in list(case.facts):
+        case.hears(fact)
+    assert case.scoring.state == before
+    assert len(case.scoring.out) == said
+
+
+def test_the_same_id_with_other_content_is_set_aside() -> None:
+    case = a_case()
+    case.answered(1, 10, key="r1")
+    case.answered(1, 11, key="r1")
+    case.answered(1, 11, key="r1")
+    assert reasons(case) == ["id_reused"]
+    assert [score.scales[0].value for score in case.told(ScoreComputed)] == [10]
+
+
+def test_a_second_answer_to_an_answered_occasion_is_set_aside_and_the_first_stands() -> None:
+    case = a_case()
+    case.answered(1, 10, key="first")
+    case.answered(1, 14, key="second")
+    assert reasons(case) == ["occasion_answered"]
+    assert [score.scales[0].value for score in case.told(ScoreComputed)] == [10]
+
+
+@pytest.mark.parametrize(
+    ("answers", "what"),
+    [({"frequency": 5}, "above the range"), ({"frequency": -1}, "below the range"), ({"mood": 1}, "an unknown item")],
+)
+def test_answers_that_the_instrument_does_not_have_are_set_aside(answers: dict[str, int], what: str) -> None:
+    case = a_case()
+    case.answered(1, {**odsis(8), **answers})
+    assert reasons(case) == ["invalid_answers"], what
+
+
+def test_a_missing_item_is_set_aside_unless_the_scale_allows_it() -> None:
+    case = a_case()
+    answers = odsis(8)
+    del answers["frequency"]
+    case.answered(1, answers)
+    assert reasons(case) == ["invalid_answers"]
+
+
+def test_facts_before_the_enrolment_and_a_second_enrolment_are_set_aside() -> None:
+    case = Case()
+    case.answered(0, 12)
+    case.enrolled()
+    case.says(case.facts[-1].data, key="again")
+    assert reasons(case) == ["not_enrolled", "already_enrolled"]
+
+
+def test_an_answer_dated_after_the_end_is_set_aside_and_a_late_one_from_before_is_not() -> None:
+    case = a_case(12).scored(10)
+    case.closed()
+    case.answered(9, 10, at=FIRST_DAY + timedelta(weeks=30))
+    case.answered(2, 9, at=FIRST_DAY + timedelta(days=1))
+    assert reasons(case) == ["after_the_end"]
+    assert len(case.told(ScoreComputed)) == 3
+
+
+def test_a_session_outside_the_protocol_is_set_aside() -> None:
+    case = a_case(12, protocol="group-cbt-depression-14")
+    case.answered(14, 10)
+    case.answered(15, 10)
+    assert reasons(case) == ["outside_protocol"]
+
+
+def test_nothing_counts_after_the_case_was_erased() -> None:
+    case = a_case(12)
+    case.says(CaseErased(ground="asked for", by="officer:1"))
+    case.answered(1, 10)
+    assert reasons(case) == ["erased"]
+
+
+class TestCorrections:
+    def test_revise_the_score_and_name_what_they_revise(self) -> None:
+        case = a_case(12).scored(10)
+        case.corrected(1, 8)
+        first = next(e for e in case.scoring.out if isinstance(e.data, ScoreComputed) and e.data.session == 1)
+        (revised,) = case.told(ScoreRevised)
+        assert (revised.scales[0].value, revised.revises) == (Decimal(8), first.id)
+
+    def test_that_come_before_their_response_wait_for_it(self) -> None:
+        case = a_case(12)
+        response = case.response(1, 10, key="late")
+        case.responses[1, "odsis"] = response.id
+        case.corrected(1, 8)
+        assert case.told(ResponseCorrected) == []
+        case.hears(response)
+        assert [type(event.data) for event in case.scoring.out[-4:]] == [
+            ResponseSubmitted,
+            ScoreComputed,
+            ResponseCorrected,
+            ScoreRevised,
+        ]
+
+    def test_of_a_response_that_was_set_aside_are_set_aside_too(self) -> None:
+        case = a_case(12).scored(10)
+        refused = case.answered(1, 9, key="again")
+        case.responses[1, "odsis"] = refused
+        case.corrected(1, 8)
+        assert reasons(case) == ["occasion_answered", "response_set_aside"]
+
+    def test_that_wait_are_set_aside_with_the_response(self) -> None:
+        case = a_case(12).scored(10)
+        response = case.response(1, 9, key="again")
+        case.responses[1, "odsis"] = response.id
+        case.corrected(1, 8)
+        case.hears(response)
+        assert reasons(case) == ["occasion_answered", "response_set_aside"]
+
+    def test_of_a_withdrawn_response_are_set_aside(self) -> None:
+        case = a_case(12).scored(10)
+        response = case.responses[1, "odsis"]
+        case.withdrawn(1)
+        case.responses[1, "odsis"] = response
+        case.corrected(1, 8)
+        assert reasons(case) == ["response_withdrawn"]
+
+
+def test_a_withdrawn_response_leaves_its_occasion_open_for_another() -> None:
+    case = a_case(12).scored(10)
+    case.withdrawn(1)
+    case.answered(1, 9, key="another")
+    assert len(case.told(ScoreWithdrawn)) == 1
+    assert reasons(case) == []
+
+
+class TestOccasions:
+    def test_that_close_without_an_answer_were_missed(self) -> None:
+        case = a_case(12).scored(MISSED)
+        assert [missed.session for missed in case.told(OccasionMissed)] == [1]
+
+    def test_that_were_answered_were_not(self) -> None:
+        case = a_case(12)
+        case.answered(1, 10)
+        case.missed(1)
+        assert case.told(OccasionMissed) == []
+
+    def test_that_never_opened_were_not_asked(self) -> None:
+        case = a_case(12)
+        case.says(OccasionClosed(session=1, instrument=instrument("odsis")[0]))
+        assert case.told(OccasionMissed) == []
+
+
+def test_a_new_wording_of_a_problem_starts_a_new_series() -> None:
+    case = a_case()
+    for session, text in ((1, "sleep"), (2, "sleep"), (3, "my brother")):
+        at = FIRST_DAY + timedelta(weeks=session)
+        case.says(ProblemNamed(problem=1, text=text), at=at - timedelta(hours=1))
+        case.answered(session, {"problem_1": 3, "problem_2": 2}, name="psychlops-2", at=at)
+    series = [[scale.series for scale in score.scales] for score in case.told(ScoreComputed)]
+    assert series == [[1, 1], [1, 1], [2, 1]]
