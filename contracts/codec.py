@@ -1,7 +1,8 @@
 """How an event stands on the wire: one line of canonical CloudEvents JSON, its data sealed under the case's key."""
 
 import hashlib
-from base64 import b64decode, b64encode
+from base64 import b64encode
+from binascii import a2b_base64
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -29,14 +30,8 @@ class Unreadable:
     reason: UnreadableReason
 
 
-_REMEMBERED = 256
-
-
 class CaseKey:
-    """The key of one case. Sealing is deterministic (AES-SIV, RFC 5297), so a replay gives the same bytes.
-
-    A key remembers what it has opened lately, by the sealed text: an event that is passed on is opened once.
-    """
+    """The key of one case. Sealing is deterministic (AES-SIV, RFC 5297), so a replay gives the same bytes."""
 
     LENGTH = 64
 
@@ -45,7 +40,6 @@ class CaseKey:
         self.secret = secret
         self.keyid = hashlib.sha256(b"ontrack key id" + secret).hexdigest()[:16]
         self._siv = AESSIV(secret)
-        self._opened: dict[tuple[str, str, str], tuple[Data, Sealed]] = {}
 
     def seal(self, data: bytes, *context: bytes) -> bytes:
         """Encrypt `data` and bind it to its context."""
@@ -55,15 +49,28 @@ class CaseKey:
         """Decrypt; raises InvalidTag if the bytes, the context or the key are not those of the sealing."""
         return self._siv.decrypt(sealed, list(context))
 
-    def remember(self, event_id: str, data: Data, sealed: Sealed) -> None:
-        """Remember what a sealed text holds, and forget the oldest when there is too much."""
-        if len(self._opened) >= _REMEMBERED:
-            del self._opened[next(iter(self._opened))]
-        self._opened[event_id, data.type(), sealed.text] = data, sealed
 
-    def remembered(self, event_id: str, kind: str, text: str) -> tuple[Data, Sealed] | None:
-        """Give what a sealed text holds, if it was opened lately for the same event."""
-        return self._opened.get((event_id, kind, text))
+class _Opened:
+    """What sealed texts hold, as far as they were sealed or opened lately.
+
+    An event that is passed on keeps its sealed bytes: in one process it is opened once, not at every stage.
+    """
+
+    AT_MOST = 16_384
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str, str, str], tuple[Data, Sealed]] = {}
+
+    def remember(self, event_id: str, data: Data, sealed: Sealed) -> None:
+        if len(self._known) >= self.AT_MOST:
+            del self._known[next(iter(self._known))]
+        self._known[event_id, data.type(), sealed.keyid, sealed.text] = data, sealed
+
+    def find(self, event_id: str, kind: str, keyid: str, text: str) -> tuple[Data, Sealed] | None:
+        return self._known.get((event_id, kind, keyid, text))
+
+
+_OPENED = _Opened()
 
 
 class _Wire(TypedDict):
@@ -115,7 +122,7 @@ def seal(event: Event[Data], key: CaseKey) -> Sealed:
     plain = plain_data(event.data)
     text = key.seal(plain, event.id.encode(), event.type.encode())
     sealed = Sealed(key.keyid, b64encode(text).decode(), plain)
-    key.remember(event.id, event.data, sealed)
+    _OPENED.remember(event.id, event.data, sealed)
     return sealed
 
 
@@ -227,16 +234,16 @@ def _opened(wire: _Wire, kind: type[Data], key: CaseKey | None) -> tuple[Data, S
     if wire["keyid"] != key.keyid:
         return Unreadable("other-key")
     text = wire["data_base64"]
-    remembered = key.remembered(wire["id"], wire["type"], text)
+    remembered = _OPENED.find(wire["id"], wire["type"], key.keyid, text)
     if remembered is not None:
         return remembered
     try:
-        plain = key.unseal(b64decode(text, validate=True), wire["id"].encode(), wire["type"].encode())
+        plain = key.unseal(a2b_base64(text, strict_mode=True), wire["id"].encode(), wire["type"].encode())
     except (InvalidTag, ValueError):
         return Unreadable("seal-broken")
     opened = _read(kind, plain, Sealed(wire["keyid"], text, plain))
     if isinstance(opened, tuple) and opened[1] is not None:
-        key.remember(wire["id"], opened[0], opened[1])
+        _OPENED.remember(wire["id"], opened[0], opened[1])
     return opened
 
 

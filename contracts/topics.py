@@ -1,6 +1,7 @@
 """The topics, as one table of data from which provisioning and documentation are made."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final, get_args
 
@@ -50,6 +51,7 @@ TOPICS: Final = MappingProxyType(
 _TYPES: Final = {name: {event.type(): event for event in topic.events} for name, topic in TOPICS.items()}
 
 
+@lru_cache(maxsize=16_384)
 def partition_of(key: str, partitions: int = PARTITIONS) -> int:
     """Give the partition of a key, as Kafka's default partitioner does (murmur2 over its UTF-8 bytes)."""
     return (_murmur2(key.encode()) & 0x7FFFFFFF) % partitions

@@ -1,7 +1,7 @@
 """The embedded home: every service in one process, over one SQLite file in a data directory."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -26,9 +26,9 @@ from services.runtime.keyring.master import MasterKey
 from services.runtime.keyring.sqlite import SqliteKeyring
 from services.runtime.log.port import Log, LogUnavailable, Record
 from services.runtime.log.sqlite import SqliteLog
-from services.runtime.runner import Runner, open_state
+from services.runtime.runner import Runner, StageStopped, open_state
 from services.runtime.stage import Stage
-from services.runtime.store.port import Store, StoreUnavailable
+from services.runtime.store.port import Halted, Store, StoreUnavailable
 from services.runtime.store.sqlite import SqliteStore
 from services.scoring.domain import Scoring
 
@@ -73,7 +73,8 @@ class Home:
         self.not_detector = NotDetector(self.definitions)
         self.notifier = Notifier(self.definitions)
         self.log_id = ""
-        self._runners: list[Runner[Any]] = []
+        self._work: list[tuple[Runner[Any], int]] = []
+        self._stopped: list[StageStopped] = []
 
     @classmethod
     async def found(
@@ -126,10 +127,20 @@ class Home:
         if not write:
             return
         stages: list[Stage[Any]] = [self.register, self.scoring, self.not_detector, self.notifier]
-        self._runners = [Runner(stage, self.log, self.store, self.keyring, self.log_id) for stage in stages]
-        for runner in self._runners:
-            for partition in range(DEFINITIONS.partitions):
-                await runner.open(partition)
+        for stage in stages:
+            runner = Runner(stage, self.log, self.store, self.keyring, self.log_id)
+            for partition in range(stage.reads.partitions):
+                if await self._goes_on(runner.open(partition)):
+                    self._work.append((runner, partition))
+
+    async def _goes_on(self, work: Coroutine[Any, Any, None]) -> bool:
+        """Do some work on a partition; if it stops there, remember why, so that the others can go on."""
+        try:
+            await work
+        except StageStopped as stopped:
+            self._stopped.append(stopped)
+            return False
+        return True
 
     async def _learn_definitions(self) -> None:
         offset = 0
@@ -160,10 +171,20 @@ class Home:
             self.definitions.add(entry)
 
     async def catch_up(self, progress: Callable[[int], None] | None = None) -> None:
-        """Run every stage until none has anything left to read. progress: is told how many records were read."""
-        for runner in self._runners:
-            for partition in range(DEFINITIONS.partitions):
-                await self._patiently(runner, partition, progress)
+        """Run every stage until none has anything left to read. progress: is told how many records were read.
+
+        A partition that stops is left out from then on, and the others go on; in the end StageStopped says so.
+        """
+        for place in list(self._work):
+            if not await self._goes_on(self._patiently(*place, progress)):
+                self._work.remove(place)
+        if self._stopped:
+            raise self._stopped[0]
+
+    async def halted(self) -> list[Halted]:
+        """Give the cases that a stage could not go on with."""
+        stages: list[Stage[Any]] = [self.register, self.scoring, self.not_detector, self.notifier]
+        return [halted for stage in stages for halted in await self.store.halted(stage.name)]
 
     async def _patiently(self, runner: Runner[Any], partition: int, progress: Callable[[int], None] | None) -> None:
         """Run one partition to its end; a log or store that is away for a moment is tried again."""

@@ -169,7 +169,7 @@ class Instrument(Definition):
 
         Means and made-up sums are rounded to hundredths, half to even, so that every machine gives the same digits.
         """
-        given = [answers[item_id] for item_id in scale.items if item_id in answers]
+        given = [value for item_id in scale.items if (value := answers.get(item_id)) is not None]
         missing = len(scale.items) - len(given)
         if not given or missing > scale.missing_at_most:
             return None

@@ -10,8 +10,8 @@ from contracts.definitions.catalogue import Catalogue, Entry
 from contracts.definitions.definition import Language
 from contracts.definitions.files import DefinitionFaults, load_directory
 from services.cli.home import FINDING, Failure, library_catalogue, run
-from services.cli.output import Format, Row, emit, format_option, say
-from services.cli.screen import fitted
+from services.cli.output import Format, Row, format_option, say
+from services.cli.tables import print_rows
 from services.embedded import Home
 
 COLUMNS: Final = ("kind", "definition", "hash", "title")
@@ -77,7 +77,7 @@ def check(own: Path, language: Language, form: Format) -> None:
         for fault in wrong.faults:
             say(str(fault))
         raise Failure(_summary(wrong), FINDING) from None
-    emit(fitted(_rows(found, language), COLUMNS, form), COLUMNS, form)
+    print_rows(_rows(found, language), COLUMNS, form)
     say(f"{_counted(len(found), 'definition')} can be used.")
 
 
@@ -92,7 +92,7 @@ def list_(directory: Path | None, own: Path | None, language: Language, form: Fo
     Example: ontrack definitions list --data DIR
     """
     known = run(known_definitions(directory, own))
-    emit(fitted(_rows(known, language), COLUMNS, form), COLUMNS, form)
+    print_rows(_rows(known, language), COLUMNS, form)
 
 
 def _rows(entries: Iterable[Entry], language: Language) -> Iterator[Row]:

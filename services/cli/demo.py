@@ -97,7 +97,9 @@ async def _demonstrate(directory: Path, seed: int, groups: int, language: Langua
         clinic = _Clinic(home, seed)
         weeks = await clinic.weeks(cases, course)
         for begins, facts in weeks:
-            click.echo((await clinic.live(begins, facts)).line())
+            week = await clinic.live(begins, facts)
+            if week.answers:
+                click.echo(week.line())
         with progress("Writing the reports", None) as advance:
             index = await write_reports(home, directory / "reports", language, advance)
         name = await clinic.most_telling()

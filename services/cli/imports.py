@@ -168,6 +168,8 @@ async def _import_responses(
             return
         with progress("Importing", reading.spool.count) as advance:
             done = await importer.record(reading.spool, _after_each(home, advance))
+        for halted in await home.halted():
+            say(f"The case {halted.case_id} waits: {halted.reason}. It goes on when the cause is gone.")
         _tell(done, faults, skipped, "")
 
 

@@ -172,11 +172,16 @@ def _axis(canvas: Canvas, frame: Frame) -> None:
 def _levels(canvas: Canvas, frame: Frame, levels: Sequence[Level]) -> None:
     for level in levels:
         canvas.write(frame.row(level.value), frame.left + 1, level.look * (frame.right - frame.left - 1), level.ink)
-    named: set[int] = set()
+    free = set(range(frame.rows + 1))
     for level in reversed(levels):
-        row = min(set(range(-1, frame.rows + len(levels))) - named, key=lambda row: _farness(row, level, levels, frame))
-        named.add(row)
-        canvas.write(row, frame.right + 1, level.label, level.ink)
+        beside = _nearest(frame.row(level.value), free)
+        free.remove(beside)
+        canvas.write(beside, frame.right + 1, level.label, level.ink)
+
+
+def _nearest(row: int, free: set[int]) -> int:
+    """Find the nearest row where a label can stand, the one above before the one below."""
+    return min(free, key=lambda other: (abs(other - row), other))
 
 
 def _gaps(canvas: Canvas, frame: Frame) -> None:
@@ -207,7 +212,7 @@ def _rows_below(canvas: Canvas, frame: Frame) -> None:
     every = next(n for n in NAMED_EVERY if n * frame.slot > longest)
     canvas.write(row, 0, "session", FAINT)
     for place, slot in enumerate(frame.slots):
-        if place % every == 0:
+        if every == 1 or (slot.name.isdecimal() and int(slot.name) % every == 0):
             canvas.centred(row, frame.column(place), slot.name)
     scores = ["" if slot.score is None else WORDS.number(slot.score) for slot in frame.slots]
     if max((len(score) for score in scores), default=0) < frame.slot:

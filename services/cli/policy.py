@@ -12,9 +12,10 @@ from contracts.definitions.definition import Language, split_reference
 from contracts.definitions.policy import Policy
 from services.cli.definitions import data_if_any_option, known_definitions, language_option, own_option
 from services.cli.home import named_or_file, run
-from services.cli.output import Format, Row, emit, format_option
+from services.cli.output import Format, Row, format_option
 from services.cli.policy_sentences import PolicySentences
-from services.cli.screen import cut, fitted, painted, wrapped
+from services.cli.screen import cut, painted, wrapped
+from services.cli.tables import print_rows
 
 COLUMNS: Final = ("policy", "primary", "source", "title")
 SOURCE_LENGTH: Final = 30
@@ -50,7 +51,7 @@ def list_(directory: Path | None, own: Path | None, language: Language, form: Fo
     Example: ontrack policy list --definitions clinic/definitions
     """
     known = run(known_definitions(directory, own))
-    emit(fitted(_rows(known, language), COLUMNS, form), COLUMNS, form)
+    print_rows(_rows(known, language), COLUMNS, form)
 
 
 @policy.command("show")

@@ -24,8 +24,8 @@ _EN: Final = {
     "at_most": "down from",
     "less_than": "below",
     "worse.baseline": "Not on track if the score is at least {at_least} points worse than the baseline.",
-    "worse.previous": "Not on track if the score is at least {at_least} points worse than the measured score before it; "
-    "the baseline stands before the first.",
+    "worse.previous": "Not on track if the score is at least {at_least} points worse than the measured score before "
+    "it; the baseline stands before the first.",
     "same.previous": "Not on track if the score moved by less than {less_than} points, up or down, from one measured "
     "session to the next, at each of the last {sessions} measured sessions; the baseline stands before the first.",
     "same.baseline": "Not on track if the score is less than {less_than} points away from the baseline, up or down, "

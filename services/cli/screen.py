@@ -5,13 +5,11 @@ import re
 import shutil
 import sys
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Final
 
 import click
-
-from services.cli.output import Format, Row
 
 COLUMNS: Final = 80
 LINES: Final = 24
@@ -72,16 +70,6 @@ def day(moment: datetime) -> str:
     return f"{moment.astimezone():%Y-%m-%d}"
 
 
-def fitted(rows: Iterable[Row], columns: Sequence[str], form: Format) -> Iterable[Row]:
-    """Cut the last column of a table to what the screen has room for; elsewhere nothing is cut."""
-    if form != "table" or not is_terminal():
-        return rows
-    kept = list(rows)
-    *before, last = columns
-    taken = sum(max([len(column), *(len(str(row[column])) for row in kept)]) + 2 for column in before)
-    return [{**row, last: cut(str(row[last]), size()[0] - taken)} for row in kept]
-
-
 def cut(text: str, width: int) -> str:
     """Shorten text to a width, and show that it was."""
     return text if len(text) <= width else f"{text[: max(width - 1, 0)]}…"
@@ -96,3 +84,8 @@ def flowed(pieces: Iterable[tuple[str, str]], width: int, gap: str = "   ") -> I
             line, taken = "", 0
         line, taken = (f"{line}{gap}{printed}", taken + len(gap) + len(plain)) if line else (printed, len(plain))
     yield line
+
+
+def minute(moment: datetime) -> str:
+    """Write a moment to the minute, by the clock of this machine."""
+    return f"{moment.astimezone():%Y-%m-%d %H:%M}"

@@ -25,6 +25,7 @@ class OtherScale:
     best: Decimal
     worst: Decimal
     values: tuple[Decimal | None, ...]
+    provisional: bool
 
 
 class Trajectory:
@@ -35,8 +36,9 @@ class Trajectory:
         self._course = course
         self._dossier = dossier
         self._definitions = definitions
-        self.policy_ref = course.policy_for(max(course.judged, default=max(course.begun, default=0)))
-        self.view = View(course, definitions.policy(self.policy_ref), definitions)
+        policy_ref = course.policy_for(max(course.judged, default=max(course.begun, default=0)))
+        self.view = View(course, policy_ref, definitions)
+        self.best, self.worst = self.view.instrument.best_and_worst(self.view.scale)
         self._latest = max([0, *course.judged, *course.begun, *self._counted()])
         self.sessions = self._sessions(over=over)
 
@@ -67,10 +69,10 @@ class Trajectory:
 
     def picture(self) -> Picture:
         """Give the primary scale over the course."""
-        cut_off, baseline = healthy_cut_off(self.view), self.view.baseline()
+        cut_off, baseline = healthy_cut_off(self.view), self.view.baseline
         return Picture(
-            best=self.view.best,
-            worst=self.view.worst,
+            best=self.best,
+            worst=self.worst,
             slots=[self._slot(session) for session in self.sessions],
             baseline=None if baseline is None else baseline.value,
             not_line=self.not_line(),
@@ -97,11 +99,11 @@ class Trajectory:
 
     def not_line(self) -> Decimal | None:
         """Give the score from which the rule on getting worse fires, wherever it lies."""
-        baseline, rule = self.view.baseline(), self.limit()
+        baseline, rule = self.view.baseline, self.limit()
         if baseline is None or rule is None:
             return None
         line = self._line(baseline.value, rule)
-        return line if self.view.scale.worsening(self.view.worst, line) <= 0 else None
+        return line if self.view.scale.worsening(self.worst, line) <= 0 else None
 
     def limit(self) -> Deterioration | None:
         """Give the rule that the NOT line stands for."""
@@ -114,15 +116,15 @@ class Trajectory:
 
     def why_no_line(self) -> str:
         """Say why there is no NOT line; nothing where there is one."""
-        baseline, rule = self.view.baseline(), self.limit()
+        baseline, rule = self.view.baseline, self.limit()
         if baseline is None:
             return "No baseline and no NOT line: no score can be compared with the start yet."
         if rule is None:
             return "No NOT line: no rule of the policy compares with the baseline towards worse."
         if self.not_line() is not None:
             return ""
-        line, worst = self._line(baseline.value, rule), self.view.worst
-        return f"No NOT line: it would lie at {line}, beyond the worst score ({worst}): that rule cannot fire."
+        line = self._line(baseline.value, rule)
+        return f"No NOT line: it would lie at {line}, beyond the worst score ({self.worst}): that rule cannot fire."
 
     def others(self) -> list[OtherScale]:
         """Give every other scale that was measured, in the order of the instruments' definitions."""
@@ -147,7 +149,9 @@ class Trajectory:
     ) -> OtherScale:
         best, worst = instrument.best_and_worst(scale)
         label = f"{scale.label.en}, wording {series}" if series > 1 else scale.label.en
-        return OtherScale(label, best, worst, tuple(values.get(session) for session in self.sessions))
+        return OtherScale(
+            label, best, worst, tuple(values.get(session) for session in self.sessions), instrument.provisional
+        )
 
 
 def _name(session: Session) -> str:

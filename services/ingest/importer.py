@@ -8,7 +8,8 @@ from contracts.definitions.definition import split_reference
 from contracts.definitions.policy import Policy
 from contracts.events.event import Data, Event, fact_id
 from contracts.events.facts import CaseEnrolled, ResponseSubmitted
-from services.ingest.intake import Intake, new_fact
+from services.ingest.domain.register import Registered
+from services.ingest.intake import Considered, Intake, new_fact
 from services.ingest.spool import Spool, SpooledRow
 from services.ingest.table import RowFault
 from services.runtime.keyring.port import Keyring
@@ -75,27 +76,35 @@ class Importer:
         """Find everything that speaks against the rows, in the light of the log. Records nothing."""
         tally = Tally()
         for chunk in self._chunks(spool):
-            await self._considered(chunk, tally)
+            await self._considered(chunk, tally, checked=False)
         return tally
 
     async def record(self, spool: Spool, recorded: Callable[[Chunk], Awaitable[None]]) -> Tally:
         """Record the rows, chunk by chunk; `recorded` is awaited after each, before the next is considered."""
         tally = Tally()
         for chunk in self._chunks(spool):
-            new = await self._considered(chunk, tally)
+            new = await self._considered(chunk, tally, checked=True)
             if new:
                 await self._intake.record(new)
             await recorded(chunk)
         return tally
 
-    async def _considered(self, chunk: Chunk, tally: Tally) -> Sequence[Event[Data]]:
-        """Say what is new in a chunk; what is refused goes into the tally."""
-        await self._with_enrolments(chunk)
-        considered = await self._intake.consider(chunk.facts)
+    async def _considered(self, chunk: Chunk, tally: Tally, *, checked: bool) -> Sequence[Event[Data]]:
+        """Say what is new in a chunk; what is refused goes into the tally.
+
+        checked: this was done before, and nothing has been written since: cases that were unknown then are all new
+        """
+        registered = await self._intake.registered(list(chunk.numbers))
+        self._enrol(chunk, registered)
+        if checked and not registered:
+            considered = Considered(tuple(chunk.facts), 0, ())
+        else:
+            considered = self._intake.judged(chunk.facts, registered)
         tally.cases += len(chunk.numbers)
         tally.known += considered.known
-        tally.enrolled += sum(1 for fact in considered.new if isinstance(fact.data, CaseEnrolled))
-        tally.recorded += sum(1 for fact in considered.new if isinstance(fact.data, ResponseSubmitted))
+        enrolled = sum(1 for fact in considered.new if isinstance(fact.data, CaseEnrolled))
+        tally.enrolled += enrolled
+        tally.recorded += len(considered.new) - enrolled
         tally.faults.extend(
             RowFault(chunk.lines[place], refusal.field, _expected(refusal.code, refusal.expected))
             for place, refusal in considered.refused
@@ -133,11 +142,10 @@ class Importer:
             happened=row.answered_at,
         )
 
-    async def _with_enrolments(self, chunk: Chunk) -> None:
+    def _enrol(self, chunk: Chunk, registered: Mapping[str, Registered]) -> None:
         """Put an enrolment before the first fact of each case that is not known yet."""
         if self._enrolment is None:
             return
-        registered = await self._intake.registered(list(chunk.numbers))
         facts, lines = chunk.facts, chunk.lines
         chunk.facts, chunk.lines = [], []
         begun = {case_id for case_id, case in registered.items() if case.enrolled}

@@ -76,7 +76,11 @@ class Intake:
 
     async def consider(self, facts: Sequence[Event[Data]]) -> Considered:
         """Say what would become of facts, each in the light of those before it. Records nothing."""
-        cases = dict(await self.registered([fact.subject for fact in facts]))
+        return self.judged(facts, await self.registered([fact.subject for fact in facts]))
+
+    def judged(self, facts: Sequence[Event[Data]], registered: Mapping[str, Registered]) -> Considered:
+        """Say what would become of facts, in the light of what is registered and of the facts before each."""
+        cases = dict(registered)
         new: list[Event[Data]] = []
         refused: list[tuple[int, Refusal]] = []
         known = 0

@@ -1,12 +1,13 @@
 """What the patient answered and wrote: flagged answers, comments, problems, events, needs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from contracts.events.fields import Session
 from contracts.events.notices import AnsweredForm, Curve
 from services.pages.measure import item_value
 from services.pages.subject import Subject
-from services.pages.words import sentence
+from services.pages.words import Words, sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class NamedProblem:
 
 @dataclass(frozen=True, slots=True)
 class Occurrence:
-    """Context answers of one session."""
+    """Context answers of one session, or of several that say the same."""
 
     session: str
     items: tuple[str, ...]
@@ -156,7 +157,7 @@ def stated_needs(subject: Subject) -> list[Occurrence]:
 
 
 def _occurrences(subject: Subject, *, events_only: bool) -> Iterator[Occurrence]:
-    found: dict[int | str, list[str]] = {}
+    found: dict[Session, list[str]] = {}
     for answer in subject.content.context:
         instrument = subject.definitions.instrument(answer.instrument)
         if subject.is_events(instrument) == events_only:
@@ -164,5 +165,19 @@ def _occurrences(subject: Subject, *, events_only: bool) -> Iterator[Occurrence]
             items = found.setdefault(answer.session, [])
             if wording not in items:
                 items.append(wording)
+    yield from _together(found, subject.words)
+
+
+def _together(found: Mapping[Session, list[str]], words: Words) -> Iterator[Occurrence]:
+    """Tell of sessions that follow each other and say the same in one line."""
+    runs: list[tuple[list[Session], list[str]]] = []
     for session, items in found.items():
-        yield Occurrence(sentence(subject.words.session(session)), tuple(items))
+        if runs and runs[-1][1] == items:
+            runs[-1][0].append(session)
+        else:
+            runs.append(([session], items))
+    for sessions, items in runs:
+        counted = [session for session in sessions if isinstance(session, int)]
+        several = len(counted) == len(sessions) > 1
+        named = words.sessions(counted) if several else words.listed([words.session(session) for session in sessions])
+        yield Occurrence(sentence(named), tuple(items))

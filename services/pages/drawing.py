@@ -44,14 +44,13 @@ class Polyline:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A sign at a point. sign: a character in it; session, value: what it stands for; says: the same in words."""
+    """A sign at a point. session, value: what it stands for; says: the same in words."""
 
     x: float
     y: float
     shape: Shape
     size: float
     look: str
-    sign: str = ""
     session: str = ""
     value: str = ""
     says: str = ""

@@ -130,7 +130,7 @@ def _answers(subject: Subject) -> Iterator[Number]:
 
 def _answer(item: Item, value: int, subject: Subject, session: str, moment: str) -> Number:
     words = subject.words
-    name = words("number.answer", question=item.label.in_language(words.language))
+    name = item.label.in_language(words.language)
     if item.answers == "yes_no":
         return Number(name, item_value(item, value, words), notes=(session, moment))
     unit = (

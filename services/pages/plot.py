@@ -48,7 +48,7 @@ class Frame:
 
 
 WIDE: Final = Frame(width=760, left=74, right=104, top=10, plot=184, row=18, letter=6.2)
-NARROW: Final = Frame(width=360, left=62, right=76, top=12, plot=180, row=18, letter=5.6)
+NARROW: Final = Frame(width=360, left=62, right=80, top=12, plot=180, row=18, letter=5.6)
 
 
 @dataclass(frozen=True, slots=True)

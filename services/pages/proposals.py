@@ -134,7 +134,7 @@ def next_step(subject: Subject) -> str:
     if content.kind == "safety":
         return words("next.safety")
     if content.kind == "silent":
-        return words("next.silent")
+        return words("next.no_baseline" if subject.lacks_only_a_baseline else "next.silent")
     if not content.needs:
         return words("next.open")
     return words("next.needs", needs=words.listed([within(need.title) for need in needs(subject)]))

@@ -20,7 +20,8 @@ def meaning(subject: Subject) -> str:
         return words("meaning.no_decision")
     if content.kind == "silent" and decision.status == "unknown":
         sessions = len(decision.silent_sessions)
-        return words.count("meaning.silent", sessions, spelled=words.spelled(sessions))
+        key = "meaning.no_baseline" if subject.lacks_only_a_baseline else "meaning.silent"
+        return words.count(key, sessions, spelled=words.spelled(sessions))
     if decision.status != "not_on_track":
         return words(f"meaning.{decision.status}", session=words.session(decision.session))
     persistent = decision.episode is not None and decision.episode.persistent

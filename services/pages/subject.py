@@ -42,6 +42,15 @@ class Subject:
         return None if decision is None else self.definitions.policy(decision.policy)
 
     @property
+    def lacks_only_a_baseline(self) -> bool:
+        """Whether every unknown session of a silent report has a score, and only nothing to compare it with."""
+        decision = self.content.decision
+        if decision is None or decision.unknown_because != "no_baseline":
+            return False
+        unmeasured = {judged.session for judged in self.content.judged if judged.score is None}
+        return not unmeasured & set(decision.silent_sessions)
+
+    @property
     def primary(self) -> Measure | None:
         """The scale of the decision; without one, the scale of the first curve."""
         decision, curves = self.content.decision, self.content.curves

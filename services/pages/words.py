@@ -35,10 +35,6 @@ class Words:
         """Give a text; numbers in its gaps are written as the language writes them. Raises KeyError."""
         return self._texts[key].format(**{name: self._filled(gap) for name, gap in gaps.items()})
 
-    def __contains__(self, key: str) -> bool:
-        """Tell whether there is a text of this key."""
-        return key in self._texts
-
     def _filled(self, gap: object) -> str:
         if isinstance(gap, Decimal | int):
             return self.number(gap)

@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 from typing import Final
 
 UNSEEN: Final = ("style", "title", "desc")
+BLOCKS: Final = ("dt", "dd", "div", "td", "th", "li", "p", "h1", "h2", "h3", "h4", "figcaption", "blockquote")
 
 
 @dataclass
@@ -47,6 +48,8 @@ class Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         element = Element(tag, {name: value or "" for name, value in attrs}, tuple(self._open))
         self.elements.append(element)
+        if tag in BLOCKS:
+            self.handle_data(" ")
         if tag not in self.VOID:
             self._open.append(element)
 

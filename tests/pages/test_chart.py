@@ -130,6 +130,7 @@ def test_a_session_not_on_track_has_a_shape_of_its_own(show: Show) -> None:
     assert shapes["1"] == shapes["2"]
     assert shapes["3"] not in (shapes["0"], shapes["1"])
     states = page.all("path", "state", within="wide")
+    assert states[0].attributes["d"] == states[1].attributes["d"] != states[2].attributes["d"]
     assert [(s.attributes["data-session"], "not_on_track" in s.looks) for s in states] == [
         ("1", False),
         ("2", False),
@@ -232,7 +233,8 @@ def test_nothing_in_a_picture_overlaps_or_leaves_it(frame: Frame, sessions: int,
     rows: dict[tuple[float, str], list[tuple[float, float]]] = {}
     for label in drawing.labels:
         letter = 6.2 if frame is WIDE else 5.6
-        width = len(label.text) * letter * (0.86 if "dense" in label.look else 1)
+        narrower = 0.86 if "dense" in label.look or "name" in label.look else 1
+        width = len(label.text) * letter * narrower
         left = label.x - {"start": 0.0, "middle": width / 2, "end": width}[label.anchor]
         if not label.upright:
             assert left >= 0, label
@@ -247,7 +249,7 @@ def test_nothing_in_a_picture_overlaps_or_leaves_it(frame: Frame, sessions: int,
 
 @pytest.mark.parametrize("sessions", [1, 5, 14, 40])
 def test_every_session_is_labelled_while_there_is_room(sessions: int, show: Show) -> None:
-    scores: dict[int, str | None] = {session: "12" for session in range(1, sessions + 1)}
+    scores: dict[int, str | None] = dict.fromkeys(range(1, sessions + 1), "12")
     page = show(report(decided(sessions, "12", worse("12", "4", session=sessions)), scores, protocol="open-ended"))
 
     labels = [label.text for label in page.all("text", "session", within="wide")]
@@ -255,7 +257,7 @@ def test_every_session_is_labelled_while_there_is_room(sessions: int, show: Show
 
 
 def test_where_there_is_no_room_for_every_label_the_session_of_the_report_keeps_its_own(show: Show) -> None:
-    scores: dict[int, str | None] = {session: "12" for session in range(1, 141)}
+    scores: dict[int, str | None] = dict.fromkeys(range(1, 141), "12")
     page = show(report(decided(140, "12", worse("12", "4", session=140)), scores, protocol="open-ended"))
 
     labels = [label.text for label in page.all("text", "session", within="wide")]

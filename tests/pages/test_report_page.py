@@ -50,9 +50,8 @@ AT_THE_EDGE = decided(
 def numbers_of(decision: Decision) -> set[Decimal]:
     """Every number that a decision bears; a change is told by its size and its direction."""
     found = {Decimal(decision.session)}
-    found.update(
-        value for value in (decision.score, decision.baseline and decision.baseline.value) if value is not None
-    )
+    found.update([] if decision.score is None else [decision.score])
+    found.update([] if decision.baseline is None else [decision.baseline.value])
     for evidence in decision.rules:
         found.update(map(Decimal, evidence.sessions))
         found.update((*evidence.values, *map(abs, evidence.changes)))
@@ -213,6 +212,13 @@ def test_a_clinics_own_wording_is_laid_over_the_labels(show: Show) -> None:
     assert "odsis-words@1" not in english.text
 
 
+def test_sessions_that_tell_of_the_same_events_stand_in_one_line(show: Show) -> None:
+    context = [event(session, item) for session in (1, 2) for item in ("job", "family")]
+    page = show(report(DETERIORATED, SCORES, context=[*context, event(3, "job")]))
+
+    assert page.all("dl", "occurrences")[0].text == "Sessions 1 and 2 Job · Family Session 3 Job"
+
+
 def test_a_suggested_need_says_which_answers_point_to_it_and_how_to_begin(show: Show) -> None:
     outside, tasks = show(full_report()).all("section", "need")
 
@@ -357,7 +363,9 @@ def test_a_silent_report_names_each_session_and_why_it_is_unknown(show: Show) ->
     assert "Session 3: no valid score for Depression (ODSIS) (not measured)." in not_measured
     assert "Session 4: no valid score" in not_measured
     assert "Session 1: answered (11 of 20), but there is no baseline to compare with." in no_baseline
+    assert "No status for two sessions in a row: there is no baseline to compare with" in no_baseline
     assert "There is no baseline: no valid score was given before session 1." in no_baseline
+    assert "What can be done: Set a baseline" in no_baseline
 
 
 def test_danish_decimals_have_a_comma(show: Show) -> None:
@@ -375,7 +383,7 @@ def test_the_page_is_in_its_language(language: Language, show: Show) -> None:
     page = show(full_report(), language=language)
 
     assert page.all("html")[0].attributes["lang"] == language
-    english, danish = "What can be done", "Hvad kan der gøres"
+    english, danish = "What can be done", "Hvad der kan gøres"
     assert (english in page.text) == (language == "en")
     assert (danish in page.text) == (language == "da")
 

@@ -58,7 +58,7 @@ def events_of(kind: type[DataT], *, numbered: bool = True) -> SearchStrategy[Eve
     )
 
 
-def _values(hint: Any) -> SearchStrategy[Any]:  # noqa: ANN401 - whatever a field declares
+def _values(hint: Any) -> SearchStrategy[Any]:
     if hint is AwareDatetime:
         return moments()
     origin, arguments = get_origin(hint), get_args(hint)

@@ -69,6 +69,13 @@ class TestRetraction:
         assert report.retracted
         assert case.notices() == ["not issued", "not retracted"]
 
+    def test_keeps_the_content_that_it_had(self) -> None:
+        case = a_case(10).scored(14)
+        before = content(case.reports()[0])
+        case.corrected(1, 11)
+        (revised,) = case.told(ReportRevised)
+        assert (revised.state, revised.changes, revised.content) == ("retracted", ("retracted",), before)
+
     def test_comes_back_under_its_own_id(self) -> None:
         case = a_case(10).scored(14)
         case.corrected(1, 11)
@@ -163,6 +170,20 @@ class TestContent:
         assert case.reports() == []
         case.answered(2, 14)
         assert [(answer.session, answer.item) for answer in content(case.reports()[0]).context] == [(1, "job")]
+
+
+    def test_never_shows_new_answers_beside_an_old_decision(self) -> None:
+        case = a_case(10).scored(14, 15)
+        case.corrected(2, 16)
+        for revised in case.told(ReportRevised):
+            decision = revised.content.decision
+            assert decision is not None
+            assert decision.score == revised.content.curves[0].points[-1].value
+
+    def test_a_correction_of_a_comment_alone_revises_the_report(self) -> None:
+        case = a_case(10).scored(14)
+        case.corrected(1, 14, comment="what I meant")
+        assert [revised.changes for revised in case.told(ReportRevised)] == [("answers_changed",)]
 
 
 class TestSafety:

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
+from functools import cached_property
 
 from contracts.definitions.catalogue import Catalogue
 from contracts.definitions.definition import split_reference
-from contracts.definitions.policy import Policy
 from contracts.definitions.protocol import Protocol
 from contracts.events.scores import ScoreComputed, ScoreRevised, ScoreWithdrawn
 from contracts.events.tracks import Baseline, Status
@@ -125,10 +125,11 @@ class Course:
 class View:
     """A course seen through one policy: its primary scale, in the direction of that scale."""
 
-    def __init__(self, course: Course, policy: Policy, definitions: Catalogue) -> None:
-        """Look at `course` as `policy` does. Raises DefinitionMissing."""
+    def __init__(self, course: Course, policy_ref: str, definitions: Catalogue) -> None:
+        """Look at `course` as a policy does. Raises DefinitionMissing."""
         self.course = course
-        self.policy = policy
+        self.policy_ref = policy_ref
+        policy = self.policy = definitions.policy(policy_ref)
         self.instrument = definitions.instrument(policy.primary.instrument)
         scale = self.instrument.scale(policy.primary.scale)
         if scale is None:
@@ -136,7 +137,6 @@ class View:
         self.scale = scale
         self.protocol: Protocol = definitions.protocol(course.protocol or "")
         self._definitions = definitions
-        self.best, self.worst = self.instrument.best_and_worst(scale)
         self._counted = dict(self._measured_sessions())
 
     def _measured_sessions(self) -> Iterator[tuple[int, tuple[Decimal, Measured]]]:
@@ -159,7 +159,7 @@ class View:
 
     def measured_until(self, session: int) -> list[tuple[int, Decimal]]:
         """Give the measured sessions up to this one, oldest first, without one that is itself the baseline."""
-        baseline = self.baseline()
+        baseline = self.baseline
         own = baseline.session if baseline is not None else None
         return [(s, value) for s, (value, _) in self._counted.items() if s <= session and s != own]
 
@@ -171,6 +171,12 @@ class View:
         """Tell whether a session between two measured ones has no valid score though one was expected."""
         return any(s not in self._counted and self.is_expected(s) for s in range(earlier + 1, later))
 
+    @cached_property
+    def best_and_worst(self) -> tuple[Decimal, Decimal]:
+        """The best and the worst value that the scale can have."""
+        return self.instrument.best_and_worst(self.scale)
+
+    @cached_property
     def baseline(self) -> Baseline | None:
         """Find the score that later ones are compared with (clinical rules, NOT policy)."""
         by_hand = self.course.by_hand.get(f"{self.instrument.id}/{self.scale.id}")
@@ -194,6 +200,23 @@ class View:
         if chosen is None:
             return None
         return Baseline(value=chosen[2], how=self.policy.baseline, session=chosen[1], origin=chosen[3])
+
+
+class Views:
+    """The views of one course, one for each policy, made when they are needed."""
+
+    def __init__(self, course: Course, definitions: Catalogue) -> None:
+        """Look at `course`, whose measured sessions, baselines and schedule must not change meanwhile."""
+        self._course = course
+        self._definitions = definitions
+        self._views: dict[str, View] = {}
+
+    def of(self, policy_ref: str) -> View:
+        """Give the view of a policy. Raises DefinitionMissing."""
+        view = self._views.get(policy_ref)
+        if view is None:
+            view = self._views[policy_ref] = View(self._course, policy_ref, self._definitions)
+        return view
 
 
 def _session(text: str) -> int | str:

@@ -6,21 +6,18 @@ from dataclasses import replace
 from typing import Literal
 
 from contracts.codec import canonical
-from contracts.definitions.catalogue import Catalogue
 from contracts.events.event import Data, Derivation, Event
 from contracts.events.tracks import Decision, Episode, Evidence, Status, TrackEvaluated, TrackRevised
-from services.not_detector.domain.course import Course, Judged, View
+from services.not_detector.domain.course import Course, Judged, View, Views
 from services.not_detector.domain.rules import Silent, annotations, apply
 
 _PROVENANCE = {"measured_by": True, "baseline": {"origin": True}, "last_of_cause": True}
 
 
-def judge(course: Course, session: int, definitions: Catalogue) -> Decision:
-    """Judge one session by what is known of the course up to it."""
-    policy_ref = course.policy_for(session)
-    view = View(course, definitions.policy(policy_ref), definitions)
+def judge(course: Course, session: int, view: View) -> Decision:
+    """Judge one session by what is known of the course up to it, as its policy sees it."""
     score = view.score(session)
-    baseline = view.baseline()
+    baseline = view.baseline
     earlier = _before(course, session)
     evidence: tuple[Evidence, ...] = ()
     unknown_because: Literal["not_measured", "no_baseline"] | None = None
@@ -43,7 +40,7 @@ def judge(course: Course, session: int, definitions: Catalogue) -> Decision:
     return Decision.model_construct(
         session=session,
         status=status,
-        policy=policy_ref,
+        policy=view.policy_ref,
         instrument=view.policy.primary.instrument,
         scale=view.scale.id,
         score=None if score is None else score[0],
@@ -86,13 +83,13 @@ def _stays(course: Course, session: int) -> Evidence:
 
 
 def judged_again(
-    course: Course, sessions: Iterable[int], cause: Event[Data], definitions: Catalogue
+    course: Course, sessions: Iterable[int], cause: Event[Data], views: Views
 ) -> tuple[Course, list[Event[Data]]]:
     """Judge sessions in their order; give the decisions that are new or differ from those that held."""
     derivation = Derivation("not_detector", cause)
     said: list[tuple[Decision, str | None]] = []
     for session in sorted(set(sessions)):
-        decision = judge(course, session, definitions)
+        decision = judge(course, session, views.of(course.policy_for(session)))
         digest = _digest(decision)
         before = course.judged.get(session)
         if before is not None and before.digest == digest:

@@ -118,11 +118,11 @@ def annotations(view: View, score: Decimal | None, baseline: Baseline | None) ->
     for rule in view.policy.rules if baseline is not None else ():
         start = baseline.value if baseline is not None else Decimal(0)
         if isinstance(rule, Deterioration) and rule.compared_with == "baseline":
-            room = view.scale.worsening(start, view.worst)
+            room = view.scale.worsening(start, view.best_and_worst[1])
             if room < rule.at_least:
                 found["cannot_deteriorate"] = Annotation(kind="cannot_deteriorate", value=room)
         elif isinstance(rule, NoChange):
-            room = abs(view.best - start)
+            room = abs(view.best_and_worst[0] - start)
             if room < rule.less_than:
                 found["cannot_improve"] = Annotation(kind="cannot_improve", value=room)
     cut_off = healthy_cut_off(view)

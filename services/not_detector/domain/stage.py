@@ -22,7 +22,7 @@ from contracts.events.facts import (
 )
 from contracts.events.scores import FactSetAside, OccasionMissed, ScoreComputed, ScoreRevised, ScoreWithdrawn
 from contracts.topics import SCORES, TRACKS
-from services.not_detector.domain.course import Course, PolicyFrom, SetByHand, View
+from services.not_detector.domain.course import Course, PolicyFrom, SetByHand, Views
 from services.not_detector.domain.judgement import judged_again
 
 Outcome = tuple[Course, Sequence[Event[Data]]]
@@ -98,11 +98,12 @@ class NotDetector:
         instrument_id = split_reference(instrument)[0]
         if not self._is_primary(after, instrument_id):
             return after, [event]
+        views = Views(after, self._definitions)
         affected = set(after.judged)
-        if not self._baseline_moved(before, after, session):
+        if not self._baseline_moved(before, views, session):
             affected = {judged for judged in affected if isinstance(session, int) and judged >= session}
-        affected |= self._unjudged(after, instrument_id, session)
-        course, decisions = judged_again(after, affected, event, self._definitions)
+        affected |= self._unjudged(after, views, instrument_id, session)
+        course, decisions = judged_again(after, affected, event, views)
         return course, [event, *decisions]
 
     def _is_primary(self, course: Course, instrument_id: str) -> bool:
@@ -110,17 +111,16 @@ class NotDetector:
         primaries = (self._definitions.policy(ref).primary.instrument for ref in refs)
         return any(split_reference(primary)[0] == instrument_id for primary in primaries)
 
-    def _baseline_moved(self, before: Course, after: Course, session: int | str) -> bool:
+    def _baseline_moved(self, before: Course, after: Views, session: int | str) -> bool:
         """Tell whether a change at `session` gave the case another baseline."""
-        policies = {judged.policy for judged in after.judged.values()}
+        policies = {judged.policy for judged in before.judged.values()}
         if isinstance(session, int) and session > 0:
             policies = {ref for ref in policies if self._definitions.policy(ref).baseline == "first_valid"}
-        return any(self._view(before, ref).baseline() != self._view(after, ref).baseline() for ref in policies)
+        earlier = Views(before, self._definitions)
+        return any(earlier.of(ref).baseline != after.of(ref).baseline for ref in policies)
 
-    def _view(self, course: Course, policy: str) -> View:
-        return View(course, self._definitions.policy(policy), self._definitions)
-
-    def _unjudged(self, course: Course, instrument_id: str, session: int | str) -> set[int]:
+    @staticmethod
+    def _unjudged(course: Course, views: Views, instrument_id: str, session: int | str) -> set[int]:
         """Find sessions that can be judged now: measured or missed ones, and gaps before a measured one."""
         if not isinstance(session, int) or session == 0:
             return set()
@@ -128,7 +128,7 @@ class NotDetector:
         for candidate in range(1, session + 1):
             if candidate in course.judged:
                 continue
-            view = self._view(course, course.policy_for(candidate))
+            view = views.of(course.policy_for(candidate))
             if view.instrument.id != instrument_id:
                 continue
             measured = str(candidate) in course.measured.get(instrument_id, {})
@@ -144,18 +144,19 @@ class NotDetector:
             return state, [_set_aside(event)]
         by_hand = {**state.by_hand, f"{data.instrument}/{data.scale}": SetByHand(data.value, event.id)}
         state = replace(state, by_hand=by_hand)
-        state, decisions = judged_again(state, state.judged, event, self._definitions)
+        state, decisions = judged_again(state, state.judged, event, Views(state, self._definitions))
         return state, [event, *decisions]
 
     def _closed(self, state: Course, event: Event[Data]) -> Outcome:
         """Judge the sessions that have come and were never measured."""
+        views = Views(state, self._definitions)
         come = {s for s in state.begun if s > 0} | _scheduled_until(state, event.time)
         unmeasured = {
             session
             for session in come - set(state.judged) - set(state.cancelled)
-            if self._view(state, state.policy_for(session)).is_expected(session)
+            if views.of(state.policy_for(session)).is_expected(session)
         }
-        state, decisions = judged_again(state, unmeasured, event, self._definitions)
+        state, decisions = judged_again(state, unmeasured, event, views)
         return state, [event, *decisions]
 
 

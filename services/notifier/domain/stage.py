@@ -1,12 +1,14 @@
 """The stage: decisions in, reports and requests for notices out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from decimal import Decimal
 from typing import Literal, get_args
 from uuid import uuid5
 
 from contracts.codec import plain_data
 from contracts.definitions.catalogue import Catalogue
+from contracts.definitions.definition import split_reference
 from contracts.events.event import DERIVED_ID, Data, Derivation, Event
 from contracts.events.facts import (
     ActionChosen,
@@ -86,11 +88,12 @@ class Notifier:
                 telling.problem_named(problem)
             case ScoreComputed() | ScoreRevised() as score:
                 telling.dossier = replace(state, scores={**state.scores, score.response: score})
-                telling.response_changed(score.response, score.session)
+                values = {scale.scale: scale.value for scale in score.scales}
+                telling.response_changed(score, values)
             case ScoreWithdrawn() as score:
                 scores = {response: s for response, s in state.scores.items() if response != score.response}
                 telling.dossier = replace(state, scores=scores)
-                telling.response_changed(score.response, score.session)
+                telling.response_changed(score, {})
             case TrackEvaluated() | TrackRevised() as decision:
                 telling.judged(decision)
             case SessionDue(session=session):
@@ -120,9 +123,18 @@ class _Telling:
             self.dossier, problems={**self.dossier.problems, problem.problem: (*texts, problem.text)}
         )
 
-    def response_changed(self, response: str, session: int | str) -> None:
-        """Revise the reports that speak of a session at or after this one, and the safety report of a response."""
-        self._safety(response, session)
+    def response_changed(
+        self, score: ScoreComputed | ScoreRevised | ScoreWithdrawn, values: Mapping[str, Decimal | None]
+    ) -> None:
+        """Revise the reports that speak of a session at or after this one, and the safety report of a response.
+
+        Where a decision rests on a number that is now another, the next event decides anew, and the report is revised
+        with that: never does it show the new answers beside the old decision.
+        """
+        session = score.session
+        self._safety(score.response, session)
+        if any(_rests_on_another(decision, score, values) for decision in self.dossier.decisions.values()):
+            return
         for report in list(self.dossier.reports.values()):
             speaks_of_it = isinstance(session, int) and report.sessions != () and report.sessions[-1] >= session
             if speaks_of_it and report.kind != "safety" and not report.retracted:
@@ -169,9 +181,9 @@ class _Telling:
 
     def _reconcile(self, kind: Run) -> None:
         """Bring the reports of a kind into line with what there is to report: one report a run."""
-        claimed: dict[tuple[int, ...], Report] = {}
         reports = [report for report in self.dossier.reports.values() if report.kind == kind]
         runs = self.dossier.runs(kind)
+        claimed: dict[tuple[int, ...], Report] = {}
         for report in sorted(reports, key=lambda report: report.retracted):
             home = max(runs, key=lambda run: len(set(run) & set(report.sessions)), default=())
             if not set(home) & set(report.sessions):
@@ -331,6 +343,19 @@ class _Telling:
         event = self._derivation.event(data)
         self.said.append(event)
         return event
+
+
+def _rests_on_another(
+    decision: Decision, score: ScoreComputed | ScoreRevised | ScoreWithdrawn, values: Mapping[str, Decimal | None]
+) -> bool:
+    """Tell whether a decision stands on a number of a response that has another value now."""
+    if split_reference(decision.instrument)[0] != split_reference(score.instrument)[0]:
+        return False
+    value = values.get(decision.scale)
+    if decision.session == score.session:
+        return decision.score != value
+    baseline = decision.baseline
+    return baseline is not None and baseline.session == score.session and baseline.value != value
 
 
 def _as_decision(event: TrackEvaluated | TrackRevised) -> Decision:

@@ -1,0 +1,71 @@
+"""`ontrack case`: one patient's course as a picture in the terminal, and everything that happened in it."""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import click
+
+from contracts.codec import instant
+from contracts.events.event import Data, Event
+from services.cli.case_screen import CaseFile, case_screen
+from services.cli.disclosure import shown
+from services.cli.history import history, is_fact
+from services.cli.home import Failure, case_named, data_option, run, short_names
+from services.cli.naming import Naming
+from services.cli.output import Format, Row, emit, format_option
+from services.cli.telling import told
+from services.embedded import Home
+
+COLUMNS: Final = ("time", "is", "event", "says", "id", "follows_from", "data")
+
+
+@click.command("case")
+@click.argument("number", metavar="NUMBER")
+@data_option
+@click.option("--events/--no-events", "with_events", default=True, help="List the events below the picture, or not.")
+@click.option("--reveal", is_flag=True, help="Show answers, comments and other words of persons too.")
+@format_option
+def case(number: str, directory: Path, with_events: bool, reveal: bool, form: Format) -> None:
+    """Show one case: its course as a picture, its reports and what came of them, and its events.
+
+    NUMBER is the case's number at the clinic. In the picture up is better, whichever way the scale counts. Another
+    format than table gives the events as data. Answers and comments are shown with --reveal only.
+
+    Example: ontrack case P0001 --data DIR
+    """
+    file = run(_read(directory, number))
+    naming = Naming(file.events, file.definitions, reveal=reveal)
+    if form == "table":
+        for line in case_screen(file, naming, with_events=with_events):
+            click.echo(line)
+    else:
+        emit(_rows(file.events, naming, form), COLUMNS, form)
+
+
+async def _read(directory: Path, number: str) -> CaseFile:
+    async with await Home.open(directory) as home:
+        case_id = await case_named(home, number)
+        events = await history(home, case_id)
+        course = await home.state(home.not_detector, case_id)
+        dossier = await home.state(home.notifier, case_id)
+        if course is None or dossier is None:
+            raise Failure(f"{number}: nothing was concluded about this case yet; ontrack import takes that up again")
+        names = await short_names(home)
+        return CaseFile(names[case_id], events, course, dossier, home.definitions)
+
+
+def _rows(events: Sequence[Event[Data]], naming: Naming, form: Format) -> Iterator[Row]:
+    """Give the events as data."""
+    for event in events:
+        data = shown(event.data, reveal=naming.reveal)
+        yield {
+            "time": instant(event.time),
+            "is": "fact" if is_fact(event) else "conclusion",
+            "event": event.type,
+            "says": told(event, naming),
+            "id": event.id,
+            "follows_from": event.causationid,
+            "data": json.dumps(data, ensure_ascii=False) if form == "csv" else data,
+        }

@@ -1,0 +1,109 @@
+"""Reports as files that a browser opens: for nobody's eyes but those of the person who asked for them."""
+
+import os
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from contracts.definitions.definition import Language
+from contracts.events.notices import ReportContent
+from services.cli.home import Failure, short_names
+from services.cli.report_list import Issue, Listed, Selection, issues, listed, short_ids
+from services.embedded import Home
+from services.notifier.domain.dossier import Report
+from services.pages.index import ReportRow, index_page
+from services.pages.report import report_page
+
+INDEX: Final = "index.html"
+PRIVATE: Final = 0o600
+
+
+async def write_reports(
+    home: Home,
+    target: Path,
+    language: Language,
+    advance: Callable[[int], None],
+    entries: Sequence[Listed] | None = None,
+) -> Path:
+    """Write reports into a directory, each as a page, with a list of them; give the path of the list.
+
+    advance: is told how many reports were written; entries: None for all that hold
+    """
+    if entries is None:
+        cases = [case_id async for case_id in home.store.cases(home.notifier.name)]
+        entries = await listed(home, Selection(cases), language, _nobody)
+    target.mkdir(mode=0o700, parents=True, exist_ok=True)
+    names = await short_names(home)
+    files = {report: f"{short}.html" for report, short in short_ids([entry.id for entry in entries]).items()}
+    dates = await _issues_of(home, entries)
+    by_case: dict[str, list[Listed]] = defaultdict(list)
+    for entry in entries:
+        by_case[entry.case_id].append(entry)
+    async for case_id, dossier in home.states(home.notifier, list(by_case)):
+        for entry in by_case[case_id]:
+            page = _page(home, dossier.reports[entry.id], names[case_id], dates[entry.event], language)
+            write_privately(target / files[entry.id], page)
+            advance(1)
+    rows = [_row(entry, names[entry.case_id], files[entry.id]) for entry in entries]
+    write_privately(target / INDEX, index_page(rows, language))
+    return target / INDEX
+
+
+def _nobody(_steps: int) -> None:
+    """Tell nobody how far it has come."""
+
+
+async def write_one(home: Home, entry: Listed, language: Language) -> Path:
+    """Write one report into a temporary file of its own; give its path. Raises Failure."""
+    dossier = await home.state(home.notifier, entry.case_id)
+    if dossier is None:
+        raise Failure(f"{entry.id}: a report of a case that can be read was expected; this one was erased")
+    names = await short_names(home)
+    issue = (await _issues_of(home, [entry]))[entry.event]
+    page = _page(home, dossier.reports[entry.id], names[entry.case_id], issue, language)
+    descriptor, name = tempfile.mkstemp(prefix="ontrack-report-", suffix=".html")
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(page)
+    return Path(name)
+
+
+async def _issues_of(home: Home, entries: Sequence[Listed]) -> dict[str, Issue]:
+    return dict(await issues(home, {entry.event: entry.case_id for entry in entries}, with_changes=True))
+
+
+def _page(home: Home, report: Report, patient: str, issue: Issue, language: Language) -> str:
+    """Write a report as a page; moments are told by the clock of this machine."""
+    return report_page(
+        ReportContent.model_validate_json(report.content),
+        home.definitions,
+        patient=patient,
+        language=language,
+        issued_at=issue.at.astimezone(),
+        revision=report.number,
+        state="retracted" if report.retracted else "open",
+        changes=issue.changes,
+    )
+
+
+def _row(entry: Listed, patient: str, file: str) -> ReportRow:
+    return ReportRow(
+        patient=patient,
+        group=entry.group,
+        kind=entry.kind,
+        session=entry.session,
+        status=entry.status,
+        state="retracted" if entry.standing in ("retracted", "merged") else "open",
+        why=entry.why,
+        issued_at=entry.issued_at.astimezone(),
+        file=file,
+    )
+
+
+def write_privately(file: Path, text: str) -> None:
+    """Write a file that only its owner can read; one that is there already becomes so. Never follows a link."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+    with os.fdopen(os.open(file, flags, PRIVATE), "w", encoding="utf-8") as stream:
+        os.fchmod(stream.fileno(), PRIVATE)
+        stream.write(text)

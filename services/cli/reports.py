@@ -1,0 +1,152 @@
+"""`ontrack reports`: the list of reports, and reports as pages to read."""
+
+import webbrowser
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import click
+
+from contracts.definitions.definition import Language
+from contracts.events.notices import ReportKind
+from services.cli.definitions import language_option
+from services.cli.home import Failure, case_named, data_option, run, short_names
+from services.cli.output import Format, Row, format_option, progress, say
+from services.cli.report_files import write_one, write_reports
+from services.cli.report_list import Listed, Selection, listed, named, short_ids
+from services.cli.screen import day
+from services.cli.tables import print_rows
+from services.embedded import Home
+
+__all__ = ["reports", "write_reports"]
+
+COLUMNS: Final = ("report", "kind", "case", "group", "session", "status", "issued", "why")
+NEWEST: Final = "newest"
+
+
+@click.command("reports")
+@data_option
+@click.option("--case", "number", metavar="NUMBER", help="Only those of this case, by its number.")
+@click.option("--kind", type=click.Choice(["not", "safety", "silent"]), help="Only those of this kind.")
+@click.option("--all", "with_retracted", is_flag=True, help="Those too that were retracted or merged into another.")
+@click.option(
+    "--open",
+    "opened",
+    metavar="[ID]",
+    is_flag=False,
+    flag_value=NEWEST,
+    help="Open a report in the browser, by the beginning of its id; the newest if none is named.",
+)
+@click.option(
+    "--write",
+    "target",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Write every listed report, and a page that lists them, as HTML into DIR.",
+)
+@language_option
+@format_option
+def reports(
+    directory: Path,
+    number: str | None,
+    kind: ReportKind | None,
+    with_retracted: bool,
+    opened: str | None,
+    target: Path | None,
+    language: Language,
+    form: Format,
+) -> None:
+    """List the reports, the newest first; or open one, or write them as HTML.
+
+    Status: open (nobody has looked yet), seen, overdue (nobody had looked by the next session), closed; retracted,
+    or merged into another report.
+
+    Example: ontrack reports --data DIR --open
+    """
+    if opened is not None and target is not None:
+        raise Failure("either --open or --write was expected, not both")
+    wish = Wish(number, kind, with_retracted or opened not in (None, NEWEST), language)
+    if opened is not None:
+        _open(run(_written(directory, wish, opened)))
+    elif target is not None:
+        click.echo(run(_all_written(directory, wish, target)))
+    else:
+        _print(run(_rows(directory, wish)), form)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Which reports are asked for, and in which language."""
+
+    number: str | None
+    kind: ReportKind | None
+    with_retracted: bool
+    language: Language
+
+
+async def _entries(home: Home, wish: Wish) -> list[Listed]:
+    """List what was asked for."""
+    if wish.number is not None:
+        cases = [await case_named(home, wish.number)]
+    else:
+        cases = [case_id async for case_id in home.store.cases(home.notifier.name)]
+    selection = Selection(cases, wish.kind, with_retracted=wish.with_retracted)
+    with progress("Reading reports", len(cases)) as advance:
+        return await listed(home, selection, wish.language, advance)
+
+
+async def _rows(directory: Path, wish: Wish) -> list[Row]:
+    async with await Home.open(directory) as home:
+        entries = await _entries(home, wish)
+        return list(_as_rows(entries, await short_names(home)))
+
+
+def _as_rows(entries: Sequence[Listed], names: Mapping[str, str]) -> Iterator[Row]:
+    for entry in entries:
+        yield {
+            "report": entry.id,
+            "kind": entry.kind,
+            "case": names[entry.case_id],
+            "group": entry.group,
+            "session": entry.session,
+            "status": entry.standing,
+            "issued": day(entry.issued_at),
+            "why": entry.why,
+        }
+
+
+def _print(rows: Sequence[Row], form: Format) -> None:
+    if not rows:
+        say("There is no such report.")
+    if form == "table":
+        short = short_ids([str(row["report"]) for row in rows])
+        rows = [{**row, "report": short[str(row["report"])]} for row in rows]
+    print_rows(rows, COLUMNS, form)
+
+
+async def _written(directory: Path, wish: Wish, name: str) -> Path:
+    async with await Home.open(directory) as home:
+        entries = await _entries(home, wish)
+        if not entries:
+            raise Failure("there is no such report to open; ontrack reports --all lists them")
+        return await write_one(home, entries[0] if name == NEWEST else named(entries, name), wish.language)
+
+
+async def _all_written(directory: Path, wish: Wish, target: Path) -> Path:
+    async with await Home.open(directory) as home:
+        entries = await _entries(home, wish)
+        try:
+            with progress("Writing reports", len(entries)) as advance:
+                index = await write_reports(home, target, wish.language, advance, entries)
+        except OSError as error:
+            raise Failure(f"{target}: a directory that can be written was expected ({error.strerror})") from None
+    say(f"{len(entries)} reports written. They hold answers and comments: delete them when they have been read.")
+    return index
+
+
+def _open(file: Path) -> None:
+    click.echo(file)
+    say("It holds answers and comments: delete it when it has been read.")
+    if not webbrowser.open(file.as_uri()):
+        say("No browser was found: open the file yourself.")

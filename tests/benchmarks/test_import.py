@@ -1,0 +1,218 @@
+"""How fast an import runs through all stages, where the time goes, and how much memory it takes.
+
+Run by `make benchmark`. Figures are ratios to a reference of the same run; what is printed is what is quoted.
+"""
+
+import asyncio
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from contracts.definitions.catalogue import Entry
+from contracts.definitions.instrument import Instrument
+from contracts.definitions.policy import Policy
+from contracts.definitions.protocol import Protocol
+from contracts.topics import CASES, NOTICES, SCORES, TRACKS
+from services.embedded import Home
+from services.ingest.importer import Chunk, Enrolment, Importer
+from services.ingest.intake import Intake
+from services.ingest.reading import Reading, read_responses
+from services.not_detector.domain.stage import NotDetector
+from services.notifier.domain.stage import Notifier
+from services.runtime import runner
+from services.runtime.database import Database
+from services.runtime.log.port import Record
+from services.runtime.log.sqlite import SqliteLog
+from services.runtime.store.sqlite import SqliteStore
+from services.scoring.domain import Scoring
+from tests.benchmarks.cohorts import write_cohort
+
+pytestmark = pytest.mark.benchmark
+
+ROUNDS: Final = 3
+RESPONSES: Final = 100_000
+CASES_DRAWN: Final = 5_000
+MILLION: Final = 1_000_000
+MEMORY_AT_MOST_MB: Final = 400
+HELP_AT_MOST_S: Final = 0.3
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("cohort") / "cohort.csv"
+    write_cohort(file, cases=CASES_DRAWN, responses=RESPONSES, sessions=5)
+    return file
+
+
+async def _imported(file: Path, directory: Path) -> Home:
+    """Import a file as `ontrack import --enrol` does; give the home, open."""
+    home = await Home.found(directory)
+    models = {model.id: model for _, model in home.definitions.of_kind(Instrument)}
+    with file.open("rb") as stream:
+        reading = read_responses(stream, models, ZoneInfo("Europe/Copenhagen"))
+    assert reading.faults == []
+    importer = _importer(home)
+    assert (await importer.check(reading.spool)).faults == []
+    await importer.record(reading.spool, _worked_on(home))
+    return home
+
+
+def _importer(home: Home) -> Importer:
+    entries = {model.id: Entry(ref, {}, model) for ref, model in home.definitions.of_kind(Instrument)}
+    protocol, policy = (home.definitions.named(Protocol, "open-ended"), home.definitions.named(Policy, "gryesten-2023"))
+    assert protocol is not None
+    assert policy is not None
+    return Importer(home.intake, home.keyring, entries, clinic="c1", enrolment=Enrolment(protocol, policy))
+
+
+def _worked_on(home: Home) -> Callable[[Chunk], Awaitable[None]]:
+    async def recorded(chunk: Chunk) -> None:
+        await home.people.enter(chunk.numbers)
+        await home.catch_up()
+
+    return recorded
+
+
+async def _bare_log(home: Home, directory: Path) -> float:
+    """Append every record of a home to a bare log, in batches as large as the runner's, durably; give the seconds."""
+    directory.mkdir()
+    log = SqliteLog(Database.create(directory / "bare.db").connection)
+    seconds = 0.0
+    for topic in (CASES, SCORES, TRACKS, NOTICES):
+        for partition in range(topic.partitions):
+            offset = 0
+            while stored := await home.log.read(topic, partition, offset, runner.BATCH):
+                offset = stored[-1].offset + 1
+                records = [Record(record.key, record.value) for record in stored]
+                began = time.process_time()
+                await log.append(topic, partition, records)
+                seconds += time.process_time() - began
+    return seconds
+
+
+def test_import_through_all_stages_against_the_bare_log(cohort: Path, tmp_path: Path) -> None:
+    imports, appends = [], []
+    for number in range(ROUNDS):
+        began = time.process_time()
+        home = asyncio.run(_imported(cohort, tmp_path / f"home{number}"))
+        imports.append(time.process_time() - began)
+        appends.append(asyncio.run(_bare_log(home, tmp_path / f"bare{number}")))
+        home.close()
+    rate = RESPONSES / statistics.median(imports)
+    ratio = statistics.median(a / b for a, b in zip(imports, appends, strict=True))
+    print(f"\n{RESPONSES:,} responses of {CASES_DRAWN:,} cases, medians of {ROUNDS} rounds, CPU seconds of one core:")
+    print(f"  import through all stages  {statistics.median(imports):6.2f} s  {rate:8,.0f} responses/s")
+    print(f"  the same records, bare log {statistics.median(appends):6.2f} s")
+    print(f"  ratio                      {ratio:6.1f}")
+
+
+LAYERS: Final[list[tuple[Any, str, str]]] = [
+    (Reading, "", "reading and checking the file"),
+    (Intake, "record", "ingest: facts to records"),
+    (Scoring, "step", "scoring: step"),
+    (NotDetector, "step", "not_detector: step"),
+    (Notifier, "step", "notifier: step"),
+    (runner, "decode", "codec: decode"),
+    (runner, "glance", "codec: glance"),
+    (runner, "encode", "codec: encode and seal"),
+    (runner, "open_state", "states: open"),
+    (runner.Runner, "_write", "states: seal"),
+    (SqliteLog, "append", "log: append"),
+    (SqliteLog, "read", "log: read"),
+    (SqliteStore, "load", "store: load"),
+    (SqliteStore, "save", "store: save"),
+    (SqliteStore, "set_position", "store: positions"),
+]
+
+
+@contextmanager
+def _timed(spent: Counter[str]) -> Iterator[None]:
+    """Time the layers; what a layer spends in another is counted for the other only."""
+    with pytest.MonkeyPatch.context() as patch:
+        stack = [0.0]
+        for place, name, label in LAYERS:
+            if name:
+                patch.setattr(place, name, _counting(getattr(place, name), label, spent, stack))
+        yield
+
+
+def _counting(function: Any, label: str, spent: Counter[str], stack: list[float]) -> Any:
+    def enter() -> float:
+        stack.append(0.0)
+        return time.perf_counter()
+
+    def leave(began: float) -> None:
+        total = time.perf_counter() - began
+        spent[label] += total - stack.pop()  # type: ignore[assignment]
+        stack[-1] += total
+
+    if asyncio.iscoroutinefunction(function):
+
+        async def waited(*args: Any, **named: Any) -> Any:
+            began = enter()
+            try:
+                return await function(*args, **named)
+            finally:
+                leave(began)
+
+        return waited
+
+    def called(*args: Any, **named: Any) -> Any:
+        began = enter()
+        try:
+            return function(*args, **named)
+        finally:
+            leave(began)
+
+    return called
+
+
+def test_where_the_time_goes(cohort: Path, tmp_path: Path) -> None:
+    spent: Counter[str] = Counter()
+    with _timed(spent):
+        began = time.perf_counter()
+        asyncio.run(_imported(cohort, tmp_path / "home")).close()
+        total = time.perf_counter() - began
+    print(f"\nWhere the time goes, {RESPONSES:,} responses (timers included, so shares rather than seconds):")
+    for label, seconds in spent.most_common():
+        print(f"  {label:32} {100 * seconds / total:5.1f} %")
+    print(f"  {'everything else':32} {100 * (1 - sum(spent.values()) / total):5.1f} %")
+
+
+def test_memory_does_not_grow_with_the_log(tmp_path: Path) -> None:
+    file = tmp_path / "million.csv"
+    ontrack = Path(sys.executable).parent / "ontrack"
+    subprocess.run([ontrack, "simulate", "--groups", "2160", "--output", file], check=True)
+    began = time.perf_counter()
+    command = [ontrack, "import", file, "--enrol", "--data", tmp_path / "home"]
+    process = subprocess.run(command, check=True, capture_output=True, text=True, env=os.environ)
+    seconds = time.perf_counter() - began
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    print(f"\n{process.stderr.strip()}\n  {seconds:,.0f} s, peak memory {peak:,.0f} MB")
+    assert peak < MEMORY_AT_MOST_MB
+
+
+def test_help_answers_at_once() -> None:
+    ontrack = Path(sys.executable).parent / "ontrack"
+
+    def seconds(*command: str | Path) -> float:
+        began = time.perf_counter()
+        subprocess.run(command, check=True, capture_output=True)
+        return time.perf_counter() - began
+
+    asked, bare = zip(
+        *((seconds(ontrack, "--help"), seconds(sys.executable, "-c", "pass")) for _ in range(7)), strict=True
+    )
+    print(f"\nontrack --help {statistics.median(asked):.3f} s; a bare interpreter {statistics.median(bare):.3f} s")
+    assert statistics.median(asked) < HELP_AT_MOST_S

@@ -1,0 +1,315 @@
+"""What every `Store` promises. An adapter's tests inherit `StoreSuite` and give it an empty store."""
+
+from collections.abc import Awaitable, Callable, Iterable
+
+import pytest
+
+from services.runtime.store.port import Halted, Outcome, Position, Store, StoredState, Write
+
+APPLIED, ALREADY_APPLIED, LOST = Outcome.APPLIED, Outcome.ALREADY_APPLIED, Outcome.LOST
+
+
+def state(offset: int, body: bytes = b"state", *, read: int = 5, written: int = 7, schema: int = 1) -> StoredState:
+    return StoredState(offset, read, written, schema, body)
+
+
+async def cases(store: Store, stage: str) -> list[str]:
+    return [case_id async for case_id in store.cases(stage)]
+
+
+async def saved(store: Store, states: Iterable[tuple[str, int | None, int]], stage: str = "scoring") -> list[Outcome]:
+    """Save states, each as its case, the offset that it expects, and the offset that it brings."""
+    return list(
+        await store.save(stage, [Write(case_id, expected, state(offset)) for case_id, expected, offset in states])
+    )
+
+
+class StoreSuite:
+    """Behaviour that no adapter may change."""
+
+    @pytest.fixture
+    def store(self) -> Store:
+        """An empty store."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def connected(self) -> Callable[[], Awaitable[Store]]:
+        """Another connection to the same store."""
+        raise NotImplementedError
+
+    # States
+
+    async def test_a_case_without_a_state_is_absent(self, store: Store) -> None:
+        # given one case with a state
+        await saved(store, [("a", None, 0)])
+
+        # when it is loaded with others
+        loaded = await store.load("scoring", ["a", "b", "c"])
+
+        # then it alone is there
+        assert dict(loaded) == {"a": state(0)}
+        assert dict(await store.load("scoring", [])) == {}
+
+    async def test_a_state_is_loaded_as_it_was_saved(self, store: Store) -> None:
+        # given a state with large numbers and every byte in its body
+        given = StoredState(2**40, 2**30, 2**31, 17, bytes(range(256)) * 400)
+
+        # when it is saved
+        assert list(await store.save("scoring", [Write("a", None, given)])) == [APPLIED]
+
+        # then it is loaded the same
+        assert dict(await store.load("scoring", {"a"})) == {"a": given}
+
+    async def test_a_state_replaces_the_one_it_expects(self, store: Store) -> None:
+        # given a state of offset 3
+        await saved(store, [("a", None, 3)])
+
+        # when one of offset 8 is written that expects it
+        new = state(8, b"new", read=6, written=9, schema=2)
+        outcomes = await store.save("scoring", [Write("a", 3, new)])
+
+        # then the new one is there, whole
+        assert list(outcomes) == [APPLIED]
+        assert dict(await store.load("scoring", ["a"])) == {"a": new}
+
+    @pytest.mark.parametrize(
+        ("held", "expected", "brings", "outcome"),
+        [
+            (None, None, 0, APPLIED),
+            (None, None, 5, APPLIED),
+            (3, 3, 5, APPLIED),
+            (0, 0, 1, APPLIED),
+            (5, None, 5, ALREADY_APPLIED),
+            (5, 3, 5, ALREADY_APPLIED),
+            (0, None, 0, ALREADY_APPLIED),
+            (3, None, 5, LOST),
+            (8, None, 5, LOST),
+            (8, 3, 5, LOST),
+            (2, 3, 5, LOST),
+            (None, 3, 5, LOST),
+            (0, None, 5, LOST),
+        ],
+    )
+    async def test_a_write_has_one_of_three_outcomes(
+        self, store: Store, held: int | None, expected: int | None, brings: int, outcome: Outcome
+    ) -> None:
+        # given a case with a state of some offset, or without one
+        before = None if held is None else state(held, b"held")
+        if before is not None:
+            await store.save("scoring", [Write("a", None, before)])
+
+        # when a state is written on some condition
+        outcomes = await store.save("scoring", [Write("a", expected, state(brings, b"brought"))])
+
+        # then the outcome says whether the condition held, and only then is it there
+        assert list(outcomes) == [outcome]
+        after = state(brings, b"brought") if outcome is APPLIED else before
+        assert (await store.load("scoring", ["a"])).get("a") == after
+
+    async def test_outcomes_are_in_the_order_of_the_writes(self, store: Store) -> None:
+        # given four cases, three of them with a state
+        await saved(store, [("applied", None, 3), ("already", None, 5), ("lost", None, 4)])
+
+        # when all are written at once, in any order
+        outcomes = await saved(store, [("lost", 3, 5), ("new", None, 5), ("already", 3, 5), ("applied", 3, 5)])
+
+        # then each outcome stands where its write stood, and one that is lost does not hold up the others
+        assert outcomes == [LOST, APPLIED, ALREADY_APPLIED, APPLIED]
+        loaded = await store.load("scoring", ["lost", "new", "already", "applied"])
+        assert {case_id: each.offset for case_id, each in loaded.items()} == {
+            "lost": 4,
+            "new": 5,
+            "already": 5,
+            "applied": 5,
+        }
+
+    async def test_writing_nothing_has_no_outcome(self, store: Store) -> None:
+        # given an empty store
+        # when nothing is saved
+        # then nothing comes of it
+        assert list(await store.save("scoring", [])) == []
+        assert await cases(store, "scoring") == []
+
+    async def test_a_try_that_is_repeated_is_already_applied(self, store: Store) -> None:
+        # given writes whose answer got lost
+        writes = [("a", None, 3), ("b", None, 4)]
+        await saved(store, writes)
+
+        # when they are tried again
+        # then they were applied already
+        assert await saved(store, writes) == [ALREADY_APPLIED, ALREADY_APPLIED]
+
+    async def test_the_states_of_other_stages_are_untouched(self, store: Store) -> None:
+        # given a state of the same case in two stages
+        await store.save("scoring", [Write("a", None, state(3, b"scoring"))])
+        await store.save("notifier", [Write("a", None, state(4, b"notifier"))])
+
+        # when one is replaced
+        await store.save("scoring", [Write("a", 3, state(9, b"replaced"))])
+
+        # then the other is as it was
+        assert dict(await store.load("notifier", ["a"])) == {"a": state(4, b"notifier")}
+        assert dict(await store.load("scoring", ["a"])) == {"a": state(9, b"replaced")}
+        assert dict(await store.load("register", ["a"])) == {}
+
+    async def test_cases_come_in_order(self, store: Store) -> None:
+        # given cases that were saved in any order, some in another stage
+        names = ["c", "B", "a1", "a", "10", "9", "ab"]
+        await saved(store, [(name, None, 0) for name in names])
+        await saved(store, [("elsewhere", None, 0)], stage="notifier")
+
+        # when they are listed
+        # then they are those of the stage, in the order of their ids, each once
+        await saved(store, [("a", 0, 1)])
+        assert await cases(store, "scoring") == sorted(names)
+        assert await cases(store, "register") == []
+
+    async def test_many_states_are_saved_and_loaded_at_once(self, store: Store) -> None:
+        # given many cases
+        names = [f"{number:032x}" for number in range(1_500)]
+
+        # when they are saved, loaded and replaced at once
+        first = await saved(store, [(name, None, number) for number, name in enumerate(names)])
+        loaded = await store.load("scoring", names)
+        second = await saved(store, [(name, number, number + 1) for number, name in enumerate(names)])
+
+        # then none is missing
+        assert set(first) == set(second) == {APPLIED}
+        assert dict(loaded) == {name: state(number) for number, name in enumerate(names)}
+        assert dict(await store.load("scoring", set(names))) == {
+            name: state(number + 1) for number, name in enumerate(names)
+        }
+        assert await cases(store, "scoring") == names
+
+    # Positions
+
+    async def test_a_stage_that_never_ran_has_no_position(self, store: Store) -> None:
+        # given an empty store
+        # when the position of a stage is asked for
+        # then there is none
+        assert await store.position("scoring", 0) is None
+
+    async def test_a_position_is_kept_with_the_log_it_belongs_to(self, store: Store) -> None:
+        # given positions that were said, one of them again, and on another log
+        await store.set_position("scoring", 0, Position("log-1", 0))
+        await store.set_position("scoring", 1, Position("log-1", 7))
+        await store.set_position("scoring", 0, Position("log-2", 2**40))
+
+        # when they are asked for
+        # then the last word of each partition holds
+        assert await store.position("scoring", 0) == Position("log-2", 2**40)
+        assert await store.position("scoring", 1) == Position("log-1", 7)
+
+    async def test_positions_belong_to_a_stage_and_a_partition(self, store: Store) -> None:
+        # given a position
+        await store.set_position("scoring", 1, Position("log-1", 7))
+
+        # when others are asked for
+        # then they are not there
+        assert await store.position("scoring", 2) is None
+        assert await store.position("notifier", 1) is None
+
+    # Halted cases
+
+    async def test_halted_cases_are_listed_by_case(self, store: Store) -> None:
+        # given cases that halt in two partitions, and one in another stage
+        given = [Halted("c", 1, 4, "key-missing"), Halted("a", 2, 9, "step-failed"), Halted("b", 1, 0, "step-failed")]
+        for halted in given:
+            await store.halt("scoring", halted)
+        await store.halt("notifier", Halted("d", 1, 4, "key-missing"))
+
+        # when they are listed
+        # then they are those of the stage, or of its partition, in the order of their ids
+        assert list(await store.halted("scoring")) == sorted(given, key=lambda halted: halted.case_id)
+        assert list(await store.halted("scoring", 1)) == [given[2], given[0]]
+        assert list(await store.halted("scoring", 0)) == []
+        assert list(await store.halted("register")) == []
+
+    async def test_a_case_that_halts_again_keeps_its_place_and_takes_the_new_reason(self, store: Store) -> None:
+        # given a halted case
+        await store.halt("scoring", Halted("a", 1, 4, "definition-missing"))
+
+        # when it halts again further on, for another reason
+        await store.halt("scoring", Halted("a", 1, 9, "step-failed"))
+
+        # then it stands where it stood, and says the new reason
+        assert list(await store.halted("scoring")) == [Halted("a", 1, 4, "step-failed")]
+
+    async def test_a_case_that_goes_on_is_no_longer_halted(self, store: Store) -> None:
+        # given two halted cases, one of them in two stages
+        await store.halt("scoring", Halted("a", 1, 4, "key-missing"))
+        await store.halt("scoring", Halted("b", 1, 5, "key-missing"))
+        await store.halt("notifier", Halted("a", 1, 6, "key-missing"))
+
+        # when one goes on in one stage
+        await store.resume("scoring", "a")
+
+        # then the others still wait
+        assert list(await store.halted("scoring")) == [Halted("b", 1, 5, "key-missing")]
+        assert list(await store.halted("notifier")) == [Halted("a", 1, 6, "key-missing")]
+
+    async def test_a_case_that_went_on_can_halt_at_another_place(self, store: Store) -> None:
+        # given a case that was halted and went on
+        await store.halt("scoring", Halted("a", 1, 4, "key-missing"))
+        await store.resume("scoring", "a")
+
+        # when it halts again
+        await store.halt("scoring", Halted("a", 1, 9, "step-failed"))
+
+        # then it stands at the new place
+        assert list(await store.halted("scoring")) == [Halted("a", 1, 9, "step-failed")]
+
+    async def test_going_on_without_having_halted_changes_nothing(self, store: Store) -> None:
+        # given a case that never halted
+        # when it goes on
+        await store.resume("scoring", "a")
+
+        # then there is nothing to see
+        assert list(await store.halted("scoring")) == []
+
+    async def test_halting_touches_neither_state_nor_position(self, store: Store) -> None:
+        # given a case with a state, and a position
+        await saved(store, [("a", None, 3)])
+        await store.set_position("scoring", 1, Position("log-1", 7))
+
+        # when the case halts and goes on
+        await store.halt("scoring", Halted("a", 1, 4, "key-missing"))
+        await store.resume("scoring", "a")
+
+        # then both are as they were
+        assert dict(await store.load("scoring", ["a"])) == {"a": state(3)}
+        assert await store.position("scoring", 1) == Position("log-1", 7)
+
+    # What lasts
+
+    async def test_everything_that_was_written_is_durable(
+        self, store: Store, connected: Callable[[], Awaitable[Store]]
+    ) -> None:
+        # given a state, a position and a halted case
+        await saved(store, [("a", None, 3)])
+        await store.set_position("scoring", 1, Position("log-1", 7))
+        await store.halt("scoring", Halted("b", 1, 4, "key-missing"))
+
+        # when somebody else looks
+        other = await connected()
+
+        # then they are there
+        assert dict(await other.load("scoring", ["a"])) == {"a": state(3)}
+        assert await other.position("scoring", 1) == Position("log-1", 7)
+        assert list(await other.halted("scoring")) == [Halted("b", 1, 4, "key-missing")]
+        assert await cases(other, "scoring") == ["a"]
+
+    async def test_of_two_who_expect_the_same_state_one_wins(
+        self, store: Store, connected: Callable[[], Awaitable[Store]]
+    ) -> None:
+        # given a state that two have loaded
+        other = await connected()
+        await saved(store, [("a", None, 3)])
+        assert dict(await other.load("scoring", ["a"])) == {"a": state(3)}
+
+        # when both write what follows for them
+        first, second = await saved(other, [("a", 3, 9)]), await saved(store, [("a", 3, 6)])
+
+        # then the first has written, and the other knows that it was too late
+        assert (first, second) == ([APPLIED], [LOST])
+        assert dict(await store.load("scoring", ["a"])) == {"a": state(9)}

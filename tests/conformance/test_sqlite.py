@@ -1,0 +1,202 @@
+"""The adapters over one SQLite file keep what the ports promise."""
+
+import sqlite3
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from contracts.codec import CaseKey
+from contracts.topics import SCORES
+from services.runtime.database import Database
+from services.runtime.keyring.master import MasterKey, MasterKeyUnusable
+from services.runtime.keyring.port import Destroyed, Keyring
+from services.runtime.keyring.sqlite import SqliteKeyring
+from services.runtime.log.port import Log, LogUnavailable, Record
+from services.runtime.log.sqlite import SqliteLog
+from services.runtime.store.port import Halted, Position, Store, StoredState, StoreUnavailable, Write
+from services.runtime.store.sqlite import SqliteStore
+from tests.conformance.keyring import KeyringSuite, a_key
+from tests.conformance.log import LogSuite
+from tests.conformance.store import StoreSuite
+
+MASTER = MasterKey(bytes(range(32)))
+OTHER_MASTER = MasterKey(bytes(range(32, 64)))
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "ontrack.db"
+
+
+@pytest.fixture
+def connection(file: Path) -> Iterator[sqlite3.Connection]:
+    database = Database.create(file)
+    yield database.connection
+    database.close()
+
+
+@pytest.fixture
+def another(file: Path, connection: sqlite3.Connection) -> Iterator[Callable[[], sqlite3.Connection]]:
+    """Opens further connections to the file. They can write, as if the lock of the first had come to them."""
+    assert connection.total_changes == 0
+    opened: list[sqlite3.Connection] = []
+
+    def connect() -> sqlite3.Connection:
+        opened.append(sqlite3.connect(file, isolation_level=None))
+        return opened[-1]
+
+    yield connect
+    for each in opened:
+        each.close()
+
+
+class TestLog(LogSuite):
+    @pytest.fixture
+    def log(self, connection: sqlite3.Connection) -> Log:
+        return SqliteLog(connection)
+
+    @pytest.fixture
+    def connected(self, another: Callable[[], sqlite3.Connection]) -> Callable[[], Awaitable[Log]]:
+        async def connect() -> Log:
+            return SqliteLog(another())
+
+        return connect
+
+    async def test_a_log_that_another_holds_is_unavailable_for_a_while(
+        self, log: Log, connection: sqlite3.Connection, another: Callable[[], sqlite3.Connection]
+    ) -> None:
+        # given somebody in the middle of writing the file
+        connection.execute("PRAGMA busy_timeout = 0")
+        other = another()
+        other.execute("BEGIN IMMEDIATE")
+
+        # when a record is appended
+        with pytest.raises(LogUnavailable):
+            await log.append(SCORES, 3, [Record("a", b"words")])
+
+        # then nothing was written, and the same call can be made when the file is free
+        assert await log.end(SCORES, 3) == 0
+        other.execute("COMMIT")
+        await log.append(SCORES, 3, [Record("a", b"words")])
+        assert await log.end(SCORES, 3) == 1
+
+
+class TestStore(StoreSuite):
+    @pytest.fixture
+    def store(self, connection: sqlite3.Connection) -> Store:
+        return SqliteStore(connection)
+
+    @pytest.fixture
+    def connected(self, another: Callable[[], sqlite3.Connection]) -> Callable[[], Awaitable[Store]]:
+        async def connect() -> Store:
+            return SqliteStore(another())
+
+        return connect
+
+    async def test_a_store_that_another_holds_is_unavailable_for_a_while(
+        self, store: Store, connection: sqlite3.Connection, another: Callable[[], sqlite3.Connection]
+    ) -> None:
+        # given somebody in the middle of writing the file
+        connection.execute("PRAGMA busy_timeout = 0")
+        other = another()
+        other.execute("BEGIN IMMEDIATE")
+        attempts: list[Callable[[], Awaitable[object]]] = [
+            lambda: store.save("scoring", [Write("a", None, StoredState(0, 1, 1, 1, b""))]),
+            lambda: store.set_position("scoring", 0, Position("log-1", 1)),
+            lambda: store.halt("scoring", Halted("a", 0, 0, "key-missing")),
+            lambda: store.resume("scoring", "a"),
+        ]
+
+        # when anything is written
+        for attempt in attempts:
+            with pytest.raises(StoreUnavailable):
+                await attempt()
+
+        # then nothing was, and the same calls can be made when the file is free
+        assert await store.position("scoring", 0) is None
+        other.execute("COMMIT")
+        for attempt in attempts:
+            await attempt()
+        assert await store.position("scoring", 0) == Position("log-1", 1)
+
+
+class TestKeyring(KeyringSuite):
+    @pytest.fixture
+    def keyring(self, connection: sqlite3.Connection) -> Keyring:
+        return SqliteKeyring(connection, MASTER)
+
+    @pytest.fixture
+    def connected(self, another: Callable[[], sqlite3.Connection]) -> Callable[[], Awaitable[Keyring]]:
+        async def connect() -> Keyring:
+            return SqliteKeyring(another(), MASTER)
+
+        return connect
+
+    @pytest.fixture
+    def elsewhere(self, connection: sqlite3.Connection) -> Keyring:
+        return SqliteKeyring(connection, OTHER_MASTER)
+
+    async def test_keys_made_from_the_same_random_bytes_are_the_same(self, connection: sqlite3.Connection) -> None:
+        # given a source of bytes
+        keyring = SqliteKeyring(connection, MASTER, random=lambda length: b"r" * length)
+
+        # when a key is made
+        created = await keyring.create(["a"])
+
+        # then it is made of them
+        key = created["a"]
+        assert isinstance(key, CaseKey)
+        assert key.secret == b"r" * CaseKey.LENGTH
+
+    async def test_another_master_key_opens_no_keys_and_says_so(self, keyring: Keyring, elsewhere: Keyring) -> None:
+        # given a key that was wrapped by one master key
+        await keyring.create(["a"])
+
+        # when it is asked for with another one
+        # then that is said in words
+        with pytest.raises(MasterKeyUnusable, match="the master key is not the one"):
+            await elsewhere.keys(["a"])
+
+    async def test_no_key_stands_in_the_file_in_plain(self, keyring: Keyring, file: Path) -> None:
+        # given a key in the keyring
+        await keyring.adopt({"a": a_key(7)})
+
+        # when everything that was written is searched
+        # then the key is not there
+        assert not [path for path in _files(file) if a_key(7).secret[:16] in path.read_bytes()]
+
+    async def test_a_destroyed_key_is_nowhere_in_the_files_once_they_are_closed(self, file: Path) -> None:
+        # given a key that was written to a file
+        wrapped = MASTER.wrap(a_key(7))
+        database = Database.create(file)
+        await SqliteKeyring(database.connection, MASTER).adopt({"a": a_key(7)})
+        database.close()
+        assert [path for path in _files(file) if wrapped in path.read_bytes()]
+
+        # when it is destroyed, and the file closed
+        database = Database.open(file, write=True)
+        await SqliteKeyring(database.connection, MASTER).destroy("a")
+        database.close()
+
+        # then not even its wrapped form is left
+        assert not [path for path in _files(file) if wrapped in path.read_bytes()]
+
+    async def test_a_destroyed_key_is_nowhere_in_the_files_while_they_are_open(
+        self, keyring: Keyring, file: Path
+    ) -> None:
+        # given a key in a file that stays open, as that of a home that serves
+        await keyring.adopt({"a": a_key(7)})
+
+        # when it is destroyed
+        await keyring.destroy("a")
+        assert dict(await keyring.keys(["a"])) == {"a": Destroyed.DESTROYED}
+
+        # then not even its wrapped form is left
+        wrapped = MASTER.wrap(a_key(7))
+        assert not [path.name for path in _files(file) if wrapped in path.read_bytes()]
+
+
+def _files(file: Path) -> list[Path]:
+    """The file, and what SQLite keeps beside it."""
+    return sorted(file.parent.glob(f"{file.name}*"))
