@@ -50,29 +50,6 @@ class CaseKey:
         return self._siv.decrypt(sealed, list(context))
 
 
-class _Opened:
-    """What sealed texts hold, as far as they were sealed or opened lately.
-
-    An event that is passed on keeps its sealed bytes: in one process it is opened once, not at every stage.
-    """
-
-    AT_MOST = 16_384
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[str, str, str, str], tuple[Data, Sealed]] = {}
-
-    def remember(self, event_id: str, data: Data, sealed: Sealed) -> None:
-        if len(self._known) >= self.AT_MOST:
-            del self._known[next(iter(self._known))]
-        self._known[event_id, data.type(), sealed.keyid, sealed.text] = data, sealed
-
-    def find(self, event_id: str, kind: str, keyid: str, text: str) -> tuple[Data, Sealed] | None:
-        return self._known.get((event_id, kind, keyid, text))
-
-
-_OPENED = _Opened()
-
-
 class _Wire(TypedDict):
     causationid: NotRequired[EventId]
     correlationid: EventId
@@ -121,28 +98,43 @@ def seal(event: Event[Data], key: CaseKey) -> Sealed:
     """Seal the data of an event; bound to the event's id and type."""
     plain = plain_data(event.data)
     text = key.seal(plain, event.id.encode(), event.type.encode())
-    sealed = Sealed(key.keyid, b64encode(text).decode(), plain)
-    _OPENED.remember(event.id, event.data, sealed)
-    return sealed
+    return Sealed(key.keyid, b64encode(text).decode(), plain)
 
 
-def encode(event: Event[Data], key: CaseKey | None, sequence: int | None = None) -> bytes:
-    """Encode an event as a record; `sequence` is its place in its case's history on the topic that it goes to.
+def prepared(event: Event[Data], key: CaseKey, sequence: int | None = None) -> Event[Data]:
+    """Give an event as it will stand on a log: sealed under `key`, with its place in its case's history.
 
-    The data of an event of a case is sealed under `key`; one that was read keeps the bytes it came with. Without a
-    key the data stands open: for events of the log itself, and for an export that may be read.
+    One that was read keeps the bytes that it came with.
     """
-    wire = _envelope(event, sequence or event.sequence)
-    if key is None:
+    return Event(
+        event.id,
+        event.source,
+        event.subject,
+        event.time,
+        event.recordedtime,
+        event.correlationid,
+        event.causationid,
+        event.data,
+        sequence,
+        event.sealed or seal(event, key),
+    )
+
+
+def encode(event: Event[Data]) -> bytes:
+    """Encode an event as a record: sealed, if it was prepared or read so; else with its data open.
+
+    Open are the events of the log itself, and those of an export that may be read.
+    """
+    wire = _envelope(event)
+    if event.sealed is None:
         wire["data"] = event.data.model_dump(mode="json")
     else:
-        sealed = event.sealed or seal(event, key)
-        wire["data_base64"] = sealed.text
-        wire["keyid"] = sealed.keyid
+        wire["data_base64"] = event.sealed.text
+        wire["keyid"] = event.sealed.keyid
     return canonical(wire)
 
 
-def _envelope(event: Event[Data], sequence: int | None) -> dict[str, Any]:
+def _envelope(event: Event[Data]) -> dict[str, Any]:
     kind = event.type
     wire: dict[str, Any] = {
         "correlationid": event.correlationid,
@@ -157,8 +149,8 @@ def _envelope(event: Event[Data], sequence: int | None) -> dict[str, Any]:
     }
     if event.causationid is not None:
         wire["causationid"] = event.causationid
-    if sequence is not None:
-        wire["sequence"] = str(sequence)
+    if event.sequence is not None:
+        wire["sequence"] = str(event.sequence)
         wire["sequencetype"] = "Integer"
     return wire
 
@@ -234,17 +226,11 @@ def _opened(wire: _Wire, kind: type[Data], key: CaseKey | None) -> tuple[Data, S
     if wire["keyid"] != key.keyid:
         return Unreadable("other-key")
     text = wire["data_base64"]
-    remembered = _OPENED.find(wire["id"], wire["type"], key.keyid, text)
-    if remembered is not None:
-        return remembered
     try:
         plain = key.unseal(a2b_base64(text, strict_mode=True), wire["id"].encode(), wire["type"].encode())
     except (InvalidTag, ValueError):
         return Unreadable("seal-broken")
-    opened = _read(kind, plain, Sealed(wire["keyid"], text, plain))
-    if isinstance(opened, tuple) and opened[1] is not None:
-        _OPENED.remember(wire["id"], opened[0], opened[1])
-    return opened
+    return _read(kind, plain, Sealed(wire["keyid"], text, plain))
 
 
 def _read(kind: type[Data], plain: bytes, sealed: Sealed | None) -> tuple[Data, Sealed | None] | Unreadable:

@@ -1,8 +1,9 @@
 """The types of the fields that events share, with their units and ranges."""
 
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, Field
+from pydantic import AfterValidator, AwareDatetime, Field
 
 DefinitionRef = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*@[1-9][0-9]*#[0-9a-f]{64}$", max_length=160)]
 """`id@version#sha256`: names one definition and, by the hash of its content, no other."""
@@ -25,7 +26,16 @@ Words = Annotated[str, Field(min_length=1, max_length=2000)]
 
 EnteredBy = Literal["patient", "clinic", "import", "ehr"]
 
-Instant = AwareDatetime
-"""A moment, on the wire in UTC with milliseconds."""
+
+
+def to_milliseconds(moment: datetime) -> datetime:
+    """Give a moment as the wire has it: in UTC, with whole milliseconds."""
+    if moment.tzinfo is UTC and moment.microsecond % 1000 == 0:
+        return moment
+    return moment.astimezone(UTC).replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+Instant = Annotated[AwareDatetime, AfterValidator(to_milliseconds)]
+"""A moment, in UTC with milliseconds."""
 
 FlagKind = Literal["negative", "safety", "context"]

@@ -90,9 +90,7 @@ async def _demonstrate(directory: Path, seed: int, groups: int, language: Langua
         course = course_of(home.definitions, instruments, CLINIC)
         models = {name: model for name, (_, model) in instruments.items()}
         cases = list(draw(models, seed=seed, groups=groups, language=language))
-        say(
-            f"A simulated clinic: {groups} groups of 8 patients, 14 weekly sessions, seed {seed}. Nobody in it is real.\n"
-        )
+        say(f"A simulated clinic: {groups} groups of 8, 14 weekly sessions, seed {seed}. Nobody in it is real.\n")
         click.echo(_row(_Week.HEADER))
         clinic = _Clinic(home, seed)
         weeks = await clinic.weeks(cases, course)

@@ -10,7 +10,7 @@ import click
 from contracts.definitions.catalogue import Catalogue, Entry
 from contracts.definitions.definition import Definition
 from contracts.definitions.files import DefinitionFaults, library, load
-from services.embedded import Home
+from services.embedded import Home, spare_the_collector
 from services.runtime.database import AnotherWriter, NotAHome
 from services.runtime.keyring.master import MasterKeyUnusable
 from services.runtime.log.port import LogUnavailable
@@ -50,6 +50,7 @@ data_option = click.option(
 
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run a command's work, and tell what goes wrong in words."""
+    spare_the_collector()
     try:
         return asyncio.run(work)
     except (NotAHome, AnotherWriter, MasterKeyUnusable) as wrong:

@@ -17,7 +17,6 @@ from contracts.definitions.files import load_directory
 from contracts.definitions.instrument import Instrument
 from contracts.definitions.policy import Policy
 from contracts.definitions.protocol import Protocol
-from contracts.events.facts import ResponseSubmitted
 from services.cli.home import FINDING, Failure, data_option, named_or_file, run
 from services.cli.log_import import import_log
 from services.cli.output import progress, say
@@ -177,7 +176,7 @@ def _after_each(home: Home, advance: Callable[[int], None]) -> Callable[[Chunk],
     async def recorded(chunk: Chunk) -> None:
         await home.people.enter(chunk.numbers)
         await home.catch_up()
-        advance(sum(1 for fact in chunk.facts if isinstance(fact.data, ResponseSubmitted)))
+        advance(chunk.responses)
 
     return recorded
 

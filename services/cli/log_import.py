@@ -10,7 +10,7 @@ from typing import Final
 
 import orjson
 
-from contracts.codec import CaseKey, Unreadable, decode, encode
+from contracts.codec import CaseKey, Unreadable, decode, encode, prepared
 from contracts.events.event import Data, Event
 from contracts.topics import CASES, DEFINITIONS, NOTICES, SCORES, TRACKS, Topic, partition_of
 from services.cli.home import FINDING, Failure
@@ -104,7 +104,7 @@ async def _record(home: Home, facts: list[Event[Data]]) -> None:
     for fact in facts:
         key = keys[fact.subject]
         if isinstance(key, CaseKey):
-            record = Record(fact.subject, encode(fact, key))
+            record = Record(fact.subject, encode(prepared(fact, key)))
             by_partition.setdefault(partition_of(fact.subject), []).append(record)
     for partition, records in by_partition.items():
         await home.log.append(CASES, partition, records)
@@ -165,7 +165,7 @@ async def _compare(home: Home, topic: Topic, file: Path, keys: dict[str, CaseKey
     seen.execute("CREATE TABLE events (subject TEXT, sequence INTEGER, digest BLOB, PRIMARY KEY (subject, sequence))")
     for number, line in _lines(file):
         event = _event(file, number, line, topic, keys)
-        row = (event.subject, event.sequence, _digest(encode(replace(event, sealed=None), None)))
+        row = (event.subject, event.sequence, _digest(encode(replace(event, sealed=None))))
         seen.execute("INSERT OR IGNORE INTO events VALUES (?, ?, ?)", row)
     compared = Compared(topic.name)
     async for line in exported(home.log, home.keyring, topic, Exported(), reveal=True):

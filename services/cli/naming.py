@@ -95,9 +95,9 @@ class Naming:
 
     def comment(self, words: str | None) -> str:
         """Tell a comment; where it may not be told, that there is one."""
-        if words and not self.reveal:
-            return ", with a comment"
-        return self.revealed(words)
+        if not words:
+            return ""
+        return f"; comment{self.revealed(words)}" if self.reveal else ", with a comment"
 
     def revealed(self, words: str | None) -> str:
         """Tell a person's words, if they may be told."""

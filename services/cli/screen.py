@@ -48,15 +48,22 @@ def harmless(text: str) -> str:
 def wrapped(text: str, *, first: str = "", rest: str | None = None, width: int | None = None) -> Iterator[str]:
     """Break text into lines that fit. first, rest: what stands before the first line and before the others."""
     columns = width or size()[0]
+    following = first if rest is None else rest
     line, before = "", first
-    for word in text.split():
+    for word in _words(text, max(columns - max(len(first), len(following)), 1)):
         longer = f"{line} {word}" if line else word
         if line and len(before) + len(longer) > columns:
             yield before + line
-            line, before = word, first if rest is None else rest
+            line, before = word, following
         else:
             line = longer
     yield before + line
+
+
+def _words(text: str, longest: int) -> Iterator[str]:
+    """Give the words of a text; one that is longer than a line in pieces."""
+    for word in text.split():
+        yield from (word[start : start + longest] for start in range(0, len(word), longest))
 
 
 def natural(name: str) -> tuple[tuple[str | int, ...], str]:

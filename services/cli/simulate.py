@@ -117,7 +117,7 @@ def _write_facts(cases: Iterator[SimulatedCase], simulated: _Simulated, output: 
     facts = _private(output / f"{CASES.name}.ndjson", open_files)
     for case in cases:
         for fact in facts_of(case, simulated.case_id(case.number), simulated.course):
-            facts.write(encode(fact, None) + b"\n")
+            facts.write(encode(fact) + b"\n")
 
 
 def _private(file: Path, open_files: ExitStack) -> IO[bytes]:

@@ -6,15 +6,17 @@ from dataclasses import dataclass, field
 from contracts.definitions.catalogue import Entry
 from contracts.definitions.definition import split_reference
 from contracts.definitions.policy import Policy
+from contracts.definitions.protocol import Protocol
 from contracts.events.event import Data, Event, fact_id
 from contracts.events.facts import CaseEnrolled, ResponseSubmitted
 from services.ingest.domain.register import Registered
-from services.ingest.intake import Considered, Intake, new_fact
+from services.ingest.intake import Intake, new_fact
 from services.ingest.spool import Spool, SpooledRow
 from services.ingest.table import RowFault
 from services.runtime.keyring.port import Keyring
 
 CLIENT = "import"
+SESSION_EXPECTED = "a session of the case's protocol was expected"
 AT_ONCE = 5_000
 """Facts that are checked, recorded and worked on at a time: what memory holds, whatever the length of the file."""
 
@@ -28,18 +30,30 @@ class Enrolment:
     group: str | None = None
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
+class FileCase:
+    """One case of a file: its id, its external number, its rows in the order in which they were answered."""
+
+    case_id: str
+    number: str
+    rows: Sequence[SpooledRow]
+
+
+@dataclass(frozen=True, slots=True)
 class Chunk:
-    """Some cases of a file, whole: their facts, the line each came from, and their external numbers."""
+    """Some cases of a file, whole."""
 
-    facts: list[Event[Data]] = field(default_factory=list)
-    lines: list[int] = field(default_factory=list)
-    numbers: dict[str, str] = field(default_factory=dict)
+    cases: Sequence[FileCase]
 
-    def add(self, fact: Event[Data], line: int) -> None:
-        """Take a fact up."""
-        self.facts.append(fact)
-        self.lines.append(line)
+    @property
+    def numbers(self) -> dict[str, str]:
+        """Give the external number of each case, by its id."""
+        return {case.case_id: case.number for case in self.cases}
+
+    @property
+    def responses(self) -> int:
+        """Give how many responses it holds."""
+        return sum(len(case.rows) for case in self.cases)
 
 
 @dataclass(slots=True)
@@ -75,54 +89,67 @@ class Importer:
     async def check(self, spool: Spool) -> Tally:
         """Find everything that speaks against the rows, in the light of the log. Records nothing."""
         tally = Tally()
-        for chunk in self._chunks(spool):
-            await self._considered(chunk, tally, checked=False)
+        for chunk in _chunks(spool, self._case_id):
+            registered = await self._intake.registered(list(chunk.numbers))
+            if registered or self._enrolment is None:
+                self._considered(chunk, registered, tally)
+            else:
+                self._checked_as_new(chunk, self._enrolment, tally)
         return tally
 
     async def record(self, spool: Spool, recorded: Callable[[Chunk], Awaitable[None]]) -> Tally:
-        """Record the rows, chunk by chunk; `recorded` is awaited after each, before the next is considered."""
+        """Record rows that were checked, chunk by chunk; `recorded` is awaited after each, before the next."""
         tally = Tally()
-        for chunk in self._chunks(spool):
-            new = await self._considered(chunk, tally, checked=True)
+        for chunk in _chunks(spool, self._case_id):
+            registered = await self._intake.registered(list(chunk.numbers))
+            if registered or self._enrolment is None:
+                new = self._considered(chunk, registered, tally)
+            else:
+                self._checked_as_new(chunk, self._enrolment, tally)
+                new = [fact for fact, _ in self._stated(chunk, registered)]
             if new:
                 await self._intake.record(new)
             await recorded(chunk)
         return tally
 
-    async def _considered(self, chunk: Chunk, tally: Tally, *, checked: bool) -> Sequence[Event[Data]]:
-        """Say what is new in a chunk; what is refused goes into the tally.
+    def _case_id(self, number: str) -> str:
+        return self._keyring.case_id(self._clinic, number)
 
-        checked: this was done before, and nothing has been written since: cases that were unknown then are all new
-        """
-        registered = await self._intake.registered(list(chunk.numbers))
-        self._enrol(chunk, registered)
-        if checked and not registered:
-            considered = Considered(tuple(chunk.facts), 0, ())
-        else:
-            considered = self._intake.judged(chunk.facts, registered)
-        tally.cases += len(chunk.numbers)
-        tally.known += considered.known
+    def _checked_as_new(self, chunk: Chunk, enrolment: Enrolment, tally: Tally) -> None:
+        """Check cases that nobody knows yet: nothing on the log can speak against them, only their protocol."""
+        protocol = enrolment.protocol.model
+        assert isinstance(protocol, Protocol)  # noqa: S101 - the command has looked it up as one
+        tally.cases += len(chunk.cases)
+        tally.enrolled += len(chunk.cases)
+        tally.recorded += chunk.responses
+        for case in chunk.cases:
+            for row in case.rows:
+                if not protocol.has_session(row.session):
+                    tally.faults.append(RowFault(row.line, "session", SESSION_EXPECTED))
+
+    def _considered(self, chunk: Chunk, registered: Mapping[str, Registered], tally: Tally) -> Sequence[Event[Data]]:
+        """Say what is new in a chunk, in the light of the log; what is refused goes into the tally."""
+        stated = list(self._stated(chunk, registered))
+        considered = self._intake.judged([fact for fact, _ in stated], registered)
         enrolled = sum(1 for fact in considered.new if isinstance(fact.data, CaseEnrolled))
+        tally.cases += len(chunk.cases)
+        tally.known += considered.known
         tally.enrolled += enrolled
         tally.recorded += len(considered.new) - enrolled
         tally.faults.extend(
-            RowFault(chunk.lines[place], refusal.field, _expected(refusal.code, refusal.expected))
+            RowFault(stated[place][1], refusal.field, _expected(refusal.code, refusal.expected))
             for place, refusal in considered.refused
         )
         return considered.new
 
-    def _chunks(self, spool: Spool) -> Iterator[Chunk]:
-        chunk = Chunk()
-        for number, rows in spool.cases():
-            case_id = self._keyring.case_id(self._clinic, number)
-            chunk.numbers[case_id] = number
-            for row in rows:
-                chunk.add(self._response(case_id, number, row), row.line)
-            if len(chunk.facts) >= AT_ONCE:
-                yield chunk
-                chunk = Chunk()
-        if chunk.facts:
-            yield chunk
+    def _stated(self, chunk: Chunk, registered: Mapping[str, Registered]) -> Iterator[tuple[Event[Data], int]]:
+        """State the facts of a chunk, each with its line; the enrolment of a case that is not known comes first."""
+        for case in chunk.cases:
+            known = registered.get(case.case_id)
+            if self._enrolment is not None and (known is None or not known.enrolled):
+                yield self._enrolled(case, self._enrolment), case.rows[0].line
+            for row in case.rows:
+                yield self._response(case.case_id, case.number, row), row.line
 
     def _response(self, case_id: str, number: str, row: SpooledRow) -> Event[Data]:
         """State a response; the same occasion of the same case is the same fact, however often it is imported."""
@@ -142,29 +169,31 @@ class Importer:
             happened=row.answered_at,
         )
 
-    def _enrol(self, chunk: Chunk, registered: Mapping[str, Registered]) -> None:
-        """Put an enrolment before the first fact of each case that is not known yet."""
-        if self._enrolment is None:
-            return
-        facts, lines = chunk.facts, chunk.lines
-        chunk.facts, chunk.lines = [], []
-        begun = {case_id for case_id, case in registered.items() if case.enrolled}
-        for fact, line in zip(facts, lines, strict=True):
-            if fact.subject not in begun:
-                begun.add(fact.subject)
-                chunk.add(self._enrolled(fact, chunk.numbers[fact.subject], self._enrolment), line)
-            chunk.add(fact, line)
-
-    def _enrolled(self, first: Event[Data], number: str, enrolment: Enrolment) -> Event[Data]:
-        return new_fact(
-            CaseEnrolled(
-                clinic=self._clinic, group=enrolment.group, protocol=enrolment.protocol.ref, policy=enrolment.policy.ref
-            ),
-            case_id=first.subject,
-            fact_id=fact_id(self._clinic, CLIENT, f"enrol\x1f{number}"),
-            source=f"urn:ontrack:{self._clinic}:{CLIENT}",
-            happened=first.time,
+    def _enrolled(self, case: FileCase, enrolment: Enrolment) -> Event[Data]:
+        """State that a case was enrolled, at the time of its first answer."""
+        data = CaseEnrolled(
+            clinic=self._clinic, group=enrolment.group, protocol=enrolment.protocol.ref, policy=enrolment.policy.ref
         )
+        return new_fact(
+            data,
+            case_id=case.case_id,
+            fact_id=fact_id(self._clinic, CLIENT, f"enrol\x1f{case.number}"),
+            source=f"urn:ontrack:{self._clinic}:{CLIENT}",
+            happened=case.rows[0].answered_at,
+        )
+
+
+def _chunks(spool: Spool, case_id: Callable[[str], str]) -> Iterator[Chunk]:
+    cases: list[FileCase] = []
+    count = 0
+    for number, rows in spool.cases():
+        cases.append(FileCase(case_id(number), number, rows))
+        count += len(rows)
+        if count >= AT_ONCE:
+            yield Chunk(cases)
+            cases, count = [], 0
+    if cases:
+        yield Chunk(cases)
 
 
 def policies_that_fit(instruments: set[str], policies: list[tuple[str, Policy]]) -> list[str]:
@@ -175,4 +204,6 @@ def policies_that_fit(instruments: set[str], policies: list[tuple[str, Policy]])
 def _expected(code: str, expected: str) -> str:
     if code == "unknown_case":
         return "a case that is enrolled was expected; --enrol enrols those that are not known"
-    return f"{expected} was expected" if code in ("case_closed", "session_outside_protocol") else expected
+    if code == "session_outside_protocol":
+        return SESSION_EXPECTED
+    return f"{expected} was expected" if code == "case_closed" else expected

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from pydantic import TypeAdapter
 
-from contracts.codec import CaseKey, encode
+from contracts.codec import CaseKey, encode, prepared
 from contracts.definitions.catalogue import Catalogue
 from contracts.events.event import Data, Event
 from contracts.topics import CASES, partition_of
@@ -105,7 +105,7 @@ class Intake:
         for fact in facts:
             key = keys[fact.subject]
             if isinstance(key, CaseKey):
-                record = Record(fact.subject, encode(replace(fact, recordedtime=now), key))
+                record = Record(fact.subject, encode(prepared(replace(fact, recordedtime=now), key)))
                 by_partition[partition_of(fact.subject)].append(record)
         for partition in sorted(by_partition):
             await self._log.append(CASES, partition, by_partition[partition])

@@ -54,7 +54,7 @@ def _line(record: StoredRecord, topic: Topic, key: CaseKey | None, *, reveal: bo
     if key is None:
         return None
     event = decode(record.value, topic, key)
-    return None if isinstance(event, Unreadable) else encode(replace(event, sealed=None), None)
+    return None if isinstance(event, Unreadable) else encode(replace(event, sealed=None))
 
 
 def _is_a_line(value: bytes) -> bool:

@@ -13,9 +13,9 @@ from uuid import uuid5
 
 from pydantic import TypeAdapter
 
-from contracts.codec import CaseKey, Glance, Unreadable, decode, encode, glance
+from contracts.codec import CaseKey, Glance, Unreadable, decode, encode, glance, prepared
 from contracts.definitions.catalogue import DefinitionMissing
-from contracts.events.event import DERIVED_ID, Event
+from contracts.events.event import DERIVED_ID, Data, Event
 from contracts.events.publications import FactUnreadable
 from contracts.topics import CASES, DEAD_LETTERS
 from services.runtime.keyring.port import Destroyed, Keyring
@@ -83,7 +83,7 @@ class Runner(Generic[StateT]):
         self._log_id = log_id
         self._states: TypeAdapter[StateT] = TypeAdapter(stage.state)
         self._is_numbered = stage.reads is not CASES
-        self._acts_on = {kind.type() for kind in stage.acts_on}
+        self._acts_on = frozenset(kind.type() for kind in stage.acts_on)
         self._positions: dict[int, int] = {}
         self._dead_letters: dict[int, int] = {}
 
@@ -172,47 +172,69 @@ class Runner(Generic[StateT]):
 
     def _take(self, batch: _Batch[StateT], record: StoredRecord, case: _Case[StateT]) -> None:
         """Take one record: step, number what follows, and keep it for publication."""
-        if self._is_numbered:
+        if self._is_numbered and record.event is None:
             seen = glance(record.value)
-            if seen is None or seen.subject != record.key:
-                self._unreadable(batch, record, Unreadable("not-an-event"))
+            if seen is not None and seen.subject == record.key and seen.type not in self._acts_on:
+                if self._is_next(batch.partition, record, seen.sequence, case):
+                    self._pass_on(batch, record, case, seen)
                 return
-            if not self._is_next(batch.partition, record, seen.sequence, case):
+        event = self._read(record, case.key)
+        if isinstance(event, Unreadable):
+            self._unreadable(batch, record, event)
+            return
+        if not self._is_next(batch.partition, record, event.sequence, case):
+            return
+        following: Sequence[Event[Data]] = (event,)
+        if type(event.data) in self._stage.acts_on:
+            try:
+                case.state, following = self._stage.step(case.state, event)
+            except DefinitionMissing as missing:
+                self._halt(batch, record, f"definition-missing {missing.ref}")
                 return
-            if seen.type not in self._acts_on:
-                self._pass_on(batch, record, case, seen)
+            except Exception as error:  # noqa: BLE001 - whatever a step raises halts its case, and no other
+                self._halt(batch, record, f"step-failed {_place(error)}")
                 return
-        event = decode(record.value, self._stage.reads, case.key)
-        if isinstance(event, Unreadable) or event.subject != record.key:
-            why = event if isinstance(event, Unreadable) else Unreadable("not-an-event")
-            self._unreadable(batch, record, why)
+        elif self._stage.writes is None or self._stage.writes.type_named(event.type) is None:
+            following = ()
+        self._publish(batch, case, following)
+        self._taken(batch, record, case, event.sequence)
+
+    def _read(self, record: StoredRecord, key: CaseKey) -> Event[Data] | Unreadable:
+        """Read what a record says, and leave it there for the next stage of this process."""
+        if record.event is not None:
+            return record.event
+        event = decode(record.value, self._stage.reads, key)
+        if isinstance(event, Event):
+            if event.subject != record.key or (event.sequence is not None) != self._is_numbered:
+                return Unreadable("not-an-event")
+            record.event = event
+        return event
+
+    def _publish(self, batch: _Batch[StateT], case: _Case[StateT], events: Sequence[Event[Data]]) -> None:
+        """Number what follows and keep it for publication."""
+        if self._stage.writes is None:
             return
-        try:
-            state, following = self._stage.step(case.state, event)
-        except DefinitionMissing as missing:
-            self._halt(batch, record, f"definition-missing {missing.ref}")
-            return
-        except Exception as error:  # noqa: BLE001 - whatever a step raises halts its case, and no other
-            self._halt(batch, record, f"step-failed {_place(error)}")
-            return
-        if self._stage.writes is not None:
-            for number, outgoing in enumerate(following, case.written + 1):
-                batch.out.append(Record(record.key, encode(outgoing, case.key, number)))
-            case.written += len(following)
-        case.state = state
-        case.offset, case.read = record.offset, event.sequence or 0
-        batch.touched.add(record.key)
+        for event in events:
+            case.written += 1
+            outgoing = prepared(event, case.key, case.written)
+            batch.out.append(Record(event.subject, encode(outgoing), outgoing))
 
     def _pass_on(self, batch: _Batch[StateT], record: StoredRecord, case: _Case[StateT], seen: Glance) -> None:
-        """Pass an event on as it came, with its new number, if the topic carries such events."""
+        """Pass an event on unopened, with its new number, if the topic carries such events."""
         if self._stage.writes is not None and self._stage.writes.type_named(seen.type) is not None:
             case.written += 1
             batch.out.append(Record(record.key, seen.passed_on(case.written)))
-        case.offset, case.read = record.offset, seen.sequence
+        self._taken(batch, record, case, seen.sequence)
+
+    @staticmethod
+    def _taken(batch: _Batch[StateT], record: StoredRecord, case: _Case[StateT], sequence: int | None) -> None:
+        case.offset, case.read = record.offset, sequence or 0
         batch.touched.add(record.key)
 
-    def _is_next(self, partition: int, record: StoredRecord, sequence: int, case: _Case[StateT]) -> bool:
+    def _is_next(self, partition: int, record: StoredRecord, sequence: int | None, case: _Case[StateT]) -> bool:
         """Tell whether an event continues its case's history; a repeated one does not, and a gap stops the stage."""
+        if sequence is None:
+            return True
         if sequence > case.read + 1:
             why = (
                 f"{self._stage.reads.name} has a gap at offset {record.offset}: "
@@ -237,7 +259,7 @@ class Runner(Generic[StateT]):
             causationid=None,
             data=FactUnreadable(partition=partition, offset=record.offset, reason=unreadable.reason),
         )
-        batch.dead.append(Record(record.key, encode(letter, None)))
+        batch.dead.append(Record(record.key, encode(letter)))
 
     def _count_dead_letters(self, batch: _Batch[StateT]) -> None:
         count = self._dead_letters[batch.partition] + len(batch.dead)

@@ -2,10 +2,11 @@
 
 import csv
 import io
+import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -39,6 +40,8 @@ from tests.support.dying import deaths
 
 LATE: Final = 0.1
 """The part of the answers that come two or three weeks late, and so change what was decided before."""
+BY_THE_CLOCK: Final = 0.25
+"""The part of the kills whose moment the clock says; that of the others depends on how far the log has come."""
 
 _POLL: Final = 0.002
 
@@ -123,9 +126,9 @@ def killed(process: subprocess.Popen[bytes]) -> bool:
 def killed_somewhere(directory: Path, undisturbed: Undisturbed, random: Random) -> bool:
     """Start the import, and kill it at a moment that is drawn: by the clock, or by how far the log has come."""
     process = started("import", undisturbed.file, "--enrol", "--data", directory)
-    if random.random() < 0.4:
+    if random.random() < BY_THE_CLOCK:
         return killed_in_time(process, random.uniform(0, undisturbed.seconds))
-    further = progress(directory) + random.randint(1, undisturbed.records // 4)
+    further = progress(directory) + random.randint(1, undisturbed.records // 6)
     return killed_on_its_way(process, directory, further, random.uniform(0, 0.03))
 
 
@@ -212,7 +215,7 @@ def small_file() -> bytes:
     head = "case,session,answered_at,instrument,frequency,intensity,engagement,work_school_home,social_life,comment\n"
     answers = {"A1": (2, 4, 4, 3), "A2": (3, 3, 3, 3), "A3": (4, 3, 2, 1)}
     lines = [
-        f"{case},{session},2026-01-{5 + session:02d},odsis,{value},{value},{value},{value},{value},{case} at {session}\n"
+        f"{case},{session},2026-01-{5 + session:02d},odsis,{','.join(5 * [str(value)])},{case} at {session}\n"
         for case, values in answers.items()
         for session, value in enumerate(values)
     ]
@@ -271,7 +274,14 @@ def test_a_first_start_that_is_killed_at_any_moment_is_finished_by_the_next(smal
     for death in met:
         directory = tmp_path / str(death.moment)
 
-        # when the command is started again
+        # when somebody looks at what is there
+        looked = ontrack("tracks", "--data", directory)
+
+        # then a sentence says that there is nothing, and why
+        assert looked.exit_code in (0, 2), death
+        assert looked.told.strip(), death
+
+        # and when the command is started again
         succeeded("import", small.file, "--enrol", "--data", directory)
 
         # then the home is whole: founded once, with its definitions once, and its key for its owner only
@@ -282,21 +292,8 @@ def test_a_first_start_that_is_killed_at_any_moment_is_finished_by_the_next(smal
         assert (directory / MASTER_KEY).stat().st_mode & 0o777 == 0o600, death
 
 
-def test_a_home_whose_first_start_was_killed_says_so_to_whoever_reads_it(small: Undisturbed, tmp_path: Path) -> None:
-    for death in deaths(of_all(1), *first_start(tmp_path / "{n}", small)):
-        # given a first start that was killed
-        directory = tmp_path / str(death.moment)
-
-        # when somebody reads what is there
-        ran = ontrack("tracks", "--data", directory)
-
-        # then it is read, or a sentence says why not, and nothing is made
-        assert ran.exit_code in (0, 2), death
-        assert ran.told.strip(), death
-
-
 def test_a_first_start_that_was_killed_leaves_no_copy_of_the_master_key(small: Undisturbed, tmp_path: Path) -> None:
-    for death in deaths(range(1, 6), *first_start(tmp_path / "{n}", small)):
+    for death in deaths(range(1, 7), *first_start(tmp_path / "{n}", small)):
         # given a first start that was killed while it made the key
         directory = tmp_path / str(death.moment)
 
@@ -308,53 +305,44 @@ def test_a_first_start_that_was_killed_leaves_no_copy_of_the_master_key(small: U
 
 
 def test_a_first_start_can_be_repeated_by_a_process_of_the_same_number(small: Undisturbed, tmp_path: Path) -> None:
-    # given a first start that was killed while it made the key, in a container, where every process has number 1
-    [death] = deaths([3], *first_start(tmp_path / "{n}", small))
-    directory = tmp_path / "3"
-    [unfinished] = [file for file in directory.iterdir() if file.name != MASTER_KEY]
-    assert unfinished.stat().st_size > 0, death
+    for death in deaths(range(1, 7), *first_start(tmp_path / "{n}", small)):
+        # given a first start that was killed while it made the key, in a container, where every process has number 1
+        directory = tmp_path / str(death.moment)
+        for file in directory.glob("*.*") if directory.exists() else ():
+            if file.suffix.removeprefix(".").isdecimal():
+                file.rename(file.with_suffix(f".{os.getpid()}"))
 
-    # when the process that is started next has the same number
-    renamed = tmp_path / "same" / f"{unfinished.stem}.{numbers_of_the_next(tmp_path)}"
-    renamed.parent.mkdir(mode=0o700)
-    unfinished.rename(renamed)
-
-    # then the home is founded
-    succeeded("import", small.file, "--enrol", "--data", renamed.parent)
+        # when the process that is started next has the same number
+        # then the home is founded
+        succeeded("import", small.file, "--enrol", "--data", directory)
 
 
-def numbers_of_the_next(_place: Path) -> int:
-    """The number of the process in which `succeeded` runs a command: this one."""
-    import os
-
-    return os.getpid()
-
-
+@pytest.mark.parametrize(
+    "moments",
+    [
+        pytest.param(of_all(13), id="every thirteenth"),
+        pytest.param(of_all(1), id="every one", marks=pytest.mark.torture),
+    ],
+)
 def test_an_import_of_a_log_that_was_killed_starts_again_in_an_empty_directory(
-    undisturbed: Undisturbed, tmp_path: Path
+    small: Undisturbed, tmp_path: Path, moments: Sequence[int]
 ) -> None:
     # given an exported log
-    exported, keys, random = tmp_path / "exported", tmp_path / "keys", Random(5)
-    succeeded("export", "--data", undisturbed.directory, "--output", exported, "--keys", keys)
+    exported, keys = tmp_path / "exported", tmp_path / "keys"
+    succeeded("export", "--data", small.directory, "--output", exported, "--keys", keys)
 
-    for part in moments_of(undisturbed.records, random):
-        # when its import is killed half-way and started again in the same directory
-        directory = tmp_path / f"killed-{part}"
-        process = started("import", exported, "--keys", keys, "--data", directory)
-        assert killed_on_its_way(process, directory, part, random.uniform(0, 0.03))
+    # when its import is killed at a moment of its work and started again in the same directory
+    met = list(deaths(moments, "import", exported, "--keys", keys, "--data", tmp_path / "{n}"))
+    assert len(met) > 100 / (moments[1] - moments[0])
+    for death in met:
+        directory = tmp_path / str(death.moment)
+        begun = (directory / DATABASE).exists()
         again = ontrack("import", exported, "--keys", keys, "--data", directory)
 
-        # then a sentence says that it needs an empty one
-        assert again.exit_code == 2
-        assert "an exported log goes into an empty home" in again.told
+        # then a sentence says that it needs an empty one, unless this one still is
+        assert again.exit_code == (2 if begun else 0), death
+        assert ("an exported log goes into an empty home" in again.told) == begun, death
 
     # and in an empty one it works
     succeeded("import", exported, "--keys", keys, "--data", tmp_path / "fresh")
-    assert contents(tmp_path / "fresh").histories == undisturbed.held.histories
-
-
-def moments_of(records: int, random: Random) -> Iterator[int]:
-    """Three moments: right after the founding, in the middle, near the end."""
-    yield 1
-    yield random.randint(records // 4, records // 2)
-    yield random.randint(records // 2, records - records // 8)
+    assert contents(tmp_path / "fresh").histories == small.held.histories

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from contracts.codec import CaseKey, encode
+from contracts.codec import CaseKey, encode, prepared
 from contracts.events.event import Data, Event
 from contracts.events.facts import BaselineSet, OccasionClosed, OccasionOpened, ResponseCorrected, ResponseWithdrawn
 from contracts.events.notices import ReportContent
@@ -59,7 +59,7 @@ def folds(case: Case) -> tuple[Fold, ...]:
 
 
 def written(fold: Fold) -> list[bytes]:
-    return [encode(replace(event, sealed=None), KEY, number) for number, event in enumerate(fold.out, 1)]
+    return [encode(prepared(event, KEY, number)) for number, event in enumerate(fold.out, 1)]
 
 
 def state_bytes(fold: Fold) -> bytes:

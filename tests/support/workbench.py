@@ -71,6 +71,7 @@ class Workbench:
     def __init__(self, database: Database, trouble: Trouble) -> None:
         self._database = database
         connection = database.connection
+        connection.execute("PRAGMA synchronous = OFF")  # processes end in these stories, machines do not
         self.log: Log = SqliteLog(connection)
         self.store: Store = SqliteStore(connection)
         self.keyring: Keyring = SqliteKeyring(connection, MasterKey(bytes(32)))
@@ -115,12 +116,14 @@ class Workbench:
         """Everything that stands in a partition."""
         return list(await self.log.read(topic, partition, 0, 1_000_000))
 
-    async def events(self, topic: Topic, partition: int = PARTITION) -> list[Event[Data]]:
-        """Everything that stands in a partition, read."""
-        read = [decode(each.value, topic, key_of(each.key)) for each in await self.records(topic, partition)]
-        events = [event for event in read if isinstance(event, Event)]
-        assert len(events) == len(read), read
-        return events
+    async def read(self, topic: Topic, partition: int = PARTITION) -> list[tuple[Event[Data], bytes]]:
+        """Everything that stands in a partition: each event, and the bytes that it was read from."""
+        found = []
+        for record in await self.records(topic, partition):
+            event = decode(record.value, topic, key_of(record.key))
+            assert isinstance(event, Event)
+            found.append((event, record.value))
+        return found
 
     async def outcome(self, stage: Stage[StateT], partition: int = PARTITION) -> Outcome:
         """What a stage has made of a partition."""

@@ -1,9 +1,10 @@
 """What the services need of a log."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from contracts.events.event import Data, Event
 from contracts.topics import Topic
 
 
@@ -13,19 +14,27 @@ class LogUnavailable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One record: the key that chose its partition, and its bytes."""
+    """One record: the key that chose its partition, and its bytes.
+
+    event: what the bytes say, if it is at hand; a log may pass it to readers in the same process
+    """
 
     key: str
     value: bytes
+    event: Event[Data] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class StoredRecord:
-    """A record where it stands; the first offset of a partition is 0."""
+    """A record where it stands; the first offset of a partition is 0.
+
+    event: what the bytes say, once it has been read in this process; a reader may leave it here for the next one
+    """
 
     offset: int
     key: str
     value: bytes
+    event: Event[Data] | None = field(default=None, compare=False)
 
 
 class Log(Protocol):

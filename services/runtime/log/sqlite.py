@@ -9,11 +9,15 @@ from services.runtime.log.port import LogUnavailable, Record, StoredRecord
 
 
 class SqliteLog:
-    """A `Log` in the table `records`."""
+    """A `Log` in the table `records`.
+
+    What was appended last to a partition is kept at hand: in one process the next stage reads it at once.
+    """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         """Use an open database."""
         self._connection = connection
+        self._fresh: dict[tuple[str, int], list[StoredRecord]] = {}
 
     async def append(self, topic: Topic, partition: int, records: Sequence[Record]) -> None:
         """Append records in order; they are durable when this returns. Raises LogUnavailable."""
@@ -28,9 +32,16 @@ class SqliteLog:
                 )
         except sqlite3.OperationalError as error:
             raise LogUnavailable(str(error)) from None
+        self._fresh[topic.name, partition] = [
+            StoredRecord(offset, record.key, record.value, record.event) for offset, record in enumerate(records, end)
+        ]
 
     async def read(self, topic: Topic, partition: int, offset: int, limit: int) -> Sequence[StoredRecord]:
         """Read at most `limit` records from `offset` on; fewer only at the end."""
+        fresh = self._fresh.get((topic.name, partition))
+        if fresh and fresh[0].offset <= offset <= fresh[-1].offset:
+            start = offset - fresh[0].offset
+            return fresh[start : start + limit]
         rows = self._connection.execute(
             'SELECT "offset", key, value FROM records WHERE topic = ? AND partition = ? AND "offset" >= ?'
             ' ORDER BY "offset" LIMIT ?',

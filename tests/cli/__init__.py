@@ -1,0 +1,1 @@
+"""Tests of the reading commands, as a person in front of them meets them."""

@@ -1,0 +1,58 @@
+"""What the reading commands say to somebody who asks for what is not there."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.homes import SECRET
+from tests.support.command import ontrack, run_apart
+
+OF_A_HOME = [("tracks",), ("case", "P1"), ("reports",), ("policy", "list"), ("definitions", "list")]
+ALL = [*OF_A_HOME, ("policy", "show"), ("definitions", "check")]
+
+
+@pytest.mark.parametrize("command", OF_A_HOME, ids=" ".join)
+@pytest.mark.parametrize("where", ["nowhere", "empty"])
+def test_a_directory_without_data_is_refused_with_what_to_do(
+    command: tuple[str, ...], where: str, tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+
+    ran = ontrack(*command, "--data", tmp_path / where)
+
+    assert ran.exit_code == 2
+    assert f"{tmp_path / where} holds no OnTrack data" in ran.told
+    assert "ontrack import" in ran.told
+    assert not ran.out
+    assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.parametrize("command", [("tracks",), ("case", "P1"), ("reports",)], ids=" ".join)
+def test_without_a_directory_one_is_asked_for(command: tuple[str, ...]) -> None:
+    ran = ontrack(*command)
+
+    assert ran.exit_code == 2
+    assert "--data DIR" in ran.told
+
+
+@pytest.mark.parametrize("command", [("tracks", "--case"), ("case",), ("reports", "--case")], ids=" ".join)
+def test_an_unknown_case_is_refused_with_where_to_find_the_known_ones(command: tuple[str, ...], home: Path) -> None:
+    ran = ontrack(*command, "P99", "--data", home)
+
+    assert ran.exit_code == 2
+    assert "P99: the number of a case was expected; ontrack tracks lists them all" in ran.told
+    assert SECRET not in ran.said
+
+
+def test_the_exit_code_is_that_of_the_process(home: Path) -> None:
+    assert run_apart("case", "P99", "--data", str(home)).exit_code == 2
+    assert run_apart("case", "P1", "--data", str(home)).exit_code == 0
+
+
+@pytest.mark.parametrize("command", ALL, ids=" ".join)
+def test_help_says_what_it_does_and_gives_an_example(command: tuple[str, ...]) -> None:
+    words = command[:1] if command[0] in ("tracks", "case", "reports") else command
+    ran = ontrack(*words, "--help")
+
+    assert ran.exit_code == 0
+    assert f"Example: ontrack {' '.join(words)}" in " ".join(ran.out.decode().split())

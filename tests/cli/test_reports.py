@@ -1,0 +1,165 @@
+"""`ontrack reports`: the list, and the reports as private pages."""
+
+import os
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from services.cli.screen import day
+from tests.cli.homes import SECRET, day_of, reports_of
+from tests.pages.reading import Page
+from tests.support.command import ONTRACK, ontrack, succeeded
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_the_newest_stands_first_with_why_in_words(acted: Path) -> None:
+    rows = reports_of(acted)
+
+    assert [row["issued"] for row in rows] == sorted((row["issued"] for row in rows), reverse=True)
+    assert {key: value for key, value in rows[0].items() if key != "report"} == {
+        "kind": "not",
+        "case": "open",
+        "group": None,
+        "session": 3,
+        "status": "open",
+        "issued": day(day_of(3)),
+        "why": "Not on track: worse than at the start",
+    }
+
+
+def test_the_status_says_what_came_of_a_report(acted: Path) -> None:
+    assert {row["case"]: row["status"] for row in reports_of(acted, "--all")} == {
+        "open": "open",
+        "late": "overdue",
+        "closed": "closed",
+        "corrected": "retracted",
+    }
+
+
+def test_retracted_reports_are_left_out_unless_they_are_asked_for(acted: Path) -> None:
+    assert "corrected" not in {row["case"] for row in reports_of(acted)}
+
+
+def test_reports_are_chosen_by_case_and_kind(home: Path) -> None:
+    assert {row["case"] for row in reports_of(home, "--case", "P10")} == {"P10"}
+    assert {row["case"] for row in reports_of(home, "--kind", "silent")} == {"no-baseline"}
+    assert reports_of(home, "--kind", "safety") == []
+
+
+def test_the_table_shortens_ids_and_the_data_do_not(home: Path) -> None:
+    full = [row["report"] for row in reports_of(home)]
+    table = succeeded("reports", "--data", home).out.decode().splitlines()[1:]
+
+    assert [line.split()[0] for line in table] == [report[:8] for report in full]
+
+
+def test_reports_are_written_as_private_files_with_a_list_of_them(acted: Path, tmp_path: Path) -> None:
+    target = tmp_path / "reports"
+    ran = succeeded("reports", "--data", acted, "--all", "--write", target)
+
+    index = Page((target / "index.html").read_text(encoding="utf-8"))
+    linked = {address.removeprefix("./") for address in index.addresses()}
+    assert ran.out.decode().strip() == str(target / "index.html")
+    assert linked == {f"{row['report'][:8]}.html" for row in reports_of(acted, "--all")}
+    assert {file.name for file in target.iterdir()} == {*linked, "index.html"}
+    assert mode(target) == 0o700
+    assert {mode(file) for file in target.iterdir()} == {0o600}
+    assert index.is_whole
+    assert all(Page((target / name).read_text(encoding="utf-8")).is_whole for name in linked)
+
+
+def test_a_file_that_others_could_read_becomes_private(acted: Path, tmp_path: Path) -> None:
+    index = tmp_path / "index.html"
+    index.write_text("before", encoding="utf-8")
+    index.chmod(0o644)
+
+    succeeded("reports", "--data", acted, "--write", tmp_path)
+
+    assert mode(index) == 0o600
+
+
+def test_a_link_is_not_followed(acted: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_text("before", encoding="utf-8")
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "reports" / "index.html").symlink_to(elsewhere)
+
+    ran = ontrack("reports", "--data", acted, "--write", tmp_path / "reports")
+
+    assert ran.exit_code == 2
+    assert "a directory that can be written was expected" in ran.told
+    assert elsewhere.read_text(encoding="utf-8") == "before"
+
+
+@pytest.mark.parametrize(("language", "word"), [("en", "Not on track"), ("da", "Ikke på rette spor")])
+def test_reports_speak_the_language_that_is_asked_for(acted: Path, tmp_path: Path, language: str, word: str) -> None:
+    succeeded("reports", "--data", acted, "--write", tmp_path, "--language", language)
+
+    assert word in (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert all(word in row["why"] for row in reports_of(acted, "--language", language))
+
+
+def opened(home: Path, directory: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Open a report in a browser that only notes what it was asked to open."""
+    directory.mkdir(exist_ok=True)
+    browser = directory / "browser"
+    browser.write_text(f'#!/bin/sh\nprintf %s "$1" > {directory}/asked\n', encoding="utf-8")
+    browser.chmod(0o700)
+    return subprocess.run(
+        [ONTRACK, "reports", "--data", home, *options],
+        env={**os.environ, "BROWSER": str(browser), "TMPDIR": str(directory)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_the_newest_report_is_opened_from_a_private_file(acted: Path, tmp_path: Path) -> None:
+    ran = opened(acted, tmp_path, "--open")
+
+    file = Path(ran.stdout.strip())
+    page = Page(file.read_text(encoding="utf-8"))
+    assert ran.returncode == 0
+    assert file.parent == tmp_path
+    assert mode(file) == 0o600
+    assert (tmp_path / "asked").read_text(encoding="utf-8") == file.as_uri()
+    assert "open" in page.text
+    assert SECRET not in page.text, "the comment was given at session 1, and the report is about session 3"
+
+
+def test_a_report_is_opened_by_the_beginning_of_its_id_also_a_retracted_one(acted: Path, tmp_path: Path) -> None:
+    report = next(row["report"] for row in reports_of(acted, "--all") if row["case"] == "corrected")
+
+    ran = opened(acted, tmp_path, "--open", report[:8])
+
+    page = Page(Path(ran.stdout.strip()).read_text(encoding="utf-8"))
+    assert "This report no longer holds" in page.text
+    assert "the report was retracted" in page.text
+
+
+def test_an_id_that_no_report_has_is_refused(acted: Path) -> None:
+    ran = ontrack("reports", "--data", acted, "--open", "ffffffff")
+
+    assert ran.exit_code == 2
+    assert "the id of a report, or its beginning, was expected" in ran.told
+
+
+def test_either_open_or_write_is_expected(acted: Path, tmp_path: Path) -> None:
+    ran = ontrack("reports", "--data", acted, "--write", tmp_path, "--open")
+
+    assert ran.exit_code == 2
+    assert "either --open or --write" in ran.told
+
+
+def test_that_there_is_no_report_is_said(home: Path) -> None:
+    ran = succeeded("reports", "--data", home, "--kind", "safety", "--format", "json")
+
+    assert ran.out.decode().strip() == "[]"
+    assert "There is no such report" in ran.told
+    assert ontrack("reports", "--data", home, "--kind", "safety", "--open").exit_code == 2

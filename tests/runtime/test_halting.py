@@ -1,0 +1,309 @@
+"""A case that cannot go on halts alone, tells nobody what it stumbled over, and goes on as if nothing had happened."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from contracts.events.event import Data, Event
+from contracts.events.facts import NeedsStated, ResponseSubmitted
+from contracts.topics import CASES, SCORES
+from services.runtime.runner import BATCH
+from services.runtime.stage import Stage
+from services.runtime.store.port import Position
+from tests.runtime.stories import ANNA, BO, CARL, COMMENT, Tally, attendance, course, scoring, three_on_scores
+from tests.support.faults import Trouble
+from tests.support.histories import HOMEWORK, ODSIS, History, in_turn, numbered
+from tests.support.workbench import LOG_ID, PARTITION, Outcome, Workbench, numbers
+
+
+@dataclass(frozen=True)
+class Mishap:
+    """Something that one case stumbles over, in one stage.
+
+    told: everything that comes; the last four records come only when the case has halted
+    stumbles_at: the records at which it cannot go on
+    knows: the cases that have a key from the start
+    """
+
+    stage: Stage[Any]
+    mended: Stage[Any]
+    told: Sequence[Event[Data]]
+    stumbles_at: Callable[[Event[Data]], bool]
+    reason: str
+    knows: Sequence[str] = (ANNA, BO, CARL)
+
+    @property
+    def case_id(self) -> str:
+        return self.told[self.offset].subject
+
+    @property
+    def offset(self) -> int:
+        return next(offset for offset, event in enumerate(self.told) if self.stumbles_at(event))
+
+    async def happens(self, bench: Workbench, *, at_once: int = 5) -> None:
+        await bench.know(*self.knows)
+        await bench.put(self.stage.reads, self.told[:-4])
+        await bench.run(self.stage, at_once=at_once)
+
+    async def is_mended(self, bench: Workbench, *, at_once: int = 5) -> None:
+        await bench.know(ANNA, BO, CARL)
+        await bench.run(self.mended, at_once=at_once)
+
+    async def spared(self, file: Path) -> Outcome:
+        """What comes of the same records where it never happens."""
+        with Workbench.on(file) as bench:
+            await bench.know(ANNA, BO, CARL)
+            await bench.put(self.mended.reads, self.told)
+            await bench.run(self.mended)
+            return await bench.outcome(self.mended)
+
+
+MISHAPS: Final = {
+    "its step fails": Mishap(
+        stage=Tally(trips_over=ANNA),
+        mended=Tally(),
+        told=list(numbered(in_turn(attendance(ANNA).attended(6), attendance(BO).attended(6), attendance(CARL)))),
+        stumbles_at=lambda event: event.subject == ANNA and isinstance(event.data, NeedsStated),
+        reason="step-failed ValueError in step, line ",
+    ),
+    "a definition is missing": Mishap(
+        stage=scoring(without=HOMEWORK),
+        mended=scoring(),
+        told=in_turn(course(ANNA), course(BO), History(CARL).enrolled().did_homework(1).answered(1).attended(1)),
+        stumbles_at=lambda event: isinstance(event.data, ResponseSubmitted) and event.data.instrument == HOMEWORK,
+        reason=f"definition-missing {HOMEWORK}",
+    ),
+    "its key is missing": Mishap(
+        stage=scoring(),
+        mended=scoring(),
+        told=in_turn(course(ANNA), course(BO), course(CARL)),
+        stumbles_at=lambda event: event.subject == BO,
+        reason="key-missing",
+        knows=(ANNA, CARL),
+    ),
+    "its key is missing further down": Mishap(
+        stage=Tally(),
+        mended=Tally(),
+        told=list(numbered(in_turn(attendance(ANNA), attendance(BO), attendance(CARL)))),
+        stumbles_at=lambda event: event.subject == BO,
+        reason="key-missing",
+        knows=(ANNA, CARL),
+    ),
+}
+each_mishap = pytest.mark.parametrize("mishap", MISHAPS.values(), ids=MISHAPS.keys())
+
+
+@each_mishap
+async def test_a_case_that_cannot_go_on_halts_alone(mishap: Mishap, tmp_path: Path) -> None:
+    # given the histories of three cases, and what comes of them
+    spared = await mishap.spared(tmp_path / "spared.db")
+
+    # when one of them cannot go on
+    with Workbench.on(tmp_path / "ontrack.db") as bench:
+        await mishap.happens(bench)
+        found = await bench.outcome(mishap.stage)
+
+    # then it is halted where it stands, with the reason
+    (halted,) = found.halted
+    assert (halted.case_id, halted.partition, halted.offset) == (mishap.case_id, PARTITION, mishap.offset)
+    assert halted.reason.startswith(mishap.reason)
+    before = [event for event in mishap.told[: mishap.offset] if event.subject == mishap.case_id]
+    state = found.states.get(mishap.case_id)
+    assert (state is None) is (not before)
+    assert state is None or state.offset < mishap.offset
+
+    # and the others have gone on
+    for case_id in {ANNA, BO, CARL} - {mishap.case_id}:
+        assert found.of(case_id) == spared.of(case_id)[: len(found.of(case_id))] != []
+    assert found.position == Position(LOG_ID, len(mishap.told) - 4)
+
+
+@each_mishap
+async def test_a_halted_case_goes_on_by_itself_as_if_nothing_had_happened(mishap: Mishap, tmp_path: Path) -> None:
+    # given a case that has halted, and records that have come since, some of them its own
+    spared = await mishap.spared(tmp_path / "spared.db")
+    with Workbench.on(tmp_path / "ontrack.db") as bench:
+        await mishap.happens(bench)
+        await bench.put(mishap.stage.reads, mishap.told[-4:])
+        await bench.run(mishap.stage)
+        assert [halted.case_id for halted in await bench.store.halted(mishap.stage.name)] == [mishap.case_id]
+
+        # when the cause is gone and the stage runs
+        await mishap.is_mended(bench)
+        found = await bench.outcome(mishap.mended)
+
+    # then nothing is halted, and everything is as it would have been, to the byte
+    assert not found.halted
+    assert found.by_case() == spared.by_case()
+    assert found.states == spared.states
+    assert found.position == spared.position
+
+
+@each_mishap
+async def test_a_case_can_go_on_at_once_with_what_comes_next(mishap: Mishap, tmp_path: Path) -> None:
+    # given a case that has halted
+    spared = await mishap.spared(tmp_path / "spared.db")
+    with Workbench.on(tmp_path / "ontrack.db") as bench:
+        await mishap.happens(bench, at_once=BATCH)
+
+        # when the cause is gone, and the first time that the stage runs more has come
+        await bench.put(mishap.stage.reads, mishap.told[-4:])
+        await mishap.is_mended(bench, at_once=1)
+        found = await bench.outcome(mishap.mended)
+
+    # then everything is as it would have been, to the byte
+    assert not found.halted
+    assert found.by_case() == spared.by_case()
+    assert found.states == spared.states
+
+
+@each_mishap
+async def test_trying_in_vain_changes_nothing(mishap: Mishap, file: Path) -> None:
+    # given a case that has halted
+    with Workbench.on(file) as bench:
+        await mishap.happens(bench)
+        topic = mishap.stage.writes
+        assert topic is not None
+        before, records = await bench.outcome(mishap.stage), await bench.records(topic)
+
+        # when the stage is started again while the cause is still there
+        for _ in range(3):
+            await bench.run(mishap.stage)
+
+        # then the case stands where it stood, and nothing was published
+        assert await bench.outcome(mishap.stage) == before
+        assert await bench.records(topic) == records
+
+
+async def test_a_case_that_halts_again_further_on_still_loses_nothing(tmp_path: Path) -> None:
+    # given a case that stumbles over two different things
+    story = History(ANNA).enrolled().answered(1).attended(1).did_homework(2).attended(2).answered(3).closed()
+    with Workbench.on(tmp_path / "spared.db") as bench:
+        await bench.know(ANNA)
+        await bench.put(CASES, story.events)
+        await bench.run(scoring())
+        spared = await bench.outcome(scoring())
+    with Workbench.on(tmp_path / "ontrack.db") as bench:
+        await bench.know(ANNA)
+        await bench.put(CASES, story.events)
+        await bench.run(scoring(without=ODSIS))
+        (first,) = await bench.store.halted("scoring")
+
+        # when the first cause is gone and the second shows itself
+        await bench.run(scoring(without=HOMEWORK))
+        (second,) = await bench.store.halted("scoring")
+
+        # then it is halted for the new reason
+        assert (first.reason, second.reason) == (f"definition-missing {ODSIS}", f"definition-missing {HOMEWORK}")
+
+        # and when that is gone too, everything is as it would have been
+        await bench.run(scoring())
+        assert await bench.outcome(scoring()) == spared
+
+
+async def test_a_halted_case_goes_on_over_more_records_than_one_batch_has(tmp_path: Path) -> None:
+    # given a case that has halted, and behind it more records of others than one batch has, and one of its own
+    many = BATCH + 100
+    anna = list(numbered(History(ANNA).enrolled().in_need(COMMENT).attended(1).attended(2).events))
+    bo = History(BO)
+    for session in range(many):
+        bo.scheduled(session % 20)
+    told = [*anna[:3], *numbered(bo.events), anna[3]]
+    with Workbench.on(tmp_path / "ontrack.db") as bench:
+        await bench.know(ANNA, BO)
+        await bench.put(SCORES, told)
+        await bench.run(Tally(trips_over=ANNA))
+
+        # when the cause is gone
+        await bench.run(Tally())
+        found = await bench.outcome(Tally())
+
+    # then it has gone on to its end
+    assert not found.halted
+    assert found.states[ANNA].offset == len(told) - 1
+    assert numbers(found.output, ANNA) == [1, 2, 3, 4, 5]
+    assert numbers(found.output, BO) == list(range(1, many + 1))
+
+
+async def test_a_case_is_known_to_be_halted_before_the_stage_moves_on(file: Path) -> None:
+    # given a case that cannot go on
+    trouble = Trouble()
+    with Workbench.on(file, trouble) as bench:
+        # when the stage comes to it
+        await MISHAPS["its step fails"].happens(bench, at_once=BATCH)
+
+    # then that is on record first
+    calls = [call for call in trouble.calls if call in {"store.save", "store.halt", "store.set_position"}]
+    assert calls[-3:] == ["store.save", "store.halt", "store.set_position"]
+
+
+class Talkative(Exception):
+    """An exception that repeats what it stumbled over, in every way there is."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+        self.add_note(text)
+        self.__cause__ = ValueError(text)
+
+    def __repr__(self) -> str:
+        return f"Talkative({self.text})"
+
+
+@pytest.mark.parametrize("raises", [ValueError, KeyError, Talkative, AssertionError, OSError])
+async def test_what_a_step_stumbled_over_is_told_to_nobody(
+    file: Path,
+    raises: Callable[[str], Exception],
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    # given a step that raises an exception with the patient's words in it
+    caplog.set_level(0)
+    with Workbench.on(file) as bench:
+        await three_on_scores(bench)
+
+        # when the stage comes to it, and tries again
+        for _ in range(2):
+            await bench.run(Tally(trips_over=ANNA, raises=raises))
+        (halted,) = await bench.store.halted("tally")
+
+    # then the reason names the kind of exception and the place, and the words are nowhere
+    assert halted.reason.startswith("step-failed ")
+    assert " in step, line " in halted.reason
+    said = (halted.reason, *capsys.readouterr(), caplog.text)
+    assert not [text for text in said if "Karen" in text]
+
+
+async def test_a_step_that_is_interrupted_halts_nobody(file: Path) -> None:
+    # given a process that is told to end in the middle of a step
+    def end(_: str) -> Exception:
+        raise KeyboardInterrupt
+
+    with Workbench.on(file) as bench:
+        await three_on_scores(bench)
+        runner = bench.runner(Tally(trips_over=ANNA, raises=end))
+        await runner.open(PARTITION)
+
+        # when it ends
+        with pytest.raises(KeyboardInterrupt):
+            await runner.advance(PARTITION)
+
+        # then nothing was written
+        assert await bench.outcome(Tally()) == Outcome([], {}, [], [], Position(LOG_ID, 0))
+
+
+@each_mishap
+async def test_a_halted_case_that_is_erased_is_no_longer_halted(mishap: Mishap, file: Path) -> None:
+    # given a case that has halted
+    with Workbench.on(file) as bench:
+        await mishap.happens(bench)
+
+        # when its key is destroyed, though the cause is still there
+        await bench.keyring.destroy(mishap.case_id)
+        await bench.run(mishap.stage)
+
+        # then nobody waits for it any more
+        assert list(await bench.store.halted(mishap.stage.name)) == []
