@@ -1,6 +1,7 @@
 """How an event stands on the wire: one line of canonical CloudEvents JSON, its data sealed under the case's key."""
 
 import hashlib
+import re
 from base64 import b64encode
 from binascii import a2b_base64
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import orjson
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
+from pydantic_core import to_json
 from typing_extensions import TypedDict
 
 from contracts.events.event import Data, Event, Sealed
@@ -50,7 +52,9 @@ class CaseKey:
         return self._siv.decrypt(sealed, list(context))
 
 
-class _Wire(TypedDict):
+class Envelope(TypedDict):
+    """How an event stands on the wire: CloudEvents 1.0, structured JSON, with the extensions that OnTrack uses."""
+
     causationid: NotRequired[EventId]
     correlationid: EventId
     data: NotRequired[dict[str, Any]]
@@ -68,7 +72,8 @@ class _Wire(TypedDict):
     type: str
 
 
-_WIRE = TypeAdapter(_Wire)
+_WIRE = TypeAdapter(Envelope)
+_PLACE = re.compile(r"[1-9][0-9]{0,8}")
 
 
 def canonical(value: object) -> bytes:
@@ -179,9 +184,11 @@ def glance(record: bytes) -> Glance | None:
     """Look at the outside of a numbered record; None if it is not one. Never raises, and opens nothing."""
     try:
         wire = orjson.loads(record)
-        return Glance(wire["type"], wire["subject"], int(wire["sequence"]), wire)
+        kind, subject, sequence = wire["type"], wire["subject"], wire["sequence"]
     except (ValueError, TypeError, KeyError):
         return None
+    texts = type(kind) is str and type(subject) is str and type(sequence) is str
+    return Glance(kind, subject, int(sequence), wire) if texts and _PLACE.fullmatch(sequence) else None
 
 
 def decode(record: bytes, topic: Topic, key: CaseKey | None) -> Event[Data] | Unreadable:
@@ -217,10 +224,10 @@ def decode(record: bytes, topic: Topic, key: CaseKey | None) -> Event[Data] | Un
     )
 
 
-def _opened(wire: _Wire, kind: type[Data], key: CaseKey | None) -> tuple[Data, Sealed | None] | Unreadable:
+def _opened(wire: Envelope, kind: type[Data], key: CaseKey | None) -> tuple[Data, Sealed | None] | Unreadable:
     """Open the data of an event, sealed or not."""
     if key is None:
-        return _read(kind, canonical(wire["data"]), None) if "data" in wire else Unreadable("not-sealed")
+        return _read(kind, to_json(wire["data"]), None) if "data" in wire else Unreadable("not-sealed")
     if "data_base64" not in wire or "keyid" not in wire or "data" in wire:
         return Unreadable("not-sealed")
     if wire["keyid"] != key.keyid:

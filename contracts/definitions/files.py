@@ -14,6 +14,7 @@ from contracts.definitions.guidance import Guidance
 from contracts.definitions.instrument import Instrument
 from contracts.definitions.policy import Policy
 from contracts.definitions.protocol import Protocol
+from contracts.definitions.wording import Wording
 
 LIBRARY: Final = Path(__file__).parent.parent / "library"
 
@@ -80,6 +81,9 @@ def load(files: Iterable[Path], known: Iterable[Entry] = ()) -> list[Entry]:
         except ValidationError as invalid:
             faults.extend(_faults_of(file, invalid))
             continue
+        except TypeError:
+            faults.append(Fault(file.name, "", "whole numbers of at most 64 bits were expected"))
+            continue
         identity = (entry.model.id, entry.model.version)
         home, ref = homes.setdefault(identity, (file.name, entry.ref))
         if ref != entry.ref:
@@ -97,7 +101,8 @@ def load(files: Iterable[Path], known: Iterable[Entry] = ()) -> list[Entry]:
 def _read(files: Iterable[Path], faults: list[Fault]) -> Iterator[_File]:
     for file in files:
         try:
-            body = json.loads(file.read_text(encoding="utf-8"), parse_float=_refuse_float)
+            text = file.read_text(encoding="utf-8")
+            body = json.loads(text, parse_float=_refuse_float, object_pairs_hook=_once_each)
         except OSError as error:
             faults.append(Fault(str(file), "", f"a readable file was expected ({error.strerror})"))
         except UnicodeDecodeError:
@@ -107,8 +112,12 @@ def _read(files: Iterable[Path], faults: list[Fault]) -> Iterator[_File]:
         except _FloatFound as found:
             expected = f'a whole number or a decimal in quotes was expected ("{found}"), because floats are not exact'
             faults.append(Fault(str(file), f"the number {found}", expected))
+        except _RepeatedKey as repeated:
+            faults.append(Fault(str(file), str(repeated), "each name once in an object was expected"))
+        except RecursionError:
+            faults.append(Fault(str(file), "", "less nesting was expected"))
         else:
-            if isinstance(body, dict) and body.get("kind") in KINDS:
+            if isinstance(body, dict) and isinstance(body.get("kind"), str) and body["kind"] in KINDS:
                 yield _File(str(file), body)
             else:
                 faults.append(Fault(str(file), "kind", f"one of {', '.join(KINDS)} was expected"))
@@ -116,6 +125,19 @@ def _read(files: Iterable[Path], faults: list[Fault]) -> Iterator[_File]:
 
 class _FloatFound(Exception):
     pass
+
+
+class _RepeatedKey(Exception):
+    pass
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object of its pairs; a name that stands twice would hide a value."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise _RepeatedKey(next(name for name in names if names.count(name) > 1))
+    return found
 
 
 def _refuse_float(text: str) -> NoReturn:
@@ -174,6 +196,11 @@ def _cross_checks(entry: Entry, catalogue: Catalogue) -> Iterator[tuple[str, str
             yield from _faults_of_protocol(protocol, catalogue)
         case Guidance() as guidance:
             yield from _faults_of_guidance(guidance, catalogue)
+        case Wording(instrument=instrument, items=items):
+            known = catalogue.instrument(instrument).ranges
+            for item in items:
+                if item not in known:
+                    yield f"items.{item}", f"an item of the instrument was expected: {_listed(known)}"
 
 
 def _faults_of_policy(policy: Policy, catalogue: Catalogue) -> Iterator[tuple[str, str]]:

@@ -49,6 +49,8 @@ class Guidance(Definition):
     @model_validator(mode="after")
     def _actions_answer_needs(self) -> Self:
         needs = {need.id for need in self.needs}
+        if len(needs) < len(self.needs) or len({action.id for action in self.actions}) < len(self.actions):
+            raise ValueError("needs and actions have ids of their own")
         if unknown := sorted({need for action in self.actions for need in action.needs} - needs):
             raise ValueError(f"actions name needs that are not there: {', '.join(unknown)}")
         return self

@@ -33,6 +33,12 @@ class Item(Part):
     highest: int
     answers: Literal["points", "yes_no"] = "points"
 
+    @model_validator(mode="after")
+    def _has_a_range(self) -> Self:
+        if self.lowest >= self.highest:
+            raise ValueError("lowest below highest")
+        return self
+
 
 class Scale(Part):
     """A number computed from the answers.
@@ -52,6 +58,14 @@ class Scale(Part):
     worse: Literal["higher", "lower"]
     missing_at_most: int = Field(default=0, ge=0)
     problem: Literal[1, 2] | None = None
+
+    @model_validator(mode="after")
+    def _has_items_of_its_own(self) -> Self:
+        if len(set(self.items)) < len(self.items):
+            raise ValueError("each item once")
+        if self.formula == "item/1" and len(self.items) != 1:
+            raise ValueError("item/1 has one item")
+        return self
 
     def worsening(self, before: Decimal, after: Decimal) -> Decimal:
         """Give the change from `before` to `after` in points towards worse; negative is better."""
@@ -127,14 +141,19 @@ class Instrument(Definition):
     def _names_only_what_it_has(self) -> Self:
         items = {item.id for item in self.items}
         scales = {scale.id for scale in self.scales}
-        if len(items) < len(self.items) or len(scales) < len(self.scales):
-            raise ValueError("items and scales have ids of their own")
+        for parts in (self.items, self.scales, self.cut_offs, self.flags):
+            if len({part.id for part in parts}) < len(parts):
+                raise ValueError("items, scales, cut-offs and flags have ids of their own")
         named = [item for scale in self.scales for item in scale.items]
         named += [item for flag in self.flags for item in flag.items]
         if unknown := sorted(set(named) - items):
             raise ValueError(f"names items that it does not have: {', '.join(unknown)}")
         if unknown := sorted({cut_off.scale for cut_off in self.cut_offs} - scales):
             raise ValueError(f"names scales that it does not have: {', '.join(unknown)}")
+        for flag in self.flags:
+            limit = flag.at_least if flag.at_least is not None else flag.at_most
+            if not all(low <= (limit or 0) <= high for low, high in (self.ranges[item] for item in flag.items)):
+                raise ValueError(f"the limit of the flag {flag.id} lies in the range of its items")
         if self.comparable_from > self.version:
             raise ValueError("comparable_from is not above version")
         return self

@@ -1,9 +1,9 @@
 """A course of treatment as data: its sessions, and what is asked when."""
 
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from contracts.definitions.definition import Definition, DefinitionId, Part, Reference, Text
 from contracts.events.fields import CountedSession, IndividualSession, Session
@@ -47,6 +47,16 @@ class Protocol(Definition):
     asks: tuple[Ask, ...] = ()
     clinician_hours_at_most: Decimal | None = None
     offers: tuple[OfferedAction, ...] = ()
+
+    @model_validator(mode="after")
+    def _names_each_once(self) -> Self:
+        sessions = [planned.id for planned in self.sessions] if self.sessions != "any" else []
+        asks = [ask.instrument for ask in self.asks]
+        offers = [offer.action for offer in self.offers]
+        for named in (sessions, asks, offers):
+            if len(set(named)) < len(named):
+                raise ValueError("each session, each instrument and each action once")
+        return self
 
     def has_session(self, session: int | str) -> bool:
         """Tell whether a session belongs to the course. Session 0, before it, belongs to every course."""

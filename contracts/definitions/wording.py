@@ -1,6 +1,8 @@
 """A clinic's own licensed wording of an instrument, laid over its neutral labels."""
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from contracts.definitions.definition import Definition, Language, Reference
 
@@ -11,4 +13,4 @@ class Wording(Definition):
     kind: Literal["wording"]
     instrument: Reference
     language: Language
-    items: dict[str, str]
+    items: dict[str, Annotated[str, Field(min_length=1)]]

@@ -27,7 +27,6 @@ Words = Annotated[str, Field(min_length=1, max_length=2000)]
 EnteredBy = Literal["patient", "clinic", "import", "ehr"]
 
 
-
 def to_milliseconds(moment: datetime) -> datetime:
     """Give a moment as the wire has it: in UTC, with whole milliseconds."""
     if moment.tzinfo is UTC and moment.microsecond % 1000 == 0:

@@ -17,6 +17,7 @@ SetAsideReason = Literal[
     "not_enrolled",
     "occasion_answered",
     "outside_protocol",
+    "outside_scale",
     "report_unknown",
     "response_set_aside",
     "response_withdrawn",

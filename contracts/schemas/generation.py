@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final, cast
 
+from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core.core_schema import DecimalSchema, DictSchema
 
-from contracts.codec import _WIRE, schema_name
+from contracts.codec import Envelope, schema_name
 from contracts.definitions.catalogue import KINDS
 from contracts.events.event import Data
 from contracts.topics import CASES, TOPICS, Topic
@@ -53,7 +54,7 @@ class _OfDefinitions(_OfEvents):
         return {"anyOf": [{"type": "integer", **whole}, {"type": "string", "pattern": DECIMAL}]}
 
 
-_ENVELOPE: Final = _WIRE.json_schema(schema_generator=_OfEvents)
+_ENVELOPE: Final = TypeAdapter(Envelope).json_schema(schema_generator=_OfEvents)
 
 
 def schemas() -> dict[str, bytes]:
@@ -89,7 +90,9 @@ def _of_topic(topic: Topic) -> JsonSchemaValue:
     if not topic.of_cases:
         del properties["data_base64"], properties["keyid"]
         required.append("data")
-    elif topic is not CASES:
+    elif topic is CASES:
+        properties |= {"sequence": False, "sequencetype": False}
+    else:
         required += ["sequence", "sequencetype"]
     return {
         **head,

@@ -63,9 +63,10 @@ def definitions() -> None:
 @language_option
 @format_option
 def check(own: Path, language: Language, form: Format) -> None:
-    """Check every .json file below DIR; nothing is taken over by this.
+    """Check a clinic's own definitions.
 
-    All faults are listed at once, each as file: path: what was expected. With faults the exit code is 1.
+    Every .json file below DIR is checked, and nothing is taken over. All faults are listed at once, each as file:
+    path: what was expected. With faults the exit code is 1.
 
     Example: ontrack definitions check clinic/definitions
     """
@@ -87,7 +88,9 @@ def check(own: Path, language: Language, form: Format) -> None:
 @language_option
 @format_option
 def list_(directory: Path | None, own: Path | None, language: Language, form: Format) -> None:
-    """List every definition, with the beginning of the hash of its content.
+    """List every definition.
+
+    Each with the beginning of the hash of its content.
 
     Example: ontrack definitions list --data DIR
     """

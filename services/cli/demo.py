@@ -27,6 +27,8 @@ from services.simulation.therapists import reaction
 
 CLINIC: Final = "demo"
 _WEEK: Final = timedelta(weeks=1)
+_SINCE_MORNING: Final = timedelta(hours=15, minutes=30)
+"""From half past eight, when the morning's forms are in and therapists look, to the end of the day."""
 
 
 @click.command()
@@ -178,7 +180,7 @@ class _Clinic:
                 if report.announced and announced > (before or 0):
                     week.notices += 1
                     content = ReportContent.model_validate_json(report.content)
-                    self._react(case_id, report.id, until, content.actions)
+                    self._react(case_id, report.id, until - _SINCE_MORNING, content.actions)
                 self._seen[report.id] = announced
 
     def _react(self, case_id: str, report: str, at: datetime, actions: Sequence[str]) -> None:

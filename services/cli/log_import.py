@@ -10,13 +10,12 @@ from typing import Final
 
 import orjson
 
-from contracts.codec import CaseKey, Unreadable, decode, encode, prepared
+from contracts.codec import CaseKey, Unreadable, decode, encode
 from contracts.events.event import Data, Event
-from contracts.topics import CASES, DEFINITIONS, NOTICES, SCORES, TRACKS, Topic, partition_of
+from contracts.topics import CASES, DEFINITIONS, NOTICES, SCORES, TRACKS, Topic
 from services.cli.home import FINDING, Failure
 from services.embedded import DATABASE, Home
 from services.runtime.export import Exported, exported
-from services.runtime.log.port import Record
 
 _DERIVED: Final = (SCORES, TRACKS, NOTICES)
 _AT_ONCE: Final = 5_000
@@ -91,24 +90,13 @@ async def _take(home: Home, file: Path, keys: dict[str, CaseKey], advance: Calla
     for event in _facts(file, keys):
         waiting.append(event)
         if len(waiting) >= _AT_ONCE:
-            await _record(home, waiting)
+            await home.intake.take_over(waiting)
+            await home.catch_up()
             advance(len(waiting))
             waiting.clear()
-    await _record(home, waiting)
-    advance(len(waiting))
-
-
-async def _record(home: Home, facts: list[Event[Data]]) -> None:
-    keys = await home.keyring.create({fact.subject for fact in facts})
-    by_partition: dict[int, list[Record]] = {}
-    for fact in facts:
-        key = keys[fact.subject]
-        if isinstance(key, CaseKey):
-            record = Record(fact.subject, encode(prepared(fact, key)))
-            by_partition.setdefault(partition_of(fact.subject), []).append(record)
-    for partition, records in by_partition.items():
-        await home.log.append(CASES, partition, records)
+    await home.intake.take_over(waiting)
     await home.catch_up()
+    advance(len(waiting))
 
 
 def _lines(file: Path) -> Iterator[tuple[int, bytes]]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
 from itertools import pairwise
 from typing import Final
 
@@ -12,6 +12,9 @@ from services.cli.screen import flowed, painted
 from services.pages.words import Words
 
 WORDS: Final = Words("en")
+ROWS_FEWEST: Final = 3
+"""So many levels must find a row for their names."""
+
 ROWS_LEAST: Final = 11
 ROWS_AT_EASE: Final = 21
 ROWS_AT_MOST: Final = 26
@@ -22,6 +25,7 @@ SLOT_AT_MOST: Final = 6
 NAMED_EVERY: Final = (1, 2, 5, 10, 20, 50, 100)
 TICKS_AT_MOST: Final = 8
 
+BARS: Final = "▁▂▃▄▅▆▇█"
 MARKS: Final[Mapping[Status | None, tuple[str, Ink, str]]] = {
     "on_track": ("●", Ink("green"), "on track"),
     "not_on_track": ("✕", Ink("red", bold=True), "not on track (NOT)"),
@@ -91,9 +95,14 @@ class Picture:
         ]
         return [Level(name, value, look, ink) for name, value, look, ink in known if value is not None]
 
+    def depth(self, value: Decimal) -> Decimal:
+        """Tell how many points a value lies below the best one; what lies off the scale is put at its end."""
+        points = value - self.best if self.worst > self.best else self.best - value
+        return min(max(points, Decimal(0)), abs(self.worst - self.best))
+
     def reaches_not_line(self, score: Decimal) -> bool:
         """Tell whether a score is as bad as the NOT line, or worse."""
-        return self.not_line is not None and abs(score - self.best) >= abs(self.not_line - self.best)
+        return self.not_line is not None and self.depth(score) >= self.depth(self.not_line)
 
 
 def drawn(picture: Picture, width: int, height: int) -> Iterator[str]:
@@ -119,11 +128,11 @@ class Frame:
         """Lay out a picture."""
         self._picture = picture
         self.step = _step(picture, height)
-        self.rows = self.row(picture.worst) + 1
+        self.rows = max(self.row(picture.worst) + 1, ROWS_FEWEST)
         towards_worse = self.step if picture.worst > picture.best else -self.step
-        ends = sorted((picture.best, picture.worst))
+        lowest, highest = sorted((picture.best, picture.worst))
         steps = (picture.best + towards_worse * row for row in range(self.rows))
-        ticks = [WORDS.number(min(max(value, ends[0]), ends[1])) for value in steps]
+        ticks = [WORDS.number(min(max(value, lowest), highest)) for value in steps]
         every = next(n for n in NAMED_EVERY if (self.rows - 1) / n <= TICKS_AT_MOST)
         self.ticks = {row: tick for row, tick in enumerate(ticks) if row % every == 0}
         self.left = max(len("session"), *(len(tick) for tick in ticks)) + 1
@@ -136,7 +145,7 @@ class Frame:
 
     def row(self, value: Decimal) -> int:
         """Give the row of a value, from the top: the best values are up."""
-        return int((abs(value - self._picture.best) / self.step).quantize(Decimal(1), ROUND_HALF_UP))
+        return int((self._picture.depth(value) / self.step).quantize(Decimal(1), ROUND_HALF_UP))
 
     def row_of_score(self, score: Decimal) -> int:
         """Give the row of a score: above the NOT line if it does not reach it, however coarse the rows are."""
@@ -154,7 +163,7 @@ def _step(picture: Picture, height: int) -> Decimal:
     """Choose what a row stands for: as little as there is room for, and less than baseline and NOT line are apart."""
     span = abs(picture.worst - picture.best)
     at_ease = min(max(height - BESIDE_THE_PLOT, ROWS_LEAST), ROWS_AT_EASE) - 1
-    step = next((step for step in STEPS if span / step <= at_ease), span / at_ease)
+    step = next((step for step in STEPS if span / step <= at_ease), (span / at_ease).to_integral_value(ROUND_CEILING))
     if picture.baseline is None or picture.not_line is None:
         return step
     apart = abs(picture.not_line - picture.baseline)
@@ -248,13 +257,17 @@ def _legend(frame: Frame, picture: Picture) -> list[tuple[str, str]]:
 
 def sparkline(values: Sequence[Decimal | None], best: Decimal, worst: Decimal) -> str:
     """Draw a scale in one line, up is better; a dot stands where a value is missing between others."""
-    bars = "▁▂▃▄▅▆▇█"
     measured = [place for place, value in enumerate(values) if value is not None]
     if not measured:
         return ""
-    drawn_so_far = [
-        "·" if value is None else bars[int((worst - value) / (worst - best) * (len(bars) - 1) + Decimal("0.5"))]
-        for value in values
-    ]
     first, last = measured[0], measured[-1]
-    return " " * first + "".join(drawn_so_far[first : last + 1])
+    line = ["·" if value is None else _bar(value, best, worst) for value in values[first : last + 1]]
+    return " " * first + "".join(line)
+
+
+def _bar(value: Decimal, best: Decimal, worst: Decimal) -> str:
+    """Give the bar of a value: full at the best one, least at the worst."""
+    if best == worst:
+        return BARS[-1]
+    goodness = (worst - value) / (worst - best)
+    return BARS[int((goodness * (len(BARS) - 1)).quantize(Decimal(1), ROUND_HALF_UP))]

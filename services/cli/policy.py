@@ -46,7 +46,9 @@ def policy() -> None:
 @language_option
 @format_option
 def list_(directory: Path | None, own: Path | None, language: Language, form: Format) -> None:
-    """List the policies, with the scale that each looks at and where it comes from.
+    """List the policies.
+
+    Each with the scale that it looks at, and where it comes from.
 
     Example: ontrack policy list --definitions clinic/definitions
     """
@@ -60,9 +62,10 @@ def list_(directory: Path | None, own: Path | None, language: Language, form: Fo
 @own_option
 @language_option
 def show(name: str, directory: Path | None, own: Path | None, language: Language) -> None:
-    """Show a policy in sentences: its rules, every option with its value and meaning, its sources.
+    """Show a policy in sentences.
 
-    Name it by id (the newest version), as id@version, or by the file it is in.
+    Its rules, every option with its value and meaning, its sources. Name it by id (the newest version), as
+    id@version, or by the file it is in.
 
     Example: ontrack policy show gryesten-2023 --language da
     """

@@ -9,7 +9,7 @@ from contracts.definitions.catalogue import Catalogue
 from contracts.definitions.instrument import Instrument, Scale
 from contracts.definitions.policy import Deterioration
 from contracts.events.fields import Session
-from services.cli.picture import Picture, Slot
+from services.cli.picture import WORDS, Picture, Slot
 from services.not_detector.domain.course import Course, View
 from services.not_detector.domain.rules import healthy_cut_off
 from services.notifier.domain.dossier import Dossier
@@ -41,11 +41,6 @@ class Trajectory:
         self.best, self.worst = self.view.instrument.best_and_worst(self.view.scale)
         self._latest = max([0, *course.judged, *course.begun, *self._counted()])
         self.sessions = self._sessions(over=over)
-
-    @property
-    def label(self) -> str:
-        """Name of the primary scale."""
-        return self.view.scale.label.en
 
     def _answered(self) -> Iterator[Session]:
         for score in self._dossier.scores.values():
@@ -98,7 +93,7 @@ class Trajectory:
         return None if measured is None else measured.values.get(self.view.scale.id)
 
     def not_line(self) -> Decimal | None:
-        """Give the score from which the rule on getting worse fires, wherever it lies."""
+        """Give the score from which the rule on getting worse fires; None if there is none on the scale."""
         baseline, rule = self.view.baseline, self.limit()
         if baseline is None or rule is None:
             return None
@@ -123,8 +118,8 @@ class Trajectory:
             return "No NOT line: no rule of the policy compares with the baseline towards worse."
         if self.not_line() is not None:
             return ""
-        line = self._line(baseline.value, rule)
-        return f"No NOT line: it would lie at {line}, beyond the worst score ({self.worst}): that rule cannot fire."
+        line, worst = WORDS.number(self._line(baseline.value, rule)), WORDS.number(self.worst)
+        return f"No NOT line: it would lie at {line}, beyond the worst score ({worst}): that rule cannot fire."
 
     def others(self) -> list[OtherScale]:
         """Give every other scale that was measured, in the order of the instruments' definitions."""

@@ -100,12 +100,15 @@ class Intake:
     async def record(self, facts: Sequence[Event[Data]]) -> None:
         """Record facts that were considered; they are durable when this returns."""
         now = self._clock()
+        await self.take_over([replace(fact, recordedtime=now) for fact in facts])
+
+    async def take_over(self, facts: Sequence[Event[Data]]) -> None:
+        """Record facts as another log recorded them; they are durable when this returns."""
         keys = await self._keyring.create({fact.subject for fact in facts})
         by_partition: dict[int, list[Record]] = defaultdict(list)
         for fact in facts:
             key = keys[fact.subject]
             if isinstance(key, CaseKey):
-                record = Record(fact.subject, encode(prepared(replace(fact, recordedtime=now), key)))
-                by_partition[partition_of(fact.subject)].append(record)
+                by_partition[partition_of(fact.subject)].append(Record(fact.subject, encode(prepared(fact, key))))
         for partition in sorted(by_partition):
             await self._log.append(CASES, partition, by_partition[partition])

@@ -56,7 +56,8 @@ class Database:
     def create(cls, file: Path) -> "Database":
         """Open a file for writing; make it, or finish making it, first. Raises AnotherWriter, NotAHome."""
         lock = _locked(file)
-        connection = _connected(f"{file.resolve().as_uri()}?mode=rwc")
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        connection = _connected(f"{file.resolve().as_uri()}?mode=rw")
         try:
             if (
                 _application(connection) == APPLICATION_ID

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 MARKS: Final = "●✕?○"
+LINES: Final = "━┄┈"
 _AXIS: Final = re.compile(r"^ *(?P<tick>[\d.−]*)(?P<axis>[┤│])(?P<plot>.*)$")
 
 
@@ -14,12 +15,14 @@ class Read:
     """A picture as it was read.
 
     ticks: row -> the value that stands there on the axis; marks: column -> the row and the mark
-    levels: name with value -> its row; gaps: the columns that are shaded
+    levels: name with value -> the row of the name; lines: the character of a line -> its row
+    gaps: the columns that are shaded; below: the rows under the picture, by name
     """
 
     ticks: dict[int, str] = field(default_factory=dict)
     marks: dict[int, tuple[int, str]] = field(default_factory=dict)
     levels: dict[str, int] = field(default_factory=dict)
+    lines: dict[str, int] = field(default_factory=dict)
     gaps: set[int] = field(default_factory=set)
     below: dict[str, str] = field(default_factory=dict)
 
@@ -48,6 +51,7 @@ def read(lines: Iterable[str]) -> Read:
         level = re.search(r" (baseline|NOT line|cut-off) ([\d.]+)$", line)
         if level is not None:
             found.levels[f"{level[1]} {level[2]}"] = row
+        found.lines.update((look, row) for look in LINES if look in axis["plot"])
         plot = line[: level.start()] if level is not None else line
         for column in range(axis.start("plot"), len(plot)):
             if plot[column] in MARKS:

@@ -13,14 +13,15 @@ STATUSES = st.sampled_from(["on_track", "not_on_track", "unknown"])
 
 @st.composite
 def pictures(draw: st.DrawFn) -> Picture:
-    best, worst = draw(st.sampled_from([(0, 20), (0, 63), (0, 27), (100, 0), (7, 1), (0, 4), (0, 5)]))
+    best, worst = draw(st.sampled_from([(0, 20), (0, 63), (0, 27), (100, 0), (7, 1), (0, 4), (0, 1), (0, 997), (3, 3)]))
     lowest, highest = sorted((best, worst))
     values = st.integers(lowest, highest).map(Decimal)
     scores = draw(st.lists(st.none() | values, max_size=100))
     slots = [
         Slot(str(number), score, "unknown" if score is None else "on_track") for number, score in enumerate(scores)
     ]
-    baseline, not_line = draw(st.none() | values), draw(st.none() | values)
+    baseline = draw(st.none() | st.integers(-50, 1500).map(Decimal))
+    not_line = draw(st.none() | values)
     return Picture(Decimal(best), Decimal(worst), slots, baseline, not_line, draw(st.none() | values))
 
 
@@ -31,7 +32,7 @@ def test_it_fits_and_better_scores_are_never_lower(picture: Picture, width: int,
     assert max(map(len, printed)) <= width
     found = read(printed)
     scores = [slot.score for slot in picture.slots if slot.score is not None][-len(found.marks) :]
-    by_score = sorted(zip((abs(score - picture.best) for score in scores), found.rows, strict=False))
+    by_score = sorted(zip((abs(score - picture.best) for score in scores), found.rows, strict=True))
     assert [row for _, row in by_score] == sorted(row for _, row in by_score)
 
 
@@ -39,9 +40,9 @@ def test_it_fits_and_better_scores_are_never_lower(picture: Picture, width: int,
 def test_a_score_is_drawn_above_the_not_line_unless_it_reaches_it(picture: Picture, height: int) -> None:
     found = read(drawn(picture, 120, height))
     line = picture.not_line
-    if line is None or not found.marks or line == picture.best:
+    if line is None or line == picture.best or not found.marks:
         return
-    row = found.levels[f"NOT line {line}"]
+    row = found.lines["━"]
     scores = [slot.score for slot in picture.slots if slot.score is not None][-len(found.marks) :]
     for score, mark in zip(scores, found.rows, strict=True):
         assert (mark >= row) == picture.reaches_not_line(score)
@@ -69,3 +70,4 @@ def test_a_sparkline_rises_towards_better_and_shows_what_is_missing() -> None:
     assert sparkline(falling, Decimal(20), Decimal(0)) == "█·▅▁"
     assert sparkline([None, *falling, None], Decimal(0), Decimal(20)) == " ▁·▅█"
     assert sparkline([None], Decimal(0), Decimal(20)) == ""
+    assert sparkline([Decimal(3)], Decimal(3), Decimal(3)) == "█"

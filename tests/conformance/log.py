@@ -1,9 +1,13 @@
 """What every `Log` promises. An adapter's tests inherit `LogSuite` and give it an empty log."""
 
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 
 import pytest
 
+from contracts.codec import encode
+from contracts.events.event import Data, Event
+from contracts.events.facts import SessionAttended
 from contracts.topics import CASES, SCORES, TRACKS
 from services.runtime.log.port import Log, Record, StoredRecord
 
@@ -18,6 +22,13 @@ def records(*names: str) -> list[Record]:
 def as_stored(given: list[Record], start: int = 0) -> list[StoredRecord]:
     """Those records where they stand."""
     return [StoredRecord(offset, record.key, record.value) for offset, record in enumerate(given, start)]
+
+
+def an_event() -> Event[Data]:
+    moment = datetime(2024, 3, 4, 9, tzinfo=UTC)
+    data = SessionAttended(session=1)
+    event_id = "11111111-2222-3333-4444-555555555555"
+    return Event(event_id, "urn:ontrack:ingest", "a", moment, moment, event_id, None, data, sequence=1)
 
 
 class LogSuite:
@@ -143,6 +154,32 @@ class LogSuite:
         assert list(await log.read(SCORES, 3, 0, 10_000)) == as_stored(given)
         assert list(await log.read(SCORES, 3, 1_900, 1_000)) == as_stored(given)[1_900:2_900]
 
+    async def test_reading_after_every_append_gives_everything_from_anywhere(self, log: Log) -> None:
+        # given records that come in several appends
+        given = records(*"abcdefghij")
+        for start, end in ((0, 3), (3, 4), (4, 9), (9, 10)):
+            await log.append(SCORES, 3, given[start:end])
+            for offset in range(end + 1):
+                for limit in (1, 2, 4, 100):
+                    # when some are read from anywhere, those that came last or those before
+                    read = await log.read(SCORES, 3, offset, limit)
+
+                    # then they are those from there on, up to the limit
+                    assert list(read) == as_stored(given[:end])[offset : offset + limit]
+
+    async def test_an_event_that_is_handed_on_is_the_one_that_came_with_the_record(self, log: Log) -> None:
+        # given a record with the event that its bytes say at hand, and one without
+        event = an_event()
+        await log.append(SCORES, 3, [Record("a", encode(event), event), Record("a", encode(event))])
+
+        # when they are read
+        with_it, without_it = await log.read(SCORES, 3, 0, 100)
+
+        # then the event is handed on or not, and no other one is
+        assert with_it.event in (None, event)
+        assert without_it.event is None
+        assert with_it.value == without_it.value == encode(event)
+
     async def test_reading_changes_nothing(self, log: Log) -> None:
         # given some records
         await log.append(SCORES, 3, records("a", "b"))
@@ -168,10 +205,12 @@ class LogSuite:
         other = await connected()
 
         # when both append, in turn
-        await log.append(SCORES, 3, records("a"))
-        await other.append(SCORES, 3, records("b", "c"))
-        await log.append(SCORES, 3, records("d"))
+        given = records("a", "b", "c", "d", "e")
+        for who, start, end in ((log, 0, 1), (other, 1, 3), (log, 3, 4), (other, 4, 5)):
+            await who.append(SCORES, 3, given[start:end])
 
-        # then both see one order
-        assert list(await log.read(SCORES, 3, 0, 100)) == as_stored(records("a", "b", "c", "d"))
-        assert list(await other.read(SCORES, 3, 0, 100)) == as_stored(records("a", "b", "c", "d"))
+            # then both see one order, from anywhere to its end
+            for reader in (log, other):
+                assert await reader.end(SCORES, 3) == end
+                for offset in range(end + 1):
+                    assert list(await reader.read(SCORES, 3, offset, 100)) == as_stored(given[:end])[offset:]

@@ -190,7 +190,7 @@ def test_a_reference_may_name_another_file_of_the_directory_whatever_they_are_ca
             "a-policy.json": a_policy(primary={"instrument": "sleep-diary", "scale": "nights"}),
             "b-protocol.json": a_protocol(guidance="sleep-needs", asks=[{"instrument": "sleep-diary@1"}], offers=[]),
             "c-guidance.json": a_guidance(),
-            "d-wording.json": a_wording(instrument="sleep-diary@1"),
+            "d-wording.json": a_wording(instrument="sleep-diary@1", items={"nights": "Nights with too little sleep"}),
             "e-instrument.json": an_instrument(),
         },
     )
@@ -434,12 +434,12 @@ FAULTY: dict[str, Case] = {
     "a session that the course does not have": (
         a_protocol(asks=[{"instrument": "odsis@1", "sessions": [1, 3]}]),
         "asks.0.sessions",
-        "sessions of this protocol were expected, not [3]",
+        "sessions of this protocol were expected",
     ),
     "a sign that is no flag": (
         a_guidance(needs=[{**a_guidance()["needs"][0], "signs": ["odsis/appetite"]}]),
         "needs.0.signs",
-        "odsis/appetite was expected to be a flag of a known instrument",
+        "a flag of a known instrument was expected, not odsis/appetite",
     ),
     "an action for a need that is not there": (
         a_guidance(
@@ -571,3 +571,51 @@ def test_files_with_faults_leave_nothing_behind(tmp_path: Path) -> None:
 
 def test_the_library_needs_no_other_definitions() -> None:
     assert [entry.ref for entry in load(sorted(LIBRARY.rglob("*.json")))] == [entry.ref for entry in library()]
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "expected"),
+    [
+        ('{"kind": ["policy"]}', "kind", "one of instrument"),
+        ('{"kind": "policy", "id": "a", "id": "b"}', "id", "each name once"),
+        ('{"kind": "policy", "x": ' + "[" * 100_000 + "]" * 100_000 + "}", "", "less nesting"),
+    ],
+)
+def test_a_file_that_would_mislead_or_break_a_reader_is_refused(
+    tmp_path: Path, text: str, path: str, expected: str
+) -> None:
+    # given
+    (tmp_path / "odd.json").write_text(text, encoding="utf-8")
+
+    # when
+    with pytest.raises(DefinitionFaults) as refused:
+        load_directory(tmp_path)
+
+    # then
+    (fault,) = refused.value.faults
+    assert (fault.path, expected in fault.expected) == (path, True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (
+            {"items": [{"id": "nights", "label": {"en": "N", "da": "N"}, "lowest": 4, "highest": 4}]},
+            "lowest below highest",
+        ),
+        ({"items": [{"id": "nights", "label": {"en": "N", "da": "N"}, "lowest": 0, "highest": 10**30}]}, "64 bits"),
+    ],
+)
+def test_an_item_has_a_range_that_every_reader_can_hold(
+    tmp_path: Path, changes: dict[str, object], expected: str
+) -> None:
+    # given
+    body = {**an_instrument(), **changes}
+    (tmp_path / "odd.json").write_text(json.dumps(body), encoding="utf-8")
+
+    # when
+    with pytest.raises(DefinitionFaults) as refused:
+        load_directory(tmp_path)
+
+    # then
+    assert any(expected in fault.expected for fault in refused.value.faults)

@@ -238,7 +238,7 @@ def test_the_command_checks_the_schemas_of_the_project() -> None:
 @given(data=st.data())
 def test_whatever_an_event_says_fits_its_schema(topic: Topic, kind: type[Data], data: st.DataObject) -> None:
     # given any event of a type
-    event: Event[Data] = data.draw(events_of(kind))
+    event: Event[Data] = data.draw(events_of(kind, numbered=topic is not CASES))
 
     # when it is encoded, opened and, on the topics of cases, sealed
     records = [encode(event), *([encode(prepared(event, KEY, event.sequence))] if topic.of_cases else [])]
@@ -346,6 +346,15 @@ def test_what_is_no_record_of_a_topic_does_not_fit(changed: dict[str, object]) -
 def test_nothing_fits_a_topic_of_which_no_event_is_defined() -> None:
     for topic in (topic for topic in TOPICS.values() if not topic.events):
         assert on(topic, json.dumps(a_record()).encode()) != []
+
+
+def test_a_fact_has_no_number() -> None:
+    fact = a_case(12).facts[0]
+    assert on(CASES, encode(fact)) == []
+    assert on(CASES, encode(replace(fact, sequence=1))) == [
+        "/sequence: is not expected",
+        "/sequencetype: is not expected",
+    ]
 
 
 def test_the_log_says_nothing_of_itself_under_seal() -> None:

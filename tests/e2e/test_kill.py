@@ -79,17 +79,26 @@ class Undisturbed:
         return there[CASES.name] == here[CASES.name] and all(there[topic.name] >= here[topic.name] for topic in DERIVED)
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
-    """More than five thousand facts, which is more than the importer takes at a time."""
-    place = tmp_path_factory.mktemp("undisturbed")
+@cache
+def an_undisturbed_import(places: Path, groups: int) -> Undisturbed:
+    place = places / f"undisturbed-{groups}"
+    place.mkdir()
     file, directory = place / "cohort.csv", place / "home"
-    file.write_bytes(cohort(groups=11))
+    file.write_bytes(cohort(groups))
     began = monotonic()
     assert ended(started("import", file, "--enrol", "--data", directory), "the undisturbed import") == 0
     seconds = monotonic() - began
     key = (directory / MASTER_KEY).read_bytes()
     return Undisturbed(file, directory, key, seconds, contents(directory), progress(directory))
+
+
+@pytest.fixture
+def undisturbed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+    """An undisturbed import of so many groups: 7 have more than 3,000 responses.
+
+    12 have more than 5,000, which is more than the importer takes at a time.
+    """
+    return an_undisturbed_import(tmp_path_factory.getbasetemp(), request.param)
 
 
 @dataclass(slots=True)
@@ -128,15 +137,16 @@ def killed_somewhere(directory: Path, undisturbed: Undisturbed, random: Random) 
     process = started("import", undisturbed.file, "--enrol", "--data", directory)
     if random.random() < BY_THE_CLOCK:
         return killed_in_time(process, random.uniform(0, undisturbed.seconds))
-    further = progress(directory) + random.randint(1, undisturbed.records // 6)
-    return killed_on_its_way(process, directory, further, random.uniform(0, 0.03))
+    held = progress(directory)
+    to_come = max(1, min(undisturbed.records // 6, undisturbed.records - held))
+    return killed_on_its_way(process, directory, held + random.randint(1, to_come), random.uniform(0, 0.02))
 
 
 def killed_again_and_again(
     directory: Path, undisturbed: Undisturbed, random: Random, number: int, kills: Kills
 ) -> None:
-    """Kill an import and start it again until it is done, or until so many kills are reached."""
-    while kills.number < number:
+    """Kill an import and start it again, so often or until it is done."""
+    for _ in range(number):
         before = progress(directory)
         if not killed_somewhere(directory, undisturbed, random):
             return
@@ -147,12 +157,13 @@ def killed_again_and_again(
 
 
 @pytest.mark.parametrize(
-    ("number", "seed"),
+    ("undisturbed", "number", "seed"),
     [
-        pytest.param(20, 1, id="20 kills"),
-        pytest.param(200, 2, id="200 kills", marks=pytest.mark.torture),
-        pytest.param(200, 3, id="200 other kills", marks=pytest.mark.torture),
+        pytest.param(7, 20, 1, id="20 kills"),
+        pytest.param(7, 200, 2, id="200 kills", marks=pytest.mark.torture),
+        pytest.param(12, 200, 3, id="200 kills of a longer import", marks=pytest.mark.torture),
     ],
+    indirect=["undisturbed"],
 )
 def test_an_import_that_is_killed_and_started_again_gives_what_an_undisturbed_one_gives(
     undisturbed: Undisturbed, tmp_path: Path, number: int, seed: int
@@ -163,7 +174,8 @@ def test_an_import_that_is_killed_and_started_again_gives_what_an_undisturbed_on
     # when its import is killed, started again, killed again, and at last left to finish
     while kills.number < number:
         directory = master_key_in(tmp_path / f"killed-{kills.number}", undisturbed.key)
-        killed_again_and_again(directory, undisturbed, random, number, kills)
+        often = min(random.randint(4, 10), number - kills.number)
+        killed_again_and_again(directory, undisturbed, random, often, kills)
         finishing = started("import", undisturbed.file, "--enrol", "--data", directory)
         assert ended(finishing, "the import that was left to finish") == 0
 
@@ -197,6 +209,7 @@ def assert_replays_to_the_byte(directory: Path, place: Path) -> None:
     assert sealed_states(replayed) == sealed_states(directory)
 
 
+@pytest.mark.parametrize("undisturbed", [7], indirect=True)
 def test_what_an_unfinished_home_holds_can_be_looked_at(undisturbed: Undisturbed, tmp_path: Path) -> None:
     # given an import that was killed half-way
     directory = tmp_path / "home"
@@ -266,10 +279,19 @@ def first_start(directory: Path, small: Undisturbed) -> tuple[str | Path, ...]:
     return "import", small.file, "--enrol", "--dry-run", "--data", directory
 
 
-def test_a_first_start_that_is_killed_at_any_moment_is_finished_by_the_next(small: Undisturbed, tmp_path: Path) -> None:
-    # given a first start for every thing that one does to its directory, killed right before it
-    met = list(deaths(of_all(1), *first_start(tmp_path / "{n}", small)))
-    assert len(met) > 30
+@pytest.mark.parametrize(
+    "moments",
+    [
+        pytest.param([*range(1, 14), *range(14, 1_000, 5)], id="those of the files, and every fifth"),
+        pytest.param(of_all(1), id="every one", marks=pytest.mark.torture),
+    ],
+)
+def test_a_first_start_that_is_killed_at_any_moment_is_finished_by_the_next(
+    small: Undisturbed, tmp_path: Path, moments: Sequence[int]
+) -> None:
+    # given a first start for each of some things that it does to its directory, killed right before it
+    met = list(deaths(moments, *first_start(tmp_path / "{n}", small)))
+    assert len(met) > 20
     expected = succeeded("tracks", "--data", small.directory, "--format", "csv").out
     for death in met:
         directory = tmp_path / str(death.moment)

@@ -45,3 +45,8 @@ OF_NUMBERS: Final[dict[str, Callable[[bytes], bytes]]] = {
     "a negative number": lambda value: _changed(value, sequence="-1"),
 }
 """On topics whose records bear numbers."""
+
+OF_FACTS: Final[dict[str, Callable[[bytes], bytes]]] = {
+    "a number": lambda value: _changed(value, sequence="1", sequencetype="Integer"),
+}
+"""On the topic of facts, whose records bear none."""

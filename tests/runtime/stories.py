@@ -135,6 +135,7 @@ async def halted_on_cases(bench: Workbench) -> None:
 
 SCENARIOS: Final = {
     "a toy": Scenario(Tally, three_on_scores),
+    "a toy that reads facts": Scenario(lambda: Tally(reads=CASES, writes=SCORES), three_on_cases),
     "scoring": Scenario(scoring, three_on_cases),
     "scoring with mishaps": Scenario(scoring, mishaps_on_cases),
     "scoring that goes on after mishaps": Scenario(scoring, halted_on_cases),

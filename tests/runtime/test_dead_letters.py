@@ -4,21 +4,21 @@ from pathlib import Path
 
 import pytest
 
-from contracts.codec import encode
+from contracts.codec import encode, prepared
 from contracts.events.publications import FactUnreadable
 from contracts.topics import CASES, DEAD_LETTERS
 from services.ingest.domain.register import Register
 from services.runtime.log.port import LogUnavailable, Record
 from services.runtime.runner import BATCH, DEAD_LETTERS_AT_MOST, StageStopped
 from services.runtime.store.port import Position
-from tests.runtime.damages import INSIDE, OUTSIDE
+from tests.runtime.damages import INSIDE, OF_FACTS, OUTSIDE
 from tests.runtime.stories import ANNA, BO, COMMENT, course, mishaps_on_cases, scoring
 from tests.support.faults import Away
 from tests.support.histories import History, in_turn
 from tests.support.workbench import LOG_ID, PARTITION, Workbench, go_on, key_of, letters
 
 
-@pytest.mark.parametrize("damage", OUTSIDE | INSIDE)
+@pytest.mark.parametrize("damage", OUTSIDE | INSIDE | OF_FACTS)
 async def test_an_unreadable_fact_becomes_a_dead_letter_and_the_others_go_on(tmp_path: Path, damage: str) -> None:
     # given facts that are scored, and the same facts with one among them that cannot be read
     facts = in_turn(course(ANNA), course(BO))
@@ -27,7 +27,7 @@ async def test_an_unreadable_fact_becomes_a_dead_letter_and_the_others_go_on(tmp
         await bench.put(CASES, facts)
         await bench.run(scoring())
         expected = await bench.outcome(scoring())
-    record = (OUTSIDE | INSIDE)[damage](encode(History(ANNA).absent(7).events[0], key_of(ANNA)))
+    record = (OUTSIDE | INSIDE | OF_FACTS)[damage](encode(prepared(History(ANNA).absent(7).events[0], key_of(ANNA))))
     with Workbench.on(tmp_path / "damaged.db") as bench:
         await bench.know(ANNA, BO)
         await bench.put(CASES, facts[:5])

@@ -1,17 +1,45 @@
 """What a stage publishes: every event once, numbered without a gap, and as it came."""
 
 import json
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from contracts.codec import decode
+from contracts.definitions.catalogue import Catalogue
+from contracts.definitions.files import library
 from contracts.events.event import Data, Event
 from contracts.events.facts import NeedsStated, SessionAttended
-from contracts.topics import CASES, SCORES, TRACKS, Topic
+from contracts.events.scores import FactSetAside
+from contracts.topics import CASES, NOTICES, SCORES, TRACKS
+from services.ingest.domain.register import Register
+from services.not_detector.domain.stage import NotDetector
+from services.notifier.domain.stage import Notifier
 from services.runtime.log.port import Record
+from services.runtime.runner import BATCH
+from services.runtime.stage import Stage
 from services.runtime.store.port import Position
-from tests.runtime.stories import ANNA, BO, Scenario, Tally, attendance, course, each_scenario, scoring, three_on_scores
+from services.scoring.domain import Scoring
+from tests.runtime.stories import (
+    ANNA,
+    BO,
+    CARL,
+    SCENARIOS,
+    Counted,
+    Scenario,
+    Tally,
+    attendance,
+    copied,
+    course,
+    each_scenario,
+    prepared,
+    scoring,
+    three_on_cases,
+    three_on_scores,
+)
 from tests.support.histories import in_turn, numbered
-from tests.support.workbench import LOG_ID, PARTITION, Workbench, numbers, once
+from tests.support.workbench import LOG_ID, PARTITION, Workbench, key_of, numbers, once
 
 # Numbers
 
@@ -126,23 +154,99 @@ async def test_an_event_that_a_stage_acted_on_keeps_its_sealed_bytes(file: Path)
         assert value == _with_number(came[event.id], event.sequence)
 
 
-async def test_an_event_that_nobody_down_the_way_reads_is_not_passed_on(file: Path) -> None:
-    # given a stage whose own topic has no place for the events that it does not act on
-    @dataclass
-    class Silent(Tally):
-        writes: Topic | None = None
-
+async def test_a_stage_that_says_nothing_remembers_how_far_it_has_come(file: Path) -> None:
+    # given a stage without a topic of its own
+    silent = Tally(writes=None)
     with Workbench.on(file) as bench:
         await three_on_scores(bench)
 
-        # when it reads them
-        await bench.run(Silent())
-        outcome = await bench.outcome(Silent())
+        # when it reads
+        await bench.run(silent)
+        outcome = await bench.outcome(silent)
 
-        # then it says nothing, and remembers how far it has come
+        # then it says nothing, and knows what it has read
         assert await bench.log.end(TRACKS, PARTITION) == 0
     assert {state.read for state in outcome.states.values()} == {11}
     assert {state.written for state in outcome.states.values()} == {0}
+
+
+class Bell(Tally):
+    """A toy at the end of the way: says nothing of what it acts on."""
+
+    def step(self, state: Counted, event: Event[Data]) -> tuple[Counted, Sequence[Event[Data]]]:
+        return super().step(state, event)[0], ()
+
+
+async def test_an_event_is_passed_on_only_to_a_topic_that_carries_its_like(file: Path) -> None:
+    # given a stage whose own topic carries few events, and a topic with many, remarks of the stage before among them
+    bell = Bell(name="bell", reads=TRACKS, writes=NOTICES)
+    with Workbench.on(file) as bench:
+        await three_on_scores(bench)
+        await bench.run(Tally())
+        remarks = [event for event, _ in await bench.read(TRACKS) if isinstance(event.data, FactSetAside)]
+
+        # when it has read them
+        await bench.run(bell)
+        went = [event for event, _ in await bench.read(NOTICES)]
+        outcome = await bench.outcome(bell)
+
+    # then the others end here, and those that are carried go on, with numbers of this topic
+    assert [event.id for event in went] == [remark.id for remark in remarks]
+    assert numbers(outcome.output, ANNA) == [1, 2]
+
+
+async def test_a_state_knows_the_last_record_that_went_into_it(file: Path) -> None:
+    # given histories that end with events that are passed on, dropped, or acted on
+    stories = [attendance(ANNA), attendance(BO).absent(6), attendance(CARL).attended(6)]
+    events = list(numbered(in_turn(*stories)))
+    with Workbench.on(file) as bench:
+        await bench.know(ANNA, BO, CARL)
+        await bench.put(SCORES, events)
+
+        # when they are read one by one
+        await bench.run(Tally(), at_once=1)
+        outcome = await bench.outcome(Tally())
+
+    # then each state bears the place and the number of the last
+    last = {event.subject: (offset, event.sequence) for offset, event in enumerate(events)}
+    assert {case_id: (state.offset, state.read) for case_id, state in outcome.states.items()} == last
+
+
+async def test_what_is_handed_on_in_memory_is_what_stands_on_the_log(tmp_path: Path) -> None:
+    # given a chain of stages in one process, and the same stages each in a process of its own
+    source = await prepared(SCENARIOS["scoring"], tmp_path / "source.db")
+    together, apart = (copied(source, tmp_path / name) for name in ("together.db", "apart.db"))
+    catalogue = Catalogue(library())
+    chain: list[Stage[Any]] = [Register(), Scoring(catalogue), NotDetector(catalogue), Notifier(catalogue)]
+
+    # when all have read everything
+    with Workbench.on(together) as bench:
+        for stage in chain:
+            await bench.run(stage)
+    for stage in chain:
+        with Workbench.on(apart) as bench:
+            await bench.run(stage, at_once=11)
+
+    # then they have said and know the same, to the byte
+    with Workbench.on(together) as one, Workbench.on(apart) as other:
+        for stage in chain:
+            assert await one.outcome(stage) == await other.outcome(stage), stage.name
+        assert (await one.outcome(chain[-1])).output
+
+
+async def test_an_event_at_hand_is_the_one_that_would_be_read(file: Path) -> None:
+    # given a stage that has just published
+    with Workbench.on(file) as bench:
+        await three_on_cases(bench)
+        await bench.run(scoring())
+
+        # when the next stage of this process reads that
+        records = await bench.log.read(SCORES, PARTITION, 0, BATCH)
+
+    # then each event that comes with its record is the one that its bytes say
+    for record in records:
+        assert record.event is None or record.event == decode(record.value, SCORES, key_of(record.key))
+    assert any(record.event is not None for record in records)
 
 
 def _with_number(value: bytes, sequence: int | None) -> bytes:

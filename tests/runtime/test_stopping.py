@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from contracts.codec import encode
+from contracts.codec import encode, prepared
 from contracts.events.event import Data
 from contracts.events.facts import SessionAttended, SessionScheduled
 from contracts.topics import DEAD_LETTERS, SCORES, TRACKS
@@ -118,7 +118,7 @@ async def test_an_unreadable_record_on_a_derived_topic_stops_the_stage(
         events = list(numbered(attendance(ANNA).events))
         place = next(n for n, event in enumerate(events) if isinstance(event.data, kind))
         await bench.put(SCORES, events[:place])
-        record = damaged(encode(events[place], key_of(ANNA)))
+        record = damaged(encode(prepared(events[place], key_of(ANNA), events[place].sequence)))
         await bench.log.append(SCORES, PARTITION, [Record(ANNA, record)])
         await bench.put(SCORES, events[place + 1 :])
 

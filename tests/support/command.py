@@ -94,3 +94,22 @@ def ended(process: subprocess.Popen[bytes], what: str) -> int:
         process.kill()
         process.wait(timeout=PATIENCE)
         raise StillWaiting(f"{what} had not ended after {PATIENCE:.0f} s") from None
+
+
+_MEASURED: Final = """
+import resource, subprocess, sys
+code = subprocess.call(sys.argv[1:], stdout=subprocess.DEVNULL)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+sys.exit(code)
+"""
+
+
+def run_measured(*arguments: str | Path) -> tuple[Ran, int]:
+    """Run a command as a process of its own; give what it did, and how many bytes of memory it held at most."""
+    command = [sys.executable, "-c", _MEASURED, ONTRACK, *arguments]
+    try:
+        ran = subprocess.run(command, capture_output=True, timeout=PATIENCE, check=False)
+    except subprocess.TimeoutExpired:
+        raise StillWaiting(f"ontrack {arguments[0]} had not ended after {PATIENCE:.0f} s") from None
+    unit = 1 if sys.platform == "darwin" else 1_024
+    return Ran(ran.returncode, b"", ran.stderr.decode()), int(ran.stdout) * unit

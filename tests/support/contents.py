@@ -137,7 +137,7 @@ async def _history(home: Home, topic: Topic) -> tuple[dict[str, list[Any]], int]
         assert isinstance(key, CaseKey)
         events = [decode(record, topic, key) for record in records]
         opened[case_id] = [
-            _timeless(orjson.loads(encode(replace(event, sealed=None), None)))
+            _timeless(orjson.loads(encode(replace(event, sealed=None))))
             for event in events
             if not isinstance(event, Unreadable)
         ]

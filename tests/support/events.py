@@ -99,6 +99,8 @@ def _limited(kind: object, limits: list[Any]) -> SearchStrategy[Any]:
     shortest = next((limit.min_length for limit in limits if isinstance(limit, MinLen)), 0)
     longest = next((limit.max_length for limit in limits if isinstance(limit, MaxLen)), None)
     pattern = next((limit.pattern for limit in limits if hasattr(limit, "pattern")), None)
+    if kind is AwareDatetime:
+        return moments()
     if kind is int:
         return st.integers(least, most)
     if kind is not str:

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
-from contracts import codec
 from contracts.codec import CaseKey
 from contracts.topics import Topic
 from services.runtime.keyring.port import Destroyed, Keyring
@@ -20,11 +19,6 @@ When = Literal["before", "after"]
 
 class Crash(Exception):
     """Stands for the end of the process; nothing that it tries afterwards succeeds."""
-
-
-def restart() -> None:
-    """Forget what a process forgets when it ends: the texts that the codec has sealed and opened lately."""
-    codec._OPENED = codec._Opened()  # noqa: SLF001 - nothing else shows whether a text is opened or remembered
 
 
 @dataclass

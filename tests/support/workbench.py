@@ -8,7 +8,7 @@ from itertools import count, islice
 from pathlib import Path
 from typing import Final, Self, TypeVar
 
-from contracts.codec import CaseKey, decode, encode, glance
+from contracts.codec import CaseKey, decode, encode, glance, prepared
 from contracts.events.event import Data, Event
 from contracts.events.publications import FactUnreadable
 from contracts.topics import DEAD_LETTERS, Topic, partition_of
@@ -22,7 +22,7 @@ from services.runtime.runner import BATCH, Runner
 from services.runtime.stage import Stage
 from services.runtime.store.port import Halted, Position, Store, StoredState
 from services.runtime.store.sqlite import SqliteStore
-from tests.support.faults import Trouble, TroubledKeyring, TroubledLog, TroubledStore, restart
+from tests.support.faults import Trouble, TroubledKeyring, TroubledLog, TroubledStore
 
 StateT = TypeVar("StateT")
 
@@ -81,7 +81,6 @@ class Workbench:
     @contextmanager
     def on(cls, file: Path, trouble: Trouble | None = None) -> Iterator[Self]:
         """Open a file, new or used, as a process does that has just started."""
-        restart()
         database = Database.create(file)
         try:
             yield cls(database, trouble or Trouble())
@@ -94,7 +93,8 @@ class Workbench:
 
     async def put(self, topic: Topic, events: Iterable[Event[Data]], *, partition: int = PARTITION) -> None:
         """Append events to a topic, each sealed under its case's key."""
-        records = [Record(event.subject, encode(event, key_of(event.subject))) for event in events]
+        sealed = [prepared(event, key_of(event.subject), event.sequence) for event in events]
+        records = [Record(event.subject, encode(event)) for event in sealed]
         await self.log.append(topic, partition, records)
 
     def runner(

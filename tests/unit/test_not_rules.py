@@ -133,6 +133,12 @@ class TestBaseline:
         fact = case.says(other)
         assert [(aside.fact, aside.reason) for aside in case.told(FactSetAside)] == [(fact.id, "unknown_scale")]
 
+    def test_that_is_not_on_the_scale_is_set_aside(self) -> None:
+        case = a_case(12).scored(12)
+        case.baseline_set(21)
+        assert [aside.reason for aside in case.told(FactSetAside)] == ["outside_scale"]
+        assert case.statuses == [ON]
+
     def test_that_arrives_late_judges_every_session_again(self) -> None:
         case = a_case().scored(15, 16)
         assert case.statuses == [UNKNOWN, UNKNOWN]

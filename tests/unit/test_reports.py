@@ -2,7 +2,15 @@
 
 from datetime import timedelta
 
-from contracts.events.facts import ActionChosen, CaseTransferred, ProblemNamed, ReportSeen, SessionDue
+from contracts.events.facts import (
+    ActionChosen,
+    CaseTransferred,
+    NeedsStated,
+    ProblemNamed,
+    ReportClosed,
+    ReportSeen,
+    SessionDue,
+)
 from contracts.events.notices import NoticeRequested, ReportContent, ReportIssued, ReportOverdue, ReportRevised
 from contracts.events.scores import FactSetAside
 from services.notifier.domain.dossier import Report
@@ -171,7 +179,6 @@ class TestContent:
         case.answered(2, 14)
         assert [(answer.session, answer.item) for answer in content(case.reports()[0]).context] == [(1, "job")]
 
-
     def test_never_shows_new_answers_beside_an_old_decision(self) -> None:
         case = a_case(10).scored(14, 15)
         case.corrected(2, 16)
@@ -255,6 +262,20 @@ class TestOverdue:
         case.says(ReportSeen(report=case.reports()[0].id, by="therapist:1"))
         self.due(case, 2)
         assert case.told(ReportOverdue) == []
+
+    def test_what_the_patient_says_of_it_does_not_make_it_seen(self) -> None:
+        case = a_case(10).scored(14)
+        said = NeedsStated(report=case.reports()[0].id, seen_by="patient", needs=("agreement-on-tasks",), by="patient")
+        case.says(said)
+        self.due(case, 2)
+        assert [overdue.session for overdue in case.told(ReportOverdue)] == [2]
+
+    def test_one_that_was_closed_and_announced_again_is_open_again(self) -> None:
+        case = a_case(10).scored(14)
+        case.says(ReportClosed(report=case.reports()[0].id, by="therapist:1"))
+        case.scored(14)
+        self.due(case, 3)
+        assert [overdue.session for overdue in case.told(ReportOverdue)] == [3]
 
     def test_one_that_was_announced_again_must_be_seen_again(self) -> None:
         case = a_case(10).scored(14)

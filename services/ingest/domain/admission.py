@@ -7,7 +7,7 @@ from typing import Literal
 from contracts.codec import content_digest
 from contracts.definitions.catalogue import Catalogue, DefinitionMissing
 from contracts.events.event import Data, Event
-from contracts.events.facts import CaseEnrolled, PolicyChanged, ResponseCorrected, ResponseSubmitted
+from contracts.events.facts import CaseEnrolled, PolicyChanged, ResponseCorrected, ResponseSubmitted, ResponseWithdrawn
 from services.ingest.domain.register import Registered, occasion_of
 
 RefusalCode = Literal[
@@ -60,7 +60,9 @@ def refusals(case: Registered, fact: Event[Data], definitions: Catalogue) -> Ite
     match fact.data:
         case ResponseSubmitted() as response:
             yield from _about_response(case, response, fact, definitions)
-        case ResponseCorrected(response=response_id) if response_id not in case.facts:
+        case ResponseCorrected(response=response_id) | ResponseWithdrawn(response=response_id) if (
+            response_id not in case.facts
+        ):
             yield Refusal("unknown_case", "response", "a response of this case")
 
 

@@ -20,7 +20,14 @@ from contracts.events.facts import (
     SessionMoved,
     SessionScheduled,
 )
-from contracts.events.scores import FactSetAside, OccasionMissed, ScoreComputed, ScoreRevised, ScoreWithdrawn
+from contracts.events.scores import (
+    FactSetAside,
+    OccasionMissed,
+    ScoreComputed,
+    ScoreRevised,
+    ScoreWithdrawn,
+    SetAsideReason,
+)
 from contracts.topics import SCORES, TRACKS
 from services.not_detector.domain.course import Course, PolicyFrom, SetByHand, Views
 from services.not_detector.domain.judgement import judged_again
@@ -139,13 +146,22 @@ class NotDetector:
         return found
 
     def _baseline_set(self, state: Course, event: Event[Data], data: BaselineSet) -> Outcome:
-        primaries = [self._definitions.policy(entry.policy).primary for entry in state.policies]
-        if (data.instrument, data.scale) not in {(split_reference(p.instrument)[0], p.scale) for p in primaries}:
-            return state, [_set_aside(event)]
+        reason = self._objection_to_baseline(state, data)
+        if reason is not None:
+            return state, [Derivation(self.name, event).event(FactSetAside(fact=event.id, reason=reason))]
         by_hand = {**state.by_hand, f"{data.instrument}/{data.scale}": SetByHand(data.value, event.id)}
         state = replace(state, by_hand=by_hand)
         state, decisions = judged_again(state, state.judged, event, Views(state, self._definitions))
         return state, [event, *decisions]
+
+    def _objection_to_baseline(self, state: Course, data: BaselineSet) -> SetAsideReason | None:
+        """Say why a baseline makes no sense: no policy of the case looks at its scale, or it is not on that scale."""
+        views = Views(state, self._definitions)
+        for view in (views.of(entry.policy) for entry in state.policies):
+            if (view.instrument.id, view.scale.id) == (data.instrument, data.scale):
+                lowest, highest = view.instrument.bounds(view.scale)
+                return None if lowest <= data.value <= highest else "outside_scale"
+        return "unknown_scale"
 
     def _closed(self, state: Course, event: Event[Data]) -> Outcome:
         """Judge the sessions that have come and were never measured."""
@@ -162,7 +178,3 @@ class NotDetector:
 
 def _scheduled_until(course: Course, moment: datetime) -> set[int]:
     return {session for session, at in course.scheduled.items() if session > 0 and at <= moment}
-
-
-def _set_aside(event: Event[Data]) -> Event[FactSetAside]:
-    return Derivation("not_detector", event).event(FactSetAside(fact=event.id, reason="unknown_scale"))

@@ -176,8 +176,9 @@ class _Telling:
         if report is None:
             self._say(FactSetAside(fact=self._cause.id, reason="report_unknown"))
             return
+        by_patient = isinstance(fact, NeedsStated) and fact.seen_by == "patient"
         closed = report.closed or isinstance(fact, ReportClosed)
-        self.dossier = self.dossier.with_report(replace(report, seen=True, closed=closed))
+        self.dossier = self.dossier.with_report(replace(report, seen=report.seen or not by_patient, closed=closed))
 
     def _reconcile(self, kind: Run) -> None:
         """Bring the reports of a kind into line with what there is to report: one report a run."""
@@ -328,7 +329,7 @@ class _Telling:
     def _notice(
         self, report: Report, reason: NoticeReason, to: Literal["therapists", "supervisor"] = "therapists"
     ) -> None:
-        """Ask that somebody be told; what is told to therapists is unseen again."""
+        """Ask that somebody be told; what is told to therapists is open and unseen again."""
         dossier = self.dossier
         self._say(
             NoticeRequested(
@@ -337,7 +338,7 @@ class _Telling:
         )
         if to == "therapists":
             known = dossier.reports[report.id]
-            self.dossier = dossier.with_report(replace(known, announced=True, seen=False, overdue=False))
+            self.dossier = dossier.with_report(replace(known, announced=True, seen=False, overdue=False, closed=False))
 
     def _say(self, data: Data) -> Event[Data]:
         event = self._derivation.event(data)

@@ -1,0 +1,185 @@
+"""The pages: their links lead somewhere, what they name exists, and their tables are those of the code."""
+
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final, get_args
+
+import pytest
+
+from contracts.codec import UnreadableReason
+from contracts.topics import TOPICS
+from services.cli.main import COMMANDS
+from services.ingest.domain.register import Register
+from services.not_detector.domain.stage import NotDetector
+from services.notifier.domain.stage import Notifier
+from services.runtime.database import Database
+from services.scoring.domain import Scoring
+from tests.docs.markdown import ARCHITECTURE, DOCS, ROOT, named, table
+
+PAGES: Final = [
+    *sorted(DOCS.rglob("*.md")),
+    ROOT / "contracts" / "README.md",
+    *(ROOT / "services" / name / "README.md" for name in ("ingest", "scoring", "not_detector", "notifier")),
+]
+RECORDS: Final = sorted((DOCS / "adr").glob("[0-9]*.md"))
+
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+each_record = pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.name[:4])
+
+
+def prose(page: Path) -> str:
+    """Give a page without its drawings."""
+    return re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+
+
+def between_backticks(page: Path) -> set[str]:
+    return set(re.findall(r"`([^`\n]+)`", prose(page)))
+
+
+def anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", page.read_text("utf-8"), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@each_page
+def test_every_link_leads_to_something(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
+        if link.startswith("https://"):
+            continue
+        name, _, anchor = link.partition("#")
+        target = (page.parent / name).resolve() if name else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+FOLDERS: Final = ("contracts/", "services/", "tests/", "docs/")
+
+
+@each_page
+def test_every_file_that_is_named_exists(page: Path) -> None:
+    for name in between_backticks(page):
+        if name.startswith(FOLDERS) and " " not in name:
+            assert (ROOT / name).exists(), name
+
+
+@each_page
+def test_every_module_of_its_own_that_a_readme_names_exists(page: Path) -> None:
+    if page.name != "README.md" or page.parent == DOCS / "adr":
+        return
+    for name in between_backticks(page):
+        if re.fullmatch(r"[\w/]+\.py", name) and not name.startswith(FOLDERS):
+            assert list(page.parent.rglob(name)), name
+
+
+@each_page
+def test_every_command_that_is_named_exists(page: Path) -> None:
+    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text("utf-8"), flags=re.MULTILINE))
+    for name in between_backticks(page):
+        if found := re.match(r"ontrack (\w+)", name):
+            assert found[1] in COMMANDS, name
+        if found := re.match(r"make (\w+)", name):
+            assert found[1] in targets, name
+
+
+SOURCES: Final = {
+    path: path.read_text("utf-8") for top in ("contracts", "services") for path in (ROOT / top).rglob("*.py")
+}
+
+
+@each_page
+def test_every_class_event_and_field_that_is_named_is_in_the_code(page: Path) -> None:
+    code = "\n".join(path.read_text("utf-8") for path in SOURCES)
+    for name in between_backticks(page):
+        if re.fullmatch(r"[A-Z][a-z]+(?:[A-Z][a-z]+)+|[a-z]+(?:_[a-z]+)+", name):
+            assert re.search(rf"\b{name}\b", code), name
+
+
+@each_page
+def test_nothing_is_named_that_only_one_machine_has(page: Path) -> None:
+    text = page.read_text("utf-8")
+    assert not re.search(r"(?<![\w.])/(?:home|root|tmp|work|usr|Users)/", text)
+    assert not re.search(r"#\d+\b", text)
+    assert not re.search(r"\b(?:TODO|TBD|FIXME)\b", text)
+
+
+@each_page
+def test_lines_are_not_too_long_to_read(page: Path) -> None:
+    long = [line for line in prose(page).splitlines() if len(line) > 120 and not line.startswith("|")]
+    assert long == []
+
+
+def test_every_service_says_what_it_listens_to_emits_and_owns_and_how_it_fails() -> None:
+    for page in PAGES[-4:]:
+        for words in ("| listens to |", "| emits |", "| owns |", "**Fails how**"):
+            assert words in page.read_text("utf-8"), (page, words)
+
+
+# Decision records
+
+
+@each_record
+def test_a_record_has_its_four_parts_and_fits_on_a_page(record: Path) -> None:
+    text = record.read_text("utf-8")
+    assert re.findall(r"^## (.+)$", text, flags=re.MULTILINE) == ["Context", "Decision", "Consequences", "Considered"]
+    assert text.startswith(f"# {record.name[:4]}: ")
+    assert len(text.split()) <= 500
+
+
+def test_the_index_lists_every_record_under_its_title() -> None:
+    listed = re.findall(
+        r"^\| \[(\d{4})\]\(([^)]+)\) \| (.+) \|$", (DOCS / "adr" / "README.md").read_text(), re.MULTILINE
+    )
+    assert [(number, name) for number, name, _ in listed] == [(record.name[:4], record.name) for record in RECORDS]
+    for number, name, title in listed:
+        assert (DOCS / "adr" / name).read_text("utf-8").splitlines()[0] == f"# {number}: {title}"
+
+
+def test_the_libraries_are_those_that_the_project_needs() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    needed = {re.split(r"[<>=]", requirement)[0] for requirement in project["dependencies"]}
+    text = next(record for record in RECORDS if record.name.startswith("0007")).read_text("utf-8")
+    rows = re.findall(r"^\| [^|]+ \| ([a-z0-9]+) \|", text, flags=re.MULTILINE)
+    assert set(rows) - {"library"} == needed
+
+
+# Architecture
+
+
+def test_the_table_of_topics_is_that_of_the_contracts() -> None:
+    assert [tuple(row.values()) for row in table(ARCHITECTURE, "topics")] == [
+        (f"`{topic.name}`", topic.says, "yes" if topic.of_cases else "no") for topic in TOPICS.values()
+    ]
+
+
+def test_the_table_of_stages_is_that_of_the_services() -> None:
+    stages: list[Any] = [Register, Scoring, NotDetector, Notifier]
+    assert [list(row.values())[:4] for row in table(ARCHITECTURE, "stages")] == [
+        [
+            f"`{stage.name}`",
+            f"`{stage.reads.name}`",
+            f"`{stage.writes.name}`" if stage.writes is not None else "nothing",
+            f"`{stage.state.__name__}`",
+        ]
+        for stage in stages
+    ]
+
+
+def test_the_table_of_reasons_leaves_none_out() -> None:
+    assert sorted(named(row["reason"]) for row in table(ARCHITECTURE, "unreadable")) == sorted(
+        get_args(UnreadableReason)
+    )
+
+
+@pytest.fixture
+def tables_of_a_home(tmp_path: Path) -> Iterator[list[str]]:
+    """The tables of a database that was just made."""
+    database = Database.create(tmp_path / "ontrack.db")
+    found = database.connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY rowid")
+    yield [name for (name,) in found]
+    database.close()
+
+
+def test_the_tables_of_a_home_are_all_there(tables_of_a_home: list[str]) -> None:
+    assert [named(row["table"]) for row in table(ARCHITECTURE, "tables")] == tables_of_a_home
