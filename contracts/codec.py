@@ -5,19 +5,18 @@ import re
 from base64 import b64encode
 from binascii import a2b_base64
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Annotated, Any, Literal, NotRequired
 
 import orjson
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
-from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 from pydantic_core import to_json
 from typing_extensions import TypedDict
 
 from contracts.events.event import Data, Event, Sealed
-from contracts.events.fields import EventId
+from contracts.events.fields import EventId, Instant, instant
 from contracts.topics import Topic
 
 UnreadableReason = Literal[
@@ -62,13 +61,13 @@ class Envelope(TypedDict):
     dataschema: str
     id: EventId
     keyid: NotRequired[str]
-    recordedtime: AwareDatetime
+    recordedtime: Instant
     sequence: NotRequired[Annotated[str, Field(pattern=r"^[1-9][0-9]{0,8}$")]]
     sequencetype: NotRequired[Literal["Integer"]]
     source: str
     specversion: Literal["1.0"]
     subject: Annotated[str, Field(min_length=1, max_length=160)]
-    time: AwareDatetime
+    time: Instant
     type: str
 
 
@@ -79,12 +78,6 @@ _PLACE = re.compile(r"[1-9][0-9]{0,8}")
 def canonical(value: object) -> bytes:
     """Encode plain values as canonical JSON: sorted keys, no insignificant space, UTF-8."""
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-
-
-@lru_cache(maxsize=4_096)
-def instant(moment: datetime) -> str:
-    """Write a moment as it stands on the wire: UTC, milliseconds."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def plain_data(data: Data) -> bytes:

@@ -92,14 +92,16 @@ class Home:
         founding: the records of `rom.definitions.v1` of another log, for a new home to go on under its identity
         """
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file, key = directory / DATABASE, directory / MASTER_KEY
-        if not file.exists() and not key.exists():
-            MasterKey.create(key)
-        master = MasterKey.read(key)
-        database = Database.create(file)
+        database, key = Database.create(directory / DATABASE), directory / MASTER_KEY
+        try:
+            is_new = await SqliteLog(database.connection).end(DEFINITIONS, 0) == 0
+            master = MasterKey.create(key) if is_new and not key.exists() else MasterKey.read(key)
+        except BaseException:
+            database.close()
+            raise
         home = cls(directory, database, master, clock=clock)
         try:
-            if await home.log.end(DEFINITIONS, 0) == 0:
+            if is_new:
                 await home._found(list(founding))
             await home._take_up()
             await home.publish(library())

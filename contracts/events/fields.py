@@ -1,9 +1,10 @@
 """The types of the fields that events share, with their units and ranges."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, AwareDatetime, Field
+from pydantic import AfterValidator, AwareDatetime, Field, PlainSerializer
 
 DefinitionRef = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*@[1-9][0-9]*#[0-9a-f]{64}$", max_length=160)]
 """`id@version#sha256`: names one definition and, by the hash of its content, no other."""
@@ -28,13 +29,24 @@ EnteredBy = Literal["patient", "clinic", "import", "ehr"]
 
 
 def to_milliseconds(moment: datetime) -> datetime:
-    """Give a moment as the wire has it: in UTC, with whole milliseconds."""
+    """Give a moment as the wire has it: in UTC, with whole milliseconds. Raises ValueError outside years 1 to 9999."""
     if moment.tzinfo is UTC and moment.microsecond % 1000 == 0:
         return moment
-    return moment.astimezone(UTC).replace(microsecond=moment.microsecond // 1000 * 1000)
+    try:
+        return moment.astimezone(UTC).replace(microsecond=moment.microsecond // 1000 * 1000)
+    except OverflowError:
+        raise ValueError("a moment between the years 1 and 9999") from None
 
 
-Instant = Annotated[AwareDatetime, AfterValidator(to_milliseconds)]
+@lru_cache(maxsize=4_096)
+def instant(moment: datetime) -> str:
+    """Write a moment as it stands on the wire: UTC, milliseconds."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+Instant = Annotated[
+    AwareDatetime, AfterValidator(to_milliseconds), PlainSerializer(instant, return_type=str, when_used="json")
+]
 """A moment, in UTC with milliseconds."""
 
 FlagKind = Literal["negative", "safety", "context"]

@@ -7,8 +7,8 @@ from typing import Final
 
 import click
 
-from contracts.codec import instant
 from contracts.events.event import Data, Event
+from contracts.events.fields import instant
 from services.cli.case_screen import CaseFile, case_screen
 from services.cli.disclosure import shown
 from services.cli.history import history, is_fact

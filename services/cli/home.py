@@ -14,7 +14,7 @@ from services.embedded import Home, spare_the_collector
 from services.runtime.database import AnotherWriter, NotAHome
 from services.runtime.keyring.master import MasterKeyUnusable
 from services.runtime.log.port import LogUnavailable
-from services.runtime.runner import StageStopped
+from services.runtime.runner import StageStopped, StateUnreadable
 from services.runtime.store.port import StoreUnavailable
 
 T = TypeVar("T")
@@ -55,7 +55,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run(work)
     except (NotAHome, AnotherWriter, MasterKeyUnusable) as wrong:
         raise Failure(str(wrong)) from None
-    except StageStopped as stopped:
+    except (StageStopped, StateUnreadable) as stopped:
         raise Failure(str(stopped), FINDING) from None
     except DefinitionFaults as faults:
         raise Failure("\n".join(str(fault) for fault in faults.faults)) from None

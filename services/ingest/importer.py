@@ -17,7 +17,7 @@ from services.runtime.keyring.port import Keyring
 
 CLIENT = "import"
 SESSION_EXPECTED = "a session of the case's protocol was expected"
-AT_ONCE = 5_000
+AT_ONCE = 2_500
 """Facts that are checked, recorded and worked on at a time: what memory holds, whatever the length of the file."""
 
 

@@ -9,7 +9,7 @@ from operator import itemgetter
 
 import orjson
 
-from contracts.codec import instant
+from contracts.events.fields import instant
 from services.ingest.table import Raw, ResponseRow, RowFault
 
 _CACHE_KIB = 32_768

@@ -114,6 +114,14 @@ def _connected(uri: str) -> sqlite3.Connection:
     return connection
 
 
+def _is_empty(connection: sqlite3.Connection) -> bool:
+    """Tell whether nothing has been made in the file yet."""
+    try:
+        return _application(connection) == 0 and connection.execute("SELECT 1 FROM sqlite_schema").fetchone() is None
+    except sqlite3.DatabaseError:
+        return False
+
+
 def _application(connection: sqlite3.Connection) -> int:
     try:
         return int(connection.execute("PRAGMA application_id").fetchone()[0])

@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from typing import Final, Generic, NoReturn, TypeVar
 from uuid import uuid5
 
-from pydantic import TypeAdapter
+from cryptography.exceptions import InvalidTag
+from pydantic import TypeAdapter, ValidationError
 
 from contracts.codec import CaseKey, Glance, Unreadable, decode, encode, glance, prepared
 from contracts.definitions.catalogue import DefinitionMissing
@@ -83,7 +84,7 @@ class Runner(Generic[StateT]):
         self._log_id = log_id
         self._states: TypeAdapter[StateT] = TypeAdapter(stage.state)
         self._is_numbered = stage.reads is not CASES
-        self._acts_on = frozenset(kind.type() for kind in stage.acts_on)
+        self._passed_over = frozenset(kind.type() for kind in stage.reads.events if kind not in stage.acts_on)
         self._positions: dict[int, int] = {}
         self._dead_letters: dict[int, int] = {}
 
@@ -131,11 +132,15 @@ class Runner(Generic[StateT]):
         After any of these nothing has been skipped: the same records come again.
         """
         batch = await self._worked(partition, records)
-        self._count_dead_letters(batch)
+        dead_letters = self._dead_letters[partition] + len(batch.dead)
+        if dead_letters > DEAD_LETTERS_AT_MOST:
+            why = f"{dead_letters} records of {self._stage.reads.name} could not be read since it was started"
+            self._stop(partition, why, "find out who writes them, then start again")
         await self._published_and_saved(batch)
         position = records[-1].offset + 1
         await self._store.set_position(self._stage.name, partition, Position(self._log_id, position))
         self._positions[partition] = position
+        self._dead_letters[partition] = dead_letters
 
     async def _worked(
         self, partition: int, records: Sequence[StoredRecord], *, resuming: bool = False
@@ -167,14 +172,17 @@ class Runner(Generic[StateT]):
         if stored.schema != self._stage.schema:
             why = f"its states have shape {stored.schema}, this version knows {self._stage.schema}"
             self._stop(partition, why, _REBUILD)
-        state = open_state(self._states, self._stage.name, case_id, key, stored)
+        try:
+            state = open_state(self._states, self._stage.name, case_id, key, stored)
+        except StateUnreadable as unreadable:
+            self._stop(partition, str(unreadable), _REBUILD)
         return _Case(key, state, stored.offset, stored.read, stored.written, stored.offset)
 
     def _take(self, batch: _Batch[StateT], record: StoredRecord, case: _Case[StateT]) -> None:
         """Take one record: step, number what follows, and keep it for publication."""
         if self._is_numbered and record.event is None:
             seen = glance(record.value)
-            if seen is not None and seen.subject == record.key and seen.type not in self._acts_on:
+            if seen is not None and seen.subject == record.key and seen.type in self._passed_over:
                 if self._is_next(batch.partition, record, seen.sequence, case):
                     self._pass_on(batch, record, case, seen)
                 return
@@ -184,20 +192,33 @@ class Runner(Generic[StateT]):
             return
         if not self._is_next(batch.partition, record, event.sequence, case):
             return
-        following: Sequence[Event[Data]] = (event,)
-        if type(event.data) in self._stage.acts_on:
-            try:
-                case.state, following = self._stage.step(case.state, event)
-            except DefinitionMissing as missing:
-                self._halt(batch, record, f"definition-missing {missing.ref}")
-                return
-            except Exception as error:  # noqa: BLE001 - whatever a step raises halts its case, and no other
-                self._halt(batch, record, f"step-failed {_place(error)}")
-                return
-        elif self._stage.writes is None or self._stage.writes.type_named(event.type) is None:
-            following = ()
-        self._publish(batch, case, following)
+        try:
+            state, records = self._stepped(record, case, event)
+        except DefinitionMissing as missing:
+            self._halt(batch, record, f"definition-missing {missing.ref}")
+            return
+        except Exception as error:  # noqa: BLE001 - whatever a step raises halts its case, and no other
+            self._halt(batch, record, f"step-failed {_place(error)}")
+            return
+        case.state = state
+        case.written += len(records)
+        batch.out.extend(records)
         self._taken(batch, record, case, event.sequence)
+
+    def _stepped(self, record: StoredRecord, case: _Case[StateT], event: Event[Data]) -> tuple[StateT, list[Record]]:
+        """Step, and number what follows; nothing is changed if that fails."""
+        writes = self._stage.writes
+        if type(event.data) in self._stage.acts_on:
+            state, following = self._stage.step(case.state, event)
+        else:
+            state, following = case.state, (event,)
+        if writes is None:
+            return state, []
+        kept = [outgoing for outgoing in following if writes.type_named(outgoing.type) is not None]
+        if any(outgoing.subject != record.key for outgoing in kept):
+            raise ValueError("a step speaks of its own case only")
+        numbered = [prepared(outgoing, case.key, number) for number, outgoing in enumerate(kept, case.written + 1)]
+        return state, [Record(record.key, encode(outgoing), outgoing) for outgoing in numbered]
 
     def _read(self, record: StoredRecord, key: CaseKey) -> Event[Data] | Unreadable:
         """Read what a record says, and leave it there for the next stage of this process."""
@@ -209,15 +230,6 @@ class Runner(Generic[StateT]):
                 return Unreadable("not-an-event")
             record.event = event
         return event
-
-    def _publish(self, batch: _Batch[StateT], case: _Case[StateT], events: Sequence[Event[Data]]) -> None:
-        """Number what follows and keep it for publication."""
-        if self._stage.writes is None:
-            return
-        for event in events:
-            case.written += 1
-            outgoing = prepared(event, case.key, case.written)
-            batch.out.append(Record(event.subject, encode(outgoing), outgoing))
 
     def _pass_on(self, batch: _Batch[StateT], record: StoredRecord, case: _Case[StateT], seen: Glance) -> None:
         """Pass an event on unopened, with its new number, if the topic carries such events."""
@@ -261,13 +273,6 @@ class Runner(Generic[StateT]):
         )
         batch.dead.append(Record(record.key, encode(letter)))
 
-    def _count_dead_letters(self, batch: _Batch[StateT]) -> None:
-        count = self._dead_letters[batch.partition] + len(batch.dead)
-        if count > DEAD_LETTERS_AT_MOST:
-            why = f"{count} records of {self._stage.reads.name} in a row of work could not be read"
-            self._stop(batch.partition, why, "find out who writes them, then start again")
-        self._dead_letters[batch.partition] = count
-
     def _halt(self, batch: _Batch[StateT], record: StoredRecord, reason: str) -> None:
         batch.halted[record.key] = Halted(record.key, batch.partition, record.offset, reason)
 
@@ -293,9 +298,16 @@ class Runner(Generic[StateT]):
         raise StageStopped(self._stage.name, partition, why, mend)
 
 
+class StateUnreadable(Exception):
+    """A stored state is not what this stage wrote for this case. Says nothing of what it holds."""
+
+
 def open_state(states: TypeAdapter[StateT], stage: str, case_id: str, key: CaseKey, stored: StoredState) -> StateT:
-    """Open a sealed state. Raises InvalidTag if it was sealed for another case or stage, or changed since."""
-    return states.validate_json(key.unseal(stored.body, stage.encode(), case_id.encode()))
+    """Open a sealed state. Raises StateUnreadable if it was changed, or is of another case, stage or shape."""
+    try:
+        return states.validate_json(key.unseal(stored.body, stage.encode(), case_id.encode()))
+    except (InvalidTag, ValidationError):
+        raise StateUnreadable(f"the stored state of case {case_id} in {stage} cannot be read") from None
 
 
 def _place(error: Exception) -> str:

@@ -21,7 +21,6 @@ from contracts.codec import (
     decode,
     encode,
     glance,
-    instant,
     plain_data,
     prepared,
     schema_name,
@@ -37,6 +36,7 @@ from contracts.events.facts import (
     SessionMoved,
     SessionScheduled,
 )
+from contracts.events.fields import instant
 from contracts.events.publications import DefinitionPublished, LogFounded
 from contracts.events.scores import ScoreComputed
 from contracts.events.tracks import TrackEvaluated

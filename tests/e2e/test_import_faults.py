@@ -2,10 +2,9 @@
 
 import asyncio
 import gzip
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Final
 
 import pytest
@@ -14,30 +13,10 @@ from contracts.events.event import fact_id
 from contracts.events.facts import CaseClosed
 from services.embedded import Home
 from services.ingest.intake import new_fact
-from tests.support.command import Ran, ontrack, run_apart, run_measured
+from tests.support.command import ontrack
 from tests.support.contents import counts
 from tests.support.desk import COLUMNS, Desk, row, table, weekly
-
-CASE: Final = "QX7731"
-COMMENT: Final = "Amalie ringede"
-ANSWER: Final = 37
-WORDS: Final = (CASE, "NY4412", "Amalie", "ringede", "4711", "siebzehn")
-SECRETS: Final = (*WORDS, str(ANSWER))
-GOOD: Final = row(CASE, 1, ANSWER, comment=COMMENT)
-MEGABYTE: Final = 1_000_000
-
-
-def fields(**changed: str) -> str:
-    """A row that is right but for some fields."""
-    right = {
-        "case": CASE,
-        "session": "2",
-        "answered_at": weekly(2),
-        "instrument": "bdi-ii",
-        "total": str(ANSWER),
-        "comment": COMMENT,
-    }
-    return ",".join((right | changed).values())
+from tests.support.faulty import ANSWER, CASE, COMMENT, GOOD, SEVERAL, WORDS, cut_short, fields, refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +32,6 @@ class Faulty:
 def at_line_3(line: str, field: str | None, header: str = COLUMNS) -> Faulty:
     """A file whose line 2 is right, and line 3 is not."""
     return Faulty(table([GOOD, line, row(CASE, 3, ANSWER)], header), 3, field)
-
-
-def cut(content: bytes) -> bytes:
-    """A gzipped file that lacks its end."""
-    return gzip.compress(content)[:-10]
 
 
 WITH_ODSIS: Final = "case,session,answered_at,instrument,total,frequency,comment"
@@ -110,7 +84,7 @@ FAULTS: Final = {
     "Latin-1": Faulty(table([GOOD]) + fields(comment="Amalie så på æblet").encode("latin-1"), 3, "the file"),
     "UTF-16": Faulty(table([GOOD]).decode().encode("utf-16"), 1, "the file"),
     "UTF-16 without a mark": Faulty(table([GOOD]).decode().encode("utf-16-le"), 1, None),
-    "gzip that lacks its end": Faulty(cut(table([GOOD])), 2, "the file"),
+    "gzip that lacks its end": Faulty(cut_short(table([GOOD])), 2, "the file"),
     "gzip that is damaged": Faulty(gzip.compress(table([GOOD]))[:-8] + bytes(8), 3, "the file"),
     "empty": Faulty(b"", 1, "the file"),
     "an empty line": Faulty(b"\n", 1, "the file"),
@@ -122,22 +96,6 @@ FAULTS: Final = {
     "a header that is repeated as a row": at_line_3(COLUMNS, "instrument"),
     "lines that end as on old computers": Faulty(table([GOOD, fields()]).replace(b"\n", b"\r"), 1, None),
 }  # fmt: skip
-
-
-@pytest.fixture
-def known(desk: Desk) -> Desk:
-    """A desk with a home in which the case is known, with its first session."""
-    desk.takes(table([row(CASE, 0, 36, comment="Amalie")]))
-    return desk
-
-
-def refused(ran: Ran, desk: Desk, before: dict[str, int], secrets: Sequence[str] = SECRETS) -> bool:
-    """Tell whether a file was refused as it should: nothing taken, nothing told of what stood there."""
-    assert ran.exit_code in (1, 2), ran.told
-    assert ran.out == b""
-    assert ran.gives_away(secrets) == []
-    assert counts(desk.home) == before
-    return True
 
 
 @pytest.mark.parametrize("faulty", FAULTS.values(), ids=FAULTS.keys())
@@ -195,18 +153,6 @@ async def closed(desk: Desk, at: datetime) -> None:
         )
         await home.intake.record([fact])
         await home.catch_up()
-
-
-SEVERAL: Final = [
-    (GOOD, None),
-    (fields(total="4711"), "total"),
-    (fields(instrument="madrs"), "instrument"),
-    (row(CASE, 3, ANSWER), None),
-    (fields(session="many", answered_at="soon", total="siebzehn"), "session answered_at total"),
-    (fields() + ",more", "the row"),
-    (row(CASE, 1, 38), "session"),
-    (fields(comment=COMMENT * 200), "comment"),
-]
 
 
 def test_all_faults_are_listed_at_once(known: Desk) -> None:
@@ -286,131 +232,3 @@ def test_a_pattern_that_finds_nothing_is_refused(known: Desk, options: Sequence[
     ran = known.imports(table([f"{CASE},2026-01-12,37"], "case,date_s1,bdi_s1"), *options)
     assert refused(ran, known, before)
     assert ran.told.startswith("line 1: --")
-
-
-def test_what_is_left_out_can_be_mended_and_imported(known: Desk) -> None:
-    # given a file with faults in most of its lines, one of them against the log
-    lines = [line for line, _ in SEVERAL]
-    against_the_log = row(CASE, 0, ANSWER, comment='"Amalie, ""ringede"""')
-    file = known.file(table([*lines, against_the_log]))
-
-    # when it is imported without them
-    ran = known.imports(file, "--skip-invalid")
-
-    # then the others are taken, the faults are still found, and told without what stood there
-    assert ran.exit_code == 1
-    assert "2 responses recorded, 0 were known already, 0 of 1 cases enrolled, 7 lines left out." in ran.told
-    assert ran.gives_away(SECRETS) == []
-    assert {(track["session"], track["score"]) for track in known.tracks()} == {(1, 37), (2, None), (3, 37)}
-
-    # and the lines that were left out are in a file for their owner only, as they came
-    left_out = file.with_name("answers.csv.skipped.csv")
-    assert left_out.stat().st_mode & 0o777 == 0o600
-    faulty = [line for line, named in SEVERAL if named is not None]
-    assert left_out.read_text().splitlines() == [COLUMNS, *faulty, against_the_log]
-
-    # and when they are mended there, they are taken
-    mended = [fields(), fields(session="4", answered_at=weekly(4)), row(CASE, 0, 36, comment="Amalie")]
-    again = known.takes(known.file(table(mended), left_out.name))
-    assert again.told == "2 responses recorded, 1 were known already, 0 of 1 cases enrolled.\n"
-
-
-def test_a_file_that_cannot_be_read_to_its_end_is_not_taken_in_part(known: Desk) -> None:
-    # given a gzipped file that lacks its end, and one that changes its encoding on the way
-    before = counts(known.home)
-    for content in (cut(table([GOOD, fields(total="4711")])), table([GOOD]) + "æ".encode("latin-1")):
-        # when it is imported without its faults
-        ran = known.imports(content, "--skip-invalid")
-
-        # then nothing is taken, for nobody knows what is missing
-        assert refused(ran, known, before)
-
-
-def test_lines_that_are_left_out_are_never_open_to_others(known: Desk) -> None:
-    # given a file of that name that anybody can read
-    left_out = known.file(b"", "left-out.csv")
-    left_out.chmod(0o644)
-
-    # when lines are left out
-    ran = known.imports(table([GOOD, fields(total="4711")]), "--skip-invalid", "--skipped", left_out)
-
-    # then only its owner can
-    assert ran.exit_code == 1
-    assert left_out.stat().st_mode & 0o777 == 0o600
-
-
-def test_the_file_that_is_imported_is_never_written(known: Desk) -> None:
-    # given a file with a fault
-    content = table([GOOD, fields(total="4711")])
-    file = known.file(content)
-
-    # when what is left out should go to that very file
-    ran = known.imports(file, "--skip-invalid", "--skipped", file)
-
-    # then it is refused, and the file is as it was
-    assert file.read_bytes() == content
-    assert ran.exit_code == 2
-
-
-def test_what_is_left_out_of_standard_input_goes_where_the_command_runs(known: Desk) -> None:
-    # given a file with a fault, on standard input
-    given = table([GOOD, fields(total="4711")])
-
-    # when it is imported without it
-    options = ("--skip-invalid", "--data", known.home)
-    ran = run_apart("import", "-", *options, given=given, directory=known.place)
-
-    # then the line is in a file there
-    assert ran.exit_code == 1
-    assert (known.place / "skipped.csv").read_text().splitlines() == [COLUMNS, fields(total="4711")]
-
-
-def a_line_without_end(size: int) -> Iterator[bytes]:
-    yield table([GOOD])
-    yield f"{CASE},2,{weekly(2)},bdi-ii,37,".encode()
-    for _ in range(size // MEGABYTE):
-        yield b"x" * MEGABYTE
-
-
-def a_row_without_end(size: int) -> Iterator[bytes]:
-    """Each line closes a quote and opens another, so that the row goes on."""
-    yield table([GOOD])
-    yield f'{CASE},2,{weekly(2)},bdi-ii,37,"Amalie\n'.encode()
-    for _ in range(size // MEGABYTE):
-        yield b'ringede","\n' * (MEGABYTE // 11)
-
-
-def written(file: Path, parts: Iterator[bytes]) -> Path:
-    zipped = file.suffix == ".gz"
-    with gzip.open(file, "wb", compresslevel=1) if zipped else file.open("wb") as stream:
-        for part in parts:
-            stream.write(part)
-    return file
-
-
-@pytest.mark.parametrize(
-    ("name", "parts"),
-    [
-        ("a line of 100 MB", a_line_without_end(100 * MEGABYTE)),
-        ("a line of 100 MB.gz", a_line_without_end(100 * MEGABYTE)),
-        ("a row of 50 MB in short lines", a_row_without_end(50 * MEGABYTE)),
-    ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)
-def test_a_file_that_is_no_table_does_not_fill_the_memory(known: Desk, name: str, parts: Iterator[bytes]) -> None:
-    # given how much memory an import needs, and a file with a line that is as long as many files
-    before = counts(known.home)
-    usual, needed = run_measured(
-        "import", known.file(table([row(CASE, 0, 36, comment="Amalie")])), "--data", known.home
-    )
-    assert usual.exit_code == 0
-    file = written(known.place / name, parts)
-
-    # when it is imported
-    ran, memory = run_measured("import", file, "--data", known.home)
-    file.unlink()
-
-    # then it is refused at that line, in little more memory
-    assert refused(ran, known, before)
-    assert any(line.startswith("line 3: ") for line in ran.told.splitlines())
-    assert memory < needed + 32 * MEGABYTE

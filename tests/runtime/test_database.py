@@ -435,7 +435,7 @@ def test_a_master_key_whose_making_was_interrupted_is_made_by_trying_again(key_f
         "from pathlib import Path\n"
         "from services.runtime.keyring.master import MasterKey\n"
         "os.getpid = lambda: int(sys.argv[2])\n"
-        "os.link = lambda *_: os._exit(9)\n"
+        "os.fsync = lambda *_: os._exit(9)\n"
         "MasterKey.create(Path(sys.argv[1]))\n"
     )
     assert run(program, key_file, os.getpid()).returncode == 9

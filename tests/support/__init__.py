@@ -2,4 +2,10 @@
 
 import pytest
 
-pytest.register_assert_rewrite("tests.support.workbench")
+pytest.register_assert_rewrite(
+    "tests.support.contents",
+    "tests.support.desk",
+    "tests.support.faulty",
+    "tests.support.simulated",
+    "tests.support.workbench",
+)

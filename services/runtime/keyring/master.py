@@ -32,16 +32,17 @@ class MasterKey:
 
     @classmethod
     def create(cls, file: Path) -> "MasterKey":
-        """Make a new key and write it to a file that did not exist."""
+        """Make a new key and write it to a file that does not exist yet; only one process at a time may do this."""
+        if file.exists():
+            raise FileExistsError(file)
         secret = secrets.token_bytes(MASTER_LENGTH)
-        unfinished = file.with_suffix(f".{os.getpid()}")
-        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        unfinished = file.with_name(f"{file.name}.new")
+        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(b64encode(secret) + b"\n")
             stream.flush()
             os.fsync(stream.fileno())
-        os.link(unfinished, file)
-        unfinished.unlink()
+        unfinished.rename(file)
         return cls(secret)
 
     @classmethod

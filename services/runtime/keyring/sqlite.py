@@ -25,9 +25,11 @@ class SqliteKeyring:
         self._master = master
         self._random = random
         self._unwrapped: OrderedDict[str, CaseKey | Destroyed] = OrderedDict()
+        self._version = 0
 
     async def keys(self, case_ids: Collection[str]) -> Mapping[str, CaseKey | Destroyed]:
         """Give the keys of some cases; a case that never had one is absent."""
+        self._forget_what_others_changed()
         found: dict[str, CaseKey | Destroyed] = {}
         unknown = []
         for case_id in case_ids:
@@ -70,11 +72,20 @@ class SqliteKeyring:
         """Destroy the key of a case for ever."""
         with transaction(self._connection):
             self._connection.execute("INSERT OR REPLACE INTO keys VALUES (?, NULL)", (case_id,))
+        # The old page still stands in the write-ahead log until that is emptied.
+        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._unwrapped.pop(case_id, None)
 
     def case_id(self, clinic: str, number: str) -> str:
         """Give the case id of a clinic's external number."""
         return self._master.case_id(clinic, number)
+
+    def _forget_what_others_changed(self) -> None:
+        """Forget remembered keys once another process has written the file: it may have destroyed one."""
+        version = self._connection.execute("PRAGMA data_version").fetchone()[0]
+        if version != self._version:
+            self._version = version
+            self._unwrapped.clear()
 
     def _remember(self, case_id: str, key: CaseKey | Destroyed) -> None:
         self._unwrapped[case_id] = key

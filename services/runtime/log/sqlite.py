@@ -39,9 +39,13 @@ class SqliteLog:
     async def read(self, topic: Topic, partition: int, offset: int, limit: int) -> Sequence[StoredRecord]:
         """Read at most `limit` records from `offset` on; fewer only at the end."""
         fresh = self._fresh.get((topic.name, partition))
-        if fresh and fresh[0].offset <= offset <= fresh[-1].offset:
-            start = offset - fresh[0].offset
-            return fresh[start : start + limit]
+        if not fresh or not fresh[0].offset <= offset <= fresh[-1].offset:
+            return self._stored(topic, partition, offset, limit)
+        start = offset - fresh[0].offset
+        at_hand = fresh[start : start + limit]
+        return [*at_hand, *self._stored(topic, partition, at_hand[-1].offset + 1, limit - len(at_hand))]
+
+    def _stored(self, topic: Topic, partition: int, offset: int, limit: int) -> list[StoredRecord]:
         rows = self._connection.execute(
             'SELECT "offset", key, value FROM records WHERE topic = ? AND partition = ? AND "offset" >= ?'
             ' ORDER BY "offset" LIMIT ?',

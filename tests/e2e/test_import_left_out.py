@@ -1,0 +1,83 @@
+"""Lines with faults can be left out, mended and imported; the rest of a file is taken."""
+
+from tests.support.command import run_apart
+from tests.support.contents import counts
+from tests.support.desk import COLUMNS, Desk, row, table, weekly
+from tests.support.faulty import ANSWER, CASE, GOOD, SECRETS, SEVERAL, cut_short, fields, refused
+
+
+def test_what_is_left_out_can_be_mended_and_imported(known: Desk) -> None:
+    # given a file with faults in most of its lines, one of them against the log
+    lines = [line for line, _ in SEVERAL]
+    against_the_log = row(CASE, 0, ANSWER, comment='"Amalie, ""ringede"""')
+    file = known.file(table([*lines, against_the_log]))
+
+    # when it is imported without them
+    ran = known.imports(file, "--skip-invalid")
+
+    # then the others are taken, the faults are still found, and told without what stood there
+    assert ran.exit_code == 1
+    assert "2 responses recorded, 0 were known already, 0 of 1 cases enrolled, 7 lines left out." in ran.told
+    assert ran.gives_away(SECRETS) == []
+    assert {(track["session"], track["score"]) for track in known.tracks()} == {(1, 37), (2, None), (3, 37)}
+
+    # and the lines that were left out are in a file for their owner only, as they came
+    left_out = file.with_name("answers.csv.skipped.csv")
+    assert left_out.stat().st_mode & 0o777 == 0o600
+    faulty = [line for line, named in SEVERAL if named is not None]
+    assert left_out.read_text().splitlines() == [COLUMNS, *faulty, against_the_log]
+
+    # and when they are mended there, they are taken
+    mended = [fields(), fields(session="4", answered_at=weekly(4)), row(CASE, 0, 36, comment="Amalie")]
+    again = known.takes(known.file(table(mended), left_out.name))
+    assert again.told == "2 responses recorded, 1 were known already, 0 of 1 cases enrolled.\n"
+
+
+def test_a_file_that_cannot_be_read_to_its_end_is_not_taken_in_part(known: Desk) -> None:
+    # given a gzipped file that lacks its end, and one that changes its encoding on the way
+    before = counts(known.home)
+    for content in (cut_short(table([GOOD, fields(total="4711")])), table([GOOD]) + "æ".encode("latin-1")):
+        # when it is imported without its faults
+        ran = known.imports(content, "--skip-invalid")
+
+        # then nothing is taken, for nobody knows what is missing
+        assert refused(ran, known, before)
+
+
+def test_lines_that_are_left_out_are_never_open_to_others(known: Desk) -> None:
+    # given a file of that name that anybody can read
+    left_out = known.file(b"", "left-out.csv")
+    left_out.chmod(0o644)
+
+    # when lines are left out
+    ran = known.imports(table([GOOD, fields(total="4711")]), "--skip-invalid", "--skipped", left_out)
+
+    # then only its owner can
+    assert ran.exit_code == 1
+    assert left_out.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_file_that_is_imported_is_never_written(known: Desk) -> None:
+    # given a file with a fault
+    content = table([GOOD, fields(total="4711")])
+    file = known.file(content)
+
+    # when what is left out should go to that very file
+    ran = known.imports(file, "--skip-invalid", "--skipped", file)
+
+    # then it is refused, and the file is as it was
+    assert file.read_bytes() == content
+    assert ran.exit_code == 2
+
+
+def test_what_is_left_out_of_standard_input_goes_where_the_command_runs(known: Desk) -> None:
+    # given a file with a fault, on standard input
+    given = table([GOOD, fields(total="4711")])
+
+    # when it is imported without it
+    options = ("--skip-invalid", "--data", known.home)
+    ran = run_apart("import", "-", *options, given=given, directory=known.place)
+
+    # then the line is in a file there
+    assert ran.exit_code == 1
+    assert (known.place / "skipped.csv").read_text().splitlines() == [COLUMNS, fields(total="4711")]
