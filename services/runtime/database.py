@@ -59,10 +59,7 @@ class Database:
         os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         connection = _connected(f"{file.resolve().as_uri()}?mode=rw")
         try:
-            if (
-                _application(connection) == APPLICATION_ID
-                or connection.execute("SELECT 1 FROM sqlite_schema").fetchone()
-            ):
+            if not _is_empty(connection):
                 _require_ours(file, connection)
                 _for_writing(connection)
                 return cls(connection, lock)
