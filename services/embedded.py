@@ -7,14 +7,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
-from uuid import uuid4, uuid5
+from uuid import uuid4
 
 from pydantic import TypeAdapter
 
 from contracts.codec import CaseKey, decode, encode
 from contracts.definitions.catalogue import Catalogue, Entry, entry_of
 from contracts.definitions.files import library
-from contracts.events.event import FACT_ID, Data, Event
+from contracts.events.event import FACT_ID, Data, Event, name_based_id
 from contracts.events.publications import DefinitionPublished, LogFounded
 from contracts.topics import DEFINITIONS, partition_of
 from services.ingest.directory import Directory
@@ -274,7 +274,7 @@ def _of_the_log(data: Data, log_id: str, at: datetime) -> Event[Data]:
     """State something about the log itself; the same statement has the same id."""
     name = data.ref if isinstance(data, DefinitionPublished) else data.type()
     return Event(
-        id=str(uuid5(FACT_ID, f"{log_id}\x1f{name}")),
+        id=name_based_id(FACT_ID, log_id, name),
         source="urn:ontrack:ingest",
         subject="log",
         time=at,

@@ -41,6 +41,11 @@ class Definition(Part):
     provisional: bool = False
 
 
+def id_of(reference: str) -> str:
+    """Give the id that a reference names, whatever the version."""
+    return reference.partition("@")[0]
+
+
 def split_reference(reference: str) -> tuple[str, int]:
     """Give id and version of a reference."""
     identity, _, _ = reference.partition("#")

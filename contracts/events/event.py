@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from hashlib import sha1
 from itertools import count
 from typing import ClassVar, Generic, TypeVar
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
@@ -79,9 +80,16 @@ class Event(Generic[DataT_co]):
         return self.data.type()
 
 
+def name_based_id(namespace: UUID, *name: str) -> str:
+    """Make an id of a name: UUIDv5 (RFC 9562), four times as fast as by way of a UUID object."""
+    digits = sha1(namespace.bytes + "\x1f".join(name).encode(), usedforsecurity=False).hexdigest()
+    variant = "89ab"[int(digits[16], 16) & 3]
+    return f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:32]}"
+
+
 def fact_id(clinic: str, client: str, idempotency_key: str) -> str:
     """Give the id of a fact: the same request of the same client is the same fact, however often it comes."""
-    return str(uuid5(FACT_ID, f"{clinic}\x1f{client}\x1f{idempotency_key}"))
+    return name_based_id(FACT_ID, clinic, client, idempotency_key)
 
 
 class Derivation:
@@ -98,7 +106,7 @@ class Derivation:
         cause, kind = self._cause, data.type()
         ordinal = next(self._ordinals.setdefault(kind, count()))
         return Event(
-            id=str(uuid5(DERIVED_ID, "\x1f".join((cause.subject, cause.id, kind, str(ordinal), distinct)))),
+            id=name_based_id(DERIVED_ID, cause.subject, cause.id, kind, str(ordinal), distinct),
             source=self._source,
             subject=cause.subject,
             time=cause.time,

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import click
 
 from contracts.definitions.catalogue import Entry
-from contracts.definitions.definition import split_reference
+from contracts.definitions.definition import id_of
 from contracts.definitions.files import load_directory
 from contracts.definitions.instrument import Instrument
 from contracts.definitions.policy import Policy
@@ -198,7 +198,7 @@ def _require_primary(home: Home, policy: Entry, reading: Reading) -> None:
     model = policy.model
     if not isinstance(model, Policy) or not reading.spool.instruments:
         return
-    primary = split_reference(model.primary.instrument)[0]
+    primary = id_of(model.primary.instrument)
     if primary in reading.spool.instruments:
         return
     fitting = policies_that_fit(reading.spool.instruments, home.definitions.of_kind(Policy))

@@ -8,7 +8,7 @@ from typing import Final
 import click
 
 from contracts.definitions.catalogue import Catalogue, Entry
-from contracts.definitions.definition import Language, split_reference
+from contracts.definitions.definition import Language, id_of, split_reference
 from contracts.definitions.policy import Policy
 from services.cli.definitions import data_if_any_option, known_definitions, language_option, own_option
 from services.cli.home import named_or_file, run
@@ -85,7 +85,7 @@ def _rows(known: Catalogue, language: Language) -> Iterator[Row]:
     for ref, model in known.of_kind(Policy):
         yield {
             "policy": "{}@{}".format(*split_reference(ref)),
-            "primary": f"{split_reference(model.primary.instrument)[0]}/{model.primary.scale}",
+            "primary": f"{id_of(model.primary.instrument)}/{model.primary.scale}",
             "source": short_source(model.sources[0]),
             "title": model.title.in_language(language),
         }

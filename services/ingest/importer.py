@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from contracts.definitions.catalogue import Entry
-from contracts.definitions.definition import split_reference
+from contracts.definitions.definition import id_of
 from contracts.definitions.policy import Policy
 from contracts.definitions.protocol import Protocol
 from contracts.events.event import Data, Event, fact_id
@@ -198,7 +198,7 @@ def _chunks(spool: Spool, case_id: Callable[[str], str]) -> Iterator[Chunk]:
 
 def policies_that_fit(instruments: set[str], policies: list[tuple[str, Policy]]) -> list[str]:
     """Name the policies whose primary instrument is among some."""
-    return [policy.id for _, policy in policies if split_reference(policy.primary.instrument)[0] in instruments]
+    return [policy.id for _, policy in policies if id_of(policy.primary.instrument) in instruments]
 
 
 def _expected(code: str, expected: str) -> str:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
 from contracts.definitions.catalogue import Catalogue
-from contracts.definitions.definition import split_reference
+from contracts.definitions.definition import id_of
 from contracts.definitions.guidance import Guidance
 from contracts.definitions.instrument import Instrument, Item
 from contracts.definitions.policy import Policy
@@ -65,7 +65,7 @@ class Subject:
     def is_primary(self, curve: Curve) -> bool:
         """Tell whether a curve is that of the primary scale, in whichever version of its instrument."""
         primary = self.primary
-        name = split_reference(curve.instrument)[0]
+        name = id_of(curve.instrument)
         return primary is not None and (name, curve.scale) == (primary.instrument.id, primary.scale.id)
 
     def planned(self, session: Session) -> PlannedSession | None:

@@ -9,14 +9,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, Generic, NoReturn, TypeVar
-from uuid import uuid5
 
 from cryptography.exceptions import InvalidTag
 from pydantic import TypeAdapter, ValidationError
 
 from contracts.codec import CaseKey, Glance, Unreadable, decode, encode, glance, prepared
 from contracts.definitions.catalogue import DefinitionMissing
-from contracts.events.event import DERIVED_ID, Data, Event
+from contracts.events.event import DERIVED_ID, Data, Event, name_based_id
 from contracts.events.publications import FactUnreadable
 from contracts.topics import CASES, DEAD_LETTERS
 from services.runtime.keyring.port import Destroyed, Keyring
@@ -262,7 +261,7 @@ class Runner(Generic[StateT]):
             why = f"{topic.name} cannot be read at offset {record.offset} ({unreadable.reason})"
             self._stop(partition, why, _REBUILD)
         letter = Event(
-            id=str(uuid5(DERIVED_ID, f"{self._log_id}\x1f{topic.name}\x1f{partition}\x1f{record.offset}")),
+            id=name_based_id(DERIVED_ID, self._log_id, topic.name, str(partition), str(record.offset)),
             source=f"urn:ontrack:{self._stage.name}",
             subject=topic.name,
             time=_EPOCH,

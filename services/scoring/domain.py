@@ -7,7 +7,7 @@ from datetime import datetime
 
 from contracts.codec import content_digest
 from contracts.definitions.catalogue import Catalogue
-from contracts.definitions.definition import split_reference
+from contracts.definitions.definition import id_of
 from contracts.definitions.instrument import Instrument
 from contracts.events.event import Data, Derivation, Event
 from contracts.events.facts import (
@@ -332,4 +332,4 @@ def _set_aside(event: Event[Data], reason: SetAsideReason, *, distinct: str = ""
 
 
 def _occasion_key(session: int | str, instrument: str) -> str:
-    return f"{session}/{split_reference(instrument)[0]}"
+    return f"{session}/{id_of(instrument)}"

@@ -36,7 +36,7 @@ from tests.support.contents import (
     same,
     sealed_states,
 )
-from tests.support.dying import deaths
+from tests.support.dying import Death, deaths
 
 LATE: Final = 0.1
 """The part of the answers that come two or three weeks late, and so change what was decided before."""
@@ -279,21 +279,21 @@ def first_start(directory: Path, small: Undisturbed) -> tuple[str | Path, ...]:
     return "import", small.file, "--enrol", "--dry-run", "--data", directory
 
 
-@pytest.mark.parametrize(
-    "moments",
-    [
-        pytest.param([*range(1, 14), *range(14, 1_000, 5)], id="those of the files, and every fifth"),
-        pytest.param(of_all(1), id="every one", marks=pytest.mark.torture),
-    ],
-)
+def touching_files(met: Sequence[Death]) -> list[Death]:
+    """Choose the deaths right before or right after something was done to a file other than the database."""
+    touching = [death.moment for death in met if death.before.startswith(("os.", "open "))]
+    return [death for death in met if death.moment in touching or death.moment - 1 in touching]
+
+
+@pytest.mark.parametrize("every", [pytest.param(5), pytest.param(1, marks=pytest.mark.torture)])
 def test_a_first_start_that_is_killed_at_any_moment_is_finished_by_the_next(
-    small: Undisturbed, tmp_path: Path, moments: Sequence[int]
+    small: Undisturbed, tmp_path: Path, every: int
 ) -> None:
-    # given a first start for each of some things that it does to its directory, killed right before it
-    met = list(deaths(moments, *first_start(tmp_path / "{n}", small)))
-    assert len(met) > 20
+    # given a first start for each thing that it does to its directory, killed right before it
+    met = list(deaths(of_all(1), *first_start(tmp_path / "{n}", small)))
+    assert len(met) > 30
     expected = succeeded("tracks", "--data", small.directory, "--format", "csv").out
-    for death in met:
+    for death in {*met[::every], *touching_files(met)}:
         directory = tmp_path / str(death.moment)
 
         # when somebody looks at what is there
@@ -315,8 +315,9 @@ def test_a_first_start_that_is_killed_at_any_moment_is_finished_by_the_next(
 
 
 def test_a_first_start_that_was_killed_leaves_no_copy_of_the_master_key(small: Undisturbed, tmp_path: Path) -> None:
-    for death in deaths(range(1, 7), *first_start(tmp_path / "{n}", small)):
-        # given a first start that was killed while it made the key
+    met = list(deaths(of_all(1), *first_start(tmp_path / "{n}", small)))
+    for death in touching_files(met):
+        # given a first start that was killed while it made its files
         directory = tmp_path / str(death.moment)
 
         # when it is started again
@@ -327,8 +328,9 @@ def test_a_first_start_that_was_killed_leaves_no_copy_of_the_master_key(small: U
 
 
 def test_a_first_start_can_be_repeated_by_a_process_of_the_same_number(small: Undisturbed, tmp_path: Path) -> None:
-    for death in deaths(range(1, 7), *first_start(tmp_path / "{n}", small)):
-        # given a first start that was killed while it made the key, in a container, where every process has number 1
+    met = list(deaths(of_all(1), *first_start(tmp_path / "{n}", small)))
+    for death in touching_files(met):
+        # given a first start that was killed while it made its files, in a container, where every process is number 1
         directory = tmp_path / str(death.moment)
         for file in directory.glob("*.*") if directory.exists() else ():
             if file.suffix.removeprefix(".").isdecimal():

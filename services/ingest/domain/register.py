@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from contracts.codec import content_digest
-from contracts.definitions.definition import split_reference
+from contracts.definitions.definition import id_of
 from contracts.events.event import Data, Event
 from contracts.events.facts import (
     CaseClosed,
@@ -83,4 +83,4 @@ class Register:
 
 def occasion_of(response: ResponseSubmitted) -> str:
     """Name the occasion that a response answers."""
-    return f"{response.session}/{split_reference(response.instrument)[0]}"
+    return f"{response.session}/{id_of(response.instrument)}"

@@ -7,7 +7,7 @@ from decimal import Decimal
 from functools import cached_property
 
 from contracts.definitions.catalogue import Catalogue
-from contracts.definitions.definition import split_reference
+from contracts.definitions.definition import id_of
 from contracts.definitions.protocol import Protocol
 from contracts.events.scores import ScoreComputed, ScoreRevised, ScoreWithdrawn
 from contracts.events.tracks import Baseline, Status
@@ -84,13 +84,13 @@ class Course:
         """Know the scores of one response."""
         values = {scale.scale: scale.value for scale in score.scales}
         measured = Measured(event_id, score.instrument, score.answered_at, values)
-        instrument_id = split_reference(score.instrument)[0]
+        instrument_id = id_of(score.instrument)
         of_instrument = {**self.measured.get(instrument_id, {}), str(score.session): measured}
         return replace(self, measured={**self.measured, instrument_id: of_instrument})
 
     def without_score(self, score: ScoreWithdrawn) -> "Course":
         """Forget the scores of a response that was withdrawn."""
-        instrument_id = split_reference(score.instrument)[0]
+        instrument_id = id_of(score.instrument)
         of_instrument = {s: m for s, m in self.measured.get(instrument_id, {}).items() if s != str(score.session)}
         return replace(self, measured={**self.measured, instrument_id: of_instrument})
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from contracts.definitions.catalogue import Catalogue
-from contracts.definitions.definition import split_reference
+from contracts.definitions.definition import id_of
 from contracts.events.event import Data, Derivation, Event
 from contracts.events.facts import (
     BaselineSet,
@@ -79,7 +79,7 @@ class NotDetector:
             case ScoreWithdrawn() as score:
                 return self._rejudged(state, state.without_score(score), event, score.instrument, score.session)
             case OccasionMissed(session=session, instrument=instrument):
-                missed = (*state.missed, f"{split_reference(instrument)[0]}/{session}")
+                missed = (*state.missed, f"{id_of(instrument)}/{session}")
                 return self._rejudged(state, replace(state, missed=missed), event, instrument, session)
             case BaselineSet() as baseline:
                 return self._baseline_set(state, event, baseline)
@@ -102,7 +102,7 @@ class NotDetector:
         self, before: Course, after: Course, event: Event[Data], instrument: str, session: int | str
     ) -> Outcome:
         """Judge what a change at `session` can have changed: that session, gaps before it, every later one."""
-        instrument_id = split_reference(instrument)[0]
+        instrument_id = id_of(instrument)
         if not self._is_primary(after, instrument_id):
             return after, [event]
         views = Views(after, self._definitions)
@@ -114,9 +114,8 @@ class NotDetector:
         return course, [event, *decisions]
 
     def _is_primary(self, course: Course, instrument_id: str) -> bool:
-        refs = {entry.policy for entry in course.policies}
-        primaries = (self._definitions.policy(ref).primary.instrument for ref in refs)
-        return any(split_reference(primary)[0] == instrument_id for primary in primaries)
+        primaries = (self._definitions.policy(entry.policy).primary.instrument for entry in course.policies)
+        return any(id_of(primary) == instrument_id for primary in primaries)
 
     def _baseline_moved(self, before: Course, after: Views, session: int | str) -> bool:
         """Tell whether a change at `session` gave the case another baseline."""

@@ -6,7 +6,7 @@ Never changes under a history: another way of putting it together is another ver
 from collections.abc import Iterable, Iterator
 
 from contracts.definitions.catalogue import Catalogue
-from contracts.definitions.definition import split_reference
+from contracts.definitions.definition import id_of
 from contracts.definitions.guidance import Guidance
 from contracts.definitions.instrument import Scale
 from contracts.events.notices import (
@@ -127,7 +127,7 @@ def _curves(scores: Iterable[Score], definitions: Catalogue, latest: Decision | 
     points: dict[tuple[str, str, int | None], list[Point]] = {}
     refs: dict[tuple[str, str, int | None], str] = {}
     order: dict[tuple[str, str, int | None], tuple[bool, str, int, int]] = {}
-    primary = None if latest is None else (split_reference(latest.instrument)[0], latest.scale)
+    primary = None if latest is None else (id_of(latest.instrument), latest.scale)
     for score in scores:
         instrument = definitions.instrument(score.instrument)
         for number, value in enumerate(score.scales):
@@ -154,8 +154,8 @@ def _session_of(point: Point) -> int:
 def _needs(
     guidance: Guidance, forms: Iterable[AnsweredForm], context: Iterable[ContextAnswer]
 ) -> Iterator[SuggestedNeed]:
-    flags = {f"{split_reference(form.instrument)[0]}/{flag.flag}" for form in forms for flag in form.flags}
-    flags |= {f"{split_reference(answer.instrument)[0]}/{answer.flag}" for answer in context}
+    flags = {f"{id_of(form.instrument)}/{flag.flag}" for form in forms for flag in form.flags}
+    flags |= {f"{id_of(answer.instrument)}/{answer.flag}" for answer in context}
     for need in guidance.needs:
         because = tuple(sign for sign in need.signs if sign in flags)
         if because:

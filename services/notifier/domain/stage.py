@@ -1,15 +1,14 @@
 """The stage: decisions in, reports and requests for notices out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Literal, get_args
-from uuid import uuid5
 
 from contracts.codec import plain_data
 from contracts.definitions.catalogue import Catalogue
-from contracts.definitions.definition import split_reference
-from contracts.events.event import DERIVED_ID, Data, Derivation, Event
+from contracts.definitions.definition import id_of
+from contracts.events.event import DERIVED_ID, Data, Derivation, Event, name_based_id
 from contracts.events.facts import (
     ActionChosen,
     CaseEnrolled,
@@ -133,12 +132,20 @@ class _Telling:
         """
         session = score.session
         self._safety(score.response, session)
-        if any(_rests_on_another(decision, score, values) for decision in self.dossier.decisions.values()):
+        if any(_rests_on_another(decision, score, values) for decision in self._decisions_on(session)):
             return
         for report in list(self.dossier.reports.values()):
             speaks_of_it = isinstance(session, int) and report.sessions != () and report.sessions[-1] >= session
             if speaks_of_it and report.kind != "safety" and not report.retracted:
                 self._revise(report, report.sessions)
+
+    def _decisions_on(self, session: int | str) -> Iterable[Decision]:
+        """Give the decisions that can rest on a session: its own, and those whose baseline it may be."""
+        decisions = self.dossier.decisions
+        if not isinstance(session, int) or session == 0:
+            return decisions.values()
+        latest = self.dossier.latest()
+        return [decision for decision in (decisions.get(session), latest) if decision is not None]
 
     def judged(self, decision: TrackEvaluated | TrackRevised) -> None:
         """Take a decision; when it is the last one of its cause, see what there is to report now."""
@@ -278,8 +285,7 @@ class _Telling:
         """Make the id of a report from the case and what it is about; a second one about the same has its own."""
         ordinal = 0
         while True:
-            name = "\x1f".join((self._cause.subject, "report", kind, about, str(ordinal)))
-            report_id = str(uuid5(DERIVED_ID, name))
+            report_id = name_based_id(DERIVED_ID, self._cause.subject, "report", kind, about, str(ordinal))
             if report_id not in self.dossier.reports:
                 return report_id
             ordinal += 1
@@ -350,7 +356,7 @@ def _rests_on_another(
     decision: Decision, score: ScoreComputed | ScoreRevised | ScoreWithdrawn, values: Mapping[str, Decimal | None]
 ) -> bool:
     """Tell whether a decision stands on a number of a response that has another value now."""
-    if split_reference(decision.instrument)[0] != split_reference(score.instrument)[0]:
+    if id_of(decision.instrument) != id_of(score.instrument):
         return False
     value = values.get(decision.scale)
     if decision.session == score.session:
