@@ -73,6 +73,7 @@ class Home:
         self.store: Store = store or SqliteStore(connection)
         self.keyring = SqliteKeyring(connection, master)
         self.definitions = Catalogue()
+        self._on_log: set[str] = set()
         self.people = Directory(connection, self.keyring)
         self.intake = Intake(self.log, self.store, self.keyring, self.definitions, clock)
         self.register = Register()
@@ -166,18 +167,20 @@ class Home:
                         if entry.ref != ref:
                             raise NotAHome(f"the definition {ref} on the log does not have the content that it names")
                         self.definitions.add(entry)
+                        self._on_log.add(ref)
             offset = records[-1].offset + 1
         if not self.log_id:
             raise NotAHome(f"{self.directory} was never founded; import into an empty directory")
 
     async def publish(self, entries: Iterable[Entry]) -> None:
         """Put definitions on the log that are not there yet, so that facts can name them."""
-        new = [entry for entry in entries if entry.ref not in self.definitions]
+        new = [entry for entry in entries if entry.ref not in self._on_log]
         said = [DefinitionPublished(ref=entry.ref, body=dict(entry.body)) for entry in new]
         events = [_of_the_log(data, self.log_id, self.clock()) for data in said]
         await self.log.append(DEFINITIONS, 0, [Record("log", encode(event)) for event in events])
         for entry in new:
             self.definitions.add(entry)
+            self._on_log.add(entry.ref)
 
     async def catch_up(self, progress: Callable[[int], None] | None = None) -> None:
         """Run every stage until none has anything left to read. progress: is told how many records were read.
@@ -233,12 +236,11 @@ class Home:
                 if isinstance(key, CaseKey):
                     yield case_id, open_state(adapter, stage.name, case_id, key, stored[case_id])
 
-    async def case_id_of(self, name: str) -> str | None:
-        """Find a case by its id or by its external number."""
+    async def cases_named(self, name: str) -> list[str]:
+        """Find the cases with an id or an external number; two clinics may use the same number."""
         if name in await self.store.load(self.register.name, [name]):
-            return name
-        numbers = await self.people.numbers()
-        return next((case_id for case_id, number in numbers.items() if number == name), None)
+            return [name]
+        return [case_id for case_id, number in (await self.people.numbers()).items() if number == name]
 
     async def names(self) -> Mapping[str, str]:
         """Give how each case is called on a screen: its external number."""

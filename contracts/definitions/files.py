@@ -53,14 +53,17 @@ def library() -> tuple[Entry, ...]:
     return tuple(load(sorted(LIBRARY.rglob("*.json"))))
 
 
-def load_directory(directory: Path) -> list[Entry]:
-    """Read a clinic's own definitions: every `.json` file below a directory. Raises DefinitionFaults."""
+def load_directory(directory: Path, known: Iterable[Entry] | None = None) -> list[Entry]:
+    """Read a clinic's own definitions: every `.json` file below a directory. Raises DefinitionFaults.
+
+    known: what they may refer to; None for the library
+    """
     if not directory.is_dir():
         raise DefinitionFaults([Fault(str(directory), "", "a directory with .json files was expected")])
     files = sorted(directory.rglob("*.json"))
     if not files:
         raise DefinitionFaults([Fault(str(directory), "", "at least one .json file was expected")])
-    return load(files, known=library())
+    return load(files, known=library() if known is None else known)
 
 
 def load(files: Iterable[Path], known: Iterable[Entry] = ()) -> list[Entry]:
@@ -70,7 +73,7 @@ def load(files: Iterable[Path], known: Iterable[Entry] = ()) -> list[Entry]:
     """
     faults: list[Fault] = []
     catalogue = Catalogue(known)
-    homes = {(entry.model.id, entry.model.version): ("the library", entry.ref) for entry in catalogue}
+    homes = {(entry.model.id, entry.model.version): ("what is known already", entry.ref) for entry in catalogue}
     loaded: list[Entry] = []
     for file in _in_order_of_reference(_read(files, faults)):
         try:

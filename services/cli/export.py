@@ -1,10 +1,9 @@
 """`ontrack export`: the log as NDJSON."""
 
-import os
 import sys
 from base64 import b64encode
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 import click
 import orjson
@@ -13,6 +12,7 @@ from contracts.codec import CaseKey
 from contracts.topics import CASES, DEAD_LETTERS, DEFINITIONS, NOTICES, SCORES, TOPICS, TRACKS, Topic
 from services.cli.home import FINDING, Failure, case_named, data_option, run
 from services.cli.output import progress, say
+from services.cli.private import private_directory, private_file
 from services.embedded import Home
 from services.runtime.export import Exported, exported
 
@@ -49,10 +49,10 @@ async def _export(
         case_id = None if case is None else await case_named(home, case)
         told = Exported()
         if output is not None:
-            output.mkdir(mode=0o700, parents=True, exist_ok=True)
+            private_directory(output)
         with progress("Exporting", None) as advance:
             for topic in topics:
-                stream = sys.stdout.buffer if output is None else _private(output / f"{topic.name}.ndjson")
+                stream = sys.stdout.buffer if output is None else private_file(output / f"{topic.name}.ndjson")
                 lines = exported(
                     home.log,
                     home.keyring,
@@ -81,16 +81,8 @@ async def _write_keys(home: Home, file: Path, case_id: str | None) -> None:
     """Write the keys of cases, unwrapped: whoever has this file can read what is sealed."""
     case_ids = [case async for case in home.store.cases(home.register.name)] if case_id is None else [case_id]
     found = await home.keyring.keys(case_ids)
-    with _private(file) as stream:
+    with private_file(file) as stream:
         for case, key in sorted(found.items()):
             if isinstance(key, CaseKey):
                 stream.write(orjson.dumps({"case": case, "key": b64encode(key.secret).decode()}) + b"\n")
     say(f"The keys of {len(found):,} cases are in {file}. Keep it apart from the export.")
-
-
-def _private(file: Path) -> IO[bytes]:
-    """Open a file that only its owner can read."""
-    try:
-        return os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
-    except OSError as error:
-        raise Failure(f"{file}: a file that can be written was expected ({error.strerror})") from None

@@ -94,7 +94,9 @@ async def short_names(home: Home) -> dict[str, str]:
 
 async def case_named(home: Home, name: str) -> str:
     """Find a case by its external number or its id. Raises Failure."""
-    case_id = await home.case_id_of(name)
-    if case_id is None:
+    found = await home.cases_named(name)
+    if not found:
         raise Failure(f"{name}: the number of a case was expected; ontrack tracks lists them all")
-    return case_id
+    if len(found) > 1:
+        raise Failure(f"{name}: this number names several cases; name one by its id: {', '.join(sorted(found))}")
+    return found[0]

@@ -1,11 +1,13 @@
 """`ontrack import`: a file of responses, or an exported log."""
 
-import os
+import re
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from datetime import date, datetime, time
+from io import TextIOWrapper
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import IO, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -20,12 +22,14 @@ from contracts.definitions.protocol import Protocol
 from services.cli.home import FINDING, Failure, data_option, named_or_file, run
 from services.cli.log_import import import_log
 from services.cli.output import progress, say
-from services.embedded import Home
+from services.cli.private import private_file
+from services.embedded import DATABASE, Home
 from services.ingest.importer import Chunk, Enrolment, Importer, Tally, policies_that_fit
 from services.ingest.reading import Reading, Skipped, leave_out, read_responses
 from services.ingest.table import RowFault, Wide
 
 FAULTS_SHOWN: Final = 100
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 
 
 @click.command("import")
@@ -86,6 +90,9 @@ def import_(
         wide = Wide(instrument, values, dates, _midnight(weekly_from, zone))
         if dates is None and weekly_from is None:
             raise Failure("--wide needs --dates (columns with the dates) or --weekly-from (the date of session 0)")
+    for option, name in (("--clinic", clinic), ("--group", group)):
+        if name is not None and not _NAME.fullmatch(name):
+            raise Failure(f"{option}: a short name of letters a to z, digits and . _ : - was expected, without blanks")
     options = _Options(clinic, group, protocol if enrol else None, policy, own, dry_run=dry_run)
     with ExitStack() as open_files:
         stream = sys.stdin.buffer if source == "-" else open_files.enter_context(_opened(source))
@@ -132,44 +139,68 @@ def _skipped(open_files: ExitStack, source: str, file: Path | None) -> Skipped:
     """Open the file for rows that are left out: they hold answers, so only its owner may read it."""
     if file is None:
         file = Path("skipped.csv") if source == "-" else Path(f"{source.removesuffix('.gz')}.skipped.csv")
-    try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    except OSError as error:
-        raise Failure(f"{file}: a file that can be written was expected ({error.strerror})") from None
+    if source != "-" and file.exists() and file.samefile(source):
+        raise Failure(f"--skipped {file}: another file than the one that is imported was expected")
+    stream = open_files.enter_context(private_file(file))
     say(f"Rows with faults go to {file}.")
-    return Skipped(open_files.enter_context(os.fdopen(descriptor, "w", encoding="utf-8", newline="")))
+    return Skipped(open_files.enter_context(TextIOWrapper(stream, encoding="utf-8", newline="")))
 
 
 async def _import_responses(
     stream: IO[bytes], directory: Path, options: _Options, zone: ZoneInfo, wide: Wide | None, skipped: Skipped | None
 ) -> None:
-    async with await Home.found(directory) as home:
-        await home.catch_up()
-        if options.own is not None:
-            await home.publish(load_directory(options.own))
-        instruments = {model.id: ref for ref, model in home.definitions.of_kind(Instrument)}
-        models = {identity: home.definitions.instrument(ref) for identity, ref in instruments.items()}
-        with progress("Reading", None) as advance:
-            reading = read_responses(stream, models, zone, wide=wide, skipped=skipped, progress=advance)
-        if reading.cut or (reading.faults and skipped is None):
-            _refuse(reading.faults)
-        if reading.spool.count == 0 and not reading.faults:
-            _refuse([RowFault(2, "the file", "rows were expected below the header")])
-        importer = await _importer(home, options, reading)
-        checked = await importer.check(reading.spool)
-        if checked.faults and skipped is None:
-            _refuse(checked.faults)
-        for fault in checked.faults:
-            leave_out(reading.spool, fault.line, skipped)
-        faults = [*reading.faults, *checked.faults]
-        if options.dry_run:
-            _tell(checked, faults, skipped, "would be ")
-            return
-        with progress("Importing", reading.spool.count) as advance:
-            done = await importer.record(reading.spool, _after_each(home, advance))
-        for halted in await home.halted():
-            say(f"The case {halted.case_id} waits: {halted.reason}. It goes on when the cause is gone.")
-        _tell(done, faults, skipped, "")
+    with ExitStack() as temporary:
+        if options.dry_run and not (directory / DATABASE).exists():
+            directory = Path(temporary.enter_context(TemporaryDirectory(prefix="ontrack-dry-run-")))
+        async with await Home.found(directory) as home:
+            await home.catch_up()
+            await _import_into(home, stream, options, zone, wide, skipped)
+
+
+async def _import_into(
+    home: Home, stream: IO[bytes], options: _Options, zone: ZoneInfo, wide: Wide | None, skipped: Skipped | None
+) -> None:
+    named = _named(home, options)
+    instruments = {model.id: Entry(ref, {}, model) for ref, model in home.definitions.of_kind(Instrument)}
+    models = {identity: home.definitions.instrument(entry.ref) for identity, entry in instruments.items()}
+    with progress("Reading", None) as advance:
+        reading = read_responses(stream, models, zone, wide=wide, skipped=skipped, progress=advance)
+    if reading.cut:
+        _refuse(reading.faults)
+    if reading.spool.count == 0 and not reading.faults:
+        _refuse([RowFault(2, "the file", "rows were expected below the header")])
+    enrolment = None if named is None else Enrolment(*named, options.group)
+    importer = Importer(home.intake, home.keyring, instruments, clinic=options.clinic, enrolment=enrolment)
+    checked = await importer.check(reading.spool)
+    faults = sorted([*reading.faults, *checked.faults], key=lambda fault: fault.line)
+    if faults and skipped is None:
+        _refuse(faults)
+    if named is not None:
+        _require_primary(home, named[1], reading)
+    for fault in checked.faults:
+        leave_out(reading.spool, fault.line, skipped)
+    if options.dry_run:
+        _tell(checked, faults, skipped, "would be ")
+        return
+    await home.publish(home.definitions)
+    with progress("Importing", reading.spool.count) as advance:
+        done = await importer.record(reading.spool, _after_each(home, advance))
+    for halted in await home.halted():
+        say(f"The case {halted.case_id} waits: {halted.reason}. It goes on when the cause is gone.")
+    _tell(done, faults, skipped, "")
+
+
+def _named(home: Home, options: _Options) -> tuple[Entry, Entry] | None:
+    """Find the protocol and the policy of new cases; what is not on the log yet is known here, and published later."""
+    for entry in [] if options.own is None else load_directory(options.own, known=home.definitions):
+        home.definitions.add(entry)
+    if options.protocol is None:
+        return None
+    protocol = named_or_file(Protocol, options.protocol, home.definitions)
+    policy = named_or_file(Policy, options.policy, home.definitions)
+    home.definitions.add(protocol)
+    home.definitions.add(policy)
+    return protocol, policy
 
 
 def _after_each(home: Home, advance: Callable[[int], None]) -> Callable[[Chunk], Awaitable[None]]:
@@ -179,18 +210,6 @@ def _after_each(home: Home, advance: Callable[[int], None]) -> Callable[[Chunk],
         advance(chunk.responses)
 
     return recorded
-
-
-async def _importer(home: Home, options: _Options, reading: Reading) -> Importer:
-    entries = {model.id: Entry(ref, {}, model) for ref, model in home.definitions.of_kind(Instrument)}
-    enrolment = None
-    if options.protocol is not None:
-        protocol = named_or_file(Protocol, options.protocol, home.definitions)
-        policy = named_or_file(Policy, options.policy, home.definitions)
-        _require_primary(home, policy, reading)
-        await home.publish([protocol, policy])
-        enrolment = Enrolment(protocol, policy, options.group)
-    return Importer(home.intake, home.keyring, entries, clinic=options.clinic, enrolment=enrolment)
 
 
 def _require_primary(home: Home, policy: Entry, reading: Reading) -> None:

@@ -1,5 +1,6 @@
 """Importing an exported log: facts and definitions go in, the rest is derived again and compared."""
 
+import shutil
 import sqlite3
 from base64 import b64decode
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ from contracts.codec import CaseKey, Unreadable, decode, encode
 from contracts.events.event import Data, Event
 from contracts.topics import CASES, DEFINITIONS, NOTICES, SCORES, TRACKS, Topic
 from services.cli.home import FINDING, Failure
-from services.embedded import DATABASE, Home
+from services.embedded import Home
 from services.runtime.export import Exported, exported
 
 _DERIVED: Final = (SCORES, TRACKS, NOTICES)
@@ -64,24 +65,31 @@ class Imported:
 
 
 async def import_log(source: Path, directory: Path, keys: Path | None, advance: Callable[[int], None]) -> Imported:
-    """Import the exported log in `source` into an empty home. Raises Failure."""
+    """Import the exported log in `source` into an empty home. Raises Failure.
+
+    The home is made beside its place and moved there when it is whole, so that half a history is never taken for one.
+    """
     definitions, facts = (source / f"{topic.name}.ndjson" for topic in (DEFINITIONS, CASES))
     for file in (definitions, facts):
         if not file.exists():
             raise Failure(f"{file}: this file was expected in an exported log")
-    if (directory / DATABASE).exists():
-        raise Failure(f"{directory} holds data already; an exported log goes into an empty home")
+    if directory.exists() and any(directory.iterdir()):
+        raise Failure(f"{directory} holds something already; an exported log goes into an empty directory")
     founding = [_checked(definitions, number, line) for number, line in _lines(definitions)]
     case_keys = _keys(keys)
     count = sum(1 for _ in _facts(facts, case_keys))
     imported = Imported(facts=count)
-    async with await Home.found(directory, founding=founding) as home:
+    work = directory.with_name(f"{directory.name}.importing")
+    shutil.rmtree(work, ignore_errors=True)
+    async with await Home.found(work, founding=founding) as home:
         await home.keyring.adopt(case_keys)
         await _take(home, facts, case_keys, advance)
         for topic in _DERIVED:
             file = source / f"{topic.name}.ndjson"
             if file.exists():
                 imported.compared.append(await _compare(home, topic, file, case_keys))
+    directory.mkdir(exist_ok=True)
+    work.rename(directory)
     return imported
 
 
@@ -151,11 +159,15 @@ async def _compare(home: Home, topic: Topic, file: Path, keys: dict[str, CaseKey
     """Compare a derived topic event by event; what is repeated counts once."""
     seen = sqlite3.connect("")
     seen.execute("CREATE TABLE events (subject TEXT, sequence INTEGER, digest BLOB, PRIMARY KEY (subject, sequence))")
+    compared = Compared(topic.name)
     for number, line in _lines(file):
         event = _event(file, number, line, topic, keys)
         row = (event.subject, event.sequence, _digest(encode(replace(event, sealed=None))))
-        seen.execute("INSERT OR IGNORE INTO events VALUES (?, ?, ?)", row)
-    compared = Compared(topic.name)
+        held = seen.execute("SELECT digest FROM events WHERE subject = ? AND sequence = ?", row[:2]).fetchone()
+        if held is None:
+            seen.execute("INSERT INTO events VALUES (?, ?, ?)", row)
+        elif held[0] != row[2]:
+            compared.other.append(event.id)
     async for line in exported(home.log, home.keyring, topic, Exported(), reveal=True):
         wire = orjson.loads(line)
         place = (wire["subject"], int(wire["sequence"]))

@@ -10,6 +10,7 @@ from typing import Final
 from contracts.definitions.definition import Language
 from contracts.events.notices import ReportContent
 from services.cli.home import Failure, short_names
+from services.cli.private import private_directory, private_file
 from services.cli.report_list import Issue, Listed, Selection, issues, listed, short_ids
 from services.embedded import Home
 from services.notifier.domain.dossier import Report
@@ -17,7 +18,6 @@ from services.pages.index import ReportRow, index_page
 from services.pages.report import report_page
 
 INDEX: Final = "index.html"
-PRIVATE: Final = 0o600
 
 
 async def write_reports(
@@ -34,7 +34,7 @@ async def write_reports(
     if entries is None:
         cases = [case_id async for case_id in home.store.cases(home.notifier.name)]
         entries = await listed(home, Selection(cases), language, _nobody)
-    target.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private_directory(target)
     names = await short_names(home)
     files = {report: f"{short}.html" for report, short in short_ids([entry.id for entry in entries]).items()}
     dates = await _issues_of(home, entries)
@@ -103,7 +103,5 @@ def _row(entry: Listed, patient: str, file: str) -> ReportRow:
 
 def write_privately(file: Path, text: str) -> None:
     """Write a file that only its owner can read; one that is there already becomes so. Never follows a link."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
-    with os.fdopen(os.open(file, flags, PRIVATE), "w", encoding="utf-8") as stream:
-        os.fchmod(stream.fileno(), PRIVATE)
-        stream.write(text)
+    with private_file(file) as stream:
+        stream.write(text.encode())

@@ -1,7 +1,6 @@
 """`ontrack simulate`: a cohort as CSV, or as facts."""
 
 import hmac
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -9,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time
 from hashlib import sha256
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 from uuid import UUID, uuid5
 from zoneinfo import ZoneInfo
 
@@ -24,6 +23,7 @@ from contracts.definitions.protocol import Protocol
 from contracts.topics import CASES, DEFINITIONS
 from services.cli.home import Failure, library_catalogue
 from services.cli.output import say
+from services.cli.private import private_directory, private_file
 from services.embedded import founding_records
 from services.simulation.cohort import INSTRUMENTS, SimulatedCase, draw
 from services.simulation.facts import Course, facts_of
@@ -75,7 +75,7 @@ def simulate(
             return
         if output is None:
             raise Failure("--as facts needs --output DIR, a directory that ontrack import then takes")
-        output.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_directory(output)
         _write_facts(
             cases, _Simulated(seed, catalogue, course_of(catalogue, instruments), start.date()), output, open_files
         )
@@ -112,14 +112,9 @@ def course_of(catalogue: Catalogue, instruments: dict[str, tuple[str, Instrument
 def _write_facts(cases: Iterator[SimulatedCase], simulated: _Simulated, output: Path, open_files: ExitStack) -> None:
     founded = datetime.combine(simulated.start, time(), ZoneInfo("UTC"))
     log_id = str(uuid5(_SIMULATED_LOGS, str(simulated.seed)))
-    definitions = _private(output / f"{DEFINITIONS.name}.ndjson", open_files)
+    definitions = open_files.enter_context(private_file(output / f"{DEFINITIONS.name}.ndjson"))
     definitions.writelines(record + b"\n" for record in founding_records(log_id, simulated.catalogue, founded))
-    facts = _private(output / f"{CASES.name}.ndjson", open_files)
+    facts = open_files.enter_context(private_file(output / f"{CASES.name}.ndjson"))
     for case in cases:
         for fact in facts_of(case, simulated.case_id(case.number), simulated.course):
             facts.write(encode(fact) + b"\n")
-
-
-def _private(file: Path, open_files: ExitStack) -> IO[bytes]:
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    return open_files.enter_context(os.fdopen(descriptor, "wb"))

@@ -1,7 +1,7 @@
 """Moments as people and spreadsheet programs write them."""
 
 import re
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, tzinfo
 
 _DANISH = re.compile(r"^(\d{1,2})[-./](\d{1,2})[-./](\d{4})(?:[ T]+(\d{1,2})[:.](\d{2})(?:[:.](\d{2}))?)?$")
 
@@ -19,6 +19,6 @@ def moment(text: str, zone: tzinfo) -> datetime | None:
             found = datetime(year, month, day, hour, minute, second, tzinfo=zone)
         else:
             found = datetime.fromisoformat(text)
-        return found if found.tzinfo is not None else found.replace(tzinfo=zone)
+        return (found if found.tzinfo is not None else found.replace(tzinfo=zone)).astimezone(UTC)
     except (ValueError, OverflowError):
         return None

@@ -149,10 +149,13 @@ class Importer:
             if self._enrolment is not None and (known is None or not known.enrolled):
                 yield self._enrolled(case, self._enrolment), case.rows[0].line
             for row in case.rows:
-                yield self._response(case.case_id, case.number, row), row.line
+                yield self._response(case.case_id, row), row.line
 
-    def _response(self, case_id: str, number: str, row: SpooledRow) -> Event[Data]:
-        """State a response; the same occasion of the same case is the same fact, however often it is imported."""
+    def _response(self, case_id: str, row: SpooledRow) -> Event[Data]:
+        """State a response; the same occasion of the same case is the same fact, however often it is imported.
+
+        Its id is made from the case id: ids are readable, and one made from a number would give the number away.
+        """
         data = ResponseSubmitted.model_construct(
             session=row.session,
             instrument=self._instruments[row.instrument].ref,
@@ -164,7 +167,7 @@ class Importer:
         return new_fact(
             data,
             case_id=case_id,
-            fact_id=fact_id(self._clinic, CLIENT, f"{number}\x1f{row.session}\x1f{row.instrument}"),
+            fact_id=fact_id(self._clinic, CLIENT, f"{case_id}\x1f{row.session}\x1f{row.instrument}"),
             source=f"urn:ontrack:{self._clinic}:{CLIENT}",
             happened=row.answered_at,
         )
@@ -177,7 +180,7 @@ class Importer:
         return new_fact(
             data,
             case_id=case.case_id,
-            fact_id=fact_id(self._clinic, CLIENT, f"enrol\x1f{case.number}"),
+            fact_id=fact_id(self._clinic, CLIENT, f"enrol\x1f{case.case_id}"),
             source=f"urn:ontrack:{self._clinic}:{CLIENT}",
             happened=case.rows[0].answered_at,
         )

@@ -86,12 +86,19 @@ class Spool:
             "SELECT number, line, session, instrument, answered_at, content FROM rows ORDER BY number"
         )
         for number, of_case in groupby(rows, key=itemgetter(0)):
-            ordered = sorted(of_case, key=itemgetter(4, 1))
+            ordered = sorted(of_case, key=_when_answered)
             yield number, [_spooled(*row[1:]) for row in ordered]
 
     def close(self) -> None:
         """Forget everything."""
         self._connection.close()
+
+
+def _when_answered(row: tuple[str, int, str, str, str, bytes]) -> tuple[str, bool, int, str, str]:
+    """Order rows by their moment; those of the same moment by session and instrument, wherever they stood."""
+    _, _, session, instrument, answered_at, _ = row
+    counted = session.isdecimal()
+    return answered_at, counted, int(session) if counted else 0, session, instrument
 
 
 def _spooled(line: int, session: str, instrument: str, answered_at: str, content: bytes) -> SpooledRow:

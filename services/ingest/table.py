@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
-from typing import IO, Final
+from typing import IO, Final, NoReturn
 
 from contracts.definitions.instrument import Instrument
 from services.ingest.dates import moment
@@ -19,6 +19,7 @@ LINE_LIMIT: Final = 1_000_000
 COMMENT_LIMIT: Final = 2_000
 _FIXED: Final = ("case", "session", "answered_at", "instrument", "comment")
 _CASE: Final = re.compile(r"^[^\x00-\x1f\x7f]{1,64}$")
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _WHOLE: Final = re.compile(r"^([+-]?\d{1,9})(?:[.,]0+)?$")
 _INDIVIDUAL: Final = re.compile(r"^individual-[1-9]$")
 
@@ -85,27 +86,29 @@ class Table:
 
     def __init__(self, stream: IO[bytes]) -> None:
         """Read the header. `stream` may be gzipped, begin with a byte-order mark, and use `,` `;` or tabs."""
-        self._lines = _lines(_unzipped(stream))
+        self._lines = _Lines(_unzipped(stream))
         first = next(self._lines, None)
         if first is None or not first.strip():
             raise UnreadableFile(RowFault(1, "the file", "a header and rows were expected, and it is empty"))
         self.delimiter = max(",;\t", key=first.count)
-        self.header = [name.strip() for name in next(csv.reader([first], delimiter=self.delimiter))]
-        repeated = {name for name in self.header if self.header.count(name) > 1}
-        if repeated:
-            raise UnreadableFile(RowFault(1, min(repeated), "each column once was expected"))
+        try:
+            self.header = [name.strip() for name in next(csv.reader([first], delimiter=self.delimiter, strict=True))]
+        except csv.Error:
+            expected = "a header in one line was expected, and lines that end with LF or CRLF"
+            raise UnreadableFile(RowFault(1, "the header", expected)) from None
 
     def rows(self) -> Iterator[Raw]:
         """Give the rows; empty lines are passed over. Raises UnreadableFile."""
-        reader = csv.reader(self._lines, delimiter=self.delimiter)
+        reader = csv.reader(self._lines, delimiter=self.delimiter, strict=True)
         line = 1
         while True:
+            self._lines.begin_row()
             try:
                 fields = next(reader)
             except StopIteration:
                 return
             except csv.Error:
-                expected = f"a row was expected whose quotes close within {csv.field_size_limit()} characters"
+                expected = f"quotes that close within {csv.field_size_limit():,} characters were expected"
                 raise UnreadableFile(RowFault(line + 1, "the row", expected)) from None
             if any(fields):
                 yield Raw(line + 1, fields)
@@ -117,27 +120,49 @@ def _unzipped(stream: IO[bytes]) -> IO[bytes]:
     return gzip.GzipFile(fileobj=buffered) if buffered.peek(2)[:2] == b"\x1f\x8b" else buffered  # type: ignore[return-value]
 
 
-def _lines(stream: IO[bytes]) -> Iterator[str]:
-    """Give lines of text; stop with an error at the first that cannot be read."""
-    number = 0
-    while True:
-        number += 1
+class _Lines(Iterator[str]):
+    """The lines of a file, as text; stops with an error at the first that cannot be read."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._number = 0
+        self._row = 1
+        self._room = LINE_LIMIT
+
+    def begin_row(self) -> None:
+        """Begin a row: its lines together may be as long as one line."""
+        self._row = self._number + 1
+        self._room = LINE_LIMIT
+
+    def __next__(self) -> str:
+        self._number += 1
         try:
-            line = stream.readline(LINE_LIMIT)
+            line = self._stream.readline(LINE_LIMIT)
         except (EOFError, zlib.error, gzip.BadGzipFile):
-            raise UnreadableFile(
-                RowFault(number, "the file", "more gzip data was expected; it is cut or damaged")
-            ) from None
+            self._stop("the file", "more gzip data was expected; it is cut or damaged")
         if not line:
-            return
-        if len(line) >= LINE_LIMIT:
-            expected = f"lines of less than {LINE_LIMIT:,} characters were expected"
-            raise UnreadableFile(RowFault(number, "the row", expected))
+            raise StopIteration
+        self._room -= len(line)
+        if self._room <= 0:
+            self._number = self._row
+            self._stop("the row", f"less than {LINE_LIMIT:,} characters were expected")
         try:
-            yield line.decode("utf-8-sig" if number == 1 else "utf-8")
+            return line.decode("utf-8-sig" if self._number == 1 else "utf-8")
         except UnicodeDecodeError:
-            expected = "UTF-8 text was expected; save the file as `CSV UTF-8`"
-            raise UnreadableFile(RowFault(number, "the file", expected)) from None
+            self._stop("the file", "UTF-8 text was expected; save the file as `CSV UTF-8`")
+
+    def _stop(self, field: str, expected: str) -> NoReturn:
+        raise UnreadableFile(RowFault(self._number, field, expected)) from None
+
+
+def _require(header: Sequence[str], *names: str) -> None:
+    """Require columns. What else the first line holds is not told: without a header it is answers."""
+    for name in names:
+        if name not in header:
+            raise UnreadableFile(RowFault(1, name, "this column was expected in the first line"))
+    for name in header:
+        if header.count(name) > 1:
+            raise UnreadableFile(RowFault(1, name, "each column once was expected"))
 
 
 class LongReader:
@@ -145,9 +170,7 @@ class LongReader:
 
     def __init__(self, header: Sequence[str], instruments: Mapping[str, Instrument], zone: tzinfo) -> None:
         """Check the header against the instruments that are known (by id). Raises UnreadableFile."""
-        for name in ("case", "session", "answered_at", "instrument"):
-            if name not in header:
-                raise UnreadableFile(RowFault(1, name, f"this column was expected; the header has {', '.join(header)}"))
+        _require(header, "case", "session", "answered_at", "instrument")
         known = {item.id for instrument in instruments.values() for item in instrument.items}
         for name in header:
             if name not in known and name not in _FIXED:
@@ -182,8 +205,7 @@ class WideReader:
         if instrument is None:
             expected = f"one of {', '.join(sorted(instruments))} was expected"
             raise UnreadableFile(RowFault(1, "--instrument", expected))
-        if "case" not in header:
-            raise UnreadableFile(RowFault(1, "case", f"this column was expected; the header has {', '.join(header)}"))
+        _require(header, "case")
         self._case = header.index("case")
         self._columns = _columns(header, wide.values, instrument)
         if not self._columns:
@@ -246,6 +268,8 @@ def understood(cells: Cells, instrument: Instrument, zone: tzinfo) -> Iterator[R
         whole = _WHOLE.match(text)
         answers[item] = int(whole.group(1)) if whole else text
     faults.extend(RowFault(line, fault.field, fault.expected) for fault in instrument.faults_in(answers))
+    if _CONTROL.search(cells.comment):
+        faults.append(RowFault(line, "comment", "text without control characters was expected"))
     if len(cells.comment) > COMMENT_LIMIT:
         faults.append(RowFault(line, "comment", f"at most {COMMENT_LIMIT} characters were expected"))
     if faults or number is None or at is None:

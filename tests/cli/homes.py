@@ -108,8 +108,7 @@ def lived(home: Path, steps: Sequence[Step]) -> None:
 async def _lived(directory: Path, steps: Sequence[Step]) -> None:
     async with await Home.open(directory, write=True) as home:
         for number, step in enumerate(steps):
-            case_id = await home.case_id_of(step.case)
-            assert case_id is not None
+            (case_id,) = await home.cases_named(step.case)
             key = f"{number}/{step.data.type()}"
             fact = new_fact(
                 step.data,

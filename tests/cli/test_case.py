@@ -194,8 +194,7 @@ def test_of_an_erased_case_nothing_is_shown(home: Path, tmp_path: Path) -> None:
 
 async def _erase(directory: Path, number: str) -> str:
     async with await Home.open(directory, write=True) as home:
-        case_id = await home.case_id_of(number)
-        assert case_id is not None
+        (case_id,) = await home.cases_named(number)
         await home.keyring.destroy(case_id)
         return case_id
 
@@ -203,11 +202,11 @@ async def _erase(directory: Path, number: str) -> str:
 def test_words_of_a_person_cannot_steer_the_terminal(tmp_path: Path) -> None:
     file = tmp_path / "answers.csv"
     header = "case,session,answered_at,instrument,frequency,intensity,engagement,work_school_home,social_life,comment"
-    file.write_text(f'{header}\nP1,1,2026-01-05,odsis,1,1,1,1,1,"\x1b[2Jgone\u202e"\n', encoding="utf-8")
+    file.write_text(f'{header}\nP1,1,2026-01-05,odsis,1,1,1,1,1,"\u009b2Jgone\u202e"\n', encoding="utf-8")
     succeeded("import", file, "--enrol", "--data", tmp_path / "home")
 
     printed = succeeded("case", "P1", "--data", tmp_path / "home", "--reveal").out.decode()
 
     assert "gone" in printed
-    assert "\x1b" not in printed
+    assert "\u009b" not in printed
     assert "\u202e" not in printed

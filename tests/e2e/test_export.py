@@ -211,7 +211,7 @@ def test_a_log_goes_into_an_empty_home_only(home: Path, sealed: Path, keys: Path
 
     # then it is refused, and nothing is changed
     assert ran.exit_code == 2
-    assert "an exported log goes into an empty home" in ran.told
+    assert "an exported log goes into an empty directory" in ran.told
     assert counts(home) == records
     assert sealed_states(home) == states
 

@@ -43,6 +43,9 @@ class MasterKey:
             stream.flush()
             os.fsync(stream.fileno())
         unfinished.rename(file)
+        directory = os.open(file.parent, os.O_RDONLY)
+        os.fsync(directory)
+        os.close(directory)
         return cls(secret)
 
     @classmethod
