@@ -92,7 +92,7 @@ def test_a_link_is_not_followed(acted: Path, tmp_path: Path) -> None:
     ran = ontrack("reports", "--data", acted, "--write", tmp_path / "reports")
 
     assert ran.exit_code == 2
-    assert "a directory that can be written was expected" in ran.told
+    assert "a file that can be written was expected" in ran.told
     assert elsewhere.read_text(encoding="utf-8") == "before"
 
 

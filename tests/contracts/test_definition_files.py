@@ -456,7 +456,7 @@ FAULTY: dict[str, Case] = {
     "other content under a name of the library": (
         {**a_policy(), "id": "gryesten-2023"},
         "version",
-        "another version was expected: gryesten-2023@1 has other content in the library",
+        "another version was expected: gryesten-2023@1 has other content in what is known already",
     ),
 }
 
