@@ -5,6 +5,7 @@ import re
 from base64 import b64encode
 from binascii import a2b_base64
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from typing import Annotated, Any, Literal, NotRequired
 
@@ -16,7 +17,7 @@ from pydantic_core import to_json
 from typing_extensions import TypedDict
 
 from contracts.events.event import Data, Event, Sealed
-from contracts.events.fields import EventId, Instant, instant
+from contracts.events.fields import EventId, Instant, instant, to_milliseconds
 from contracts.topics import Topic
 
 UnreadableReason = Literal[
@@ -99,17 +100,20 @@ def seal(event: Event[Data], key: CaseKey) -> Sealed:
     return Sealed(key.keyid, b64encode(text).decode(), plain)
 
 
-def prepared(event: Event[Data], key: CaseKey, sequence: int | None = None) -> Event[Data]:
-    """Give an event as it will stand on a log: sealed under `key`, with its place in its case's history.
+def prepared(
+    event: Event[Data], key: CaseKey, sequence: int | None = None, recorded: datetime | None = None
+) -> Event[Data]:
+    """Give an event as it will stand on a log, and as it would be read there.
 
-    One that was read keeps the bytes that it came with.
+    Sealed under `key`, unless it was read and has the bytes that it came with; with its place in its case's history,
+    and with the moment at which it is recorded, if that is now.
     """
     return Event(
         event.id,
         event.source,
         event.subject,
-        event.time,
-        event.recordedtime,
+        to_milliseconds(event.time),
+        to_milliseconds(recorded or event.recordedtime),
         event.correlationid,
         event.causationid,
         event.data,

@@ -5,6 +5,7 @@ from typing import Literal
 
 from contracts.events.event import Data
 from contracts.events.fields import (
+    Answers,
     CountedSession,
     DefinitionRef,
     EnteredBy,
@@ -126,7 +127,7 @@ class ResponseSubmitted(Data):
 
     session: Session
     instrument: DefinitionRef
-    answers: dict[Name, int]
+    answers: Answers
     comment: Words | None = None
     answered_at: Instant
     entered_by: EnteredBy
@@ -136,7 +137,7 @@ class ResponseCorrected(Data):
     """The answers of an earlier response were wrong; these stand in their place, whole."""
 
     response: EventId
-    answers: dict[Name, int]
+    answers: Answers
     comment: Words | None = None
     reason: Words
     by: Name

@@ -22,6 +22,14 @@ Session = CountedSession | IndividualSession
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]*$", max_length=64)]
 """The id of an item, scale, flag, need, action, clinic, group or person: never a person's name."""
 
+
+def _by_item(answers: dict[str, int]) -> dict[str, int]:
+    return dict(sorted(answers.items()))
+
+
+Answers = Annotated[dict[Name, int], AfterValidator(_by_item)]
+"""Item id -> value, ordered by item as on the wire: an event that is handed on is the one that would be read."""
+
 Words = Annotated[str, Field(min_length=1, max_length=2000)]
 """Free text of a person. It can hold names, so it is sealed, and never logged."""
 

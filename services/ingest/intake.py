@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from pydantic import TypeAdapter
@@ -99,16 +99,19 @@ class Intake:
 
     async def record(self, facts: Sequence[Event[Data]]) -> None:
         """Record facts that were considered; they are durable when this returns."""
-        now = self._clock()
-        await self.take_over([replace(fact, recordedtime=now) for fact in facts])
+        await self._append(facts, self._clock())
 
     async def take_over(self, facts: Sequence[Event[Data]]) -> None:
         """Record facts as another log recorded them; they are durable when this returns."""
+        await self._append(facts, None)
+
+    async def _append(self, facts: Sequence[Event[Data]], recorded: datetime | None) -> None:
         keys = await self._keyring.create({fact.subject for fact in facts})
         by_partition: dict[int, list[Record]] = defaultdict(list)
         for fact in facts:
             key = keys[fact.subject]
             if isinstance(key, CaseKey):
-                by_partition[partition_of(fact.subject)].append(Record(fact.subject, encode(prepared(fact, key))))
+                ready = prepared(fact, key, recorded=recorded)
+                by_partition[partition_of(fact.subject)].append(Record(fact.subject, encode(ready), ready))
         for partition in sorted(by_partition):
             await self._log.append(CASES, partition, by_partition[partition])

@@ -207,17 +207,19 @@ class Runner(Generic[StateT]):
     def _stepped(self, record: StoredRecord, case: _Case[StateT], event: Event[Data]) -> tuple[StateT, list[Record]]:
         """Step, and number what follows; nothing is changed if that fails."""
         writes = self._stage.writes
+        following: Sequence[Event[Data]]
         if type(event.data) in self._stage.acts_on:
             state, following = self._stage.step(case.state, event)
         else:
-            state, following = case.state, (event,)
-        if writes is None:
-            return state, []
-        kept = [outgoing for outgoing in following if writes.type_named(outgoing.type) is not None]
-        if any(outgoing.subject != record.key for outgoing in kept):
-            raise ValueError("a step speaks of its own case only")
-        numbered = [prepared(outgoing, case.key, number) for number, outgoing in enumerate(kept, case.written + 1)]
-        return state, [Record(record.key, encode(outgoing), outgoing) for outgoing in numbered]
+            state = case.state
+            following = (event,) if writes is not None and writes.type_named(event.type) is not None else ()
+        records: list[Record] = []
+        for number, outgoing in enumerate(following if writes is not None else (), case.written + 1):
+            if outgoing.subject != record.key:
+                raise ValueError("a step speaks of its own case only")
+            ready = prepared(outgoing, case.key, number)
+            records.append(Record(record.key, encode(ready), ready))
+        return state, records
 
     def _read(self, record: StoredRecord, key: CaseKey) -> Event[Data] | Unreadable:
         """Read what a record says, and leave it there for the next stage of this process."""

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from contracts.codec import content_digest
@@ -36,12 +36,13 @@ from contracts.events.scores import (
     ScoreWithdrawn,
     SetAsideReason,
 )
+from contracts.evolution import evolved
 from contracts.topics import CASES, SCORES
 
 Late = Event[ResponseCorrected | ResponseWithdrawn]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Scored:
     """A response that counts or did: where it belongs, and the score event that holds now."""
 
@@ -52,13 +53,16 @@ class Scored:
     withdrawn: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Occasion:
     """One questionnaire of one session: asked for, answered by, missed."""
 
     asked: bool = False
     answered_by: str | None = None
     missed: bool = False
+
+
+_NOT_ASKED = Occasion()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,7 @@ class Wording:
     named_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Trajectory:
     """What scoring knows of a case.
 
@@ -90,15 +94,15 @@ class Trajectory:
 
     def occasion(self, session: int | str, instrument: str) -> Occasion:
         """Give what is known of an occasion."""
-        return self.occasions.get(_occasion_key(session, instrument), Occasion())
+        return self.occasions.get(_occasion_key(session, instrument), _NOT_ASKED)
 
     def with_occasion(self, session: int | str, instrument: str, occasion: Occasion) -> "Trajectory":
         """Know something else of an occasion."""
-        return replace(self, occasions={**self.occasions, _occasion_key(session, instrument): occasion})
+        return evolved(self, occasions={**self.occasions, _occasion_key(session, instrument): occasion})
 
     def with_response(self, response: str, scored: Scored) -> "Trajectory":
         """Know what became of a response."""
-        return replace(self, responses={**self.responses, response: scored})
+        return evolved(self, responses={**self.responses, response: scored})
 
     def series(self, problem: int, at: datetime) -> int:
         """Count which wording of a problem held at a moment, from 1."""
@@ -132,7 +136,7 @@ class Scoring:
         known = state.seen.get(event.id, ())
         if digest in known:
             return state, ()
-        seen = replace(state, seen={**state.seen, event.id: (*known, digest)})
+        seen = evolved(state, seen={**state.seen, event.id: (*known, digest)})
         if known:
             return seen, [_set_aside(event, "id_reused", distinct=digest)]
         reason = self._objection(state, event)
@@ -193,18 +197,18 @@ class Scoring:
                 if change.response in state.responses:
                     return self._changed(state, event, change)
                 waiting = (*state.waiting.get(change.response, ()), event)
-                return replace(state, waiting={**state.waiting, change.response: waiting}), ()  # type: ignore[dict-item]
+                return evolved(state, waiting={**state.waiting, change.response: waiting}), ()  # type: ignore[dict-item]
             case OccasionOpened(session=session, instrument=instrument):
-                opened = replace(state.occasion(session, instrument), asked=True)
+                opened = evolved(state.occasion(session, instrument), asked=True)
                 return state.with_occasion(session, instrument, opened), [event]
             case OccasionClosed() as data:
                 return _closed(state, event, data)
             case CaseEnrolled(protocol=protocol):
-                return replace(state, protocol=protocol), [event]
+                return evolved(state, protocol=protocol), [event]
             case CaseClosed():
-                return replace(state, closed_at=event.time), [event]
+                return evolved(state, closed_at=event.time), [event]
             case CaseErased():
-                return replace(state, erased=True), [event]
+                return evolved(state, erased=True), [event]
             case ProblemNamed() as data:
                 return _problem_named(state, event, data), [event]
             case _:
@@ -223,12 +227,14 @@ class Scoring:
                 answered_at=data.answered_at,
             )
         )
-        occasion = replace(state.occasion(data.session, data.instrument), answered_by=event.id)
+        place = _occasion_key(data.session, data.instrument)
+        before = state.occasions.get(place, _NOT_ASKED)
+        occasion = Occasion(before.asked, event.id, before.missed)
         waiting = state.waiting.get(event.id, ())
         scored = Scored(data.session, data.instrument, data.answered_at, score.id)
-        state = replace(
+        state = evolved(
             state,
-            occasions={**state.occasions, _occasion_key(data.session, data.instrument): occasion},
+            occasions={**state.occasions, place: occasion},
             responses={**state.responses, event.id: scored},
             waiting={response: late for response, late in state.waiting.items() if response != event.id},
         )
@@ -250,9 +256,9 @@ class Scoring:
                     response=data.response, session=scored.session, instrument=scored.instrument, revises=scored.score
                 )
             )
-            unanswered = replace(state.occasion(scored.session, scored.instrument), answered_by=None)
+            unanswered = evolved(state.occasion(scored.session, scored.instrument), answered_by=None)
             state = state.with_occasion(scored.session, scored.instrument, unanswered)
-            return state.with_response(data.response, replace(scored, withdrawn=True)), [event, withdrawn]
+            return state.with_response(data.response, evolved(scored, withdrawn=True)), [event, withdrawn]
         instrument = self._definitions.instrument(scored.instrument)
         revised = derivation.event(
             ScoreRevised(
@@ -266,7 +272,7 @@ class Scoring:
                 revises=scored.score,
             )
         )
-        return state.with_response(data.response, replace(scored, score=revised.id)), [event, revised]
+        return state.with_response(data.response, evolved(scored, score=revised.id)), [event, revised]
 
 
 _OF_THE_COURSE = (
@@ -308,7 +314,7 @@ def _closed(state: Trajectory, event: Event[Data], data: OccasionClosed) -> Outc
     if occasion.answered_by is not None or occasion.missed or not occasion.asked:
         return state, [event]
     missed = OccasionMissed(session=data.session, instrument=data.instrument)
-    state = state.with_occasion(data.session, data.instrument, replace(occasion, missed=True))
+    state = state.with_occasion(data.session, data.instrument, evolved(occasion, missed=True))
     return state, [event, Derivation("scoring", event).event(missed)]
 
 
@@ -317,13 +323,13 @@ def _problem_named(state: Trajectory, event: Event[Data], data: ProblemNamed) ->
     wordings = state.problems.get(data.problem, ())
     if wordings and wordings[-1].digest == digest:
         return state
-    return replace(state, problems={**state.problems, data.problem: (*wordings, Wording(digest, event.time))})
+    return evolved(state, problems={**state.problems, data.problem: (*wordings, Wording(digest, event.time))})
 
 
 def _with_late_ones_set_aside(state: Trajectory, event: Event[Data], reason: SetAsideReason) -> Outcome:
     """Set a fact aside, and with it what has been waiting for it."""
     waiting = state.waiting.get(event.id, ())
-    state = replace(state, waiting={key: late for key, late in state.waiting.items() if key != event.id})
+    state = evolved(state, waiting={key: late for key, late in state.waiting.items() if key != event.id})
     return state, [_set_aside(event, reason), *(_set_aside(late, "response_set_aside") for late in waiting)]
 
 

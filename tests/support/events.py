@@ -101,6 +101,8 @@ def _limited(kind: object, limits: list[Any]) -> SearchStrategy[Any]:
     pattern = next((limit.pattern for limit in limits if hasattr(limit, "pattern")), None)
     if kind is AwareDatetime:
         return moments()
+    if get_origin(kind) is dict:
+        return _values(kind)
     if kind is int:
         return st.integers(least, most)
     if kind is not str:

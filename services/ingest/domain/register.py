@@ -1,7 +1,7 @@
 """The register of cases: a projection of the facts, by which ingest knows what is known, closed and whose."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from contracts.codec import content_digest
@@ -16,10 +16,11 @@ from contracts.events.facts import (
     ResponseSubmitted,
     ResponseWithdrawn,
 )
+from contracts.evolution import evolved
 from contracts.topics import CASES
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Registered:
     """What ingest knows of a case.
 
@@ -64,21 +65,21 @@ class Register:
         match event.data:
             case ResponseSubmitted() as response:
                 answered = {occasion_of(response): event.id, **state.answered}
-                return replace(state, facts=facts, answered=answered), ()
+                return evolved(state, facts=facts, answered=answered), ()
             case CaseEnrolled(clinic=clinic, group=group, protocol=protocol, policy=policy) if not state.enrolled:
-                state = replace(state, clinic=clinic, group=group, protocol=protocol, policy=policy)
+                state = evolved(state, clinic=clinic, group=group, protocol=protocol, policy=policy)
             case CaseTransferred(group=group):
-                state = replace(state, group=group)
+                state = evolved(state, group=group)
             case PolicyChanged(policy=policy):
-                state = replace(state, policy=policy)
+                state = evolved(state, policy=policy)
             case CaseClosed() if state.closed_at is None:
-                state = replace(state, closed_at=event.time)
+                state = evolved(state, closed_at=event.time)
             case CaseErased():
-                state = replace(state, erased=True)
+                state = evolved(state, erased=True)
             case ResponseWithdrawn(response=response_id):
                 answered = {occasion: by for occasion, by in state.answered.items() if by != response_id}
-                state = replace(state, answered=answered)
-        return replace(state, facts=facts), ()
+                state = evolved(state, answered=answered)
+        return evolved(state, facts=facts), ()
 
 
 def occasion_of(response: ResponseSubmitted) -> str:

@@ -1,7 +1,7 @@
 """What is known of a case's course when a session is judged."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
@@ -11,6 +11,7 @@ from contracts.definitions.definition import id_of
 from contracts.definitions.protocol import Protocol
 from contracts.events.scores import ScoreComputed, ScoreRevised, ScoreWithdrawn
 from contracts.events.tracks import Baseline, Status
+from contracts.evolution import evolved
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class SetByHand:
     fact: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Judged:
     """The decision that holds for a session, as far as later ones need it.
 
@@ -58,7 +59,7 @@ class PolicyFrom:
     policy: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Course:
     """What not_detector knows of a case.
 
@@ -86,26 +87,26 @@ class Course:
         measured = Measured(event_id, score.instrument, score.answered_at, values)
         instrument_id = id_of(score.instrument)
         of_instrument = {**self.measured.get(instrument_id, {}), str(score.session): measured}
-        return replace(self, measured={**self.measured, instrument_id: of_instrument})
+        return evolved(self, measured={**self.measured, instrument_id: of_instrument})
 
     def without_score(self, score: ScoreWithdrawn) -> "Course":
         """Forget the scores of a response that was withdrawn."""
         instrument_id = id_of(score.instrument)
         of_instrument = {s: m for s, m in self.measured.get(instrument_id, {}).items() if s != str(score.session)}
-        return replace(self, measured={**self.measured, instrument_id: of_instrument})
+        return evolved(self, measured={**self.measured, instrument_id: of_instrument})
 
     def with_begun(self, session: int | str) -> "Course":
         """Know that a session has come."""
         if not isinstance(session, int) or session in self.begun:
             return self
-        return replace(self, begun=(*self.begun, session))
+        return evolved(self, begun=(*self.begun, session))
 
     def with_schedule(self, session: int | str, scheduled: datetime) -> "Course":
         """Know when a session will be."""
         if not isinstance(session, int):
             return self
         cancelled = tuple(other for other in self.cancelled if other != session)
-        return replace(self, scheduled={**self.scheduled, session: scheduled}, cancelled=cancelled)
+        return evolved(self, scheduled={**self.scheduled, session: scheduled}, cancelled=cancelled)
 
     def without_session(self, session: int | str) -> "Course":
         """Know that a session does not take place."""
@@ -113,7 +114,7 @@ class Course:
             return self
         scheduled = {other: at for other, at in self.scheduled.items() if other != session}
         begun = tuple(other for other in self.begun if other != session)
-        return replace(self, cancelled=(*self.cancelled, session), scheduled=scheduled, begun=begun)
+        return evolved(self, cancelled=(*self.cancelled, session), scheduled=scheduled, begun=begun)
 
     def policy_for(self, session: int) -> str:
         """Give the policy that a session is judged by: the one it was judged by, or the last one decided for it."""

@@ -2,12 +2,11 @@
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Literal
 
-from contracts.codec import canonical
 from contracts.events.event import Data, Derivation, Event
 from contracts.events.tracks import Decision, Episode, Evidence, Status, TrackEvaluated, TrackRevised
+from contracts.evolution import evolved
 from services.not_detector.domain.course import Course, Judged, View, Views
 from services.not_detector.domain.rules import Silent, annotations, apply
 
@@ -37,7 +36,7 @@ def judge(course: Course, session: int, view: View) -> Decision:
             status = "on_track"
     episode = _episode(earlier, session, status)
     silent = (*(earlier.silent if earlier is not None else ()), session) if status == "unknown" else ()
-    return Decision.model_construct(
+    return Decision(
         session=session,
         status=status,
         policy=view.policy_ref,
@@ -101,11 +100,11 @@ def judged_again(
     for number, (decision, revises) in enumerate(said, 1):
         fields = dict(decision) | {"last_of_cause": number == len(said)}
         if revises is None:
-            event: Event[Data] = derivation.event(TrackEvaluated(**fields))
+            event: Event[Data] = derivation.event(TrackEvaluated.model_construct(**fields))
         else:
-            event = derivation.event(TrackRevised(**fields, revises=revises))
-        judged = replace(course.judged[decision.session], event=event.id)
-        course = replace(course, judged={**course.judged, decision.session: judged})
+            event = derivation.event(TrackRevised.model_construct(**fields, revises=revises))
+        judged = evolved(course.judged[decision.session], event=event.id)
+        course = evolved(course, judged={**course.judged, decision.session: judged})
         events.append(event)
     return course, events
 
@@ -122,10 +121,10 @@ def _with_judged(course: Course, decision: Decision, digest: str, event_id: str)
         silent=decision.silent_sessions,
         ever_not=decision.ever_not,
     )
-    return replace(course, judged={**course.judged, decision.session: judged})
+    return evolved(course, judged={**course.judged, decision.session: judged})
 
 
 def _digest(decision: Decision) -> str:
     """Give a digest of what a decision says; which event a number came from is not part of it."""
-    said = decision.model_dump(mode="json", exclude=_PROVENANCE)  # type: ignore[arg-type]
-    return hashlib.blake2b(canonical(said), digest_size=12).hexdigest()
+    said = decision.model_dump_json(exclude=_PROVENANCE)  # type: ignore[arg-type]
+    return hashlib.blake2b(said.encode(), digest_size=12).hexdigest()

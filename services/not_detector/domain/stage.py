@@ -1,7 +1,6 @@
 """The stage: facts and scores in, the same and the status of every session out."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from contracts.definitions.catalogue import Catalogue
@@ -28,6 +27,7 @@ from contracts.events.scores import (
     ScoreWithdrawn,
     SetAsideReason,
 )
+from contracts.evolution import evolved
 from contracts.topics import SCORES, TRACKS
 from services.not_detector.domain.course import Course, PolicyFrom, SetByHand, Views
 from services.not_detector.domain.judgement import judged_again
@@ -80,13 +80,13 @@ class NotDetector:
                 return self._rejudged(state, state.without_score(score), event, score.instrument, score.session)
             case OccasionMissed(session=session, instrument=instrument):
                 missed = (*state.missed, f"{id_of(instrument)}/{session}")
-                return self._rejudged(state, replace(state, missed=missed), event, instrument, session)
+                return self._rejudged(state, evolved(state, missed=missed), event, instrument, session)
             case BaselineSet() as baseline:
                 return self._baseline_set(state, event, baseline)
             case CaseEnrolled(protocol=protocol, policy=policy):
-                return replace(state, protocol=protocol, policies=(PolicyFrom(0, policy),)), [event]
+                return evolved(state, protocol=protocol, policies=(PolicyFrom(0, policy),)), [event]
             case PolicyChanged(policy=policy, from_session=session):
-                return replace(state, policies=(*state.policies, PolicyFrom(session, policy))), [event]
+                return evolved(state, policies=(*state.policies, PolicyFrom(session, policy))), [event]
             case CaseClosed():
                 return self._closed(state, event)
             case SessionScheduled() | SessionMoved() as planned:
@@ -149,7 +149,7 @@ class NotDetector:
         if reason is not None:
             return state, [Derivation(self.name, event).event(FactSetAside(fact=event.id, reason=reason))]
         by_hand = {**state.by_hand, f"{data.instrument}/{data.scale}": SetByHand(data.value, event.id)}
-        state = replace(state, by_hand=by_hand)
+        state = evolved(state, by_hand=by_hand)
         state, decisions = judged_again(state, state.judged, event, Views(state, self._definitions))
         return state, [event, *decisions]
 

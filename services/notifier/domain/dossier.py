@@ -1,15 +1,16 @@
 """What notifier knows of a case: its forms, its decisions, its reports."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
 from contracts.events.notices import ReportKind
 from contracts.events.scores import ScoreComputed, ScoreRevised
 from contracts.events.tracks import Decision
+from contracts.evolution import evolved
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Report:
     """A report as it stands.
 
@@ -35,7 +36,7 @@ class Report:
     closed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Dossier:
     """What notifier knows of a case.
 
@@ -60,7 +61,7 @@ class Dossier:
 
     def with_report(self, report: Report) -> "Dossier":
         """Know how a report stands."""
-        return replace(self, reports={**self.reports, report.id: report})
+        return evolved(self, reports={**self.reports, report.id: report})
 
     def latest(self) -> Decision | None:
         """Give the decision on the latest judged session."""

@@ -1,7 +1,6 @@
 """The stage: decisions in, reports and requests for notices out."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from decimal import Decimal
 from typing import Literal, get_args
 
@@ -32,6 +31,7 @@ from contracts.events.notices import (
 )
 from contracts.events.scores import FactSetAside, ScoreComputed, ScoreRevised, ScoreWithdrawn
 from contracts.events.tracks import Decision, TrackEvaluated, TrackRevised
+from contracts.evolution import evolved
 from contracts.topics import NOTICES, TRACKS
 from services.notifier.domain.composition import compose
 from services.notifier.domain.dossier import Dossier, Report
@@ -80,18 +80,18 @@ class Notifier:
         telling = _Telling(state, event, self._definitions)
         match event.data:
             case CaseEnrolled() as case:
-                telling.dossier = replace(state, clinic=case.clinic, group=case.group, protocol=case.protocol)
+                telling.dossier = evolved(state, clinic=case.clinic, group=case.group, protocol=case.protocol)
             case CaseTransferred() as transfer:
-                telling.dossier = replace(state, clinic=transfer.clinic or state.clinic, group=transfer.group)
+                telling.dossier = evolved(state, clinic=transfer.clinic or state.clinic, group=transfer.group)
             case ProblemNamed() as problem:
                 telling.problem_named(problem)
             case ScoreComputed() | ScoreRevised() as score:
-                telling.dossier = replace(state, scores={**state.scores, score.response: score})
+                telling.dossier = evolved(state, scores={**state.scores, score.response: score})
                 values = {scale.scale: scale.value for scale in score.scales}
                 telling.response_changed(score, values)
             case ScoreWithdrawn() as score:
                 scores = {response: s for response, s in state.scores.items() if response != score.response}
-                telling.dossier = replace(state, scores=scores)
+                telling.dossier = evolved(state, scores=scores)
                 telling.response_changed(score, {})
             case TrackEvaluated() | TrackRevised() as decision:
                 telling.judged(decision)
@@ -118,7 +118,7 @@ class _Telling:
         texts = self.dossier.problems.get(problem.problem, ())
         if texts and texts[-1] == problem.text:
             return
-        self.dossier = replace(
+        self.dossier = evolved(
             self.dossier, problems={**self.dossier.problems, problem.problem: (*texts, problem.text)}
         )
 
@@ -151,7 +151,7 @@ class _Telling:
         """Take a decision; when it is the last one of its cause, see what there is to report now."""
         dossier = self.dossier
         new = (decision.session,) if isinstance(decision, TrackEvaluated) else ()
-        self.dossier = replace(
+        self.dossier = evolved(
             dossier,
             decisions={**dossier.decisions, decision.session: _as_decision(decision)},
             new_sessions=(*dossier.new_sessions, *new),
@@ -163,7 +163,7 @@ class _Telling:
             self._reconcile(kind)
         latest = self.dossier.latest()
         told = None if latest is None else (latest.session, latest.status)
-        self.dossier = replace(self.dossier, status_told=told, new_sessions=(), changed_from=None)
+        self.dossier = evolved(self.dossier, status_told=told, new_sessions=(), changed_from=None)
 
     def session_due(self, session: int | str) -> None:
         """Tell the supervisor of reports that nobody has looked at by this session."""
@@ -172,7 +172,7 @@ class _Telling:
             earlier = not isinstance(session, int) or not report.sessions or report.sessions[-1] < session
             if waiting and earlier:
                 self._say(ReportOverdue(report=report.id, session=session))
-                self.dossier = self.dossier.with_report(replace(report, overdue=True))
+                self.dossier = self.dossier.with_report(evolved(report, overdue=True))
                 self._notice(report, "overdue", "supervisor")
 
     def touched(self, fact: ReportSeen | ReportDiscussed | ActionChosen | NeedsStated | ReportClosed) -> None:
@@ -185,7 +185,7 @@ class _Telling:
             return
         by_patient = isinstance(fact, NeedsStated) and fact.seen_by == "patient"
         closed = report.closed or isinstance(fact, ReportClosed)
-        self.dossier = self.dossier.with_report(replace(report, seen=report.seen or not by_patient, closed=closed))
+        self.dossier = self.dossier.with_report(evolved(report, seen=report.seen or not by_patient, closed=closed))
 
     def _reconcile(self, kind: Run) -> None:
         """Bring the reports of a kind into line with what there is to report: one report a run."""
@@ -299,7 +299,7 @@ class _Telling:
             return report
         before = ReportContent.model_validate_json(report.content)
         changes = _changes(report, run, before, content)
-        return self._revision(replace(report, sessions=run), content, changes, retracted=False)
+        return self._revision(evolved(report, sessions=run), content, changes, retracted=False)
 
     def _revision(
         self,
@@ -321,7 +321,7 @@ class _Telling:
                 content=content,
             )
         )
-        revised = replace(
+        revised = evolved(
             report,
             number=report.number + 1,
             event=event.id,
@@ -344,7 +344,7 @@ class _Telling:
         )
         if to == "therapists":
             known = dossier.reports[report.id]
-            self.dossier = dossier.with_report(replace(known, announced=True, seen=False, overdue=False, closed=False))
+            self.dossier = dossier.with_report(evolved(known, announced=True, seen=False, overdue=False, closed=False))
 
     def _say(self, data: Data) -> Event[Data]:
         event = self._derivation.event(data)
