@@ -263,11 +263,16 @@ def understood(cells: Cells, instrument: Instrument, zone: tzinfo) -> Iterator[R
     if at is None:
         expected = "a date or time was expected, such as 2026-01-05T08:30:00Z or 05-01-2026 08:30"
         faults.append(RowFault(line, "answered_at", expected))
-    answers: dict[str, object] = {}
+    answers: dict[str, int] = {}
+    given: dict[str, object] = {}
     for item, text in cells.values.items():
         whole = _WHOLE.match(text)
-        answers[item] = int(whole.group(1)) if whole else text
-    faults.extend(RowFault(line, fault.field, fault.expected) for fault in instrument.faults_in(answers))
+        if whole:
+            answers[item] = int(whole.group(1))
+        else:
+            given[item] = text
+    if given or not instrument.accepts(answers):
+        faults.extend(RowFault(line, fault.field, fault.expected) for fault in instrument.faults_in(answers | given))
     if _CONTROL.search(cells.comment):
         faults.append(RowFault(line, "comment", "text without control characters was expected"))
     if len(cells.comment) > COMMENT_LIMIT:
@@ -275,8 +280,7 @@ def understood(cells: Cells, instrument: Instrument, zone: tzinfo) -> Iterator[R
     if faults or number is None or at is None:
         yield from faults
         return
-    checked = {item: value for item, value in answers.items() if isinstance(value, int)}
-    yield ResponseRow(line, cells.case, number, at, instrument.id, checked, cells.comment or None)
+    yield ResponseRow(line, cells.case, number, at, instrument.id, answers, cells.comment or None)
 
 
 def _session(text: str) -> int | str | None:
