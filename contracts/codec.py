@@ -108,17 +108,21 @@ def prepared(
     Sealed under `key`, unless it was read and has the bytes that it came with; with its place in its case's history,
     and with the moment at which it is recorded, if that is now.
     """
+    if event.sealed is not None:
+        times, sealed = (event.time, recorded or event.recordedtime), event.sealed
+    else:
+        times = (to_milliseconds(event.time), to_milliseconds(recorded or event.recordedtime))
+        sealed = seal(event, key)
     return Event(
         event.id,
         event.source,
         event.subject,
-        to_milliseconds(event.time),
-        to_milliseconds(recorded or event.recordedtime),
+        *times,
         event.correlationid,
         event.causationid,
         event.data,
         sequence,
-        event.sealed or seal(event, key),
+        sealed,
     )
 
 
@@ -165,27 +169,38 @@ def schema_name(kind: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Glance:
-    """The outside of a record: enough to pass it on without opening it."""
+    """The outside of a record: enough to list it or to pass it on without opening it."""
 
+    id: str
     type: str
     subject: str
+    time: str
     sequence: int
-    wire: dict[str, Any]
-
-    def passed_on(self, sequence: int) -> bytes:
-        """Give the record with another place in its case's history, and everything else as it came."""
-        return canonical(self.wire | {"sequence": str(sequence)})
 
 
 def glance(record: bytes) -> Glance | None:
     """Look at the outside of a numbered record; None if it is not one. Never raises, and opens nothing."""
     try:
         wire = orjson.loads(record)
-        kind, subject, sequence = wire["type"], wire["subject"], wire["sequence"]
+        texts = [wire[name] for name in ("id", "type", "subject", "time", "sequence")]
     except (ValueError, TypeError, KeyError):
         return None
-    texts = type(kind) is str and type(subject) is str and type(sequence) is str
-    return Glance(kind, subject, int(sequence), wire) if texts and _PLACE.fullmatch(sequence) else None
+    if any(type(text) is not str for text in texts) or not _PLACE.fullmatch(texts[4]):
+        return None
+    return Glance(texts[0], texts[1], texts[2], texts[3], int(texts[4]))
+
+
+_NUMBERED = re.compile(rb'"sequence":"[0-9]+","sequencetype":"Integer",')
+
+
+def renumbered(record: bytes, sequence: int) -> bytes:
+    """Give a canonical record with another place in its case's history, and everything else as it came.
+
+    Keys are sorted and quotes inside strings are escaped, so that the first match is the attribute itself.
+    """
+    number = b'"sequence":"%d","sequencetype":"Integer",' % sequence
+    renumbered, found = _NUMBERED.subn(number, record, count=1)
+    return renumbered if found else record.replace(b'"source":', number + b'"source":', 1)
 
 
 def decode(record: bytes, topic: Topic, key: CaseKey | None) -> Event[Data] | Unreadable:

@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from hashlib import sha1
 from itertools import count
 from typing import ClassVar, Generic, TypeVar
@@ -22,17 +21,18 @@ class Data(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
 
     version: ClassVar[int] = 1
+    wire_name: ClassVar[str]
+    """Names the event on the wire: the class in kebab case, with its version."""
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: object) -> None:
+        kebab = re.sub(r"(?<!^)(?=[A-Z])", "-", cls.__name__).lower()
+        cls.wire_name = f"ontrack.{kebab}.v{cls.version}"
 
     @classmethod
     def type(cls) -> str:
-        """Name the event on the wire: the class in kebab case, with its version."""
-        return _wire_name(cls)
-
-
-@cache
-def _wire_name(kind: type[Data]) -> str:
-    kebab = re.sub(r"(?<!^)(?=[A-Z])", "-", kind.__name__).lower()
-    return f"ontrack.{kebab}.v{kind.version}"
+        """Name the event on the wire."""
+        return cls.wire_name
 
 
 DataT = TypeVar("DataT", bound=Data)
@@ -77,7 +77,7 @@ class Event(Generic[DataT_co]):
     @property
     def type(self) -> str:
         """Name of the statement on the wire."""
-        return self.data.type()
+        return self.data.wire_name
 
 
 def name_based_id(namespace: UUID, *name: str) -> str:

@@ -150,9 +150,16 @@ class Frame:
     def row_of_score(self, score: Decimal) -> int:
         """Give the row of a score: above the NOT line if it does not reach it, however coarse the rows are."""
         row, line = self.row(score), self._picture.not_line
-        if line is None or self._picture.reaches_not_line(score):
+        if line is None:
             return row
-        return min(row, max(self.row(line) - 1, 0))
+        if self._picture.reaches_not_line(score):
+            return max(row, self.row_of_level(line))
+        return min(row, max(self.row_of_level(line) - 1, 0))
+
+    def row_of_level(self, level: Decimal) -> int:
+        """Give the row of a line: there is room above the NOT line for scores that do not reach it."""
+        row = self.row(level)
+        return max(row, 1) if level == self._picture.not_line != self._picture.best else row
 
     def column(self, place: int) -> int:
         """Give the column of a session."""
@@ -180,10 +187,10 @@ def _axis(canvas: Canvas, frame: Frame) -> None:
 
 def _levels(canvas: Canvas, frame: Frame, levels: Sequence[Level]) -> None:
     for level in levels:
-        canvas.write(frame.row(level.value), frame.left + 1, level.look * (frame.right - frame.left - 1), level.ink)
+        canvas.write(frame.row_of_level(level.value), frame.left + 1, level.look * (frame.right - frame.left - 1), level.ink)
     free = set(range(frame.rows + 1))
     for level in reversed(levels):
-        beside = _nearest(frame.row(level.value), free)
+        beside = _nearest(frame.row_of_level(level.value), free)
         free.remove(beside)
         canvas.write(beside, frame.right + 1, level.label, level.ink)
 

@@ -119,14 +119,14 @@ async def issues(home: Home, wanted: Mapping[str, str], *, with_changes: bool = 
         async for chunk in chunks(home, NOTICES, partition):
             for record in chunk:
                 outside = glance(record.value)
-                event_id = "" if outside is None else str(outside.wire["id"])
+                event_id = "" if outside is None else outside.id
                 if outside is None or event_id not in wanted or event_id in found:
                     continue
                 key = keys.get(record.key)
                 event = decode(record.value, NOTICES, key) if isinstance(key, CaseKey) else None
                 revised = event.data if isinstance(event, Event) else None
                 changes = revised.changes if isinstance(revised, ReportRevised) else ()
-                found[event_id] = Issue(datetime.fromisoformat(outside.wire["time"]), changes)
+                found[event_id] = Issue(datetime.fromisoformat(outside.time), changes)
     return found
 
 

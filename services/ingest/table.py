@@ -21,6 +21,7 @@ _FIXED: Final = ("case", "session", "answered_at", "instrument", "comment")
 _CASE: Final = re.compile(r"^[^\x00-\x1f\x7f]{1,64}$")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _WHOLE: Final = re.compile(r"^([+-]?\d{1,9})(?:[.,]0+)?$")
+_DIGITS: Final = 10
 _INDIVIDUAL: Final = re.compile(r"^individual-[1-9]$")
 
 
@@ -266,8 +267,9 @@ def understood(cells: Cells, instrument: Instrument, zone: tzinfo) -> Iterator[R
     answers: dict[str, int] = {}
     given: dict[str, object] = {}
     for item, text in cells.values.items():
-        whole = _WHOLE.match(text)
-        if whole:
+        if text.isdecimal() and text.isascii() and len(text) < _DIGITS:
+            answers[item] = int(text)
+        elif whole := _WHOLE.match(text):
             answers[item] = int(whole.group(1))
         else:
             given[item] = text

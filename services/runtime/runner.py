@@ -13,7 +13,7 @@ from typing import Final, Generic, NoReturn, TypeVar
 from cryptography.exceptions import InvalidTag
 from pydantic import TypeAdapter, ValidationError
 
-from contracts.codec import CaseKey, Glance, Unreadable, decode, encode, glance, prepared
+from contracts.codec import CaseKey, Glance, Unreadable, decode, encode, glance, prepared, renumbered
 from contracts.definitions.catalogue import DefinitionMissing
 from contracts.events.event import DERIVED_ID, Data, Event, name_based_id
 from contracts.events.publications import FactUnreadable
@@ -218,7 +218,8 @@ class Runner(Generic[StateT]):
             if outgoing.subject != record.key:
                 raise ValueError("a step speaks of its own case only")
             ready = prepared(outgoing, case.key, number)
-            records.append(Record(record.key, encode(ready), ready))
+            value = renumbered(record.value, number) if outgoing is event else encode(ready)
+            records.append(Record(record.key, value, ready))
         return state, records
 
     def _read(self, record: StoredRecord, key: CaseKey) -> Event[Data] | Unreadable:
@@ -236,7 +237,7 @@ class Runner(Generic[StateT]):
         """Pass an event on unopened, with its new number, if the topic carries such events."""
         if self._stage.writes is not None and self._stage.writes.type_named(seen.type) is not None:
             case.written += 1
-            batch.out.append(Record(record.key, seen.passed_on(case.written)))
+            batch.out.append(Record(record.key, renumbered(record.value, case.written)))
         self._taken(batch, record, case, seen.sequence)
 
     @staticmethod

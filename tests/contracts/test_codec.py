@@ -23,6 +23,7 @@ from contracts.codec import (
     glance,
     plain_data,
     prepared,
+    renumbered,
     schema_name,
 )
 from contracts.events.event import Data, Event
@@ -523,7 +524,7 @@ def test_passing_on_changes_the_number_and_nothing_else(kind: type[Data], data: 
     # when it is passed on with another number, without being opened
     seen = glance(record)
     assert seen is not None
-    passed_on = seen.passed_on(sequence)
+    passed_on = renumbered(record, sequence)
 
     # then it is as if it had been opened and encoded with that number
     came = read(record, topic)
