@@ -11,6 +11,11 @@ import os
 from collections.abc import Generator
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("here", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 NOT_OURS = "data that is not part of the project:"
 REFUSED = "was skipped, though every test must run:"

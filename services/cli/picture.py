@@ -187,7 +187,9 @@ def _axis(canvas: Canvas, frame: Frame) -> None:
 
 def _levels(canvas: Canvas, frame: Frame, levels: Sequence[Level]) -> None:
     for level in levels:
-        canvas.write(frame.row_of_level(level.value), frame.left + 1, level.look * (frame.right - frame.left - 1), level.ink)
+        canvas.write(
+            frame.row_of_level(level.value), frame.left + 1, level.look * (frame.right - frame.left - 1), level.ink
+        )
     free = set(range(frame.rows + 1))
     for level in reversed(levels):
         beside = _nearest(frame.row_of_level(level.value), free)
