@@ -31,7 +31,7 @@ from services.runtime.runner import Runner, StageStopped, open_state
 from services.runtime.stage import Stage
 from services.runtime.store.port import Halted, Store, StoreUnavailable
 from services.runtime.store.sqlite import SqliteStore
-from services.scoring.domain import Scoring
+from services.scoring.domain.stage import Scoring
 
 StateT = TypeVar("StateT")
 

@@ -35,7 +35,7 @@ from services.runtime.database import Database
 from services.runtime.log.port import Record
 from services.runtime.log.sqlite import SqliteLog
 from services.runtime.store.sqlite import SqliteStore
-from services.scoring.domain import Scoring
+from services.scoring.domain.stage import Scoring
 from tests.benchmarks.cohorts import write_cohort
 
 pytestmark = pytest.mark.benchmark

@@ -15,7 +15,7 @@ from services.ingest.domain.register import Register
 from services.not_detector.domain.stage import NotDetector
 from services.notifier.domain.stage import Notifier
 from services.runtime.database import Database
-from services.scoring.domain import Scoring
+from services.scoring.domain.stage import Scoring
 from tests.docs.markdown import ARCHITECTURE, DOCS, ROOT, named, table
 
 PAGES: Final = [

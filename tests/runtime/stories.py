@@ -16,7 +16,7 @@ from contracts.events.scores import FactSetAside
 from contracts.topics import CASES, SCORES, TRACKS, Topic
 from services.runtime.log.port import Record
 from services.runtime.stage import Stage
-from services.scoring.domain import Scoring
+from services.scoring.domain.stage import Scoring
 from tests.support.histories import ODSIS, History, in_turn, numbered
 from tests.support.workbench import PARTITION, Workbench, cases_of
 

@@ -20,7 +20,7 @@ from services.runtime.log.port import Record
 from services.runtime.runner import BATCH
 from services.runtime.stage import Stage
 from services.runtime.store.port import Position
-from services.scoring.domain import Scoring
+from services.scoring.domain.stage import Scoring
 from tests.runtime.stories import (
     ANNA,
     BO,

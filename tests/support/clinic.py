@@ -32,7 +32,7 @@ from services.not_detector.domain.stage import NotDetector
 from services.notifier.domain.dossier import Dossier, Report
 from services.notifier.domain.stage import Notifier
 from services.runtime.stage import Stage
-from services.scoring.domain import Scoring
+from services.scoring.domain.stage import Scoring
 
 MISSED: Final = None
 ON: Final = "on_track"

@@ -2,12 +2,10 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 
 from contracts.codec import content_digest
 from contracts.definitions.catalogue import Catalogue
-from contracts.definitions.definition import id_of
 from contracts.definitions.instrument import Instrument
 from contracts.events.event import Data, Derivation, Event
 from contracts.events.facts import (
@@ -38,76 +36,7 @@ from contracts.events.scores import (
 )
 from contracts.evolution import evolved
 from contracts.topics import CASES, SCORES
-
-Late = Event[ResponseCorrected | ResponseWithdrawn]
-
-
-@dataclass(frozen=True)
-class Scored:
-    """A response that counts or did: where it belongs, and the score event that holds now."""
-
-    session: int | str
-    instrument: str
-    answered_at: datetime
-    score: str
-    withdrawn: bool = False
-
-
-@dataclass(frozen=True)
-class Occasion:
-    """One questionnaire of one session: asked for, answered by, missed."""
-
-    asked: bool = False
-    answered_by: str | None = None
-    missed: bool = False
-
-
-_NOT_ASKED = Occasion()
-
-
-@dataclass(frozen=True, slots=True)
-class Wording:
-    """A problem in the patient's words, of which only a digest is kept: when it was named."""
-
-    digest: str
-    named_at: datetime
-
-
-@dataclass(frozen=True)
-class Trajectory:
-    """What scoring knows of a case.
-
-    seen: fact id -> the digests of the contents it came with; the first is the fact
-    responses: response id -> what became of it
-    occasions: `session/instrument id` -> what became of it
-    waiting: response id -> corrections and withdrawals that came before it
-    """
-
-    seen: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    protocol: str | None = None
-    closed_at: datetime | None = None
-    erased: bool = False
-    responses: Mapping[str, Scored] = field(default_factory=dict)
-    occasions: Mapping[str, Occasion] = field(default_factory=dict)
-    problems: Mapping[int, tuple[Wording, ...]] = field(default_factory=dict)
-    waiting: Mapping[str, tuple[Late, ...]] = field(default_factory=dict)
-
-    def occasion(self, session: int | str, instrument: str) -> Occasion:
-        """Give what is known of an occasion."""
-        return self.occasions.get(_occasion_key(session, instrument), _NOT_ASKED)
-
-    def with_occasion(self, session: int | str, instrument: str, occasion: Occasion) -> "Trajectory":
-        """Know something else of an occasion."""
-        return evolved(self, occasions={**self.occasions, _occasion_key(session, instrument): occasion})
-
-    def with_response(self, response: str, scored: Scored) -> "Trajectory":
-        """Know what became of a response."""
-        return evolved(self, responses={**self.responses, response: scored})
-
-    def series(self, problem: int, at: datetime) -> int:
-        """Count which wording of a problem held at a moment, from 1."""
-        return max(1, sum(1 for wording in self.problems.get(problem, ()) if wording.named_at <= at))
-
+from services.scoring.domain.trajectory import NOT_ASKED, Occasion, Scored, Trajectory, Wording, occasion_key
 
 Outcome = tuple[Trajectory, Sequence[Event[Data]]]
 
@@ -227,8 +156,8 @@ class Scoring:
                 answered_at=data.answered_at,
             )
         )
-        place = _occasion_key(data.session, data.instrument)
-        before = state.occasions.get(place, _NOT_ASKED)
+        place = occasion_key(data.session, data.instrument)
+        before = state.occasions.get(place, NOT_ASKED)
         occasion = Occasion(before.asked, event.id, before.missed)
         waiting = state.waiting.get(event.id, ())
         scored = Scored(data.session, data.instrument, data.answered_at, score.id)
@@ -335,7 +264,3 @@ def _with_late_ones_set_aside(state: Trajectory, event: Event[Data], reason: Set
 
 def _set_aside(event: Event[Data], reason: SetAsideReason, *, distinct: str = "") -> Event[FactSetAside]:
     return Derivation("scoring", event).event(FactSetAside(fact=event.id, reason=reason), distinct=distinct)
-
-
-def _occasion_key(session: int | str, instrument: str) -> str:
-    return f"{session}/{id_of(instrument)}"

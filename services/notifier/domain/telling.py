@@ -1,0 +1,323 @@
+"""What follows from one event: reports issued, revised and retracted, and who must be told."""
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Literal, get_args
+
+from contracts.codec import plain_data
+from contracts.definitions.catalogue import Catalogue
+from contracts.definitions.definition import id_of
+from contracts.events.event import DERIVED_ID, Data, Derivation, Event, name_based_id
+from contracts.events.facts import (
+    ActionChosen,
+    NeedsStated,
+    ProblemNamed,
+    ReportClosed,
+    ReportDiscussed,
+    ReportSeen,
+)
+from contracts.events.notices import (
+    NoticeReason,
+    NoticeRequested,
+    ReportChange,
+    ReportContent,
+    ReportIssued,
+    ReportKind,
+    ReportOverdue,
+    ReportRevised,
+)
+from contracts.events.scores import FactSetAside, ScoreComputed, ScoreRevised, ScoreWithdrawn
+from contracts.events.tracks import Decision, TrackEvaluated, TrackRevised
+from contracts.evolution import evolved
+from services.notifier.domain.composition import compose
+from services.notifier.domain.dossier import Dossier, Report
+
+Run = Literal["not", "silent"]
+
+
+class Telling:
+    """What follows from one event: the dossier as it becomes, and what is said on the way."""
+
+    def __init__(self, dossier: Dossier, cause: Event[Data], definitions: Catalogue) -> None:
+        self.dossier = dossier
+        self.said: list[Event[Data]] = []
+        self._cause = cause
+        self._derivation = Derivation("notifier", cause)
+        self._definitions = definitions
+
+    def problem_named(self, problem: ProblemNamed) -> None:
+        """Know a problem in the patient's words; the same words again change nothing."""
+        texts = self.dossier.problems.get(problem.problem, ())
+        if texts and texts[-1] == problem.text:
+            return
+        self.dossier = evolved(
+            self.dossier, problems={**self.dossier.problems, problem.problem: (*texts, problem.text)}
+        )
+
+    def response_changed(
+        self, score: ScoreComputed | ScoreRevised | ScoreWithdrawn, values: Mapping[str, Decimal | None]
+    ) -> None:
+        """Revise the reports that speak of a session at or after this one, and the safety report of a response.
+
+        Where a decision rests on a number that is now another, the next event decides anew, and the report is revised
+        with that: never does it show the new answers beside the old decision.
+        """
+        session = score.session
+        self._safety(score.response, session)
+        if any(_rests_on_another(decision, score, values) for decision in self._decisions_on(session)):
+            return
+        for report in list(self.dossier.reports.values()):
+            speaks_of_it = isinstance(session, int) and report.sessions != () and report.sessions[-1] >= session
+            if speaks_of_it and report.kind != "safety" and not report.retracted:
+                self._revise(report, report.sessions)
+
+    def _decisions_on(self, session: int | str) -> Iterable[Decision]:
+        """Give the decisions that can rest on a session: its own, and those whose baseline it may be."""
+        decisions = self.dossier.decisions
+        if not isinstance(session, int) or session == 0:
+            return decisions.values()
+        latest = self.dossier.latest()
+        return [decision for decision in (decisions.get(session), latest) if decision is not None]
+
+    def judged(self, decision: TrackEvaluated | TrackRevised) -> None:
+        """Take a decision; when it is the last one of its cause, see what there is to report now."""
+        dossier = self.dossier
+        new = (decision.session,) if isinstance(decision, TrackEvaluated) else ()
+        self.dossier = evolved(
+            dossier,
+            decisions={**dossier.decisions, decision.session: _as_decision(decision)},
+            new_sessions=(*dossier.new_sessions, *new),
+            changed_from=min(decision.session, dossier.changed_from or decision.session),
+        )
+        if not decision.last_of_cause:
+            return
+        for kind in get_args(Run):
+            self._reconcile(kind)
+        latest = self.dossier.latest()
+        told = None if latest is None else (latest.session, latest.status)
+        self.dossier = evolved(self.dossier, status_told=told, new_sessions=(), changed_from=None)
+
+    def session_due(self, session: int | str) -> None:
+        """Tell the supervisor of reports that nobody has looked at by this session."""
+        for report in list(self.dossier.reports.values()):
+            waiting = not (report.retracted or report.seen or report.overdue or report.closed)
+            earlier = not isinstance(session, int) or not report.sessions or report.sessions[-1] < session
+            if waiting and earlier:
+                self._say(ReportOverdue(report=report.id, session=session))
+                self.dossier = self.dossier.with_report(evolved(report, overdue=True))
+                self._notice(report, "overdue", "supervisor")
+
+    def touched(self, fact: ReportSeen | ReportDiscussed | ActionChosen | NeedsStated | ReportClosed) -> None:
+        """Know that somebody has dealt with a report."""
+        if fact.report is None:
+            return
+        report = self.dossier.reports.get(fact.report)
+        if report is None:
+            self._say(FactSetAside(fact=self._cause.id, reason="report_unknown"))
+            return
+        by_patient = isinstance(fact, NeedsStated) and fact.seen_by == "patient"
+        closed = report.closed or isinstance(fact, ReportClosed)
+        self.dossier = self.dossier.with_report(evolved(report, seen=report.seen or not by_patient, closed=closed))
+
+    def _reconcile(self, kind: Run) -> None:
+        """Bring the reports of a kind into line with what there is to report: one report a run."""
+        reports = [report for report in self.dossier.reports.values() if report.kind == kind]
+        runs = self.dossier.runs(kind)
+        claimed: dict[tuple[int, ...], Report] = {}
+        for report in sorted(reports, key=lambda report: report.retracted):
+            home = max(runs, key=lambda run: len(set(run) & set(report.sessions)), default=())
+            if not set(home) & set(report.sessions):
+                self._retract(report, None)
+            elif home in claimed:
+                self._retract(report, claimed[home].id)
+            else:
+                claimed[home] = report
+        for run in runs:
+            if run in claimed:
+                self._go_on(claimed[run], run)
+            else:
+                self._issue(kind, run)
+
+    def _issue(self, kind: Run, run: tuple[int, ...]) -> None:
+        """Issue the report of a run; its id comes from the first session announced in it."""
+        content = compose(self.dossier, self._definitions, kind=kind, session=run[-1])
+        report = self._new_report(kind, str(run[0]), content, sessions=run, response=None)
+        if self._is_news(run):
+            self._notice(report, "issued")
+
+    def _go_on(self, report: Report, run: tuple[int, ...]) -> None:
+        """Revise the report of a run, if anything that it speaks of changed; with a notice if that is news."""
+        if report.sessions == run and not report.retracted and run[-1] < (self.dossier.changed_from or 0):
+            return
+        was_retracted = report.retracted
+        further = [
+            session for session in self.dossier.new_sessions if session in run and session not in report.sessions
+        ]
+        report = self._revise(report, run)
+        if not self._is_news(run):
+            return
+        if was_retracted:
+            self._notice(report, "issued")
+        elif further and report.kind == "not":
+            policy = self._definitions.policy(self.dossier.decisions[run[-1]].policy)
+            if policy.notify == "every_not_session":
+                self._notice(report, "further_session")
+        elif not further and self._status_changed():
+            self._notice(report, "status_changed")
+
+    def _is_news(self, run: tuple[int, ...]) -> bool:
+        """Tell whether a run is about now: it ends at the latest session, which is new or has another status."""
+        latest = self.dossier.latest()
+        if latest is None or latest.session != run[-1]:
+            return False
+        return latest.session in self.dossier.new_sessions or self._status_changed()
+
+    def _status_changed(self) -> bool:
+        latest = self.dossier.latest()
+        return latest is not None and (latest.session, latest.status) != self.dossier.status_told
+
+    def _retract(self, report: Report, merged_into: str | None) -> None:
+        """Say that a report no longer holds; with a notice if it had been announced and is not merged."""
+        if report.retracted:
+            return
+        changes: tuple[ReportChange, ...] = ("merged",) if merged_into else ("retracted",)
+        content = ReportContent.model_validate_json(report.content)
+        revised = self._revision(report, content, changes, retracted=True, merged_into=merged_into)
+        if merged_into is None and report.announced:
+            self._notice(revised, "retracted")
+
+    def _safety(self, response: str, session: int | str) -> None:
+        """Issue, revise or retract the safety report of a response, whatever the status."""
+        report = next((r for r in self.dossier.reports.values() if r.response == response), None)
+        score = self.dossier.scores.get(response)
+        if score is None or not any(flag.kind == "safety" for flag in score.flags):
+            if report is not None:
+                self._retract(report, None)
+            return
+        content = compose(self.dossier, self._definitions, kind="safety", session=session, response=response)
+        if report is None:
+            sessions = (session,) if isinstance(session, int) else ()
+            self._notice(self._new_report("safety", response, content, sessions=sessions, response=response), "issued")
+        elif report.retracted:
+            self._notice(self._revision(report, content, ("reinstated",), retracted=False), "issued")
+        else:
+            self._revision(report, content, ("answers_changed",), retracted=False)
+
+    def _new_report(
+        self, kind: ReportKind, about: str, content: ReportContent, *, sessions: tuple[int, ...], response: str | None
+    ) -> Report:
+        report_id = self._report_id(kind, about)
+        event = self._say(ReportIssued(report=report_id, content=content))
+        text = plain_data(content).decode()
+        report = Report(report_id, kind, sessions, response, number=1, event=event.id, content=text)
+        self.dossier = self.dossier.with_report(report)
+        return report
+
+    def _report_id(self, kind: ReportKind, about: str) -> str:
+        """Make the id of a report from the case and what it is about; a second one about the same has its own."""
+        ordinal = 0
+        while True:
+            report_id = name_based_id(DERIVED_ID, self._cause.subject, "report", kind, about, str(ordinal))
+            if report_id not in self.dossier.reports:
+                return report_id
+            ordinal += 1
+
+    def _revise(self, report: Report, run: tuple[int, ...]) -> Report:
+        """Put a report together anew; say so if it reads otherwise."""
+        if report.kind == "safety":
+            return report
+        content = compose(self.dossier, self._definitions, kind=report.kind, session=run[-1])
+        if report.sessions == run and not report.retracted and report.content == plain_data(content).decode():
+            return report
+        before = ReportContent.model_validate_json(report.content)
+        changes = _changes(report, run, before, content)
+        return self._revision(evolved(report, sessions=run), content, changes, retracted=False)
+
+    def _revision(
+        self,
+        report: Report,
+        content: ReportContent,
+        changes: tuple[ReportChange, ...],
+        *,
+        retracted: bool,
+        merged_into: str | None = None,
+    ) -> Report:
+        event = self._say(
+            ReportRevised(
+                report=report.id,
+                number=report.number + 1,
+                revises=report.event,
+                changes=changes,
+                state="retracted" if retracted else "open",
+                merged_into=merged_into,
+                content=content,
+            )
+        )
+        revised = evolved(
+            report,
+            number=report.number + 1,
+            event=event.id,
+            content=plain_data(content).decode(),
+            retracted=retracted,
+            merged_into=merged_into,
+        )
+        self.dossier = self.dossier.with_report(revised)
+        return revised
+
+    def _notice(
+        self, report: Report, reason: NoticeReason, to: Literal["therapists", "supervisor"] = "therapists"
+    ) -> None:
+        """Ask that somebody be told; what is told to therapists is open and unseen again."""
+        dossier = self.dossier
+        self._say(
+            NoticeRequested(
+                report=report.id, kind=report.kind, reason=reason, to=to, clinic=dossier.clinic, group=dossier.group
+            )
+        )
+        if to == "therapists":
+            known = dossier.reports[report.id]
+            self.dossier = dossier.with_report(evolved(known, announced=True, seen=False, overdue=False, closed=False))
+
+    def _say(self, data: Data) -> Event[Data]:
+        event = self._derivation.event(data)
+        self.said.append(event)
+        return event
+
+
+def _rests_on_another(
+    decision: Decision, score: ScoreComputed | ScoreRevised | ScoreWithdrawn, values: Mapping[str, Decimal | None]
+) -> bool:
+    """Tell whether a decision stands on a number of a response that has another value now."""
+    if id_of(decision.instrument) != id_of(score.instrument):
+        return False
+    value = values.get(decision.scale)
+    if decision.session == score.session:
+        return decision.score != value
+    baseline = decision.baseline
+    return baseline is not None and baseline.session == score.session and baseline.value != value
+
+
+def _as_decision(event: TrackEvaluated | TrackRevised) -> Decision:
+    """Keep what was decided, whichever event said it: a decision read back from the store is equal to it."""
+    return Decision.model_construct(**{name: getattr(event, name) for name in Decision.model_fields})
+
+
+def _changes(
+    report: Report, run: tuple[int, ...], before: ReportContent, after: ReportContent
+) -> tuple[ReportChange, ...]:
+    """Name what is different between two revisions."""
+    found: list[ReportChange] = []
+    if report.retracted:
+        found.append("reinstated")
+    if set(run) - set(report.sessions):
+        found.append("session_added")
+    if set(report.sessions) - set(run):
+        found.append("session_removed")
+    statuses = [(judged.session, judged.status) for judged in before.judged]
+    if [(judged.session, judged.status) for judged in after.judged][: len(statuses)] != statuses:
+        found.append("status_changed")
+    if before.session == after.session and before.decision != after.decision:
+        found.append("decision_revised")
+    if before.session == after.session and before.forms != after.forms:
+        found.append("answers_changed")
+    return tuple(found) or ("context_changed",)

@@ -1,0 +1,1 @@
+"""Scores: what is known of a case's answers, and what follows from each fact."""
