@@ -80,6 +80,7 @@ class ReportContent(Data):
     judged: every judged session of the course so far
     forms: the morning's forms of `session` and the form after the session before it
     curves: that of the primary scale first
+    safety: every form so far with an answer that makes a safety report, with those answers only and no comment
     """
 
     composition: Literal["not_report/1"]
@@ -95,6 +96,7 @@ class ReportContent(Data):
     curves: tuple[Curve, ...]
     problems: tuple[Problem, ...]
     context: tuple[ContextAnswer, ...]
+    safety: tuple[AnsweredForm, ...]
     needs: tuple[SuggestedNeed, ...]
     actions: tuple[Name, ...]
 

@@ -203,6 +203,13 @@ class TestSafety:
         case.answered(1, self.phq9(1), name="phq-9")
         assert (len(case.reports("safety")), case.notices()) == (1, ["safety issued"])
 
+    def test_is_named_in_every_other_report_of_the_patient(self) -> None:
+        case = a_case(10)
+        case.answered(1, self.phq9(3), name="phq-9", comment="to you only")
+        case.scored(14)
+        safety = content(case.reports()[0]).safety
+        assert [(form.session, form.flags[0].value, form.comment) for form in safety] == [(1, 3, None)]
+
     def test_none_is_made_of_other_answers(self) -> None:
         case = a_case(12)
         case.answered(1, self.phq9(0), name="phq-9")

@@ -68,6 +68,7 @@ def compose(
             for series, text in enumerate(texts, 1)
         ),
         context=context,
+        safety=tuple(_safety(scores, session)),
         needs=needs,
         actions=tuple(
             action.id
@@ -104,6 +105,23 @@ def _form(score: Score) -> AnsweredForm | None:
         comment=score.comment,
         answered_at=score.answered_at,
     )
+
+
+def _safety(scores: Iterable[Score], session: int | str) -> Iterator[AnsweredForm]:
+    """Give the safety answers so far, also of individual sessions: no report may be read without them."""
+    for score in scores:
+        if isinstance(session, int) and isinstance(score.session, int) and score.session > session:
+            continue
+        flags = tuple(flag for flag in score.flags if flag.kind == "safety")
+        if flags:
+            yield AnsweredForm(
+                response=score.response,
+                session=score.session,
+                instrument=score.instrument,
+                flags=flags,
+                comment=None,
+                answered_at=score.answered_at,
+            )
 
 
 def _context(scores: Iterable[Score]) -> Iterator[ContextAnswer]:
