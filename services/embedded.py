@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -103,6 +104,7 @@ class Home:
         home = cls(directory, database, master, clock=clock)
         try:
             if is_new:
+                home.keyring.remember_master()
                 await home._found(list(founding))
             await home._take_up()
             await home.publish(library())
@@ -133,6 +135,7 @@ class Home:
 
     async def _take_up(self, *, write: bool = True) -> None:
         """Learn the log's identity and definitions, and where each stage was left."""
+        self.keyring.require_own_master()
         await self._learn_definitions()
         if not write:
             return
@@ -237,14 +240,24 @@ class Home:
                     yield case_id, open_state(adapter, stage.name, case_id, key, stored[case_id])
 
     async def cases_named(self, name: str) -> list[str]:
-        """Find the cases with an id or an external number; two clinics may use the same number."""
+        """Find the cases with an id, an external number, or a `number@clinic`; two clinics may use the same number."""
         if name in await self.store.load(self.register.name, [name]):
             return [name]
-        return [case_id for case_id, number in (await self.people.numbers()).items() if number == name]
+        persons = await self.people.persons()
+        return [
+            case_id
+            for case_id, person in persons.items()
+            if name in (person.number, f"{person.number}@{person.clinic}")
+        ]
 
     async def names(self) -> Mapping[str, str]:
-        """Give how each case is called on a screen: its external number."""
-        return await self.people.numbers()
+        """Give how each case is called on a screen: its number, with the clinic where another has the same."""
+        persons = await self.people.persons()
+        often = Counter(person.number for person in persons.values())
+        return {
+            case_id: person.number if often[person.number] == 1 else f"{person.number}@{person.clinic}"
+            for case_id, person in persons.items()
+        }
 
     def partition(self, case_id: str) -> int:
         """Give the partition of a case."""

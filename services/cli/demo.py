@@ -19,6 +19,7 @@ from services.cli.output import progress, say
 from services.cli.reports import write_reports
 from services.cli.simulate import course_of, instruments_of
 from services.embedded import DATABASE, Home
+from services.ingest.directory import Person
 from services.ingest.intake import new_fact
 from services.simulation.case import SimulatedCase
 from services.simulation.cohort import draw
@@ -128,7 +129,7 @@ class _Clinic:
     async def weeks(self, cases: Sequence[SimulatedCase], course: Course) -> list[tuple[datetime, list[Event[Data]]]]:
         """Sort the facts of all cases into weeks, and enter the patients into the directory."""
         ids = {case.number: self._home.keyring.case_id(CLINIC, case.number) for case in cases}
-        await self._home.people.enter({case_id: number for number, case_id in ids.items()})
+        await self._home.people.enter({case_id: Person(CLINIC, number) for number, case_id in ids.items()})
         facts = sorted(
             (fact for case in cases for fact in facts_of(case, ids[case.number], course)), key=lambda fact: fact.time
         )

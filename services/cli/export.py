@@ -2,6 +2,7 @@
 
 import sys
 from base64 import b64encode
+from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +17,7 @@ from services.cli.private import private_directory, private_file
 from services.embedded import Home
 from services.runtime.export import Exported, exported
 
+DIRECTORY: Final = "directory.ndjson"
 _OF_THE_HISTORY: Final = (DEFINITIONS, CASES, SCORES, TRACKS, NOTICES, DEAD_LETTERS)
 
 
@@ -67,6 +69,8 @@ async def _export(
                 stream.flush()
                 if output is not None:
                     stream.close()
+        if output is not None and reveal:
+            await _write_directory(home, output / DIRECTORY, case_id)
         if keys is not None:
             await _write_keys(home, keys, case_id)
     if output is not None:
@@ -77,12 +81,22 @@ async def _export(
         raise SystemExit(FINDING)
 
 
+async def _write_directory(home: Home, file: Path, case_id: str | None) -> None:
+    """Write who the cases are, so that a home that imports the log knows them again."""
+    with private_file(file) as stream:
+        for case, person in sorted((await home.people.persons()).items()):
+            if case_id in (None, case):
+                stream.write(orjson.dumps({"case": case, **asdict(person)}) + b"\n")
+
+
 async def _write_keys(home: Home, file: Path, case_id: str | None) -> None:
-    """Write the keys of cases, unwrapped: whoever has this file can read what is sealed."""
+    """Write the keys of cases, unwrapped, and who they are: whoever has this file can read what is sealed."""
     case_ids = [case async for case in home.store.cases(home.register.name)] if case_id is None else [case_id]
     found = await home.keyring.keys(case_ids)
+    persons = await home.people.persons()
     with private_file(file) as stream:
         for case, key in sorted(found.items()):
             if isinstance(key, CaseKey):
-                stream.write(orjson.dumps({"case": case, "key": b64encode(key.secret).decode()}) + b"\n")
+                person = asdict(persons[case]) if case in persons else {}
+                stream.write(orjson.dumps({"case": case, "key": b64encode(key.secret).decode(), **person}) + b"\n")
     say(f"The keys of {len(found):,} cases are in {file}. Keep it apart from the export.")

@@ -98,5 +98,7 @@ async def case_named(home: Home, name: str) -> str:
     if not found:
         raise Failure(f"{name}: the number of a case was expected; ontrack tracks lists them all")
     if len(found) > 1:
-        raise Failure(f"{name}: this number names several cases; name one by its id: {', '.join(sorted(found))}")
+        names = await home.names()
+        which = ", ".join(sorted(names[case_id] for case_id in found))
+        raise Failure(f"{name}: this number names several cases; name one of {which}")
     return found[0]

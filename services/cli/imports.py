@@ -170,7 +170,7 @@ async def _import_into(
     if reading.spool.count == 0 and not reading.faults:
         _refuse([RowFault(2, "the file", "rows were expected below the header")])
     enrolment = None if named is None else Enrolment(*named, options.group)
-    importer = Importer(home.intake, home.keyring, instruments, clinic=options.clinic, enrolment=enrolment)
+    importer = Importer(home.intake, home.people, instruments, clinic=options.clinic, enrolment=enrolment)
     checked = await importer.check(reading.spool)
     faults = sorted([*reading.faults, *checked.faults], key=lambda fault: fault.line)
     if faults and skipped is None:
@@ -205,7 +205,7 @@ def _named(home: Home, options: _Options) -> tuple[Entry, Entry] | None:
 
 def _after_each(home: Home, advance: Callable[[int], None]) -> Callable[[Chunk], Awaitable[None]]:
     async def recorded(chunk: Chunk) -> None:
-        await home.people.enter(chunk.numbers)
+        await home.people.enter(chunk.persons)
         await home.catch_up()
         advance(chunk.responses)
 

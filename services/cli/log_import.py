@@ -14,8 +14,10 @@ import orjson
 from contracts.codec import CaseKey, Unreadable, decode, encode
 from contracts.events.event import Data, Event
 from contracts.topics import CASES, DEFINITIONS, NOTICES, SCORES, TRACKS, Topic
+from services.cli.export import DIRECTORY
 from services.cli.home import FINDING, Failure
 from services.embedded import Home
+from services.ingest.directory import Person
 from services.runtime.export import Exported, exported
 
 _DERIVED: Final = (SCORES, TRACKS, NOTICES)
@@ -44,15 +46,18 @@ class Imported:
 
     facts: int = 0
     compared: list[Compared] = field(default_factory=list)
+    absent: list[str] = field(default_factory=list)
 
     @property
     def differs(self) -> bool:
-        """Whether anything that was derived again is not what was exported."""
-        return any(topic.differs for topic in self.compared)
+        """Whether anything that was derived again is not what was exported, or part of that is not there."""
+        return any(topic.differs for topic in self.compared) or bool(self.compared and self.absent)
 
     def told(self) -> Iterator[str]:
         """Tell it in lines."""
         yield f"{self.facts:,} facts were taken."
+        for name in self.absent:
+            yield f"{name}: not in the export, so it was derived and not compared"
         for topic in self.compared:
             if topic.differs:
                 yield (
@@ -77,6 +82,7 @@ async def import_log(source: Path, directory: Path, keys: Path | None, advance: 
         raise Failure(f"{directory} holds something already; an exported log goes into an empty directory")
     founding = [_checked(definitions, number, line) for number, line in _lines(definitions)]
     case_keys = _keys(keys)
+    persons = _persons(source / DIRECTORY) | _persons(keys)
     count = sum(1 for _ in _facts(facts, case_keys))
     imported = Imported(facts=count)
     work = directory.with_name(f"{directory.name}.importing")
@@ -84,10 +90,13 @@ async def import_log(source: Path, directory: Path, keys: Path | None, advance: 
     async with await Home.found(work, founding=founding) as home:
         await home.keyring.adopt(case_keys)
         await _take(home, facts, case_keys, advance)
+        await home.people.enter(persons)
         for topic in _DERIVED:
             file = source / f"{topic.name}.ndjson"
             if file.exists():
                 imported.compared.append(await _compare(home, topic, file, case_keys))
+            else:
+                imported.absent.append(topic.name)
     directory.mkdir(exist_ok=True)
     work.rename(directory)
     return imported
@@ -140,6 +149,19 @@ def _event(file: Path, number: int, line: bytes, topic: Topic, keys: dict[str, C
     if isinstance(event, Unreadable):
         raise Failure(f"{file}: line {number}: an event of {topic.name} was expected ({event.reason})", FINDING)
     return event
+
+
+def _persons(file: Path | None) -> dict[str, Person]:
+    """Read who the cases are, from the directory of an export or from the file of its keys."""
+    found = {}
+    for number, line in _lines(file) if file is not None and file.exists() else ():
+        try:
+            entry = orjson.loads(line)
+            if "number" in entry:
+                found[str(entry["case"])] = Person(str(entry["clinic"]), str(entry["number"]))
+        except (ValueError, TypeError, KeyError):
+            raise Failure(f"{file}: line {number}: a case, its clinic and its number were expected") from None
+    return found
 
 
 def _keys(file: Path | None) -> dict[str, CaseKey]:

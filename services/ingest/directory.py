@@ -2,40 +2,73 @@
 
 import sqlite3
 from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass
+
+import orjson
 
 from contracts.codec import CaseKey
 from services.runtime.database import transaction
 from services.runtime.keyring.port import Keyring
 
 _CONTEXT = b"directory"
+_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who a case is to the clinic: the clinic, and its external number there."""
+
+    clinic: str
+    number: str
 
 
 class Directory:
-    """External numbers by case id, in the table `directory`."""
+    """Persons by case id, in the table `directory`.
+
+    A person is found by a keyed hash of clinic and number. It is the case id of a case that began in this home; a case
+    that came with an exported log keeps the id that it had there.
+    """
 
     def __init__(self, connection: sqlite3.Connection, keyring: Keyring) -> None:
         """Use an open database."""
         self._connection = connection
         self._keyring = keyring
 
-    async def enter(self, numbers: Mapping[str, str]) -> None:
-        """Note the external numbers of cases: case id -> number."""
-        keys = await self._keyring.create(numbers)
+    async def enter(self, persons: Mapping[str, Person]) -> None:
+        """Note who cases are: case id -> person."""
+        keys = await self._keyring.create(persons)
         rows = [
-            (case_id, key.seal(numbers[case_id].encode(), _CONTEXT, case_id.encode()))
+            (
+                case_id,
+                self._keyring.case_id(persons[case_id].clinic, persons[case_id].number),
+                key.seal(orjson.dumps(asdict(persons[case_id])), _CONTEXT, case_id.encode()),
+            )
             for case_id, key in keys.items()
             if isinstance(key, CaseKey)
         ]
         with transaction(self._connection):
-            self._connection.executemany("INSERT OR REPLACE INTO directory VALUES (?, ?)", rows)
+            self._connection.executemany("INSERT OR REPLACE INTO directory VALUES (?, ?, ?)", rows)
 
-    async def numbers(self, case_ids: Collection[str] | None = None) -> Mapping[str, str]:
-        """Give the external numbers of cases (None: of all), as far as they are known."""
-        rows: list[tuple[str, bytes]] = self._connection.execute("SELECT case_id, entry FROM directory").fetchall()
-        wanted = {case_id: entry for case_id, entry in rows if case_ids is None or case_id in case_ids}
-        keys = await self._keyring.keys(wanted)
+    async def case_ids(self, clinic: str, numbers: Collection[str]) -> Mapping[str, str]:
+        """Give the case id of each number of a clinic, known or not."""
+        names = {self._keyring.case_id(clinic, number): number for number in numbers}
+        found = {number: name for name, number in names.items()}
+        wanted = list(names)
+        for start in range(0, len(wanted), _AT_ONCE):
+            some = wanted[start : start + _AT_ONCE]
+            rows = self._connection.execute(
+                f"SELECT name, case_id FROM directory WHERE name IN ({','.join('?' * len(some))})",  # noqa: S608
+                some,
+            )
+            found.update((names[name], case_id) for name, case_id in rows)
+        return found
+
+    async def persons(self) -> Mapping[str, Person]:
+        """Give who every case is, as far as that is known and its key is there."""
+        entries: dict[str, bytes] = dict(self._connection.execute("SELECT case_id, entry FROM directory"))
+        keys = await self._keyring.keys(entries)
         return {
-            case_id: key.unseal(wanted[case_id], _CONTEXT, case_id.encode()).decode()
+            case_id: Person(**orjson.loads(key.unseal(entries[case_id], _CONTEXT, case_id.encode())))
             for case_id, key in keys.items()
             if isinstance(key, CaseKey)
         }

@@ -1,6 +1,6 @@
 """From a checked file to facts: every row is checked against the log before the first is taken."""
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from contracts.definitions.catalogue import Entry
@@ -9,11 +9,11 @@ from contracts.definitions.policy import Policy
 from contracts.definitions.protocol import Protocol
 from contracts.events.event import Data, Event, fact_id
 from contracts.events.facts import CaseEnrolled, ResponseSubmitted
+from services.ingest.directory import Directory, Person
 from services.ingest.domain.register import Registered
 from services.ingest.intake import Intake, new_fact
 from services.ingest.spool import Spool, SpooledRow
 from services.ingest.table import RowFault
-from services.runtime.keyring.port import Keyring
 
 CLIENT = "import"
 SESSION_EXPECTED = "a session of the case's protocol was expected"
@@ -41,14 +41,15 @@ class FileCase:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Some cases of a file, whole."""
+    """Some cases of a file, whole, and the clinic whose they are."""
 
     cases: Sequence[FileCase]
+    clinic: str
 
     @property
-    def numbers(self) -> dict[str, str]:
-        """Give the external number of each case, by its id."""
-        return {case.case_id: case.number for case in self.cases}
+    def persons(self) -> dict[str, Person]:
+        """Give who each case is, by its id."""
+        return {case.case_id: Person(self.clinic, case.number) for case in self.cases}
 
     @property
     def responses(self) -> int:
@@ -73,7 +74,7 @@ class Importer:
     def __init__(
         self,
         intake: Intake,
-        keyring: Keyring,
+        directory: Directory,
         instruments: Mapping[str, Entry],
         *,
         clinic: str,
@@ -81,7 +82,7 @@ class Importer:
     ) -> None:
         """Import for `clinic`; `instruments` by id; without an enrolment unknown cases are faults."""
         self._intake = intake
-        self._keyring = keyring
+        self._directory = directory
         self._instruments = instruments
         self._clinic = clinic
         self._enrolment = enrolment
@@ -89,8 +90,8 @@ class Importer:
     async def check(self, spool: Spool) -> Tally:
         """Find everything that speaks against the rows, in the light of the log. Records nothing."""
         tally = Tally()
-        for chunk in _chunks(spool, self._case_id):
-            registered = await self._intake.registered(list(chunk.numbers))
+        async for chunk in self._chunks(spool):
+            registered = await self._intake.registered([case.case_id for case in chunk.cases])
             if registered or self._enrolment is None:
                 self._considered(chunk, registered, tally)
             else:
@@ -100,8 +101,8 @@ class Importer:
     async def record(self, spool: Spool, recorded: Callable[[Chunk], Awaitable[None]]) -> Tally:
         """Record rows that were checked, chunk by chunk; `recorded` is awaited after each, before the next."""
         tally = Tally()
-        for chunk in _chunks(spool, self._case_id):
-            registered = await self._intake.registered(list(chunk.numbers))
+        async for chunk in self._chunks(spool):
+            registered = await self._intake.registered([case.case_id for case in chunk.cases])
             if registered or self._enrolment is None:
                 new = self._considered(chunk, registered, tally)
             else:
@@ -112,8 +113,21 @@ class Importer:
             await recorded(chunk)
         return tally
 
-    def _case_id(self, number: str) -> str:
-        return self._keyring.case_id(self._clinic, number)
+    async def _chunks(self, spool: Spool) -> AsyncIterator[Chunk]:
+        waiting: list[tuple[str, list[SpooledRow]]] = []
+        count = 0
+        for number, rows in spool.cases():
+            waiting.append((number, rows))
+            count += len(rows)
+            if count >= AT_ONCE:
+                yield await self._chunk(waiting)
+                waiting, count = [], 0
+        if waiting:
+            yield await self._chunk(waiting)
+
+    async def _chunk(self, cases: Sequence[tuple[str, list[SpooledRow]]]) -> Chunk:
+        ids = await self._directory.case_ids(self._clinic, [number for number, _ in cases])
+        return Chunk([FileCase(ids[number], number, rows) for number, rows in cases], self._clinic)
 
     def _checked_as_new(self, chunk: Chunk, enrolment: Enrolment, tally: Tally) -> None:
         """Check cases that nobody knows yet: nothing on the log can speak against them, only their protocol."""
@@ -184,19 +198,6 @@ class Importer:
             source=f"urn:ontrack:{self._clinic}:{CLIENT}",
             happened=case.rows[0].answered_at,
         )
-
-
-def _chunks(spool: Spool, case_id: Callable[[str], str]) -> Iterator[Chunk]:
-    cases: list[FileCase] = []
-    count = 0
-    for number, rows in spool.cases():
-        cases.append(FileCase(case_id(number), number, rows))
-        count += len(rows)
-        if count >= AT_ONCE:
-            yield Chunk(cases)
-            cases, count = [], 0
-    if cases:
-        yield Chunk(cases)
 
 
 def policies_that_fit(instruments: set[str], policies: list[tuple[str, Policy]]) -> list[str]:

@@ -8,9 +8,10 @@ from contracts.definitions.instrument import Item
 from contracts.definitions.policy import Deterioration, NoChange
 from contracts.events.tracks import Decision
 from services.pages.measure import Measure, item_value
+from services.pages.safety import earlier
 from services.pages.sentences import origin
 from services.pages.subject import Subject
-from services.pages.words import sentence
+from services.pages.words import Words, sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,8 @@ def _limits(subject: Subject, decision: Decision, primary: Measure) -> Number:
         line = primary.worse_by(decision.baseline.value, worse.at_least)
         lines.append(words("limit.line", value=primary.from_here_on(line)))
     if still is not None:
-        lines.append(words("limit.still", points=still.less_than, sessions=still.sessions))
+        key = "limit.still.previous" if still.compared_with == "previous" else "limit.still"
+        lines.append(words(key, points=still.less_than, sessions=still.sessions))
     unit = words("unit.worse", points=words.count("unit.points", worse.at_least))
     return Number(name, words.number(worse.at_least), unit, tuple(lines))
 
@@ -115,8 +117,9 @@ def _answers(subject: Subject) -> Iterator[Number]:
         instrument = subject.definitions.instrument(form.instrument)
         for flag in form.flags:
             if flag.kind == "safety":
-                item = instrument.item(flag.item)
-                yield _answer(item, flag.value, subject, words.session(form.session), subject.moment(form.answered_at))
+                item, before = instrument.item(flag.item), earlier(subject, form, flag)
+                when = (words.session(form.session), subject.moment(form.answered_at))
+                yield _answer(item, flag.value, words, before, when)
     judged = subject.content.judged
     if judged:
         latest = judged[-1]
@@ -128,14 +131,14 @@ def _answers(subject: Subject) -> Iterator[Number]:
         )
 
 
-def _answer(item: Item, value: int, subject: Subject, session: str, moment: str) -> Number:
-    words = subject.words
+def _answer(item: Item, value: int, words: Words, before: str, when: tuple[str, str]) -> Number:
     name = item.label.in_language(words.language)
     if item.answers == "yes_no":
-        return Number(name, item_value(item, value, words), notes=(session, moment))
+        notes = (words("safety.earlier", earlier=before), *when) if before else when
+        return Number(name, item_value(item, value, words), notes=notes)
     unit = (
         words("unit.of", highest=item.highest)
         if item.lowest == 0
         else words("unit.between", lowest=Decimal(item.lowest), highest=Decimal(item.highest))
     )
-    return Number(name, words.number(value), unit, (session, moment))
+    return Number(name, words.number(value), f"{unit}; {before}" if before else unit, when)

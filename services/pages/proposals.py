@@ -26,7 +26,10 @@ class ProposedNeed:
 
 @dataclass(frozen=True, slots=True)
 class ProposedAction:
-    """Something that can be done. origin: where the idea comes from; needs: which ones it answers."""
+    """Something that can be done. origin: where the idea comes from; needs: which ones it answers.
+
+    hours: nothing where the protocol gives none
+    """
 
     title: str
     about: str
@@ -117,7 +120,7 @@ def _action(action: Action, subject: Subject) -> ProposedAction:
         title=action.title.in_language(words.language),
         about=action.about.in_language(words.language),
         origin=words(f"action.{action.origin}"),
-        hours=words.count("hours", offer.hours) if offer is not None else words("hours.not_given"),
+        hours=words.count("hours", offer.hours) if offer is not None else "",
         needs=tuple(titles[need] for need in action.needs if need in titles),
     )
 
@@ -134,7 +137,16 @@ def next_step(subject: Subject) -> str:
     if content.kind == "safety":
         return words("next.safety")
     if content.kind == "silent":
-        return words("next.no_baseline" if subject.lacks_only_a_baseline else "next.silent")
+        return _end_of_silence(subject)
     if not content.needs:
         return words("next.open")
     return words("next.needs", needs=words.listed([within(need.title) for need in needs(subject)]))
+
+
+def _end_of_silence(subject: Subject) -> str:
+    """Say what would make the status known: a baseline first where one is missing, and answers where they are."""
+    words, decision, scores = subject.words, subject.content.decision, list(subject.unknown_sessions().values())
+    unanswered = scores.count(None)
+    if unanswered == len(scores) or decision is None or decision.baseline is not None:
+        return words("next.silent")
+    return words.count("next.mixed", unanswered) if unanswered else words("next.no_baseline")

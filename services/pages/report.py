@@ -8,7 +8,7 @@ from typing import Literal
 from contracts.definitions.catalogue import Catalogue
 from contracts.definitions.definition import Language, split_reference
 from contracts.events.notices import ReportChange, ReportContent
-from services.pages import answers, chart, curves, figures, limits, numbers, proposals, sentences, smallprint
+from services.pages import answers, chart, curves, figures, limits, numbers, proposals, safety, sentences, smallprint
 from services.pages.drawing import Mark
 from services.pages.plot import NARROW, SHAPES, WIDE
 from services.pages.rendering import footer_string, rendered
@@ -108,6 +108,7 @@ def _decision(subject: Subject) -> Mapping[str, object]:
     return {
         "status": decision.status if decision is not None else content.kind,
         "meaning": sentences.meaning(subject),
+        "safety": safety.safety_line(subject),
         "reasons": sentences.reasons(subject),
         "baseline": sentences.no_baseline(subject),
         "notes": sentences.notes(subject),

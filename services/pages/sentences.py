@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from contracts.definitions.policy import Deterioration, NoChange
 from contracts.events.tracks import Annotation, Baseline, Decision, Evidence
+from services.pages import safety
 from services.pages.measure import Measure, item_value
 from services.pages.subject import Subject
 from services.pages.words import Words, sentence
@@ -19,14 +20,24 @@ def meaning(subject: Subject) -> str:
     if decision is None:
         return words("meaning.no_decision")
     if content.kind == "silent" and decision.status == "unknown":
-        sessions = len(decision.silent_sessions)
-        key = "meaning.no_baseline" if subject.lacks_only_a_baseline else "meaning.silent"
-        return words.count(key, sessions, spelled=words.spelled(sessions))
+        return _silent_meaning(subject)
     if decision.status != "not_on_track":
         return words(f"meaning.{decision.status}", session=words.session(decision.session))
     persistent = decision.episode is not None and decision.episode.persistent
     status = words("meaning.persistent" if persistent else "meaning.not_on_track")
     return words("meaning.because", status=status, causes=words.listed([_cause(e, words) for e in decision.rules]))
+
+
+def _silent_meaning(subject: Subject) -> str:
+    """Say why the sessions are unknown: each has a reason of its own."""
+    words, scores = subject.words, list(subject.unknown_sessions().values())
+    unanswered = scores.count(None)
+    spelled = words.spelled(len(scores))
+    if unanswered == len(scores):
+        return words.count("meaning.silent", len(scores), spelled=spelled)
+    if not unanswered:
+        return words.count("meaning.no_baseline", len(scores), spelled=spelled)
+    return words("meaning.mixed", spelled=spelled, unjudged=len(scores) - unanswered, unanswered=unanswered)
 
 
 def _cause(evidence: Evidence, words: Words) -> str:
@@ -36,8 +47,9 @@ def _cause(evidence: Evidence, words: Words) -> str:
         case "no_change/1":
             sessions = evidence.sessions
             in_a_row = sessions == tuple(range(sessions[0], sessions[-1] + 1))
-            key = "cause.no_change" if in_a_row else "cause.no_change.measured"
-            return words.count(key, len(sessions), spelled=words.spelled(len(sessions)))
+            key = f"cause.no_change.{evidence.reading}" + ("" if in_a_row else ".measured")
+            points = words.count("points", _threshold(evidence))
+            return words.count(key, len(sessions), spelled=words.spelled(len(sessions)), points=points)
         case "once_not/1":
             return words("cause.once_not")
 
@@ -75,9 +87,9 @@ def reasons(subject: Subject) -> list[str]:
     if decision is None or primary is None:
         return []
     if decision.status == "unknown":
-        return [*_gaps(subject, decision, primary), *_silence(subject, decision)]
+        return [*_gaps(subject, primary), *_silence(subject, decision)]
     return [
-        *(_evidence(evidence, primary, words) for evidence in decision.rules),
+        *(said for evidence in decision.rules for said in _evidence(evidence, decision, primary)),
         *_episode(subject, decision),
     ]
 
@@ -88,25 +100,29 @@ def _safety_reasons(subject: Subject) -> Iterator[str]:
         for flag in form.flags:
             if flag.kind == "safety":
                 item = instrument.item(flag.item)
-                yield sentence(
-                    subject.words(
-                        "safety.answer",
-                        question=subject.words.quoted(subject.wording(form.instrument, item)),
-                        value=item_value(item, flag.value, subject.words),
-                        session=subject.words.session(form.session),
-                        moment=subject.moment(form.answered_at),
-                    )
+                said = subject.words(
+                    "safety.answer",
+                    question=subject.words.quoted(subject.wording(form.instrument, item)),
+                    value=item_value(item, flag.value, subject.words),
+                    session=subject.words.session(form.session),
+                    moment=subject.moment(form.answered_at),
                 )
+                before = safety.earlier(subject, form, flag)
+                earlier = f" {subject.words('safety.earlier', earlier=before)}" if before else ""
+                yield sentence(said) + earlier
 
 
-def _evidence(evidence: Evidence, primary: Measure, words: Words) -> str:
+def _evidence(evidence: Evidence, decision: Decision, primary: Measure) -> Iterator[str]:
+    words = primary.words
     match evidence.rule:
         case "deterioration/1":
-            return _deterioration(evidence, primary, words)
+            yield _deterioration(evidence, primary, words)
         case "no_change/1":
-            return _no_change(evidence, primary, words)
+            yield _no_change(evidence, primary, words)
+            if evidence.reading == "previous":
+                yield from _overall(evidence, decision.baseline, primary)
         case "once_not/1":
-            return words("why.once_not", sessions=words.sessions(evidence.sessions))
+            yield words("why.once_not", sessions=words.sessions(evidence.sessions))
 
 
 def _deterioration(evidence: Evidence, primary: Measure, words: Words) -> str:
@@ -134,6 +150,30 @@ def _no_change(evidence: Evidence, primary: Measure, words: Words) -> str:
     return sentence(said)
 
 
+def _overall(evidence: Evidence, baseline: Baseline | None, primary: Measure) -> Iterator[str]:
+    """Say how far small steps led, if they led anywhere."""
+    words, last = primary.words, evidence.values[-1]
+    before = primary.worse_by(evidence.values[0], -evidence.changes[0])
+    worsening = primary.scale.worsening(before, last)
+    if worsening == 0:
+        return
+    moved = _led(before, last, words.count("points", abs(worsening)), primary)
+    if baseline is None or baseline.value == before:
+        said = words("why.overall", moved=moved)
+    else:
+        since_start = words.number(abs(primary.scale.worsening(baseline.value, last)))
+        said = words("why.overall.start", moved=moved, start=_led(baseline.value, last, since_start, primary))
+    yield f"{said} {words('why.overall.worse' if worsening > 0 else 'why.overall.better')}"
+
+
+def _led(first: Decimal, last: Decimal, points: str, primary: Measure) -> str:
+    words, worsening = primary.words, primary.scale.worsening(first, last)
+    path = f"{words.number(first)} → {words.number(last)}"
+    if worsening == 0:
+        return words("overall.not", path=path)
+    return words("overall.worse" if worsening > 0 else "overall.better", points=points, path=path)
+
+
 def _threshold(evidence: Evidence) -> Decimal:
     return Decimal(0) if evidence.threshold is None else evidence.threshold
 
@@ -147,13 +187,10 @@ def _episode(subject: Subject, decision: Decision) -> Iterator[str]:
         yield words.count("episode", len(episode.sessions), sessions=sessions, limit=policy.persistent_after)
 
 
-def _gaps(subject: Subject, decision: Decision, primary: Measure) -> Iterator[str]:
+def _gaps(subject: Subject, primary: Measure) -> Iterator[str]:
     """Say of each unknown session why it is unknown."""
     words = subject.words
-    scores = {judged.session: judged.score for judged in subject.content.judged}
-    scores[decision.session] = decision.score
-    for session in decision.silent_sessions or (decision.session,):
-        score = scores.get(session)
+    for session, score in subject.unknown_sessions().items():
         named = words.session(session)
         if score is None:
             yield sentence(words("why.not_measured", session=named, scale=primary.label))

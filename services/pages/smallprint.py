@@ -38,6 +38,7 @@ def _instruments(subject: Subject) -> Iterator[str]:
     yield from (curve.instrument for curve in content.curves)
     yield from (form.instrument for form in content.forms)
     yield from (answer.instrument for answer in content.context)
+    yield from (form.instrument for form in content.safety)
 
 
 def _wordings(subject: Subject) -> Iterator[str]:

@@ -1,7 +1,9 @@
 """What a report speaks of, with the definitions that it names at hand."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
+from decimal import Decimal
 
 from contracts.definitions.catalogue import Catalogue
 from contracts.definitions.definition import id_of
@@ -41,14 +43,14 @@ class Subject:
         decision = self.content.decision
         return None if decision is None else self.definitions.policy(decision.policy)
 
-    @property
-    def lacks_only_a_baseline(self) -> bool:
-        """Whether every unknown session of a silent report has a score, and only nothing to compare it with."""
+    def unknown_sessions(self) -> Mapping[int, Decimal | None]:
+        """Give the unknown sessions that end with the decision, each with its score: None where it has no valid one."""
         decision = self.content.decision
-        if decision is None or decision.unknown_because != "no_baseline":
-            return False
-        unmeasured = {judged.session for judged in self.content.judged if judged.score is None}
-        return not unmeasured & set(decision.silent_sessions)
+        if decision is None or decision.status != "unknown":
+            return {}
+        scores = {judged.session: judged.score for judged in self.content.judged}
+        scores[decision.session] = decision.score
+        return {session: scores.get(session) for session in decision.silent_sessions or (decision.session,)}
 
     @property
     def primary(self) -> Measure | None:

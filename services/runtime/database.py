@@ -27,7 +27,8 @@ CREATE TABLE halted (
     PRIMARY KEY (stage, case_id)
 );
 CREATE TABLE keys (case_id TEXT PRIMARY KEY, wrapped BLOB) WITHOUT ROWID;
-CREATE TABLE directory (case_id TEXT PRIMARY KEY, entry BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE directory (case_id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, entry BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE master (fingerprint BLOB NOT NULL);
 """
 _PAGE_SIZE = 8_192
 """Records of about 1 KB and states of some: twice as fast to write as pages of 4 KB, less waste than 16."""

@@ -78,12 +78,12 @@ def _importer(home: Home) -> Importer:
     protocol, policy = (home.definitions.named(Protocol, "open-ended"), home.definitions.named(Policy, "gryesten-2023"))
     assert protocol is not None
     assert policy is not None
-    return Importer(home.intake, home.keyring, entries, clinic="c1", enrolment=Enrolment(protocol, policy))
+    return Importer(home.intake, home.people, entries, clinic="c1", enrolment=Enrolment(protocol, policy))
 
 
 def _worked_on(home: Home) -> Callable[[Chunk], Awaitable[None]]:
     async def recorded(chunk: Chunk) -> None:
-        await home.people.enter(chunk.numbers)
+        await home.people.enter(chunk.persons)
         await home.catch_up()
 
     return recorded

@@ -175,6 +175,7 @@ def report(
     curves: Sequence[Curve] = (),
     problems: Mapping[int, Sequence[str]] | None = None,
     context: Sequence[ContextAnswer] = (),
+    safety: Sequence[AnsweredForm] = (),
     needs: Mapping[str, Sequence[str]] | None = None,
     actions: Sequence[str] = ("status-check-talk", "none"),
 ) -> ReportContent:
@@ -201,6 +202,7 @@ def report(
             for series, text in enumerate(texts, 1)
         ),
         context=tuple(context),
+        safety=tuple(safety),
         needs=tuple(SuggestedNeed(need=need, because=tuple(signs)) for need, signs in (needs or {}).items()),
         actions=tuple(actions),
     )

@@ -29,6 +29,7 @@ class MasterKey:
         """Use `secret`, 32 random bytes."""
         self._wrapping = _derived(secret, b"wrap case keys")
         self._naming = _derived(secret, b"name cases")
+        self.fingerprint = _derived(secret, b"recognise the master key")
 
     @classmethod
     def create(cls, file: Path) -> "MasterKey":

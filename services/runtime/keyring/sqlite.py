@@ -7,7 +7,7 @@ from secrets import token_bytes
 
 from contracts.codec import CaseKey
 from services.runtime.database import transaction
-from services.runtime.keyring.master import MasterKey
+from services.runtime.keyring.master import MasterKey, MasterKeyUnusable
 from services.runtime.keyring.port import Destroyed
 
 _AT_ONCE = 500
@@ -26,6 +26,21 @@ class SqliteKeyring:
         self._random = random
         self._unwrapped: OrderedDict[str, CaseKey | Destroyed] = OrderedDict()
         self._version = 0
+
+    def require_own_master(self) -> None:
+        """Make sure that the master key is the one that this file was founded with.
+
+        Raises MasterKeyUnusable: another key would wrap new keys that the right one could never open.
+        """
+        held = self._connection.execute("SELECT fingerprint FROM master").fetchone()
+        if held is not None and held[0] != self._master.fingerprint:
+            raise MasterKeyUnusable("the master key is not the one of this data: put the right one back")
+
+    def remember_master(self) -> None:
+        """Remember which master key a new file is founded with."""
+        with transaction(self._connection):
+            self._connection.execute("DELETE FROM master")
+            self._connection.execute("INSERT INTO master VALUES (?)", (self._master.fingerprint,))
 
     async def keys(self, case_ids: Collection[str]) -> Mapping[str, CaseKey | Destroyed]:
         """Give the keys of some cases; a case that never had one is absent."""
