@@ -1,6 +1,7 @@
 """How a command finds its home, and how what goes wrong there is told."""
 
 import asyncio
+import sqlite3
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -21,6 +22,7 @@ T = TypeVar("T")
 
 BAD_USE: Final = 2
 FINDING: Final = 1
+INTERRUPTED: Final = 130
 
 
 class Failure(click.ClickException):
@@ -51,8 +53,12 @@ data_option = click.option(
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run a command's work, and tell what goes wrong in words."""
     spare_the_collector()
+    # Not asyncio.run: that turns Ctrl-C into a request to stop at the next wait, and here nothing waits.
+    loop = asyncio.new_event_loop()
     try:
-        return asyncio.run(work)
+        return loop.run_until_complete(work)
+    except KeyboardInterrupt:
+        raise Failure("interrupted. Nothing is lost: the same command goes on where it stopped.", INTERRUPTED) from None
     except (NotAHome, AnotherWriter, MasterKeyUnusable) as wrong:
         raise Failure(str(wrong)) from None
     except (StageStopped, StateUnreadable) as stopped:
@@ -61,6 +67,10 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         raise Failure("\n".join(str(fault) for fault in faults.faults)) from None
     except (LogUnavailable, StoreUnavailable) as away:
         raise Failure(f"the data directory cannot be written: {away}. Nothing is lost; start again.") from None
+    except sqlite3.OperationalError as refused:
+        raise Failure(f"the database cannot be used: {refused}") from None
+    finally:
+        loop.close()
 
 
 def named_or_file(kind: type[Definition], name: str, known: Catalogue) -> Entry:

@@ -9,7 +9,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 import click
 
@@ -23,6 +23,7 @@ from services.cli.home import FINDING, Failure, data_option, named_or_file, run
 from services.cli.log_import import import_log
 from services.cli.output import progress, say
 from services.cli.private import private_file
+from services.cli.zone import USUAL, VARIABLE, zone_named
 from services.embedded import DATABASE, Home
 from services.ingest.importer import Chunk, Enrolment, Importer, Tally, policies_that_fit
 from services.ingest.reading import Reading, Skipped, leave_out, read_responses
@@ -47,7 +48,7 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 @click.option("--instrument", help="The instrument of a wide file.")
 @click.option("--dates", metavar="PATTERN", help="The columns with the dates of a wide file, such as date_s{session}.")
 @click.option("--weekly-from", metavar="DATE", help="The date of session 0 of a wide file without dates.")
-@click.option("--timezone", default="Europe/Copenhagen", show_default=True, help="Of times that do not say theirs.")
+@click.option("--timezone", envvar=VARIABLE, default=USUAL, show_default=True, help="Of times that do not say theirs.")
 @click.option("--dry-run", is_flag=True, help="Check everything, take nothing.")
 @click.option("--skip-invalid", is_flag=True, help="Leave out rows with faults; they are written to a file.")
 @click.option("--skipped", "skipped_file", type=click.Path(path_type=Path), help="Where rows that are left out go.")
@@ -83,7 +84,7 @@ def import_(
         run(_import_log(Path(source), directory, keys))
         return
     wide = None
-    zone = _zone(timezone)
+    zone = zone_named(timezone)
     if values is not None:
         if instrument is None:
             raise Failure("--wide needs --instrument, the id of the instrument that the columns belong to")
@@ -117,13 +118,6 @@ def _opened(source: str) -> IO[bytes]:
         return Path(source).open("rb")
     except OSError as error:
         raise Failure(f"{source}: a readable file was expected ({error.strerror})") from None
-
-
-def _zone(name: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
-        raise Failure(f"--timezone {name}: a time zone such as Europe/Copenhagen was expected") from None
 
 
 def _midnight(text: str | None, zone: ZoneInfo) -> datetime | None:
@@ -166,16 +160,16 @@ async def _import_into(
     with progress("Reading", None) as advance:
         reading = read_responses(stream, models, zone, wide=wide, skipped=skipped, progress=advance)
     if reading.cut:
-        _refuse(reading.faults)
+        _refuse(reading.faults, "Mend the file and import it again.")
     if reading.spool.count == 0 and not reading.faults:
-        _refuse([RowFault(2, "the file", "rows were expected below the header")])
+        _refuse([RowFault(2, "the file", "rows were expected below the header")], "Mend the file and import it again.")
     enrolment = None if named is None else Enrolment(*named, options.group)
     importer = Importer(home.intake, home.people, instruments, clinic=options.clinic, enrolment=enrolment)
     checked = await importer.check(reading.spool)
     faults = sorted([*reading.faults, *checked.faults], key=lambda fault: fault.line)
     if faults and skipped is None:
-        _refuse(faults)
-    if named is not None:
+        _refuse(faults, "Mend the file, or leave such rows out with --skip-invalid.")
+    if named is not None and checked.enrolled:
         _require_primary(home, named[1], reading)
     for fault in checked.faults:
         leave_out(reading.spool, fault.line, skipped)
@@ -228,15 +222,13 @@ def _require_primary(home: Home, policy: Entry, reading: Reading) -> None:
     raise Failure(f"--policy {model.id} judges {primary}, and the file has only {found}; {which}")
 
 
-def _refuse(faults: list[RowFault]) -> None:
-    """List what is wrong, and take nothing."""
+def _refuse(faults: list[RowFault], way_out: str) -> None:
+    """List what is wrong and what can be done, and take nothing."""
     for fault in faults[:FAULTS_SHOWN]:
         say(str(fault))
     more = f" (the first {FAULTS_SHOWN} are listed)" if len(faults) > FAULTS_SHOWN else ""
     count = "1 fault" if len(faults) == 1 else f"{len(faults):,} faults"
-    raise Failure(
-        f"{count}{more}; nothing was taken. Mend the file, or leave such rows out with --skip-invalid.", FINDING
-    )
+    raise Failure(f"{count}{more}; nothing was taken. {way_out}", FINDING)
 
 
 def _tell(tally: Tally, faults: list[RowFault], skipped: Skipped | None, would: str) -> None:

@@ -35,6 +35,16 @@ COMMANDS: Final[Mapping[str, Entry]] = MappingProxyType(
 class Lazy(click.Group):
     """A group that imports a command when it is called."""
 
+    def invoke(self, ctx: click.Context) -> object:
+        """Run a command; what the system refuses is told in words."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise
+        except OSError as refused:
+            where = f"{refused.filename}: " if refused.filename else ""
+            raise click.ClickException(f"{where}{refused.strerror or refused}") from None
+
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - the signature is click's
         """Give the commands in the order in which a newcomer needs them."""
         return list(COMMANDS)

@@ -12,6 +12,7 @@ from contracts.events.notices import ReportContent
 from services.cli.home import Failure, short_names
 from services.cli.private import private_directory, private_file
 from services.cli.report_list import Issue, Listed, Selection, issues, listed, short_ids
+from services.cli.zone import local
 from services.embedded import Home
 from services.notifier.domain.dossier import Report
 from services.pages.index import ReportRow, index_page
@@ -74,13 +75,13 @@ async def _issues_of(home: Home, entries: Sequence[Listed]) -> dict[str, Issue]:
 
 
 def _page(home: Home, report: Report, patient: str, issue: Issue, language: Language) -> str:
-    """Write a report as a page; moments are told by the clock of this machine."""
+    """Write a report as a page; moments are told by the clinic's clock."""
     return report_page(
         ReportContent.model_validate_json(report.content),
         home.definitions,
         patient=patient,
         language=language,
-        issued_at=issue.at.astimezone(),
+        issued_at=local(issue.at),
         revision=report.number,
         state="retracted" if report.retracted else "open",
         changes=issue.changes,
@@ -96,7 +97,7 @@ def _row(entry: Listed, patient: str, file: str) -> ReportRow:
         status=entry.status,
         state="retracted" if entry.standing in ("retracted", "merged") else "open",
         why=entry.why,
-        issued_at=entry.issued_at.astimezone(),
+        issued_at=local(entry.issued_at),
         file=file,
     )
 

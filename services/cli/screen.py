@@ -11,6 +11,8 @@ from typing import Final
 
 import click
 
+from services.cli.zone import local
+
 COLUMNS: Final = 80
 LINES: Final = 24
 WIDEST: Final = 120
@@ -73,8 +75,8 @@ def natural(name: str) -> tuple[tuple[str | int, ...], str]:
 
 
 def day(moment: datetime) -> str:
-    """Write the day of a moment, by the clock of this machine."""
-    return f"{moment.astimezone():%Y-%m-%d}"
+    """Write the day of a moment, by the clinic's clock."""
+    return f"{local(moment):%Y-%m-%d}"
 
 
 def cut(text: str, width: int) -> str:
@@ -94,5 +96,5 @@ def flowed(pieces: Iterable[tuple[str, str]], width: int, gap: str = "   ") -> I
 
 
 def minute(moment: datetime) -> str:
-    """Write a moment to the minute, by the clock of this machine."""
-    return f"{moment.astimezone():%Y-%m-%d %H:%M}"
+    """Write a moment to the minute, by the clinic's clock."""
+    return f"{local(moment):%Y-%m-%d %H:%M}"

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -13,6 +13,8 @@ from contracts.events.notices import ReportChange, ReportContent
 from services.pages.report import report_page
 from tests.pages.reading import Page
 from tests.pages.reports import shipped
+
+ISSUED: Final = datetime(2026, 3, 9, 8, 24, tzinfo=ZoneInfo("Europe/Copenhagen"))
 
 Show = Callable[..., Page]
 
@@ -30,13 +32,14 @@ def show() -> Show:
         revision: int = 1,
         state: Literal["open", "retracted"] = "open",
         changes: Sequence[ReportChange] = (),
+        issued_at: datetime = ISSUED,
     ) -> Page:
         html = report_page(
             content,
             shipped() if definitions is None else definitions,
             patient=patient,
             language=language,
-            issued_at=datetime(2026, 3, 9, 8, 24, tzinfo=ZoneInfo("Europe/Copenhagen")),
+            issued_at=issued_at,
             revision=revision,
             state=state,
             changes=changes,

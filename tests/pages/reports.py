@@ -143,6 +143,7 @@ def form(
     *,
     comment: str | None = None,
     kind: Literal["negative", "safety"] = "negative",
+    answered_at: datetime | None = None,
 ) -> AnsweredForm:
     """A form with flagged answers: flag -> item and value."""
     weeks = session if isinstance(session, int) else 0
@@ -154,8 +155,14 @@ def form(
             FlaggedAnswer(flag=flag, kind=kind, item=item, value=value) for flag, (item, value) in (flags or {}).items()
         ),
         comment=comment,
-        answered_at=MONDAY + timedelta(weeks=weeks),
+        answered_at=answered_at or MONDAY + timedelta(weeks=weeks),
     )
+
+
+def worrying(session: Session, value: int, answered_at: datetime | None = None) -> AnsweredForm:
+    """A form with nothing but an answer that makes a safety report."""
+    flags = {"thoughts-of-self-harm": ("self_harm", value)}
+    return form("phq-9", session, flags, kind="safety", answered_at=answered_at)
 
 
 def event(session: int, item: str, instrument: str = "life-events") -> ContextAnswer:

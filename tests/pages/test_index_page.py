@@ -1,12 +1,12 @@
 """The list of reports as a page."""
 
 from datetime import UTC, datetime
-from typing import Literal
 
 import pytest
 
+from contracts.definitions.definition import Language
 from contracts.events.notices import ReportKind
-from services.pages.index import ReportRow, index_page
+from services.pages.index import ReportRow, RowState, index_page
 from services.pages.report import why_in_one_line
 from tests.pages.reading import Page
 from tests.pages.reports import decided, report, shipped, worse
@@ -17,7 +17,8 @@ def row(
     kind: ReportKind = "not",
     *,
     day: int = 1,
-    state: Literal["open", "retracted"] = "open",
+    state: RowState = "open",
+    persistent: bool = False,
     why: str = "Not on track: worse than at the start",
     file: str = "report.html",
 ) -> ReportRow:
@@ -31,6 +32,7 @@ def row(
         why=why,
         issued_at=datetime(2026, 3, day, 8, 5, tzinfo=UTC),
         file=file,
+        persistent=persistent,
     )
 
 
@@ -47,6 +49,53 @@ def test_the_most_urgent_stand_first_and_retracted_ones_last() -> None:
 
     assert page.is_whole
     assert [cells[0] for cells in page.rows("sheet")[1:]] == ["safety", "newer", "older", "silent", "retracted"]
+
+
+def test_what_waits_stands_before_what_was_seen_and_what_is_over() -> None:
+    rows = [
+        row("merged", "safety", state="merged", day=9),
+        row("retracted", "safety", state="retracted", day=8),
+        row("closed", "safety", state="closed"),
+        row("seen", "safety", state="seen"),
+        row("silent", "silent", day=9, persistent=True),
+        row("not", day=9),
+        row("overdue", state="overdue", day=5),
+        row("persistent", state="open", persistent=True),
+        row("safety", "safety", state="overdue"),
+    ]
+
+    page = Page(index_page(rows, "en"))
+
+    assert [cells[0] for cells in page.rows("sheet")[1:]] == [
+        "safety",
+        "persistent",
+        "not",
+        "overdue",
+        "silent",
+        "seen",
+        "closed",
+        "merged",
+        "retracted",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("en", ["open", "seen", "overdue", "closed", "retracted", "merged"]),
+        ("da", ["åben", "set", "ikke set i tide", "afsluttet", "trukket tilbage", "lagt sammen med en anden"]),
+    ],
+)
+def test_a_row_says_how_its_report_stands(language: Language, said: list[str]) -> None:
+    states: list[RowState] = ["open", "seen", "overdue", "closed", "retracted", "merged"]
+
+    pages = [Page(index_page([row("0417-09", state=state)], language)) for state in states]
+
+    assert [page.all("span", "state")[0].text for page in pages] == said
+
+
+def test_the_list_says_once_what_not_and_pnot_mean() -> None:
+    assert Page(index_page([row("a"), row("b")], "en")).text.count("pNOT: persistently so") == 1
 
 
 def test_a_row_says_who_what_why_and_when_and_leads_to_the_report() -> None:

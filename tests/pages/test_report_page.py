@@ -3,7 +3,10 @@
 import hashlib
 import re
 from base64 import b64encode
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Literal
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -13,7 +16,7 @@ from contracts.events.notices import ReportContent
 from contracts.events.tracks import Annotation, Decision
 from services.pages.words import Words
 from tests.pages.conftest import Show
-from tests.pages.reports import curve, decided, event, form, ref, report, shipped, still, worse
+from tests.pages.reports import MONDAY, curve, decided, event, form, ref, report, shipped, still, worrying, worse
 
 SCORES = {0: "12", 1: "13", 2: "12", 3: "16"}
 DETERIORATED = decided(3, "16", worse("16", "4"))
@@ -93,7 +96,86 @@ def test_a_run_of_sessions_is_called_persistent_and_its_sessions_are_named(show:
 def test_no_change_over_sessions_with_a_gap_speaks_of_measured_sessions(show: Show) -> None:
     gap = decided(4, "12", still({1: "11", 3: "12", 4: "12"}, ["-1", "1", "0"]))
 
-    assert "no change over the last three measured sessions" in show(report(gap)).text
+    assert "no step of 2 points or more in the last three measured sessions" in show(report(gap)).text
+
+
+@pytest.mark.parametrize(
+    ("reading", "language", "said"),
+    [
+        ("previous", "en", "Not on track: no step of 2 points or more in the last three sessions"),
+        ("previous", "da", "Ikke på rette spor: intet spring på 2 point eller mere i de seneste tre sessioner"),
+        ("baseline", "en", "Not on track: no change from the baseline over the last three sessions"),
+        ("baseline", "da", "Ikke på rette spor: ingen ændring fra baseline over de seneste tre sessioner"),
+        ("window", "en", "Not on track: no change over the last three sessions"),
+        ("window", "da", "Ikke på rette spor: ingen ændring over de seneste tre sessioner"),
+    ],
+)
+def test_the_headline_of_no_change_says_what_the_rule_looked_at(
+    reading: Literal["previous", "baseline", "window"], language: Language, said: str, show: Show
+) -> None:
+    decision = decided(5, "4", still({3: "6", 4: "5", 5: "4"}, ["-1", "-1", "-1"], reading=reading))
+
+    assert show(report(decision), language=language).all("h2")[0].text == said
+
+
+@pytest.mark.parametrize(
+    ("values", "changes", "baseline", "language", "said"),
+    [
+        (
+            {3: "6", 4: "5", 5: "4"},
+            ["-1", "-1", "-1"],
+            "12",
+            "en",
+            "Over these sessions: better by 3 points (7 → 4); since the start better by 8 (12 → 4). "
+            "This reading also marks slow improvement.",
+        ),
+        (
+            {3: "6", 4: "5", 5: "4"},
+            ["-1", "-1", "-1"],
+            "12",
+            "da",
+            "Over disse sessioner: 3 point bedre (7 → 4); siden start 8 bedre (12 → 4). "
+            "Denne læsning af reglen markerer også langsom bedring.",
+        ),
+        (
+            {3: "8", 4: "9", 5: "9"},
+            ["1", "1", "0"],
+            "9",
+            "en",
+            "Over these sessions: worse by 2 points (7 → 9); since the start unchanged (9 → 9). "
+            "This reading also marks slow worsening.",
+        ),
+        (
+            {1: "13", 2: "14", 3: "14"},
+            ["1", "1", "0"],
+            "12",
+            "da",
+            "Over disse sessioner: 2 point dårligere (12 → 14). Denne læsning af reglen markerer også langsom forværring.",
+        ),
+        (
+            {3: "6", 4: "5", 5: "5"},
+            ["-1", "-1", "0"],
+            None,
+            "en",
+            "Over these sessions: better by 2 points (7 → 5). This",
+        ),
+    ],
+)
+def test_small_steps_that_led_somewhere_are_added_up(
+    values: dict[int, str], changes: list[str], baseline: str | None, language: Language, said: str, show: Show
+) -> None:
+    decision = decided(max(values), values[max(values)], still(values, changes), baseline=baseline)
+
+    assert said in show(report(decision), language=language).all("section", "decision")[0].text
+
+
+@pytest.mark.parametrize("reading", ["previous", "baseline", "window"])
+def test_a_score_that_stayed_where_it_was_has_nothing_added_up(
+    reading: Literal["previous", "baseline", "window"], show: Show
+) -> None:
+    decision = decided(5, "7", still({3: "8", 4: "7", 5: "7"}, ["1", "-1", "0"], reading=reading))
+
+    assert "Over these sessions" not in show(report(decision)).text
 
 
 def test_each_annotation_is_a_sentence(show: Show) -> None:
@@ -102,6 +184,8 @@ def test_each_annotation_is_a_sentence(show: Show) -> None:
     assert "healthy range: on the better side of the cut-off of 7.5. Source: Madsen et al. 2024" in healthy
     assert "the baseline of 19 lies 1 point from the worst value of the scale (20), and the limit is 3" in edge
     assert "lies 0 points from the best value of the scale (0)" in edge
+    assert "The baseline is so near the worst end of the scale that the rule on getting worse cannot fire" in edge
+    assert "The baseline is so near the best end of the scale that getting better from it cannot count" in edge
     assert "smaller than the measurement error of the scale (5.25 points)" in both
     assert "Provisional: part of what this decision rests on has no public source" in both
 
@@ -236,6 +320,36 @@ def test_an_action_says_where_it_comes_from_and_what_it_costs(show: Show) -> Non
     assert other.endswith("1 hour · other")
 
 
+@pytest.mark.parametrize(("language", "origin"), [("en", "other"), ("da", "andet")])
+def test_an_action_without_hours_in_the_protocol_says_nothing_of_them(
+    language: Language, origin: str, show: Show
+) -> None:
+    content = report(DETERIORATED, SCORES, protocol="open-ended", actions=["another-programme"])
+
+    (terms,) = (e.text for e in show(content, language=language).all("p", "terms") if e.stands_in("actions"))
+    assert terms == origin
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("en", "NOT: not on track; pNOT: persistently so."),
+        ("da", "NOT: ikke på rette spor (»not on track«); pNOT: vedvarende ikke på rette spor."),
+    ],
+)
+def test_what_not_and_pnot_mean_is_said_once(language: Language, said: str, show: Show) -> None:
+    assert show(report(BOTH, SCORES), language=language).text.count(said) == 1
+
+
+def test_the_danish_of_silence_and_direction_is_danish(show: Show) -> None:
+    silent = show(report(decided(4, None, silent=(3, 4)), {3: None, 4: None}, kind="silent"), language="da").text
+    persistent = show(report(BOTH, SCORES), language="da").text
+
+    assert "Det er uvist, hvordan det går for en patient i behandling" in silent
+    assert "Opad er bedre." in silent
+    assert "Fra og med 3 sessioner kalder regelsættet det vedvarende (pNOT)." in persistent
+
+
 def test_without_a_suggested_need_the_first_of_the_guidance_is_a_place_to_begin(show: Show) -> None:
     page = show(report(DETERIORATED, SCORES))
 
@@ -352,6 +466,169 @@ def test_a_safety_report_names_the_answer_whatever_the_status(
     assert page.all("li", "urgent")
 
 
+@pytest.mark.parametrize(
+    ("language", "heading", "expected"),
+    [
+        (
+            "en",
+            "What is expected",
+            "Talk with the patient about it without delay, and follow the clinic’s own procedure for suicidal thoughts "
+            "and acute risk. Assume that nobody has read the answer before you.",
+        ),
+        (
+            "da",
+            "Hvad der forventes",
+            "Tal straks med patienten om det, og følg klinikkens egen retningslinje for selvmordstanker og akut risiko. "
+            "Gå ud fra, at ingen har læst svaret før dig.",
+        ),
+    ],
+)
+def test_a_safety_report_says_what_is_expected_and_proposes_nothing_else(
+    language: Language, heading: str, expected: str, show: Show
+) -> None:
+    needs = {"life-outside-therapy": ["life-events/finances"]}
+    page = show(report(None, SCORES, kind="safety", forms=[worrying(3, 2)], needs=needs), language=language)
+
+    assert page.all("section", "expected")[0].text == f"{heading} {expected}"
+    assert not page.all("section", "guidance")
+    assert not page.all("section", "need")
+    assert not page.all("ul", "actions")
+    assert not [address for address in page.addresses() if address == "#guidance"]
+    for unsaid in ("No answer points to", "Ingen svar peger på", Words(language)("next.heading")):
+        assert unsaid not in page.text
+
+
+def test_a_retracted_safety_report_expects_nothing(show: Show) -> None:
+    content = report(None, SCORES, kind="safety", forms=[worrying(3, 2)])
+    page = show(content, revision=2, state="retracted", changes=["retracted"])
+
+    assert "What is expected" not in page.text
+
+
+@pytest.mark.parametrize(
+    ("language", "number", "sentence"),
+    [
+        ("en", "1 of 3; 2 of 3 at session 1", "answered 26 January 2026, 08:12. Earlier: 2 of 3 at session 1."),
+        ("da", "1 af 3; 2 af 3 ved session 1", "besvaret 26. januar 2026 kl. 08.12. Tidligere: 2 af 3 ved session 1."),
+    ],
+)
+def test_a_safety_report_names_earlier_answers_beside_the_value(
+    language: Language, number: str, sentence: str, show: Show
+) -> None:
+    now = worrying(3, 1)
+    content = report(None, SCORES, kind="safety", forms=[now], safety=[worrying(1, 2), now, worrying(5, 3)])
+    page = show(content, language=language)
+
+    assert number in page.all("dl", "numbers")[0].text
+    assert sentence in page.all("section", "decision")[0].text
+    assert not page.all("p", "safety-line")
+
+
+def test_earlier_answers_that_are_the_same_stand_together_the_latest_first(show: Show) -> None:
+    before = [worrying(0, 1), worrying(1, 3), worrying(2, 3), worrying("individual-1", 2, MONDAY + timedelta(weeks=3))]
+    now = worrying(4, 1)
+    page = show(report(None, SCORES, kind="safety", forms=[now], safety=[*before, now]))
+
+    assert (
+        "1 of 3; 2 of 3 at individual session 1, 3 of 3 at sessions 1 and 2 and 1 of 3 at session 0"
+        in page.all("dl", "numbers")[0].text
+    )
+
+
+SILENT = decided(4, None, silent=(3, 4))
+ON_2_MARCH = datetime(2026, 3, 2, 7, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("kind", ["not", "silent"])
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        (
+            "en",
+            "Safety: on 2 March 2026 (session 0) the patient answered “Thoughts of death or self-harm” with 3 of 3. "
+            "There is a report of its own about it.",
+        ),
+        (
+            "da",
+            "Sikkerhed: Den 2. marts 2026 (session 0) svarede patienten 3 af 3 på »Tanker om død eller selvskade«. "
+            "Der er en særskilt rapport om det.",
+        ),
+    ],
+)
+def test_no_report_is_read_without_the_safety_answer(
+    kind: Literal["not", "silent"], language: Language, said: str, show: Show
+) -> None:
+    decision = DETERIORATED if kind == "not" else SILENT
+    content = report(decision, SCORES, kind=kind, safety=[worrying(0, 3, ON_2_MARCH)])
+    page = show(content, language=language)
+
+    assert page.all("p", "safety-line")[0].text == said
+    box = page.all("section", "decision")[0].text
+    assert box.index(said) < box.index(Words(language)("next.heading"))
+    assert "phq-9@" in page.all("footer", "small")[0].text
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        (
+            "en",
+            "Safety: on 26 January 2026 (session 3) the patient answered “Thoughts of death or self-harm” with 1 of 3. "
+            "On 19 January 2026 (session 2) the patient answered “Thoughts of death or self-harm” with 2 of 3. "
+            "2 earlier questionnaires also had such answers. There is a report of its own about each of them.",
+        ),
+        (
+            "da",
+            "Sikkerhed: Den 26. januar 2026 (session 3) svarede patienten 1 af 3 på »Tanker om død eller selvskade«. "
+            "Den 19. januar 2026 (session 2) svarede patienten 2 af 3 på »Tanker om død eller selvskade«. "
+            "Også 2 tidligere skemaer havde sådanne svar. Der er en særskilt rapport om hvert af dem.",
+        ),
+    ],
+)
+def test_of_several_safety_answers_the_latest_two_are_told_and_the_others_counted(
+    language: Language, said: str, show: Show
+) -> None:
+    content = report(DETERIORATED, SCORES, safety=[worrying(session, 4 - session or 1) for session in (1, 3, 0, 2)])
+
+    assert show(content, language=language).all("p", "safety-line")[0].text == said
+
+
+def test_without_a_safety_answer_there_is_no_line_about_it(show: Show) -> None:
+    assert not show(full_report()).all("p", "safety-line")
+
+
+@pytest.mark.parametrize(
+    ("issued_at", "answered_at", "said"),
+    [
+        ((2026, 4, 1, 8, 0), (2026, 3, 28, 23, 30), "on 29 March 2026"),
+        ((2026, 4, 1, 8, 0), (2026, 3, 28, 22, 30), "on 28 March 2026"),
+        ((2026, 4, 1, 8, 0), (2026, 3, 29, 22, 30), "on 30 March 2026"),
+        ((2026, 11, 2, 8, 0), (2026, 10, 24, 22, 30), "on 25 October 2026"),
+        ((2026, 11, 2, 8, 0), (2026, 10, 25, 22, 30), "on 25 October 2026"),
+    ],
+)
+def test_dates_are_told_by_the_clock_of_the_clinic_on_either_side_of_summer_time(
+    issued_at: tuple[int, int, int, int, int], answered_at: tuple[int, int, int, int, int], said: str, show: Show
+) -> None:
+    safety = [worrying(0, 3, datetime(*answered_at, tzinfo=UTC))]
+    issued = datetime(*issued_at, tzinfo=ZoneInfo("Europe/Copenhagen"))
+
+    assert said in show(report(DETERIORATED, SCORES, safety=safety), issued_at=issued).all("p", "safety-line")[0].text
+
+
+@pytest.mark.parametrize(
+    ("day", "said"),
+    [(23, "answered 23 March 2026, 08:12"), (30, "answered 30 March 2026, 09:12")],
+)
+def test_times_of_day_are_told_by_the_clock_of_the_clinic_on_either_side_of_summer_time(
+    day: int, said: str, show: Show
+) -> None:
+    answered = form("odsis", 3, {"frequency": ("frequency", 3)}, answered_at=datetime(2026, 3, day, 7, 12, tzinfo=UTC))
+    issued = datetime(2026, 4, 1, 8, 0, tzinfo=ZoneInfo("Europe/Copenhagen"))
+
+    assert said in show(report(DETERIORATED, SCORES, forms=[answered]), issued_at=issued).text
+
+
 def test_a_silent_report_names_each_session_and_why_it_is_unknown(show: Show) -> None:
     missed = decided(4, None, silent=(3, 4))
     unjudged = decided(2, "10", baseline=None, silent=(1, 2))
@@ -366,6 +643,48 @@ def test_a_silent_report_names_each_session_and_why_it_is_unknown(show: Show) ->
     assert "No status for two sessions in a row: there is no baseline to compare with" in no_baseline
     assert "There is no baseline: no valid score was given before session 1." in no_baseline
     assert "What can be done: Set a baseline" in no_baseline
+
+
+@pytest.mark.parametrize("latest_is_answered", [True, False])
+@pytest.mark.parametrize(
+    ("language", "headline", "action"),
+    [
+        (
+            "en",
+            "No status for 13 sessions in a row: 11 answered without a baseline to compare with, "
+            "2 without a usable answer",
+            "Set a baseline, so that the course can be judged. Then get in touch with the patient about the 2 sessions",
+        ),
+        (
+            "da",
+            "Ingen status 13 sessioner i træk: 11 besvaret uden en baseline at sammenligne med, 2 uden brugbart svar",
+            "Fastsæt en baseline, så forløbet kan vurderes. Kontakt derefter patienten om de 2 sessioner",
+        ),
+    ],
+)
+def test_a_silent_report_with_mixed_reasons_names_them_all(
+    latest_is_answered: bool, language: Language, headline: str, action: str, show: Show
+) -> None:
+    missed = (4, 7) if latest_is_answered else (4, 13)
+    scores = {session: None if session in missed else "10" for session in range(1, 14)}
+    decision = decided(13, scores[13], baseline=None, silent=range(1, 14))
+    page = show(report(decision, scores, kind="silent"), language=language)
+
+    assert page.all("h2")[0].text == headline
+    assert action in page.all("p", "next")[0].text
+
+
+def test_where_there_is_a_baseline_by_now_nobody_is_asked_to_set_one(show: Show) -> None:
+    page = show(report(decided(3, None, silent=(2, 3)), {2: "10", 3: None}, kind="silent"))
+
+    assert "What can be done: Get in touch with the patient" in page.text
+
+
+def test_without_any_answer_the_patient_is_contacted_though_there_is_no_baseline(show: Show) -> None:
+    page = show(report(decided(3, None, baseline=None, silent=(2, 3)), {2: None, 3: None}, kind="silent"))
+
+    assert "no usable answers for two sessions in a row" in page.text
+    assert "What can be done: Get in touch with the patient" in page.text
 
 
 def test_danish_decimals_have_a_comma(show: Show) -> None:

@@ -1,0 +1,35 @@
+"""The clinic's time zone: moments stand in UTC on the log, and are told by the clock on the clinic's wall."""
+
+import os
+from datetime import datetime
+from functools import cache
+from typing import Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from services.cli.home import Failure
+
+VARIABLE: Final = "ONTRACK_TIMEZONE"
+USUAL: Final = "Europe/Copenhagen"
+
+
+def zone_named(name: str) -> ZoneInfo:
+    """Find a time zone. Raises Failure."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise Failure(f"{name}: a time zone such as {USUAL} was expected") from None
+
+
+@cache
+def _zone(name: str) -> ZoneInfo:
+    return zone_named(name)
+
+
+def clinic_zone() -> ZoneInfo:
+    """Give the clinic's time zone, as the environment has it. Raises Failure."""
+    return _zone(os.environ.get(VARIABLE) or USUAL)
+
+
+def local(moment: datetime) -> datetime:
+    """Give a moment by the clinic's clock."""
+    return moment.astimezone(clinic_zone())
