@@ -25,6 +25,7 @@ from services.cli.output import progress, say
 from services.cli.private import private_file
 from services.cli.zone import USUAL, VARIABLE, zone_named
 from services.embedded import DATABASE, Home
+from services.ingest.dates import NOON
 from services.ingest.importer import Chunk, Enrolment, Importer, Tally, policies_that_fit
 from services.ingest.reading import Reading, Skipped, leave_out, read_responses
 from services.ingest.table import RowFault, Wide
@@ -88,7 +89,7 @@ def import_(
     if values is not None:
         if instrument is None:
             raise Failure("--wide needs --instrument, the id of the instrument that the columns belong to")
-        wide = Wide(instrument, values, dates, _midnight(weekly_from, zone))
+        wide = Wide(instrument, values, dates, _noon(weekly_from, zone))
         if dates is None and weekly_from is None:
             raise Failure("--wide needs --dates (columns with the dates) or --weekly-from (the date of session 0)")
     for option, name in (("--clinic", clinic), ("--group", group)):
@@ -120,11 +121,11 @@ def _opened(source: str) -> IO[bytes]:
         raise Failure(f"{source}: a readable file was expected ({error.strerror})") from None
 
 
-def _midnight(text: str | None, zone: ZoneInfo) -> datetime | None:
+def _noon(text: str | None, zone: ZoneInfo) -> datetime | None:
     if text is None:
         return None
     try:
-        return datetime.combine(date.fromisoformat(text), time(), zone)
+        return datetime.combine(date.fromisoformat(text), time(NOON), zone)
     except ValueError:
         raise Failure("--weekly-from: a date such as 2026-01-05 was expected") from None
 

@@ -4,6 +4,8 @@ import re
 from datetime import UTC, datetime, tzinfo
 
 NOON = 12
+YEARS = range(1900, 2200)
+"""Anything else is a slip of the pen."""
 _DAY = re.compile(r"^\d{4}-\d{2}-\d{2}$")
 _DANISH = re.compile(r"^(\d{1,2})[-./](\d{1,2})[-./](\d{4})(?:[ T]+(\d{1,2})[:.](\d{2})(?:[:.](\d{2}))?)?$")
 
@@ -24,6 +26,8 @@ def moment(text: str, zone: tzinfo) -> datetime | None:
             found = datetime.fromisoformat(text)
             if _DAY.match(text):
                 found = found.replace(hour=NOON)
+        if found.year not in YEARS:
+            return None
         return (found if found.tzinfo is not None else found.replace(tzinfo=zone)).astimezone(UTC)
     except (ValueError, OverflowError):
         return None

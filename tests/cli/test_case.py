@@ -100,7 +100,7 @@ def test_it_begins_with_what_it_means_and_why(home: Path) -> None:
     printed = lines(home, "P1")
 
     assert printed[0] == "Case P1 · group tuesday"
-    assert printed[3] == "Not on track: no change over the last three sessions"
+    assert printed[3] == "Not on track: no step of 2 points or more in the last three sessions"
 
 
 def test_answers_comments_and_reasons_are_not_shown(acted: Path) -> None:
