@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -12,7 +13,7 @@ from pydantic import ValidationError
 from contracts.definitions.catalogue import KINDS, Catalogue, Entry, entry_of
 from contracts.definitions.guidance import Guidance
 from contracts.definitions.instrument import Instrument
-from contracts.definitions.policy import Policy
+from contracts.definitions.policy import Deterioration, Policy
 from contracts.definitions.protocol import Protocol
 from contracts.definitions.wording import Wording
 
@@ -112,6 +113,8 @@ def _read(files: Iterable[Path], faults: list[Fault]) -> Iterator[_File]:
             faults.append(Fault(str(file), "", "UTF-8 text was expected"))
         except json.JSONDecodeError as error:
             faults.append(Fault(str(file), f"line {error.lineno}, column {error.colno}", f"JSON: {error.msg}"))
+        except ValueError:
+            faults.append(Fault(str(file), "", "whole numbers of at most 64 bits were expected"))
         except _FloatFound as found:
             expected = f'a whole number or a decimal in quotes was expected ("{found}"), because floats are not exact'
             faults.append(Fault(str(file), f"the number {found}", expected))
@@ -215,6 +218,16 @@ def _faults_of_policy(policy: Policy, catalogue: Catalogue) -> Iterator[tuple[st
         yield "primary.scale", f"a scale of {instrument.id} was expected: {_listed(scales)}"
     elif primary.healthy is not None and primary.healthy not in cut_offs:
         yield "primary.healthy", f"a cut-off of that scale was expected: {_listed(cut_offs)}"
+    scale = instrument.scale(primary.scale)
+    lowest, highest = (Decimal(0), Decimal(0)) if scale is None else instrument.bounds(scale)
+    for number, rule in enumerate(policy.rules if scale is not None else ()):
+        if isinstance(rule, Deterioration) and rule.at_least > highest - lowest:
+            yield (
+                f"rules.{number}.at_least",
+                f"at most {highest - lowest}, the length of the scale, was expected",
+            )
+        if rule in policy.rules[:number]:
+            yield f"rules.{number}", "each rule once was expected"
 
 
 def _faults_of_protocol(protocol: Protocol, catalogue: Catalogue) -> Iterator[tuple[str, str]]:

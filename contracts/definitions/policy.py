@@ -36,7 +36,7 @@ class NoChange(Part):
 
     kind: Literal["no_change/1"]
     less_than: Points
-    sessions: int = Field(ge=1)
+    sessions: int = Field(ge=1, le=100)
     compared_with: Literal["previous", "baseline", "window"]
     missing: Literal["skip", "break"] = "skip"
     unless_healthy: bool = False

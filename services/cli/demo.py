@@ -15,7 +15,7 @@ from contracts.events.event import Data, Event, fact_id
 from contracts.events.facts import ResponseSubmitted
 from contracts.events.notices import ReportContent
 from services.cli.home import Failure, run
-from services.cli.output import progress, say
+from services.cli.output import counted, program, progress, say
 from services.cli.reports import write_reports
 from services.cli.simulate import course_of, instruments_of
 from services.embedded import DATABASE, Home
@@ -93,7 +93,9 @@ async def _demonstrate(directory: Path, seed: int, groups: int, language: Langua
         course = course_of(home.definitions, instruments, CLINIC)
         models = {name: model for name, (_, model) in instruments.items()}
         cases = list(draw(models, seed=seed, groups=groups, language=language))
-        say(f"A simulated clinic: {groups} groups of 8, 14 weekly sessions, seed {seed}. Nobody in it is real.\n")
+        say(
+            f"A simulated clinic: {counted(groups, 'group')} of 8, 14 weekly sessions, seed {seed}. Nobody in it is real.\n"
+        )
         click.echo(_row(_Week.HEADER))
         clinic = _Clinic(home, seed)
         weeks = await clinic.weeks(cases, course)
@@ -108,9 +110,9 @@ async def _demonstrate(directory: Path, seed: int, groups: int, language: Langua
     click.echo(f"{clinic.answers:,} answers became {clinic.judged:,} decisions and {clinic.reports:,} reports.")
     click.echo(f"The reports, to open in a browser: {index}")
     click.echo("\nGo on with:")
-    click.echo(f"  ontrack case {name} --data {directory}")
-    click.echo(f"  ontrack reports --data {directory}")
-    click.echo(f"  ontrack tracks --data {directory}")
+    for command in (f"case {name}", "reports", "tracks"):
+        click.echo(f"  {program()} {command} --data {directory}")
+    click.echo(f"\nAll of it is in {directory}; delete that when you are done.")
 
 
 class _Clinic:

@@ -21,7 +21,7 @@ from contracts.definitions.policy import Policy
 from contracts.definitions.protocol import Protocol
 from services.cli.home import FINDING, Failure, data_option, named_or_file, run
 from services.cli.log_import import import_log
-from services.cli.output import progress, say
+from services.cli.output import counted, progress, say
 from services.cli.private import private_file
 from services.cli.zone import USUAL, VARIABLE, zone_named
 from services.embedded import DATABASE, Home
@@ -133,7 +133,9 @@ def _noon(text: str | None, zone: ZoneInfo) -> datetime | None:
 def _skipped(open_files: ExitStack, source: str, file: Path | None) -> Skipped:
     """Open the file for rows that are left out: they hold answers, so only its owner may read it."""
     if file is None:
-        file = Path("skipped.csv") if source == "-" else Path(f"{source.removesuffix('.gz')}.skipped.csv")
+        stem = "skipped" if source == "-" else f"{source.removesuffix('.gz')}.skipped"
+        names = (Path(f"{stem}{number}.csv") for number in ("", *(f"-{n}" for n in range(2, 1_000))))
+        file = next(name for name in names if not name.exists())
     if source != "-" and file.exists() and file.samefile(source):
         raise Failure(f"--skipped {file}: another file than the one that is imported was expected")
     stream = open_files.enter_context(private_file(file))
@@ -233,9 +235,9 @@ def _refuse(faults: list[RowFault], way_out: str) -> None:
 
 
 def _tell(tally: Tally, faults: list[RowFault], skipped: Skipped | None, would: str) -> None:
-    left_out = f", {skipped.count:,} lines {would}left out" if skipped is not None else ""
+    left_out = f", {counted(skipped.count, 'line')} {would}left out" if skipped is not None else ""
     say(
-        f"{tally.recorded:,} responses {would}recorded, {tally.known:,} were known already, "
+        f"{counted(tally.recorded, 'response')} {would}recorded, {tally.known:,} were known already, "
         f"{tally.enrolled:,} of {tally.cases:,} cases {would}enrolled{left_out}."
     )
     for fault in faults[:FAULTS_SHOWN]:

@@ -2,9 +2,11 @@
 
 import csv
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from time import monotonic
 from typing import Final, Literal
 
@@ -57,6 +59,17 @@ def _text(value: object) -> str:
     if isinstance(value, list | tuple):
         return " ".join(_text(part) for part in value)
     return str(value)
+
+
+def counted(number: int, what: str) -> str:
+    """Count things in words: `1 group`, `2 groups`."""
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
+def program() -> str:
+    """Give how this command was called, so that the next one can be typed the same way."""
+    called = Path(sys.argv[0])
+    return os.path.relpath(called) if called.is_absolute() and called.exists() else sys.argv[0]
 
 
 def say(message: str) -> None:

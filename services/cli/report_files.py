@@ -34,7 +34,7 @@ async def write_reports(
     """
     if entries is None:
         cases = [case_id async for case_id in home.store.cases(home.notifier.name)]
-        entries = await listed(home, Selection(cases), language, _nobody)
+        entries = await listed(home, Selection(cases, with_retracted=True), language, _nobody)
     private_directory(target)
     names = await short_names(home)
     files = {report: f"{short}.html" for report, short in short_ids([entry.id for entry in entries]).items()}
@@ -95,7 +95,7 @@ def _row(entry: Listed, patient: str, file: str) -> ReportRow:
         kind=entry.kind,
         session=entry.session,
         status=entry.status,
-        state="retracted" if entry.standing in ("retracted", "merged") else "open",
+        state=entry.standing,
         why=entry.why,
         issued_at=local(entry.issued_at),
         file=file,

@@ -21,7 +21,7 @@ from services.embedded import Home
 
 __all__ = ["reports", "write_reports"]
 
-COLUMNS: Final = ("report", "kind", "case", "group", "session", "status", "issued", "why")
+COLUMNS: Final = ("report", "kind", "case", "group", "session", "status", "as_of", "why")
 NEWEST: Final = "newest"
 
 
@@ -66,7 +66,8 @@ def reports(
     """
     if opened is not None and target is not None:
         raise Failure("either --open or --write was expected, not both")
-    wish = Wish(number, kind, with_retracted or opened not in (None, NEWEST), language)
+    # Written ones include the retracted: a page that was written before they were must say so now.
+    wish = Wish(number, kind, with_retracted or opened not in (None, NEWEST) or target is not None, language)
     if opened is not None:
         _open(run(_written(directory, wish, opened)))
     elif target is not None:
@@ -111,7 +112,7 @@ def _as_rows(entries: Sequence[Listed], names: Mapping[str, str]) -> Iterator[Ro
             "group": entry.group,
             "session": entry.session,
             "status": entry.standing,
-            "issued": day(entry.issued_at),
+            "as_of": day(entry.issued_at),
             "why": entry.why,
         }
 

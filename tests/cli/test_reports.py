@@ -20,14 +20,14 @@ def mode(path: Path) -> int:
 def test_the_newest_stands_first_with_why_in_words(acted: Path) -> None:
     rows = reports_of(acted)
 
-    assert [row["issued"] for row in rows] == sorted((row["issued"] for row in rows), reverse=True)
+    assert [row["as_of"] for row in rows] == sorted((row["as_of"] for row in rows), reverse=True)
     assert {key: value for key, value in rows[0].items() if key != "report"} == {
         "kind": "not",
         "case": "open",
         "group": None,
         "session": 3,
         "status": "open",
-        "issued": day(day_of(3)),
+        "as_of": day(day_of(3)),
         "why": "Not on track: worse than at the start",
     }
 

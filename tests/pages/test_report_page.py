@@ -126,31 +126,40 @@ def test_the_headline_of_no_change_says_what_the_rule_looked_at(
             ["-1", "-1", "-1"],
             "12",
             "en",
-            "Over these sessions: better by 3 points (7 → 4); since the start better by 8 (12 → 4). "
-            "This reading also marks slow improvement.",
+            (
+                "Over these sessions: better by 3 points (7 → 4); since the start better by 8 (12 → 4). "
+                "This reading also marks slow improvement."
+            ),
         ),
         (
             {3: "6", 4: "5", 5: "4"},
             ["-1", "-1", "-1"],
             "12",
             "da",
-            "Over disse sessioner: 3 point bedre (7 → 4); siden start 8 bedre (12 → 4). "
-            "Denne læsning af reglen markerer også langsom bedring.",
+            (
+                "Over disse sessioner: 3 point bedre (7 → 4); siden start 8 bedre (12 → 4). "
+                "Denne læsning af reglen markerer også langsom bedring."
+            ),
         ),
         (
             {3: "8", 4: "9", 5: "9"},
             ["1", "1", "0"],
             "9",
             "en",
-            "Over these sessions: worse by 2 points (7 → 9); since the start unchanged (9 → 9). "
-            "This reading also marks slow worsening.",
+            (
+                "Over these sessions: worse by 2 points (7 → 9); since the start unchanged (9 → 9). "
+                "This reading also marks slow worsening."
+            ),
         ),
         (
             {1: "13", 2: "14", 3: "14"},
             ["1", "1", "0"],
             "12",
             "da",
-            "Over disse sessioner: 2 point dårligere (12 → 14). Denne læsning af reglen markerer også langsom forværring.",
+            (
+                "Over disse sessioner: 2 point dårligere (12 → 14). "
+                "Denne læsning af reglen markerer også langsom forværring."
+            ),
         ),
         (
             {3: "6", 4: "5", 5: "5"},
@@ -472,14 +481,18 @@ def test_a_safety_report_names_the_answer_whatever_the_status(
         (
             "en",
             "What is expected",
-            "Talk with the patient about it without delay, and follow the clinic’s own procedure for suicidal thoughts "
-            "and acute risk. Assume that nobody has read the answer before you.",
+            (
+                "Talk with the patient about it without delay, and follow the clinic’s own procedure for suicidal "
+                "thoughts and acute risk. Assume that nobody has read the answer before you."
+            ),
         ),
         (
             "da",
             "Hvad der forventes",
-            "Tal straks med patienten om det, og følg klinikkens egen retningslinje for selvmordstanker og akut risiko. "
-            "Gå ud fra, at ingen har læst svaret før dig.",
+            (
+                "Tal straks med patienten om det, og følg klinikkens egen retningslinje for selvmordstanker "
+                "og akut risiko. Gå ud fra, at ingen har læst svaret før dig."
+            ),
         ),
     ],
 )
@@ -545,13 +558,17 @@ ON_2_MARCH = datetime(2026, 3, 2, 7, 12, tzinfo=UTC)
     [
         (
             "en",
-            "Safety: on 2 March 2026 (session 0) the patient answered “Thoughts of death or self-harm” with 3 of 3. "
-            "There is a report of its own about it.",
+            (
+                "Safety: on 2 March 2026 (session 0) the patient answered “Thoughts of death or self-harm” with 3 of 3."
+                " There is a report of its own about it."
+            ),
         ),
         (
             "da",
-            "Sikkerhed: Den 2. marts 2026 (session 0) svarede patienten 3 af 3 på »Tanker om død eller selvskade«. "
-            "Der er en særskilt rapport om det.",
+            (
+                "Sikkerhed: Den 2. marts 2026 (session 0) svarede patienten 3 af 3 på »Tanker om død eller selvskade«. "
+                "Der er en særskilt rapport om det."
+            ),
         ),
     ],
 )
@@ -573,15 +590,21 @@ def test_no_report_is_read_without_the_safety_answer(
     [
         (
             "en",
-            "Safety: on 26 January 2026 (session 3) the patient answered “Thoughts of death or self-harm” with 1 of 3. "
-            "On 19 January 2026 (session 2) the patient answered “Thoughts of death or self-harm” with 2 of 3. "
-            "2 earlier questionnaires also had such answers. There is a report of its own about each of them.",
+            (
+                "Safety: on 26 January 2026 (session 3) the patient answered "
+                "“Thoughts of death or self-harm” with 1 of 3. "
+                "On 19 January 2026 (session 2) the patient answered “Thoughts of death or self-harm” with 2 of 3. "
+                "2 earlier questionnaires also had such answers. There is a report of its own about each of them."
+            ),
         ),
         (
             "da",
-            "Sikkerhed: Den 26. januar 2026 (session 3) svarede patienten 1 af 3 på »Tanker om død eller selvskade«. "
-            "Den 19. januar 2026 (session 2) svarede patienten 2 af 3 på »Tanker om død eller selvskade«. "
-            "Også 2 tidligere skemaer havde sådanne svar. Der er en særskilt rapport om hvert af dem.",
+            (
+                "Sikkerhed: Den 26. januar 2026 (session 3) svarede patienten "
+                "1 af 3 på »Tanker om død eller selvskade«. "
+                "Den 19. januar 2026 (session 2) svarede patienten 2 af 3 på »Tanker om død eller selvskade«. "
+                "Også 2 tidligere skemaer havde sådanne svar. Der er en særskilt rapport om hvert af dem."
+            ),
         ),
     ],
 )
@@ -651,8 +674,10 @@ def test_a_silent_report_names_each_session_and_why_it_is_unknown(show: Show) ->
     [
         (
             "en",
-            "No status for 13 sessions in a row: 11 answered without a baseline to compare with, "
-            "2 without a usable answer",
+            (
+                "No status for 13 sessions in a row: 11 answered without a baseline to compare with, "
+                "2 without a usable answer"
+            ),
             "Set a baseline, so that the course can be judged. Then get in touch with the patient about the 2 sessions",
         ),
         (
