@@ -93,9 +93,8 @@ async def _demonstrate(directory: Path, seed: int, groups: int, language: Langua
         course = course_of(home.definitions, instruments, CLINIC)
         models = {name: model for name, (_, model) in instruments.items()}
         cases = list(draw(models, seed=seed, groups=groups, language=language))
-        say(
-            f"A simulated clinic: {counted(groups, 'group')} of 8, 14 weekly sessions, seed {seed}. Nobody in it is real.\n"
-        )
+        size = f"{counted(groups, 'group')} of 8, 14 weekly sessions, seed {seed}"
+        say(f"A simulated clinic: {size}. Nobody in it is real.\n")
         click.echo(_row(_Week.HEADER))
         clinic = _Clinic(home, seed)
         weeks = await clinic.weeks(cases, course)

@@ -70,6 +70,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     except sqlite3.OperationalError as refused:
         raise Failure(f"the database cannot be used: {refused}") from None
     finally:
+        loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()
 
 
