@@ -96,6 +96,7 @@ def _row(entry: Listed, patient: str, file: str) -> ReportRow:
         session=entry.session,
         status=entry.status,
         state=entry.standing,
+        persistent=entry.persistent,
         why=entry.why,
         issued_at=local(entry.issued_at),
         file=file,

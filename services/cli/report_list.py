@@ -51,6 +51,7 @@ class Listed:
     session: Session
     status: Status | None
     standing: Standing
+    persistent: bool
     why: str
     event: str
     revision: int
@@ -86,6 +87,11 @@ async def listed(home: Home, selection: Selection, language: Language, advance: 
     return sorted(dated, key=lambda entry: (entry.issued_at, entry.id), reverse=True)
 
 
+def _is_persistent(content: ReportContent) -> bool:
+    episode = None if content.decision is None else content.decision.episode
+    return episode is not None and episode.persistent
+
+
 async def _found(
     home: Home, selection: Selection, language: Language, advance: Callable[[int], None]
 ) -> AsyncIterator[Listed]:
@@ -101,6 +107,7 @@ async def _found(
                     session=content.session,
                     status=None if content.decision is None else content.decision.status,
                     standing=standing(report),
+                    persistent=_is_persistent(content),
                     why=why_in_one_line(content, home.definitions, language),
                     event=report.event,
                     revision=report.number,
