@@ -1,6 +1,7 @@
 """A course of treatment as data: its sessions, and what is asked when."""
 
 from decimal import Decimal
+from math import inf
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -64,12 +65,27 @@ class Protocol(Definition):
             return True
         return any(planned.id == session for planned in self.sessions)
 
+    def place(self, session: int | str) -> float:
+        """Give where a session stands in the course: those before session 1 are below 1.
+
+        A counted session stands at its number, an individual one between the counted ones that it lies between, and
+        one that the course does not have at its very end.
+        """
+        if isinstance(session, int):
+            return session
+        before, between = 0.0, 0
+        for planned in self.sessions if self.sessions != "any" else ():
+            if isinstance(planned.id, int):
+                before, between = planned.id, 0
+                continue
+            between += 1
+            if planned.id == session:
+                return before + between / 100
+        return inf
+
     def precedes_first(self, session: int | str) -> bool:
         """Tell whether a session comes before session 1."""
-        if isinstance(session, int) or self.sessions == "any":
-            return session == 0
-        order = [planned.id for planned in self.sessions]
-        return session in order and 1 in order and order.index(session) < order.index(1)
+        return self.place(session) < 1
 
     def asks_at(self, instrument_id: str, session: int) -> bool:
         """Tell whether an instrument is asked at a counted session; an open course asks everything always."""

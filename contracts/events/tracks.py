@@ -80,7 +80,8 @@ class Decision(Data):
 
     score: of the primary scale at this session; None if it has no valid one
     measured_by: the score event
-    unknown_because: `not_measured`, or `no_baseline` where a rule could not be evaluated for want of one
+    unknown_because: `not_measured`; `no_baseline` where a rule could not be evaluated for want of one; `cancelled`
+        where the session was judged before it was known that it did not take place
     silent_sessions: the run of unknown sessions that ends here, this one included
     silent: that run is as long as the policy's `silent_after`
     ever_not: the case has been not on track at this session or before
@@ -96,7 +97,7 @@ class Decision(Data):
     measured_by: EventId | None
     baseline: Baseline | None
     rules: tuple[Evidence, ...]
-    unknown_because: Literal["not_measured", "no_baseline"] | None
+    unknown_because: Literal["not_measured", "no_baseline", "cancelled"] | None
     annotations: tuple[Annotation, ...]
     episode: Episode | None
     silent_sessions: tuple[CountedSession, ...]

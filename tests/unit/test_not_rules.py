@@ -105,6 +105,38 @@ class TestBaseline:
         assert baseline is not None
         assert (baseline.value, baseline.session, baseline.how) == (Decimal(12), "individual-1", "before_first_session")
 
+    def test_of_the_same_moment_is_the_one_that_stands_later_in_the_protocol(self) -> None:
+        for first, second in ((0, "individual-1"), ("individual-1", 0)):
+            case = Case(protocol="group-cbt-depression-14").enrolled()
+            for session in (first, second):
+                case.answered(session, 12 if session == 0 else 15, at=FIRST_DAY)
+            case.scored(15)
+            baseline = case.decision(1).baseline
+            assert baseline is not None
+            assert baseline.session == "individual-1"
+
+    def test_is_the_last_in_time_whatever_came_first(self) -> None:
+        case = Case(protocol="group-cbt-depression-14").enrolled()
+        case.answered("individual-1", 9, at=FIRST_DAY.replace(hour=12))
+        case.answered(0, 15, at=FIRST_DAY.replace(hour=14))
+        baseline = case.scored(15).decision(1).baseline
+        assert baseline is not None
+        assert baseline.value == 15
+
+    def test_can_be_the_first_valid_score_even_before_the_course(self) -> None:
+        case = a_case(16, policy_like(baseline="first_valid")).scored(12, 12, 12)
+        baseline = case.decision(3).baseline
+        assert baseline is not None
+        assert (baseline.session, case.statuses) == (0, [ON, ON, ON])
+
+    def test_the_first_valid_score_that_arrives_late_judges_every_session_again(self) -> None:
+        case = a_case(None, policy_like(baseline="first_valid"))
+        case.answered(2, 12)
+        case.answered(3, 14)
+        assert case.statuses == [UNKNOWN, ON, ON]
+        case.answered(1, 10)
+        assert case.statuses == [ON, ON, NOT]
+
     def test_can_be_the_first_valid_score_which_is_then_no_measured_session(self) -> None:
         first = policy_like(baseline="first_valid")
         case = a_case(None, first).scored(12, 12, 12, 12)
@@ -177,6 +209,42 @@ class TestUnknown:
         assert [decision.silent for decision in case.decisions()] == [False, False, True]
         assert case.decision(3).silent_sessions == (2, 3)
 
+    def test_an_earlier_gap_that_is_judged_late_joins_the_row_of_unknown_sessions(self) -> None:
+        case = a_case(12).scored(9)
+        case.missed(3)
+        case.answered(4, 8)
+        assert case.statuses == [ON, UNKNOWN, UNKNOWN, ON]
+        assert (case.decision(3).silent_sessions, case.decision(3).silent) == ((2, 3), True)
+
+    def test_a_missed_session_does_not_make_an_earlier_one_unknown(self) -> None:
+        case = a_case(12).scored(9)
+        case.missed(3)
+        assert sorted(case.course.judged) == [1, 3]
+
+    def test_a_session_that_turns_out_to_be_cancelled_no_longer_counts_as_silence(self) -> None:
+        case = a_case(12).scored(9, MISSED, MISSED)
+        case.says(SessionCancelled(session=2))
+        assert (case.decision(2).unknown_because, case.decision(3).silent_sessions) == ("cancelled", (3,))
+
+    def test_a_session_that_takes_place_after_all_counts_again(self) -> None:
+        case = a_case(12).scored(9, MISSED, MISSED)
+        case.says(SessionCancelled(session=2))
+        case.says(SessionScheduled(session=2, scheduled=FIRST_DAY.replace(month=2)))
+        assert case.decision(3).silent_sessions == (2, 3)
+
+    def test_a_late_cancellation_closes_the_gap_that_broke_a_row(self) -> None:
+        case = a_case(12, only(rule("no_change/1", missing="break"))).scored(12, 12)
+        case.answered(4, 12)
+        assert case.statuses == [ON, ON, UNKNOWN, ON]
+        case.says(SessionCancelled(session=3))
+        assert case.statuses == [ON, ON, UNKNOWN, NOT]
+
+    def test_a_session_that_came_but_is_told_after_the_end_is_judged_too(self) -> None:
+        case = a_case(12).scored(9)
+        case.says(CaseClosed(reason="completed"), at=FIRST_DAY.replace(month=3))
+        case.says(SessionAttended(session=2), at=FIRST_DAY.replace(month=2))
+        assert case.statuses == [ON, UNKNOWN]
+
 
 class TestEpisodes:
     def test_are_persistent_after_three_sessions(self) -> None:
@@ -228,6 +296,24 @@ class TestPolicyChanges:
         case.policy_changed("gryesten-2023-window", from_session=4)
         case.scored(10, 10)
         assert case.statuses == [ON, ON, ON, NOT]
+
+    def test_judge_sessions_that_the_new_primary_scale_has_measured_already(self) -> None:
+        ref, who5 = instrument("who-5")
+        primary = {"instrument": ref, "scale": "total", "healthy": "screen-positive"}
+        other = policy_like(id="who-5-rules", primary=primary, rules=[rule("deterioration/1", at_least=10)])
+        case = a_case(12)
+        for session, value in ((0, 3), (2, 1)):
+            case.answered(session, {item.id: value for item in who5.items}, name="who-5")
+        case.answered(1, 12)
+        assert sorted(case.course.judged) == [1]
+        case.policy_changed(other, from_session=2)
+        assert (case.statuses, case.fired(2)) == ([ON, NOT], ["deterioration/1 baseline"])
+
+    def test_the_last_one_decided_holds(self) -> None:
+        case = a_case(14)
+        case.policy_changed("gryesten-2023-baseline", from_session=1)
+        case.policy_changed("gryesten-2023-window", from_session=1)
+        assert case.scored(10, 10, 10).statuses == [ON, ON, NOT]
 
     def test_leave_judged_sessions_under_the_policy_they_were_judged_by(self) -> None:
         case = a_case(14).scored(10, 10, 10)

@@ -77,6 +77,7 @@ class Course:
     by_hand: Mapping[str, SetByHand] = field(default_factory=dict)
     begun: tuple[int, ...] = ()
     cancelled: tuple[int, ...] = ()
+    closed_at: datetime | None = None
     scheduled: Mapping[int, datetime] = field(default_factory=dict)
     missed: tuple[str, ...] = ()
     judged: Mapping[int, Judged] = field(default_factory=dict)
@@ -112,9 +113,16 @@ class Course:
         """Know that a session does not take place."""
         if not isinstance(session, int):
             return self
-        scheduled = {other: at for other, at in self.scheduled.items() if other != session}
-        begun = tuple(other for other in self.begun if other != session)
-        return evolved(self, cancelled=(*self.cancelled, session), scheduled=scheduled, begun=begun)
+        if session in self.cancelled:
+            return self
+        return evolved(self, cancelled=(*self.cancelled, session))
+
+    def came(self) -> set[int]:
+        """Give the counted sessions that had come when the case closed."""
+        if self.closed_at is None:
+            return set()
+        planned = {session for session, at in self.scheduled.items() if at <= self.closed_at}
+        return {session for session in (*self.begun, *planned) if session > 0 and session not in self.cancelled}
 
     def policy_for(self, session: int) -> str:
         """Give the policy that a session is judged by: the one it was judged by, or the last one decided for it."""
@@ -164,6 +172,28 @@ class View:
         own = baseline.session if baseline is not None else None
         return [(s, value) for s, (value, _) in self._counted.items() if s <= session and s != own]
 
+    def is_due(self, session: int) -> bool:
+        """Tell whether a session can be judged now: its score is there, or it is known that none came in time.
+
+        That is known when its occasion closed without an answer, when a later session has been measured, and when the
+        case has closed (clinical rules, NOT policy).
+        """
+        instrument_id = self.instrument.id
+        if str(session) in self.course.measured.get(instrument_id, {}):
+            return True
+        if f"{instrument_id}/{session}" in self.course.missed:
+            return session not in self.course.cancelled
+        return self.is_expected(session) and (session < self.last_measured or session in self._came)
+
+    @cached_property
+    def last_measured(self) -> int:
+        """The last counted session with a valid score; 0 if there is none."""
+        return max(self._counted, default=0)
+
+    @cached_property
+    def _came(self) -> set[int]:
+        return self.course.came()
+
     def is_expected(self, session: int) -> bool:
         """Tell whether the primary instrument is asked at a counted session that takes place."""
         return session not in self.course.cancelled and self.protocol.asks_at(self.instrument.id, session)
@@ -186,21 +216,20 @@ class View:
         if self.policy.baseline == "explicit":
             return None
         before = [
-            (measured.answered_at, _session(s), value, measured.score)
+            (measured.answered_at, self.protocol.place(_session(s)), _session(s), value, measured.score)
             for s, measured in self._comparable()
             if self.protocol.precedes_first(_session(s)) and (value := measured.values.get(self.scale.id)) is not None
         ]
-        before.sort(key=lambda found: (found[0], found[3]))
-        if self.policy.baseline == "before_first_session":
-            chosen = before[-1] if before else None
-        elif before:
-            chosen = before[0]
-        else:
-            first = next(iter(self._counted.items()), None)
-            chosen = None if first is None else (first[1][1].answered_at, first[0], first[1][0], first[1][1].score)
-        if chosen is None:
+        before.sort(key=lambda found: found[:2])
+        if self.policy.baseline == "first_valid" and not before:
+            before = [
+                (measured.answered_at, session, session, value, measured.score)
+                for session, (value, measured) in self._counted.items()
+            ]
+        if not before:
             return None
-        return Baseline(value=chosen[2], how=self.policy.baseline, session=chosen[1], origin=chosen[3])
+        _, _, session, value, origin = before[-1 if self.policy.baseline == "before_first_session" else 0]
+        return Baseline(value=value, how=self.policy.baseline, session=session, origin=origin)
 
 
 class Views:

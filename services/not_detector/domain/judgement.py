@@ -19,10 +19,11 @@ def judge(course: Course, session: int, view: View) -> Decision:
     baseline = view.baseline
     earlier = _before(course, session)
     evidence: tuple[Evidence, ...] = ()
-    unknown_because: Literal["not_measured", "no_baseline"] | None = None
+    unknown_because: Literal["not_measured", "no_baseline", "cancelled"] | None = None
     status: Status
     if score is None:
-        status, unknown_because = "unknown", "not_measured"
+        status = "unknown"
+        unknown_because = "cancelled" if session in course.cancelled else "not_measured"
     else:
         outcomes = [apply(rule, view, session, baseline) for rule in view.policy.rules]
         evidence = tuple(outcome for outcome in outcomes if isinstance(outcome, Evidence))
@@ -35,7 +36,11 @@ def judge(course: Course, session: int, view: View) -> Decision:
         else:
             status = "on_track"
     episode = _episode(earlier, session, status)
-    silent = (*(earlier.silent if earlier is not None else ()), session) if status == "unknown" else ()
+    silent = earlier.silent if earlier is not None else ()
+    if status != "unknown":
+        silent = ()
+    elif unknown_because != "cancelled":
+        silent = (*silent, session)
     return Decision(
         session=session,
         status=status,

@@ -1,7 +1,6 @@
 """The stage: facts and scores in, the same and the status of every session out."""
 
 from collections.abc import Sequence
-from datetime import datetime
 
 from contracts.definitions.catalogue import Catalogue
 from contracts.definitions.definition import id_of
@@ -31,6 +30,9 @@ from contracts.evolution import evolved
 from contracts.topics import SCORES, TRACKS
 from services.not_detector.domain.course import Course, PolicyFrom, SetByHand, Views
 from services.not_detector.domain.judgement import judged_again
+
+END = 1_000
+"""After every session: a change that can make sessions due, and changes nothing for those that are judged."""
 
 Outcome = tuple[Course, Sequence[Event[Data]]]
 
@@ -75,83 +77,71 @@ class NotDetector:
         """Take one fact or score. Raises DefinitionMissing if it needs a definition that is not known."""
         match event.data:
             case ScoreComputed() | ScoreRevised() as score:
-                return self._rejudged(state, state.with_score(score, event.id), event, score.instrument, score.session)
+                after = state.with_score(score, event.id)
+                return self._rejudged(state, after, event, since=score.session, instrument=score.instrument)
             case ScoreWithdrawn() as score:
-                return self._rejudged(state, state.without_score(score), event, score.instrument, score.session)
+                after = state.without_score(score)
+                return self._rejudged(state, after, event, since=score.session, instrument=score.instrument)
             case OccasionMissed(session=session, instrument=instrument):
-                missed = (*state.missed, f"{id_of(instrument)}/{session}")
-                return self._rejudged(state, evolved(state, missed=missed), event, instrument, session)
+                after = evolved(state, missed=(*state.missed, f"{id_of(instrument)}/{session}"))
+                return self._rejudged(state, after, event, since=session, instrument=instrument)
             case BaselineSet() as baseline:
                 return self._baseline_set(state, event, baseline)
             case CaseEnrolled(protocol=protocol, policy=policy):
                 return evolved(state, protocol=protocol, policies=(PolicyFrom(0, policy),)), [event]
             case PolicyChanged(policy=policy, from_session=session):
-                return evolved(state, policies=(*state.policies, PolicyFrom(session, policy))), [event]
+                after = evolved(state, policies=(*state.policies, PolicyFrom(session, policy)))
+                return self._rejudged(state, after, event, since=session)
             case CaseClosed():
-                return self._closed(state, event)
+                return self._rejudged(state, evolved(state, closed_at=event.time), event, since=END)
             case SessionScheduled() | SessionMoved() as planned:
-                return state.with_schedule(planned.session, planned.scheduled), [event]
+                after = state.with_schedule(planned.session, planned.scheduled)
+                taken_back = after.cancelled != state.cancelled
+                return self._rejudged(state, after, event, since=planned.session if taken_back else END)
             case SessionCancelled(session=session):
-                return state.without_session(session), [event]
+                return self._rejudged(state, state.without_session(session), event, since=session)
             case SessionDue() | SessionAttended() | SessionAbsent() | OccasionOpened() as come:
-                return state.with_begun(come.session), [event]
+                return self._rejudged(state, state.with_begun(come.session), event, since=END)
             case _:
                 return state, [event]
 
     def _rejudged(
-        self, before: Course, after: Course, event: Event[Data], instrument: str, session: int | str
+        self, before: Course, after: Course, event: Event[Data], *, since: int | str, instrument: str | None = None
     ) -> Outcome:
-        """Judge what a change at `session` can have changed: that session, gaps before it, every later one."""
-        instrument_id = id_of(instrument)
-        if not self._is_primary(after, instrument_id):
+        """Judge what a change can have changed: sessions that can be judged now, and every later one.
+
+        since: the first session that the change concerns; all of them if it gave the case another baseline
+        instrument: whose scores changed; nothing is judged by one that no policy of the case looks at
+        """
+        if since == END and after.closed_at is None:
+            return after, [event]
+        primaries = {id_of(self._definitions.policy(entry.policy).primary.instrument) for entry in after.policies}
+        if instrument is not None and id_of(instrument) not in primaries:
             return after, [event]
         views = Views(after, self._definitions)
-        affected = set(after.judged)
-        if not self._baseline_moved(before, views, session):
-            affected = {judged for judged in affected if isinstance(session, int) and judged >= session}
-        affected |= self._unjudged(after, views, instrument_id, session)
-        course, decisions = judged_again(after, affected, event, views)
+        new = {
+            session for session in _candidates(after, primaries) if views.of(after.policy_for(session)).is_due(session)
+        }
+        first = 0 if self._baseline_moved(before, views, since) else since
+        first = min([first if isinstance(first, int) else 0, *new])
+        again = {session for session in after.judged if session >= first}
+        course, decisions = judged_again(after, again | new, event, views)
         return course, [event, *decisions]
 
-    def _is_primary(self, course: Course, instrument_id: str) -> bool:
-        primaries = (self._definitions.policy(entry.policy).primary.instrument for entry in course.policies)
-        return any(id_of(primary) == instrument_id for primary in primaries)
-
-    def _baseline_moved(self, before: Course, after: Views, session: int | str) -> bool:
-        """Tell whether a change at `session` gave the case another baseline."""
+    def _baseline_moved(self, before: Course, after: Views, since: int | str) -> bool:
+        """Tell whether a change at a session gave the case another baseline."""
         policies = {judged.policy for judged in before.judged.values()}
-        if isinstance(session, int) and session > 0:
+        if isinstance(since, int) and since > 0:
             policies = {ref for ref in policies if self._definitions.policy(ref).baseline == "first_valid"}
         earlier = Views(before, self._definitions)
         return any(earlier.of(ref).baseline != after.of(ref).baseline for ref in policies)
-
-    @staticmethod
-    def _unjudged(course: Course, views: Views, instrument_id: str, session: int | str) -> set[int]:
-        """Find sessions that can be judged now: measured or missed ones, and gaps before a measured one."""
-        if not isinstance(session, int) or session == 0:
-            return set()
-        found: set[int] = set()
-        for candidate in range(1, session + 1):
-            if candidate in course.judged:
-                continue
-            view = views.of(course.policy_for(candidate))
-            if view.instrument.id != instrument_id:
-                continue
-            measured = str(candidate) in course.measured.get(instrument_id, {})
-            missed = f"{instrument_id}/{candidate}" in course.missed
-            overtaken = candidate < session and view.score(session) is not None and view.is_expected(candidate)
-            if measured or missed or overtaken:
-                found.add(candidate)
-        return found
 
     def _baseline_set(self, state: Course, event: Event[Data], data: BaselineSet) -> Outcome:
         reason = self._objection_to_baseline(state, data)
         if reason is not None:
             return state, [Derivation(self.name, event).event(FactSetAside(fact=event.id, reason=reason))]
         by_hand = {**state.by_hand, f"{data.instrument}/{data.scale}": SetByHand(data.value, event.id)}
-        state = evolved(state, by_hand=by_hand)
-        state, decisions = judged_again(state, state.judged, event, Views(state, self._definitions))
-        return state, [event, *decisions]
+        return self._rejudged(state, evolved(state, by_hand=by_hand), event, since=0)
 
     def _objection_to_baseline(self, state: Course, data: BaselineSet) -> SetAsideReason | None:
         """Say why a baseline makes no sense: no policy of the case looks at its scale, or it is not on that scale."""
@@ -162,18 +152,10 @@ class NotDetector:
                 return None if lowest <= data.value <= highest else "outside_scale"
         return "unknown_scale"
 
-    def _closed(self, state: Course, event: Event[Data]) -> Outcome:
-        """Judge the sessions that have come and were never measured."""
-        views = Views(state, self._definitions)
-        come = {s for s in state.begun if s > 0} | _scheduled_until(state, event.time)
-        unmeasured = {
-            session
-            for session in come - set(state.judged) - set(state.cancelled)
-            if views.of(state.policy_for(session)).is_expected(session)
-        }
-        state, decisions = judged_again(state, unmeasured, event, views)
-        return state, [event, *decisions]
 
-
-def _scheduled_until(course: Course, moment: datetime) -> set[int]:
-    return {session for session, at in course.scheduled.items() if session > 0 and at <= moment}
+def _candidates(course: Course, primaries: set[str]) -> set[int]:
+    """Give the counted sessions that have not been judged, up to the last one of which anything is known."""
+    measured = {int(s) for name in primaries for s in course.measured.get(name, ()) if s.isdecimal()}
+    missed = {int(s) for s in (key.rpartition("/")[2] for key in course.missed) if s.isdecimal()}
+    last = max((*measured, *missed, *course.came()), default=0)
+    return set(range(1, last + 1)) - course.judged.keys()
