@@ -78,7 +78,8 @@ class ReportContent(Data):
     session: the latest session it speaks of
     decision: the decision on that session; None in a safety report
     judged: every judged session of the course so far
-    forms: the morning's forms of `session` and the form after the session before it
+    forms: the morning's forms of `session`, the form after the session before it, and those of individual sessions
+        between the two
     curves: that of the primary scale first
     safety: every form so far with an answer that makes a safety report, with those answers only and no comment
     """
@@ -115,6 +116,7 @@ ReportChange = Literal[
     "decision_revised",
     "answers_changed",
     "context_changed",
+    "safety_changed",
     "merged",
     "retracted",
     "reinstated",

@@ -36,14 +36,10 @@ class FactSetAside(Data):
 
 
 class ScaleValue(Data):
-    """One number of a response. `value` is None where too many items are missing for a valid score.
-
-    series: which wording of the patient's problem it belongs to, for problem scales; from 1
-    """
+    """One number of a response. `value` is None where too many items are missing for a valid score."""
 
     scale: Name
     value: Decimal | None
-    series: int | None = None
 
 
 class FlaggedAnswer(Data):

@@ -9,7 +9,11 @@ from services.cli.naming import WORDS, Naming
 
 STATUSES: Final = {"on_track": "on track", "not_on_track": "NOT on track", "unknown": "unknown"}
 KINDS: Final = {"not": "NOT report", "safety": "safety report", "silent": "report on missing answers"}
-_UNKNOWN: Final = {"not_measured": "no valid score", "no_baseline": "no baseline to compare with", "cancelled": "did not take place"}
+_UNKNOWN: Final = {
+    "not_measured": "no valid score",
+    "no_baseline": "no baseline to compare with",
+    "cancelled": "did not take place",
+}
 _NOTES: Final = {
     "cannot_deteriorate": "no room to get worse",
     "cannot_improve": "little room to get better",

@@ -131,7 +131,8 @@ class Trajectory:
                 scale = instrument.scale(value.scale)
                 if scale is None or value.value is None or self._is_primary(instrument, scale):
                     continue
-                key = (instrument.id, place, value.series or 0)
+                series = 0 if scale.problem is None else self._dossier.series(scale.problem, score.answered_at)
+                key = (instrument.id, place, series)
                 values.setdefault(key, {})[score.session] = value.value
                 scales[key] = instrument, scale
         return [self._other(values[key], *scales[key], series=key[2]) for key in sorted(values)]

@@ -1,6 +1,7 @@
 """What notifier promises: one report an episode, revised and retracted, and notices when there is news."""
 
 from datetime import timedelta
+from typing import Literal
 
 from contracts.events.facts import (
     ActionChosen,
@@ -9,12 +10,13 @@ from contracts.events.facts import (
     ProblemNamed,
     ReportClosed,
     ReportSeen,
+    ResponseCorrected,
     SessionDue,
 )
 from contracts.events.notices import NoticeRequested, ReportContent, ReportIssued, ReportOverdue, ReportRevised
 from contracts.events.scores import FactSetAside
 from services.notifier.domain.dossier import Report
-from tests.support.clinic import FIRST_DAY, MISSED, Case, a_case, instrument, policy_like
+from tests.support.clinic import FIRST_DAY, MISSED, Case, a_case, definitions, instrument, policy_like
 
 
 def content(report: Report) -> ReportContent:
@@ -51,6 +53,17 @@ class TestEpisodes:
         case.answered(2, 14)
         (after,) = case.reports()
         assert (after.id, after.sessions) == (before.id, (2, 3))
+
+    def test_a_second_report_about_the_same_session_has_an_id_of_its_own(self) -> None:
+        case = a_case(10).scored(14, 10, 14)
+        case.corrected(2, 14)  # one episode 1-3, the second report is merged
+        case.corrected(1, 10)  # 2-3
+        case.corrected(2, 10)  # 3
+        case.corrected(1, 14)  # 1 and 3
+        ids = [report.id for report in case.reports()]
+        assert len(set(ids)) == len(ids)
+        live = sorted(report.sessions for report in case.reports() if not report.retracted)
+        assert live == [(1,), (3,)]
 
     def test_episodes_that_merge_leave_one_report_and_the_other_says_where_it_went(self) -> None:
         case = a_case(10).scored(14, 10, 14)
@@ -116,6 +129,60 @@ class TestNotices:
         case.scored(14)
         assert [notice.group for notice in case.told(NoticeRequested)] == ["g1", "g2"]
 
+    def test_are_made_when_a_correction_ends_the_current_episode(self) -> None:
+        case = a_case(10).scored(14, 14)
+        case.corrected(2, 10)
+        assert case.notices() == ["not issued", "not further_session", "not status_changed"]
+
+    def test_are_made_of_an_episode_that_a_late_answer_shows_to_be_going_on(self) -> None:
+        case = a_case(10).scored(9, MISSED, MISSED)
+        case.answered(2, 14)
+        assert case.notices() == ["silent issued", "not issued", "silent retracted"]
+
+    def test_are_not_made_of_an_episode_that_is_long_over(self) -> None:
+        case = a_case(10).scored(9, MISSED, 9)
+        case.answered(2, 14)
+        assert (len(case.reports()), case.notices()) == (1, [])
+
+    def test_are_not_made_when_a_running_episode_falls_apart(self) -> None:
+        case = a_case(10).scored(14, 14, 14)
+        before = case.notices()
+        case.corrected(2, 10)
+        assert case.notices() == before
+
+
+class TestProblems:
+    def named(self, case: Case, text: str, session: int, problem: Literal[1, 2] = 1) -> None:
+        at = FIRST_DAY + timedelta(weeks=session, hours=-1)
+        case.says(ProblemNamed(problem=problem, text=text), at=at, key=f"{text}/{session}")
+
+    def curves(self, case: Case) -> list[tuple[int | None, list[int | str]]]:
+        report = content(case.reports()[0])
+        return [
+            (curve.series, [point.session for point in curve.points])
+            for curve in report.curves
+            if curve.scale == "problem-1"
+        ]
+
+    def test_new_words_start_a_new_curve_and_the_same_words_do_not(self) -> None:
+        case = a_case(10)
+        for session, text in ((1, "sleep"), (2, "sleep"), (3, "my brother")):
+            self.named(case, text, session)
+            case.answered(session, psychlops(3), name="psychlops-2")
+        case.answered(3, 14)
+        assert self.curves(case) == [(1, [1, 2]), (2, [3])]
+
+    def test_scores_go_with_the_words_of_their_time_in_whatever_order_these_came(self) -> None:
+        case = a_case(10)
+        for session in (1, 2):
+            case.answered(session, psychlops(3), name="psychlops-2")
+        case.answered(2, 14)
+        self.named(case, "my brother", 2)
+        self.named(case, "sleep", 1)
+        assert self.curves(case) == [(1, [1]), (2, [2])]
+        texts = [problem.text for problem in content(case.reports()[0]).problems]
+        assert texts == ["sleep", "my brother"]
+
 
 class TestContent:
     def a_not_case(self) -> Case:
@@ -170,6 +237,27 @@ class TestContent:
         assert "homework/adherence" in because
         assert "adjusted-homework" in report.actions
 
+    def test_holds_the_forms_of_individual_sessions_since_the_session_before(self) -> None:
+        case = a_case(10, protocol="group-cbt-depression-14")
+        for session in (7, 8):
+            case.answered(session, 14)
+            if session == 7:
+                case.answered("individual-2", 13, comment="only you", at=FIRST_DAY + timedelta(weeks=7, days=2))
+        report = content(case.reports()[0])
+        assert [(form.session, form.comment) for form in report.forms if form.comment] == [("individual-2", "only you")]
+        assert [point.session for point in report.curves[0].points] == [0, 7, "individual-2", 8]
+
+    def test_of_an_individual_session_does_not_reach_the_report_before_it(self) -> None:
+        case = a_case(10, protocol="group-cbt-depression-14")
+        case.answered(7, 14)
+        case.answered("individual-2", 13, comment="only you", at=FIRST_DAY + timedelta(weeks=7, days=2))
+        assert case.told(ReportRevised) == []
+
+    def test_only_what_the_protocol_offers_is_proposed(self) -> None:
+        case = self.a_not_case()
+        protocol = definitions().protocol(case.protocol)
+        assert set(content(case.reports()[0]).actions) <= {offer.action for offer in protocol.offers}
+
     def test_life_events_are_context_and_never_a_trigger(self) -> None:
         case = a_case(10)
         answers = dict.fromkeys(["finances", "job", "family", "housing", "intimate_relations", "life_situation"], 0)
@@ -219,6 +307,35 @@ class TestSafety:
         case = a_case(12, protocol="group-cbt-depression-14")
         case.answered("individual-2", self.phq9(2), name="phq-9")
         assert content(case.reports("safety")[0]).session == "individual-2"
+
+    def test_is_named_in_open_reports_whenever_and_wherever_it_is_given(self) -> None:
+        case = a_case(10, protocol="group-cbt-depression-14")
+        case.answered(1, 14)
+        case.answered("individual-2", self.phq9(2), name="phq-9")
+        case.answered(2, self.phq9(1), name="phq-9")
+        safety = content(case.reports()[0]).safety
+        assert [(form.session, form.flags[0].value) for form in safety] == [("individual-2", 2), (2, 1)]
+        assert [revised.changes for revised in case.told(ReportRevised)] == [("safety_changed",)] * 2
+
+    def test_that_is_taken_back_leaves_the_open_reports(self) -> None:
+        case = a_case(10)
+        case.answered(1, self.phq9(2), name="phq-9")
+        case.answered(1, 14)
+        case.withdrawn(1, name="phq-9")
+        assert content(case.reports()[0]).safety == ()
+
+    def test_the_same_answer_again_is_no_revision(self) -> None:
+        case = a_case(12)
+        response = case.answered(1, self.phq9(1), name="phq-9")
+        same = ResponseCorrected(response=response, answers=self.phq9(1), reason="typed twice", by="nurse:1")
+        case.says(same)
+        assert case.told(ReportRevised) == []
+
+    def test_speaks_of_no_decision(self) -> None:
+        case = a_case(10)
+        case.answered(1, 14)
+        case.answered(1, self.phq9(2), name="phq-9")
+        assert content(case.reports("safety")[0]).decision is None
 
     def test_is_retracted_when_the_response_is_withdrawn(self) -> None:
         case = a_case(12)

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from contracts.events.facts import CaseErased, OccasionClosed, ProblemNamed, ResponseCorrected, ResponseSubmitted
+from contracts.events.facts import CaseErased, OccasionClosed, ResponseCorrected, ResponseSubmitted
 from contracts.events.scores import (
     FactSetAside,
     OccasionMissed,
@@ -173,13 +173,3 @@ class TestOccasions:
         case = a_case(12)
         case.says(OccasionClosed(session=1, instrument=instrument("odsis")[0]))
         assert case.told(OccasionMissed) == []
-
-
-def test_a_new_wording_of_a_problem_starts_a_new_series() -> None:
-    case = a_case()
-    for session, text in ((1, "sleep"), (2, "sleep"), (3, "my brother")):
-        at = FIRST_DAY + timedelta(weeks=session)
-        case.says(ProblemNamed(problem=1, text=text), at=at - timedelta(hours=1))
-        case.answered(session, {"problem_1": 3, "problem_2": 2}, name="psychlops-2", at=at)
-    series = [[scale.series for scale in score.scales] for score in case.told(ScoreComputed)]
-    assert series == [[1, 1], [1, 1], [2, 1]]

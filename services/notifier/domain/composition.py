@@ -4,11 +4,12 @@ Never changes under a history: another way of putting it together is another ver
 """
 
 from collections.abc import Iterable, Iterator
+from math import ceil
 
 from contracts.definitions.catalogue import Catalogue
 from contracts.definitions.definition import id_of
 from contracts.definitions.guidance import Guidance
-from contracts.definitions.instrument import Scale
+from contracts.definitions.protocol import Protocol
 from contracts.events.notices import (
     AnsweredForm,
     ContextAnswer,
@@ -26,6 +27,9 @@ from services.notifier.domain.dossier import Dossier
 
 Score = ScoreComputed | ScoreRevised
 
+_CurveKey = tuple[bool, str, int, str, int]
+"""Order and identity of a curve: not primary, instrument, place and id of the scale, series (0: none)."""
+
 
 def compose(
     dossier: Dossier,
@@ -38,17 +42,15 @@ def compose(
     """Put a report together as of a session; a safety report speaks of one response. Raises DefinitionMissing."""
     protocol = definitions.protocol(dossier.protocol or "")
     guidance = definitions.guidance(protocol.guidance)
-    until = session if isinstance(session, int) else max(dossier.decisions, default=0)
     scores = sorted(dossier.scores.values(), key=lambda score: (score.answered_at, score.response))
-    known = [score for score in scores if _belongs(score, definitions, until) or score.response == response]
+    sheet = _Sheet(definitions, protocol, session)
+    known = [score for score in scores if sheet.holds(score) or score.response == response]
     if response is not None:
         shown = [score for score in known if score.response == response]
     else:
-        shown = [score for score in known if _is_of_the_morning(score, definitions, until)]
-    decision = None if kind == "safety" else dossier.decisions.get(until)
+        shown = [score for score in known if sheet.shows(score)]
     forms = tuple(form for score in shown if (form := _form(score)) is not None)
-    context = tuple(_context(known))
-    needs = tuple(_needs(guidance, forms, [answer for answer in context if answer.session in (session, until)]))
+    needs = tuple(_needs(guidance, forms, _context(shown)))
     offered = {offer.action for offer in protocol.offers}
     return ReportContent(
         composition=protocol.report,
@@ -58,17 +60,17 @@ def compose(
         protocol=dossier.protocol or "",
         guidance=protocol.guidance,
         session=session,
-        decision=decision,
-        judged=tuple(_judged(dossier.decisions[s]) for s in sorted(dossier.decisions) if s <= until),
+        decision=None if kind == "safety" or isinstance(session, str) else dossier.decisions.get(session),
+        judged=tuple(_judged(dossier.decisions[s]) for s in sorted(dossier.decisions) if s <= protocol.place(session)),
         forms=forms,
-        curves=tuple(_curves(known, definitions, dossier.latest())),
+        curves=tuple(_curves(known, dossier, definitions, protocol)),
         problems=tuple(
-            Problem(problem=number, series=series, text=text)
-            for number, texts in sorted(dossier.problems.items())
-            for series, text in enumerate(texts, 1)
+            Problem(problem=number, series=series, text=wording.text)
+            for number, wordings in sorted(dossier.problems.items())
+            for series, wording in enumerate(wordings, 1)
         ),
-        context=context,
-        safety=tuple(_safety(scores, session)),
+        context=tuple(_context(known)),
+        safety=tuple(_safety(scores)),
         needs=needs,
         actions=tuple(
             action.id
@@ -79,18 +81,27 @@ def compose(
     )
 
 
-def _belongs(score: Score, definitions: Catalogue, until: int) -> bool:
-    """Tell whether a form was known before `until`'s session: the form after it belongs to the next report."""
-    if not isinstance(score.session, int):
-        return False
-    after = definitions.instrument(score.instrument).asked == "after_session"
-    return score.session < until if after else score.session <= until
+class _Sheet:
+    """Which forms a report as of a session holds: those known before that session, and which of them it shows."""
 
+    def __init__(self, definitions: Catalogue, protocol: Protocol, session: int | str) -> None:
+        self._definitions = definitions
+        self._protocol = protocol
+        self._until = protocol.place(session)
 
-def _is_of_the_morning(score: Score, definitions: Catalogue, session: int) -> bool:
-    """Tell whether a form is one of the morning of the session, or the one right after the session before."""
-    after = definitions.instrument(score.instrument).asked == "after_session"
-    return score.session == (session - 1 if after else session)
+    def holds(self, score: Score) -> bool:
+        """Tell whether a form was known before the session: the one right after it belongs to the next report."""
+        place = self._protocol.place(score.session)
+        return place < self._until if self._follows_a_session(score) else place <= self._until
+
+    def shows(self, score: Score) -> bool:
+        """Tell whether a form is of the morning of the session, or came after the group session before it."""
+        place = self._protocol.place(score.session)
+        before = ceil(self._until) - 1
+        return place == before if self._follows_a_session(score) else before < place <= self._until
+
+    def _follows_a_session(self, score: Score) -> bool:
+        return self._definitions.instrument(score.instrument).asked == "after_session"
 
 
 def _form(score: Score) -> AnsweredForm | None:
@@ -107,11 +118,9 @@ def _form(score: Score) -> AnsweredForm | None:
     )
 
 
-def _safety(scores: Iterable[Score], session: int | str) -> Iterator[AnsweredForm]:
-    """Give the safety answers so far, also of individual sessions: no report may be read without them."""
+def _safety(scores: Iterable[Score]) -> Iterator[AnsweredForm]:
+    """Give every safety answer there is, later ones too: no report may be read without them."""
     for score in scores:
-        if isinstance(session, int) and isinstance(score.session, int) and score.session > session:
-            continue
         flags = tuple(flag for flag in score.flags if flag.kind == "safety")
         if flags:
             yield AnsweredForm(
@@ -140,33 +149,27 @@ def _judged(decision: Decision) -> JudgedSession:
     )
 
 
-def _curves(scores: Iterable[Score], definitions: Catalogue, latest: Decision | None) -> list[Curve]:
-    """Draw every scale over the course; the primary one, which the decisions rest on, first."""
-    points: dict[tuple[str, str, int | None], list[Point]] = {}
-    refs: dict[tuple[str, str, int | None], str] = {}
-    order: dict[tuple[str, str, int | None], tuple[bool, str, int, int]] = {}
+def _curves(scores: Iterable[Score], dossier: Dossier, definitions: Catalogue, protocol: Protocol) -> Iterator[Curve]:
+    """Draw every scale over the course; the primary one, which the decisions rest on, first.
+
+    A problem has a curve for each of its wordings, for the scores of two problems cannot be compared.
+    """
+    latest = dossier.latest()
     primary = None if latest is None else (id_of(latest.instrument), latest.scale)
+    points: dict[_CurveKey, list[Point]] = {}
+    refs: dict[_CurveKey, str] = {}
     for score in scores:
         instrument = definitions.instrument(score.instrument)
-        for number, value in enumerate(score.scales):
-            if value.value is None or _is_context(instrument.scale(value.scale)):
+        for number, (scale, value) in enumerate(zip(instrument.scales, score.scales, strict=True)):
+            if value.value is None or scale.formula == "count/1":
                 continue
-            key = (instrument.id, value.scale, value.series)
+            series = None if scale.problem is None else dossier.series(scale.problem, score.answered_at)
+            key = ((instrument.id, scale.id) != primary, instrument.id, number, scale.id, series or 0)
             points.setdefault(key, []).append(Point(session=score.session, value=value.value))
             refs[key] = score.instrument
-            order[key] = ((instrument.id, value.scale) != primary, instrument.id, number, value.series or 0)
-    return [
-        Curve(instrument=refs[key], scale=key[1], series=key[2], points=tuple(sorted(points[key], key=_session_of)))
-        for key in sorted(points, key=lambda key: order[key])
-    ]
-
-
-def _is_context(scale: Scale | None) -> bool:
-    return scale is None or scale.formula == "count/1"
-
-
-def _session_of(point: Point) -> int:
-    return point.session if isinstance(point.session, int) else 0
+    for key in sorted(points):
+        ordered = sorted(points[key], key=lambda point: protocol.place(point.session))
+        yield Curve(instrument=refs[key], scale=key[3], series=key[4] or None, points=tuple(ordered))
 
 
 def _needs(

@@ -2,12 +2,24 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import groupby
 from typing import Literal
 
 from contracts.events.notices import ReportKind
 from contracts.events.scores import ScoreComputed, ScoreRevised
-from contracts.events.tracks import Decision
+from contracts.events.tracks import Decision, Status
 from contracts.evolution import evolved
+
+Standing = tuple[int, Status, bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """A problem in the patient's words, and since when it stands so."""
+
+    named_at: datetime
+    text: str
 
 
 @dataclass(frozen=True)
@@ -41,27 +53,52 @@ class Dossier:
     """What notifier knows of a case.
 
     scores: response id -> the score that holds
-    problems: problem -> its wordings, oldest first
+    problems: problem -> its wordings, oldest first, each other than the one before it
     decisions: session -> the decision that holds
     reports: by id, in the order in which they were issued
-    status_told: the status of the latest session when the last cause was dealt with
+    told: how the case stood when the last cause was dealt with
     new_sessions, changed_from: sessions that the cause at hand judged for the first time; the first it changed
+    safety_changed: the cause at hand changed a safety answer
     """
 
     clinic: str = ""
     group: str | None = None
     protocol: str | None = None
     scores: Mapping[str, ScoreComputed | ScoreRevised] = field(default_factory=dict)
-    problems: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    problems: Mapping[int, tuple[Wording, ...]] = field(default_factory=dict)
     decisions: Mapping[int, Decision] = field(default_factory=dict)
     reports: Mapping[str, Report] = field(default_factory=dict)
-    status_told: tuple[int, str] | None = None
+    told: Standing | None = None
     new_sessions: tuple[int, ...] = ()
     changed_from: int | None = None
+    safety_changed: bool = False
 
     def with_report(self, report: Report) -> "Dossier":
         """Know how a report stands."""
         return evolved(self, reports={**self.reports, report.id: report})
+
+    def with_problem(self, problem: int, named: Wording) -> "Dossier":
+        """Know a problem's wording; the same words again begin nothing new, whenever they came."""
+        ordered = sorted((*self.problems.get(problem, ()), named), key=lambda wording: (wording.named_at, wording.text))
+        kept = [next(same) for _, same in groupby(ordered, key=lambda wording: wording.text)]
+        return evolved(self, problems={**self.problems, problem: tuple(kept)})
+
+    def series(self, problem: int, at: datetime) -> int:
+        """Count which wording of a problem held at a moment, from 1."""
+        return max(1, sum(1 for wording in self.problems.get(problem, ()) if wording.named_at <= at))
+
+    def is_open(self, kind: Literal["not", "silent"], run: tuple[int, ...]) -> bool:
+        """Tell whether a run goes on: no session on track after it; for a silent one, no session at all."""
+        later = [decision for session, decision in self.decisions.items() if session > run[-1]]
+        return not later if kind == "silent" else all(decision.status != "on_track" for decision in later)
+
+    def standing(self) -> Standing | None:
+        """Say how the case stands: its latest session, that session's status, whether an episode goes on."""
+        latest = self.latest()
+        if latest is None:
+            return None
+        episodes = self.runs("not")
+        return latest.session, latest.status, bool(episodes) and self.is_open("not", episodes[-1])
 
     def latest(self) -> Decision | None:
         """Give the decision on the latest judged session."""

@@ -71,13 +71,9 @@ class Notifier:
             case ProblemNamed() as problem:
                 telling.problem_named(problem)
             case ScoreComputed() | ScoreRevised() as score:
-                telling.dossier = evolved(state, scores={**state.scores, score.response: score})
-                values = {scale.scale: scale.value for scale in score.scales}
-                telling.response_changed(score, values)
+                telling.scored(score)
             case ScoreWithdrawn() as score:
-                scores = {response: s for response, s in state.scores.items() if response != score.response}
-                telling.dossier = evolved(state, scores=scores)
-                telling.response_changed(score, {})
+                telling.withdrawn(score)
             case TrackEvaluated() | TrackRevised() as decision:
                 telling.judged(decision)
             case SessionDue(session=session):

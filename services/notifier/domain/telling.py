@@ -30,7 +30,7 @@ from contracts.events.scores import FactSetAside, ScoreComputed, ScoreRevised, S
 from contracts.events.tracks import Decision, TrackEvaluated, TrackRevised
 from contracts.evolution import evolved
 from services.notifier.domain.composition import compose
-from services.notifier.domain.dossier import Dossier, Report
+from services.notifier.domain.dossier import Dossier, Report, Wording
 
 Run = Literal["not", "silent"]
 
@@ -46,30 +46,75 @@ class Telling:
         self._definitions = definitions
 
     def problem_named(self, problem: ProblemNamed) -> None:
-        """Know a problem in the patient's words; the same words again change nothing."""
-        texts = self.dossier.problems.get(problem.problem, ())
-        if texts and texts[-1] == problem.text:
-            return
-        self.dossier = evolved(
-            self.dossier, problems={**self.dossier.problems, problem.problem: (*texts, problem.text)}
-        )
+        """Know a problem in the patient's words, since when it stands so; scores go with the words of their time."""
+        wording = Wording(self._cause.time, problem.text)
+        self.dossier = self.dossier.with_problem(problem.problem, wording)
+        for report in self._standing_reports():
+            self._revise(report, report.sessions)
 
-    def response_changed(
-        self, score: ScoreComputed | ScoreRevised | ScoreWithdrawn, values: Mapping[str, Decimal | None]
+    def scored(self, score: ScoreComputed | ScoreRevised) -> None:
+        """Take the score of a response, new or corrected."""
+        before = self.dossier.scores.get(score.response)
+        self.dossier = evolved(self.dossier, scores={**self.dossier.scores, score.response: score})
+        values = {scale.scale: scale.value for scale in score.scales}
+        self._response_changed(score, values, is_about_safety=_is_about_safety(before) or _is_about_safety(score))
+
+    def withdrawn(self, score: ScoreWithdrawn) -> None:
+        """Forget the score of a response that was withdrawn."""
+        before = self.dossier.scores.get(score.response)
+        scores = {response: held for response, held in self.dossier.scores.items() if response != score.response}
+        self.dossier = evolved(self.dossier, scores=scores)
+        self._response_changed(score, {}, is_about_safety=_is_about_safety(before))
+
+    def _response_changed(
+        self,
+        score: ScoreComputed | ScoreRevised | ScoreWithdrawn,
+        values: Mapping[str, Decimal | None],
+        *,
+        is_about_safety: bool,
     ) -> None:
-        """Revise the reports that speak of a session at or after this one, and the safety report of a response.
+        """Revise the reports that speak of a session at or after this one; all of them, if a safety answer changed.
 
         Where a decision rests on a number that is now another, the next event decides anew, and the report is revised
         with that: never does it show the new answers beside the old decision.
         """
-        session = score.session
-        self._safety(score.response, session)
-        if any(_rests_on_another(decision, score, values) for decision in self._decisions_on(session)):
+        self._safety(score.response, score.session)
+        decided_anew = any(self._rests_on_another(d, score, values) for d in self._decisions_on(score.session))
+        if decided_anew:
+            self.dossier = evolved(self.dossier, safety_changed=self.dossier.safety_changed or is_about_safety)
             return
-        for report in list(self.dossier.reports.values()):
-            speaks_of_it = isinstance(session, int) and report.sessions != () and report.sessions[-1] >= session
-            if speaks_of_it and report.kind != "safety" and not report.retracted:
+        place = self._place(score.session)
+        for report in self._standing_reports():
+            if is_about_safety or self._place(report.sessions[-1]) >= place:
                 self._revise(report, report.sessions)
+
+    def _standing_reports(self) -> list[Report]:
+        """Give the reports of runs that hold."""
+        return [r for r in self.dossier.reports.values() if r.kind != "safety" and not r.retracted]
+
+    def _place(self, session: int | str) -> float:
+        if isinstance(session, int):
+            return session
+        return self._definitions.protocol(self.dossier.protocol or "").place(session)
+
+    def _rests_on_another(
+        self,
+        decision: Decision,
+        score: ScoreComputed | ScoreRevised | ScoreWithdrawn,
+        values: Mapping[str, Decimal | None],
+    ) -> bool:
+        """Tell whether a decision stands on a number of a response that has another value now."""
+        if id_of(decision.instrument) != id_of(score.instrument):
+            return False
+        if decision.instrument != score.instrument:
+            judged_by = self._definitions.instrument(decision.instrument)
+            if not judged_by.comparable_with(self._definitions.instrument(score.instrument)):
+                return False
+        value = values.get(decision.scale)
+        if decision.session == score.session:
+            return decision.score != value
+        baseline = decision.baseline
+        return baseline is not None and baseline.session == score.session and baseline.value != value
 
     def _decisions_on(self, session: int | str) -> Iterable[Decision]:
         """Give the decisions that can rest on a session: its own, and those whose baseline it may be."""
@@ -93,9 +138,8 @@ class Telling:
             return
         for kind in get_args(Run):
             self._reconcile(kind)
-        latest = self.dossier.latest()
-        told = None if latest is None else (latest.session, latest.status)
-        self.dossier = evolved(self.dossier, status_told=told, new_sessions=(), changed_from=None)
+        told = self.dossier.standing()
+        self.dossier = evolved(self.dossier, told=told, new_sessions=(), changed_from=None, safety_changed=False)
 
     def session_due(self, session: int | str) -> None:
         """Tell the supervisor of reports that nobody has looked at by this session."""
@@ -142,39 +186,45 @@ class Telling:
         """Issue the report of a run; its id comes from the first session announced in it."""
         content = compose(self.dossier, self._definitions, kind=kind, session=run[-1])
         report = self._new_report(kind, str(run[0]), content, sessions=run, response=None)
-        if self._is_news(run):
+        if self._is_news(kind, run):
             self._notice(report, "issued")
 
     def _go_on(self, report: Report, run: tuple[int, ...]) -> None:
         """Revise the report of a run, if anything that it speaks of changed; with a notice if that is news."""
-        if report.sessions == run and not report.retracted and run[-1] < (self.dossier.changed_from or 0):
+        unchanged = run[-1] < (self.dossier.changed_from or 0) and not self.dossier.safety_changed
+        if report.sessions == run and not report.retracted and unchanged:
             return
-        was_retracted = report.retracted
-        further = [
-            session for session in self.dossier.new_sessions if session in run and session not in report.sessions
-        ]
-        report = self._revise(report, run)
-        if not self._is_news(run):
-            return
-        if was_retracted:
-            self._notice(report, "issued")
-        elif further and report.kind == "not":
+        kind: Run = "silent" if report.kind == "silent" else "not"
+        further = [s for s in self.dossier.new_sessions if s in run and s not in report.sessions]
+        revised = self._revise(report, run)
+        if report.retracted:
+            if self._is_news(kind, run):
+                self._notice(revised, "issued")
+        elif kind == "not" and further:
             policy = self._definitions.policy(self.dossier.decisions[run[-1]].policy)
-            if policy.notify == "every_not_session":
-                self._notice(report, "further_session")
-        elif not further and self._status_changed():
-            self._notice(report, "status_changed")
+            if policy.notify == "every_not_session" and self._is_news(kind, run):
+                self._notice(revised, "further_session")
+        elif kind == "not" and self._stands_otherwise() and self._is_about_now(report, run):
+            self._notice(revised, "status_changed")
 
-    def _is_news(self, run: tuple[int, ...]) -> bool:
-        """Tell whether a run is about now: it ends at the latest session, which is new or has another status."""
-        latest = self.dossier.latest()
-        if latest is None or latest.session != run[-1]:
-            return False
-        return latest.session in self.dossier.new_sessions or self._status_changed()
+    def _is_news(self, kind: Run, run: tuple[int, ...]) -> bool:
+        """Tell whether a run that goes on is not yet what therapists know.
 
-    def _status_changed(self) -> bool:
+        That is so if a session of it is new, or if the case stands otherwise than when they were last told. The past
+        alone makes no notice (clinical rules, NOT report).
+        """
+        is_new = any(session in run for session in self.dossier.new_sessions)
+        return self.dossier.is_open(kind, run) and (is_new or self._stands_otherwise())
+
+    def _stands_otherwise(self) -> bool:
+        """Tell whether the latest session, its status, or whether an episode goes on is other than it was told."""
+        return self.dossier.standing() != self.dossier.told
+
+    def _is_about_now(self, report: Report, run: tuple[int, ...]) -> bool:
+        """Tell whether a report speaks of how the case stands now, or did until now."""
         latest = self.dossier.latest()
-        return latest is not None and (latest.session, latest.status) != self.dossier.status_told
+        spoke_of_it = latest is not None and latest.session in report.sessions
+        return spoke_of_it or self.dossier.is_open("not", run)
 
     def _retract(self, report: Report, merged_into: str | None) -> None:
         """Say that a report no longer holds; with a notice if it had been announced and is not merged."""
@@ -190,7 +240,7 @@ class Telling:
         """Issue, revise or retract the safety report of a response, whatever the status."""
         report = next((r for r in self.dossier.reports.values() if r.response == response), None)
         score = self.dossier.scores.get(response)
-        if score is None or not any(flag.kind == "safety" for flag in score.flags):
+        if score is None or not _is_about_safety(score):
             if report is not None:
                 self._retract(report, None)
             return
@@ -200,7 +250,7 @@ class Telling:
             self._notice(self._new_report("safety", response, content, sessions=sessions, response=response), "issued")
         elif report.retracted:
             self._notice(self._revision(report, content, ("reinstated",), retracted=False), "issued")
-        else:
+        elif report.content != plain_data(content).decode():
             self._revision(report, content, ("answers_changed",), retracted=False)
 
     def _new_report(
@@ -224,8 +274,6 @@ class Telling:
 
     def _revise(self, report: Report, run: tuple[int, ...]) -> Report:
         """Put a report together anew; say so if it reads otherwise."""
-        if report.kind == "safety":
-            return report
         content = compose(self.dossier, self._definitions, kind=report.kind, session=run[-1])
         if report.sessions == run and not report.retracted and report.content == plain_data(content).decode():
             return report
@@ -284,17 +332,8 @@ class Telling:
         return event
 
 
-def _rests_on_another(
-    decision: Decision, score: ScoreComputed | ScoreRevised | ScoreWithdrawn, values: Mapping[str, Decimal | None]
-) -> bool:
-    """Tell whether a decision stands on a number of a response that has another value now."""
-    if id_of(decision.instrument) != id_of(score.instrument):
-        return False
-    value = values.get(decision.scale)
-    if decision.session == score.session:
-        return decision.score != value
-    baseline = decision.baseline
-    return baseline is not None and baseline.session == score.session and baseline.value != value
+def _is_about_safety(score: ScoreComputed | ScoreRevised | None) -> bool:
+    return score is not None and any(flag.kind == "safety" for flag in score.flags)
 
 
 def _as_decision(event: TrackEvaluated | TrackRevised) -> Decision:
@@ -320,4 +359,6 @@ def _changes(
         found.append("decision_revised")
     if before.session == after.session and before.forms != after.forms:
         found.append("answers_changed")
+    if before.safety != after.safety:
+        found.append("safety_changed")
     return tuple(found) or ("context_changed",)

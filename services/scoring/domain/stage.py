@@ -1,8 +1,6 @@
 """From the facts of a case to its scores: repeated facts dropped, senseless ones set aside, responses scored."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 
 from contracts.codec import content_digest
 from contracts.definitions.catalogue import Catalogue
@@ -14,7 +12,6 @@ from contracts.events.facts import (
     CaseErased,
     OccasionClosed,
     OccasionOpened,
-    ProblemNamed,
     ResponseCorrected,
     ResponseSubmitted,
     ResponseWithdrawn,
@@ -36,7 +33,7 @@ from contracts.events.scores import (
 )
 from contracts.evolution import evolved
 from contracts.topics import CASES, SCORES
-from services.scoring.domain.trajectory import NOT_ASKED, Occasion, Scored, Trajectory, Wording, occasion_key
+from services.scoring.domain.trajectory import NOT_ASKED, Occasion, Scored, Trajectory, occasion_key
 
 Outcome = tuple[Trajectory, Sequence[Event[Data]]]
 
@@ -138,8 +135,6 @@ class Scoring:
                 return evolved(state, closed_at=event.time), [event]
             case CaseErased():
                 return evolved(state, erased=True), [event]
-            case ProblemNamed() as data:
-                return _problem_named(state, event, data), [event]
             case _:
                 return state, [event]
 
@@ -150,7 +145,7 @@ class Scoring:
                 response=event.id,
                 session=data.session,
                 instrument=data.instrument,
-                scales=_scales(state, instrument, data.answers, data.answered_at),
+                scales=_scales(instrument, data.answers),
                 flags=flagged(instrument, data.answers),
                 comment=data.comment,
                 answered_at=data.answered_at,
@@ -194,7 +189,7 @@ class Scoring:
                 response=data.response,
                 session=scored.session,
                 instrument=scored.instrument,
-                scales=_scales(state, instrument, data.answers, scored.answered_at),
+                scales=_scales(instrument, data.answers),
                 flags=flagged(instrument, data.answers),
                 comment=data.comment,
                 answered_at=scored.answered_at,
@@ -225,17 +220,8 @@ def flagged(instrument: Instrument, answers: Mapping[str, int]) -> tuple[Flagged
     )
 
 
-def _scales(
-    state: Trajectory, instrument: Instrument, answers: Mapping[str, int], answered_at: datetime
-) -> tuple[ScaleValue, ...]:
-    return tuple(
-        ScaleValue(
-            scale=scale.id,
-            value=instrument.value(scale, answers),
-            series=None if scale.problem is None else state.series(scale.problem, answered_at),
-        )
-        for scale in instrument.scales
-    )
+def _scales(instrument: Instrument, answers: Mapping[str, int]) -> tuple[ScaleValue, ...]:
+    return tuple(ScaleValue(scale=scale.id, value=instrument.value(scale, answers)) for scale in instrument.scales)
 
 
 def _closed(state: Trajectory, event: Event[Data], data: OccasionClosed) -> Outcome:
@@ -245,14 +231,6 @@ def _closed(state: Trajectory, event: Event[Data], data: OccasionClosed) -> Outc
     missed = OccasionMissed(session=data.session, instrument=data.instrument)
     state = state.with_occasion(data.session, data.instrument, evolved(occasion, missed=True))
     return state, [event, Derivation("scoring", event).event(missed)]
-
-
-def _problem_named(state: Trajectory, event: Event[Data], data: ProblemNamed) -> Trajectory:
-    digest = hashlib.blake2b(data.text.encode(), digest_size=12).hexdigest()
-    wordings = state.problems.get(data.problem, ())
-    if wordings and wordings[-1].digest == digest:
-        return state
-    return evolved(state, problems={**state.problems, data.problem: (*wordings, Wording(digest, event.time))})
 
 
 def _with_late_ones_set_aside(state: Trajectory, event: Event[Data], reason: SetAsideReason) -> Outcome:

@@ -38,14 +38,6 @@ class Occasion:
 NOT_ASKED = Occasion()
 
 
-@dataclass(frozen=True, slots=True)
-class Wording:
-    """A problem in the patient's words, of which only a digest is kept: when it was named."""
-
-    digest: str
-    named_at: datetime
-
-
 @dataclass(frozen=True)
 class Trajectory:
     """What scoring knows of a case.
@@ -62,7 +54,6 @@ class Trajectory:
     erased: bool = False
     responses: Mapping[str, Scored] = field(default_factory=dict)
     occasions: Mapping[str, Occasion] = field(default_factory=dict)
-    problems: Mapping[int, tuple[Wording, ...]] = field(default_factory=dict)
     waiting: Mapping[str, tuple[Late, ...]] = field(default_factory=dict)
 
     def occasion(self, session: int | str, instrument: str) -> Occasion:
@@ -76,10 +67,6 @@ class Trajectory:
     def with_response(self, response: str, scored: Scored) -> "Trajectory":
         """Know what became of a response."""
         return evolved(self, responses={**self.responses, response: scored})
-
-    def series(self, problem: int, at: datetime) -> int:
-        """Count which wording of a problem held at a moment, from 1."""
-        return max(1, sum(1 for wording in self.problems.get(problem, ()) if wording.named_at <= at))
 
 
 def occasion_key(session: int | str, instrument: str) -> str:
