@@ -315,7 +315,8 @@ class TestSafety:
         case.answered(2, self.phq9(1), name="phq-9")
         safety = content(case.reports()[0]).safety
         assert [(form.session, form.flags[0].value) for form in safety] == [("individual-2", 2), (2, 1)]
-        assert [revised.changes for revised in case.told(ReportRevised)] == [("safety_changed",)] * 2
+        changes = [revised.changes for revised in case.told(ReportRevised) if revised.report == case.reports()[0].id]
+        assert changes == [("safety_changed",)] * 2
 
     def test_that_is_taken_back_leaves_the_open_reports(self) -> None:
         case = a_case(10)

@@ -63,11 +63,11 @@ def compose(
         decision=None if kind == "safety" or isinstance(session, str) else dossier.decisions.get(session),
         judged=tuple(_judged(dossier.decisions[s]) for s in sorted(dossier.decisions) if s <= protocol.place(session)),
         forms=forms,
-        curves=tuple(_curves(known, dossier, definitions, protocol)),
+        curves=tuple(_curves(known, dossier, definitions, protocol, protocol.place(session))),
         problems=tuple(
             Problem(problem=number, series=series, text=wording.text)
-            for number, wordings in sorted(dossier.problems.items())
-            for series, wording in enumerate(wordings, 1)
+            for number in sorted(dossier.problems)
+            for series, wording in enumerate(dossier.wordings(number), 1)
         ),
         context=tuple(_context(known)),
         safety=tuple(_safety(scores)),
@@ -149,12 +149,14 @@ def _judged(decision: Decision) -> JudgedSession:
     )
 
 
-def _curves(scores: Iterable[Score], dossier: Dossier, definitions: Catalogue, protocol: Protocol) -> Iterator[Curve]:
+def _curves(
+    scores: Iterable[Score], dossier: Dossier, definitions: Catalogue, protocol: Protocol, until: float
+) -> Iterator[Curve]:
     """Draw every scale over the course; the primary one, which the decisions rest on, first.
 
     A problem has a curve for each of its wordings, for the scores of two problems cannot be compared.
     """
-    latest = dossier.latest()
+    latest = dossier.latest(until)
     primary = None if latest is None else (id_of(latest.instrument), latest.scale)
     points: dict[_CurveKey, list[Point]] = {}
     refs: dict[_CurveKey, str] = {}

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
+from math import inf
 from typing import Literal
 
 from contracts.events.notices import ReportKind
@@ -53,7 +54,7 @@ class Dossier:
     """What notifier knows of a case.
 
     scores: response id -> the score that holds
-    problems: problem -> its wordings, oldest first, each other than the one before it
+    problems: problem -> what it was called, oldest first
     decisions: session -> the decision that holds
     reports: by id, in the order in which they were issued
     told: how the case stood when the last cause was dealt with
@@ -78,14 +79,17 @@ class Dossier:
         return evolved(self, reports={**self.reports, report.id: report})
 
     def with_problem(self, problem: int, named: Wording) -> "Dossier":
-        """Know a problem's wording; the same words again begin nothing new, whenever they came."""
+        """Know a problem's wording, whenever it arrives."""
         ordered = sorted((*self.problems.get(problem, ()), named), key=lambda wording: (wording.named_at, wording.text))
-        kept = [next(same) for _, same in groupby(ordered, key=lambda wording: wording.text)]
-        return evolved(self, problems={**self.problems, problem: tuple(kept)})
+        return evolved(self, problems={**self.problems, problem: tuple(ordered)})
+
+    def wordings(self, problem: int) -> list[Wording]:
+        """Give a problem's wordings over time, oldest first; the same words said again begin nothing new."""
+        return [next(same) for _, same in groupby(self.problems.get(problem, ()), key=lambda wording: wording.text)]
 
     def series(self, problem: int, at: datetime) -> int:
         """Count which wording of a problem held at a moment, from 1."""
-        return max(1, sum(1 for wording in self.problems.get(problem, ()) if wording.named_at <= at))
+        return max(1, sum(1 for wording in self.wordings(problem) if wording.named_at <= at))
 
     def is_open(self, kind: Literal["not", "silent"], run: tuple[int, ...]) -> bool:
         """Tell whether a run goes on: no session on track after it; for a silent one, no session at all."""
@@ -100,9 +104,10 @@ class Dossier:
         episodes = self.runs("not")
         return latest.session, latest.status, bool(episodes) and self.is_open("not", episodes[-1])
 
-    def latest(self) -> Decision | None:
-        """Give the decision on the latest judged session."""
-        return self.decisions[max(self.decisions)] if self.decisions else None
+    def latest(self, until: float = inf) -> Decision | None:
+        """Give the decision on the latest judged session, or on the latest one up to a place in the course."""
+        judged = [session for session in self.decisions if session <= until]
+        return self.decisions[max(judged)] if judged else None
 
     def runs(self, kind: Literal["not", "silent"]) -> list[tuple[int, ...]]:
         """Find what there is to report: the not-on-track episodes, or the runs of unknown sessions that are too long.

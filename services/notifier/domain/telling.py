@@ -85,12 +85,18 @@ class Telling:
             return
         place = self._place(score.session)
         for report in self._standing_reports():
-            if is_about_safety or self._place(report.sessions[-1]) >= place:
+            if is_about_safety or self._place(self._session_of(report)) >= place:
                 self._revise(report, report.sessions)
 
     def _standing_reports(self) -> list[Report]:
-        """Give the reports of runs that hold."""
-        return [r for r in self.dossier.reports.values() if r.kind != "safety" and not r.retracted]
+        """Give the reports that hold."""
+        return [report for report in self.dossier.reports.values() if not report.retracted]
+
+    def _session_of(self, report: Report) -> int | str:
+        """Give the session that a report speaks of last; that of its response, for a safety report."""
+        if report.response is not None:
+            return self.dossier.scores[report.response].session
+        return report.sessions[-1]
 
     def _place(self, session: int | str) -> float:
         if isinstance(session, int):
@@ -138,6 +144,9 @@ class Telling:
             return
         for kind in get_args(Run):
             self._reconcile(kind)
+        for report in self._standing_reports():
+            if report.kind == "safety" and self._place(self._session_of(report)) >= (self.dossier.changed_from or 0):
+                self._revise(report, report.sessions)
         told = self.dossier.standing()
         self.dossier = evolved(self.dossier, told=told, new_sessions=(), changed_from=None, safety_changed=False)
 
@@ -274,7 +283,8 @@ class Telling:
 
     def _revise(self, report: Report, run: tuple[int, ...]) -> Report:
         """Put a report together anew; say so if it reads otherwise."""
-        content = compose(self.dossier, self._definitions, kind=report.kind, session=run[-1])
+        session = self._session_of(report) if report.kind == "safety" else run[-1]
+        content = compose(self.dossier, self._definitions, kind=report.kind, session=session, response=report.response)
         if report.sessions == run and not report.retracted and report.content == plain_data(content).decode():
             return report
         before = ReportContent.model_validate_json(report.content)
