@@ -4,9 +4,11 @@ import shutil
 import sqlite3
 from base64 import b64decode
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Final
 
 import orjson
@@ -16,7 +18,7 @@ from contracts.events.event import Data, Event
 from contracts.topics import CASES, DEFINITIONS, NOTICES, SCORES, TRACKS, Topic
 from services.cli.export import DIRECTORY
 from services.cli.home import FINDING, Failure
-from services.embedded import Home
+from services.embedded import DATABASE, Home
 from services.ingest.directory import Person
 from services.runtime.export import Exported, exported
 
@@ -70,36 +72,56 @@ class Imported:
 
 
 async def import_log(source: Path, directory: Path, keys: Path | None, advance: Callable[[int], None]) -> Imported:
-    """Import the exported log in `source` into an empty home. Raises Failure.
-
-    The home is made beside its place and moved there when it is whole, so that half a history is never taken for one.
-    """
+    """Import the exported log in `source` into an empty home. Raises Failure."""
     definitions, facts = (source / f"{topic.name}.ndjson" for topic in (DEFINITIONS, CASES))
     for file in (definitions, facts):
         if not file.exists():
             raise Failure(f"{file}: this file was expected in an exported log")
-    if directory.exists() and any(directory.iterdir()):
-        raise Failure(f"{directory} holds something already; an exported log goes into an empty directory")
+    _require_empty(directory)
     founding = [_checked(definitions, number, line) for number, line in _lines(definitions)]
     case_keys = _keys(keys)
     persons = _persons(source / DIRECTORY) | _persons(keys)
     count = sum(1 for _ in _facts(facts, case_keys))
     imported = Imported(facts=count)
-    work = directory.with_name(f"{directory.name}.importing")
-    shutil.rmtree(work, ignore_errors=True)
-    async with await Home.found(work, founding=founding) as home:
-        await home.keyring.adopt(case_keys)
-        await _take(home, facts, case_keys, advance)
-        await home.people.enter(persons)
-        for topic in _DERIVED:
-            file = source / f"{topic.name}.ndjson"
-            if file.exists():
-                imported.compared.append(await _compare(home, topic, file, case_keys))
-            else:
-                imported.absent.append(topic.name)
-    directory.mkdir(exist_ok=True)
-    work.rename(directory)
+    with _made_beside(directory) as work:
+        async with await Home.found(work, founding=founding) as home:
+            await home.keyring.adopt(case_keys)
+            await _take(home, facts, case_keys, advance)
+            await home.people.enter(persons)
+            for topic in _DERIVED:
+                file = source / f"{topic.name}.ndjson"
+                if file.exists():
+                    imported.compared.append(await _compare(home, topic, file, case_keys))
+                else:
+                    imported.absent.append(topic.name)
     return imported
+
+
+def _require_empty(directory: Path) -> None:
+    if directory.exists() and any(directory.iterdir()):
+        raise Failure(f"{directory} holds something already; an exported log goes into an empty directory")
+
+
+@contextmanager
+def _made_beside(directory: Path) -> Iterator[Path]:
+    """Give a place where a home can be made; what is there goes to `directory` once it is whole.
+
+    So half a history is never taken for a home. A directory that is there already is filled, not replaced: it may be
+    the one in which the command runs.
+    """
+    place = directory.resolve()
+    place.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(mkdtemp(prefix=f".{place.name}.importing-", dir=place.parent))
+    try:
+        yield work
+        _require_empty(place)
+        if not place.exists():
+            work.rename(place)
+            return
+        for file in sorted(work.iterdir(), key=lambda file: file.name == DATABASE):
+            file.rename(place / file.name)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
 
 
 async def _take(home: Home, file: Path, keys: dict[str, CaseKey], advance: Callable[[int], None]) -> None:
