@@ -12,10 +12,11 @@ import orjson
 from contracts.codec import CaseKey
 from contracts.topics import CASES, DEAD_LETTERS, DEFINITIONS, NOTICES, SCORES, TOPICS, TRACKS, Topic
 from services.cli.home import FINDING, Failure, case_named, data_option, run
-from services.cli.output import progress, say
+from services.cli.output import counted, progress, say
 from services.cli.private import private_directory, private_file
 from services.embedded import Home
-from services.runtime.export import Exported, exported
+from services.runtime.export import Exported, cases_on, exported
+from services.runtime.keyring.port import Destroyed
 
 DIRECTORY: Final = "directory.ndjson"
 _OF_THE_HISTORY: Final = (DEFINITIONS, CASES, SCORES, TRACKS, NOTICES, DEAD_LETTERS)
@@ -35,6 +36,7 @@ def export(
 
     One topic goes to standard output; several, or all if none is named, go to files in a directory. The data stays
     sealed unless --reveal is given. What is exported can be imported into an empty home: a sealed one with its keys.
+    Of an erased case the file of the keys says that there is none.
 
     Example: ontrack export --data ./clinic --output ./exported --keys ./case-keys
     """
@@ -75,6 +77,9 @@ async def _export(
             await _write_keys(home, keys, case_id)
     if output is not None:
         say(f"{told.count:,} events of {len(topics)} topics are in {output}.")
+    if told.erased:
+        events, cases = counted(told.erased.total(), "event"), counted(len(told.erased), "erased case")
+        say(f"{events} of {cases} cannot be read by anybody any more and were left out.")
     if told.unreadable:
         for place in told.unreadable:
             say(f"{place}: left out, because it cannot be read")
@@ -90,13 +95,18 @@ async def _write_directory(home: Home, file: Path, case_id: str | None) -> None:
 
 
 async def _write_keys(home: Home, file: Path, case_id: str | None) -> None:
-    """Write the keys of cases, unwrapped, and who they are: whoever has this file can read what is sealed."""
-    case_ids = [case async for case in home.store.cases(home.register.name)] if case_id is None else [case_id]
-    found = await home.keyring.keys(case_ids)
+    """Write the keys of cases, unwrapped, and who they are: whoever has this file can read what is sealed.
+
+    The key of an erased case is null: so a home that imports the log knows that it was erased.
+    """
+    found = await home.keyring.keys(await cases_on(home.log) if case_id is None else [case_id])
     persons = await home.people.persons()
     with private_file(file) as stream:
         for case, key in sorted(found.items()):
-            if isinstance(key, CaseKey):
-                person = asdict(persons[case]) if case in persons else {}
-                stream.write(orjson.dumps({"case": case, "key": b64encode(key.secret).decode(), **person}) + b"\n")
-    say(f"The keys of {len(found):,} cases are in {file}. Keep it apart from the export.")
+            secret = b64encode(key.secret).decode() if isinstance(key, CaseKey) else None
+            person = asdict(persons[case]) if case in persons else {}
+            stream.write(orjson.dumps({"case": case, "key": secret, **person}) + b"\n")
+    erased = sum(1 for key in found.values() if key is Destroyed.DESTROYED)
+    say(f"The keys of {counted(len(found) - erased, 'case')} are in {file}. Keep it apart from the export.")
+    if erased:
+        say(f"Of {counted(erased, 'erased case')} it says that the key was destroyed.")

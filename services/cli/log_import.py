@@ -3,7 +3,7 @@
 import shutil
 import sqlite3
 from base64 import b64decode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
@@ -18,20 +18,29 @@ from contracts.events.event import Data, Event
 from contracts.topics import CASES, DEFINITIONS, NOTICES, SCORES, TRACKS, Topic
 from services.cli.export import DIRECTORY
 from services.cli.home import FINDING, Failure
+from services.cli.output import counted
 from services.embedded import DATABASE, Home
 from services.ingest.directory import Person
 from services.runtime.export import Exported, exported
+from services.runtime.keyring.port import Destroyed
+from services.runtime.log.port import Record
 
 _DERIVED: Final = (SCORES, TRACKS, NOTICES)
 _AT_ONCE: Final = 5_000
 
+Keys = Mapping[str, CaseKey | Destroyed]
+
 
 @dataclass(slots=True)
 class Compared:
-    """How a derived topic of an export compares with what was derived again."""
+    """How a derived topic of an export compares with what was derived again.
+
+    erased: events of erased cases, which nobody can derive again
+    """
 
     topic: str
     equal: int = 0
+    erased: int = 0
     other: list[str] = field(default_factory=list)
     only_exported: int = 0
     only_derived: int = 0
@@ -44,9 +53,14 @@ class Compared:
 
 @dataclass(slots=True)
 class Imported:
-    """What an import of a log found."""
+    """What an import of a log found.
+
+    erased: cases that were erased; erased_facts: how many of the facts are theirs
+    """
 
     facts: int = 0
+    erased: int = 0
+    erased_facts: int = 0
     compared: list[Compared] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)
 
@@ -58,6 +72,12 @@ class Imported:
     def told(self) -> Iterator[str]:
         """Tell it in lines."""
         yield f"{self.facts:,} facts were taken."
+        if self.erased:
+            not_compared = counted(sum(topic.erased for topic in self.compared), "derived event")
+            yield (
+                f"{counted(self.erased, 'case')} erased: {counted(self.erased_facts, 'fact')} taken over sealed, "
+                f"{not_compared} not compared"
+            )
         for name in self.absent:
             yield f"{name}: not in the export, so it was derived and not compared"
         for topic in self.compared:
@@ -81,11 +101,13 @@ async def import_log(source: Path, directory: Path, keys: Path | None, advance: 
     founding = [_checked(definitions, number, line) for number, line in _lines(definitions)]
     case_keys = _keys(keys)
     persons = _persons(source / DIRECTORY) | _persons(keys)
-    count = sum(1 for _ in _facts(facts, case_keys))
-    imported = Imported(facts=count)
+    imported = Imported(erased=sum(1 for key in case_keys.values() if key is Destroyed.DESTROYED))
+    for fact in _facts(facts, case_keys):
+        imported.facts += 1
+        imported.erased_facts += isinstance(fact, Record)
     with _made_beside(directory) as work:
         async with await Home.found(work, founding=founding) as home:
-            await home.keyring.adopt(case_keys)
+            await _take_keys(home, case_keys)
             await _take(home, facts, case_keys, advance)
             await home.people.enter(persons)
             for topic in _DERIVED:
@@ -124,8 +146,16 @@ def _made_beside(directory: Path) -> Iterator[Path]:
         shutil.rmtree(work, ignore_errors=True)
 
 
-async def _take(home: Home, file: Path, keys: dict[str, CaseKey], advance: Callable[[int], None]) -> None:
-    waiting: list[Event[Data]] = []
+async def _take_keys(home: Home, keys: Keys) -> None:
+    """Take the keys of the cases; those that were destroyed are destroyed here too."""
+    await home.keyring.adopt({case_id: key for case_id, key in keys.items() if isinstance(key, CaseKey)})
+    for case_id, key in keys.items():
+        if isinstance(key, Destroyed):
+            await home.keyring.destroy(case_id)
+
+
+async def _take(home: Home, file: Path, keys: Keys, advance: Callable[[int], None]) -> None:
+    waiting: list[Event[Data] | Record] = []
     for event in _facts(file, keys):
         waiting.append(event)
         if len(waiting) >= _AT_ONCE:
@@ -152,24 +182,30 @@ def _checked(file: Path, number: int, line: bytes) -> bytes:
     return line
 
 
-def _facts(file: Path, keys: dict[str, CaseKey]) -> Iterator[Event[Data]]:
+def _facts(file: Path, keys: Keys) -> Iterator[Event[Data] | Record]:
     for number, line in _lines(file):
         yield _event(file, number, line, CASES, keys)
 
 
-def _event(file: Path, number: int, line: bytes, topic: Topic, keys: dict[str, CaseKey]) -> Event[Data]:
-    """Read a line of an export, sealed or opened."""
+def _event(file: Path, number: int, line: bytes, topic: Topic, keys: Keys) -> Event[Data] | Record:
+    """Read a line of an export, sealed or opened; one of an erased case stays a record."""
+    where = f"{file}: line {number}"
     try:
         wire = orjson.loads(line)
         sealed, subject = "data_base64" in wire, wire["subject"]
+        key = keys.get(subject)
     except (ValueError, TypeError, KeyError):
-        raise Failure(f"{file}: line {number}: an event was expected", FINDING) from None
-    key = keys.get(subject) if sealed else None
+        raise Failure(f"{where}: an event was expected", FINDING) from None
+    if isinstance(key, Destroyed):
+        # Read without a key, a sealed event shows whether everything around its data is right.
+        if sealed and decode(line, topic, None) == Unreadable("not-sealed"):
+            return Record(subject, line)
+        raise Failure(f"{where}: a sealed event of {topic.name} was expected, because its case was erased", FINDING)
     if sealed and key is None:
-        raise Failure(f"{file}: line {number}: the data is sealed; name the file with the keys: --keys FILE")
-    event = decode(line, topic, key)
+        raise Failure(f"{where}: the data is sealed; name the file with the keys: --keys FILE")
+    event = decode(line, topic, key if sealed else None)
     if isinstance(event, Unreadable):
-        raise Failure(f"{file}: line {number}: an event of {topic.name} was expected ({event.reason})", FINDING)
+        raise Failure(f"{where}: an event of {topic.name} was expected ({event.reason})", FINDING)
     return event
 
 
@@ -186,26 +222,29 @@ def _persons(file: Path | None) -> dict[str, Person]:
     return found
 
 
-def _keys(file: Path | None) -> dict[str, CaseKey]:
-    if file is None:
-        return {}
-    found = {}
-    for number, line in _lines(file):
+def _keys(file: Path | None) -> Keys:
+    """Read the keys of cases; null stands for one that was destroyed."""
+    found: dict[str, CaseKey | Destroyed] = {}
+    for number, line in _lines(file) if file is not None else ():
         try:
             entry = orjson.loads(line)
-            found[entry["case"]] = CaseKey(b64decode(entry["key"], validate=True))
+            case_id, secret = entry["case"], entry["key"]
+            found[case_id] = Destroyed.DESTROYED if secret is None else CaseKey(b64decode(secret, validate=True))
         except (ValueError, TypeError, KeyError):
             raise Failure(f"{file}: line {number}: a case and its key were expected") from None
     return found
 
 
-async def _compare(home: Home, topic: Topic, file: Path, keys: dict[str, CaseKey]) -> Compared:
+async def _compare(home: Home, topic: Topic, file: Path, keys: Keys) -> Compared:
     """Compare a derived topic event by event; what is repeated counts once."""
     seen = sqlite3.connect("")
     seen.execute("CREATE TABLE events (subject TEXT, sequence INTEGER, digest BLOB, PRIMARY KEY (subject, sequence))")
     compared = Compared(topic.name)
     for number, line in _lines(file):
         event = _event(file, number, line, topic, keys)
+        if isinstance(event, Record):
+            compared.erased += 1
+            continue
         row = (event.subject, event.sequence, _digest(encode(replace(event, sealed=None))))
         held = seen.execute("SELECT digest FROM events WHERE subject = ? AND sequence = ?", row[:2]).fetchone()
         if held is None:

@@ -160,7 +160,8 @@ class Importer:
         """State the facts of a chunk, each with its line; the enrolment of a case that is not known comes first."""
         for case in chunk.cases:
             known = registered.get(case.case_id)
-            if self._enrolment is not None and (known is None or not known.enrolled):
+            is_known = known is not None and (known.enrolled or known.erased)
+            if self._enrolment is not None and not is_known:
                 yield self._enrolled(case, self._enrolment), case.rows[0].line
             for row in case.rows:
                 yield self._response(case.case_id, row), row.line
@@ -208,6 +209,8 @@ def policies_that_fit(instruments: set[str], policies: list[tuple[str, Policy]])
 def _expected(code: str, expected: str) -> str:
     if code == "unknown_case":
         return "a case that is enrolled was expected; --enrol enrols those that are not known"
+    if code == "case_erased":
+        return "a case that was not erased was expected; nothing more is taken of this one"
     if code == "session_outside_protocol":
         return SESSION_EXPECTED
     return f"{expected} was expected" if code == "case_closed" else expected

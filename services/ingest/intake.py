@@ -13,7 +13,7 @@ from contracts.events.event import Data, Event
 from contracts.topics import CASES, partition_of
 from services.ingest.domain.admission import Refusal, is_known, refusals
 from services.ingest.domain.register import Register, Registered
-from services.runtime.keyring.port import Keyring
+from services.runtime.keyring.port import Destroyed, Keyring
 from services.runtime.log.port import Log, Record
 from services.runtime.runner import open_state
 from services.runtime.store.port import Store
@@ -65,14 +65,19 @@ class Intake:
         self._register = Register()
 
     async def registered(self, case_ids: Sequence[str]) -> Mapping[str, Registered]:
-        """Give what the register knows of some cases; one that it does not know is absent."""
-        states = await self._store.load(self._register.name, set(case_ids))
-        keys = await self._keyring.keys(states)
-        return {
-            case_id: open_state(_STATES, self._register.name, case_id, key, states[case_id])
-            for case_id, key in keys.items()
-            if isinstance(key, CaseKey)
-        }
+        """Give what the register knows of some cases; one that it does not know is absent.
+
+        Of a case whose key was destroyed only that is known.
+        """
+        wanted = set(case_ids)
+        states = await self._store.load(self._register.name, wanted)
+        found: dict[str, Registered] = {}
+        for case_id, key in (await self._keyring.keys(wanted)).items():
+            if isinstance(key, Destroyed):
+                found[case_id] = Registered(erased=True)
+            elif case_id in states:
+                found[case_id] = open_state(_STATES, self._register.name, case_id, key, states[case_id])
+        return found
 
     async def consider(self, facts: Sequence[Event[Data]]) -> Considered:
         """Say what would become of facts, each in the light of those before it. Records nothing."""
@@ -101,17 +106,27 @@ class Intake:
         """Record facts that were considered; they are durable when this returns."""
         await self._append(facts, self._clock())
 
-    async def take_over(self, facts: Sequence[Event[Data]]) -> None:
-        """Record facts as another log recorded them; they are durable when this returns."""
+    async def take_over(self, facts: Sequence[Event[Data] | Record]) -> None:
+        """Record facts as another log recorded them; they are durable when this returns.
+
+        Those of an erased case come as records: nobody can open them.
+        """
         await self._append(facts, None)
 
-    async def _append(self, facts: Sequence[Event[Data]], recorded: datetime | None) -> None:
-        keys = await self._keyring.create({fact.subject for fact in facts})
+    async def _append(self, facts: Sequence[Event[Data] | Record], recorded: datetime | None) -> None:
+        keys = await self._keyring.create({fact.subject for fact in facts if isinstance(fact, Event)})
         by_partition: dict[int, list[Record]] = defaultdict(list)
         for fact in facts:
-            key = keys[fact.subject]
-            if isinstance(key, CaseKey):
-                ready = prepared(fact, key, recorded=recorded)
-                by_partition[partition_of(fact.subject)].append(Record(fact.subject, encode(ready), ready))
+            record = fact if isinstance(fact, Record) else _sealed(fact, keys[fact.subject], recorded)
+            if record is not None:
+                by_partition[partition_of(record.key)].append(record)
         for partition in sorted(by_partition):
             await self._log.append(CASES, partition, by_partition[partition])
+
+
+def _sealed(fact: Event[Data], key: CaseKey | Destroyed, recorded: datetime | None) -> Record | None:
+    """Make a record of a fact; None if the key of its case was destroyed."""
+    if isinstance(key, Destroyed):
+        return None
+    ready = prepared(fact, key, recorded=recorded)
+    return Record(fact.subject, encode(ready), ready)

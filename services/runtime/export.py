@@ -1,13 +1,14 @@
 """The log as NDJSON: an export is the log, one event a line, sealed as it stands or opened to be read."""
 
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 
 import orjson
 
 from contracts.codec import CaseKey, Unreadable, decode, encode
-from contracts.topics import Topic, partition_of
-from services.runtime.keyring.port import Keyring
+from contracts.topics import CASES, Topic, partition_of
+from services.runtime.keyring.port import Destroyed, Keyring
 from services.runtime.log.port import Log, StoredRecord
 
 _AT_ONCE = 2_000
@@ -17,10 +18,12 @@ _AT_ONCE = 2_000
 class Exported:
     """What an export holds and leaves out.
 
-    unreadable: places of records that could not be opened, or are not lines of text at all
+    erased: erased case -> how many of its records were left out, because nobody can open them any more
+    unreadable: places of other records that could not be opened, or are not lines of text at all
     """
 
     count: int = 0
+    erased: Counter[str] = field(default_factory=Counter)
     unreadable: list[str] = field(default_factory=list)
 
 
@@ -41,11 +44,24 @@ async def exported(
             for record in wanted:
                 key = keys.get(record.key)
                 line = _line(record, topic, key if isinstance(key, CaseKey) else None, reveal=reveal)
-                if line is None:
-                    told.unreadable.append(f"{topic.name}, partition {partition}, offset {record.offset}")
-                else:
+                if line is not None:
                     told.count += 1
                     yield line
+                elif isinstance(key, Destroyed):
+                    told.erased[record.key] += 1
+                else:
+                    told.unreadable.append(f"{topic.name}, partition {partition}, offset {record.offset}")
+
+
+async def cases_on(log: Log) -> set[str]:
+    """Give every case that there are facts of, erased ones too: of those no state has to be left."""
+    found: set[str] = set()
+    for partition in range(CASES.partitions):
+        offset = 0
+        while records := await log.read(CASES, partition, offset, _AT_ONCE):
+            offset = records[-1].offset + 1
+            found.update(record.key for record in records)
+    return found
 
 
 def _line(record: StoredRecord, topic: Topic, key: CaseKey | None, *, reveal: bool) -> bytes | None:
