@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from contracts.definitions.catalogue import KINDS, Catalogue, Entry, entry_of
 from contracts.definitions.guidance import Guidance
-from contracts.definitions.instrument import Instrument
+from contracts.definitions.instrument import COLUMNS, Instrument
 from contracts.definitions.policy import Deterioration, Policy
 from contracts.definitions.protocol import Protocol
 from contracts.definitions.wording import Wording
@@ -77,16 +77,18 @@ def load(files: Iterable[Path], known: Iterable[Entry] = ()) -> list[Entry]:
     homes = {(entry.model.id, entry.model.version): ("what is known already", entry.ref) for entry in catalogue}
     loaded: list[Entry] = []
     for file in _in_order_of_reference(_read(files, faults)):
+        body, unknown = _pinned(file, catalogue)
+        faults.extend(unknown)
         try:
-            entry = entry_of(_pinned(file, catalogue))
-        except DefinitionFaults as unpinned:
-            faults.extend(unpinned.faults)
-            continue
+            entry = entry_of(body)
         except ValidationError as invalid:
-            faults.extend(_faults_of(file, invalid))
+            told = {fault.path for fault in unknown}
+            faults.extend(fault for fault in _faults_of(file, invalid) if fault.path not in told)
             continue
         except TypeError:
             faults.append(Fault(file.name, "", "whole numbers of at most 64 bits were expected"))
+            continue
+        if unknown:
             continue
         identity = (entry.model.id, entry.model.version)
         home, ref = homes.setdefault(identity, (file.name, entry.ref))
@@ -105,7 +107,7 @@ def load(files: Iterable[Path], known: Iterable[Entry] = ()) -> list[Entry]:
 def _read(files: Iterable[Path], faults: list[Fault]) -> Iterator[_File]:
     for file in files:
         try:
-            text = file.read_text(encoding="utf-8")
+            text = file.read_text(encoding="utf-8-sig")
             body = json.loads(text, parse_float=_refuse_float, object_pairs_hook=_once_each)
         except OSError as error:
             faults.append(Fault(str(file), "", f"a readable file was expected ({error.strerror})"))
@@ -170,8 +172,8 @@ def _references(body: Mapping[str, Any]) -> Iterator[tuple[str, Any, str, type[I
             yield "instrument", body, "instrument", Instrument
 
 
-def _pinned(file: _File, catalogue: Catalogue) -> dict[str, Any]:
-    """Give the content with every reference completed by the hash of what it names."""
+def _pinned(file: _File, catalogue: Catalogue) -> tuple[dict[str, Any], list[Fault]]:
+    """Give the content with every reference completed by the hash of what it names, and those that name nothing."""
     body: dict[str, Any] = json.loads(json.dumps(file.body))
     faults = []
     for path, container, key, kind in _references(body):
@@ -182,9 +184,7 @@ def _pinned(file: _File, catalogue: Catalogue) -> dict[str, Any]:
             faults.append(Fault(file.name, path, f"a known {kind.__name__.lower()} was expected: {known}"))
         else:
             container[key] = entry.ref
-    if faults:
-        raise DefinitionFaults(faults)
-    return body
+    return body, faults
 
 
 def _faults_of(file: _File, invalid: ValidationError) -> Iterator[Fault]:
@@ -196,17 +196,21 @@ def _faults_of(file: _File, invalid: ValidationError) -> Iterator[Fault]:
 def _cross_checks(entry: Entry, catalogue: Catalogue) -> Iterator[tuple[str, str]]:
     """Find what a definition says of another one that is not so: the path, and what was expected there."""
     match entry.model:
+        case Instrument(items=items):
+            for number, item in enumerate(items):
+                if item.id in COLUMNS:
+                    yield f"items.{number}.id", f"another id was expected: files of responses have a column {item.id}"
         case Policy() as policy:
             yield from _faults_of_policy(policy, catalogue)
         case Protocol() as protocol:
             yield from _faults_of_protocol(protocol, catalogue)
         case Guidance() as guidance:
             yield from _faults_of_guidance(guidance, catalogue)
-        case Wording(instrument=instrument, items=items):
+        case Wording(instrument=instrument, items=worded):
             known = catalogue.instrument(instrument).ranges
-            for item in items:
-                if item not in known:
-                    yield f"items.{item}", f"an item of the instrument was expected: {_listed(known)}"
+            for item_id in worded:
+                if item_id not in known:
+                    yield f"items.{item_id}", f"an item of the instrument was expected: {_listed(known)}"
 
 
 def _faults_of_policy(policy: Policy, catalogue: Catalogue) -> Iterator[tuple[str, str]]:

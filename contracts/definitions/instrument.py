@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
 from functools import cached_property
 from types import MappingProxyType
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -14,6 +14,8 @@ from contracts.events.fields import FlagKind
 
 ItemId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$", max_length=40)]
 HUNDREDTH = Decimal("0.01")
+COLUMNS: Final = ("case", "session", "answered_at", "instrument", "comment")
+"""The columns of a file of responses beside those that are named after items."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -309,6 +309,17 @@ def test_a_copy_of_the_library_is_no_fault(tmp_path: Path) -> None:
     assert entry.ref == known.ref
 
 
+def test_a_byte_order_mark_is_no_fault(tmp_path: Path) -> None:
+    # given a file as an editor on Windows writes it
+    write(tmp_path, {"marked.json": b"\xef\xbb\xbf" + json.dumps(an_instrument()).encode()})
+
+    # then it is the definition that it would be without its mark
+    (marked,) = load_directory(tmp_path)
+    write(tmp_path, {"marked.json": an_instrument()})
+    (plain,) = load_directory(tmp_path)
+    assert marked.ref == plain.ref
+
+
 # What is wrong
 
 Case = tuple[Body | str | bytes, str, str]
@@ -512,6 +523,32 @@ def test_all_unknown_references_of_one_file_are_found_at_once(tmp_path: Path) ->
     wrong = a_protocol(guidance="ours", asks=[{"instrument": "mdi"}, {"instrument": "odsis"}, {"instrument": "scl"}])
     write(tmp_path, {"faulty.json": wrong})
     assert [fault.path for fault in faults_of(tmp_path)] == ["guidance", "asks.0.instrument", "asks.2.instrument"]
+
+
+def test_an_unknown_reference_does_not_hide_other_faults_of_its_file(tmp_path: Path) -> None:
+    # given a policy that judges an instrument that is not known, and has two more faults
+    wrong = a_policy(primary={"instrument": "mdi@1", "scale": "total"}, persistent_after=0, licens="typing error")
+    write(tmp_path, {"faulty.json": wrong})
+
+    # then all of them are named
+    assert sorted(fault.path for fault in faults_of(tmp_path)) == ["licens", "persistent_after", "primary.instrument"]
+
+
+def test_a_reference_that_is_none_is_one_fault(tmp_path: Path) -> None:
+    write(tmp_path, {"faulty.json": a_policy(primary={"instrument": "Not A Name", "scale": "total"})})
+    assert [fault.path for fault in faults_of(tmp_path)] == ["primary.instrument"]
+
+
+@pytest.mark.parametrize("name", ["case", "session", "answered_at", "instrument", "comment"])
+def test_an_item_is_not_named_like_another_column_of_a_file(tmp_path: Path, name: str) -> None:
+    # given an instrument with an item that has the name of a column that means something else
+    item = {"id": name, "label": text("Nights"), "lowest": 0, "highest": 7}
+    write(tmp_path, {"faulty.json": an_instrument(items=[*an_instrument()["items"], item])})
+
+    # then it is refused
+    (fault,) = faults_of(tmp_path)
+    assert fault.path == f"items.{len(an_instrument()['items'])}.id"
+    assert fault.expected == f"another id was expected: files of responses have a column {name}"
 
 
 def test_one_name_and_version_has_one_content(tmp_path: Path) -> None:
