@@ -78,11 +78,16 @@ def read_responses(
             skipped.begin(table)
         for raw in table.rows():
             reading.spool.keep(raw)
-            faults = _spooled(raw, reader, reading.spool)
+            understood = list(reader.read(raw))
+            faults = [part for part in understood if isinstance(part, RowFault)]
             if faults:
-                reading.faults.extend(faults)
                 leave_out(reading.spool, raw.line, skipped)
+            else:
+                faults = _spooled(understood, reading.spool)
+            reading.faults.extend(faults)
             progress(1)
+        for line in reading.spool.contradictory() if skipped is not None else ():
+            leave_out(reading.spool, line, skipped)
     except UnreadableFile as unreadable:
         reading.faults.append(unreadable.fault)
         reading.cut = True
@@ -102,11 +107,7 @@ def _reader(table: Table, instruments: Mapping[str, Instrument], zone: tzinfo, w
     return WideReader(table.header, wide, instruments, zone)
 
 
-def _spooled(raw: Raw, reader: RowReader, spool: Spool) -> list[RowFault]:
-    """Spool the responses of a line; give its faults."""
-    understood = list(reader.read(raw))
-    faults = [part for part in understood if isinstance(part, RowFault)]
-    if faults:
-        return faults
-    contradictions = (spool.add(part) for part in understood if isinstance(part, ResponseRow))
+def _spooled(understood: Iterable[ResponseRow | RowFault], spool: Spool) -> list[RowFault]:
+    """Spool the responses of a line; give what contradicts an earlier line."""
+    contradictions = [spool.add(part) for part in understood if isinstance(part, ResponseRow)]
     return [fault for fault in contradictions if fault is not None]

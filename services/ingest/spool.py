@@ -43,6 +43,9 @@ class Spool:
             "CREATE TABLE rows (number TEXT, session TEXT, instrument TEXT, line INTEGER, answered_at TEXT,"
             " content BLOB, PRIMARY KEY (number, session, instrument)) WITHOUT ROWID"
         )
+        self._connection.execute(
+            "CREATE TABLE again (number TEXT, session TEXT, instrument TEXT, line INTEGER, contradicts INTEGER)"
+        )
         self._connection.execute("CREATE TABLE raw (line INTEGER PRIMARY KEY, fields BLOB)")
         self._connection.execute("BEGIN")
         self.instruments: set[str] = set()
@@ -76,9 +79,21 @@ class Spool:
         line, *before = self._connection.execute(
             "SELECT line, answered_at, content FROM rows WHERE number = ? AND session = ? AND instrument = ?", occasion
         ).fetchone()
-        if before == [answered_at, content]:
+        contradicts = before != [answered_at, content]
+        self._connection.execute("INSERT INTO again VALUES (?, ?, ?, ?, ?)", (*occasion, row.line, contradicts))
+        if not contradicts:
             return None
         return RowFault(row.line, "session", f"other content than in line {line} was given for the same occasion")
+
+    def contradictory(self) -> list[int]:
+        """Give every line with an occasion of which another line says something else: nobody knows which is right."""
+        lines = self._connection.execute(
+            "WITH contradicted AS (SELECT DISTINCT number, session, instrument FROM again WHERE contradicts)"
+            " SELECT line FROM contradicted CROSS JOIN rows USING (number, session, instrument)"
+            " UNION SELECT line FROM contradicted CROSS JOIN again USING (number, session, instrument)"
+            " ORDER BY line"
+        )
+        return [line for (line,) in lines]
 
     def cases(self) -> Iterator[tuple[str, list[SpooledRow]]]:
         """Give the rows of each case, in the order in which they were answered."""

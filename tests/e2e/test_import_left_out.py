@@ -17,20 +17,49 @@ def test_what_is_left_out_can_be_mended_and_imported(known: Desk) -> None:
 
     # then the others are taken, the faults are still found, and told without what stood there
     assert ran.exit_code == 1
-    assert "2 responses recorded, 0 were known already, 0 of 1 cases enrolled, 7 lines left out." in ran.told
+    assert "1 response recorded, 0 were known already, 0 of 1 cases enrolled, 8 lines left out." in ran.told
     assert ran.gives_away(SECRETS) == []
-    assert {(track["session"], track["score"]) for track in known.tracks()} == {(1, 37), (2, None), (3, 37)}
+    assert {(track["session"], track["score"]) for track in known.tracks()} == {(1, None), (2, None), (3, 37)}
 
     # and the lines that were left out are in a file for their owner only, as they came
     left_out = file.with_name("answers.csv.skipped.csv")
     assert left_out.stat().st_mode & 0o777 == 0o600
     faulty = [line for line, named in SEVERAL if named is not None]
-    assert left_out.read_text().splitlines() == [COLUMNS, *faulty, against_the_log]
+    assert sorted(left_out.read_text().splitlines()) == sorted([COLUMNS, GOOD, *faulty, against_the_log])
 
     # and when they are mended there, they are taken
-    mended = [fields(), fields(session="4", answered_at=weekly(4)), row(CASE, 0, 36, comment="Amalie")]
+    mended = [GOOD, fields(session="4", answered_at=weekly(4)), row(CASE, 0, 36, comment="Amalie")]
     again = known.takes(known.file(table(mended), left_out.name))
     assert again.told == "2 responses recorded, 1 were known already, 0 of 1 cases enrolled.\n"
+
+
+def test_nothing_is_taken_of_an_occasion_of_which_lines_say_different_things(known: Desk) -> None:
+    # given a session that stands in a file four times, one of them with another total, and a session that is clear
+    once, other = row(CASE, 1, ANSWER), row(CASE, 1, 12)
+    content = table([once, once, row(CASE, 2, ANSWER), other, once])
+
+    # when it is imported without its faults
+    ran = known.imports(content, "--skip-invalid")
+
+    # then nobody guesses which is right: every line of that session is left out, and the fault names two of them
+    assert "1 response recorded, 0 were known already, 0 of 1 cases enrolled, 4 lines left out." in ran.told
+    assert ran.names(5, "session")
+    assert "in line 2" in ran.told
+    assert {(track["session"], track["score"]) for track in known.tracks()} == {(1, None), (2, ANSWER)}
+    assert (known.place / "answers.csv.skipped.csv").read_text().splitlines() == [COLUMNS, once, once, other, once]
+
+
+def test_nothing_is_taken_of_wide_rows_that_contradict_each_other(known: Desk) -> None:
+    # given a case that stands in two rows of a wide file, of which one session is not the same
+    lines = [f"{CASE},,37,20", f"{CASE},,37,21", "NY4412,,36,"]
+    options = ("--wide", "bdi_s{session}", "--instrument", "bdi-ii", "--weekly-from", "2026-01-05")
+
+    # when it is imported without its faults
+    ran = known.imports(table(lines, "case,bdi_s0,bdi_s1,bdi_s2"), "--skip-invalid", *options)
+
+    # then both rows are left out whole
+    assert "1 response recorded, 0 were known already, 1 of 1 cases enrolled, 2 lines left out." in ran.told
+    assert (known.place / "answers.csv.skipped.csv").read_text().splitlines()[1:] == lines[:2]
 
 
 def test_a_file_that_cannot_be_read_to_its_end_is_not_taken_in_part(known: Desk) -> None:
