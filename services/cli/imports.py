@@ -14,8 +14,8 @@ from zoneinfo import ZoneInfo
 import click
 
 from contracts.definitions.catalogue import Entry
-from contracts.definitions.definition import id_of
-from contracts.definitions.files import load_directory
+from contracts.definitions.definition import Definition, id_of
+from contracts.definitions.files import DefinitionFaults, load_directory
 from contracts.definitions.instrument import Instrument
 from contracts.definitions.policy import Policy
 from contracts.definitions.protocol import Protocol
@@ -28,7 +28,7 @@ from services.embedded import DATABASE, Home
 from services.ingest.dates import NOON
 from services.ingest.importer import Chunk, Enrolment, Importer, Tally, policies_that_fit
 from services.ingest.reading import Reading, Skipped, leave_out, read_responses
-from services.ingest.table import RowFault, Wide
+from services.ingest.table import SESSION, RowFault, Wide
 
 FAULTS_SHOWN: Final = 100
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
@@ -89,6 +89,9 @@ def import_(
     if values is not None:
         if instrument is None:
             raise Failure("--wide needs --instrument, the id of the instrument that the columns belong to")
+        for option, pattern in (("--wide", values), ("--dates", dates)):
+            if pattern is not None and pattern.count(SESSION) != 1:
+                raise Failure(f"{option} {pattern}: a pattern with {SESSION} once was expected, such as bdi_s{SESSION}")
         wide = Wide(instrument, values, dates, _noon(weekly_from, zone))
         if dates is None and weekly_from is None:
             raise Failure("--wide needs --dates (columns with the dates) or --weekly-from (the date of session 0)")
@@ -157,23 +160,25 @@ async def _import_responses(
 async def _import_into(
     home: Home, stream: IO[bytes], options: _Options, zone: ZoneInfo, wide: Wide | None, skipped: Skipped | None
 ) -> None:
-    named = _named(home, options)
+    enrolment, unknown = _enrolment(home, options)
     instruments = {model.id: Entry(ref, {}, model) for ref, model in home.definitions.of_kind(Instrument)}
     models = {identity: home.definitions.instrument(entry.ref) for identity, entry in instruments.items()}
     with progress("Reading", None) as advance:
         reading = read_responses(stream, models, zone, wide=wide, skipped=skipped, progress=advance)
+    if unknown:
+        _list(reading.faults)
+        raise Failure("\n".join(unknown))
     if reading.cut:
         _refuse(reading.faults, "Mend the file and import it again.")
     if reading.spool.count == 0 and not reading.faults:
         _refuse([RowFault(2, "the file", "rows were expected below the header")], "Mend the file and import it again.")
-    enrolment = None if named is None else Enrolment(*named, options.group)
     importer = Importer(home.intake, home.people, instruments, clinic=options.clinic, enrolment=enrolment)
     checked = await importer.check(reading.spool)
     faults = sorted([*reading.faults, *checked.faults], key=lambda fault: fault.line)
     if faults and skipped is None:
         _refuse(faults, "Mend the file, or leave such rows out with --skip-invalid.")
-    if named is not None and checked.enrolled:
-        _require_primary(home, named[1], reading)
+    if enrolment is not None and checked.enrolled:
+        _require_primary(home, enrolment.policy, reading)
     for fault in checked.faults:
         leave_out(reading.spool, fault.line, skipped)
     if options.dry_run:
@@ -187,17 +192,34 @@ async def _import_into(
     _tell(done, faults, skipped, "")
 
 
-def _named(home: Home, options: _Options) -> tuple[Entry, Entry] | None:
-    """Find the protocol and the policy of new cases; what is not on the log yet is known here, and published later."""
+def _enrolment(home: Home, options: _Options) -> tuple[Enrolment | None, list[str]]:
+    """Find the protocol and the policy of new cases; or tell what is wrong with their names, beside faults of the file.
+
+    What is not on the log yet is known here, and published later.
+    """
     for entry in [] if options.own is None else load_directory(options.own, known=home.definitions):
         home.definitions.add(entry)
     if options.protocol is None:
-        return None
-    protocol = named_or_file(Protocol, options.protocol, home.definitions)
-    policy = named_or_file(Policy, options.policy, home.definitions)
-    home.definitions.add(protocol)
-    home.definitions.add(policy)
-    return protocol, policy
+        return None, []
+    wrong: list[str] = []
+    protocol = _known(Protocol, options.protocol, home, wrong)
+    policy = _known(Policy, options.policy, home, wrong)
+    if protocol is None or policy is None:
+        return None, wrong
+    return Enrolment(protocol, policy, options.group), []
+
+
+def _known(kind: type[Definition], name: str, home: Home, wrong: list[str]) -> Entry | None:
+    try:
+        entry = named_or_file(kind, name, home.definitions)
+    except Failure as failure:
+        wrong.append(failure.message)
+    except DefinitionFaults as faulty:
+        wrong.extend(str(fault) for fault in faulty.faults)
+    else:
+        home.definitions.add(entry)
+        return entry
+    return None
 
 
 def _after_each(home: Home, advance: Callable[[int], None]) -> Callable[[Chunk], Awaitable[None]]:
@@ -227,11 +249,15 @@ def _require_primary(home: Home, policy: Entry, reading: Reading) -> None:
 
 def _refuse(faults: list[RowFault], way_out: str) -> None:
     """List what is wrong and what can be done, and take nothing."""
-    for fault in faults[:FAULTS_SHOWN]:
-        say(str(fault))
+    _list(faults)
     more = f" (the first {FAULTS_SHOWN} are listed)" if len(faults) > FAULTS_SHOWN else ""
     count = "1 fault" if len(faults) == 1 else f"{len(faults):,} faults"
     raise Failure(f"{count}{more}; nothing was taken. {way_out}", FINDING)
+
+
+def _list(faults: list[RowFault]) -> None:
+    for fault in faults[:FAULTS_SHOWN]:
+        say(str(fault))
 
 
 def _tell(tally: Tally, faults: list[RowFault], skipped: Skipped | None, would: str) -> None:
@@ -240,8 +266,7 @@ def _tell(tally: Tally, faults: list[RowFault], skipped: Skipped | None, would: 
         f"{counted(tally.recorded, 'response')} {would}recorded, {tally.known:,} were known already, "
         f"{tally.enrolled:,} of {tally.cases:,} cases {would}enrolled{left_out}."
     )
-    for fault in faults[:FAULTS_SHOWN]:
-        say(str(fault))
+    _list(faults)
     if faults:
         raise SystemExit(FINDING)
 

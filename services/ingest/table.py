@@ -4,21 +4,23 @@ import csv
 import gzip
 import io
 import re
+import unicodedata
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from typing import IO, Final, NoReturn
 
-from contracts.definitions.instrument import Instrument
+from contracts.definitions.instrument import COLUMNS, Instrument
 from services.ingest.dates import moment
 
 LINE_LIMIT: Final = 1_000_000
 """Characters in one line; far above any row of answers, far below what would fill the memory."""
 
 COMMENT_LIMIT: Final = 2_000
-_FIXED: Final = ("case", "session", "answered_at", "instrument", "comment")
-_CASE: Final = re.compile(r"^[^\x00-\x1f\x7f]{1,64}$")
+CASE_LIMIT: Final = 64
+SESSION: Final = "{session}"
+"""In a pattern of column names: where the session stands."""
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _WHOLE: Final = re.compile(r"^([+-]?\d{1,9})(?:[.,]0+)?$")
 _DIGITS: Final = 10
@@ -163,7 +165,11 @@ def _require(header: Sequence[str], *names: str) -> None:
             raise UnreadableFile(RowFault(1, name, "this column was expected in the first line"))
     for name in header:
         if header.count(name) > 1:
-            raise UnreadableFile(RowFault(1, name, "each column once was expected"))
+            raise UnreadableFile(RowFault(1, _column(name), "each column once was expected"))
+
+
+def _column(name: str) -> str:
+    return name or "a column without a name"
 
 
 class LongReader:
@@ -173,11 +179,12 @@ class LongReader:
         """Check the header against the instruments that are known (by id). Raises UnreadableFile."""
         _require(header, "case", "session", "answered_at", "instrument")
         known = {item.id for instrument in instruments.values() for item in instrument.items}
-        for name in header:
-            if name not in known and name not in _FIXED:
-                raise UnreadableFile(RowFault(1, name, "columns named after items of known instruments were expected"))
-        self._places = {name: header.index(name) for name in _FIXED if name in header}
-        self._items = [(name, place) for place, name in enumerate(header) if name not in _FIXED]
+        unknown = [name for name in header if name not in known and name not in COLUMNS]
+        if unknown:
+            expected = "items of known instruments were expected; `ontrack definitions show ID` lists those of one"
+            raise UnreadableFile(RowFault(1, ", ".join(map(_column, unknown)), expected))
+        self._places = {name: header.index(name) for name in COLUMNS if name in header}
+        self._items = [(name, place) for place, name in enumerate(header) if name not in COLUMNS]
         self._width = len(header)
         self._instruments = instruments
         self._zone = zone
@@ -192,7 +199,6 @@ class LongReader:
         instrument = self._instruments.get(fixed["instrument"])
         if instrument is None:
             yield RowFault(raw.line, "instrument", f"one of {', '.join(sorted(self._instruments))} was expected")
-            return
         cells = Cells(raw.line, fixed["case"], fixed["session"], fixed["answered_at"], fixed.get("comment", ""), values)
         yield from understood(cells, instrument, self._zone)
 
@@ -251,12 +257,17 @@ class Cells:
     values: Mapping[str, str]
 
 
-def understood(cells: Cells, instrument: Instrument, zone: tzinfo) -> Iterator[ResponseRow | RowFault]:
-    """Understand the text of one response: give the row, or each fault in it."""
+def understood(cells: Cells, instrument: Instrument | None, zone: tzinfo) -> Iterator[ResponseRow | RowFault]:
+    """Understand the text of one response: give the row, or each fault in it.
+
+    instrument: None if it is not known; the answers cannot be understood then, and everything else can
+    """
     line = cells.line
     faults = []
-    if not _CASE.match(cells.case):
-        faults.append(RowFault(line, "case", "a number or name of 1 to 64 characters was expected"))
+    if not 1 <= len(cells.case) <= CASE_LIMIT:
+        faults.append(RowFault(line, "case", f"a number or name of 1 to {CASE_LIMIT} characters was expected"))
+    elif any(unicodedata.category(character).startswith("C") for character in cells.case):
+        faults.append(RowFault(line, "case", "a number or name without invisible characters was expected"))
     number = _session(cells.session)
     if number is None:
         faults.append(RowFault(line, "session", "a whole number from 0 to 999, or individual-1 to -9, was expected"))
@@ -264,25 +275,31 @@ def understood(cells: Cells, instrument: Instrument, zone: tzinfo) -> Iterator[R
     if at is None:
         expected = "a date or time was expected, such as 2026-01-05T08:30:00Z or 05-01-2026 08:30"
         faults.append(RowFault(line, "answered_at", expected))
+    answers, unclear = _answers(cells.values)
+    if instrument is not None and (unclear or not instrument.accepts(answers)):
+        faults.extend(RowFault(line, fault.field, fault.expected) for fault in instrument.faults_in(answers | unclear))
+    if _CONTROL.search(cells.comment):
+        faults.append(RowFault(line, "comment", "text without control characters was expected"))
+    if len(cells.comment) > COMMENT_LIMIT:
+        faults.append(RowFault(line, "comment", f"at most {COMMENT_LIMIT} characters were expected"))
+    if faults or number is None or at is None or instrument is None:
+        yield from faults
+        return
+    yield ResponseRow(line, cells.case, number, at, instrument.id, answers, cells.comment or None)
+
+
+def _answers(values: Mapping[str, str]) -> tuple[dict[str, int], dict[str, object]]:
+    """Read the values of items as whole numbers; give those too that are none."""
     answers: dict[str, int] = {}
-    given: dict[str, object] = {}
-    for item, text in cells.values.items():
+    unclear: dict[str, object] = {}
+    for item, text in values.items():
         if text.isdecimal() and text.isascii() and len(text) < _DIGITS:
             answers[item] = int(text)
         elif whole := _WHOLE.match(text):
             answers[item] = int(whole.group(1))
         else:
-            given[item] = text
-    if given or not instrument.accepts(answers):
-        faults.extend(RowFault(line, fault.field, fault.expected) for fault in instrument.faults_in(answers | given))
-    if _CONTROL.search(cells.comment):
-        faults.append(RowFault(line, "comment", "text without control characters was expected"))
-    if len(cells.comment) > COMMENT_LIMIT:
-        faults.append(RowFault(line, "comment", f"at most {COMMENT_LIMIT} characters were expected"))
-    if faults or number is None or at is None:
-        yield from faults
-        return
-    yield ResponseRow(line, cells.case, number, at, instrument.id, answers, cells.comment or None)
+            unclear[item] = text
+    return answers, unclear
 
 
 def _session(text: str) -> int | str | None:

@@ -63,6 +63,7 @@ FAULTS: Final = {
         "session",
         ("--protocol", "group-cbt-depression-14"),
     ),
+    "unknown instrument beside other faults": at_line_3(fields(instrument="madrs", session="many"), "session"),
     "no case": at_line_3(fields(case=""), "case"),
     "a case too long": at_line_3(fields(case=CASE * 11), "case"),
     "a comment too long": at_line_3(fields(comment=COMMENT * 200), "comment"),
@@ -80,6 +81,10 @@ FAULTS: Final = {
     ),
     "NUL in an answer": at_line_3(fields(total="3\x007"), "total"),
     "NUL in a case": at_line_3(fields(case="\x00" + CASE), "case"),
+    "a byte-order mark in a case": at_line_3(fields(case="QX\ufeff7731"), "case"),
+    "a soft hyphen in a case": at_line_3(fields(case="QX\u00ad7731"), "case"),
+    "a turn of direction in a case": at_line_3(fields(case="QX\u202e7731"), "case"),
+    "an old control in a case": at_line_3(fields(case="QX\u0085x"), "case"),
     "NUL in a comment": at_line_3(fields(comment="Amalie\x00ringede"), "comment"),
     "Latin-1": Faulty(table([GOOD]) + fields(comment="Amalie så på æblet").encode("latin-1"), 3, "the file"),
     "UTF-16": Faulty(table([GOOD]).decode().encode("utf-16"), 1, "the file"),
@@ -91,6 +96,10 @@ FAULTS: Final = {
     "header only": Faulty(table([]), 2, "the file"),
     "no column for the session": Faulty(table([f"{CASE},{weekly(1)},37"], "case,answered_at,total"), 1, "session"),
     "an unknown column": Faulty(table([GOOD + ",37"], COLUMNS + ",shoe_size"), 1, "shoe_size"),
+    "several unknown columns": Faulty(
+        table([GOOD + ",37,1"], COLUMNS + ",shoe_size,hat_size"), 1, "shoe_size, hat_size"
+    ),
+    "a column without a name": Faulty(table([GOOD + ","], COLUMNS + ","), 1, "a column without a name"),
     "a repeated column": Faulty(table([GOOD + ",37"], COLUMNS + ",total"), 1, "total"),
     "no header": Faulty(table([fields()], GOOD), 1, None),
     "a header that is repeated as a row": at_line_3(COLUMNS, "instrument"),
@@ -110,6 +119,33 @@ def test_a_fault_is_named_by_line_and_field_and_nothing_is_taken(known: Desk, fa
     assert refused(ran, known, before)
     told = ran.told.splitlines()
     assert any(line.startswith(f"line {faulty.line}: {faulty.field or ''}") for line in told), ran.told
+
+
+def test_the_fault_of_an_unknown_column_says_where_the_known_ones_are(known: Desk) -> None:
+    ran = known.imports(table([GOOD + ",37"], COLUMNS + ",shoe_size"))
+    assert "`ontrack definitions show ID`" in ran.told
+
+
+@pytest.mark.parametrize("option", ["--policy", "--protocol"])
+def test_an_unknown_name_does_not_hide_the_faults_of_the_file(known: Desk, option: str) -> None:
+    # given a file with a fault
+    before = counts(known.home)
+
+    # when it is imported under a policy, or a protocol, that is not known
+    ran = known.imports(table([GOOD, fields(total="4711")]), option, "nobodys")
+
+    # then both are told at once
+    assert refused(ran, known, before)
+    assert ran.exit_code == 2
+    assert ran.names(3, "total")
+    assert "nobodys: the id of a " in ran.told
+
+
+def test_all_unknown_names_are_told_at_once(known: Desk) -> None:
+    ran = known.imports(table([GOOD]), "--policy", "nobodys", "--protocol", "noones")
+    assert ran.exit_code == 2
+    assert "nobodys: the id of a policy" in ran.told
+    assert "noones: the id of a protocol" in ran.told
 
 
 def test_nothing_is_taken_of_a_case_that_is_not_known(known: Desk) -> None:
@@ -232,3 +268,28 @@ def test_a_pattern_that_finds_nothing_is_refused(known: Desk, options: Sequence[
     ran = known.imports(table([f"{CASE},2026-01-12,37"], "case,date_s1,bdi_s1"), *options)
     assert refused(ran, known, before)
     assert ran.told.startswith("line 1: --")
+
+
+@pytest.mark.parametrize(
+    ("option", "options"),
+    [
+        ("--wide", ("--wide", "bdi_s1", "--dates", "date_s{session}")),
+        ("--wide", ("--wide", "bdi_{session}_s{session}", "--dates", "date_s{session}")),
+        ("--dates", ("--wide", "bdi_s{session}", "--dates", "date_s1")),
+        ("--dates", ("--wide", "bdi_s{session}", "--dates", "date_{session}_s{session}")),
+    ],
+    ids=["no session", "two sessions", "dates without a session", "dates with two"],
+)
+def test_a_pattern_has_the_session_once(known: Desk, option: str, options: Sequence[str]) -> None:
+    # given a wide file
+    before = counts(known.home)
+    content = table([f"{CASE},2026-01-12,37"], "case,date_s1,bdi_s1")
+
+    # when its columns are named by a pattern that has the session not at all, or twice
+    ran = known.imports(content, "--instrument", "bdi-ii", *options)
+
+    # then a sentence says what was expected
+    assert refused(ran, known, before)
+    assert ran.exit_code == 2
+    assert ran.told.startswith(f"Error: {option} ")
+    assert "a pattern with {session} once was expected" in ran.told
