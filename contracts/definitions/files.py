@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from contracts.definitions.catalogue import KINDS, Catalogue, Entry, entry_of
 from contracts.definitions.guidance import Guidance
 from contracts.definitions.instrument import COLUMNS, Instrument
+from contracts.definitions.plain import in_plain_words
 from contracts.definitions.policy import Deterioration, Policy
 from contracts.definitions.protocol import Protocol
 from contracts.definitions.wording import Wording
@@ -83,7 +84,8 @@ def load(files: Iterable[Path], known: Iterable[Entry] = ()) -> list[Entry]:
             entry = entry_of(body)
         except ValidationError as invalid:
             told = {fault.path for fault in unknown}
-            faults.extend(fault for fault in _faults_of(file, invalid) if fault.path not in told)
+            wrong = in_plain_words(invalid, body)
+            faults.extend(Fault(file.name, path, wrong[path]) for path in wrong if path not in told)
             continue
         except TypeError:
             faults.append(Fault(file.name, "", "whole numbers of at most 64 bits were expected"))
@@ -185,12 +187,6 @@ def _pinned(file: _File, catalogue: Catalogue) -> tuple[dict[str, Any], list[Fau
         else:
             container[key] = entry.ref
     return body, faults
-
-
-def _faults_of(file: _File, invalid: ValidationError) -> Iterator[Fault]:
-    for error in invalid.errors(include_url=False, include_input=False, include_context=False):
-        path = ".".join(str(part) for part in error["loc"])
-        yield Fault(file.name, path, error["msg"])
 
 
 def _cross_checks(entry: Entry, catalogue: Catalogue) -> Iterator[tuple[str, str]]:

@@ -337,7 +337,7 @@ FAULTY: dict[str, Case] = {
         "the number 2.5",
         'a whole number or a decimal in quotes was expected ("2.5")',
     ),
-    "an unknown field": (an_instrument(licens="typing error"), "licens", "Extra inputs are not permitted"),
+    "an unknown field": (an_instrument(licens="typing error"), "licens", "there is nothing of this name here"),
     "an unknown field deep inside": (
         an_instrument(
             items=[
@@ -346,13 +346,17 @@ FAULTY: dict[str, Case] = {
             ]
         ),
         "items.1.unit",
-        "Extra inputs are not permitted",
+        "there is nothing of this name here",
     ),
-    "a missing field": ({k: v for k, v in an_instrument().items() if k != "licence"}, "licence", "Field required"),
-    "a missing language": (an_instrument(title={"en": "Sleep"}), "title.da", "Field required"),
-    "an empty text": (an_instrument(title={"en": "Sleep", "da": ""}), "title.da", "at least 1 character"),
-    "no source": (an_instrument(sources=[]), "sources", "at least 1 item"),
-    "a bad id": (an_instrument(id="Sleep Diary"), "id", "should match pattern"),
+    "a missing field": ({k: v for k, v in an_instrument().items() if k != "licence"}, "licence", "this is missing"),
+    "a missing language": (an_instrument(title={"en": "Sleep"}), "title.da", "this is missing"),
+    "an empty text": (
+        an_instrument(title={"en": "Sleep", "da": ""}),
+        "title.da",
+        "text was expected, and there is none",
+    ),
+    "no source": (an_instrument(sources=[]), "sources", "at least 1 was expected"),
+    "a bad id": (an_instrument(id="Sleep Diary"), "id", "small letters, digits and - were expected"),
     "a flag for an item that is not there": (
         an_instrument(flags=[{"id": "x", "kind": "negative", "items": ["days"], "at_least": 1, "source": "Our own"}]),
         "",
@@ -378,8 +382,8 @@ FAULTY: dict[str, Case] = {
         a_policy(
             rules=[*a_policy()["rules"], {"kind": "deterioration/1", "at_least": "0", "compared_with": "baseline"}]
         ),
-        "rules.1.deterioration/1.at_least",
-        "greater than 0",
+        "rules.1.at_least",
+        "more than 0 was expected",
     ),
     "an unknown instrument in a policy": (
         a_policy(primary={"instrument": "mdi@1", "scale": "total"}),
@@ -493,6 +497,40 @@ def under_an_id_of_its_own(content: Body | str | bytes, number: int) -> Body | s
     if not isinstance(content, dict) or content.get("id") in {"gryesten-2023", "Sleep Diary"}:
         return content
     return {**content, "id": f"{content['id']}-{number}"}
+
+
+PLAIN: dict[str, tuple[Body, list[str]]] = {
+    "content that has two forms": (
+        a_protocol(sessions=5),
+        ["sessions: any was expected, or a list was expected"],
+    ),
+    "a fault within one of two forms": (
+        a_protocol(sessions=[{"id": 1, "topic": text("Start"), "minutes": 0}]),
+        ["sessions.0.minutes: at least 1 was expected"],
+    ),
+    "an entry of two forms": (
+        a_protocol(asks=[{"instrument": "odsis@1", "sessions": ["later"]}]),
+        ["asks.0.sessions.0: a whole number was expected, or individual-1 to -9 was expected"],
+    ),
+    "a choice": (an_instrument(asked="sometimes"), ["asked: before_session, after_session or by_clinic was expected"]),
+    "a list with a wrong entry only": (
+        an_instrument(items=[7]),
+        ["items.0: names with values in braces were expected"],
+    ),
+    "text for a number": (
+        a_policy(persistent_after="three", silent_after=0),
+        ["persistent_after: a whole number was expected", "silent_after: at least 1 was expected"],
+    ),
+    "a rule that says nothing": (a_policy(rules=[{}]), ["rules.0: a kind was expected"]),
+}
+
+
+@pytest.mark.parametrize(("content", "told"), PLAIN.values(), ids=PLAIN.keys())
+def test_a_fault_is_told_in_plain_words_at_a_place_that_is_in_the_file(
+    tmp_path: Path, content: Body, told: list[str]
+) -> None:
+    write(tmp_path, {"faulty.json": content})
+    assert [f"{fault.path}: {fault.expected}" for fault in faults_of(tmp_path)] == told
 
 
 def test_all_faults_of_all_files_are_found_at_once(tmp_path: Path) -> None:
