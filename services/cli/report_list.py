@@ -16,7 +16,7 @@ from services.cli.history import chunks
 from services.cli.home import Failure
 from services.embedded import Home
 from services.notifier.domain.dossier import Report
-from services.pages.report import why_in_one_line
+from services.pages.report import why_discreetly, why_in_one_line
 
 Standing = Literal["open", "seen", "overdue", "closed", "retracted", "merged"]
 _NOT_KNOWN: Final = datetime.min.replace(tzinfo=UTC)
@@ -41,6 +41,7 @@ class Listed:
     """One report in the list.
 
     status: of the session that it speaks of; None in a safety report
+    why: with what the patient answered, in a safety report; discreetly: without
     event, revision, issued_at: of the revision that holds
     """
 
@@ -53,6 +54,7 @@ class Listed:
     standing: Standing
     persistent: bool
     why: str
+    discreetly: str
     event: str
     revision: int
     issued_at: datetime = _NOT_KNOWN
@@ -109,6 +111,7 @@ async def _found(
                     standing=standing(report),
                     persistent=_is_persistent(content),
                     why=why_in_one_line(content, home.definitions, language),
+                    discreetly=why_discreetly(content, home.definitions, language),
                     event=report.event,
                     revision=report.number,
                 )

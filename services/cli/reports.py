@@ -45,6 +45,7 @@ NEWEST: Final = "newest"
     type=click.Path(path_type=Path, file_okay=False),
     help="Write every listed report, and a page that lists them, as HTML into DIR.",
 )
+@click.option("--reveal", is_flag=True, help="Tell in the list what a safety report is about too.")
 @language_option
 @format_option
 def reports(
@@ -54,13 +55,15 @@ def reports(
     with_retracted: bool,
     opened: str | None,
     target: Path | None,
+    reveal: bool,
     language: Language,
     form: Format,
 ) -> None:
     """List the reports, the newest first; or open one, or write them as HTML.
 
     Status: open (nobody has looked yet), seen, overdue (nobody had looked by the next session), closed; retracted,
-    or merged into another report.
+    or merged into another report. The list says of a safety answer only that there is one, unless --reveal is given;
+    a report that is opened or written holds everything.
 
     Example: ontrack reports --data DIR --open
     """
@@ -73,7 +76,7 @@ def reports(
     elif target is not None:
         click.echo(run(_all_written(directory, wish, target)))
     else:
-        _print(run(_rows(directory, wish)), form)
+        _print(run(_rows(directory, wish, reveal=reveal)), form)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +100,13 @@ async def _entries(home: Home, wish: Wish) -> list[Listed]:
         return await listed(home, selection, wish.language, advance)
 
 
-async def _rows(directory: Path, wish: Wish) -> list[Row]:
+async def _rows(directory: Path, wish: Wish, *, reveal: bool) -> list[Row]:
     async with await Home.open(directory) as home:
         entries = await _entries(home, wish)
-        return list(_as_rows(entries, await short_names(home)))
+        return list(_as_rows(entries, await short_names(home), reveal=reveal))
 
 
-def _as_rows(entries: Sequence[Listed], names: Mapping[str, str]) -> Iterator[Row]:
+def _as_rows(entries: Sequence[Listed], names: Mapping[str, str], *, reveal: bool) -> Iterator[Row]:
     for entry in entries:
         yield {
             "report": entry.id,
@@ -113,7 +116,7 @@ def _as_rows(entries: Sequence[Listed], names: Mapping[str, str]) -> Iterator[Ro
             "session": entry.session,
             "status": entry.standing,
             "as_of": day(entry.issued_at),
-            "why": entry.why,
+            "why": entry.why if reveal else entry.discreetly,
         }
 
 

@@ -63,6 +63,11 @@ def why_in_one_line(content: ReportContent, definitions: Catalogue, language: La
     return sentences.meaning(Subject(content, definitions, Words(language)))
 
 
+def why_discreetly(content: ReportContent, definitions: Catalogue, language: Language) -> str:
+    """Say why a report was made, and not what the patient answered. Raises DefinitionMissing."""
+    return sentences.discreet_meaning(Subject(content, definitions, Words(language)))
+
+
 @dataclass(frozen=True, slots=True)
 class Head:
     """What identifies the report: name and value of each field, in their order."""

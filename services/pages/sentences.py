@@ -28,6 +28,14 @@ def meaning(subject: Subject) -> str:
     return words("meaning.because", status=status, causes=words.listed([_cause(e, words) for e in decision.rules]))
 
 
+def discreet_meaning(subject: Subject) -> str:
+    """Say what the report means, and of a safety answer only that there is one."""
+    told = meaning(subject)
+    if subject.content.kind != "safety" or told == subject.words("meaning.safety.no_answer"):
+        return told
+    return subject.words("report.safety.about")
+
+
 def _silent_meaning(subject: Subject) -> str:
     """Say why the sessions are unknown: each has a reason of its own."""
     words, scores = subject.words, list(subject.unknown_sessions().values())

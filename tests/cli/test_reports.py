@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from services.cli.screen import day
-from tests.cli.homes import SECRET, day_of, reports_of
+from tests.cli.homes import ODSIS, SECRET, day_of, imported, reports_of
 from tests.pages.reading import Page
 from tests.support.command import ONTRACK, ontrack, succeeded
 
@@ -49,6 +49,42 @@ def test_reports_are_chosen_by_case_and_kind(home: Path) -> None:
     assert {row["case"] for row in reports_of(home, "--case", "P10")} == {"P10"}
     assert {row["case"] for row in reports_of(home, "--kind", "silent")} == {"no-baseline"}
     assert reports_of(home, "--kind", "safety") == []
+
+
+@pytest.fixture
+def warned(tmp_path: Path) -> Path:
+    """A clinic with a patient who gave a safety answer."""
+    items = ("interest", "mood", "sleep", "energy", "appetite", "self_worth", "concentration", "movement", "self_harm")
+    rows = [
+        f"S1,1,2026-01-05,phq-9,{','.join('0' * 8)},2,,,,,",
+        "S1,1,2026-01-05,odsis,,,,,,,,,,1,1,1,1,1",
+    ]
+    file = tmp_path / "answers.csv"
+    header = ",".join(("case", "session", "answered_at", "instrument", *items, *ODSIS))
+    file.write_text("\n".join([header, *rows, ""]))
+    return imported(tmp_path / "home", file)
+
+
+@pytest.mark.parametrize(
+    ("language", "discreet", "revealed"),
+    [
+        ("en", "A patient gave an answer that must be seen", "Thoughts of death or self-harm"),
+        ("da", "En patient har givet et svar, der skal ses", "Tanker om død eller selvskade"),
+    ],
+)
+@pytest.mark.parametrize("form", ["table", "csv", "json", "ndjson"])
+def test_the_list_says_what_a_safety_answer_was_only_to_somebody_who_asks(
+    warned: Path, language: str, discreet: str, revealed: str, form: str
+) -> None:
+    options = ("reports", "--data", warned, "--kind", "safety", "--language", language, "--format", form)
+
+    # when the reports are listed, then it is told that there is an answer, and not to what
+    listed = succeeded(*options).said
+    assert discreet in listed
+    assert revealed not in listed
+
+    # and what it was is told when that is asked for
+    assert revealed in succeeded(*options, "--reveal").said
 
 
 def test_the_table_shortens_ids_and_the_data_do_not(home: Path) -> None:
