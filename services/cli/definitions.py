@@ -1,5 +1,6 @@
-"""`ontrack definitions`: what definitions there are, and whether a clinic's own can be used."""
+"""`ontrack definitions`: what definitions there are, what one says, and whether a clinic's own can be used."""
 
+import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -7,9 +8,11 @@ from typing import Any, Final
 import click
 
 from contracts.definitions.catalogue import Catalogue, Entry
-from contracts.definitions.definition import Language
+from contracts.definitions.definition import Definition, Language
 from contracts.definitions.files import DefinitionFaults, load_directory
-from services.cli.home import FINDING, Failure, library_catalogue, run
+from contracts.definitions.instrument import Instrument
+from services.cli.definition_screen import file_columns, told
+from services.cli.home import FINDING, Failure, library_catalogue, named_or_file, run
 from services.cli.output import Format, Row, format_option, say
 from services.cli.tables import print_rows
 from services.embedded import Home
@@ -52,9 +55,9 @@ async def known_definitions(directory: Path | None, own: Path | None) -> Catalog
 
 @click.group("definitions")
 def definitions() -> None:
-    """List the definitions, or check a clinic's own before they are used.
+    """List the definitions, show one, or check a clinic's own before they are used.
 
-    Example: ontrack definitions check DIR
+    Example: ontrack definitions show odsis
     """
 
 
@@ -96,6 +99,45 @@ def list_(directory: Path | None, own: Path | None, language: Language, form: Fo
     """
     known = run(known_definitions(directory, own))
     print_rows(_rows(known, language), COLUMNS, form)
+
+
+@definitions.command("show")
+@click.argument("name", metavar="ID|FILE")
+@data_if_any_option
+@own_option
+@language_option
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="How to print it; json is its whole content.",
+)
+def show(name: str, directory: Path | None, own: Path | None, language: Language, form: str) -> None:
+    """Show a definition.
+
+    Of an instrument: the columns of a file of responses, each item with its range, the scales, the sources. Name it
+    by id (the newest version), as id@version, or by the file it is in.
+
+    Example: ontrack definitions show odsis
+    """
+    entry = run(_found(name, directory, own))
+    if form == "json":
+        click.echo(json.dumps(_content(entry), ensure_ascii=False, indent=2))
+        return
+    for line in told(entry, language):
+        click.echo(line)
+
+
+async def _found(name: str, directory: Path | None, own: Path | None) -> Entry:
+    return named_or_file(Definition, name, await known_definitions(directory, own))
+
+
+def _content(entry: Entry) -> Row:
+    """Give a definition as data; of an instrument with the columns of a file."""
+    columns = {"columns": file_columns(entry.model)} if isinstance(entry.model, Instrument) else {}
+    return {"reference": entry.ref, **columns, **entry.body}
 
 
 def _rows(entries: Iterable[Entry], language: Language) -> Iterator[Row]:

@@ -27,7 +27,9 @@ COMMANDS: Final[Mapping[str, Entry]] = MappingProxyType(
         "case": Entry("services.cli.case:case", "Show one case as a picture."),
         "reports": Entry("services.cli.reports:reports", "List the reports, open them, or write them as HTML."),
         "policy": Entry("services.cli.policy:policy", "List the NOT policies, or show one in sentences."),
-        "definitions": Entry("services.cli.definitions:definitions", "Check a clinic's own definitions."),
+        "definitions": Entry(
+            "services.cli.definitions:definitions", "List or show definitions, or check a clinic's own."
+        ),
     }
 )
 

@@ -8,7 +8,7 @@ from tests.cli.homes import SECRET
 from tests.support.command import ontrack, run_apart
 
 OF_A_HOME = [("tracks",), ("case", "P1"), ("reports",), ("policy", "list"), ("definitions", "list")]
-ALL = [*OF_A_HOME, ("policy", "show"), ("definitions", "check")]
+ALL = [*OF_A_HOME, ("policy", "show"), ("definitions", "show"), ("definitions", "check")]
 
 
 @pytest.mark.parametrize("command", OF_A_HOME, ids=" ".join)
