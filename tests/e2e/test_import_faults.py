@@ -223,6 +223,16 @@ def test_faults_against_the_log_are_listed_with_the_others(known: Desk) -> None:
     assert ran.names(3, "session")
 
 
+def test_what_is_recorded_stands_and_no_way_is_promised_that_is_not_there(known: Desk) -> None:
+    # given a session that was answered before
+    # when a file says something else of it
+    ran = known.imports(table([row(CASE, 0, ANSWER)]))
+
+    # then it is said that no command corrects it, rather than that one would
+    assert "line 2: session: this was recorded before with other content, which stands" in ran.told
+    assert "no command corrects it yet" in ran.told
+
+
 def test_a_hundred_faults_are_listed_and_all_are_counted(known: Desk) -> None:
     # given a file with many faults
     before = counts(known.home)

@@ -40,7 +40,7 @@ def is_known(case: Registered, fact: Event[Data]) -> bool:
 def refusals(case: Registered, fact: Event[Data], definitions: Catalogue) -> Iterator[Refusal]:
     """Find what speaks against recording a fact that is not known yet."""
     if fact.id in case.facts:
-        expected = "this was recorded before with other content; a correction is the way to change it"
+        expected = "this was recorded before with other content, which stands: no command corrects it yet"
         yield Refusal("id_reused", _subject_of(fact), expected)
         return
     if case.erased:
@@ -81,7 +81,7 @@ def _about_response(
     for fault in () if instrument.accepts(response.answers) else instrument.faults_in(response.answers):
         yield Refusal("answers_invalid", fault.field, fault.expected)
     if occasion_of(response) in case.answered:
-        expected = "this session was answered before; a correction is the way to change it"
+        expected = "this session was answered before, and that stands: no command corrects it yet"
         yield Refusal("occasion_answered", "session", expected)
 
 
