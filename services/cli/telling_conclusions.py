@@ -38,6 +38,7 @@ _SET_ASIDE: Final = {
     "not_enrolled": "the case was not enrolled yet",
     "occasion_answered": "that questionnaire was answered already",
     "outside_protocol": "the protocol has no such session",
+    "outside_scale": "its value does not lie on the scale",
     "report_unknown": "there is no such report",
     "response_set_aside": "the response that it is about was set aside",
     "response_withdrawn": "the response that it is about was withdrawn",
