@@ -50,7 +50,7 @@ class Guidance(Definition):
     def _actions_answer_needs(self) -> Self:
         needs = {need.id for need in self.needs}
         if len(needs) < len(self.needs) or len({action.id for action in self.actions}) < len(self.actions):
-            raise ValueError("needs and actions have ids of their own")
+            raise ValueError("an id of its own was expected for each need and each action")
         if unknown := sorted({need for action in self.actions for need in action.needs} - needs):
-            raise ValueError(f"actions name needs that are not there: {', '.join(unknown)}")
+            raise ValueError(f"needs of this guidance were expected in its actions, not: {', '.join(unknown)}")
         return self

@@ -38,7 +38,7 @@ class Item(Part):
     @model_validator(mode="after")
     def _has_a_range(self) -> Self:
         if self.lowest >= self.highest:
-            raise ValueError("lowest below highest")
+            raise ValueError("lowest was expected below highest")
         return self
 
 
@@ -64,9 +64,9 @@ class Scale(Part):
     @model_validator(mode="after")
     def _has_items_of_its_own(self) -> Self:
         if len(set(self.items)) < len(self.items):
-            raise ValueError("each item once")
+            raise ValueError("each item was expected once")
         if self.formula == "item/1" and len(self.items) != 1:
-            raise ValueError("item/1 has one item")
+            raise ValueError("one item was expected for item/1")
         return self
 
     def worsening(self, before: Decimal, after: Decimal) -> Decimal:
@@ -114,7 +114,7 @@ class Flag(Part):
     @model_validator(mode="after")
     def _has_one_limit(self) -> Self:
         if (self.at_least is None) == (self.at_most is None):
-            raise ValueError("a flag has either at_least or at_most")
+            raise ValueError("either at_least or at_most was expected")
         return self
 
     def marks(self, value: int) -> bool:
@@ -145,19 +145,19 @@ class Instrument(Definition):
         scales = {scale.id for scale in self.scales}
         for parts in (self.items, self.scales, self.cut_offs, self.flags):
             if len({part.id for part in parts}) < len(parts):
-                raise ValueError("items, scales, cut-offs and flags have ids of their own")
+                raise ValueError("an id of its own was expected for each item, scale, cut-off and flag")
         named = [item for scale in self.scales for item in scale.items]
         named += [item for flag in self.flags for item in flag.items]
         if unknown := sorted(set(named) - items):
-            raise ValueError(f"names items that it does not have: {', '.join(unknown)}")
+            raise ValueError(f"items of this instrument were expected, not: {', '.join(unknown)}")
         if unknown := sorted({cut_off.scale for cut_off in self.cut_offs} - scales):
-            raise ValueError(f"names scales that it does not have: {', '.join(unknown)}")
+            raise ValueError(f"scales of this instrument were expected, not: {', '.join(unknown)}")
         for flag in self.flags:
             limit = flag.at_least if flag.at_least is not None else flag.at_most
             if not all(low <= (limit or 0) <= high for low, high in (self.ranges[item] for item in flag.items)):
-                raise ValueError(f"the limit of the flag {flag.id} lies in the range of its items")
+                raise ValueError(f"a limit within the range of its items was expected for the flag {flag.id}")
         if self.comparable_from > self.version:
-            raise ValueError("comparable_from is not above version")
+            raise ValueError("comparable_from was expected not to be above version")
         return self
 
     def item(self, item_id: str) -> Item:

@@ -81,5 +81,5 @@ class Policy(Definition):
     @model_validator(mode="after")
     def _knows_what_healthy_is(self) -> Self:
         if self.primary.healthy is None and any(isinstance(r, NoChange) and r.unless_healthy for r in self.rules):
-            raise ValueError("unless_healthy needs primary.healthy, the id of a cut-off")
+            raise ValueError("primary.healthy, the id of a cut-off, was expected, because a rule has unless_healthy")
         return self

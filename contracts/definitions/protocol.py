@@ -56,7 +56,7 @@ class Protocol(Definition):
         offers = [offer.action for offer in self.offers]
         for named in (sessions, asks, offers):
             if len(set(named)) < len(named):
-                raise ValueError("each session, each instrument and each action once")
+                raise ValueError("each session, each instrument and each action was expected once")
         return self
 
     def has_session(self, session: int | str) -> bool:

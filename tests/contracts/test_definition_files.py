@@ -360,7 +360,7 @@ FAULTY: dict[str, Case] = {
     "a flag for an item that is not there": (
         an_instrument(flags=[{"id": "x", "kind": "negative", "items": ["days"], "at_least": 1, "source": "Our own"}]),
         "",
-        "names items that it does not have: days",
+        "items of this instrument were expected, not: days",
     ),
     "a flag with two limits": (
         an_instrument(
@@ -369,7 +369,7 @@ FAULTY: dict[str, Case] = {
             ]
         ),
         "flags.0",
-        "a flag has either at_least or at_most",
+        "either at_least or at_most was expected",
     ),
     "an unknown rule": (
         a_policy(
@@ -429,7 +429,7 @@ FAULTY: dict[str, Case] = {
             ],
         ),
         "",
-        "unless_healthy needs primary.healthy",
+        "primary.healthy, the id of a cut-off, was expected",
     ),
     "an unknown instrument in a protocol": (
         a_protocol(asks=[{"instrument": "odsis@1"}, {"instrument": "mdi@1"}]),
@@ -461,7 +461,7 @@ FAULTY: dict[str, Case] = {
             actions=[{"id": "x", "title": text("X"), "about": text("X"), "origin": "other", "needs": ["light"]}]
         ),
         "",
-        "actions name needs that are not there: light",
+        "needs of this guidance were expected in its actions, not: light",
     ),
     "a wording of nothing": (
         a_wording(instrument="mdi@1"),
@@ -520,6 +520,10 @@ PLAIN: dict[str, tuple[Body, list[str]]] = {
     "text for a number": (
         a_policy(persistent_after="three", silent_after=0),
         ["persistent_after: a whole number was expected", "silent_after: at least 1 was expected"],
+    ),
+    "a sign that is no flag of an instrument": (
+        a_guidance(needs=[{**a_guidance()["needs"][0], "signs": ["appetite"]}]),
+        ["needs.0.signs.0: the flag of an instrument was expected, such as odsis/intensity"],
     ),
     "a rule that says nothing": (a_policy(rules=[{}]), ["rules.0: a kind was expected"]),
 }
@@ -676,7 +680,7 @@ def test_a_file_that_would_mislead_or_break_a_reader_is_refused(
     [
         (
             {"items": [{"id": "nights", "label": {"en": "N", "da": "N"}, "lowest": 4, "highest": 4}]},
-            "lowest below highest",
+            "lowest was expected below highest",
         ),
         ({"items": [{"id": "nights", "label": {"en": "N", "da": "N"}, "lowest": 0, "highest": 10**30}]}, "64 bits"),
     ],
