@@ -4,7 +4,7 @@ import shutil
 import sqlite3
 from base64 import b64decode
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
 from typing import Final
@@ -184,7 +184,7 @@ async def _compare(home: Home, topic: Topic, file: Path, keys: dict[str, CaseKey
     compared = Compared(topic.name)
     for number, line in _lines(file):
         event = _event(file, number, line, topic, keys)
-        row = (event.subject, event.sequence, _digest(encode(replace(event, sealed=None))))
+        row = (event.subject, event.sequence, _digest(encode(event._replace(sealed=None))))
         held = seen.execute("SELECT digest FROM events WHERE subject = ? AND sequence = ?", row[:2]).fetchone()
         if held is None:
             seen.execute("INSERT INTO events VALUES (?, ?, ?)", row)

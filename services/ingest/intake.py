@@ -34,22 +34,6 @@ class Considered:
     refused: tuple[tuple[int, Refusal], ...]
 
 
-def new_fact(
-    data: Data, *, case_id: str, fact_id: str, source: str, happened: datetime, causation: str | None = None
-) -> Event[Data]:
-    """State a fact. It gets the time at which it is recorded when it is recorded."""
-    return Event(
-        id=fact_id,
-        source=source,
-        subject=case_id,
-        time=happened,
-        recordedtime=happened,
-        correlationid=fact_id,
-        causationid=causation,
-        data=data,
-    )
-
-
 class Intake:
     """Takes facts onto the log. The register must have caught up with the log before facts are considered."""
 

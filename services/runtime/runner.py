@@ -218,20 +218,18 @@ class Runner(Generic[StateT]):
             if outgoing.subject != record.key:
                 raise ValueError("a step speaks of its own case only")
             ready = prepared(outgoing, case.key, number)
-            value = renumbered(record.value, number) if outgoing is event else encode(ready)
-            records.append(Record(record.key, value, ready))
+            records.append(Record(record.key, encode(ready), ready))
         return state, records
 
     def _read(self, record: StoredRecord, key: CaseKey) -> Event[Data] | Unreadable:
-        """Read what a record says, and leave it there for the next stage of this process."""
+        """Read what a record says."""
         if record.event is not None:
             return record.event
         event = decode(record.value, self._stage.reads, key)
-        if isinstance(event, Event):
-            if event.subject != record.key or (event.sequence is not None) != self._is_numbered:
-                return Unreadable("not-an-event")
-            record.event = event
-        return event
+        if isinstance(event, Unreadable):
+            return event
+        belongs = event.subject == record.key and (event.sequence is not None) == self._is_numbered
+        return event if belongs else Unreadable("not-an-event")
 
     def _pass_on(self, batch: _Batch[StateT], record: StoredRecord, case: _Case[StateT], seen: Glance) -> None:
         """Pass an event on unopened, with its new number, if the topic carries such events."""

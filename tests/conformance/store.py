@@ -225,15 +225,15 @@ class StoreSuite:
         assert list(await store.halted("scoring", 0)) == []
         assert list(await store.halted("register")) == []
 
-    async def test_a_case_that_halts_again_keeps_its_place_and_takes_the_new_reason(self, store: Store) -> None:
+    async def test_a_case_that_halts_again_stands_at_the_new_place_for_the_new_reason(self, store: Store) -> None:
         # given a halted case
         await store.halt("scoring", Halted("a", 1, 4, "definition-missing"))
 
         # when it halts again further on, for another reason
         await store.halt("scoring", Halted("a", 1, 9, "step-failed"))
 
-        # then it stands where it stood, and says the new reason
-        assert list(await store.halted("scoring")) == [Halted("a", 1, 4, "step-failed")]
+        # then it stands there, and says that reason
+        assert list(await store.halted("scoring")) == [Halted("a", 1, 9, "step-failed")]
 
     async def test_a_case_that_goes_on_is_no_longer_halted(self, store: Store) -> None:
         # given two halted cases, one of them in two stages

@@ -1,8 +1,7 @@
 """What the services need of a log."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from contracts.events.event import Data, Event
 from contracts.topics import Topic
@@ -12,11 +11,10 @@ class LogUnavailable(Exception):
     """The log cannot be reached or written just now; the same call can be tried again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One record: the key that chose its partition, and its bytes.
 
-    event: what the bytes say, if it is at hand; a log may pass it to readers in the same process
+    event: what the bytes say, if it is at hand; a log may hand it to readers in the same process
     """
 
     key: str
@@ -24,17 +22,16 @@ class Record:
     event: Event[Data] | None = None
 
 
-@dataclass(slots=True)
-class StoredRecord:
+class StoredRecord(NamedTuple):
     """A record where it stands; the first offset of a partition is 0.
 
-    event: what the bytes say, once it has been read in this process; a reader may leave it here for the next one
+    event: what the bytes say, if the log handed it on in the process that appended it
     """
 
     offset: int
     key: str
     value: bytes
-    event: Event[Data] | None = field(default=None, compare=False)
+    event: Event[Data] | None = None
 
 
 class Log(Protocol):

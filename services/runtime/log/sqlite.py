@@ -2,10 +2,14 @@
 
 import sqlite3
 from collections.abc import Sequence
+from typing import Final
 
 from contracts.topics import Topic
 from services.runtime.database import transaction
 from services.runtime.log.port import LogUnavailable, Record, StoredRecord
+
+AT_HAND: Final = 5_000
+"""Records that are kept in memory for the next stage."""
 
 
 class SqliteLog:
@@ -32,9 +36,18 @@ class SqliteLog:
                 )
         except sqlite3.OperationalError as error:
             raise LogUnavailable(str(error)) from None
-        self._fresh[topic.name, partition] = [
-            StoredRecord(offset, record.key, record.value, record.event) for offset, record in enumerate(records, end)
-        ]
+        stored = [StoredRecord(offset, *record) for offset, record in enumerate(records, end)]
+        self._keep_at_hand(topic, partition, stored)
+
+    def _keep_at_hand(self, topic: Topic, partition: int, records: list[StoredRecord]) -> None:
+        """Keep what was just appended, and let go of what was appended longest ago."""
+        self._fresh.pop((topic.name, partition), None)
+        self._fresh[topic.name, partition] = records
+        count = sum(map(len, self._fresh.values()))
+        for place in list(self._fresh):
+            if count <= AT_HAND:
+                break
+            count -= len(self._fresh.pop(place))
 
     async def read(self, topic: Topic, partition: int, offset: int, limit: int) -> Sequence[StoredRecord]:
         """Read at most `limit` records from `offset` on; fewer only at the end."""

@@ -84,7 +84,7 @@ class Store(Protocol):
         """Say how far a stage has come."""
 
     async def halt(self, stage: str, halted: Halted) -> None:
-        """Record that a case halts; a case that is halted already keeps its place and gets the new reason."""
+        """Record where a case halts and why; what was recorded of an earlier halt is replaced."""
 
     async def resume(self, stage: str, case_id: str) -> None:
         """Forget that a case was halted."""

@@ -77,9 +77,9 @@ class SqliteStore:
         )
 
     async def halt(self, stage: str, halted: Halted) -> None:
-        """Record that a case halts; a case that is halted already keeps its place and gets the new reason."""
+        """Record where a case halts and why; what was recorded of an earlier halt is replaced."""
         self._write(
-            "INSERT INTO halted VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET reason = excluded.reason",
+            "INSERT OR REPLACE INTO halted VALUES (?, ?, ?, ?, ?)",
             (stage, halted.case_id, halted.partition, halted.offset, halted.reason),
         )
 
