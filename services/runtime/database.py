@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from services.runtime.unavailable import Unavailable
+
 _TABLES = """
 CREATE TABLE records (
     topic TEXT NOT NULL, partition INTEGER NOT NULL, "offset" INTEGER NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL
@@ -142,6 +144,8 @@ def _for_writing(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA secure_delete = ON")
+    # A process that was killed, or kept from it by a reader, may have left there what was deleted.
+    emptied(connection)
 
 
 def _locked(file: Path) -> int:
@@ -154,13 +158,30 @@ def _locked(file: Path) -> int:
     return descriptor
 
 
+def emptied(connection: sqlite3.Connection) -> bool:
+    """Empty the write-ahead log into the file; tell whether no reader was in the way."""
+    busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return not busy
+
+
+@contextmanager
+def told_as(unavailable: type[Unavailable]) -> Iterator[None]:
+    """Tell what SQLite refuses for a moment (locked, full, unreadable) as a port tells it."""
+    try:
+        yield
+    except sqlite3.OperationalError as refused:
+        raise unavailable(str(refused)) from None
+
+
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     """Commit everything that is done inside, or nothing."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
+        connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        # When the disk is full SQLite may have rolled back by itself.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
         raise
-    connection.execute("COMMIT")

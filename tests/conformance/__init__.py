@@ -2,4 +2,4 @@
 
 import pytest
 
-pytest.register_assert_rewrite("tests.conformance.log", "tests.conformance.store", "tests.conformance.keyring")
+pytest.register_assert_rewrite(*(f"tests.conformance.{port}" for port in ("log", "store", "keyring", "away")))
