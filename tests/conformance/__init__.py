@@ -2,4 +2,5 @@
 
 import pytest
 
-pytest.register_assert_rewrite(*(f"tests.conformance.{port}" for port in ("log", "store", "keyring", "away")))
+for suite in ("log", "store", "keyring", "directory", "away"):
+    pytest.register_assert_rewrite(f"tests.conformance.{suite}")

@@ -11,6 +11,8 @@ import pytest
 from contracts.codec import CaseKey
 from contracts.topics import SCORES
 from services.runtime.database import Database
+from services.runtime.directory.port import Directory, Person
+from services.runtime.directory.sqlite import SqliteDirectory
 from services.runtime.keyring.master import MasterKey, MasterKeyUnusable
 from services.runtime.keyring.port import Destroyed, Keyring, KeyringUnavailable
 from services.runtime.keyring.sqlite import SqliteKeyring
@@ -19,6 +21,7 @@ from services.runtime.log.sqlite import SqliteLog
 from services.runtime.store.port import Halted, Position, Store, StoredState, StoreUnavailable, Write
 from services.runtime.store.sqlite import SqliteStore
 from tests.conformance.away import TakenAway
+from tests.conformance.directory import DirectorySuite
 from tests.conformance.keyring import KeyringSuite, a_key
 from tests.conformance.log import LogSuite
 from tests.conformance.store import StoreSuite
@@ -294,6 +297,38 @@ class TestKeyring(KeyringSuite):
         # then nothing is left of the key, though the file is still open
         assert not [path.name for path in left.iterdir() if wrapped in path.read_bytes()]
         database.close()
+
+
+class TestDirectory(DirectorySuite):
+    @pytest.fixture
+    def keys(self, connection: sqlite3.Connection) -> Keyring:
+        return SqliteKeyring(connection, MASTER)
+
+    @pytest.fixture
+    def directory(self, connection: sqlite3.Connection, keys: Keyring) -> Directory:
+        return SqliteDirectory(connection, keys)
+
+    @pytest.fixture
+    def connected(self, another: Callable[[], sqlite3.Connection]) -> Callable[[], Awaitable[Directory]]:
+        async def connect() -> Directory:
+            connection = another()
+            return SqliteDirectory(connection, SqliteKeyring(connection, MASTER))
+
+        return connect
+
+    @pytest.fixture
+    def away(self, away: TakenAway) -> TakenAway:
+        return away
+
+    async def test_nobody_stands_in_the_file_in_plain(self, directory: Directory, file: Path) -> None:
+        # given a person who was entered
+        await directory.enter({"a": Person("north-clinic", "0101801234")})
+
+        # when everything that was written is searched
+        # then neither clinic nor number is there
+        written = b"".join(path.read_bytes() for path in _files(file))
+        assert b"north-clinic" not in written
+        assert b"0101801234" not in written
 
 
 def _files(file: Path) -> list[Path]:
