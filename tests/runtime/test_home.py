@@ -6,18 +6,21 @@ from typing import Any
 
 import pytest
 
+from contracts.codec import glance
 from contracts.definitions.catalogue import Entry, entry_of
 from contracts.definitions.files import library
 from contracts.events.facts import CaseEnrolled
-from contracts.topics import DEFINITIONS, partition_of
+from contracts.topics import CASES, DEFINITIONS, NOTICES, SCORES, TRACKS, partition_of
 from services.embedded import TRIES, Home, founding_records
 from services.runtime.log.port import Record
 from services.runtime.runner import PartitionLost, Runner
 from services.runtime.store.port import Outcome, Store, Write
 from services.runtime.unavailable import Unavailable
+from tests.runtime.stories import course
 from tests.support.faults import Away, OvertakenStore, Trouble, TroubledStore
-from tests.support.histories import GRYESTEN, OPEN_ENDED, START, History
+from tests.support.histories import GRYESTEN, OPEN_ENDED, START, History, in_turn
 from tests.support.patient import patient
+from tests.support.workbench import cases_of
 
 CASE = "case-1"
 PARTITION = partition_of(CASE)
@@ -138,6 +141,32 @@ async def test_a_partition_that_is_lost_again_and_again_is_given_up_until_the_ne
         # and when there is no other any more, it goes on
         await opened.home.catch_up()
         assert await concluded(opened.home) == await concluded_in_peace(tmp_path / "other")
+
+
+# Numbers
+
+
+async def test_every_topic_numbers_every_case_without_a_gap(tmp_path: Path) -> None:
+    # given the histories of many cases, in every partition, told in turn
+    case_ids = [case_id for partition in range(CASES.partitions) for case_id in cases_of(partition, 2)]
+    facts = in_turn(*(course(case_id) for case_id in case_ids))
+    async with await Home.found(tmp_path / "home") as home:
+        # when they come in several parts, and every stage reads each
+        for start in range(0, len(facts), 100):
+            await home.intake.take_over(facts[start : start + 100])
+            await home.catch_up()
+
+        # then on each topic each case is numbered 1, 2, 3 …
+        for topic in (SCORES, TRACKS, NOTICES):
+            seen: dict[str, list[int]] = {case_id: [] for case_id in case_ids}
+            for partition in range(topic.partitions):
+                for record in await home.log.read(topic, partition, 0, 1_000_000):
+                    event = glance(record.value)
+                    assert event is not None
+                    assert partition_of(event.subject) == partition
+                    seen[event.subject].append(event.sequence)
+            assert all(given == list(range(1, len(given) + 1)) for given in seen.values())
+            assert all(seen.values()), topic.name
 
 
 # Definitions
