@@ -143,7 +143,7 @@ class Home:
 
     @classmethod
     async def open(cls, directory: Path, *, write: bool = False, clock: Callable[[], datetime] = now) -> Self:
-        """Open a home. Raises NotAHome, AnotherWriter, MasterKeyUnusable, StageStopped."""
+        """Open a home. Raises NotAHome, AnotherWriter, MasterKeyUnusable, StageStopped, Unavailable."""
         file = directory / DATABASE
         if not file.exists():
             raise NotAHome(f"{directory} holds no OnTrack data; `ontrack import FILE --enrol` starts there")

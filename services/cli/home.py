@@ -24,8 +24,8 @@ BAD_USE: Final = 2
 FINDING: Final = 1
 INTERRUPTED: Final = 130
 _MEND: Final = (
-    "put the last good copy of ontrack.db in its place, or export what can still be read (ontrack export --output DIR) "
-    "and import that into an empty home (ontrack import DIR)"
+    "put the last good copy of the data directory in its place, or export what can still be read (ontrack export "
+    "--output DIR) and import that into an empty home (ontrack import DIR)"
 )
 
 

@@ -103,6 +103,6 @@ def test_a_damaged_home_is_told_with_what_to_do(command: tuple[str, ...], own: P
     # then it is said what is wrong and what can be done, and nothing of what stood there
     assert ran.exit_code == 1
     assert ran.told.startswith("Error: the database is damaged (")
-    assert "put the last good copy of ontrack.db in its place" in ran.told
+    assert "put the last good copy of the data directory in its place" in ran.told
     assert "ontrack export --output DIR" in ran.told
     assert SECRET not in ran.said
