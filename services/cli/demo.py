@@ -19,7 +19,7 @@ from services.cli.output import counted, program, progress, say
 from services.cli.reports import write_reports
 from services.cli.simulate import course_of, instruments_of
 from services.embedded import DATABASE, Home
-from services.ingest.directory import Person
+from services.runtime.directory.port import Person
 from services.simulation.case import SimulatedCase
 from services.simulation.cohort import draw
 from services.simulation.facts import Course, facts_of

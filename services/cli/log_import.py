@@ -17,7 +17,7 @@ from contracts.topics import CASES, DEFINITIONS, NOTICES, SCORES, TRACKS, Topic
 from services.cli.export import DIRECTORY
 from services.cli.home import FINDING, Failure
 from services.embedded import Home
-from services.ingest.directory import Person
+from services.runtime.directory.port import Person
 from services.runtime.export import Exported, exported
 
 _DERIVED: Final = (SCORES, TRACKS, NOTICES)

@@ -10,11 +10,11 @@ from contracts.definitions.protocol import Protocol
 from contracts.events.event import Data, Event, fact_id, new_fact
 from contracts.events.facts import CaseEnrolled, ResponseSubmitted
 from contracts.topics import partition_of
-from services.ingest.directory import Directory, Person
 from services.ingest.domain.register import Registered
 from services.ingest.intake import Intake
 from services.ingest.spool import Spool, SpooledRow
 from services.ingest.table import RowFault
+from services.runtime.directory.port import Directory, Person
 
 CLIENT = "import"
 SESSION_EXPECTED = "a session of the case's protocol was expected"

@@ -15,8 +15,8 @@ from services.ingest.domain.admission import Refusal, is_known, refusals
 from services.ingest.domain.register import Register, Registered
 from services.runtime.keyring.port import Keyring
 from services.runtime.log.port import Log, Record
-from services.runtime.runner import open_state
 from services.runtime.store.port import Store
+from services.runtime.store.sealed import open_state
 
 _STATES = TypeAdapter(Registered)
 

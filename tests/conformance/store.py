@@ -4,7 +4,8 @@ from collections.abc import Awaitable, Callable, Iterable
 
 import pytest
 
-from services.runtime.store.port import Halted, Outcome, Position, Store, StoredState, Write
+from services.runtime.store.port import Halted, Outcome, Position, Store, StoredState, StoreUnavailable, Write
+from tests.conformance.away import TakenAway, is_told_at_every_call
 
 APPLIED, ALREADY_APPLIED, LOST = Outcome.APPLIED, Outcome.ALREADY_APPLIED, Outcome.LOST
 
@@ -35,6 +36,11 @@ class StoreSuite:
     @pytest.fixture
     def connected(self) -> Callable[[], Awaitable[Store]]:
         """Another connection to the same store."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def away(self) -> TakenAway:
+        """Takes away what is behind the store for a while."""
         raise NotImplementedError
 
     # States
@@ -313,3 +319,22 @@ class StoreSuite:
         # then the first has written, and the other knows that it was too late
         assert (first, second) == ([APPLIED], [LOST])
         assert dict(await store.load("scoring", ["a"])) == {"a": state(9)}
+
+    async def test_a_store_that_is_away_says_so_at_every_call(self, store: Store, away: TakenAway) -> None:
+        # given a store with a state
+        await saved(store, [("a", None, 3)])
+
+        # when it is away for a while, and everything is tried
+        # then each call says so, and can be made again when it is back
+        calls: list[Callable[[], Awaitable[object]]] = [
+            lambda: store.load("scoring", ["a"]),
+            lambda: saved(store, [("a", 3, 5)]),
+            lambda: cases(store, "scoring"),
+            lambda: store.position("scoring", 1),
+            lambda: store.set_position("scoring", 1, Position("log-1", 7)),
+            lambda: store.halt("scoring", Halted("a", 1, 4, "key-missing")),
+            lambda: store.resume("scoring", "b"),
+            lambda: store.halted("scoring"),
+        ]
+        assert await is_told_at_every_call(away, StoreUnavailable, calls)
+        assert dict(await store.load("scoring", ["a"])) == {"a": state(5)}

@@ -5,10 +5,11 @@ from typing import NamedTuple, Protocol
 
 from contracts.events.event import Data, Event
 from contracts.topics import Topic
+from services.runtime.unavailable import Unavailable
 
 
-class LogUnavailable(Exception):
-    """The log cannot be reached or written just now; the same call can be tried again."""
+class LogUnavailable(Unavailable):
+    """The log cannot be reached, read or written just now; the same call can be tried again."""
 
 
 class Record(NamedTuple):
@@ -35,10 +36,10 @@ class StoredRecord(NamedTuple):
 
 
 class Log(Protocol):
-    """An append-only log. Records of a partition keep their order for ever."""
+    """An append-only log. Records of a partition keep their order for ever. Every call can raise LogUnavailable."""
 
     async def append(self, topic: Topic, partition: int, records: Sequence[Record]) -> None:
-        """Append records in order; they are durable when this returns. Raises LogUnavailable."""
+        """Append records in order; they are durable when this returns."""
 
     async def read(self, topic: Topic, partition: int, offset: int, limit: int) -> Sequence[StoredRecord]:
         """Read at most `limit` records from `offset` on; fewer only at the end."""

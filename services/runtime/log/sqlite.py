@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from contracts.topics import Topic
-from services.runtime.database import transaction
+from services.runtime.database import told_as, transaction
 from services.runtime.log.port import LogUnavailable, Record, StoredRecord
 
 AT_HAND: Final = 5_000
@@ -24,18 +24,15 @@ class SqliteLog:
         self._fresh: dict[tuple[str, int], list[StoredRecord]] = {}
 
     async def append(self, topic: Topic, partition: int, records: Sequence[Record]) -> None:
-        """Append records in order; they are durable when this returns. Raises LogUnavailable."""
+        """Append records in order; they are durable when this returns."""
         if not records:
             return
-        try:
-            with transaction(self._connection):
-                end = await self.end(topic, partition)
-                self._connection.executemany(
-                    "INSERT INTO records VALUES (?, ?, ?, ?, ?)",
-                    [(topic.name, partition, end + n, record.key, record.value) for n, record in enumerate(records)],
-                )
-        except sqlite3.OperationalError as error:
-            raise LogUnavailable(str(error)) from None
+        with told_as(LogUnavailable), transaction(self._connection):
+            end = await self.end(topic, partition)
+            self._connection.executemany(
+                "INSERT INTO records VALUES (?, ?, ?, ?, ?)",
+                [(topic.name, partition, end + n, record.key, record.value) for n, record in enumerate(records)],
+            )
         stored = [StoredRecord(offset, *record) for offset, record in enumerate(records, end)]
         self._keep_at_hand(topic, partition, stored)
 
@@ -59,16 +56,18 @@ class SqliteLog:
         return [*at_hand, *self._stored(topic, partition, at_hand[-1].offset + 1, limit - len(at_hand))]
 
     def _stored(self, topic: Topic, partition: int, offset: int, limit: int) -> list[StoredRecord]:
-        rows = self._connection.execute(
-            'SELECT "offset", key, value FROM records WHERE topic = ? AND partition = ? AND "offset" >= ?'
-            ' ORDER BY "offset" LIMIT ?',
-            (topic.name, partition, offset, limit),
-        )
-        return [StoredRecord(*row) for row in rows]
+        with told_as(LogUnavailable):
+            rows = self._connection.execute(
+                'SELECT "offset", key, value FROM records WHERE topic = ? AND partition = ? AND "offset" >= ?'
+                ' ORDER BY "offset" LIMIT ?',
+                (topic.name, partition, offset, limit),
+            )
+            return [StoredRecord(*row) for row in rows]
 
     async def end(self, topic: Topic, partition: int) -> int:
         """Give the offset that the next record will have."""
-        last = self._connection.execute(
-            'SELECT max("offset") FROM records WHERE topic = ? AND partition = ?', (topic.name, partition)
-        ).fetchone()[0]
+        with told_as(LogUnavailable):
+            last = self._connection.execute(
+                'SELECT max("offset") FROM records WHERE topic = ? AND partition = ?', (topic.name, partition)
+            ).fetchone()[0]
         return 0 if last is None else int(last) + 1
