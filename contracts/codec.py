@@ -2,8 +2,7 @@
 
 import hashlib
 import re
-from base64 import b64encode
-from binascii import a2b_base64
+from binascii import a2b_base64, b2a_base64
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -97,7 +96,7 @@ def seal(event: Event[Data], key: CaseKey) -> Sealed:
     """Seal the data of an event; bound to the event's id and type."""
     plain = plain_data(event.data)
     text = key.seal(plain, event.id.encode(), event.type.encode())
-    return Sealed(key.keyid, b64encode(text).decode(), plain)
+    return Sealed(key.keyid, b2a_base64(text, newline=False).decode(), plain)
 
 
 def prepared(
@@ -190,17 +189,9 @@ def glance(record: bytes) -> Glance | None:
     return Glance(texts[0], texts[1], texts[2], texts[3], int(texts[4]))
 
 
-_NUMBERED = re.compile(rb'"sequence":"[0-9]+","sequencetype":"Integer",')
-
-
 def renumbered(record: bytes, sequence: int) -> bytes:
-    """Give a canonical record with another place in its case's history, and everything else as it came.
-
-    Keys are sorted and quotes inside strings are escaped, so that the first match is the attribute itself.
-    """
-    number = b'"sequence":"%d","sequencetype":"Integer",' % sequence
-    renumbered, found = _NUMBERED.subn(number, record, count=1)
-    return renumbered if found else record.replace(b'"source":', number + b'"source":', 1)
+    """Give a record that a glance recognised with another place in its case's history, and the rest as it came."""
+    return canonical({**orjson.loads(record), "sequence": str(sequence), "sequencetype": "Integer"})
 
 
 def decode(record: bytes, topic: Topic, key: CaseKey | None) -> Event[Data] | Unreadable:

@@ -3,7 +3,8 @@
 import asyncio
 import gc
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -18,20 +19,23 @@ from contracts.definitions.files import library
 from contracts.events.event import FACT_ID, Data, Event, name_based_id
 from contracts.events.publications import DefinitionPublished, LogFounded
 from contracts.topics import DEFINITIONS, partition_of
-from services.ingest.directory import Directory
 from services.ingest.domain.register import Register
 from services.ingest.intake import Intake
 from services.not_detector.domain.stage import NotDetector
 from services.notifier.domain.stage import Notifier
 from services.runtime.database import Database, NotAHome
+from services.runtime.directory.port import Directory
+from services.runtime.directory.sqlite import SqliteDirectory
 from services.runtime.keyring.master import MasterKey
 from services.runtime.keyring.sqlite import SqliteKeyring
-from services.runtime.log.port import Log, LogUnavailable, Record
+from services.runtime.log.port import Log, Record
 from services.runtime.log.sqlite import SqliteLog
-from services.runtime.runner import Runner, StageStopped, open_state
+from services.runtime.runner import PartitionLost, Runner, StageStopped
 from services.runtime.stage import Stage
-from services.runtime.store.port import Halted, Store, StoreUnavailable
+from services.runtime.store.port import Halted, Store
+from services.runtime.store.sealed import open_state
 from services.runtime.store.sqlite import SqliteStore
+from services.runtime.unavailable import Unavailable
 from services.scoring.domain.stage import Scoring
 
 StateT = TypeVar("StateT")
@@ -52,6 +56,23 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """What a home stands on."""
+
+    log: Log
+    store: Store
+    keyring: SqliteKeyring
+    people: Directory
+
+    @classmethod
+    def over(cls, database: Database, master: MasterKey) -> Self:
+        """Give the ports over one file."""
+        connection = database.connection
+        keyring = SqliteKeyring(connection, master)
+        return cls(SqliteLog(connection), SqliteStore(connection), keyring, SqliteDirectory(connection, keyring))
+
+
 class Home:
     """One data directory, open. Use `Home.found` for a new one, `Home.open` for one that exists."""
 
@@ -59,23 +80,26 @@ class Home:
         self,
         directory: Path,
         database: Database,
-        master: MasterKey,
+        ports: Ports,
         *,
         clock: Callable[[], datetime] = now,
-        log: Log | None = None,
-        store: Store | None = None,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """Wire everything; `log` and `store` can be others than those of the file."""
+        """Wire everything.
+
+        pause: waits so many seconds before something that failed for a moment is tried again
+        """
         self.directory = directory
         self._database = database
         self.clock = clock
-        connection = database.connection
-        self.log: Log = log or SqliteLog(connection)
-        self.store: Store = store or SqliteStore(connection)
-        self.keyring = SqliteKeyring(connection, master)
+        self._pause = pause
+        self.log = ports.log
+        self.store = ports.store
+        self.keyring = ports.keyring
+        self.people = ports.people
         self.definitions = Catalogue()
         self._on_log: set[str] = set()
-        self.people = Directory(connection, self.keyring)
+        self._learned = 0
         self.intake = Intake(self.log, self.store, self.keyring, self.definitions, clock)
         self.register = Register()
         self.scoring = Scoring(self.definitions)
@@ -101,12 +125,12 @@ class Home:
         except BaseException:
             database.close()
             raise
-        home = cls(directory, database, master, clock=clock)
+        home = cls(directory, database, Ports.over(database, master), clock=clock)
         try:
             if is_new:
                 home.keyring.remember_master()
                 await home._found(list(founding))
-            await home._take_up()
+            await home.take_up()
             await home.publish(library())
         except BaseException:
             home.close()
@@ -119,21 +143,21 @@ class Home:
 
     @classmethod
     async def open(cls, directory: Path, *, write: bool = False, clock: Callable[[], datetime] = now) -> Self:
-        """Open a home. Raises NotAHome, AnotherWriter, MasterKeyUnusable, StageStopped."""
+        """Open a home. Raises NotAHome, AnotherWriter, MasterKeyUnusable, StageStopped, Unavailable."""
         file = directory / DATABASE
         if not file.exists():
             raise NotAHome(f"{directory} holds no OnTrack data; `ontrack import FILE --enrol` starts there")
         master = MasterKey.read(directory / MASTER_KEY)
         database = Database.open(file, write=write)
-        home = cls(directory, database, master, clock=clock)
+        home = cls(directory, database, Ports.over(database, master), clock=clock)
         try:
-            await home._take_up(write=write)
+            await home.take_up(write=write)
         except BaseException:
             home.close()
             raise
         return home
 
-    async def _take_up(self, *, write: bool = True) -> None:
+    async def take_up(self, *, write: bool = True) -> None:
         """Learn the log's identity and definitions, and where each stage was left."""
         self.keyring.require_own_master()
         await self._learn_definitions()
@@ -156,8 +180,8 @@ class Home:
         return True
 
     async def _learn_definitions(self) -> None:
-        offset = 0
-        while records := await self.log.read(DEFINITIONS, 0, offset, 1_000):
+        """Learn what the log says of itself and has not said before."""
+        while records := await self.log.read(DEFINITIONS, 0, self._learned, 1_000):
             for record in records:
                 event = decode(record.value, DEFINITIONS, None)
                 if not isinstance(event, Event):
@@ -171,7 +195,7 @@ class Home:
                             raise NotAHome(f"the definition {ref} on the log does not have the content that it names")
                         self.definitions.add(entry)
                         self._on_log.add(ref)
-            offset = records[-1].offset + 1
+            self._learned = records[-1].offset + 1
         if not self.log_id:
             raise NotAHome(f"{self.directory} was never founded; import into an empty directory")
 
@@ -189,6 +213,7 @@ class Home:
         """Run every stage until none has anything left to read. progress: is told how many records were read.
 
         A partition that stops is left out from then on, and the others go on; in the end StageStopped says so.
+        Raises Unavailable, or PartitionLost, if trying again a few times did not help.
         """
         for place in list(self._work):
             if not await self._goes_on(self._patiently(*place, progress)):
@@ -202,21 +227,30 @@ class Home:
         return [halted for stage in stages for halted in await self.store.halted(stage.name)]
 
     async def _patiently(self, runner: Runner[Any], partition: int, progress: Callable[[int], None] | None) -> None:
-        """Run one partition to its end; a log or store that is away for a moment is tried again."""
-        tries = 0
+        """Run one partition to its end.
+
+        What is away for a moment is tried again, and a partition that another runner has written is taken up again.
+        """
+        tries, is_lost = 0, False
         while True:
             try:
+                if is_lost:
+                    await runner.open(partition)
+                    is_lost = False
+                # A halted case may have waited for a definition that has been published since.
+                await self._learn_definitions()
                 await runner.resume_halted(partition)
                 while read := await runner.advance(partition):
                     tries = 0
                     if progress is not None:
                         progress(read)
                 return
-            except (LogUnavailable, StoreUnavailable):
+            except (Unavailable, PartitionLost) as failed:
+                is_lost = is_lost or isinstance(failed, PartitionLost)
                 tries += 1
                 if tries == TRIES:
                     raise
-                await asyncio.sleep(0.05 * 2**tries)
+                await self._pause(0.05 * 2**tries)
 
     async def state(self, stage: Stage[StateT], case_id: str) -> StateT | None:
         """Give what a stage knows of a case; None if nothing, or if the case was erased."""

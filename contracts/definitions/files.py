@@ -19,6 +19,8 @@ from contracts.definitions.protocol import Protocol
 from contracts.definitions.wording import Wording
 
 LIBRARY: Final = Path(__file__).parent.parent / "library"
+_MARK: Final = "\ufeff"
+"""The byte-order mark, with which some editors begin a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ def load(files: Iterable[Path], known: Iterable[Entry] = ()) -> list[Entry]:
 def _read(files: Iterable[Path], faults: list[Fault]) -> Iterator[_File]:
     for file in files:
         try:
-            text = file.read_text(encoding="utf-8-sig")
+            text = file.read_text(encoding="utf-8").removeprefix(_MARK)
             body = json.loads(text, parse_float=_refuse_float, object_pairs_hook=_once_each)
         except OSError as error:
             faults.append(Fault(str(file), "", f"a readable file was expected ({error.strerror})"))

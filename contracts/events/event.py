@@ -2,11 +2,10 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha1
 from itertools import count
-from typing import ClassVar, Generic, TypeVar
+from typing import ClassVar, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
@@ -39,8 +38,7 @@ DataT = TypeVar("DataT", bound=Data)
 DataT_co = TypeVar("DataT_co", bound=Data, covariant=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Sealed:
+class Sealed(NamedTuple):
     """How an event's data stood on the wire.
 
     keyid: the key it is sealed under; text: the sealed bytes in base 64; plain: what was sealed
@@ -51,8 +49,7 @@ class Sealed:
     plain: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Event(Generic[DataT_co]):
+class Event(NamedTuple, Generic[DataT_co]):
     """A statement (`data`) about a subject: the case it belongs to, or the log itself.
 
     time: when it happened; a derived event bears the time of its cause
@@ -90,6 +87,22 @@ def name_based_id(namespace: UUID, *name: str) -> str:
 def fact_id(clinic: str, client: str, idempotency_key: str) -> str:
     """Give the id of a fact: the same request of the same client is the same fact, however often it comes."""
     return name_based_id(FACT_ID, clinic, client, idempotency_key)
+
+
+def new_fact(
+    data: DataT, *, case_id: str, fact_id: str, source: str, happened: datetime, causation: str | None = None
+) -> Event[DataT]:
+    """State a fact. It gets the time at which it is recorded when it is recorded."""
+    return Event(
+        id=fact_id,
+        source=source,
+        subject=case_id,
+        time=happened,
+        recordedtime=happened,
+        correlationid=fact_id,
+        causationid=causation,
+        data=data,
+    )
 
 
 class Derivation:

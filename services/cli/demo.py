@@ -11,7 +11,7 @@ from typing import Final
 import click
 
 from contracts.definitions.definition import Language
-from contracts.events.event import Data, Event, fact_id
+from contracts.events.event import Data, Event, fact_id, new_fact
 from contracts.events.facts import ResponseSubmitted
 from contracts.events.notices import ReportContent
 from services.cli.home import Failure, run
@@ -19,8 +19,7 @@ from services.cli.output import counted, program, progress, say
 from services.cli.reports import write_reports
 from services.cli.simulate import course_of, instruments_of
 from services.embedded import DATABASE, Home
-from services.ingest.directory import Person
-from services.ingest.intake import new_fact
+from services.runtime.directory.port import Person
 from services.simulation.case import SimulatedCase
 from services.simulation.cohort import draw
 from services.simulation.facts import Course, facts_of

@@ -14,15 +14,19 @@ from contracts.definitions.files import DefinitionFaults, library, load
 from services.embedded import Home, spare_the_collector
 from services.runtime.database import AnotherWriter, NotAHome
 from services.runtime.keyring.master import MasterKeyUnusable
-from services.runtime.log.port import LogUnavailable
-from services.runtime.runner import StageStopped, StateUnreadable
-from services.runtime.store.port import StoreUnavailable
+from services.runtime.runner import PartitionLost, StageStopped
+from services.runtime.store.sealed import StateUnreadable
+from services.runtime.unavailable import Unavailable
 
 T = TypeVar("T")
 
 BAD_USE: Final = 2
 FINDING: Final = 1
 INTERRUPTED: Final = 130
+_MEND: Final = (
+    "put the last good copy of the data directory in its place, or export what can still be read (ontrack export "
+    "--output DIR) and import that into an empty home (ontrack import DIR)"
+)
 
 
 class Failure(click.ClickException):
@@ -65,10 +69,12 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         raise Failure(str(stopped), FINDING) from None
     except DefinitionFaults as faults:
         raise Failure("\n".join(str(fault) for fault in faults.faults)) from None
-    except (LogUnavailable, StoreUnavailable) as away:
-        raise Failure(f"the data directory cannot be written: {away}. Nothing is lost; start again.") from None
-    except sqlite3.OperationalError as refused:
-        raise Failure(f"the database cannot be used: {refused}") from None
+    except PartitionLost as lost:
+        raise Failure(f"{lost}. Nothing is lost; start again when it is done.") from None
+    except (Unavailable, sqlite3.OperationalError) as away:
+        raise Failure(f"the data directory cannot be used: {away}. Nothing is lost; start again.") from None
+    except sqlite3.DatabaseError as damaged:
+        raise Failure(f"the database is damaged ({damaged}): {_MEND}.", FINDING) from None
     finally:
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()

@@ -5,7 +5,7 @@ import sqlite3
 from base64 import b64decode
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
 from tempfile import mkdtemp
@@ -20,7 +20,7 @@ from services.cli.export import DIRECTORY
 from services.cli.home import FINDING, Failure
 from services.cli.output import counted
 from services.embedded import DATABASE, Home
-from services.ingest.directory import Person
+from services.runtime.directory.port import Person
 from services.runtime.export import Exported, exported
 from services.runtime.keyring.port import Destroyed
 from services.runtime.log.port import Record
@@ -245,7 +245,7 @@ async def _compare(home: Home, topic: Topic, file: Path, keys: Keys) -> Compared
         if isinstance(event, Record):
             compared.erased += 1
             continue
-        row = (event.subject, event.sequence, _digest(encode(replace(event, sealed=None))))
+        row = (event.subject, event.sequence, _digest(encode(event._replace(sealed=None))))
         held = seen.execute("SELECT digest FROM events WHERE subject = ? AND sequence = ?", row[:2]).fetchone()
         if held is None:
             seen.execute("INSERT INTO events VALUES (?, ?, ?)", row)

@@ -7,17 +7,18 @@ from contracts.definitions.catalogue import Entry
 from contracts.definitions.definition import id_of
 from contracts.definitions.policy import Policy
 from contracts.definitions.protocol import Protocol
-from contracts.events.event import Data, Event, fact_id
+from contracts.events.event import Data, Event, fact_id, new_fact
 from contracts.events.facts import CaseEnrolled, ResponseSubmitted
-from services.ingest.directory import Directory, Person
+from contracts.topics import partition_of
 from services.ingest.domain.register import Registered
-from services.ingest.intake import Intake, new_fact
+from services.ingest.intake import Intake
 from services.ingest.spool import Spool, SpooledRow
 from services.ingest.table import RowFault
+from services.runtime.directory.port import Directory, Person
 
 CLIENT = "import"
 SESSION_EXPECTED = "a session of the case's protocol was expected"
-AT_ONCE = 2_500
+AT_ONCE = 1_000
 """Facts that are checked, recorded and worked on at a time: what memory holds, whatever the length of the file."""
 
 
@@ -114,20 +115,19 @@ class Importer:
         return tally
 
     async def _chunks(self, spool: Spool) -> AsyncIterator[Chunk]:
-        waiting: list[tuple[str, list[SpooledRow]]] = []
-        count = 0
-        for number, rows in spool.cases():
-            waiting.append((number, rows))
-            count += len(rows)
-            if count >= AT_ONCE:
-                yield await self._chunk(waiting)
-                waiting, count = [], 0
-        if waiting:
-            yield await self._chunk(waiting)
-
-    async def _chunk(self, cases: Sequence[tuple[str, list[SpooledRow]]]) -> Chunk:
-        ids = await self._directory.case_ids(self._clinic, [number for number, _ in cases])
-        return Chunk([FileCase(ids[number], number, rows) for number, rows in cases], self._clinic)
+        """Give the cases in portions; those of one partition come together, so that the stages get large batches."""
+        numbers = spool.numbers()
+        ids = await self._directory.case_ids(self._clinic, numbers)
+        cases: list[FileCase] = []
+        responses = 0
+        for number in sorted(numbers, key=lambda number: (partition_of(ids[number]), number)):
+            cases.append(FileCase(ids[number], number, spool.of_case(number)))
+            responses += len(cases[-1].rows)
+            if responses >= AT_ONCE:
+                yield Chunk(cases, self._clinic)
+                cases, responses = [], 0
+        if cases:
+            yield Chunk(cases, self._clinic)
 
     def _checked_as_new(self, chunk: Chunk, enrolment: Enrolment, tally: Tally) -> None:
         """Check cases that nobody knows yet: nothing on the log can speak against them, only their protocol."""

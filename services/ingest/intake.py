@@ -15,8 +15,8 @@ from services.ingest.domain.admission import Refusal, is_known, refusals
 from services.ingest.domain.register import Register, Registered
 from services.runtime.keyring.port import Destroyed, Keyring
 from services.runtime.log.port import Log, Record
-from services.runtime.runner import open_state
 from services.runtime.store.port import Store
+from services.runtime.store.sealed import open_state
 
 _STATES = TypeAdapter(Registered)
 
@@ -32,22 +32,6 @@ class Considered:
     new: tuple[Event[Data], ...]
     known: int
     refused: tuple[tuple[int, Refusal], ...]
-
-
-def new_fact(
-    data: Data, *, case_id: str, fact_id: str, source: str, happened: datetime, causation: str | None = None
-) -> Event[Data]:
-    """State a fact. It gets the time at which it is recorded when it is recorded."""
-    return Event(
-        id=fact_id,
-        source=source,
-        subject=case_id,
-        time=happened,
-        recordedtime=happened,
-        correlationid=fact_id,
-        causationid=causation,
-        data=data,
-    )
 
 
 class Intake:

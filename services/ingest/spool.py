@@ -1,11 +1,9 @@
 """Where the rows of a file wait, checked, until all of it is known to be good: on disk, in nobody's sight."""
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import groupby
-from operator import itemgetter
 
 import orjson
 
@@ -95,23 +93,25 @@ class Spool:
         )
         return [line for (line,) in lines]
 
-    def cases(self) -> Iterator[tuple[str, list[SpooledRow]]]:
-        """Give the rows of each case, in the order in which they were answered."""
+    def numbers(self) -> list[str]:
+        """Give the external number of every case."""
+        return [number for (number,) in self._connection.execute("SELECT DISTINCT number FROM rows ORDER BY number")]
+
+    def of_case(self, number: str) -> list[SpooledRow]:
+        """Give the rows of a case, in the order in which they were answered."""
         rows = self._connection.execute(
-            "SELECT number, line, session, instrument, answered_at, content FROM rows ORDER BY number"
+            "SELECT line, session, instrument, answered_at, content FROM rows WHERE number = ?", (number,)
         )
-        for number, of_case in groupby(rows, key=itemgetter(0)):
-            ordered = sorted(of_case, key=_when_answered)
-            yield number, [_spooled(*row[1:]) for row in ordered]
+        return [_spooled(*row) for row in sorted(rows, key=_when_answered)]
 
     def close(self) -> None:
         """Forget everything."""
         self._connection.close()
 
 
-def _when_answered(row: tuple[str, int, str, str, str, bytes]) -> tuple[str, bool, int, str, str]:
+def _when_answered(row: tuple[int, str, str, str, bytes]) -> tuple[str, bool, int, str, str]:
     """Order rows by their moment; those of the same moment by session and instrument, wherever they stood."""
-    _, _, session, instrument, answered_at, _ = row
+    _, session, instrument, answered_at, _ = row
     counted = session.isdecimal()
     return answered_at, counted, int(session) if counted else 0, session, instrument
 

@@ -3,9 +3,11 @@
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from services.runtime.unavailable import Unavailable
 
 _TABLES = """
 CREATE TABLE records (
@@ -45,6 +47,10 @@ class AnotherWriter(Exception):
     """Another process writes this home just now."""
 
 
+class DatabaseUnavailable(Unavailable):
+    """The file cannot be opened just now, though it may be in order. Says why."""
+
+
 class Database:
     """A connection to the file. Only the process that holds the lock may write; any number may read."""
 
@@ -55,48 +61,31 @@ class Database:
 
     @classmethod
     def create(cls, file: Path) -> "Database":
-        """Open a file for writing; make it, or finish making it, first. Raises AnotherWriter, NotAHome."""
+        """Open a file for writing; make it, or finish making it, first.
+
+        Raises AnotherWriter, NotAHome, DatabaseUnavailable.
+        """
         lock = _locked(file)
-        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        connection = _connected(f"{file.resolve().as_uri()}?mode=rw")
         try:
-            if not _is_empty(connection):
-                _require_ours(file, connection)
-                _for_writing(connection)
-                return cls(connection, lock)
-            connection.execute(f"PRAGMA page_size = {_PAGE_SIZE}")
-            _for_writing(connection)
-            cls._make(connection)
+            os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            with _telling_why(file):
+                return cls(_opened(file, "mode=rw", _made), lock)
         except BaseException:
-            connection.close()
             os.close(lock)
             raise
-        return cls(connection, lock)
-
-    @staticmethod
-    def _make(connection: sqlite3.Connection) -> None:
-        with transaction(connection):
-            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version = {SCHEMA}")
-            for statement in _TABLES.split(";"):
-                if statement.strip():
-                    connection.execute(statement)
 
     @classmethod
     def open(cls, file: Path, *, write: bool) -> "Database":
-        """Open an existing file. Raises AnotherWriter, NotAHome."""
-        lock = _locked(file) if write else None
-        connection = _connected(f"{file.resolve().as_uri()}?mode={'rw' if write else 'ro'}")
+        """Open an existing file. Raises AnotherWriter, NotAHome, DatabaseUnavailable."""
+        if not write:
+            return cls(_opened_to_read(file), None)
+        lock = _locked(file)
         try:
-            _require_ours(file, connection)
-            if write:
-                _for_writing(connection)
+            with _telling_why(file):
+                return cls(_opened(file, "mode=rw", _prepared), lock)
         except BaseException:
-            connection.close()
-            if lock is not None:
-                os.close(lock)
+            os.close(lock)
             raise
-        return cls(connection, lock)
 
     def close(self) -> None:
         """Close the file and let others write."""
@@ -106,25 +95,82 @@ class Database:
             self._lock = None
 
 
-def _connected(uri: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(uri, uri=True, isolation_level=None)
-    connection.execute("PRAGMA busy_timeout = 5000")
+Preparation = Callable[[Path, sqlite3.Connection], None]
+
+
+def _opened(file: Path, how: str, prepare: Preparation) -> sqlite3.Connection:
+    """Open a file and prepare the connection; one that cannot be prepared is closed."""
+    connection = sqlite3.connect(f"{file.resolve().as_uri()}?{how}", uri=True, isolation_level=None)
+    try:
+        connection.execute("PRAGMA busy_timeout = 5000")
+        prepare(file, connection)
+    except BaseException:
+        connection.close()
+        raise
     return connection
+
+
+def _opened_to_read(file: Path) -> sqlite3.Connection:
+    """Open a file to read, also where nothing can be written beside it."""
+    with _telling_why(file):
+        try:
+            return _opened(file, "mode=ro", _require_ours)
+        except sqlite3.OperationalError:
+            if os.access(file.parent, os.W_OK):
+                raise
+        # SQLite keeps an index of the write-ahead log beside the file, and here it cannot; without a log it need not.
+        log = file.with_name(f"{file.name}-wal")
+        if log.exists() and log.stat().st_size > 0:
+            raise DatabaseUnavailable(
+                f"{log} holds what was written last, and that can only be read where OnTrack may write: "
+                f"copy the whole of {file.parent} to such a place"
+            )
+        return _opened(file, "mode=ro&immutable=1", _require_ours)
+
+
+@contextmanager
+def _telling_why(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.OperationalError as refused:
+        raise DatabaseUnavailable(f"{file}: {refused}") from None
+
+
+def _made(file: Path, connection: sqlite3.Connection) -> None:
+    """Make everything in a file that is still empty, and make sure that another one is ours."""
+    if not _is_empty(connection):
+        _prepared(file, connection)
+        return
+    connection.execute(f"PRAGMA page_size = {_PAGE_SIZE}")
+    _for_writing(connection)
+    with transaction(connection):
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {SCHEMA}")
+        for statement in _TABLES.split(";"):
+            if statement.strip():
+                connection.execute(statement)
+
+
+def _prepared(file: Path, connection: sqlite3.Connection) -> None:
+    _require_ours(file, connection)
+    _for_writing(connection)
 
 
 def _is_empty(connection: sqlite3.Connection) -> bool:
     """Tell whether nothing has been made in the file yet."""
-    try:
-        return _application(connection) == 0 and connection.execute("SELECT 1 FROM sqlite_schema").fetchone() is None
-    except sqlite3.DatabaseError:
+    if _application(connection) != 0:
         return False
+    return connection.execute("SELECT 1 FROM sqlite_schema").fetchone() is None
 
 
-def _application(connection: sqlite3.Connection) -> int:
+def _application(connection: sqlite3.Connection) -> int | None:
+    """Tell which program a file is of; None if it is no database at all."""
     try:
         return int(connection.execute("PRAGMA application_id").fetchone()[0])
+    except sqlite3.OperationalError:
+        raise
     except sqlite3.DatabaseError:
-        return -1
+        return None
 
 
 def _require_ours(file: Path, connection: sqlite3.Connection) -> None:
@@ -142,6 +188,8 @@ def _for_writing(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA secure_delete = ON")
+    # A process that was killed, or kept from it by a reader, may have left there what was deleted.
+    emptied(connection)
 
 
 def _locked(file: Path) -> int:
@@ -154,13 +202,30 @@ def _locked(file: Path) -> int:
     return descriptor
 
 
+def emptied(connection: sqlite3.Connection) -> bool:
+    """Empty the write-ahead log into the file; tell whether no reader was in the way."""
+    busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return not busy
+
+
+@contextmanager
+def told_as(unavailable: type[Unavailable]) -> Iterator[None]:
+    """Tell what SQLite refuses for a moment (locked, full, unreadable) as a port tells it."""
+    try:
+        yield
+    except sqlite3.OperationalError as refused:
+        raise unavailable(str(refused)) from None
+
+
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     """Commit everything that is done inside, or nothing."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
+        connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        # When the disk is full SQLite may have rolled back by itself.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
         raise
-    connection.execute("COMMIT")

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import orjson
 
@@ -70,7 +70,7 @@ def _line(record: StoredRecord, topic: Topic, key: CaseKey | None, *, reveal: bo
     if key is None:
         return None
     event = decode(record.value, topic, key)
-    return None if isinstance(event, Unreadable) else encode(replace(event, sealed=None))
+    return None if isinstance(event, Unreadable) else encode(event._replace(sealed=None))
 
 
 def _is_a_line(value: bytes) -> bool:

@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, Generic, NoReturn, TypeVar
 
-from cryptography.exceptions import InvalidTag
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from contracts.codec import CaseKey, Glance, Unreadable, decode, encode, glance, prepared, renumbered
 from contracts.definitions.catalogue import DefinitionMissing
@@ -22,6 +21,7 @@ from services.runtime.keyring.port import Destroyed, Keyring
 from services.runtime.log.port import Log, Record, StoredRecord
 from services.runtime.stage import Stage
 from services.runtime.store.port import Halted, Outcome, Position, Store, StoredState, Write
+from services.runtime.store.sealed import StateUnreadable, open_state
 
 StateT = TypeVar("StateT")
 
@@ -44,7 +44,7 @@ class StageStopped(Exception):
 
 
 class PartitionLost(Exception):
-    """Another runner of the same stage has written a state of this partition: it is theirs now."""
+    """Another runner of the same stage has written a state of this partition: it is theirs until it is opened again."""
 
 
 @dataclass(slots=True)
@@ -106,7 +106,7 @@ class Runner(Generic[StateT]):
     async def resume_halted(self, partition: int) -> None:
         """Try halted cases again, each from where it stands; those whose cause is gone go on."""
         for halted in await self._store.halted(self._stage.name, partition):
-            offset, end = halted.offset, self._positions[partition]
+            offset, end = halted.offset, self._position(partition)
             batch: _Batch[StateT] = _Batch(partition)
             while offset < end and halted.case_id not in batch.halted:
                 records = await self._log.read(self._stage.reads, partition, offset, min(BATCH, end - offset))
@@ -120,7 +120,7 @@ class Runner(Generic[StateT]):
 
     async def advance(self, partition: int, limit: int = BATCH) -> int:
         """Read the next records of a partition and process them; give how many there were."""
-        records = await self._log.read(self._stage.reads, partition, self._positions[partition], limit)
+        records = await self._log.read(self._stage.reads, partition, self._position(partition), limit)
         if records:
             await self.process(partition, records)
         return len(records)
@@ -130,6 +130,7 @@ class Runner(Generic[StateT]):
 
         After any of these nothing has been skipped: the same records come again.
         """
+        self._position(partition)
         batch = await self._worked(partition, records)
         dead_letters = self._dead_letters[partition] + len(batch.dead)
         if dead_letters > DEAD_LETTERS_AT_MOST:
@@ -218,20 +219,18 @@ class Runner(Generic[StateT]):
             if outgoing.subject != record.key:
                 raise ValueError("a step speaks of its own case only")
             ready = prepared(outgoing, case.key, number)
-            value = renumbered(record.value, number) if outgoing is event else encode(ready)
-            records.append(Record(record.key, value, ready))
+            records.append(Record(record.key, encode(ready), ready))
         return state, records
 
     def _read(self, record: StoredRecord, key: CaseKey) -> Event[Data] | Unreadable:
-        """Read what a record says, and leave it there for the next stage of this process."""
+        """Read what a record says."""
         if record.event is not None:
             return record.event
         event = decode(record.value, self._stage.reads, key)
-        if isinstance(event, Event):
-            if event.subject != record.key or (event.sequence is not None) != self._is_numbered:
-                return Unreadable("not-an-event")
-            record.event = event
-        return event
+        if isinstance(event, Unreadable):
+            return event
+        belongs = event.subject == record.key and (event.sequence is not None) == self._is_numbered
+        return event if belongs else Unreadable("not-an-event")
 
     def _pass_on(self, batch: _Batch[StateT], record: StoredRecord, case: _Case[StateT], seen: Glance) -> None:
         """Pass an event on unopened, with its new number, if the topic carries such events."""
@@ -291,6 +290,13 @@ class Runner(Generic[StateT]):
         for halted in batch.halted.values():
             await self._store.halt(self._stage.name, halted)
 
+    def _position(self, partition: int) -> int:
+        """Give how far it has come in a partition. Raises PartitionLost if that was given up, or never opened."""
+        position = self._positions.get(partition)
+        if position is None:
+            raise PartitionLost(f"{self._stage.name} has to take up partition {partition} first")
+        return position
+
     def _write(self, case_id: str, case: _Case[StateT]) -> Write:
         body = case.key.seal(self._states.dump_json(case.state), self._stage.name.encode(), case_id.encode())
         state = StoredState(case.offset, case.read, case.written, self._stage.schema, body)
@@ -298,18 +304,6 @@ class Runner(Generic[StateT]):
 
     def _stop(self, partition: int, why: str, mend: str) -> NoReturn:
         raise StageStopped(self._stage.name, partition, why, mend)
-
-
-class StateUnreadable(Exception):
-    """A stored state is not what this stage wrote for this case. Says nothing of what it holds."""
-
-
-def open_state(states: TypeAdapter[StateT], stage: str, case_id: str, key: CaseKey, stored: StoredState) -> StateT:
-    """Open a sealed state. Raises StateUnreadable if it was changed, or is of another case, stage or shape."""
-    try:
-        return states.validate_json(key.unseal(stored.body, stage.encode(), case_id.encode()))
-    except (InvalidTag, ValidationError):
-        raise StateUnreadable(f"the stored state of case {case_id} in {stage} cannot be read") from None
 
 
 def _place(error: Exception) -> str:

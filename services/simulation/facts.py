@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from contracts.definitions.instrument import Instrument
-from contracts.events.event import Data, Event, fact_id
+from contracts.events.event import Data, Event, fact_id, new_fact
 from contracts.events.facts import (
     CaseClosed,
     CaseEnrolled,
@@ -92,14 +92,10 @@ def _asked(session: SimulatedSession, course: Course) -> Iterator[tuple[str, dat
 
 
 def _fact(data: Data, happened: datetime, key: str, case_id: str, course: Course) -> Event[Data]:
-    fact = fact_id(course.clinic, CLIENT, key)
-    return Event(
-        id=fact,
+    return new_fact(
+        data,
+        case_id=case_id,
+        fact_id=fact_id(course.clinic, CLIENT, key),
         source=f"urn:ontrack:{course.clinic}:{CLIENT}",
-        subject=case_id,
-        time=happened,
-        recordedtime=happened,
-        correlationid=fact,
-        causationid=None,
-        data=data,
+        happened=happened,
     )

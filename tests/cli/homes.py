@@ -9,9 +9,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from contracts.events.event import Data, fact_id
+from contracts.events.event import Data, fact_id, new_fact
 from services.embedded import Home
-from services.ingest.intake import new_fact
 from tests.support.command import succeeded
 
 ODSIS: Final = ("frequency", "intensity", "engagement", "work_school_home", "social_life")

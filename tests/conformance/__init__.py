@@ -2,4 +2,5 @@
 
 import pytest
 
-pytest.register_assert_rewrite("tests.conformance.log", "tests.conformance.store", "tests.conformance.keyring")
+for suite in ("log", "store", "keyring", "directory", "away"):
+    pytest.register_assert_rewrite(f"tests.conformance.{suite}")

@@ -8,7 +8,8 @@ from cryptography.exceptions import InvalidTag
 
 from contracts.codec import CaseKey
 from contracts.topics import partition_of
-from services.runtime.keyring.port import Destroyed, Keyring
+from services.runtime.keyring.port import Destroyed, Keyring, KeyringUnavailable
+from tests.conformance.away import TakenAway, is_told_at_every_call
 
 
 def a_key(number: int) -> CaseKey:
@@ -31,6 +32,11 @@ class KeyringSuite:
     @pytest.fixture
     def connected(self) -> Callable[[], Awaitable[Keyring]]:
         """Another connection to the same keyring, with the same master key."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def away(self) -> TakenAway:
+        """Takes away what is behind the keyring for a while."""
         raise NotImplementedError
 
     @pytest.fixture
@@ -282,3 +288,22 @@ class KeyringSuite:
 
         # then it has one
         assert secrets(first) == secrets(second)
+
+    async def test_a_keyring_that_is_away_says_so_at_every_call(self, keyring: Keyring, away: TakenAway) -> None:
+        # given a key that was used
+        created = await keyring.create(["a"])
+
+        # when the keyring is away for a while, and everything is tried
+        # then each call says so, and can be made again when it is back
+        calls: list[Callable[[], Awaitable[object]]] = [
+            lambda: keyring.keys(["a"]),
+            lambda: keyring.create(["a", "b"]),
+            lambda: keyring.adopt({"c": a_key(1)}),
+            lambda: keyring.destroy("d"),
+        ]
+        assert await is_told_at_every_call(away, KeyringUnavailable, calls)
+        assert secrets(await keyring.keys(["a", "c", "d"])) == {
+            "a": secrets(created)["a"],
+            "c": a_key(1).secret,
+            "d": Destroyed.DESTROYED,
+        }

@@ -9,7 +9,8 @@ from contracts.codec import encode
 from contracts.events.event import Data, Event
 from contracts.events.facts import SessionAttended
 from contracts.topics import CASES, SCORES, TRACKS
-from services.runtime.log.port import Log, Record, StoredRecord
+from services.runtime.log.port import Log, LogUnavailable, Record, StoredRecord
+from tests.conformance.away import TakenAway, is_told_at_every_call
 
 EVERY_BYTE = bytes(range(256))
 
@@ -42,6 +43,11 @@ class LogSuite:
     @pytest.fixture
     def connected(self) -> Callable[[], Awaitable[Log]]:
         """Another connection to the same log."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def away(self) -> TakenAway:
+        """Takes away what is behind the log for a while."""
         raise NotImplementedError
 
     async def test_a_new_partition_is_empty(self, log: Log) -> None:
@@ -214,3 +220,19 @@ class LogSuite:
                 assert await reader.end(SCORES, 3) == end
                 for offset in range(end + 1):
                     assert list(await reader.read(SCORES, 3, offset, 100)) == as_stored(given[:end])[offset:]
+
+    async def test_a_log_that_is_away_says_so_at_every_call(self, log: Log, away: TakenAway) -> None:
+        # given a log with a record that was just appended and one that was not
+        await log.append(SCORES, 3, records("a"))
+        await log.append(SCORES, 3, records("b"))
+
+        # when it is away for a while, and everything is tried
+        # then each call says so, and can be made again when it is back
+        calls: list[Callable[[], Awaitable[object]]] = [
+            lambda: log.append(SCORES, 3, records("c")),
+            lambda: log.read(SCORES, 3, 0, 100),
+            lambda: log.read(SCORES, 3, 1, 100),
+            lambda: log.end(SCORES, 3),
+        ]
+        assert await is_told_at_every_call(away, LogUnavailable, calls)
+        assert list(await log.read(SCORES, 3, 0, 100)) == as_stored(records("a", "b", "c"))

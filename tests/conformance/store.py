@@ -4,7 +4,8 @@ from collections.abc import Awaitable, Callable, Iterable
 
 import pytest
 
-from services.runtime.store.port import Halted, Outcome, Position, Store, StoredState, Write
+from services.runtime.store.port import Halted, Outcome, Position, Store, StoredState, StoreUnavailable, Write
+from tests.conformance.away import TakenAway, is_told_at_every_call
 
 APPLIED, ALREADY_APPLIED, LOST = Outcome.APPLIED, Outcome.ALREADY_APPLIED, Outcome.LOST
 
@@ -35,6 +36,11 @@ class StoreSuite:
     @pytest.fixture
     def connected(self) -> Callable[[], Awaitable[Store]]:
         """Another connection to the same store."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def away(self) -> TakenAway:
+        """Takes away what is behind the store for a while."""
         raise NotImplementedError
 
     # States
@@ -225,15 +231,15 @@ class StoreSuite:
         assert list(await store.halted("scoring", 0)) == []
         assert list(await store.halted("register")) == []
 
-    async def test_a_case_that_halts_again_keeps_its_place_and_takes_the_new_reason(self, store: Store) -> None:
+    async def test_a_case_that_halts_again_stands_at_the_new_place_for_the_new_reason(self, store: Store) -> None:
         # given a halted case
         await store.halt("scoring", Halted("a", 1, 4, "definition-missing"))
 
         # when it halts again further on, for another reason
         await store.halt("scoring", Halted("a", 1, 9, "step-failed"))
 
-        # then it stands where it stood, and says the new reason
-        assert list(await store.halted("scoring")) == [Halted("a", 1, 4, "step-failed")]
+        # then it stands there, and says that reason
+        assert list(await store.halted("scoring")) == [Halted("a", 1, 9, "step-failed")]
 
     async def test_a_case_that_goes_on_is_no_longer_halted(self, store: Store) -> None:
         # given two halted cases, one of them in two stages
@@ -313,3 +319,22 @@ class StoreSuite:
         # then the first has written, and the other knows that it was too late
         assert (first, second) == ([APPLIED], [LOST])
         assert dict(await store.load("scoring", ["a"])) == {"a": state(9)}
+
+    async def test_a_store_that_is_away_says_so_at_every_call(self, store: Store, away: TakenAway) -> None:
+        # given a store with a state
+        await saved(store, [("a", None, 3)])
+
+        # when it is away for a while, and everything is tried
+        # then each call says so, and can be made again when it is back
+        calls: list[Callable[[], Awaitable[object]]] = [
+            lambda: store.load("scoring", ["a"]),
+            lambda: saved(store, [("a", 3, 5)]),
+            lambda: cases(store, "scoring"),
+            lambda: store.position("scoring", 1),
+            lambda: store.set_position("scoring", 1, Position("log-1", 7)),
+            lambda: store.halt("scoring", Halted("a", 1, 4, "key-missing")),
+            lambda: store.resume("scoring", "b"),
+            lambda: store.halted("scoring"),
+        ]
+        assert await is_told_at_every_call(away, StoreUnavailable, calls)
+        assert dict(await store.load("scoring", ["a"])) == {"a": state(5)}

@@ -1,7 +1,9 @@
 """The adapters over one SQLite file keep what the ports promise."""
 
+import shutil
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -9,13 +11,17 @@ import pytest
 from contracts.codec import CaseKey
 from contracts.topics import SCORES
 from services.runtime.database import Database
+from services.runtime.directory.port import Directory, Person
+from services.runtime.directory.sqlite import SqliteDirectory
 from services.runtime.keyring.master import MasterKey, MasterKeyUnusable
-from services.runtime.keyring.port import Destroyed, Keyring
+from services.runtime.keyring.port import Destroyed, Keyring, KeyringUnavailable
 from services.runtime.keyring.sqlite import SqliteKeyring
 from services.runtime.log.port import Log, LogUnavailable, Record
 from services.runtime.log.sqlite import SqliteLog
 from services.runtime.store.port import Halted, Position, Store, StoredState, StoreUnavailable, Write
 from services.runtime.store.sqlite import SqliteStore
+from tests.conformance.away import TakenAway
+from tests.conformance.directory import DirectorySuite
 from tests.conformance.keyring import KeyringSuite, a_key
 from tests.conformance.log import LogSuite
 from tests.conformance.store import StoreSuite
@@ -51,6 +57,19 @@ def another(file: Path, connection: sqlite3.Connection) -> Iterator[Callable[[],
         each.close()
 
 
+@pytest.fixture
+def away(connection: sqlite3.Connection) -> TakenAway:
+    """Lets SQLite break off whatever it begins."""
+
+    @contextmanager
+    def taken_away() -> Iterator[None]:
+        connection.set_progress_handler(lambda: 1, 1)
+        yield
+        connection.set_progress_handler(None, 1)
+
+    return taken_away
+
+
 class TestLog(LogSuite):
     @pytest.fixture
     def log(self, connection: sqlite3.Connection) -> Log:
@@ -62,6 +81,10 @@ class TestLog(LogSuite):
             return SqliteLog(another())
 
         return connect
+
+    @pytest.fixture
+    def away(self, away: TakenAway) -> TakenAway:
+        return away
 
     async def test_a_log_that_another_holds_is_unavailable_for_a_while(
         self, log: Log, connection: sqlite3.Connection, another: Callable[[], sqlite3.Connection]
@@ -81,6 +104,24 @@ class TestLog(LogSuite):
         await log.append(SCORES, 3, [Record("a", b"words")])
         assert await log.end(SCORES, 3) == 1
 
+    async def test_a_disk_that_is_full_is_told_as_such_and_changes_nothing(
+        self, log: Log, connection: sqlite3.Connection
+    ) -> None:
+        # given a file that cannot grow any more
+        (pages,) = connection.execute("PRAGMA page_count").fetchone()
+        connection.execute(f"PRAGMA max_page_count = {pages}")
+
+        # when more is appended than it takes
+        large = [Record("a", bytes(100_000))]
+        with pytest.raises(LogUnavailable, match="full"):
+            await log.append(SCORES, 3, large)
+
+        # then nothing was written, and the same call can be made when there is room
+        assert await log.end(SCORES, 3) == 0
+        connection.execute("PRAGMA max_page_count = 1000000")
+        await log.append(SCORES, 3, large)
+        assert await log.end(SCORES, 3) == 1
+
 
 class TestStore(StoreSuite):
     @pytest.fixture
@@ -93,6 +134,10 @@ class TestStore(StoreSuite):
             return SqliteStore(another())
 
         return connect
+
+    @pytest.fixture
+    def away(self, away: TakenAway) -> TakenAway:
+        return away
 
     async def test_a_store_that_another_holds_is_unavailable_for_a_while(
         self, store: Store, connection: sqlite3.Connection, another: Callable[[], sqlite3.Connection]
@@ -132,6 +177,10 @@ class TestKeyring(KeyringSuite):
             return SqliteKeyring(another(), MASTER)
 
         return connect
+
+    @pytest.fixture
+    def away(self, away: TakenAway) -> TakenAway:
+        return away
 
     @pytest.fixture
     def elsewhere(self, connection: sqlite3.Connection) -> Keyring:
@@ -195,6 +244,91 @@ class TestKeyring(KeyringSuite):
         # then not even its wrapped form is left
         wrapped = MASTER.wrap(a_key(7))
         assert not [path.name for path in _files(file) if wrapped in path.read_bytes()]
+
+    async def test_a_key_that_is_destroyed_while_somebody_reads_has_to_be_destroyed_again(
+        self,
+        keyring: Keyring,
+        connection: sqlite3.Connection,
+        another: Callable[[], sqlite3.Connection],
+        file: Path,
+    ) -> None:
+        # given a key in a file that somebody is in the middle of reading
+        wrapped = MASTER.wrap(a_key(7))
+        await keyring.adopt({"a": a_key(7)})
+        reader = another()
+        reader.execute("BEGIN")
+        assert reader.execute("SELECT wrapped FROM keys").fetchall() == [(wrapped,)]
+        connection.execute("PRAGMA busy_timeout = 0")
+
+        # when it is destroyed, twice
+        for _ in range(2):
+            with pytest.raises(KeyringUnavailable) as unfinished:
+                await keyring.destroy("a")
+
+        # then it says that the key is gone and where its bytes remain, and so it is
+        assert "is deleted, but its old bytes remain in the -wal file" in str(unfinished.value)
+        assert dict(await keyring.keys(["a"])) == {"a": Destroyed.DESTROYED}
+        assert [path.name for path in _files(file) if wrapped in path.read_bytes()]
+
+        # and when nobody reads any more, destroying it again leaves nothing
+        reader.execute("COMMIT")
+        await keyring.destroy("a")
+        assert not [path.name for path in file.parent.iterdir() if wrapped in path.read_bytes()]
+
+    async def test_what_was_left_of_a_destroyed_key_goes_when_the_file_is_opened_for_writing(
+        self, file: Path, tmp_path: Path
+    ) -> None:
+        # given a file as a process left it that was killed right after it destroyed a key that somebody was reading
+        wrapped = MASTER.wrap(a_key(7))
+        database = Database.create(file)
+        await SqliteKeyring(database.connection, MASTER).adopt({"a": a_key(7)})
+        database.connection.execute("UPDATE keys SET wrapped = NULL")
+        left = tmp_path / "left"
+        left.mkdir()
+        for path in _files(file):
+            shutil.copy(path, left)
+        database.close()
+        left_file = left / file.name
+        assert [path.name for path in _files(left_file) if wrapped in path.read_bytes()]
+
+        # when it is opened for writing
+        database = Database.open(left_file, write=True)
+
+        # then nothing is left of the key, though the file is still open
+        assert not [path.name for path in left.iterdir() if wrapped in path.read_bytes()]
+        database.close()
+
+
+class TestDirectory(DirectorySuite):
+    @pytest.fixture
+    def keys(self, connection: sqlite3.Connection) -> Keyring:
+        return SqliteKeyring(connection, MASTER)
+
+    @pytest.fixture
+    def directory(self, connection: sqlite3.Connection, keys: Keyring) -> Directory:
+        return SqliteDirectory(connection, keys)
+
+    @pytest.fixture
+    def connected(self, another: Callable[[], sqlite3.Connection]) -> Callable[[], Awaitable[Directory]]:
+        async def connect() -> Directory:
+            connection = another()
+            return SqliteDirectory(connection, SqliteKeyring(connection, MASTER))
+
+        return connect
+
+    @pytest.fixture
+    def away(self, away: TakenAway) -> TakenAway:
+        return away
+
+    async def test_nobody_stands_in_the_file_in_plain(self, directory: Directory, file: Path) -> None:
+        # given a person who was entered
+        await directory.enter({"a": Person("north-clinic", "0101801234")})
+
+        # when everything that was written is searched
+        # then neither clinic nor number is there
+        written = b"".join(path.read_bytes() for path in _files(file))
+        assert b"north-clinic" not in written
+        assert b"0101801234" not in written
 
 
 def _files(file: Path) -> list[Path]:

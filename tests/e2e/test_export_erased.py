@@ -7,11 +7,10 @@ from typing import Final
 
 import pytest
 
-from contracts.events.event import fact_id
+from contracts.events.event import fact_id, new_fact
 from contracts.events.facts import CaseErased
 from contracts.topics import CASES, DEAD_LETTERS
 from services.embedded import Home
-from services.ingest.intake import new_fact
 from services.runtime.log.port import Record
 from tests.support.command import Ran, ontrack, succeeded
 from tests.support.contents import DERIVED, OF_CASES, contents, counts, raw_histories

@@ -9,10 +9,9 @@ from typing import Final
 
 import pytest
 
-from contracts.events.event import fact_id
+from contracts.events.event import fact_id, new_fact
 from contracts.events.facts import CaseClosed
 from services.embedded import Home
-from services.ingest.intake import new_fact
 from tests.support.command import ontrack
 from tests.support.contents import counts
 from tests.support.desk import COLUMNS, Desk, row, table, weekly

@@ -17,7 +17,15 @@ import pytest
 
 from contracts.codec import CaseKey
 from contracts.topics import SCORES
-from services.runtime.database import APPLICATION_ID, SCHEMA, AnotherWriter, Database, NotAHome, transaction
+from services.runtime.database import (
+    APPLICATION_ID,
+    SCHEMA,
+    AnotherWriter,
+    Database,
+    DatabaseUnavailable,
+    NotAHome,
+    transaction,
+)
 from services.runtime.keyring.master import MASTER_LENGTH, MasterKey, MasterKeyUnusable
 from services.runtime.keyring.sqlite import SqliteKeyring
 from services.runtime.log.port import Record, StoredRecord
@@ -34,6 +42,9 @@ EVERY_WAY = [*WAYS_TO_WRITE, lambda file: Database.open(file, write=False)]
 
 to_write = pytest.mark.parametrize("opening", WAYS_TO_WRITE, ids=["create", "open to write"])
 every_way = pytest.mark.parametrize("opening", EVERY_WAY, ids=["create", "open to write", "open to read"])
+
+DURABLE = {"journal_mode": "wal", "synchronous": 2, "secure_delete": 1}
+"""How a home is written; 2 is FULL."""
 
 HOLD = """
 import sys
@@ -247,6 +258,20 @@ def test_a_transaction_is_written_whole_or_not_at_all(file: Path) -> None:
     database.close()
 
 
+@to_write
+def test_whoever_writes_waits_until_it_is_on_disk(file: Path, opening: Opening) -> None:
+    # given a home
+    Database.create(file).close()
+
+    # when it is opened for writing
+    database = opening(file)
+    asked = {name: database.connection.execute(f"PRAGMA {name}").fetchone()[0] for name in DURABLE}
+    database.close()
+
+    # then every commit goes to the write-ahead log and is on disk when it returns, and what is deleted is overwritten
+    assert asked == DURABLE
+
+
 # Whose file it is
 
 
@@ -314,6 +339,23 @@ def test_a_refused_file_is_not_held(file: Path, opening: Opening) -> None:
 
     # then nobody is in the way
     Database.create(file).close()
+
+
+@every_way
+def test_a_home_that_cannot_be_opened_just_now_is_not_called_another_program_s(file: Path, opening: Opening) -> None:
+    # given a home in whose way something stands
+    Database.create(file).close()
+    obstacle = file.with_name(f"{file.name}-wal")
+    obstacle.mkdir()
+
+    # when it is opened
+    # then it is said what the system says
+    with pytest.raises(DatabaseUnavailable, match=re.escape(f"{file}: unable to open database file")):
+        opening(file)
+
+    # and when nothing is in its way any more, it can be opened
+    obstacle.rmdir()
+    opening(file).close()
 
 
 @pytest.mark.parametrize("write", [False, True])

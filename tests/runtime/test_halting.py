@@ -13,7 +13,7 @@ from contracts.topics import CASES, SCORES
 from services.runtime.runner import BATCH
 from services.runtime.stage import Stage
 from services.runtime.store.port import Position
-from tests.runtime.stories import ANNA, BO, CARL, COMMENT, Tally, attendance, course, scoring, three_on_scores
+from tests.runtime.stories import ANNA, BO, CARL, COMMENT, Counted, Tally, attendance, course, scoring, three_on_scores
 from tests.support.faults import Trouble
 from tests.support.histories import HOMEWORK, ODSIS, History, in_turn, numbered
 from tests.support.workbench import LOG_ID, PARTITION, Outcome, Workbench, numbers
@@ -275,6 +275,44 @@ async def test_what_a_step_stumbled_over_is_told_to_nobody(
     assert " in step, line " in halted.reason
     said = (halted.reason, *capsys.readouterr(), caplog.text)
     assert not [text for text in said if "Karen" in text]
+
+
+class Gossip(Tally):
+    """A toy that speaks of another case where Anna states a need."""
+
+    def step(self, state: Counted, event: Event[Data]) -> tuple[Counted, Sequence[Event[Data]]]:
+        state, following = super().step(state, event)
+        if event.subject == ANNA and isinstance(event.data, NeedsStated):
+            following = [*following, event._replace(subject=BO)]
+        return state, following
+
+
+async def test_a_step_that_speaks_of_another_case_halts_its_own_and_no_other(tmp_path: Path) -> None:
+    # given the histories of three cases, and what comes of them
+    async def ran(name: str, stage: Tally) -> Outcome:
+        with Workbench.on(tmp_path / name) as bench:
+            await three_on_scores(bench)
+            await bench.run(stage, at_once=7)
+            return await bench.outcome(stage)
+
+    spared = await ran("spared.db", Tally())
+
+    # when the step of one of them speaks of another
+    found = await ran("ontrack.db", Gossip())
+
+    # then the one that spoke is halted there, and nothing of what it said is on the log
+    (halted,) = found.halted
+    assert halted.case_id == ANNA
+    assert halted.reason.startswith("step-failed ValueError")
+    said = found.of(ANNA)
+    assert said == spared.of(ANNA)[: len(said)]
+    assert found.states[ANNA].offset < halted.offset
+
+    # and the others have come to their ends, as they would have
+    for case_id in (BO, CARL):
+        assert found.of(case_id) == spared.of(case_id)
+        assert found.states[case_id] == spared.states[case_id]
+    assert found.position == spared.position
 
 
 async def test_a_step_that_is_interrupted_halts_nobody(file: Path) -> None:

@@ -4,25 +4,34 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from contracts.definitions.catalogue import Catalogue
+from contracts.definitions.files import library
 from contracts.topics import CASES, SCORES, TRACKS
+from services.ingest.domain.register import Register
+from services.not_detector.domain.stage import NotDetector
+from services.notifier.domain.stage import Notifier
 from services.runtime.log.port import LogUnavailable
 from services.runtime.runner import BATCH, PartitionLost
+from services.runtime.stage import Stage
 from services.runtime.store.port import Position, StoreUnavailable
+from services.scoring.domain.stage import Scoring
 from tests.runtime.stories import (
     ANNA,
     BO,
+    CARL,
     COMMENT,
     SCENARIOS,
     Scenario,
     Tally,
     attendance,
     copied,
+    course,
     each_scenario,
     prepared,
     scoring,
@@ -232,6 +241,44 @@ async def test_whatever_happens_to_a_case_and_to_the_process_the_outcome_is_one(
             assert await bench.outcome(scoring()) == expected
 
 
+STORIES: Final = {ANNA: course(ANNA).events, BO: course(BO).events, CARL: attendance(CARL).events}
+TURNS: Final = [case_id for case_id, events in STORIES.items() for _ in events]
+
+
+def a_chain() -> list[Stage[Any]]:
+    catalogue = Catalogue(library())
+    return [Register(), Scoring(catalogue), NotDetector(catalogue), Notifier(catalogue)]
+
+
+@settings(deadline=None, max_examples=15)
+@given(turns=st.permutations(TURNS), at_once=st.sampled_from([3, 11, BATCH]))
+async def test_the_order_between_cases_does_not_matter(turns: list[str], at_once: int) -> None:
+    # given the same histories of several cases, once case by case, once with their facts between each other
+    apart = [event for events in STORIES.values() for event in events]
+    untold = {case_id: iter(events) for case_id, events in STORIES.items()}
+    mixed = [next(untold[case_id]) for case_id in turns]
+    assert len(mixed) == len(apart)
+    outcomes = []
+    with TemporaryDirectory() as directory:
+        for name, facts in (("apart.db", apart), ("mixed.db", mixed)):
+            with Workbench.on(Path(directory, name)) as bench:
+                await bench.know(*STORIES)
+                await bench.put(CASES, facts)
+
+                # when every stage has read everything
+                for stage in a_chain():
+                    await bench.run(stage, at_once=at_once)
+                outcomes.append([await bench.outcome(stage) for stage in a_chain()])
+
+    # then each stage has said the same of each case, and knows the same, to the byte
+    for one, other in zip(*outcomes, strict=True):
+        assert one.by_case() == other.by_case()
+        assert {case_id: replace(state, offset=0) for case_id, state in one.states.items()} == {
+            case_id: replace(state, offset=0) for case_id, state in other.states.items()
+        }
+    assert outcomes[0][-1].output
+
+
 # Others at work
 
 
@@ -299,6 +346,50 @@ async def test_a_partition_is_left_where_it_was_and_taken_up_there(file: Path) -
         # then it says how many there were, and knows how far it has come
         assert read == [4, 10, 19, 0]
         assert await bench.store.position("tally", PARTITION) == Position(LOG_ID, 33)
+
+
+async def test_a_runner_that_has_lost_a_partition_does_nothing_there_until_it_has_opened_it_again(file: Path) -> None:
+    # given a runner that was overtaken
+    with Workbench.on(file) as bench:
+        await three_on_scores(bench)
+
+        async def the_other_reads_some() -> None:
+            other = bench.runner(Tally())
+            await other.open(PARTITION)
+            await other.advance(PARTITION, 20)
+
+        slow = bench.runner(Tally(), store=OvertakenStore(bench.store, the_other_reads_some))
+        await slow.open(PARTITION)
+        with pytest.raises(PartitionLost):
+            await slow.advance(PARTITION, 30)
+        before, records = await bench.outcome(Tally()), await bench.records(TRACKS)
+
+        # when it is asked to go on, in any way
+        given = await bench.log.read(SCORES, PARTITION, 20, 10)
+        for attempt in (slow.advance(PARTITION), slow.process(PARTITION, given), slow.process(PARTITION, given)):
+            with pytest.raises(PartitionLost, match="tally has to take up partition 0 first"):
+                await attempt
+
+        # then it refuses, and nothing was written
+        assert await bench.outcome(Tally()) == before
+        assert await bench.records(TRACKS) == records
+
+        # and when it has opened the partition again, it goes on where the other has left it
+        await slow.open(PARTITION)
+        assert await slow.advance(PARTITION) == 13
+
+
+async def test_a_runner_does_nothing_in_a_partition_that_it_has_never_opened(file: Path) -> None:
+    # given a runner that has opened no partition
+    with Workbench.on(file) as bench:
+        await three_on_scores(bench)
+        runner = bench.runner(Tally())
+
+        # when it is asked to read one
+        # then it refuses
+        with pytest.raises(PartitionLost, match="tally has to take up partition 0 first"):
+            await runner.advance(PARTITION)
+        assert await bench.log.end(TRACKS, PARTITION) == 0
 
 
 async def test_partitions_do_not_wait_for_each_other(file: Path) -> None:

@@ -13,7 +13,7 @@ from contracts.definitions.files import library
 from contracts.definitions.instrument import Instrument
 from contracts.definitions.policy import Policy
 from contracts.definitions.protocol import Protocol
-from contracts.events.event import Data, Event, fact_id
+from contracts.events.event import Data, Event, fact_id, new_fact
 from contracts.events.facts import (
     BaselineSet,
     CaseClosed,
@@ -127,16 +127,7 @@ class Case:
         """State a fact, without telling it yet."""
         identity = fact_id("c1", "test", key or f"{data.type()}/{len(self.facts)}")
         happened = at or (self.facts[-1].time + timedelta(minutes=1) if self.facts else FIRST_DAY)
-        return Event(
-            id=identity,
-            source="urn:ontrack:c1:test",
-            subject=CASE_ID,
-            time=happened,
-            recordedtime=happened,
-            correlationid=identity,
-            causationid=None,
-            data=data,
-        )
+        return new_fact(data, case_id=CASE_ID, fact_id=identity, source="urn:ontrack:c1:test", happened=happened)
 
     def says(self, data: Data, *, at: datetime | None = None, key: str | None = None) -> Event[Data]:
         """State a fact and let it run through every stage."""

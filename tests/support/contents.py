@@ -5,7 +5,7 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -137,7 +137,7 @@ async def _history(home: Home, topic: Topic) -> tuple[dict[str, list[Any]], int]
         assert isinstance(key, CaseKey)
         events = [decode(record, topic, key) for record in records]
         opened[case_id] = [
-            _timeless(orjson.loads(encode(replace(event, sealed=None))))
+            _timeless(orjson.loads(encode(event._replace(sealed=None))))
             for event in events
             if not isinstance(event, Unreadable)
         ]

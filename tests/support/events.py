@@ -55,6 +55,7 @@ def events_of(kind: type[DataT], *, numbered: bool = True) -> SearchStrategy[Eve
         causationid=st.none() | ids(),
         data=data_of(kind),
         sequence=st.integers(1, 999_999_999) if numbered else st.none(),
+        sealed=st.none(),
     )
 
 

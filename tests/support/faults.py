@@ -6,15 +6,22 @@ A call is named by its port and method: `log.append`, `store.save`, `keyring.key
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 from contracts.codec import CaseKey
 from contracts.topics import Topic
-from services.runtime.keyring.port import Destroyed, Keyring
+from services.runtime.keyring.port import Destroyed, Keyring, KeyringUnavailable
 from services.runtime.log.port import Log, LogUnavailable, Record, StoredRecord
 from services.runtime.store.port import Halted, Outcome, Position, Store, StoredState, StoreUnavailable, Write
+from services.runtime.unavailable import Unavailable
 
 When = Literal["before", "after"]
+
+_UNAVAILABLE: Final[Mapping[str, type[Unavailable]]] = {
+    "log": LogUnavailable,
+    "store": StoreUnavailable,
+    "keyring": KeyringUnavailable,
+}
 
 
 class Crash(Exception):
@@ -89,7 +96,7 @@ class Away(Trouble):
     def _fail(self, when: When, call: str) -> None:
         if when == self.when and call == self.call and self.times > 0:
             self.times -= 1
-            raise LogUnavailable(call) if call.startswith("log.") else StoreUnavailable(call)
+            raise _UNAVAILABLE[call.partition(".")[0]](call)
 
 
 class TroubledLog:

@@ -1,7 +1,6 @@
 """Histories of cases, told fact by fact."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import zip_longest
 from typing import Final, Self
@@ -155,4 +154,4 @@ def numbered(events: list[Event[Data]]) -> Iterator[Event[Data]]:
     last: dict[str, int] = {}
     for event in events:
         last[event.subject] = last.get(event.subject, 0) + 1
-        yield replace(event, sequence=last[event.subject])
+        yield event._replace(sequence=last[event.subject])

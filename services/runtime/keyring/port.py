@@ -5,6 +5,11 @@ from enum import Enum
 from typing import Protocol
 
 from contracts.codec import CaseKey
+from services.runtime.unavailable import Unavailable
+
+
+class KeyringUnavailable(Unavailable):
+    """The keyring cannot be reached, read or written just now; the same call can be tried again."""
 
 
 class Destroyed(Enum):
@@ -14,7 +19,7 @@ class Destroyed(Enum):
 
 
 class Keyring(Protocol):
-    """Keys by case."""
+    """Keys by case. Every call but `case_id` can raise KeyringUnavailable."""
 
     async def keys(self, case_ids: Collection[str]) -> Mapping[str, CaseKey | Destroyed]:
         """Give the keys of some cases; a case that never had one is absent."""
@@ -26,7 +31,10 @@ class Keyring(Protocol):
         """Take keys that come with an exported log; raises ValueError if a case has another one already."""
 
     async def destroy(self, case_id: str) -> None:
-        """Destroy the key of a case for ever."""
+        """Destroy the key of a case for ever.
+
+        If that raises, the key can be gone while its bytes are still somewhere: only destroying it again makes sure.
+        """
 
     def case_id(self, clinic: str, number: str) -> str:
         """Give the case id of a clinic's external number: the same each time, and to be guessed by nobody."""

@@ -6,9 +6,9 @@ from collections.abc import Callable, Collection, Mapping
 from secrets import token_bytes
 
 from contracts.codec import CaseKey
-from services.runtime.database import transaction
+from services.runtime.database import emptied, told_as, transaction
 from services.runtime.keyring.master import MasterKey, MasterKeyUnusable
-from services.runtime.keyring.port import Destroyed
+from services.runtime.keyring.port import Destroyed, KeyringUnavailable
 
 _AT_ONCE = 500
 _REMEMBERED = 10_000
@@ -32,13 +32,14 @@ class SqliteKeyring:
 
         Raises MasterKeyUnusable: another key would wrap new keys that the right one could never open.
         """
-        held = self._connection.execute("SELECT fingerprint FROM master").fetchone()
+        with told_as(KeyringUnavailable):
+            held = self._connection.execute("SELECT fingerprint FROM master").fetchone()
         if held is not None and held[0] != self._master.fingerprint:
             raise MasterKeyUnusable("the master key is not the one of this data: put the right one back")
 
     def remember_master(self) -> None:
         """Remember which master key a new file is founded with."""
-        with transaction(self._connection):
+        with told_as(KeyringUnavailable), transaction(self._connection):
             self._connection.execute("DELETE FROM master")
             self._connection.execute("INSERT INTO master VALUES (?)", (self._master.fingerprint,))
 
@@ -55,10 +56,11 @@ class SqliteKeyring:
                 found[case_id] = key
         for start in range(0, len(unknown), _AT_ONCE):
             some = unknown[start : start + _AT_ONCE]
-            rows = self._connection.execute(
-                f"SELECT case_id, wrapped FROM keys WHERE case_id IN ({','.join('?' * len(some))})",  # noqa: S608
-                some,
-            )
+            with told_as(KeyringUnavailable):
+                rows = self._connection.execute(
+                    f"SELECT case_id, wrapped FROM keys WHERE case_id IN ({','.join('?' * len(some))})",  # noqa: S608
+                    some,
+                ).fetchall()
             for case_id, wrapped in rows:
                 found[case_id] = Destroyed.DESTROYED if wrapped is None else self._master.unwrap(wrapped)
                 self._remember(case_id, found[case_id])
@@ -80,16 +82,22 @@ class SqliteKeyring:
                 raise ValueError(f"the case {case_id} has another key here")
         new = [(case_id, self._master.wrap(key)) for case_id, key in keys.items() if case_id not in known]
         if new:
-            with transaction(self._connection):
+            with told_as(KeyringUnavailable), transaction(self._connection):
                 self._connection.executemany("INSERT INTO keys VALUES (?, ?)", new)
 
     async def destroy(self, case_id: str) -> None:
         """Destroy the key of a case for ever."""
-        with transaction(self._connection):
+        with told_as(KeyringUnavailable), transaction(self._connection):
             self._connection.execute("INSERT OR REPLACE INTO keys VALUES (?, NULL)", (case_id,))
-        # The old page still stands in the write-ahead log until that is emptied.
-        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._unwrapped.pop(case_id, None)
+        # The old page still stands in the write-ahead log until that is emptied.
+        with told_as(KeyringUnavailable):
+            is_empty = emptied(self._connection)
+        if not is_empty:
+            raise KeyringUnavailable(
+                f"the key of the case {case_id} is deleted, but its old bytes remain in the -wal file of the database "
+                "until whoever is reading that has closed it; then destroy the key again"
+            )
 
     def case_id(self, clinic: str, number: str) -> str:
         """Give the case id of a clinic's external number."""
@@ -97,7 +105,8 @@ class SqliteKeyring:
 
     def _forget_what_others_changed(self) -> None:
         """Forget remembered keys once another process has written the file: it may have destroyed one."""
-        version = self._connection.execute("PRAGMA data_version").fetchone()[0]
+        with told_as(KeyringUnavailable):
+            version = self._connection.execute("PRAGMA data_version").fetchone()[0]
         if version != self._version:
             self._version = version
             self._unwrapped.clear()

@@ -2,10 +2,14 @@
 
 import sqlite3
 from collections.abc import Sequence
+from typing import Final
 
 from contracts.topics import Topic
-from services.runtime.database import transaction
+from services.runtime.database import told_as, transaction
 from services.runtime.log.port import LogUnavailable, Record, StoredRecord
+
+AT_HAND: Final = 5_000
+"""Records that are kept in memory for the next stage."""
 
 
 class SqliteLog:
@@ -20,21 +24,27 @@ class SqliteLog:
         self._fresh: dict[tuple[str, int], list[StoredRecord]] = {}
 
     async def append(self, topic: Topic, partition: int, records: Sequence[Record]) -> None:
-        """Append records in order; they are durable when this returns. Raises LogUnavailable."""
+        """Append records in order; they are durable when this returns."""
         if not records:
             return
-        try:
-            with transaction(self._connection):
-                end = await self.end(topic, partition)
-                self._connection.executemany(
-                    "INSERT INTO records VALUES (?, ?, ?, ?, ?)",
-                    [(topic.name, partition, end + n, record.key, record.value) for n, record in enumerate(records)],
-                )
-        except sqlite3.OperationalError as error:
-            raise LogUnavailable(str(error)) from None
-        self._fresh[topic.name, partition] = [
-            StoredRecord(offset, record.key, record.value, record.event) for offset, record in enumerate(records, end)
-        ]
+        with told_as(LogUnavailable), transaction(self._connection):
+            end = await self.end(topic, partition)
+            self._connection.executemany(
+                "INSERT INTO records VALUES (?, ?, ?, ?, ?)",
+                [(topic.name, partition, end + n, record.key, record.value) for n, record in enumerate(records)],
+            )
+        stored = [StoredRecord(offset, *record) for offset, record in enumerate(records, end)]
+        self._keep_at_hand(topic, partition, stored)
+
+    def _keep_at_hand(self, topic: Topic, partition: int, records: list[StoredRecord]) -> None:
+        """Keep what was just appended, and let go of what was appended longest ago."""
+        self._fresh.pop((topic.name, partition), None)
+        self._fresh[topic.name, partition] = records
+        count = sum(map(len, self._fresh.values()))
+        for place in list(self._fresh):
+            if count <= AT_HAND:
+                break
+            count -= len(self._fresh.pop(place))
 
     async def read(self, topic: Topic, partition: int, offset: int, limit: int) -> Sequence[StoredRecord]:
         """Read at most `limit` records from `offset` on; fewer only at the end."""
@@ -46,16 +56,18 @@ class SqliteLog:
         return [*at_hand, *self._stored(topic, partition, at_hand[-1].offset + 1, limit - len(at_hand))]
 
     def _stored(self, topic: Topic, partition: int, offset: int, limit: int) -> list[StoredRecord]:
-        rows = self._connection.execute(
-            'SELECT "offset", key, value FROM records WHERE topic = ? AND partition = ? AND "offset" >= ?'
-            ' ORDER BY "offset" LIMIT ?',
-            (topic.name, partition, offset, limit),
-        )
-        return [StoredRecord(*row) for row in rows]
+        with told_as(LogUnavailable):
+            rows = self._connection.execute(
+                'SELECT "offset", key, value FROM records WHERE topic = ? AND partition = ? AND "offset" >= ?'
+                ' ORDER BY "offset" LIMIT ?',
+                (topic.name, partition, offset, limit),
+            )
+            return [StoredRecord(*row) for row in rows]
 
     async def end(self, topic: Topic, partition: int) -> int:
         """Give the offset that the next record will have."""
-        last = self._connection.execute(
-            'SELECT max("offset") FROM records WHERE topic = ? AND partition = ?', (topic.name, partition)
-        ).fetchone()[0]
+        with told_as(LogUnavailable):
+            last = self._connection.execute(
+                'SELECT max("offset") FROM records WHERE topic = ? AND partition = ?', (topic.name, partition)
+            ).fetchone()[0]
         return 0 if last is None else int(last) + 1

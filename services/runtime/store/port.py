@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
+from services.runtime.unavailable import Unavailable
 
-class StoreUnavailable(Exception):
-    """The store cannot be reached or written just now; the same call can be tried again."""
+
+class StoreUnavailable(Unavailable):
+    """The store cannot be reached, read or written just now; the same call can be tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,10 @@ class Halted:
 
 
 class Store(Protocol):
-    """States by stage and case, positions by stage and partition. Every write is durable when it returns."""
+    """States by stage and case, positions by stage and partition.
+
+    Every write is durable when it returns, and every call can raise StoreUnavailable.
+    """
 
     async def load(self, stage: str, case_ids: Collection[str]) -> Mapping[str, StoredState]:
         """Give the states of some cases; a case without one is absent."""
@@ -84,7 +89,7 @@ class Store(Protocol):
         """Say how far a stage has come."""
 
     async def halt(self, stage: str, halted: Halted) -> None:
-        """Record that a case halts; a case that is halted already keeps its place and gets the new reason."""
+        """Record where a case halts and why; what was recorded of an earlier halt is replaced."""
 
     async def resume(self, stage: str, case_id: str) -> None:
         """Forget that a case was halted."""

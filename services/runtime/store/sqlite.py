@@ -2,8 +2,9 @@
 
 import sqlite3
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from typing import Any
 
-from services.runtime.database import transaction
+from services.runtime.database import told_as, transaction
 from services.runtime.store.port import Halted, Outcome, Position, StoredState, StoreUnavailable, Write
 
 _AT_ONCE = 500
@@ -23,7 +24,7 @@ class SqliteStore:
         found: dict[str, StoredState] = {}
         for start in range(0, len(wanted), _AT_ONCE):
             some = wanted[start : start + _AT_ONCE]
-            rows = self._connection.execute(
+            rows = self._rows(
                 'SELECT case_id, "offset", read, written, schema, body FROM states'  # noqa: S608 - only placeholders
                 f" WHERE stage = ? AND case_id IN ({','.join('?' * len(some))})",
                 (stage, *some),
@@ -33,11 +34,8 @@ class SqliteStore:
 
     async def save(self, stage: str, writes: Sequence[Write]) -> Sequence[Outcome]:
         """Write states, each on its condition; the outcomes are in the order of the writes."""
-        try:
-            with transaction(self._connection):
-                return [self._save(stage, write) for write in writes]
-        except sqlite3.OperationalError as error:
-            raise StoreUnavailable(str(error)) from None
+        with told_as(StoreUnavailable), transaction(self._connection):
+            return [self._save(stage, write) for write in writes]
 
     def _save(self, stage: str, write: Write) -> Outcome:
         state = write.state
@@ -60,15 +58,13 @@ class SqliteStore:
 
     async def cases(self, stage: str) -> AsyncIterator[str]:
         """Give the cases that a stage has a state of, in order."""
-        for row in self._connection.execute("SELECT case_id FROM states WHERE stage = ? ORDER BY case_id", (stage,)):
-            yield row[0]
+        for (case_id,) in self._rows("SELECT case_id FROM states WHERE stage = ? ORDER BY case_id", (stage,)):
+            yield case_id
 
     async def position(self, stage: str, partition: int) -> Position | None:
         """Give how far a stage has come."""
-        row = self._connection.execute(
-            'SELECT log, "offset" FROM positions WHERE stage = ? AND partition = ?', (stage, partition)
-        ).fetchone()
-        return None if row is None else Position(*row)
+        rows = self._rows('SELECT log, "offset" FROM positions WHERE stage = ? AND partition = ?', (stage, partition))
+        return Position(*rows[0]) if rows else None
 
     async def set_position(self, stage: str, partition: int, position: Position) -> None:
         """Say how far a stage has come."""
@@ -77,9 +73,9 @@ class SqliteStore:
         )
 
     async def halt(self, stage: str, halted: Halted) -> None:
-        """Record that a case halts; a case that is halted already keeps its place and gets the new reason."""
+        """Record where a case halts and why; what was recorded of an earlier halt is replaced."""
         self._write(
-            "INSERT INTO halted VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET reason = excluded.reason",
+            "INSERT OR REPLACE INTO halted VALUES (?, ?, ?, ?, ?)",
             (stage, halted.case_id, halted.partition, halted.offset, halted.reason),
         )
 
@@ -89,16 +85,17 @@ class SqliteStore:
 
     async def halted(self, stage: str, partition: int | None = None) -> Sequence[Halted]:
         """Give the cases that are halted, by case."""
-        rows = self._connection.execute(
+        rows = self._rows(
             'SELECT case_id, partition, "offset", reason FROM halted'
             " WHERE stage = ? AND (? IS NULL OR partition = ?) ORDER BY case_id",
             (stage, partition, partition),
         )
         return [Halted(*row) for row in rows]
 
+    def _rows(self, statement: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
+        with told_as(StoreUnavailable):
+            return self._connection.execute(statement, values).fetchall()
+
     def _write(self, statement: str, values: tuple[object, ...]) -> None:
-        try:
-            with transaction(self._connection):
-                self._connection.execute(statement, values)
-        except sqlite3.OperationalError as error:
-            raise StoreUnavailable(str(error)) from None
+        with told_as(StoreUnavailable), transaction(self._connection):
+            self._connection.execute(statement, values)

@@ -1,41 +1,34 @@
-"""The directory: who is who. Not history, and sealed under the case's key: what is erased is gone here too."""
+"""The directory in one SQLite file."""
 
 import sqlite3
-from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
 
 import orjson
 
 from contracts.codec import CaseKey
-from services.runtime.database import transaction
+from services.runtime.database import told_as, transaction
+from services.runtime.directory.port import DirectoryUnavailable, Person
 from services.runtime.keyring.port import Keyring
 
 _CONTEXT = b"directory"
 _AT_ONCE = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
-    """Who a case is to the clinic: the clinic, and its external number there."""
+class SqliteDirectory:
+    """A `Directory` in the table `directory`, sealed under the keys of the cases.
 
-    clinic: str
-    number: str
-
-
-class Directory:
-    """Persons by case id, in the table `directory`.
-
-    A person is found by a keyed hash of clinic and number. It is the case id of a case that began in this home; a case
-    that came with an exported log keeps the id that it had there.
+    A person is found by a keyed hash of clinic and number.
     """
 
     def __init__(self, connection: sqlite3.Connection, keyring: Keyring) -> None:
-        """Use an open database."""
+        """Use an open database, and the keys of `keyring`."""
         self._connection = connection
         self._keyring = keyring
 
     async def enter(self, persons: Mapping[str, Person]) -> None:
-        """Note who cases are: case id -> person."""
+        """Note who cases are: case id -> person. A case whose key was destroyed stays unknown."""
         keys = await self._keyring.create(persons)
         rows = [
             (
@@ -46,7 +39,7 @@ class Directory:
             for case_id, key in keys.items()
             if isinstance(key, CaseKey)
         ]
-        with transaction(self._connection):
+        with told_as(DirectoryUnavailable), transaction(self._connection):
             self._connection.executemany("INSERT OR REPLACE INTO directory VALUES (?, ?, ?)", rows)
 
     async def case_ids(self, clinic: str, numbers: Collection[str]) -> Mapping[str, str]:
@@ -56,7 +49,7 @@ class Directory:
         wanted = list(names)
         for start in range(0, len(wanted), _AT_ONCE):
             some = wanted[start : start + _AT_ONCE]
-            rows = self._connection.execute(
+            rows = self._rows(
                 f"SELECT name, case_id FROM directory WHERE name IN ({','.join('?' * len(some))})",  # noqa: S608
                 some,
             )
@@ -65,10 +58,14 @@ class Directory:
 
     async def persons(self) -> Mapping[str, Person]:
         """Give who every case is, as far as that is known and its key is there."""
-        entries: dict[str, bytes] = dict(self._connection.execute("SELECT case_id, entry FROM directory"))
+        entries: dict[str, bytes] = dict(self._rows("SELECT case_id, entry FROM directory"))
         keys = await self._keyring.keys(entries)
         return {
             case_id: Person(**orjson.loads(key.unseal(entries[case_id], _CONTEXT, case_id.encode())))
             for case_id, key in keys.items()
             if isinstance(key, CaseKey)
         }
+
+    def _rows(self, statement: str, values: Sequence[str] = ()) -> list[tuple[Any, Any]]:
+        with told_as(DirectoryUnavailable):
+            return self._connection.execute(statement, values).fetchall()

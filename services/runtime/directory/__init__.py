@@ -1,0 +1,1 @@
+"""The directory: who is who. A port and its adapters."""

@@ -1,0 +1,39 @@
+"""What the services need of a directory. It is not history: what it holds of a case is gone with the case's key."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from services.runtime.unavailable import Unavailable
+
+
+class DirectoryUnavailable(Unavailable):
+    """The directory cannot be reached, read or written just now; the same call can be tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who a case is to the clinic: the clinic, and its external number there."""
+
+    clinic: str
+    number: str
+
+
+class Directory(Protocol):
+    """Persons by case id. Every call can raise DirectoryUnavailable, or what the keyring raises.
+
+    The case id of a case that began here is the one that the keyring makes of clinic and number; a case that came with
+    an exported log keeps the id that it had there.
+    """
+
+    async def enter(self, persons: Mapping[str, Person]) -> None:
+        """Note who cases are: case id -> person. A case whose key was destroyed stays unknown.
+
+        A case has one person and a person one case: what is entered last holds.
+        """
+
+    async def case_ids(self, clinic: str, numbers: Collection[str]) -> Mapping[str, str]:
+        """Give the case id of each number of a clinic, known or not."""
+
+    async def persons(self) -> Mapping[str, Person]:
+        """Give who every case is, as far as that is known and its key is there."""

@@ -1,0 +1,108 @@
+"""Homes that lie where nothing can be written, and homes that are damaged."""
+
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from services.embedded import DATABASE, MASTER_KEY
+from tests.cli.homes import SECRET
+from tests.support.command import ontrack, succeeded
+from tests.support.unprivileged import ontrack_unprivileged, read_only
+
+OF_A_HOME = [("tracks",), ("case", "P1"), ("reports",), ("policy", "list"), ("definitions", "list")]
+WAL, SHM = f"{DATABASE}-wal", f"{DATABASE}-shm"
+
+each_command = pytest.mark.parametrize("command", OF_A_HOME, ids=" ".join)
+
+
+@pytest.fixture
+def own(home: Path, tmp_path: Path) -> Path:
+    """A copy of the clinic's home."""
+    return Path(shutil.copytree(home, tmp_path / "own"))
+
+
+@pytest.fixture
+def written(own: Path) -> Iterator[Path]:
+    """A home that somebody is writing: what came last stands in the write-ahead log only."""
+    with closing(sqlite3.connect(own / DATABASE, isolation_level=None)) as writer:
+        writer.execute("UPDATE positions SET stage = stage")
+        assert (own / WAL).stat().st_size > 0
+        yield own
+
+
+# Read-only places
+
+
+@each_command
+def test_what_only_reads_needs_no_place_to_write(command: tuple[str, ...], own: Path) -> None:
+    # given a home that was closed, in a place where nothing can be written
+    with read_only([own / DATABASE, own / MASTER_KEY]) as directory:
+        # when it is read
+        ran = ontrack_unprivileged(*command, "--data", directory)
+
+        # then everything is told, and nothing was written
+        assert (ran.exit_code, ran.told) == (0, "")
+        assert ran.out == succeeded(*command, "--data", own).out
+        assert {path.name for path in directory.iterdir()} == {DATABASE, MASTER_KEY}
+
+
+def test_what_another_process_wrote_last_is_read_where_its_files_lie(written: Path) -> None:
+    # given a home as a writer leaves it that was killed, in a place where nothing can be written
+    with read_only([written / name for name in (DATABASE, WAL, SHM, MASTER_KEY)]) as directory:
+        # when it is read
+        ran = ontrack_unprivileged("tracks", "--data", directory)
+
+        # then everything is told
+        assert ran.out == succeeded("tracks", "--data", written).out != b""
+
+
+def test_what_was_written_last_and_cannot_be_read_is_told_with_what_to_do(written: Path) -> None:
+    # given a copy of a home with its write-ahead log, in a place where nothing can be written
+    with read_only([written / name for name in (DATABASE, WAL, MASTER_KEY)]) as directory:
+        # when it is read
+        ran = ontrack_unprivileged("tracks", "--data", directory)
+
+        # then nothing is told as if it were all, and what can be done is said
+        assert ran.exit_code == 2
+        assert ran.out == b""
+        assert f"{directory / WAL} holds what was written last" in ran.told
+        assert f"copy the whole of {directory} to" in ran.told
+        assert "Traceback" not in ran.told
+
+
+def test_a_place_where_nothing_can_be_written_is_named_to_who_writes(own: Path) -> None:
+    # given a home in a place where nothing can be written
+    with read_only([own / DATABASE, own / MASTER_KEY]) as directory:
+        # when somebody imports into it
+        ran = ontrack_unprivileged("import", directory / MASTER_KEY, "--data", directory)
+
+        # then the place is named, and why
+        assert ran.exit_code != 0
+        assert f"{directory}" in ran.told
+        assert "Permission denied" in ran.told
+        assert "Traceback" not in ran.told
+
+
+# Damage
+
+
+@each_command
+def test_a_damaged_home_is_told_with_what_to_do(command: tuple[str, ...], own: Path) -> None:
+    # given a home whose database was overwritten behind its first page
+    database = own / DATABASE
+    content = database.read_bytes()
+    database.write_bytes(content[:8_192] + b"\xa5" * (len(content) - 8_192))
+
+    # when it is read
+    ran = ontrack(*command, "--data", own)
+
+    # then it is said what is wrong and what can be done, and nothing of what stood there
+    assert ran.exit_code == 1
+    assert ran.told.startswith("Error: the database is damaged (")
+    assert "put the last good copy of the data directory in its place" in ran.told
+    assert "ontrack export --output DIR" in ran.told
+    assert SECRET not in ran.said
