@@ -122,19 +122,18 @@ class NotDetector:
         new = {
             session for session in _candidates(after, primaries) if views.of(after.policy_for(session)).is_due(session)
         }
-        first = 0 if self._baseline_moved(before, views, since) else since
-        first = min([first if isinstance(first, int) else 0, *new])
+        first = since if isinstance(since, int) and not self._baseline_moved(before, views) else 0
+        first = min([first, *new])
         again = {session for session in after.judged if session >= first}
         course, decisions = judged_again(after, again | new, event, views)
         return course, [event, *decisions]
 
-    def _baseline_moved(self, before: Course, after: Views, since: int | str) -> bool:
-        """Tell whether a change at a session gave the case another baseline."""
+    def _baseline_moved(self, before: Course, after: Views) -> bool:
+        """Tell whether a change at a counted session gave the case another baseline, as it can with `first_valid`."""
         policies = {judged.policy for judged in before.judged.values()}
-        if isinstance(since, int) and since > 0:
-            policies = {ref for ref in policies if self._definitions.policy(ref).baseline == "first_valid"}
+        movable = [ref for ref in policies if self._definitions.policy(ref).baseline == "first_valid"]
         earlier = Views(before, self._definitions)
-        return any(earlier.of(ref).baseline != after.of(ref).baseline for ref in policies)
+        return any(earlier.of(ref).baseline != after.of(ref).baseline for ref in movable)
 
     def _baseline_set(self, state: Course, event: Event[Data], data: BaselineSet) -> Outcome:
         reason = self._objection_to_baseline(state, data)
