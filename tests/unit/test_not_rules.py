@@ -127,7 +127,7 @@ class TestNoChange:
 
     def test_says_how_far_each_session_lies_from_the_first_of_a_window(self) -> None:
         window = a_case(15, only(rule("no_change/1", compared_with="window"))).scored(10, 11, 10)
-        assert window.decision(3).rules[0].changes == (0, 1, 0)
+        assert window.decision(3).rules[0].changes == tuple(map(Decimal, (0, 1, 0)))
 
     def test_does_not_look_ahead_when_a_session_is_judged_again(self) -> None:
         case = a_case(12).scored(12, 12, 12, 20)

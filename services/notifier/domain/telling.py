@@ -99,8 +99,6 @@ class Telling:
         return report.sessions[-1]
 
     def _place(self, session: int | str) -> float:
-        if isinstance(session, int):
-            return session
         return self._definitions.protocol(self.dossier.protocol or "").place(session)
 
     def _rests_on_another(
@@ -248,8 +246,7 @@ class Telling:
     def _safety(self, response: str, session: int | str) -> None:
         """Issue, revise or retract the safety report of a response, whatever the status."""
         report = next((r for r in self.dossier.reports.values() if r.response == response), None)
-        score = self.dossier.scores.get(response)
-        if score is None or not _is_about_safety(score):
+        if not _is_about_safety(self.dossier.scores.get(response)):
             if report is not None:
                 self._retract(report, None)
             return
