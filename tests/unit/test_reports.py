@@ -516,6 +516,18 @@ class TestOverdue:
         self.due(case, 1)
         assert [overdue.session for overdue in case.told(ReportOverdue)] == [1]
 
+    def test_a_safety_report_is_not_overdue_at_its_own_session(self) -> None:
+        case = a_case(12)
+        case.answered(1, {item.id: 1 for item in instrument("phq-9")[1].items}, name="phq-9")
+        self.due(case, 1)
+        self.due(case, 2)
+        assert [overdue.session for overdue in case.told(ReportOverdue)] == [2]
+
+    def test_an_individual_session_asks_for_it_too(self) -> None:
+        case = a_case(10, protocol="group-cbt-depression-14").scored(14)
+        case.says(SessionDue(session="individual-2", scheduled=FIRST_DAY))
+        assert [overdue.session for overdue in case.told(ReportOverdue)] == ["individual-2"]
+
     def test_a_report_that_made_no_notice_can_be_overdue_too(self) -> None:
         case = a_case(10).scored(10, 9)
         case.corrected(1, 14)
