@@ -30,7 +30,7 @@ from contracts.events.scores import FactSetAside, ScoreComputed, ScoreRevised, S
 from contracts.events.tracks import Decision, TrackEvaluated, TrackRevised
 from contracts.evolution import evolved
 from services.notifier.domain.composition import compose
-from services.notifier.domain.dossier import Dossier, Report, Wording
+from services.notifier.domain.dossier import Dossier, ProblemText, Report
 
 Run = Literal["not", "silent"]
 
@@ -47,8 +47,8 @@ class Telling:
 
     def problem_named(self, problem: ProblemNamed) -> None:
         """Know a problem in the patient's words, since when it stands so; scores go with the words of their time."""
-        wording = Wording(self._cause.time, problem.text)
-        self.dossier = self.dossier.with_problem(problem.problem, wording)
+        named = ProblemText(self._cause.time, problem.text)
+        self.dossier = self.dossier.with_problem(problem.problem, named)
         for report in self._standing_reports():
             self._revise(report, report.sessions)
 
