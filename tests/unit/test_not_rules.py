@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from contracts.events.event import Data
 from contracts.events.facts import (
@@ -574,3 +575,10 @@ class TestVersionsOfAnInstrument:
         case = self.answered_both("incomparable", comparable_from=2)
         assert case.statuses == [UNKNOWN]
         assert case.decision(1).unknown_because == "no_baseline"
+
+
+def test_who_spares_the_healthy_must_say_who_is_healthy() -> None:
+    nameless = {"instrument": instrument("odsis")[0], "scale": "total"}
+    sparing = [rule("deterioration/1"), rule("no_change/1", unless_healthy=True)]
+    with pytest.raises(ValidationError, match=r"primary\.healthy"):
+        policy_like(primary=nameless, rules=sparing)

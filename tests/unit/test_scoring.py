@@ -66,7 +66,9 @@ def test_the_same_id_with_other_content_is_set_aside() -> None:
     case.answered(1, 10, key="r1")
     case.answered(1, 11, key="r1")
     case.answered(1, 12, key="r1")
-    case.answered(1, 11, key="r1")
+    for repeated in (10, 11, 12):
+        case.answered(1, repeated, key="r1")
+    assert [type(event.data) for event in case.scoring.out].count(FactSetAside) == 2
     assert reasons(case) == ["id_reused", "id_reused"]
     assert [score.scales[0].value for score in case.told(ScoreComputed)] == [10]
 
@@ -308,10 +310,10 @@ class TestOccasions:
         closes = FIRST_DAY + timedelta(weeks=1)
         for name in ("odsis", "phq-9"):
             case.says(OccasionOpened(session=1, instrument=instrument(name)[0], closes=closes), at=FIRST_DAY)
-        case.answered(1, 10)
-        case.says(OccasionClosed(session=1, instrument=instrument("odsis")[0]))
-        case.says(OccasionClosed(session=1, instrument=instrument("phq-9")[0]))
-        assert [missed.instrument for missed in case.told(OccasionMissed)] == [instrument("phq-9")[0]]
+        case.answered(1, dict.fromkeys(instrument("phq-9")[1].ranges, 0), name="phq-9")
+        for name in ("odsis", "phq-9"):
+            case.says(OccasionClosed(session=1, instrument=instrument(name)[0]))
+        assert [missed.instrument for missed in case.told(OccasionMissed)] == [instrument("odsis")[0]]
 
     def test_that_never_opened_were_not_asked(self) -> None:
         case = a_case(12)
