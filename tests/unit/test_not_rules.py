@@ -292,6 +292,7 @@ class TestUnknown:
             case.says(SessionAttended(session=session))
         case.closed()
         assert case.statuses == [UNKNOWN, UNKNOWN, UNKNOWN]
+        assert case.course.begun == (1, 2, 3)
 
     def test_a_planned_session_had_come_if_its_time_is_not_after_the_closing(self) -> None:
         end = FIRST_DAY + timedelta(weeks=9)
@@ -318,6 +319,7 @@ class TestUnknown:
             case.says(SessionCancelled(session=session))
         case.closed()
         assert case.statuses == [ON]
+        assert case.course.cancelled == (2, 3)
 
     def test_what_becomes_of_individual_sessions_is_not_judged(self) -> None:
         case = a_case(12, protocol="group-cbt-depression-14").scored(9)
@@ -327,6 +329,7 @@ class TestUnknown:
         case.missed("individual-1")
         case.closed()
         assert case.statuses == [ON]
+        assert (case.course.begun, case.course.scheduled, case.course.cancelled) == ((), {}, ())
 
     def test_a_session_at_which_the_primary_instrument_is_not_asked_is_not_missing(self) -> None:
         asks = [{"instrument": instrument("odsis")[0], "sessions": [0, 1, 3]}]
