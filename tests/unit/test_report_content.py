@@ -160,6 +160,13 @@ class TestCurves:
 
 
 class TestTheRowOfSessions:
+    def test_is_in_their_order_whenever_they_were_judged(self) -> None:
+        case = a_case(10)
+        case.missed(3)
+        case.answered(2, 14)
+        case.answered(3, 14)
+        assert [judged.session for judged in content(case).judged] == [1, 2, 3]
+
     def test_ends_with_the_session_of_the_report(self) -> None:
         case = a_case(10).scored(14, 9, 8)
         case.corrected(1, 15)
@@ -262,8 +269,8 @@ class TestSafetyAnswers:
         for session, first in enumerate((0, 3, 0)):
             case.answered(session, each("phq-9", 0, interest=first), name="phq-9")
         assert len(case.reports()) == 1
-        answers = each("phq-9", 0, interest=2, self_harm=1)
+        answers = each("phq-9", 0, self_harm=1)
         case.says(
             ResponseCorrected(response=case.responses[2, "phq-9"], answers=answers, reason="typing", by="nurse:1")
         )
-        assert [form.session for form in content(case).safety] == [2]
+        assert (case.reports()[0].sessions, [form.session for form in content(case).safety]) == ((1,), [2])

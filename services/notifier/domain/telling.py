@@ -6,7 +6,6 @@ from typing import Literal, get_args
 
 from contracts.codec import plain_data
 from contracts.definitions.catalogue import Catalogue
-from contracts.definitions.definition import id_of
 from contracts.events.event import DERIVED_ID, Data, Derivation, Event, name_based_id
 from contracts.events.facts import (
     ActionChosen,
@@ -108,8 +107,6 @@ class Telling:
         values: Mapping[str, Decimal | None],
     ) -> bool:
         """Tell whether a decision stands on a number of a response that has another value now."""
-        if id_of(decision.instrument) != id_of(score.instrument):
-            return False
         if decision.instrument != score.instrument:
             judged_by = self._definitions.instrument(decision.instrument)
             if not judged_by.comparable_with(self._definitions.instrument(score.instrument)):
