@@ -239,6 +239,17 @@ class TestBaseline:
         assert baseline is not None
         assert baseline.session == 3
 
+    def test_that_is_withdrawn_is_gone_for_every_policy_that_stood_on_it(self) -> None:
+        case = Case(policy_like(baseline="first_valid")).enrolled()
+        other = policy_like(id="who-5-rules", primary=WHO5, baseline="first_valid")
+        case.policy_changed(other, from_session=3)
+        case.scored(MISSED, 12)
+        case.answered(3, who5(3), name="who-5")
+        assert case.decision(1).baseline is not None
+        case.withdrawn(2)
+        assert case.decision(1).baseline is None
+        assert case.decision(3).baseline is not None
+
     def test_of_a_scale_that_no_policy_looks_at_is_set_aside(self) -> None:
         case = a_case(12)
         other = BaselineSet(instrument="phq-9", scale="total", value=Decimal(9), reason="known", by="therapist:1")
