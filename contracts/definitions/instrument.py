@@ -73,6 +73,10 @@ class Scale(Part):
         """Give the change from `before` to `after` in points towards worse; negative is better."""
         return after - before if self.worse == "higher" else before - after
 
+    def worse_by(self, value: Decimal, points: Decimal) -> Decimal:
+        """Give the value that lies so many points towards worse."""
+        return value + points if self.worse == "higher" else value - points
+
 
 class CutOff(Part):
     """A published limit between better and worse. Values that are `ill` than `value` lie on the worse side.

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from contracts.definitions.definition import Definition, DefinitionId, Part, Reference, Text
+from contracts.definitions.instrument import Scale
 
 Points = Annotated[Decimal, Field(gt=0)]
 
@@ -83,3 +84,16 @@ class Policy(Definition):
         if self.primary.healthy is None and any(isinstance(r, NoChange) and r.unless_healthy for r in self.rules):
             raise ValueError("primary.healthy, the id of a cut-off, was expected, because a rule has unless_healthy")
         return self
+
+    def limit(self) -> Deterioration | None:
+        """Give the rule that the NOT line stands for: of those that compare with the baseline, the first to fire."""
+        limits = [rule for rule in self.rules if isinstance(rule, Deterioration) and rule.compared_with == "baseline"]
+        return min(limits, key=lambda rule: rule.at_least, default=None)
+
+    def not_line(self, scale: Scale, baseline: Decimal) -> Decimal | None:
+        """Give the score from which on a session is worse than the baseline by too much; None if no rule says so.
+
+        It can lie beyond the worst score of the scale: then that rule cannot fire.
+        """
+        limit = self.limit()
+        return None if limit is None else scale.worse_by(baseline, limit.at_least)

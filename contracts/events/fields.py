@@ -2,25 +2,40 @@
 
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, AwareDatetime, Field, PlainSerializer
+from pydantic import AfterValidator, AwareDatetime, Field, PlainSerializer, TypeAdapter, ValidationError
 
 DefinitionRef = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*@[1-9][0-9]*#[0-9a-f]{64}$", max_length=160)]
 """`id@version#sha256`: names one definition and, by the hash of its content, no other."""
 
 EventId = Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
 
-CountedSession = Annotated[int, Field(ge=0, le=999)]
+LAST_SESSION: Final = 999
+
+CountedSession = Annotated[int, Field(ge=0, le=LAST_SESSION)]
 """A session of the case's own course; 0 is before the course."""
 
-IndividualSession = Annotated[str, Field(pattern=r"^individual-[1-9]$")]
+INDIVIDUAL: Final = "individual-[1-9]"
+
+IndividualSession = Annotated[str, Field(pattern=f"^{INDIVIDUAL}$")]
 """A session outside the group, which the rules do not count."""
 
 Session = CountedSession | IndividualSession
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]*$", max_length=64)]
 """The id of an item, scale, flag, need, action, clinic, group or person: never a person's name."""
+
+_NAME: Final = TypeAdapter(Name)
+
+
+def is_name(text: str) -> bool:
+    """Tell whether a text can be a `Name`."""
+    try:
+        _NAME.validate_python(text)
+    except ValidationError:
+        return False
+    return True
 
 
 def _by_item(answers: dict[str, int]) -> dict[str, int]:
@@ -30,7 +45,9 @@ def _by_item(answers: dict[str, int]) -> dict[str, int]:
 Answers = Annotated[dict[Name, int], AfterValidator(_by_item)]
 """Item id -> value, ordered by item as on the wire: an event that is handed on is the one that would be read."""
 
-Words = Annotated[str, Field(min_length=1, max_length=2000)]
+WORDS_AT_MOST: Final = 2_000
+
+Words = Annotated[str, Field(min_length=1, max_length=WORDS_AT_MOST)]
 """Free text of a person. It can hold names, so it is sealed, and never logged."""
 
 EnteredBy = Literal["patient", "clinic", "import", "ehr"]

@@ -17,12 +17,12 @@ from contracts.events.notices import ReportContent
 from services.cli.home import Failure, run
 from services.cli.output import counted, program, progress, say
 from services.cli.reports import write_reports
-from services.cli.simulate import course_of, instruments_of
+from services.cli.simulate import instruments_of, setting_of
 from services.embedded import DATABASE, Home
 from services.runtime.directory.port import Person
 from services.simulation.case import SimulatedCase
 from services.simulation.cohort import draw
-from services.simulation.facts import Course, facts_of
+from services.simulation.facts import Setting, facts_of
 from services.simulation.therapists import reaction
 
 CLINIC: Final = "demo"
@@ -89,14 +89,14 @@ def _row(cells: Sequence[str]) -> str:
 async def _demonstrate(directory: Path, seed: int, groups: int, language: Language) -> None:
     async with await Home.found(directory) as home:
         instruments = instruments_of(home.definitions)
-        course = course_of(home.definitions, instruments, CLINIC)
+        setting = setting_of(home.definitions, instruments, CLINIC)
         models = {name: model for name, (_, model) in instruments.items()}
         cases = list(draw(models, seed=seed, groups=groups, language=language))
         size = f"{counted(groups, 'group')} of 8, 14 weekly sessions, seed {seed}"
         say(f"A simulated clinic: {size}. Nobody in it is real.\n")
         click.echo(_row(_Week.HEADER))
         clinic = _Clinic(home, seed)
-        weeks = await clinic.weeks(cases, course)
+        weeks = await clinic.weeks(cases, setting)
         for begins, facts in weeks:
             week = await clinic.live(begins, facts)
             if week.answers:
@@ -126,12 +126,12 @@ class _Clinic:
         self.judged = 0
         self.reports = 0
 
-    async def weeks(self, cases: Sequence[SimulatedCase], course: Course) -> list[tuple[datetime, list[Event[Data]]]]:
+    async def weeks(self, cases: Sequence[SimulatedCase], setting: Setting) -> list[tuple[datetime, list[Event[Data]]]]:
         """Sort the facts of all cases into weeks, and enter the patients into the directory."""
         ids = {case.number: self._home.keyring.case_id(CLINIC, case.number) for case in cases}
         await self._home.people.enter({case_id: Person(CLINIC, number) for number, case_id in ids.items()})
         facts = sorted(
-            (fact for case in cases for fact in facts_of(case, ids[case.number], course)), key=lambda fact: fact.time
+            (fact for case in cases for fact in facts_of(case, ids[case.number], setting)), key=lambda fact: fact.time
         )
         first = facts[0].time.replace(hour=0, minute=0, second=0)
         first -= timedelta(days=first.weekday())

@@ -1,6 +1,5 @@
 """`ontrack import`: a file of responses, or an exported log."""
 
-import re
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
@@ -19,6 +18,7 @@ from contracts.definitions.files import DefinitionFaults, load_directory
 from contracts.definitions.instrument import Instrument
 from contracts.definitions.policy import Policy
 from contracts.definitions.protocol import Protocol
+from contracts.events.fields import is_name
 from services.cli.home import FINDING, Failure, data_option, named_or_file, run
 from services.cli.log_import import import_log
 from services.cli.output import counted, progress, say
@@ -31,7 +31,6 @@ from services.ingest.reading import Reading, Skipped, leave_out, read_responses
 from services.ingest.table import SESSION, RowFault, Wide
 
 FAULTS_SHOWN: Final = 100
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 
 
 @click.command("import")
@@ -96,7 +95,7 @@ def import_(
         if dates is None and weekly_from is None:
             raise Failure("--wide needs --dates (columns with the dates) or --weekly-from (the date of session 0)")
     for option, name in (("--clinic", clinic), ("--group", group)):
-        if name is not None and not _NAME.fullmatch(name):
+        if name is not None and not is_name(name):
             raise Failure(f"{option}: a short name of letters a to z, digits and . _ : - was expected, without blanks")
     options = _Options(clinic, group, protocol if enrol else None, policy, own, dry_run=dry_run)
     with ExitStack() as open_files:

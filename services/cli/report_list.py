@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Final, Literal
+from typing import Final
 
 from contracts.codec import CaseKey, decode, glance
 from contracts.definitions.definition import Language
@@ -16,9 +16,9 @@ from services.cli.history import chunks
 from services.cli.home import Failure
 from services.embedded import Home
 from services.notifier.domain.dossier import Report
+from services.pages.index import RowState
 from services.pages.report import why_discreetly, why_in_one_line
 
-Standing = Literal["open", "seen", "overdue", "closed", "retracted", "merged"]
 _NOT_KNOWN: Final = datetime.min.replace(tzinfo=UTC)
 _SHORTEST: Final = 8
 
@@ -51,7 +51,7 @@ class Listed:
     group: str | None
     session: Session
     status: Status | None
-    standing: Standing
+    standing: RowState
     persistent: bool
     why: str
     discreetly: str
@@ -68,7 +68,7 @@ class Issue:
     changes: tuple[ReportChange, ...] = ()
 
 
-def standing(report: Report) -> Standing:
+def standing(report: Report) -> RowState:
     """Say how a report stands."""
     if report.merged_into is not None:
         return "merged"

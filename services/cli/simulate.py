@@ -26,7 +26,7 @@ from services.cli.output import say
 from services.cli.private import private_directory, private_file
 from services.embedded import founding_records
 from services.simulation.cohort import INSTRUMENTS, SimulatedCase, draw
-from services.simulation.facts import Course, facts_of
+from services.simulation.facts import Setting, facts_of
 from services.simulation.table import write_csv
 
 _SIMULATED_LOGS: Final = UUID("6b5d7d1a-9f37-5a3a-8b8e-4f7f8b0f2c55")
@@ -77,7 +77,7 @@ def simulate(
             raise Failure("--as facts needs --output DIR, a directory that ontrack import then takes")
         private_directory(output)
         _write_facts(
-            cases, _Simulated(seed, catalogue, course_of(catalogue, instruments), start.date()), output, open_files
+            cases, _Simulated(seed, catalogue, setting_of(catalogue, instruments), start.date()), output, open_files
         )
     say(f"The facts are in {output}; ontrack import {output} --data DIR takes them into an empty home.")
 
@@ -86,7 +86,7 @@ def simulate(
 class _Simulated:
     seed: int
     catalogue: Catalogue
-    course: Course
+    setting: Setting
     start: date
 
     def case_id(self, number: str) -> str:
@@ -100,13 +100,13 @@ def instruments_of(catalogue: Catalogue) -> dict[str, tuple[str, Instrument]]:
     return {name: known[name] for name in INSTRUMENTS}
 
 
-def course_of(catalogue: Catalogue, instruments: dict[str, tuple[str, Instrument]], clinic: str = "clinic") -> Course:
+def setting_of(catalogue: Catalogue, instruments: dict[str, tuple[str, Instrument]], clinic: str = "clinic") -> Setting:
     """Give the course that simulated patients take: the protocol and the policy of the study."""
     protocol = catalogue.named(Protocol, "group-cbt-depression-14")
     policy = catalogue.named(Policy, "gryesten-2023")
     if protocol is None or policy is None:
         raise Failure("the library lacks group-cbt-depression-14 or gryesten-2023; install OnTrack again")
-    return Course(clinic, protocol.ref, policy.ref, instruments)
+    return Setting(clinic, protocol.ref, policy.ref, instruments)
 
 
 def _write_facts(cases: Iterator[SimulatedCase], simulated: _Simulated, output: Path, open_files: ExitStack) -> None:
@@ -116,5 +116,5 @@ def _write_facts(cases: Iterator[SimulatedCase], simulated: _Simulated, output: 
     definitions.writelines(record + b"\n" for record in founding_records(log_id, simulated.catalogue, founded))
     facts = open_files.enter_context(private_file(output / f"{CASES.name}.ndjson"))
     for case in cases:
-        for fact in facts_of(case, simulated.case_id(case.number), simulated.course):
+        for fact in facts_of(case, simulated.case_id(case.number), simulated.setting):
             facts.write(encode(fact) + b"\n")

@@ -7,7 +7,6 @@ from typing import Final
 
 from contracts.definitions.catalogue import Catalogue
 from contracts.definitions.instrument import Instrument, Scale
-from contracts.definitions.policy import Deterioration
 from contracts.events.fields import Session
 from services.cli.picture import WORDS, Picture, Slot
 from services.not_detector.domain.course import Course, View
@@ -93,33 +92,28 @@ class Trajectory:
         return None if measured is None else measured.values.get(self.view.scale.id)
 
     def not_line(self) -> Decimal | None:
-        """Give the score from which the rule on getting worse fires; None if there is none on the scale."""
-        baseline, rule = self.view.baseline, self.limit()
-        if baseline is None or rule is None:
-            return None
-        line = self._line(baseline.value, rule)
-        return line if self.view.scale.worsening(self.worst, line) <= 0 else None
+        """Give the NOT line; None if there is none on the scale."""
+        line = self._line()
+        return line if line is not None and self._is_on_the_scale(line) else None
 
-    def limit(self) -> Deterioration | None:
-        """Give the rule that the NOT line stands for."""
-        rules = (rule for rule in self.view.policy.rules if isinstance(rule, Deterioration))
-        return next((rule for rule in rules if rule.compared_with == "baseline"), None)
+    def _line(self) -> Decimal | None:
+        baseline = self.view.baseline
+        return None if baseline is None else self.view.policy.not_line(self.view.scale, baseline.value)
 
-    def _line(self, baseline: Decimal, rule: Deterioration) -> Decimal:
-        towards_worse = self.view.scale.worsening(Decimal(0), Decimal(1))
-        return baseline + towards_worse * rule.at_least
+    def _is_on_the_scale(self, score: Decimal) -> bool:
+        return self.view.scale.worsening(self.worst, score) <= 0
 
     def why_no_line(self) -> str:
         """Say why there is no NOT line; nothing where there is one."""
-        baseline, rule = self.view.baseline, self.limit()
-        if baseline is None:
+        line = self._line()
+        if self.view.baseline is None:
             return "No baseline and no NOT line: no score can be compared with the start yet."
-        if rule is None:
+        if line is None:
             return "No NOT line: no rule of the policy compares with the baseline towards worse."
-        if self.not_line() is not None:
+        if self._is_on_the_scale(line):
             return ""
-        line, worst = WORDS.number(self._line(baseline.value, rule)), WORDS.number(self.worst)
-        return f"No NOT line: it would lie at {line}, beyond the worst score ({worst}): that rule cannot fire."
+        beyond, worst = WORDS.number(line), WORDS.number(self.worst)
+        return f"No NOT line: it would lie at {beyond}, beyond the worst score ({worst}): that rule cannot fire."
 
     def others(self) -> list[OtherScale]:
         """Give every other scale that was measured, in the order of the instruments' definitions."""

@@ -12,19 +12,19 @@ from datetime import datetime, timedelta, tzinfo
 from typing import IO, Final, NoReturn
 
 from contracts.definitions.instrument import COLUMNS, Instrument
+from contracts.events.fields import INDIVIDUAL, LAST_SESSION, WORDS_AT_MOST
 from services.ingest.dates import moment
 
 LINE_LIMIT: Final = 1_000_000
 """Characters in one line; far above any row of answers, far below what would fill the memory."""
 
-COMMENT_LIMIT: Final = 2_000
 CASE_LIMIT: Final = 64
 SESSION: Final = "{session}"
 """In a pattern of column names: where the session stands."""
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _WHOLE: Final = re.compile(r"^([+-]?\d{1,9})(?:[.,]0+)?$")
 _DIGITS: Final = 10
-_INDIVIDUAL: Final = re.compile(r"^individual-[1-9]$")
+_INDIVIDUAL: Final = re.compile(f"^{INDIVIDUAL}$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +270,8 @@ def understood(cells: Cells, instrument: Instrument | None, zone: tzinfo) -> Ite
         faults.append(RowFault(line, "case", "a number or name without invisible characters was expected"))
     number = _session(cells.session)
     if number is None:
-        faults.append(RowFault(line, "session", "a whole number from 0 to 999, or individual-1 to -9, was expected"))
+        expected = f"a whole number from 0 to {LAST_SESSION}, or individual-1 to -9, was expected"
+        faults.append(RowFault(line, "session", expected))
     at = moment(cells.answered_at, zone)
     if at is None:
         expected = "a date or time was expected, such as 2026-01-05T08:30:00Z or 05-01-2026 08:30"
@@ -280,8 +281,8 @@ def understood(cells: Cells, instrument: Instrument | None, zone: tzinfo) -> Ite
         faults.extend(RowFault(line, fault.field, fault.expected) for fault in instrument.faults_in(answers | unclear))
     if _CONTROL.search(cells.comment):
         faults.append(RowFault(line, "comment", "text without control characters was expected"))
-    if len(cells.comment) > COMMENT_LIMIT:
-        faults.append(RowFault(line, "comment", f"at most {COMMENT_LIMIT} characters were expected"))
+    if len(cells.comment) > WORDS_AT_MOST:
+        faults.append(RowFault(line, "comment", f"at most {WORDS_AT_MOST} characters were expected"))
     if faults or number is None or at is None or instrument is None:
         yield from faults
         return
@@ -307,12 +308,12 @@ def _session(text: str) -> int | str | None:
         return text
     whole = _WHOLE.match(text)
     number = int(whole.group(1)) if whole else -1
-    return number if 0 <= number <= 999 else None  # noqa: PLR2004 - the range of the contract
+    return number if 0 <= number <= LAST_SESSION else None
 
 
 def _named(header: Sequence[str], pattern: str) -> dict[str, str]:
     """Find the columns that fit a pattern: session -> column."""
-    expression = re.compile(re.escape(pattern).replace(r"\{session\}", r"(?P<session>individual-[1-9]|\d{1,3})"))
+    expression = re.compile(re.escape(pattern).replace(r"\{session\}", rf"(?P<session>{INDIVIDUAL}|\d{{1,3}})"))
     return {found["session"]: name for name in header if (found := expression.fullmatch(name))}
 
 

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-from contracts.definitions.policy import Deterioration
 from services.pages.subject import Subject
 
 
@@ -38,28 +37,25 @@ def healthy_limit(subject: Subject) -> Decimal | None:
 
 
 def not_line(subject: Subject) -> Decimal | None:
-    """Give the value from which the deterioration rule fires, where it lies on the scale at all."""
+    """Give the NOT line, where it lies on the scale at all."""
+    line, measure = _anywhere(subject), subject.primary
+    return line if line is not None and measure is not None and measure.has_room_for(line) else None
+
+
+def _anywhere(subject: Subject) -> Decimal | None:
     decision, policy, measure = subject.content.decision, subject.policy, subject.primary
     if decision is None or policy is None or measure is None or decision.baseline is None:
         return None
-    for rule in policy.rules:
-        if isinstance(rule, Deterioration) and rule.compared_with == "baseline":
-            line = measure.worse_by(decision.baseline.value, rule.at_least)
-            return line if measure.has_room_for(line) else None
-    return None
+    return policy.not_line(measure.scale, decision.baseline.value)
 
 
 def why_no_not_line(subject: Subject) -> str:
     """Say why the picture has no NOT line; nothing where it has one."""
-    decision, policy, measure, words = subject.content.decision, subject.policy, subject.primary, subject.words
-    if decision is None or policy is None or measure is None:
+    decision, measure, words, beyond = subject.content.decision, subject.primary, subject.words, _anywhere(subject)
+    if decision is None or measure is None:
         return words("chart.no_line.no_decision")
-    if not_line(subject) is not None:
-        return ""
     if decision.baseline is None:
         return words("chart.no_line.no_baseline")
-    limits = [r.at_least for r in policy.rules if isinstance(r, Deterioration) and r.compared_with == "baseline"]
-    if not limits:
+    if beyond is None:
         return words("chart.no_line.no_rule")
-    beyond = measure.worse_by(decision.baseline.value, limits[0])
-    return words("chart.no_line.beyond", value=beyond, worst=measure.worst)
+    return "" if measure.has_room_for(beyond) else words("chart.no_line.beyond", value=beyond, worst=measure.worst)

@@ -54,11 +54,7 @@ class Measure:
     @property
     def higher_is_worse(self) -> bool:
         """Whether the numbers grow towards worse."""
-        return self._step > 0
-
-    @property
-    def _step(self) -> Decimal:
-        return self.scale.worsening(Decimal(0), Decimal(1))
+        return self.scale.worsening(Decimal(0), Decimal(1)) > 0
 
     def depth(self, value: Decimal) -> float:
         """Tell how far down a value lies: 0 at the best, 1 at the worst value of the scale."""
@@ -68,10 +64,6 @@ class Measure:
         """Tell whether a value lies on the scale."""
         lowest, highest = self.bounds
         return lowest <= value <= highest
-
-    def worse_by(self, value: Decimal, points: Decimal) -> Decimal:
-        """Give the value that lies so many points towards worse."""
-        return value + points * self._step
 
     def cut_off(self, name: str | None) -> CutOff | None:
         """Find one of the scale's cut-offs."""

@@ -74,21 +74,23 @@ def _change(subject: Subject, decision: Decision, primary: Measure) -> Number:
 
 
 def _limits(subject: Subject, decision: Decision, primary: Measure) -> Number:
-    """Give the limit of the first rule, and what the others say beside it."""
-    words, rules = subject.words, subject.policy.rules if subject.policy is not None else ()
-    worse = next((rule for rule in rules if isinstance(rule, Deterioration)), None)
+    """Give the limit towards worse, as far as there is one, and what the rule on no change says beside it."""
+    words, policy = subject.words, subject.policy
+    rules = policy.rules if policy is not None else ()
+    baseline, limit = decision.baseline, policy.limit() if policy is not None else None
+    line = policy.not_line(primary.scale, baseline.value) if policy is not None and baseline is not None else None
+    worse = limit or next((rule for rule in rules if isinstance(rule, Deterioration)), None)
     still = next((rule for rule in rules if isinstance(rule, NoChange)), None)
     name = words("number.limit")
     if worse is None:
-        limit = still.less_than if still is not None else Decimal(0)
-        unit = words("unit.change", points=words.count("unit.points", limit))
+        points = still.less_than if still is not None else Decimal(0)
+        unit = words("unit.change", points=words.count("unit.points", points))
         notes = (words("limit.in_a_row", sessions=still.sessions),) if still is not None else ()
-        return Number(name, words.number(limit), unit, notes)
+        return Number(name, words.number(points), unit, notes)
     lines = []
     if worse.compared_with == "previous":
         lines.append(words("limit.than_before"))
-    elif decision.baseline is not None:
-        line = primary.worse_by(decision.baseline.value, worse.at_least)
+    elif line is not None:
         lines.append(words("limit.line", value=primary.from_here_on(line)))
     if still is not None:
         key = "limit.still.previous" if still.compared_with == "previous" else "limit.still"

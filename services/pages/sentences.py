@@ -138,14 +138,14 @@ def _deterioration(evidence: Evidence, primary: Measure, words: Words) -> str:
     return words(
         f"why.deterioration.{evidence.reading}",
         points=words.count("points", change),
-        path=primary.path([primary.worse_by(value, -change), value]),
+        path=primary.path([primary.scale.worse_by(value, -change), value]),
         limit=_threshold(evidence),
     )
 
 
 def _no_change(evidence: Evidence, primary: Measure, words: Words) -> str:
     values, changes = evidence.values, evidence.changes
-    reference = primary.worse_by(values[0], -changes[0])
+    reference = primary.scale.worse_by(values[0], -changes[0])
     said = words(
         f"why.no_change.{evidence.reading}",
         sessions=words.sessions(evidence.sessions),
@@ -161,7 +161,7 @@ def _no_change(evidence: Evidence, primary: Measure, words: Words) -> str:
 def _overall(evidence: Evidence, baseline: Baseline | None, primary: Measure) -> Iterator[str]:
     """Say how far small steps led, if they led anywhere."""
     words, last = primary.words, evidence.values[-1]
-    before = primary.worse_by(evidence.values[0], -evidence.changes[0])
+    before = primary.scale.worse_by(evidence.values[0], -evidence.changes[0])
     worsening = primary.scale.worsening(before, last)
     if worsening == 0:
         return

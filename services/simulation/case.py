@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from services.simulation.courses import Course
+from services.simulation.courses import CourseKind
 
 ClosedBecause = Literal["completed", "dropped_out"]
 
@@ -55,7 +55,7 @@ class SimulatedCase:
 
     number: str
     group: str
-    course: Course
+    course: CourseKind
     enrolled_at: datetime
     problems: tuple[SimulatedProblem, ...]
     sessions: tuple[SimulatedSession, ...]

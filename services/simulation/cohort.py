@@ -18,13 +18,13 @@ from services.simulation.case import (
     SimulatedResponse,
     SimulatedSession,
 )
-from services.simulation.courses import PROFILES, Course, draw_course, draw_totals
+from services.simulation.courses import PROFILES, CourseKind, draw_course, draw_totals
 from services.simulation.responses import INSTRUMENTS, draw_patient, draw_responses
 
 __all__ = [
     "INSTRUMENTS",
     "ClosedBecause",
-    "Course",
+    "CourseKind",
     "SimulatedCase",
     "SimulatedProblem",
     "SimulatedResponse",

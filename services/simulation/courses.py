@@ -1,4 +1,4 @@
-"""How depression develops over a course: five courses, in points of the ODSIS (0 to 20, higher is worse)."""
+"""How depression develops over a course: five kinds of course, in points of the ODSIS (0 to 20, higher is worse)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from random import Random
 from types import MappingProxyType
 from typing import Final, Literal
 
-Course = Literal["responder", "slow", "non_responder", "deteriorating", "sudden_gain"]
+CourseKind = Literal["responder", "slow", "non_responder", "deteriorating", "sudden_gain"]
 
 BEST_TOTAL: Final = 0
 WORST_TOTAL: Final = 20
@@ -27,7 +27,7 @@ WORSENS_OVER: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What is typical of the patients of one course.
+    """What is typical of the patients of one kind of course.
 
     share: of all patients
     baseline: least and most points before the course, so that the course has room to happen
@@ -47,7 +47,7 @@ class Profile:
     group_strain: float
 
 
-PROFILES: Final[Mapping[Course, Profile]] = MappingProxyType(
+PROFILES: Final[Mapping[CourseKind, Profile]] = MappingProxyType(
     {
         "responder": Profile(0.35, (8, 19), (-9.0, -6.0), 0.18, 0.035, 0.30, 0.20),
         "slow": Profile(0.20, (5, 19), (-4.0, -2.0), 0.25, 0.035, 0.35, 0.22),
@@ -58,12 +58,12 @@ PROFILES: Final[Mapping[Course, Profile]] = MappingProxyType(
 )
 
 
-def draw_course(rng: Random) -> Course:
+def draw_course(rng: Random) -> CourseKind:
     """Draw the course of one patient."""
     return rng.choices(list(PROFILES), [profile.share for profile in PROFILES.values()])[0]
 
 
-def draw_baseline(course: Course, rng: Random) -> int:
+def draw_baseline(course: CourseKind, rng: Random) -> int:
     """Draw the total before the course, in points."""
     least, most = PROFILES[course].baseline
     while True:
@@ -72,7 +72,7 @@ def draw_baseline(course: Course, rng: Random) -> int:
             return total
 
 
-def draw_totals(course: Course, sessions: int, rng: Random) -> tuple[int, ...]:
+def draw_totals(course: CourseKind, sessions: int, rng: Random) -> tuple[int, ...]:
     """Draw the totals of sessions 0, 1, 2 … in points, as they are if the patient answers every time."""
     baseline = draw_baseline(course, rng)
     change = rng.uniform(*PROFILES[course].change)
@@ -89,7 +89,7 @@ def within(least: float, value: float, most: float) -> float:
     return max(least, min(value, most))
 
 
-def _happened(course: Course, sessions: int, rng: Random) -> list[float]:
+def _happened(course: CourseKind, sessions: int, rng: Random) -> list[float]:
     """Give which share of the change has happened at sessions 1, 2, 3 …."""
     numbers = range(1, sessions + 1)
     match course:

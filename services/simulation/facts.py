@@ -28,8 +28,8 @@ _CLOSES_AFTER: Final = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
-    """What the facts of a simulated course name: definitions by reference, instruments by id."""
+class Setting:
+    """What the facts of every simulated case name: the clinic, its definitions by reference, instruments by id."""
 
     clinic: str
     protocol: str
@@ -37,26 +37,26 @@ class Course:
     instruments: Mapping[str, tuple[str, Instrument]]
 
 
-def facts_of(case: SimulatedCase, case_id: str, course: Course) -> list[Event[Data]]:
+def facts_of(case: SimulatedCase, case_id: str, setting: Setting) -> list[Event[Data]]:
     """State everything that happened to a simulated case, oldest first."""
     facts = [
-        _fact(data, happened, f"{case.number}\x1f{key}", case_id, course)
-        for key, happened, data in _stated(case, course)
+        _fact(data, happened, f"{case.number}\x1f{key}", case_id, setting)
+        for key, happened, data in _stated(case, setting)
     ]
     return sorted(facts, key=lambda fact: fact.time)
 
 
-def _stated(case: SimulatedCase, course: Course) -> Iterator[tuple[str, datetime, Data]]:
-    enrolment = CaseEnrolled(clinic=course.clinic, group=case.group, protocol=course.protocol, policy=course.policy)
+def _stated(case: SimulatedCase, setting: Setting) -> Iterator[tuple[str, datetime, Data]]:
+    enrolment = CaseEnrolled(clinic=setting.clinic, group=case.group, protocol=setting.protocol, policy=setting.policy)
     yield "enrolled", case.enrolled_at, enrolment
     for problem in case.problems:
         named = ProblemNamed(problem=problem.problem, text=problem.text)
         yield f"problem/{problem.problem}", problem.named_at, named
     for session in case.sessions:
         yield from _session(session, case.enrolled_at)
-        yield from _asked(session, course)
+        yield from _asked(session, setting)
     for response in case.responses:
-        ref, _ = course.instruments[response.instrument]
+        ref, _ = setting.instruments[response.instrument]
         submitted = ResponseSubmitted(
             session=response.session,
             instrument=ref,
@@ -77,10 +77,10 @@ def _session(session: SimulatedSession, enrolled_at: datetime) -> Iterator[tuple
     yield f"attended/{number}", at + _SESSION, attendance
 
 
-def _asked(session: SimulatedSession, course: Course) -> Iterator[tuple[str, datetime, Data]]:
+def _asked(session: SimulatedSession, setting: Setting) -> Iterator[tuple[str, datetime, Data]]:
     """Open the morning's forms before the session and close them when it begins; the others after it, for a day."""
     number, at = session.session, session.scheduled
-    for name, (ref, instrument) in course.instruments.items():
+    for name, (ref, instrument) in setting.instruments.items():
         if instrument.asked == "before_session":
             opens, closes = at - _OPENS_BEFORE, at
         elif session.attended:
@@ -91,11 +91,11 @@ def _asked(session: SimulatedSession, course: Course) -> Iterator[tuple[str, dat
         yield f"closed/{number}/{name}", closes, OccasionClosed(session=number, instrument=ref)
 
 
-def _fact(data: Data, happened: datetime, key: str, case_id: str, course: Course) -> Event[Data]:
+def _fact(data: Data, happened: datetime, key: str, case_id: str, setting: Setting) -> Event[Data]:
     return new_fact(
         data,
         case_id=case_id,
-        fact_id=fact_id(course.clinic, CLIENT, key),
-        source=f"urn:ontrack:{course.clinic}:{CLIENT}",
+        fact_id=fact_id(setting.clinic, CLIENT, key),
+        source=f"urn:ontrack:{setting.clinic}:{CLIENT}",
         happened=happened,
     )

@@ -463,6 +463,21 @@ FAULTY: dict[str, Case] = {
         "",
         "needs of this guidance were expected in its actions, not: light",
     ),
+    "a limit longer than the scale": (
+        a_policy(rules=[{"kind": "deterioration/1", "at_least": "20.5", "compared_with": "baseline"}]),
+        "rules.0.at_least",
+        "at most 20, the length of the scale, was expected",
+    ),
+    "the same rule twice": (
+        a_policy(rules=[*a_policy()["rules"], *a_policy()["rules"]]),
+        "rules.1",
+        "each rule once was expected",
+    ),
+    "a wording of a question that is not there": (
+        a_wording(items={"frequency": "…", "appetite": "…"}),
+        "items.appetite",
+        "an item of the instrument was expected: engagement, frequency, intensity, social_life, work_school_home",
+    ),
     "a wording of nothing": (
         a_wording(instrument="mdi@1"),
         "instrument",

@@ -12,7 +12,7 @@ import pytest
 from contracts.definitions.definition import Language
 from contracts.definitions.instrument import Instrument
 from services.simulation import phrases
-from services.simulation.cohort import Course, SimulatedCase, SimulatedResponse, draw
+from services.simulation.cohort import CourseKind, SimulatedCase, SimulatedResponse, draw
 from services.simulation.courses import PROFILES
 
 WEEK = timedelta(weeks=1)
@@ -27,7 +27,7 @@ def totals(case: SimulatedCase) -> dict[int, int]:
     return {int(each.session): sum(each.answers.values()) for each in responses([case], "odsis")}
 
 
-def of_course(cases: Iterable[SimulatedCase], *courses: Course) -> list[SimulatedCase]:
+def of_course(cases: Iterable[SimulatedCase], *courses: CourseKind) -> list[SimulatedCase]:
     return [case for case in cases if case.course in courses]
 
 
@@ -325,7 +325,7 @@ def test_responders_improve_steadily(cohort: list[SimulatedCase]) -> None:
     ],
 )
 def test_a_course_ends_where_its_name_says(
-    cohort: list[SimulatedCase], course: Course, least: float, most: float
+    cohort: list[SimulatedCase], course: CourseKind, least: float, most: float
 ) -> None:
     # given those of one course who completed it
     # when their mean change since the baseline is computed

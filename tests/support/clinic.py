@@ -57,8 +57,21 @@ def _entry(kind: Any, name: str) -> Entry:
 
 def policy_like(base: str = "gryesten-2023", **changes: Any) -> str:
     """Make a policy of the library known with something changed in it; give its reference."""
-    body = deepcopy(dict(_entry(Policy, base).body)) | {"id": "of-the-test"} | changes
-    changed = entry_of(body)
+    return _changed(Policy, base, changes)
+
+
+def protocol_like(base: str = "group-cbt-depression-14", **changes: Any) -> str:
+    """Make a protocol of the library known with something changed in it; give its reference."""
+    return _changed(Protocol, base, changes)
+
+
+def instrument_like(base: str, **changes: Any) -> str:
+    """Make an instrument of the library known with something changed in it; give its reference."""
+    return _changed(Instrument, base, changes)
+
+
+def _changed(kind: Any, base: str, changes: dict[str, Any]) -> str:
+    changed = entry_of(deepcopy(dict(_entry(kind, base).body)) | {"id": "of-the-test"} | changes)
     definitions().add(changed)
     return changed.ref
 
@@ -154,7 +167,7 @@ class Case:
     ) -> Event[Data]:
         """State a response, without telling it yet; a number stands for an ODSIS or BDI-II total."""
         if isinstance(answers, int):
-            answers = odsis(answers) if name == "odsis" else {"total": answers}
+            answers = {"total": answers} if name == "bdi-ii" else odsis(answers)
         happened = at or FIRST_DAY + timedelta(weeks=session if isinstance(session, int) else 0)
         data = ResponseSubmitted(
             session=session,
@@ -183,9 +196,9 @@ class Case:
                 self.answered(self._session, total)
         return self
 
-    def missed(self, session: int, name: str = "odsis") -> None:
+    def missed(self, session: int | str, name: str = "odsis") -> None:
         ref = instrument(name)[0]
-        at = FIRST_DAY + timedelta(weeks=session)
+        at = FIRST_DAY + timedelta(weeks=session if isinstance(session, int) else 0)
         self.says(OccasionOpened(session=session, instrument=ref, closes=at), at=at - timedelta(hours=2))
         self.says(OccasionClosed(session=session, instrument=ref), at=at)
 

@@ -1,27 +1,60 @@
 """What the NOT policy promises beyond the examples: readings, options, annotations, episodes, revisions."""
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
+from contracts.events.event import Data
 from contracts.events.facts import (
     BaselineSet,
     CaseClosed,
+    OccasionOpened,
+    SessionAbsent,
     SessionAttended,
     SessionCancelled,
     SessionDue,
+    SessionMoved,
     SessionScheduled,
 )
-from contracts.events.scores import FactSetAside
+from contracts.events.scores import FactSetAside, ScoreComputed
 from contracts.events.tracks import TrackEvaluated, TrackRevised
-from tests.support.clinic import FIRST_DAY, MISSED, NOT, ON, UNKNOWN, Case, a_case, instrument, policy_like, rule
+from tests.support.clinic import (
+    FIRST_DAY,
+    MISSED,
+    NOT,
+    ON,
+    UNKNOWN,
+    Case,
+    a_case,
+    instrument,
+    instrument_like,
+    policy_like,
+    protocol_like,
+    rule,
+)
 
+WHO5 = {"instrument": instrument("who-5")[0], "scale": "total", "healthy": "screen-positive"}
 READINGS = ("gryesten-2023", "gryesten-2023-baseline", "gryesten-2023-window")
 
 
 def only(*rules: dict[str, Any], **changes: Any) -> str:
     return policy_like(rules=list(rules), **changes)
+
+
+def who5(each: int) -> dict[str, int]:
+    """Give answers to WHO-5 that are all the same; the total is twenty times as high."""
+    return {item.id: each for item in instrument("who-5")[1].items}
+
+
+def a_who5_case(policy: str, *values: int) -> Case:
+    """Enrol a case that answered WHO-5 at sessions 0, 1, 2 …."""
+    case = Case(policy).enrolled()
+    for session, value in enumerate(values):
+        case.answered(session, who5(value), name="who-5")
+    return case
 
 
 @pytest.mark.parametrize(
@@ -62,12 +95,12 @@ class TestDeterioration:
         assert a_case(10, previous).scored(13).statuses == [NOT]
         assert a_case(None, previous).scored(13, 13).statuses == [UNKNOWN, ON]
 
+    def test_looks_at_the_last_of_several_measured_sessions_before(self) -> None:
+        previous = only(rule("deterioration/1", compared_with="previous"))
+        assert a_case(10, previous).scored(8, 5, 8).statuses == [ON, ON, NOT]
+
     def test_knows_that_lower_is_worse_on_other_scales(self) -> None:
-        ref, who5 = instrument("who-5")
-        primary = {"instrument": ref, "scale": "total", "healthy": "screen-positive"}
-        case = Case(only(rule("deterioration/1", at_least=10), primary=primary)).enrolled()
-        for session, value in ((0, 3), (1, 3), (2, 2)):
-            case.answered(session, {item.id: value for item in who5.items}, name="who-5")
+        case = a_who5_case(only(rule("deterioration/1", at_least=10), primary=WHO5), 3, 3, 2)
         assert case.statuses == [ON, NOT]
 
 
@@ -87,6 +120,26 @@ class TestNoChange:
         sparing = only(rule("no_change/1", unless_healthy=True))
         assert a_case(5, sparing).scored(5, 5, 5).statuses == [ON, ON, ON]
         assert a_case(9, sparing).scored(9, 9, 9).statuses == [ON, ON, NOT]
+
+    def test_looks_at_the_healthy_range_at_the_last_session_of_the_row_alone(self) -> None:
+        sparing = only(rule("no_change/1", unless_healthy=True))
+        assert a_case(8, sparing).scored(8, 8, 7).statuses[-1] == ON
+        assert a_case(7, sparing).scored(7, 7, 8).statuses[-1] == NOT
+
+    def test_says_how_far_each_session_lies_from_the_first_of_a_window(self) -> None:
+        window = a_case(15, only(rule("no_change/1", compared_with="window"))).scored(10, 11, 10)
+        assert window.decision(3).rules[0].changes == tuple(map(Decimal, (0, 1, 0)))
+
+    def test_does_not_look_ahead_when_a_session_is_judged_again(self) -> None:
+        case = a_case(12).scored(12, 12, 12, 20)
+        case.corrected(1, 13)
+        assert case.statuses == [ON, ON, NOT, NOT]
+        assert case.fired(3) == ["no_change/1 previous"]
+
+    def test_does_not_count_what_came_before_the_course(self) -> None:
+        case = a_case(12, only(rule("no_change/1"), baseline="explicit"))
+        case.baseline_set(12)
+        assert case.scored(12, 12, 12).statuses == [ON, ON, NOT]
 
     def test_is_false_whatever_the_baseline_if_a_later_change_is_large(self) -> None:
         assert a_case(None, only(rule("no_change/1"))).scored(10, 15, 15).statuses == [ON, ON, ON]
@@ -159,6 +212,44 @@ class TestBaseline:
         assert baseline is not None
         assert baseline.how == "set_by_hand"
 
+    def test_set_by_hand_holds_for_its_own_scale_alone(self) -> None:
+        case = a_case(12)
+        other = policy_like(id="who-5-rules", primary=WHO5, rules=[rule("deterioration/1", at_least=10)])
+        case.policy_changed(other, from_session=2)
+        case.baseline_set(10)
+        case.says(BaselineSet(instrument="who-5", scale="total", value=Decimal(60), reason="known", by="therapist:1"))
+        case.scored(13)
+        case.answered(2, who5(2), name="who-5")
+        assert [case.fired(session) for session in (1, 2)] == [["deterioration/1 baseline"]] * 2
+
+    def test_set_by_hand_can_be_any_value_of_the_scale(self) -> None:
+        case = a_case().scored(12)
+        for value in (0, 20):
+            case.baseline_set(value)
+            baseline = case.decision(1).baseline
+            assert baseline is not None
+            assert baseline.value == value
+        case.baseline_set(-1)
+        assert [aside.reason for aside in case.told(FactSetAside)] == ["outside_scale"]
+
+    def test_that_is_another_session_after_a_withdrawal_judges_every_session_again(self) -> None:
+        case = a_case(None, policy_like(baseline="first_valid")).scored(MISSED, 12, 14)
+        case.withdrawn(2)
+        baseline = case.decision(1).baseline
+        assert baseline is not None
+        assert baseline.session == 3
+
+    def test_that_is_withdrawn_is_gone_for_every_policy_that_stood_on_it(self) -> None:
+        case = Case(policy_like(baseline="first_valid")).enrolled()
+        other = policy_like(id="who-5-rules", primary=WHO5, baseline="first_valid")
+        case.policy_changed(other, from_session=3)
+        case.scored(MISSED, 12)
+        case.answered(3, who5(3), name="who-5")
+        assert case.decision(1).baseline is not None
+        case.withdrawn(2)
+        assert case.decision(1).baseline is None
+        assert case.decision(3).baseline is not None
+
     def test_of_a_scale_that_no_policy_looks_at_is_set_aside(self) -> None:
         case = a_case(12)
         other = BaselineSet(instrument="phq-9", scale="total", value=Decimal(9), reason="known", by="therapist:1")
@@ -188,6 +279,76 @@ class TestUnknown:
         assert case.statuses == [ON]
         case.answered(4, 7)
         assert case.statuses == [ON, UNKNOWN, UNKNOWN, ON]
+
+    @pytest.mark.parametrize(
+        "sign",
+        [
+            SessionDue(session=2, scheduled=FIRST_DAY),
+            SessionAttended(session=2),
+            SessionAbsent(session=2),
+            OccasionOpened(session=2, instrument=instrument("odsis")[0], closes=FIRST_DAY),
+        ],
+        ids=lambda sign: type(sign).__name__,
+    )
+    def test_a_session_of_which_there_is_any_sign_had_come_when_the_case_closes(self, sign: Data) -> None:
+        case = a_case(12).scored(9)
+        case.says(SessionAttended(session=1))
+        case.says(sign)
+        case.closed()
+        assert case.statuses == [ON, UNKNOWN]
+
+    def test_every_session_that_came_is_unknown_once_the_case_closes(self) -> None:
+        case = a_case(12)
+        for session in (1, 2, 2, 3):
+            case.says(SessionAttended(session=session))
+        case.closed()
+        assert case.statuses == [UNKNOWN, UNKNOWN, UNKNOWN]
+        assert case.course.begun == (1, 2, 3)
+
+    def test_a_planned_session_had_come_if_its_time_is_not_after_the_closing(self) -> None:
+        end = FIRST_DAY + timedelta(weeks=9)
+        case = a_case(12).scored(9)
+        case.says(SessionScheduled(session=2, scheduled=end))
+        case.says(SessionScheduled(session=3, scheduled=end + timedelta(milliseconds=1)))
+        case.says(CaseClosed(reason="completed"), at=end)
+        assert sorted(case.course.judged) == [1, 2]
+
+    @pytest.mark.parametrize(("moved_by", "judged"), [(-1, [1, 2]), (1, [1])], ids=["before", "after"])
+    def test_a_session_that_was_moved_counts_by_its_new_time(self, moved_by: int, judged: list[int]) -> None:
+        end = FIRST_DAY + timedelta(weeks=9)
+        case = a_case(12).scored(9)
+        case.says(SessionScheduled(session=2, scheduled=end - timedelta(weeks=moved_by)))
+        case.says(SessionMoved(session=2, scheduled=end + timedelta(weeks=moved_by)))
+        case.says(CaseClosed(reason="completed"), at=end)
+        assert sorted(case.course.judged) == judged
+
+    def test_cancelled_sessions_are_not_missing_when_the_case_closes(self) -> None:
+        case = a_case(12).scored(9)
+        for session in (2, 3):
+            case.says(SessionAttended(session=session))
+        for session in (2, 3, 3):
+            case.says(SessionCancelled(session=session))
+        case.closed()
+        assert case.statuses == [ON]
+        assert case.course.cancelled == (2, 3)
+
+    def test_what_becomes_of_individual_sessions_is_not_judged(self) -> None:
+        case = a_case(12, protocol="group-cbt-depression-14").scored(9)
+        case.says(SessionScheduled(session="individual-2", scheduled=FIRST_DAY))
+        case.says(SessionAttended(session="individual-2"))
+        case.says(SessionCancelled(session="individual-3"))
+        case.missed("individual-1")
+        case.closed()
+        assert case.statuses == [ON]
+        assert (case.course.begun, case.course.scheduled, case.course.cancelled) == ((), {}, ())
+
+    def test_a_session_at_which_the_primary_instrument_is_not_asked_is_not_missing(self) -> None:
+        asks = [{"instrument": instrument("odsis")[0], "sessions": [0, 1, 3]}]
+        case = Case(protocol=protocol_like(asks=asks)).enrolled().scored(9)
+        case.says(SessionAttended(session=2))
+        case.answered(3, 8)
+        case.closed()
+        assert sorted(case.course.judged) == [1, 3]
 
     def test_sessions_that_came_are_unknown_once_the_case_closes(self) -> None:
         case = a_case(12).scored(9)
@@ -260,13 +421,19 @@ class TestEpisodes:
         assert case.decision(2).episode is None
 
     def test_leave_their_mark_on_the_case(self) -> None:
-        case = a_case(10).scored(9, 14, 10)
-        assert [decision.ever_not for decision in case.decisions()] == [False, True, True]
+        case = a_case(10).scored(9, 8, 14, 10)
+        assert [decision.ever_not for decision in case.decisions()] == [False, False, True, True]
 
     def test_never_end_where_the_policy_says_that_once_not_stays(self) -> None:
         case = a_case(10, policy_like(once_not="stays")).scored(13, 8, MISSED, 4)
         assert case.statuses == [NOT, NOT, UNKNOWN, NOT]
         assert case.fired(4) == ["once_not/1 earlier_session"]
+
+    def test_that_stay_name_the_session_at_which_they_began_where_no_rule_fires(self) -> None:
+        case = a_case(10, policy_like(once_not="stays")).scored(9, 6, 13, 14, 8)
+        assert case.statuses == [ON, ON, NOT, NOT, NOT]
+        assert case.fired(4) == ["deterioration/1 baseline"]
+        assert case.decision(5).rules[0].sessions == (3,)
 
 
 class TestAnnotations:
@@ -286,8 +453,44 @@ class TestAnnotations:
         assert "within_measurement_error" not in case.annotated(2)
         assert "within_measurement_error" not in a_case(12).scored(12).annotated(1)
 
+    @pytest.mark.parametrize(("score", "within"), [(10, True), (9, False), (14, True), (15, False)])
+    def test_call_a_change_a_measurement_error_only_if_it_is_smaller(self, score: int, within: bool) -> None:
+        figures = {"sd": "1.53", "alpha": "0.5", "n": 120, "population": "our patients", "source": "our register"}
+        case = a_case(12, policy_like(reliable_change=figures)).scored(score)
+        assert ("within_measurement_error" in case.annotated(1)) == within
+        if within:
+            (band,) = [a.value for a in case.decision(1).annotations if a.kind == "within_measurement_error"]
+            assert band == Decimal("3.00")
+
+    def test_say_nothing_of_numbers_that_are_not_there(self) -> None:
+        figures = {"sd": "3.5", "alpha": "0.92", "n": 120, "population": "our patients", "source": "our register"}
+        clinic = policy_like(reliable_change=figures)
+        assert a_case(None, clinic).scored(12).annotated(1) == set()
+        assert a_case(12, clinic).scored(MISSED).annotated(1) == set()
+        assert a_case(None).scored(0).annotated(1) == {"healthy_range"}
+
+    def test_call_nothing_healthy_where_the_policy_names_no_cut_off(self) -> None:
+        nameless = {"instrument": instrument("odsis")[0], "scale": "total"}
+        assert a_case(12, policy_like(primary=nameless)).scored(0).annotated(1) == set()
+
+    def test_know_the_ends_of_a_scale_on_which_lower_is_worse(self) -> None:
+        who5_rules = policy_like(primary=WHO5)
+        assert "cannot_improve" in a_who5_case(who5_rules, 5, 5).annotated(1)
+        assert "cannot_deteriorate" in a_who5_case(who5_rules, 0, 0).annotated(1)
+        assert {"cannot_improve", "cannot_deteriorate"} & a_who5_case(who5_rules, 3, 3).annotated(1) == set()
+
+    def test_leave_room_to_deteriorate_where_the_session_before_is_what_counts(self) -> None:
+        previous = only(rule("deterioration/1", compared_with="previous"))
+        assert "cannot_deteriorate" not in a_case(19, previous).scored(19).annotated(1)
+
     def test_mark_a_provisional_definition(self) -> None:
         assert "provisional_definition" in a_case(12, policy_like(provisional=True)).scored(9).annotated(1)
+
+    def test_mark_a_policy_that_judges_by_a_provisional_instrument(self) -> None:
+        primary = {"instrument": instrument("homework")[0], "scale": "adherence"}
+        case = Case(policy_like(primary=primary, provisional=False)).enrolled()
+        case.answered(1, {"adherence": 3}, name="homework")
+        assert "provisional_definition" in case.annotated(1)
 
 
 class TestPolicyChanges:
@@ -298,16 +501,23 @@ class TestPolicyChanges:
         assert case.statuses == [ON, ON, ON, NOT]
 
     def test_judge_sessions_that_the_new_primary_scale_has_measured_already(self) -> None:
-        ref, who5 = instrument("who-5")
-        primary = {"instrument": ref, "scale": "total", "healthy": "screen-positive"}
-        other = policy_like(id="who-5-rules", primary=primary, rules=[rule("deterioration/1", at_least=10)])
+        other = policy_like(id="who-5-rules", primary=WHO5, rules=[rule("deterioration/1", at_least=10)])
         case = a_case(12)
         for session, value in ((0, 3), (2, 1)):
-            case.answered(session, {item.id: value for item in who5.items}, name="who-5")
+            case.answered(session, who5(value), name="who-5")
         case.answered(1, 12)
         assert sorted(case.course.judged) == [1]
         case.policy_changed(other, from_session=2)
         assert (case.statuses, case.fired(2)) == ([ON, NOT], ["deterioration/1 baseline"])
+
+    def test_find_the_scores_of_the_new_primary_scale_whatever_was_withdrawn(self) -> None:
+        other = policy_like(id="who-5-rules", primary=WHO5, rules=[rule("deterioration/1", at_least=10)])
+        case = a_case(12).scored(12)
+        for session, value in ((0, 3), (2, 1)):
+            case.answered(session, who5(value), name="who-5")
+        case.withdrawn(1)
+        case.policy_changed(other, from_session=2)
+        assert case.statuses == [UNKNOWN, NOT]
 
     def test_the_last_one_decided_holds(self) -> None:
         case = a_case(14)
@@ -344,6 +554,11 @@ class TestRevisions:
         case.corrected(1, 9, comment="as before")
         assert case.told(TrackRevised) == []
 
+    def test_a_decision_names_the_score_that_it_stands_on(self) -> None:
+        case = a_case(12).scored(9, MISSED)
+        scores = [event.id for event in case.scoring.out if isinstance(event.data, ScoreComputed)]
+        assert [case.decision(session).measured_by for session in (1, 2)] == [scores[-1], None]
+
     def test_a_withdrawn_answer_leaves_its_session_unknown(self) -> None:
         case = a_case(12).scored(16, 9)
         case.withdrawn(1)
@@ -353,3 +568,31 @@ class TestRevisions:
         case = a_case(12).scored(13, 14, 13)
         case.baseline_set(10)
         assert [decision.last_of_cause for decision in case.told(TrackRevised)] == [False, False, True]
+
+
+class TestVersionsOfAnInstrument:
+    """A case that answered the first version before the course, judged by a policy that looks at the second one."""
+
+    def answered_both(self, name: str, comparable_from: int) -> Case:
+        instrument_like("odsis", id=name, version=1)
+        newer = instrument_like("odsis", id=name, version=2, comparable_from=comparable_from)
+        primary = {"instrument": newer, "scale": "total", "healthy": "madsen"}
+        case = Case(policy_like(primary=primary)).enrolled()
+        case.answered(0, 10, name=f"{name}@1")
+        case.answered(1, 13, name=f"{name}@2")
+        return case
+
+    def test_are_compared_where_the_newer_one_says_that_they_can_be(self) -> None:
+        assert self.answered_both("comparable", comparable_from=1).statuses == [NOT]
+
+    def test_are_not_compared_where_it_does_not(self) -> None:
+        case = self.answered_both("incomparable", comparable_from=2)
+        assert case.statuses == [UNKNOWN]
+        assert case.decision(1).unknown_because == "no_baseline"
+
+
+def test_who_spares_the_healthy_must_say_who_is_healthy() -> None:
+    nameless = {"instrument": instrument("odsis")[0], "scale": "total"}
+    sparing = [rule("deterioration/1"), rule("no_change/1", unless_healthy=True)]
+    with pytest.raises(ValidationError, match=r"primary\.healthy"):
+        policy_like(primary=nameless, rules=sparing)

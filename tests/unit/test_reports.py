@@ -1,16 +1,22 @@
 """What notifier promises: one report an episode, revised and retracted, and notices when there is news."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Literal
 
+import pytest
+
+from contracts.events.event import Data
 from contracts.events.facts import (
     ActionChosen,
     CaseTransferred,
     NeedsStated,
     ProblemNamed,
     ReportClosed,
+    ReportDiscussed,
     ReportSeen,
     ResponseCorrected,
+    SessionCancelled,
     SessionDue,
 )
 from contracts.events.notices import NoticeRequested, ReportContent, ReportIssued, ReportOverdue, ReportRevised
@@ -72,7 +78,26 @@ class TestEpisodes:
         kept, merged = case.reports()
         assert (kept.id, kept.sessions, kept.retracted) == (first.id, (1, 2, 3), False)
         assert (merged.id, merged.retracted, merged.merged_into) == (second.id, True, first.id)
+        (last,) = (revised for revised in case.told(ReportRevised) if revised.report == second.id)
+        assert (last.state, last.changes, last.merged_into) == ("retracted", ("merged",), first.id)
         assert case.notices() == ["not issued", "not issued"]
+
+    def test_of_two_reports_of_an_episode_the_one_that_still_holds_goes_on(self) -> None:
+        case = a_case(10).scored(14, 9, 14)
+        earlier, later = case.reports()
+        case.corrected(1, 9)  # the earlier report is retracted
+        case.corrected(2, 14)  # 2-3
+        case.corrected(1, 14)  # 1-3
+        assert [(report.id, report.retracted, report.merged_into) for report in case.reports()] == [
+            (earlier.id, True, None),
+            (later.id, False, None),
+        ]
+        assert case.reports()[1].sessions == (1, 2, 3)
+
+    def test_a_report_goes_with_the_part_that_it_shares_most_sessions_with(self) -> None:
+        case = a_case(10).scored(14, 14, 14, 14)
+        case.corrected(2, 10)
+        assert [report.sessions for report in case.reports()] == [(3, 4), (1,)]
 
     def test_an_episode_that_falls_apart_keeps_its_report_and_gets_a_second_one(self) -> None:
         case = a_case(10).scored(14, 14, 14)
@@ -106,6 +131,18 @@ class TestRetraction:
         assert (report.retracted, report.sessions) == (False, (1,))
         assert case.notices() == ["not issued", "not retracted", "not issued"]
 
+    def test_is_taken_back_though_the_report_reads_as_before(self) -> None:
+        case = a_case(10).scored(14)
+        case.corrected(1, 11)
+        case.corrected(1, 14)
+        assert [revised.state for revised in case.told(ReportRevised)] == ["retracted", "open"]
+
+    def test_is_said_once(self) -> None:
+        case = a_case(10).scored(14)
+        case.corrected(1, 11)
+        case.scored(10, 8)
+        assert [revised.changes for revised in case.told(ReportRevised)] == [("retracted",)]
+
     def test_of_a_report_that_was_never_announced_makes_no_notice(self) -> None:
         case = a_case(10).scored(10, 9)
         case.corrected(1, 14)
@@ -128,6 +165,33 @@ class TestNotices:
         case.says(CaseTransferred(group="g2"))
         case.scored(14)
         assert [notice.group for notice in case.told(NoticeRequested)] == ["g1", "g2"]
+
+    def test_go_to_another_clinic_if_the_patient_is_there_now(self) -> None:
+        case = a_case(10).scored(14)
+        case.says(CaseTransferred(clinic="c2", group="g7"))
+        case.scored(14)
+        case.says(CaseTransferred(group="g8"))
+        case.scored(14)
+        told = [(notice.clinic, notice.group) for notice in case.told(NoticeRequested)]
+        assert told == [("c1", "g1"), ("c2", "g7"), ("c2", "g8")]
+
+    def test_are_made_of_a_second_episode_that_a_late_answer_shows_to_be_going_on(self) -> None:
+        case = a_case(10).scored(14, 9, MISSED, MISSED)
+        case.answered(3, 14)
+        assert case.notices() == ["not issued", "silent issued", "not issued", "silent retracted"]
+
+    def test_are_made_of_the_report_that_speaks_of_now_and_no_earlier_one(self) -> None:
+        case = a_case(10).scored(14, 9, 13)
+        case.baseline_set(11)
+        assert [report.retracted for report in case.reports()] == [False, True]
+        assert case.notices() == ["not issued", "not issued", "not retracted"]
+
+    def test_are_not_made_of_a_session_that_was_answered_after_the_episode_was_over(self) -> None:
+        case = a_case(10).scored(9)
+        case.says(SessionCancelled(session=2))
+        case.answered(3, 8)
+        case.answered(2, 14)
+        assert ([report.sessions for report in case.reports()], case.notices()) == ([(2,)], [])
 
     def test_are_made_when_a_correction_ends_the_current_episode(self) -> None:
         case = a_case(10).scored(14, 14)
@@ -338,6 +402,21 @@ class TestSafety:
         case.answered(1, self.phq9(2), name="phq-9")
         assert content(case.reports("safety")[0]).decision is None
 
+    def test_comes_back_with_a_notice_when_the_answer_does(self) -> None:
+        case = a_case(12)
+        response = case.answered(1, self.phq9(1), name="phq-9")
+        for last in (0, 2, 3):
+            case.says(
+                ResponseCorrected(response=response, answers=self.phq9(last), reason="typing", by="nurse:1"),
+            )
+        changes = [(revised.state, revised.changes) for revised in case.told(ReportRevised)]
+        assert changes == [
+            ("retracted", ("retracted",)),
+            ("open", ("reinstated",)),
+            ("open", ("answers_changed",)),
+        ]
+        assert case.notices() == ["safety issued", "safety retracted", "safety issued"]
+
     def test_is_retracted_when_the_response_is_withdrawn(self) -> None:
         case = a_case(12)
         case.answered(1, self.phq9(3), name="phq-9")
@@ -361,6 +440,23 @@ class TestSilence:
     def test_one_missed_session_is_no_silence(self) -> None:
         assert a_case(12).scored(9, MISSED, 9, MISSED, 9).reports("silent") == []
 
+    def test_each_silence_has_a_report_of_its_own(self) -> None:
+        case = a_case(12).scored(9, MISSED, MISSED, 9, MISSED, MISSED, MISSED)
+        assert [report.sessions for report in case.reports("silent")] == [(2, 3), (5, 6, 7)]
+
+    def test_is_one_in_whatever_order_its_sessions_become_known(self) -> None:
+        case = a_case(12).scored(9)
+        for session in (4, 3, 2):
+            case.missed(session)
+        (report,) = case.reports("silent")
+        assert report.sessions == (2, 3, 4)
+
+    def test_that_is_over_when_it_is_found_makes_no_notice_though_the_patient_is_worse(self) -> None:
+        case = a_case(12).scored(9)
+        case.answered(4, 20)
+        assert [report.sessions for report in case.reports("silent")] == [(2, 3)]
+        assert case.notices() == ["not issued"]
+
     def test_a_late_answer_retracts_it(self) -> None:
         case = a_case(12).scored(9, MISSED, MISSED)
         case.answered(2, 9)
@@ -382,11 +478,61 @@ class TestOverdue:
         assert [overdue.session for overdue in case.told(ReportOverdue)] == [2]
         assert [notice.to for notice in case.told(NoticeRequested)] == ["therapists", "supervisor"]
 
-    def test_one_that_was_seen_is_not(self) -> None:
+    @pytest.mark.parametrize(
+        "dealt_with",
+        [
+            lambda report: ReportSeen(report=report, by="therapist:1"),
+            lambda report: ReportDiscussed(report=report, by="therapist:1"),
+            lambda report: NeedsStated(report=report, seen_by="therapist", needs=(), by="therapist:1"),
+            lambda report: ActionChosen(report=report, action="none", by="therapist:1", patient_agreed=True),
+            lambda report: ReportClosed(report=report, by="therapist:1"),
+        ],
+        ids=["seen", "discussed", "needs stated", "action chosen", "closed"],
+    )
+    def test_one_that_somebody_has_dealt_with_is_not(self, dealt_with: Callable[[str], Data]) -> None:
         case = a_case(10).scored(14)
-        case.says(ReportSeen(report=case.reports()[0].id, by="therapist:1"))
+        case.says(dealt_with(case.reports()[0].id))
         self.due(case, 2)
         assert case.told(ReportOverdue) == []
+
+    def test_one_that_was_retracted_is_not(self) -> None:
+        case = a_case(10).scored(14)
+        case.corrected(1, 11)
+        self.due(case, 2)
+        assert case.told(ReportOverdue) == []
+
+    def test_one_of_which_the_supervisor_was_told_is_told_again_once_it_was_announced_again(self) -> None:
+        case = a_case(10).scored(14)
+        self.due(case, 2)
+        case.scored(14)
+        self.due(case, 3)
+        self.due(case, 4)
+        assert [overdue.session for overdue in case.told(ReportOverdue)] == [2, 3]
+
+    def test_a_safety_report_of_before_the_course_is_overdue_at_the_first_session(self) -> None:
+        case = a_case(12, protocol="group-cbt-depression-14")
+        answers = {item.id: 1 for item in instrument("phq-9")[1].items}
+        case.answered("individual-1", answers, name="phq-9")
+        self.due(case, 1)
+        assert [overdue.session for overdue in case.told(ReportOverdue)] == [1]
+
+    def test_a_safety_report_is_not_overdue_at_its_own_session(self) -> None:
+        case = a_case(12)
+        case.answered(1, {item.id: 1 for item in instrument("phq-9")[1].items}, name="phq-9")
+        self.due(case, 1)
+        self.due(case, 2)
+        assert [overdue.session for overdue in case.told(ReportOverdue)] == [2]
+
+    def test_an_individual_session_asks_for_it_too(self) -> None:
+        case = a_case(10, protocol="group-cbt-depression-14").scored(14)
+        case.says(SessionDue(session="individual-2", scheduled=FIRST_DAY))
+        assert [overdue.session for overdue in case.told(ReportOverdue)] == ["individual-2"]
+
+    def test_a_report_that_made_no_notice_can_be_overdue_too(self) -> None:
+        case = a_case(10).scored(10, 9)
+        case.corrected(1, 14)
+        self.due(case, 3)
+        assert case.notices() == ["not overdue"]
 
     def test_what_the_patient_says_of_it_does_not_make_it_seen(self) -> None:
         case = a_case(10).scored(14)
@@ -410,6 +556,24 @@ class TestOverdue:
         assert [overdue.session for overdue in case.told(ReportOverdue)] == [3]
 
 
+def test_a_report_is_closed_until_it_is_announced_again() -> None:
+    case = a_case(10).scored(14)
+    report = case.reports()[0].id
+    case.says(ReportSeen(report=report, by="therapist:1"))
+    assert not case.reports()[0].closed
+    case.says(ReportClosed(report=report, by="therapist:1"))
+    case.says(ReportSeen(report=report, by="therapist:1"))
+    assert case.reports()[0].closed
+    case.scored(14)
+    assert not case.reports()[0].closed
+
+
+def test_needs_can_be_stated_without_a_report() -> None:
+    case = a_case(10)
+    case.says(NeedsStated(seen_by="patient", needs=("agreement-on-tasks",), by="patient"))
+    assert case.told(FactSetAside) == []
+
+
 def test_what_is_done_with_a_report_that_does_not_exist_is_set_aside() -> None:
     case = a_case(10).scored(14)
     fact = case.says(
@@ -424,3 +588,9 @@ def test_a_report_is_issued_once_and_its_revisions_are_numbered() -> None:
     case = a_case(10).scored(14, 15, 16)
     assert len(case.told(ReportIssued)) == 1
     assert [revised.number for revised in case.told(ReportRevised)] == [2, 3]
+
+
+def test_each_revision_names_the_one_that_it_revises() -> None:
+    case = a_case(10).scored(14, 15, 16)
+    said = [event.id for event in case.notifier.out if isinstance(event.data, ReportIssued | ReportRevised)]
+    assert [revised.revises for revised in case.told(ReportRevised)] == said[:-1]

@@ -111,9 +111,7 @@ class Course:
 
     def without_session(self, session: int | str) -> "Course":
         """Know that a session does not take place."""
-        if not isinstance(session, int):
-            return self
-        if session in self.cancelled:
+        if not isinstance(session, int) or session in self.cancelled:
             return self
         return evolved(self, cancelled=(*self.cancelled, session))
 
@@ -121,8 +119,7 @@ class Course:
         """Give the counted sessions that had come when the case closed."""
         if self.closed_at is None:
             return set()
-        planned = {session for session, at in self.scheduled.items() if at <= self.closed_at}
-        return {session for session in (*self.begun, *planned) if session > 0 and session not in self.cancelled}
+        return {*self.begun, *(session for session, at in self.scheduled.items() if at <= self.closed_at)}
 
     def policy_for(self, session: int) -> str:
         """Give the policy that a session is judged by: the one it was judged by, or the last one decided for it."""
@@ -199,8 +196,8 @@ class View:
         return session not in self.course.cancelled and self.protocol.asks_at(self.instrument.id, session)
 
     def gap_between(self, earlier: int, later: int) -> bool:
-        """Tell whether a session between two measured ones has no valid score though one was expected."""
-        return any(s not in self._counted and self.is_expected(s) for s in range(earlier + 1, later))
+        """Tell whether a score was expected between two neighbouring measured sessions."""
+        return any(self.is_expected(session) for session in range(earlier + 1, later))
 
     @cached_property
     def best_and_worst(self) -> tuple[Decimal, Decimal]:

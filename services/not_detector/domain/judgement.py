@@ -1,7 +1,6 @@
 """The judgement on each session: its status, the evidence for it, and how it continues what came before."""
 
 import hashlib
-from collections.abc import Iterable
 from typing import Literal
 
 from contracts.events.event import Data, Derivation, Event
@@ -28,7 +27,7 @@ def judge(course: Course, session: int, view: View) -> Decision:
         outcomes = [apply(rule, view, session, baseline) for rule in view.policy.rules]
         evidence = tuple(outcome for outcome in outcomes if isinstance(outcome, Evidence))
         if not evidence and view.policy.once_not == "stays" and earlier is not None and earlier.ever_not:
-            evidence = (_stays(course, session),)
+            evidence = (_stays(course),)
         if evidence:
             status = "not_on_track"
         elif Silent.NO_BASELINE in outcomes:
@@ -78,29 +77,28 @@ def _episode(earlier: Judged | None, session: int, status: Status) -> tuple[int,
             return ()
 
 
-def _stays(course: Course, session: int) -> Evidence:
+def _stays(course: Course) -> Evidence:
     """Once not on track, always: the reading of "at any point" as sticky."""
-    first = min(s for s, judged in course.judged.items() if s < session and judged.status == "not_on_track")
+    first = min(session for session, judged in course.judged.items() if judged.status == "not_on_track")
     return Evidence(
         rule="once_not/1", reading="earlier_session", threshold=None, sessions=(first,), values=(), changes=()
     )
 
 
 def judged_again(
-    course: Course, sessions: Iterable[int], cause: Event[Data], views: Views
+    course: Course, sessions: set[int], cause: Event[Data], views: Views
 ) -> tuple[Course, list[Event[Data]]]:
     """Judge sessions in their order; give the decisions that are new or differ from those that held."""
     derivation = Derivation("not_detector", cause)
     said: list[tuple[Decision, str | None]] = []
-    for session in sorted(set(sessions)):
+    for session in sorted(sessions):
         decision = judge(course, session, views.of(course.policy_for(session)))
         digest = _digest(decision)
         before = course.judged.get(session)
         if before is not None and before.digest == digest:
             continue
         said.append((decision, None if before is None else before.event))
-        # The event's id is filled in below: decisions of the same step need the status, not the id.
-        course = _with_judged(course, decision, digest, "" if before is None else before.event)
+        course = _with_judged(course, decision, digest)
     events: list[Event[Data]] = []
     for number, (decision, revises) in enumerate(said, 1):
         fields = dict(decision) | {"last_of_cause": number == len(said)}
@@ -114,9 +112,10 @@ def judged_again(
     return course, events
 
 
-def _with_judged(course: Course, decision: Decision, digest: str, event_id: str) -> Course:
+def _with_judged(course: Course, decision: Decision, digest: str) -> Course:
+    """Know what was decided on a session; the event that says so is made once all decisions of its cause are known."""
     judged = Judged(
-        event=event_id,
+        event="",
         digest=digest,
         policy=decision.policy,
         status=decision.status,

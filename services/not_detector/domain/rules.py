@@ -4,12 +4,11 @@ from decimal import Decimal
 from enum import Enum
 from itertools import pairwise
 
-from contracts.definitions.instrument import CutOff
+from contracts.definitions.instrument import HUNDREDTH, CutOff
 from contracts.definitions.policy import Deterioration, NoChange, Policy
 from contracts.events.tracks import Annotation, AnnotationKind, Baseline, Evidence
 from services.not_detector.domain.course import View
 
-HUNDREDTH = Decimal("0.01")
 NORMAL_95 = Decimal("1.96")
 
 
@@ -63,7 +62,7 @@ def no_change(rule: NoChange, view: View, session: int, baseline: Baseline | Non
     """
     measured = view.measured_until(session)
     row = measured[-rule.sessions :]
-    if len(row) < rule.sessions or row[-1][0] != session:
+    if len(row) < rule.sessions:
         return Silent.NOT_FIRED
     if rule.missing == "break" and any(view.gap_between(a, b) for (a, _), (b, _) in pairwise(row)):
         return Silent.NOT_FIRED
@@ -114,17 +113,7 @@ def healthy_cut_off(view: View) -> CutOff | None:
 
 def annotations(view: View, score: Decimal | None, baseline: Baseline | None) -> tuple[Annotation, ...]:
     """Find what a reader of the decision must know: limits of the scale, the healthy range, measurement error."""
-    found: dict[AnnotationKind, Annotation] = {}
-    for rule in view.policy.rules if baseline is not None else ():
-        start = baseline.value if baseline is not None else Decimal(0)
-        if isinstance(rule, Deterioration) and rule.compared_with == "baseline":
-            room = view.scale.worsening(start, view.best_and_worst[1])
-            if room < rule.at_least:
-                found["cannot_deteriorate"] = Annotation(kind="cannot_deteriorate", value=room)
-        elif isinstance(rule, NoChange):
-            room = abs(view.best_and_worst[0] - start)
-            if room < rule.less_than:
-                found["cannot_improve"] = Annotation(kind="cannot_improve", value=room)
+    found: dict[AnnotationKind, Annotation] = {} if baseline is None else _without_room(view, baseline.value)
     cut_off = healthy_cut_off(view)
     if cut_off is not None and score is not None and cut_off.is_healthy(score):
         found["healthy_range"] = Annotation(kind="healthy_range", value=cut_off.value, cut_off=cut_off.id)
@@ -134,6 +123,21 @@ def annotations(view: View, score: Decimal | None, baseline: Baseline | None) ->
     if view.instrument.provisional or view.policy.provisional:
         found["provisional_definition"] = Annotation(kind="provisional_definition")
     return tuple(found.values())
+
+
+def _without_room(view: View, start: Decimal) -> dict[AnnotationKind, Annotation]:
+    found: dict[AnnotationKind, Annotation] = {}
+    best, worst = view.best_and_worst
+    for rule in view.policy.rules:
+        if isinstance(rule, Deterioration) and rule.compared_with == "baseline":
+            room = view.scale.worsening(start, worst)
+            if room < rule.at_least:
+                found["cannot_deteriorate"] = Annotation(kind="cannot_deteriorate", value=room)
+        elif isinstance(rule, NoChange):
+            room = view.scale.worsening(best, start)
+            if room < rule.less_than:
+                found["cannot_improve"] = Annotation(kind="cannot_improve", value=room)
+    return found
 
 
 def measurement_error(policy: Policy) -> Decimal | None:

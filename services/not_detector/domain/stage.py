@@ -18,6 +18,7 @@ from contracts.events.facts import (
     SessionMoved,
     SessionScheduled,
 )
+from contracts.events.fields import LAST_SESSION
 from contracts.events.scores import (
     FactSetAside,
     OccasionMissed,
@@ -31,10 +32,10 @@ from contracts.topics import SCORES, TRACKS
 from services.not_detector.domain.course import Course, PolicyFrom, SetByHand, Views
 from services.not_detector.domain.judgement import judged_again
 
-END = 1_000
+END = LAST_SESSION + 1
 """After every session: a change that can make sessions due, and changes nothing for those that are judged."""
 
-Outcome = tuple[Course, Sequence[Event[Data]]]
+Step = tuple[Course, Sequence[Event[Data]]]
 
 
 class NotDetector:
@@ -73,7 +74,7 @@ class NotDetector:
         """Begin a case."""
         return Course()
 
-    def step(self, state: Course, event: Event[Data]) -> Outcome:
+    def step(self, state: Course, event: Event[Data]) -> Step:
         """Take one fact or score. Raises DefinitionMissing if it needs a definition that is not known."""
         match event.data:
             case ScoreComputed() | ScoreRevised() as score:
@@ -107,7 +108,7 @@ class NotDetector:
 
     def _rejudged(
         self, before: Course, after: Course, event: Event[Data], *, since: int | str, instrument: str | None = None
-    ) -> Outcome:
+    ) -> Step:
         """Judge what a change can have changed: sessions that can be judged now, and every later one.
 
         since: the first session that the change concerns; all of them if it gave the case another baseline
@@ -122,21 +123,20 @@ class NotDetector:
         new = {
             session for session in _candidates(after, primaries) if views.of(after.policy_for(session)).is_due(session)
         }
-        first = 0 if self._baseline_moved(before, views, since) else since
-        first = min([first if isinstance(first, int) else 0, *new])
+        first = since if isinstance(since, int) and not self._baseline_moved(before, views) else 0
+        first = min([first, *new])
         again = {session for session in after.judged if session >= first}
         course, decisions = judged_again(after, again | new, event, views)
         return course, [event, *decisions]
 
-    def _baseline_moved(self, before: Course, after: Views, since: int | str) -> bool:
-        """Tell whether a change at a session gave the case another baseline."""
+    def _baseline_moved(self, before: Course, after: Views) -> bool:
+        """Tell whether a change at a counted session gave the case another baseline, as it can with `first_valid`."""
         policies = {judged.policy for judged in before.judged.values()}
-        if isinstance(since, int) and since > 0:
-            policies = {ref for ref in policies if self._definitions.policy(ref).baseline == "first_valid"}
+        movable = [ref for ref in policies if self._definitions.policy(ref).baseline == "first_valid"]
         earlier = Views(before, self._definitions)
-        return any(earlier.of(ref).baseline != after.of(ref).baseline for ref in policies)
+        return any(earlier.of(ref).baseline != after.of(ref).baseline for ref in movable)
 
-    def _baseline_set(self, state: Course, event: Event[Data], data: BaselineSet) -> Outcome:
+    def _baseline_set(self, state: Course, event: Event[Data], data: BaselineSet) -> Step:
         reason = self._objection_to_baseline(state, data)
         if reason is not None:
             return state, [Derivation(self.name, event).event(FactSetAside(fact=event.id, reason=reason))]

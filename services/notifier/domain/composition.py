@@ -21,11 +21,9 @@ from contracts.events.notices import (
     ReportKind,
     SuggestedNeed,
 )
-from contracts.events.scores import ScoreComputed, ScoreRevised
+from contracts.events.scores import Score
 from contracts.events.tracks import Decision
 from services.notifier.domain.dossier import Dossier
-
-Score = ScoreComputed | ScoreRevised
 
 _CurveKey = tuple[bool, str, int, str, int]
 """Order and identity of a curve: not primary, instrument, place and id of the scale, series (0: none)."""

@@ -16,7 +16,7 @@ Standing = tuple[int, Status, bool]
 
 
 @dataclass(frozen=True, slots=True)
-class Wording:
+class ProblemText:
     """A problem in the patient's words, and since when it stands so."""
 
     named_at: datetime
@@ -66,7 +66,7 @@ class Dossier:
     group: str | None = None
     protocol: str | None = None
     scores: Mapping[str, ScoreComputed | ScoreRevised] = field(default_factory=dict)
-    problems: Mapping[int, tuple[Wording, ...]] = field(default_factory=dict)
+    problems: Mapping[int, tuple[ProblemText, ...]] = field(default_factory=dict)
     decisions: Mapping[int, Decision] = field(default_factory=dict)
     reports: Mapping[str, Report] = field(default_factory=dict)
     told: Standing | None = None
@@ -78,12 +78,12 @@ class Dossier:
         """Know how a report stands."""
         return evolved(self, reports={**self.reports, report.id: report})
 
-    def with_problem(self, problem: int, named: Wording) -> "Dossier":
+    def with_problem(self, problem: int, named: ProblemText) -> "Dossier":
         """Know a problem's wording, whenever it arrives."""
         ordered = sorted((*self.problems.get(problem, ()), named), key=lambda wording: (wording.named_at, wording.text))
         return evolved(self, problems={**self.problems, problem: tuple(ordered)})
 
-    def wordings(self, problem: int) -> list[Wording]:
+    def wordings(self, problem: int) -> list[ProblemText]:
         """Give a problem's wordings over time, oldest first; the same words said again begin nothing new."""
         return [next(same) for _, same in groupby(self.problems.get(problem, ()), key=lambda wording: wording.text)]
 

@@ -22,7 +22,7 @@ from contracts.topics import NOTICES, TRACKS
 from services.notifier.domain.dossier import Dossier
 from services.notifier.domain.telling import Telling
 
-Outcome = tuple[Dossier, Sequence[Event[Data]]]
+Step = tuple[Dossier, Sequence[Event[Data]]]
 
 
 class Notifier:
@@ -60,7 +60,7 @@ class Notifier:
         """Begin a case."""
         return Dossier()
 
-    def step(self, state: Dossier, event: Event[Data]) -> Outcome:
+    def step(self, state: Dossier, event: Event[Data]) -> Step:
         """Take one fact, score or decision. Raises DefinitionMissing if it needs one that is not known."""
         telling = Telling(state, event, self._definitions)
         match event.data:

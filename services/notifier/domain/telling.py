@@ -6,7 +6,6 @@ from typing import Literal, get_args
 
 from contracts.codec import plain_data
 from contracts.definitions.catalogue import Catalogue
-from contracts.definitions.definition import id_of
 from contracts.events.event import DERIVED_ID, Data, Derivation, Event, name_based_id
 from contracts.events.facts import (
     ActionChosen,
@@ -30,7 +29,7 @@ from contracts.events.scores import FactSetAside, ScoreComputed, ScoreRevised, S
 from contracts.events.tracks import Decision, TrackEvaluated, TrackRevised
 from contracts.evolution import evolved
 from services.notifier.domain.composition import compose
-from services.notifier.domain.dossier import Dossier, Report, Wording
+from services.notifier.domain.dossier import Dossier, ProblemText, Report
 
 Run = Literal["not", "silent"]
 
@@ -47,8 +46,8 @@ class Telling:
 
     def problem_named(self, problem: ProblemNamed) -> None:
         """Know a problem in the patient's words, since when it stands so; scores go with the words of their time."""
-        wording = Wording(self._cause.time, problem.text)
-        self.dossier = self.dossier.with_problem(problem.problem, wording)
+        named = ProblemText(self._cause.time, problem.text)
+        self.dossier = self.dossier.with_problem(problem.problem, named)
         for report in self._standing_reports():
             self._revise(report, report.sessions)
 
@@ -99,8 +98,6 @@ class Telling:
         return report.sessions[-1]
 
     def _place(self, session: int | str) -> float:
-        if isinstance(session, int):
-            return session
         return self._definitions.protocol(self.dossier.protocol or "").place(session)
 
     def _rests_on_another(
@@ -110,8 +107,6 @@ class Telling:
         values: Mapping[str, Decimal | None],
     ) -> bool:
         """Tell whether a decision stands on a number of a response that has another value now."""
-        if id_of(decision.instrument) != id_of(score.instrument):
-            return False
         if decision.instrument != score.instrument:
             judged_by = self._definitions.instrument(decision.instrument)
             if not judged_by.comparable_with(self._definitions.instrument(score.instrument)):
@@ -248,8 +243,7 @@ class Telling:
     def _safety(self, response: str, session: int | str) -> None:
         """Issue, revise or retract the safety report of a response, whatever the status."""
         report = next((r for r in self.dossier.reports.values() if r.response == response), None)
-        score = self.dossier.scores.get(response)
-        if score is None or not _is_about_safety(score):
+        if not _is_about_safety(self.dossier.scores.get(response)):
             if report is not None:
                 self._retract(report, None)
             return

@@ -33,9 +33,9 @@ from contracts.events.scores import (
 )
 from contracts.evolution import evolved
 from contracts.topics import CASES, SCORES
-from services.scoring.domain.trajectory import NOT_ASKED, Occasion, Scored, Trajectory, occasion_key
+from services.scoring.domain.assessments import NOT_ASKED, Assessments, Occasion, Scored, occasion_key
 
-Outcome = tuple[Trajectory, Sequence[Event[Data]]]
+Step = tuple[Assessments, Sequence[Event[Data]]]
 
 
 class Scoring:
@@ -45,18 +45,18 @@ class Scoring:
     reads = CASES
     writes = SCORES
     acts_on = frozenset(CASES.events)
-    state = Trajectory
+    state = Assessments
     schema = 1
 
     def __init__(self, definitions: Catalogue) -> None:
         """Score by these definitions."""
         self._definitions = definitions
 
-    def initial(self, case_id: str) -> Trajectory:  # noqa: ARG002 - every case begins with nothing known
+    def initial(self, case_id: str) -> Assessments:  # noqa: ARG002 - every case begins with nothing known
         """Begin a case."""
-        return Trajectory()
+        return Assessments()
 
-    def step(self, state: Trajectory, event: Event[Data]) -> Outcome:
+    def step(self, state: Assessments, event: Event[Data]) -> Step:
         """Take one fact. Raises DefinitionMissing if it names a definition that is not known."""
         digest = content_digest(event)
         known = state.seen.get(event.id, ())
@@ -70,7 +70,7 @@ class Scoring:
             return _with_late_ones_set_aside(seen, event, reason)
         return self._taken(seen, event)
 
-    def _objection(self, state: Trajectory, event: Event[Data]) -> SetAsideReason | None:
+    def _objection(self, state: Assessments, event: Event[Data]) -> SetAsideReason | None:
         """Say why a fact makes no sense in this history, if it does not."""
         data = event.data
         if state.erased:
@@ -93,7 +93,7 @@ class Scoring:
                 return None
 
     def _objection_to_response(
-        self, state: Trajectory, data: ResponseSubmitted, protocol: str
+        self, state: Assessments, data: ResponseSubmitted, protocol: str
     ) -> SetAsideReason | None:
         if not self._definitions.protocol(protocol).has_session(data.session):
             return "outside_protocol"
@@ -103,7 +103,7 @@ class Scoring:
         return None if answered is None else "occasion_answered"
 
     def _objection_to_change(
-        self, state: Trajectory, data: ResponseCorrected | ResponseWithdrawn
+        self, state: Assessments, data: ResponseCorrected | ResponseWithdrawn
     ) -> SetAsideReason | None:
         scored = state.responses.get(data.response)
         if scored is None:
@@ -115,7 +115,7 @@ class Scoring:
             return None if accepted else "invalid_answers"
         return None
 
-    def _taken(self, state: Trajectory, event: Event[Data]) -> Outcome:
+    def _taken(self, state: Assessments, event: Event[Data]) -> Step:
         match event.data:
             case ResponseSubmitted() as data:
                 return self._scored(state, event, data)
@@ -138,7 +138,7 @@ class Scoring:
             case _:
                 return state, [event]
 
-    def _scored(self, state: Trajectory, event: Event[Data], data: ResponseSubmitted) -> Outcome:
+    def _scored(self, state: Assessments, event: Event[Data], data: ResponseSubmitted) -> Step:
         instrument = self._definitions.instrument(data.instrument)
         score = Derivation(self.name, event).event(
             ScoreComputed(
@@ -171,7 +171,7 @@ class Scoring:
             out.extend(more)
         return state, out
 
-    def _changed(self, state: Trajectory, event: Event[Data], data: ResponseCorrected | ResponseWithdrawn) -> Outcome:
+    def _changed(self, state: Assessments, event: Event[Data], data: ResponseCorrected | ResponseWithdrawn) -> Step:
         scored = state.responses[data.response]
         derivation = Derivation(self.name, event)
         if isinstance(data, ResponseWithdrawn):
@@ -224,7 +224,7 @@ def _scales(instrument: Instrument, answers: Mapping[str, int]) -> tuple[ScaleVa
     return tuple(ScaleValue(scale=scale.id, value=instrument.value(scale, answers)) for scale in instrument.scales)
 
 
-def _closed(state: Trajectory, event: Event[Data], data: OccasionClosed) -> Outcome:
+def _closed(state: Assessments, event: Event[Data], data: OccasionClosed) -> Step:
     occasion = state.occasion(data.session, data.instrument)
     if occasion.answered_by is not None or occasion.missed or not occasion.asked:
         return state, [event]
@@ -233,7 +233,7 @@ def _closed(state: Trajectory, event: Event[Data], data: OccasionClosed) -> Outc
     return state, [event, Derivation("scoring", event).event(missed)]
 
 
-def _with_late_ones_set_aside(state: Trajectory, event: Event[Data], reason: SetAsideReason) -> Outcome:
+def _with_late_ones_set_aside(state: Assessments, event: Event[Data], reason: SetAsideReason) -> Step:
     """Set a fact aside, and with it what has been waiting for it."""
     waiting = state.waiting.get(event.id, ())
     state = evolved(state, waiting={key: late for key, late in state.waiting.items() if key != event.id})

@@ -1,4 +1,4 @@
-"""What scoring knows of a case: its responses, its occasions, and what waits."""
+"""What scoring knows of the assessments of a case: its responses, its occasions, and what waits."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -39,8 +39,8 @@ NOT_ASKED = Occasion()
 
 
 @dataclass(frozen=True)
-class Trajectory:
-    """What scoring knows of a case.
+class Assessments:
+    """What scoring knows of the assessments of a case.
 
     seen: fact id -> the digests of the contents it came with; the first is the fact
     responses: response id -> what became of it
@@ -60,11 +60,11 @@ class Trajectory:
         """Give what is known of an occasion."""
         return self.occasions.get(occasion_key(session, instrument), NOT_ASKED)
 
-    def with_occasion(self, session: int | str, instrument: str, occasion: Occasion) -> "Trajectory":
+    def with_occasion(self, session: int | str, instrument: str, occasion: Occasion) -> "Assessments":
         """Know something else of an occasion."""
         return evolved(self, occasions={**self.occasions, occasion_key(session, instrument): occasion})
 
-    def with_response(self, response: str, scored: Scored) -> "Trajectory":
+    def with_response(self, response: str, scored: Scored) -> "Assessments":
         """Know what became of a response."""
         return evolved(self, responses={**self.responses, response: scored})
 

@@ -1,0 +1,84 @@
+"""Each stage acts on exactly the events that its step names: an event that one of the two forgets has no effect.
+
+The first half of this file reads the events of a step, the second half shows that the stages agree with theirs.
+"""
+
+import ast
+import inspect
+import sys
+import textwrap
+from collections.abc import Iterator
+
+import pytest
+
+from contracts.events.event import Data
+from services.ingest.domain.register import Register
+from services.not_detector.domain.stage import NotDetector
+from services.notifier.domain.stage import Notifier
+from services.scoring.domain.stage import Scoring
+
+
+def named(step: ast.AST) -> Iterator[str]:
+    """Give the events that the cases of a step's `match event.data` name."""
+    for node in ast.walk(step):
+        if isinstance(node, ast.Match) and ast.unparse(node.subject) == "event.data":
+            for case in node.cases:
+                yield from in_pattern(case.pattern)
+
+
+def in_pattern(pattern: ast.pattern) -> Iterator[str]:
+    match pattern:
+        case ast.MatchClass(cls=ast.Name(id=name)):
+            yield name
+        case ast.MatchOr(patterns=patterns):
+            for each in patterns:
+                yield from in_pattern(each)
+        case ast.MatchAs(pattern=ast.pattern() as inner):
+            yield from in_pattern(inner)
+
+
+def taken_by(stage: type) -> set[type[Data]]:
+    """Find the events that the cases of a stage's step name."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(stage)))
+    known = vars(sys.modules[stage.__module__])
+    return {known[name] for name in named(tree)}
+
+
+@pytest.mark.parametrize("stage", [NotDetector, Notifier], ids=lambda stage: stage.name)
+def test_a_stage_acts_on_the_events_that_its_step_names_and_on_no_other(stage: type[NotDetector | Notifier]) -> None:
+    assert taken_by(stage) == stage.acts_on
+
+
+@pytest.mark.parametrize("stage", [Scoring, Register], ids=lambda stage: stage.name)
+def test_a_stage_that_must_know_every_fact_again_acts_on_all_that_it_reads(stage: type[Scoring | Register]) -> None:
+    assert stage.acts_on == frozenset(stage.reads.events)
+    assert taken_by(stage) <= stage.acts_on
+
+
+@pytest.mark.parametrize("stage", [Scoring, Register, NotDetector, Notifier], ids=lambda stage: stage.name)
+def test_a_stage_acts_only_on_what_its_topic_carries(
+    stage: type[Scoring | Register | NotDetector | Notifier],
+) -> None:
+    assert stage.acts_on <= frozenset(stage.reads.events)
+
+
+def test_the_events_of_a_step_are_found_in_every_form_that_a_case_can_have() -> None:
+    # given a step whose cases name events alone, together, with a name, with fields and with a condition
+    step = ast.parse(
+        textwrap.dedent("""
+            match event.data:
+                case SessionDue():
+                    pass
+                case SessionMoved() | SessionScheduled() as planned:
+                    pass
+                case CaseClosed(reason=reason) if reason:
+                    pass
+                case _:
+                    match event.data.status:
+                        case "unknown":
+                            pass
+        """)
+    )
+
+    # when its events are read, then every one is found and nothing else
+    assert sorted(named(step)) == ["CaseClosed", "SessionDue", "SessionMoved", "SessionScheduled"]
