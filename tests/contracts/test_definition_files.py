@@ -507,6 +507,15 @@ def test_a_fault_names_its_file_its_place_and_what_was_expected(
     assert str(faults[0]) == f"{file}: {path or 'the file'}: {faults[0].expected}"
 
 
+def test_a_limit_as_long_as_the_scale_is_taken(tmp_path: Path) -> None:
+    # given a rule that asks for the whole length of a scale that does not begin at nought
+    longest = [{"kind": "deterioration/1", "at_least": 6, "compared_with": "baseline"}]
+    write(tmp_path, {"p.json": a_policy(primary={"instrument": "gq-12", "scale": "positive-bonding"}, rules=longest)})
+
+    # when it is loaded, then nothing is wrong with it
+    assert len(load_directory(tmp_path)) == 1
+
+
 def under_an_id_of_its_own(content: Body | str | bytes, number: int) -> Body | str | bytes:
     """Keep two faulty files from being refused for their id, unless the id is the fault."""
     if not isinstance(content, dict) or content.get("id") in {"gryesten-2023", "Sleep Diary"}:

@@ -510,6 +510,14 @@ class TestPolicyChanges:
         case.policy_changed(other, from_session=2)
         assert (case.statuses, case.fired(2)) == ([ON, NOT], ["deterioration/1 baseline"])
 
+    def test_judge_sessions_at_which_the_new_primary_instrument_was_missed(self) -> None:
+        case = a_case()
+        for session in (1, 2):
+            case.missed(session, "who-5")
+        assert case.statuses == []
+        case.policy_changed(policy_like(id="who-5-rules", primary=WHO5), from_session=1)
+        assert case.statuses == [UNKNOWN, UNKNOWN]
+
     def test_find_the_scores_of_the_new_primary_scale_whatever_was_withdrawn(self) -> None:
         other = policy_like(id="who-5-rules", primary=WHO5, rules=[rule("deterioration/1", at_least=10)])
         case = a_case(12).scored(12)

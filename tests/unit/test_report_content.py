@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+import pytest
+
 from contracts.definitions.guidance import Guidance
 from contracts.events.facts import ProblemNamed, ResponseCorrected
 from contracts.events.notices import Curve, ReportContent, ReportRevised
@@ -58,6 +60,11 @@ class TestForms:
         case.answered(1, 14, at=morning + timedelta(minutes=2))
         case.answered(1, each("psychlops-2", 5), name="psychlops-2", at=morning + timedelta(minutes=1))
         assert names(content(case)) == ["psychlops-2", "odsis"]
+
+    def test_of_an_earlier_episode_revise_its_report_too(self) -> None:
+        case = a_case(10).scored(14, 9, 14)
+        case.corrected(1, 14, comment="what I meant")
+        assert [form.comment for form in content(case).forms] == ["what I meant"]
 
     def test_of_other_instruments_revise_the_report_though_their_scales_have_the_same_name(self) -> None:
         case = a_case(10)
@@ -172,12 +179,15 @@ class TestTheRowOfSessions:
         case.corrected(1, 15)
         assert [judged.session for judged in content(case).judged] == [1]
 
-    def test_never_shows_another_baseline_than_the_decision(self) -> None:
+    @pytest.mark.parametrize("before", [0, "individual-1"])
+    def test_never_shows_another_baseline_than_the_decision(self, before: int | str) -> None:
         primary = {"instrument": instrument("who-5")[0], "scale": "total"}
-        case = a_case(10).scored(14)
+        case = Case(protocol="group-cbt-depression-14").enrolled()
+        case.answered(before, 10)
+        case.scored(14)
         case.policy_changed(policy_like(id="who-5-rules", primary=primary), from_session=2)
         case.answered(2, each("who-5", 1), name="who-5")
-        case.corrected(0, 9)
+        case.corrected(before, 9)
         for revised in case.told(ReportRevised):
             decision = revised.content.decision
             assert decision is not None

@@ -203,6 +203,12 @@ class TestNotices:
         case.answered(2, 14)
         assert case.notices() == ["silent issued", "not issued", "silent retracted"]
 
+    def test_are_made_of_a_new_session_that_joins_an_episode_before_the_latest(self) -> None:
+        case = a_case(10).scored(14)
+        case.missed(3)
+        case.answered(2, 14)
+        assert case.notices() == ["not issued", "not further_session"]
+
     def test_are_not_made_of_an_episode_that_is_long_over(self) -> None:
         case = a_case(10).scored(9, MISSED, 9)
         case.answered(2, 14)
