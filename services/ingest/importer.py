@@ -18,7 +18,7 @@ from services.runtime.directory.port import Directory, Person
 
 CLIENT = "import"
 SESSION_EXPECTED = "a session of the case's protocol was expected"
-AT_ONCE = 1_000
+AT_ONCE = 600
 """Facts that are checked, recorded and worked on at a time: what memory holds, whatever the length of the file."""
 
 

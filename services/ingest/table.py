@@ -4,7 +4,6 @@ import csv
 import gzip
 import io
 import re
-import unicodedata
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -195,7 +194,8 @@ class LongReader:
             yield RowFault(raw.line, "the row", f"{self._width} columns were expected, here are {len(raw.fields)}")
             return
         fixed = {name: raw.fields[place].strip() for name, place in self._places.items()}
-        values = {name: text for name, place in self._items if (text := raw.fields[place].strip())}
+        fields = raw.fields
+        values = {name: text for name, place in self._items if (cell := fields[place]) and (text := cell.strip())}
         instrument = self._instruments.get(fixed["instrument"])
         if instrument is None:
             yield RowFault(raw.line, "instrument", f"one of {', '.join(sorted(self._instruments))} was expected")
@@ -266,7 +266,7 @@ def understood(cells: Cells, instrument: Instrument | None, zone: tzinfo) -> Ite
     faults = []
     if not 1 <= len(cells.case) <= CASE_LIMIT:
         faults.append(RowFault(line, "case", f"a number or name of 1 to {CASE_LIMIT} characters was expected"))
-    elif any(unicodedata.category(character).startswith("C") for character in cells.case):
+    elif not cells.case.isprintable():
         faults.append(RowFault(line, "case", "a number or name without invisible characters was expected"))
     number = _session(cells.session)
     if number is None:

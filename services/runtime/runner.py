@@ -83,6 +83,7 @@ class Runner(Generic[StateT]):
         self._log_id = log_id
         self._states: TypeAdapter[StateT] = TypeAdapter(stage.state)
         self._is_numbered = stage.reads is not CASES
+        self._carried = frozenset(stage.writes.events if stage.writes is not None else ())
         self._passed_over = frozenset(kind.type() for kind in stage.reads.events if kind not in stage.acts_on)
         self._positions: dict[int, int] = {}
         self._dead_letters: dict[int, int] = {}
@@ -186,11 +187,11 @@ class Runner(Generic[StateT]):
                 if self._is_next(batch.partition, record, seen.sequence, case):
                     self._pass_on(batch, record, case, seen)
                 return
-        event = self._read(record, case.key)
+        event = record.event if record.event is not None else self._read(record, case.key)
         if isinstance(event, Unreadable):
             self._unreadable(batch, record, event)
             return
-        if not self._is_next(batch.partition, record, event.sequence, case):
+        if self._is_numbered and not self._is_next(batch.partition, record, event.sequence or 0, case):
             return
         try:
             state, records = self._stepped(record, case, event)
@@ -207,15 +208,12 @@ class Runner(Generic[StateT]):
 
     def _stepped(self, record: StoredRecord, case: _Case[StateT], event: Event[Data]) -> tuple[StateT, list[Record]]:
         """Step, and number what follows; nothing is changed if that fails."""
-        writes = self._stage.writes
-        following: Sequence[Event[Data]]
-        if type(event.data) in self._stage.acts_on:
-            state, following = self._stage.step(case.state, event)
-        else:
-            state = case.state
-            following = (event,) if writes is not None and writes.type_named(event.type) is not None else ()
+        kind, state = type(event.data), case.state
+        following: Sequence[Event[Data]] = (event,) if kind in self._carried else ()
+        if kind in self._stage.acts_on:
+            state, following = self._stage.step(state, event)
         records: list[Record] = []
-        for number, outgoing in enumerate(following if writes is not None else (), case.written + 1):
+        for number, outgoing in enumerate(following if self._carried else (), case.written + 1):
             if outgoing.subject != record.key:
                 raise ValueError("a step speaks of its own case only")
             ready = prepared(outgoing, case.key, number)
@@ -224,8 +222,6 @@ class Runner(Generic[StateT]):
 
     def _read(self, record: StoredRecord, key: CaseKey) -> Event[Data] | Unreadable:
         """Read what a record says."""
-        if record.event is not None:
-            return record.event
         event = decode(record.value, self._stage.reads, key)
         if isinstance(event, Unreadable):
             return event
@@ -244,10 +240,8 @@ class Runner(Generic[StateT]):
         case.offset, case.read = record.offset, sequence or 0
         batch.touched.add(record.key)
 
-    def _is_next(self, partition: int, record: StoredRecord, sequence: int | None, case: _Case[StateT]) -> bool:
+    def _is_next(self, partition: int, record: StoredRecord, sequence: int, case: _Case[StateT]) -> bool:
         """Tell whether an event continues its case's history; a repeated one does not, and a gap stops the stage."""
-        if sequence is None:
-            return True
         if sequence > case.read + 1:
             why = (
                 f"{self._stage.reads.name} has a gap at offset {record.offset}: "

@@ -5,10 +5,13 @@ Never changes under a history: another way of putting it together is another ver
 
 from collections.abc import Iterable, Iterator
 from math import ceil
+from operator import attrgetter
+from typing import NamedTuple
 
 from contracts.definitions.catalogue import Catalogue
 from contracts.definitions.definition import id_of
 from contracts.definitions.guidance import Guidance
+from contracts.definitions.instrument import Instrument
 from contracts.definitions.protocol import Protocol
 from contracts.events.notices import (
     AnsweredForm,
@@ -24,6 +27,15 @@ from contracts.events.notices import (
 from contracts.events.scores import Score
 from contracts.events.tracks import Decision
 from services.notifier.domain.dossier import Dossier
+
+
+class _Placed(NamedTuple):
+    """A form, the place of its session in the course, and its instrument."""
+
+    place: float
+    score: Score
+    instrument: Instrument
+
 
 _CurveKey = tuple[bool, str, int, str, int]
 """Order and identity of a curve: not primary, instrument, place and id of the scale, series (0: none)."""
@@ -41,14 +53,10 @@ def compose(
     protocol = definitions.protocol(dossier.protocol or "")
     guidance = definitions.guidance(protocol.guidance)
     scores = sorted(dossier.scores.values(), key=lambda score: (score.answered_at, score.response))
-    sheet = _Sheet(definitions, protocol, session)
-    known = [score for score in scores if sheet.holds(score) or score.response == response]
-    if response is not None:
-        shown = [score for score in known if score.response == response]
-    else:
-        shown = [score for score in known if sheet.shows(score)]
-    forms = tuple(form for score in shown if (form := _form(score)) is not None)
-    needs = tuple(_needs(guidance, forms, _context(shown)))
+    until = protocol.place(session)
+    sheet = _Sheet(scores, definitions, protocol, until, response)
+    forms = tuple(form for score in sheet.shown if (form := _form(score)) is not None)
+    needs = tuple(_needs(guidance, forms, _context(sheet.shown)))
     offered = {offer.action for offer in protocol.offers}
     return ReportContent(
         composition=protocol.report,
@@ -59,15 +67,15 @@ def compose(
         guidance=protocol.guidance,
         session=session,
         decision=None if kind == "safety" or isinstance(session, str) else dossier.decisions.get(session),
-        judged=tuple(_judged(dossier.decisions[s]) for s in sorted(dossier.decisions) if s <= protocol.place(session)),
+        judged=tuple(_judged(dossier.decisions[s]) for s in sorted(dossier.decisions) if s <= until),
         forms=forms,
-        curves=tuple(_curves(known, dossier, definitions, protocol, protocol.place(session))),
+        curves=tuple(_curves(sheet.known, dossier, until)),
         problems=tuple(
             Problem(problem=number, series=series, text=wording.text)
             for number in sorted(dossier.problems)
             for series, wording in enumerate(dossier.wordings(number), 1)
         ),
-        context=tuple(_context(known)),
+        context=tuple(_context(placed.score for placed in sheet.known)),
         safety=tuple(_safety(scores)),
         needs=needs,
         actions=tuple(
@@ -80,26 +88,31 @@ def compose(
 
 
 class _Sheet:
-    """Which forms a report as of a session holds: those known before that session, and which of them it shows."""
+    """The forms that a report as of a session holds (`known`, oldest first), and those of them that it shows.
 
-    def __init__(self, definitions: Catalogue, protocol: Protocol, session: int | str) -> None:
-        self._definitions = definitions
-        self._protocol = protocol
-        self._until = protocol.place(session)
+    It holds what was known before the session; the form right after it belongs to the next report. It shows the forms
+    of the session's morning, those that came after the group session before it, and what lies between the two; a
+    report about one response shows that one.
+    """
 
-    def holds(self, score: Score) -> bool:
-        """Tell whether a form was known before the session: the one right after it belongs to the next report."""
-        place = self._protocol.place(score.session)
-        return place < self._until if self._follows_a_session(score) else place <= self._until
-
-    def shows(self, score: Score) -> bool:
-        """Tell whether a form is of the morning of the session, or came after the group session before it."""
-        place = self._protocol.place(score.session)
-        before = ceil(self._until) - 1
-        return place == before if self._follows_a_session(score) else before < place <= self._until
-
-    def _follows_a_session(self, score: Score) -> bool:
-        return self._definitions.instrument(score.instrument).asked == "after_session"
+    def __init__(
+        self, scores: Iterable[Score], definitions: Catalogue, protocol: Protocol, until: float, response: str | None
+    ) -> None:
+        self.known: list[_Placed] = []
+        self.shown: list[Score] = []
+        before = ceil(until) - 1
+        for score in scores:
+            place, instrument = protocol.place(score.session), definitions.instrument(score.instrument)
+            if instrument.asked == "after_session":
+                holds, shows = place < until, place == before
+            else:
+                holds, shows = place <= until, before < place <= until
+            if response is not None:
+                shows = score.response == response
+            if holds or shows:
+                self.known.append(_Placed(place, score, instrument))
+            if shows:
+                self.shown.append(score)
 
 
 def _form(score: Score) -> AnsweredForm | None:
@@ -147,9 +160,7 @@ def _judged(decision: Decision) -> JudgedSession:
     )
 
 
-def _curves(
-    scores: Iterable[Score], dossier: Dossier, definitions: Catalogue, protocol: Protocol, until: float
-) -> Iterator[Curve]:
+def _curves(known: Iterable[_Placed], dossier: Dossier, until: float) -> Iterator[Curve]:
     """Draw every scale over the course; the primary one, which the decisions rest on, first.
 
     A problem has a curve for each of its wordings, for the scores of two problems cannot be compared.
@@ -158,18 +169,17 @@ def _curves(
     primary = None if latest is None else (id_of(latest.instrument), latest.scale)
     points: dict[_CurveKey, list[Point]] = {}
     refs: dict[_CurveKey, str] = {}
-    for score in scores:
-        instrument = definitions.instrument(score.instrument)
-        for number, (scale, value) in enumerate(zip(instrument.scales, score.scales, strict=True)):
+    for placed in sorted(known, key=attrgetter("place")):
+        score, name = placed.score, placed.instrument.id
+        for number, (scale, value) in enumerate(zip(placed.instrument.scales, score.scales, strict=True)):
             if value.value is None or scale.formula == "count/1":
                 continue
-            series = None if scale.problem is None else dossier.series(scale.problem, score.answered_at)
-            key = ((instrument.id, scale.id) != primary, instrument.id, number, scale.id, series or 0)
+            series = 0 if scale.problem is None else dossier.series(scale.problem, score.answered_at)
+            key = ((name, scale.id) != primary, name, number, scale.id, series)
             points.setdefault(key, []).append(Point(session=score.session, value=value.value))
             refs[key] = score.instrument
     for key in sorted(points):
-        ordered = sorted(points[key], key=lambda point: protocol.place(point.session))
-        yield Curve(instrument=refs[key], scale=key[3], series=key[4] or None, points=tuple(ordered))
+        yield Curve(instrument=refs[key], scale=key[3], series=key[4] or None, points=tuple(points[key]))
 
 
 def _needs(

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
+
+import orjson
 
 from contracts.codec import plain_data
 from contracts.definitions.catalogue import Catalogue
@@ -236,7 +238,7 @@ class Telling:
             return
         changes: tuple[ReportChange, ...] = ("merged",) if merged_into else ("retracted",)
         content = ReportContent.model_validate_json(report.content)
-        revised = self._revision(report, content, changes, retracted=True, merged_into=merged_into)
+        revised = self._revision(report, content, report.content, changes, retracted=True, merged_into=merged_into)
         if merged_into is None and report.announced:
             self._notice(revised, "retracted")
 
@@ -248,21 +250,21 @@ class Telling:
                 self._retract(report, None)
             return
         content = compose(self.dossier, self._definitions, kind="safety", session=session, response=response)
+        text = _text(content)
         if report is None:
             sessions = (session,) if isinstance(session, int) else ()
             self._notice(self._new_report("safety", response, content, sessions=sessions, response=response), "issued")
         elif report.retracted:
-            self._notice(self._revision(report, content, ("reinstated",), retracted=False), "issued")
-        elif report.content != plain_data(content).decode():
-            self._revision(report, content, ("answers_changed",), retracted=False)
+            self._notice(self._revision(report, content, text, ("reinstated",), retracted=False), "issued")
+        elif report.content != text:
+            self._revision(report, content, text, ("answers_changed",), retracted=False)
 
     def _new_report(
         self, kind: ReportKind, about: str, content: ReportContent, *, sessions: tuple[int, ...], response: str | None
     ) -> Report:
         report_id = self._report_id(kind, about)
         event = self._say(ReportIssued(report=report_id, content=content))
-        text = plain_data(content).decode()
-        report = Report(report_id, kind, sessions, response, number=1, event=event.id, content=text)
+        report = Report(report_id, kind, sessions, response, number=1, event=event.id, content=_text(content))
         self.dossier = self.dossier.with_report(report)
         return report
 
@@ -279,16 +281,17 @@ class Telling:
         """Put a report together anew; say so if it reads otherwise."""
         session = self._session_of(report) if report.kind == "safety" else run[-1]
         content = compose(self.dossier, self._definitions, kind=report.kind, session=session, response=report.response)
-        if report.sessions == run and not report.retracted and report.content == plain_data(content).decode():
+        text = _text(content)
+        if report.sessions == run and not report.retracted and report.content == text:
             return report
-        before = ReportContent.model_validate_json(report.content)
-        changes = _changes(report, run, before, content)
-        return self._revision(evolved(report, sessions=run), content, changes, retracted=False)
+        changes = _changes(report, run, orjson.loads(report.content), orjson.loads(text))
+        return self._revision(evolved(report, sessions=run), content, text, changes, retracted=False)
 
     def _revision(
         self,
         report: Report,
         content: ReportContent,
+        text: str,
         changes: tuple[ReportChange, ...],
         *,
         retracted: bool,
@@ -309,7 +312,7 @@ class Telling:
             report,
             number=report.number + 1,
             event=event.id,
-            content=plain_data(content).decode(),
+            content=text,
             retracted=retracted,
             merged_into=merged_into,
         )
@@ -345,10 +348,15 @@ def _as_decision(event: TrackEvaluated | TrackRevised) -> Decision:
     return Decision.model_construct(**{name: getattr(event, name) for name in Decision.model_fields})
 
 
+def _text(content: ReportContent) -> str:
+    """Write a content as a report keeps it, and as it will stand in its event."""
+    return plain_data(content).decode()
+
+
 def _changes(
-    report: Report, run: tuple[int, ...], before: ReportContent, after: ReportContent
+    report: Report, run: tuple[int, ...], before: Mapping[str, Any], after: Mapping[str, Any]
 ) -> tuple[ReportChange, ...]:
-    """Name what is different between two revisions."""
+    """Name what is different between two revisions, by their contents as they are written."""
     found: list[ReportChange] = []
     if report.retracted:
         found.append("reinstated")
@@ -356,13 +364,13 @@ def _changes(
         found.append("session_added")
     if set(report.sessions) - set(run):
         found.append("session_removed")
-    statuses = [(judged.session, judged.status) for judged in before.judged]
-    if [(judged.session, judged.status) for judged in after.judged][: len(statuses)] != statuses:
+    statuses = [(judged["session"], judged["status"]) for judged in before["judged"]]
+    if [(judged["session"], judged["status"]) for judged in after["judged"]][: len(statuses)] != statuses:
         found.append("status_changed")
-    if before.session == after.session and before.decision != after.decision:
+    if before["session"] == after["session"] and before["decision"] != after["decision"]:
         found.append("decision_revised")
-    if before.session == after.session and before.forms != after.forms:
+    if before["session"] == after["session"] and before["forms"] != after["forms"]:
         found.append("answers_changed")
-    if before.safety != after.safety:
+    if before["safety"] != after["safety"]:
         found.append("safety_changed")
     return tuple(found) or ("context_changed",)
