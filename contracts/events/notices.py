@@ -1,7 +1,7 @@
 """`rom.notices.v1`: the reports that therapists read, and who must be told that one is waiting."""
 
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from contracts.events.event import Data
 from contracts.events.fields import CountedSession, DefinitionRef, EventId, Instant, Name, Session
@@ -22,7 +22,7 @@ class AnsweredForm(Data):
     answered_at: Instant
 
 
-class Point(Data):
+class Point(NamedTuple):
     """One measured value on a curve."""
 
     session: Session
@@ -30,12 +30,21 @@ class Point(Data):
 
 
 class Curve(Data):
-    """One scale over the course. series: which wording of a problem; None elsewhere."""
+    """One scale over the course: the sessions at which it was measured, and its values there.
+
+    series: which wording of a problem; None elsewhere
+    """
 
     instrument: DefinitionRef
     scale: Name
     series: int | None
-    points: tuple[Point, ...]
+    sessions: tuple[Session, ...]
+    values: tuple[Decimal, ...]
+
+    @property
+    def points(self) -> tuple[Point, ...]:
+        """Give its sessions with their values."""
+        return tuple(map(Point, self.sessions, self.values))
 
 
 class JudgedSession(Data):

@@ -14,7 +14,6 @@ from contracts.events.notices import (
     ContextAnswer,
     Curve,
     JudgedSession,
-    Point,
     Problem,
     ReportContent,
     ReportKind,
@@ -132,8 +131,14 @@ def judged(scores: Mapping[int, str | None], not_at: Sequence[int] = ()) -> tupl
 
 def curve(values: Mapping[int, str | None], instrument: str, scale: str, series: int | None = None) -> Curve:
     """A curve through the sessions that have a value."""
-    points = tuple(Point(session=s, value=Decimal(value)) for s, value in values.items() if value is not None)
-    return Curve(instrument=ref(instrument), scale=scale, series=series, points=points)
+    measured = {session: Decimal(value) for session, value in values.items() if value is not None}
+    return Curve(
+        instrument=ref(instrument),
+        scale=scale,
+        series=series,
+        sessions=tuple(measured),
+        values=tuple(measured.values()),
+    )
 
 
 def form(

@@ -3,7 +3,9 @@
 Never changes under a history: another way of putting it together is another version, named by the protocol.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from decimal import Decimal
 from math import ceil
 from operator import attrgetter
 from typing import NamedTuple
@@ -13,12 +15,12 @@ from contracts.definitions.definition import id_of
 from contracts.definitions.guidance import Guidance
 from contracts.definitions.instrument import Instrument
 from contracts.definitions.protocol import Protocol
+from contracts.events.fields import Session
 from contracts.events.notices import (
     AnsweredForm,
     ContextAnswer,
     Curve,
     JudgedSession,
-    Point,
     Problem,
     ReportContent,
     ReportKind,
@@ -167,7 +169,8 @@ def _curves(known: Iterable[_Placed], dossier: Dossier, until: float) -> Iterato
     """
     latest = dossier.latest(until)
     primary = None if latest is None else (id_of(latest.instrument), latest.scale)
-    points: dict[_CurveKey, list[Point]] = {}
+    sessions: dict[_CurveKey, list[Session]] = defaultdict(list)
+    values: dict[_CurveKey, list[Decimal]] = defaultdict(list)
     refs: dict[_CurveKey, str] = {}
     for placed in sorted(known, key=attrgetter("place")):
         score, name = placed.score, placed.instrument.id
@@ -176,10 +179,13 @@ def _curves(known: Iterable[_Placed], dossier: Dossier, until: float) -> Iterato
                 continue
             series = 0 if scale.problem is None else dossier.series(scale.problem, score.answered_at)
             key = ((name, scale.id) != primary, name, number, scale.id, series)
-            points.setdefault(key, []).append(Point(session=score.session, value=value.value))
+            sessions[key].append(score.session)
+            values[key].append(value.value)
             refs[key] = score.instrument
-    for key in sorted(points):
-        yield Curve(instrument=refs[key], scale=key[3], series=key[4] or None, points=tuple(points[key]))
+    for key in sorted(refs):
+        _, _, _, scale_id, series = key
+        at, measured = tuple(sessions[key]), tuple(values[key])
+        yield Curve(instrument=refs[key], scale=scale_id, series=series or None, sessions=at, values=measured)
 
 
 def _needs(
