@@ -247,8 +247,10 @@ class Instrument(Definition):
 
     def comparable_with(self, other: "Instrument") -> bool:
         """Tell whether scores of two versions of an instrument can be compared."""
+        if self.id != other.id:
+            return False
         older, newer = sorted((self, other), key=lambda instrument: instrument.version)
-        return self.id == other.id and newer.comparable_from <= older.version
+        return newer.comparable_from <= older.version
 
 
 def _range_of(item: Item) -> str:

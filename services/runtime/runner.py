@@ -154,14 +154,17 @@ class Runner(Generic[StateT]):
         skipped = {halted.case_id for halted in waiting}
         batch: _Batch[StateT] = _Batch(partition)
         for record in records:
-            key = keys.get(record.key)
-            if record.key in skipped or record.key in batch.halted or isinstance(key, Destroyed):
-                continue
-            if key is None:
-                self._halt(batch, record, "key-missing")
+            if record.key in skipped or record.key in batch.halted:
                 continue
             case = batch.cases.get(record.key)
             if case is None:
+                key = keys.get(record.key)
+                if key is None:
+                    self._halt(batch, record, "key-missing")
+                    continue
+                if isinstance(key, Destroyed):
+                    skipped.add(record.key)
+                    continue
                 case = batch.cases[record.key] = self._case(record.key, key, states.get(record.key), partition)
             if record.offset > case.offset:
                 self._take(batch, record, case)

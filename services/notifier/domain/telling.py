@@ -84,9 +84,8 @@ class Telling:
         if decided_anew:
             self.dossier = evolved(self.dossier, safety_changed=self.dossier.safety_changed or is_about_safety)
             return
-        place = self._place(score.session)
         for report in self._standing_reports():
-            if is_about_safety or self._place(self._session_of(report)) >= place:
+            if is_about_safety or self._place(self._session_of(report)) >= self._place(score.session):
                 self._revise(report, report.sessions)
 
     def _standing_reports(self) -> list[Report]:
