@@ -1,10 +1,8 @@
 """What every event has in common: an immutable statement in an envelope."""
 
 import re
-from collections.abc import Iterator
 from datetime import datetime
 from hashlib import sha1
-from itertools import count
 from typing import ClassVar, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
@@ -112,12 +110,13 @@ class Derivation:
         """Derive in the name of the stage `source`."""
         self._source = f"urn:ontrack:{source}"
         self._cause = cause
-        self._ordinals: dict[str, Iterator[int]] = {}
+        self._ordinals: dict[str, int] = {}
 
     def event(self, data: DataT, *, distinct: str = "") -> Event[DataT]:
         """Say `data` because of the cause. `distinct` keeps causes apart that bear the same id."""
         cause, kind = self._cause, data.type()
-        ordinal = next(self._ordinals.setdefault(kind, count()))
+        ordinal = self._ordinals.get(kind, 0)
+        self._ordinals[kind] = ordinal + 1
         return Event(
             id=name_based_id(DERIVED_ID, cause.subject, cause.id, kind, str(ordinal), distinct),
             source=self._source,

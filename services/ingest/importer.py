@@ -171,11 +171,12 @@ class Importer:
 
         Its id is made from the case id: ids are readable, and one made from a number would give the number away.
         """
+        answers, comment = row.read()
         data = ResponseSubmitted.model_construct(
             session=row.session,
             instrument=self._instruments[row.instrument].ref,
-            answers=dict(row.answers),
-            comment=row.comment,
+            answers=answers,
+            comment=comment,
             answered_at=row.answered_at,
             entered_by="import",
         )

@@ -1,9 +1,8 @@
 """Where the rows of a file wait, checked, until all of it is known to be good: on disk, in nobody's sight."""
 
 import sqlite3
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 import orjson
 
@@ -13,16 +12,19 @@ from services.ingest.table import Raw, ResponseRow, RowFault
 _CACHE_KIB = 32_768
 
 
-@dataclass(frozen=True, slots=True)
-class SpooledRow:
-    """A row that waits: where it came from, and its content."""
+class SpooledRow(NamedTuple):
+    """A row that waits: where it came from, and its content as it was spooled."""
 
     line: int
     session: int | str
     instrument: str
     answered_at: datetime
-    answers: Mapping[str, int]
-    comment: str | None
+    content: bytes
+
+    def read(self) -> tuple[dict[str, int], str | None]:
+        """Give the answers and the comment."""
+        answers, comment = orjson.loads(self.content)
+        return answers, comment
 
 
 class Spool:
@@ -117,6 +119,5 @@ def _when_answered(row: tuple[int, str, str, str, bytes]) -> tuple[str, bool, in
 
 
 def _spooled(line: int, session: str, instrument: str, answered_at: str, content: bytes) -> SpooledRow:
-    answers, comment = orjson.loads(content)
     number = int(session) if session.isdecimal() else session
-    return SpooledRow(line, number, instrument, datetime.fromisoformat(answered_at), answers, comment)
+    return SpooledRow(line, number, instrument, datetime.fromisoformat(answered_at), content)

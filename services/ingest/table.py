@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
-from typing import IO, Final, NoReturn
+from typing import IO, Final, NamedTuple, NoReturn
 
 from contracts.definitions.instrument import COLUMNS, Instrument
 from contracts.events.fields import INDIVIDUAL, LAST_SESSION, WORDS_AT_MOST
@@ -39,8 +39,7 @@ class RowFault:
         return f"line {self.line}: {self.field}: {self.expected}"
 
 
-@dataclass(frozen=True, slots=True)
-class ResponseRow:
+class ResponseRow(NamedTuple):
     """One questionnaire of one occasion, as a file gives it."""
 
     line: int
@@ -75,8 +74,7 @@ class Wide:
     weekly_from: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class Raw:
+class Raw(NamedTuple):
     """A row before it is understood: its first line, and the text of its fields."""
 
     line: int
@@ -245,8 +243,7 @@ class WideReader:
         return (self._wide.weekly_from + timedelta(weeks=int(session))).isoformat()
 
 
-@dataclass(frozen=True, slots=True)
-class Cells:
+class Cells(NamedTuple):
     """The text of one response, field by field."""
 
     line: int
