@@ -8,8 +8,8 @@ from contracts.topics import Topic
 from services.runtime.database import told_as, transaction
 from services.runtime.log.port import LogUnavailable, Record, StoredRecord
 
-AT_HAND: Final = 5_000
-"""Records that are kept in memory for the next stage."""
+AT_HAND: Final = 2_000
+"""Records that are kept in memory for the next stage, besides those appended last: more only takes its place."""
 
 
 class SqliteLog:
@@ -41,7 +41,7 @@ class SqliteLog:
         self._fresh.pop((topic.name, partition), None)
         self._fresh[topic.name, partition] = records
         count = sum(map(len, self._fresh.values()))
-        for place in list(self._fresh):
+        for place in list(self._fresh)[:-1]:
             if count <= AT_HAND:
                 break
             count -= len(self._fresh.pop(place))
