@@ -12,6 +12,7 @@ from contracts.definitions.catalogue import Catalogue, Entry
 from contracts.definitions.definition import Definition
 from contracts.definitions.files import DefinitionFaults, library, load
 from services.embedded import Home, spare_the_collector
+from services.ingest.intake import KeyMissing
 from services.runtime.database import AnotherWriter, NotAHome
 from services.runtime.keyring.master import MasterKeyUnusable
 from services.runtime.runner import PartitionLost, StageStopped
@@ -63,7 +64,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         return loop.run_until_complete(work)
     except KeyboardInterrupt:
         raise Failure("interrupted. Nothing is lost: the same command goes on where it stopped.", INTERRUPTED) from None
-    except (NotAHome, AnotherWriter, MasterKeyUnusable) as wrong:
+    except (NotAHome, AnotherWriter, MasterKeyUnusable, KeyMissing) as wrong:
         raise Failure(str(wrong)) from None
     except (StageStopped, StateUnreadable) as stopped:
         raise Failure(str(stopped), FINDING) from None

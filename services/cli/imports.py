@@ -223,7 +223,6 @@ def _known(kind: type[Definition], name: str, home: Home, wrong: list[str]) -> E
 
 def _after_each(home: Home, advance: Callable[[int], None]) -> Callable[[Chunk], Awaitable[None]]:
     async def recorded(chunk: Chunk) -> None:
-        await home.people.enter(chunk.persons)
         await home.catch_up()
         advance(chunk.responses)
 

@@ -100,7 +100,10 @@ class Importer:
         return tally
 
     async def record(self, spool: Spool, recorded: Callable[[Chunk], Awaitable[None]]) -> Tally:
-        """Record rows that were checked, chunk by chunk; `recorded` is awaited after each, before the next."""
+        """Record rows that were checked, chunk by chunk; `recorded` is awaited after each, before the next.
+
+        Who the cases are is noted first: a case on the log without its number could not be found again.
+        """
         tally = Tally()
         async for chunk in self._chunks(spool):
             registered = await self._intake.registered([case.case_id for case in chunk.cases])
@@ -109,6 +112,7 @@ class Importer:
             else:
                 self._checked_as_new(chunk, self._enrolment, tally)
                 new = [fact for fact, _ in self._stated(chunk, registered)]
+            await self._directory.enter(chunk.persons)
             if new:
                 await self._intake.record(new)
             await recorded(chunk)

@@ -34,6 +34,10 @@ class Considered:
     refused: tuple[tuple[int, Refusal], ...]
 
 
+class KeyMissing(Exception):
+    """A case is on the log and its key is not in the keyring: nothing of it can be read, and nothing added. Says so."""
+
+
 class Intake:
     """Takes facts onto the log. The register must have caught up with the log before facts are considered."""
 
@@ -51,12 +55,15 @@ class Intake:
     async def registered(self, case_ids: Sequence[str]) -> Mapping[str, Registered]:
         """Give what the register knows of some cases; one that it does not know is absent.
 
-        Of a case whose key was destroyed only that is known.
+        Of a case whose key was destroyed only that is known. Raises KeyMissing.
         """
         wanted = set(case_ids)
         states = await self._store.load(self._register.name, wanted)
         found: dict[str, Registered] = {}
-        for case_id, key in (await self._keyring.keys(wanted)).items():
+        keys = await self._keyring.keys(wanted)
+        for case_id in sorted(states.keys() - keys.keys()):
+            raise KeyMissing(f"the key of case {case_id} is missing; put the last good copy of the data in its place")
+        for case_id, key in keys.items():
             if isinstance(key, Destroyed):
                 found[case_id] = Registered(erased=True)
             elif case_id in states:

@@ -106,18 +106,20 @@ class Runner(Generic[StateT]):
 
     async def resume_halted(self, partition: int) -> None:
         """Try halted cases again, each from where it stands; those whose cause is gone go on."""
-        for halted in await self._store.halted(self._stage.name, partition):
-            offset, end = halted.offset, self._position(partition)
-            batch: _Batch[StateT] = _Batch(partition)
-            while offset < end and halted.case_id not in batch.halted:
-                records = await self._log.read(self._stage.reads, partition, offset, min(BATCH, end - offset))
-                if not records:
-                    break
-                batch = await self._worked(partition, [r for r in records if r.key == halted.case_id], resuming=True)
-                await self._published_and_saved(batch)
-                offset = records[-1].offset + 1
-            if halted.case_id not in batch.halted:
-                await self._store.resume(self._stage.name, halted.case_id)
+        waiting = {halted.case_id: halted.offset for halted in await self._store.halted(self._stage.name, partition)}
+        offset, end = min(waiting.values(), default=0), self._position(partition)
+        while waiting and offset < end:
+            records = await self._log.read(self._stage.reads, partition, offset, min(BATCH, end - offset))
+            if not records:
+                break
+            theirs = [record for record in records if record.offset >= waiting.get(record.key, end)]
+            batch = await self._worked(partition, theirs, resuming=True)
+            await self._published_and_saved(batch)
+            for case_id in batch.halted:
+                del waiting[case_id]
+            offset = records[-1].offset + 1
+        for case_id in waiting:
+            await self._store.resume(self._stage.name, case_id)
 
     async def advance(self, partition: int, limit: int = BATCH) -> int:
         """Read the next records of a partition and process them; give how many there were."""

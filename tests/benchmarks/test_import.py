@@ -85,8 +85,7 @@ def _importer(home: Home) -> Importer:
 
 
 def _worked_on(home: Home) -> Callable[[Chunk], Awaitable[None]]:
-    async def recorded(chunk: Chunk) -> None:
-        await home.people.enter(chunk.persons)
+    async def recorded(_: Chunk) -> None:
         await home.catch_up()
 
     return recorded

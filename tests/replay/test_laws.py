@@ -1,5 +1,6 @@
 """The laws that every history obeys, over generated ones."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ from pydantic import TypeAdapter
 from contracts.codec import CaseKey, encode, prepared
 from contracts.events.event import Data, Event
 from contracts.events.facts import OccasionClosed, OccasionOpened, SessionCancelled, SessionScheduled
-from contracts.events.notices import ReportContent
+from contracts.events.notices import ReportContent, ReportRevised
 from contracts.events.scores import FactSetAside
 from tests.replay.histories import TOTALS, histories
 from tests.support.clinic import MISSED, Case, Fold, a_case
@@ -195,3 +196,23 @@ def _chain(fact: Event[Data]) -> str:
             return f"plan {session}"
         case _:
             return fact.id
+
+
+@laws
+@given(histories())
+def test_a_fact_revises_a_report_with_a_decision_at_most_once(case: Case) -> None:
+    revised = Counter(
+        (event.correlationid, event.data.report)
+        for event in case.notifier.out
+        if isinstance(event.data, ReportRevised) and event.data.content.kind != "safety"
+    )
+    assert [each for each, times in revised.items() if times > 1] == []
+
+
+@laws
+@given(histories())
+def test_a_report_that_waits_for_a_decision_gets_it_with_the_same_fact(case: Case) -> None:
+    again = Case()
+    for fact in case.facts:
+        again.hears(fact)
+        assert again.dossier.changed_from is None

@@ -39,8 +39,8 @@ class _Placed(NamedTuple):
     instrument: Instrument
 
 
-_CurveKey = tuple[bool, str, int, str, int]
-"""Order and identity of a curve: not primary, instrument, place and id of the scale, series (0: none)."""
+_CurveKey = tuple[tuple[str, int], str, int | None]
+"""Which values share a curve: those of comparable versions of an instrument, of one scale, of one series."""
 
 
 def compose(
@@ -71,7 +71,7 @@ def compose(
         decision=None if kind == "safety" or isinstance(session, str) else dossier.decisions.get(session),
         judged=tuple(_judged(dossier.decisions[s]) for s in sorted(dossier.decisions) if s <= until),
         forms=forms,
-        curves=tuple(_curves(sheet.known, dossier, until)),
+        curves=tuple(_curves(sheet.known, dossier, definitions, until)),
         problems=tuple(
             Problem(problem=number, series=series, text=wording.text)
             for number in sorted(dossier.problems)
@@ -162,30 +162,37 @@ def _judged(decision: Decision) -> JudgedSession:
     )
 
 
-def _curves(known: Iterable[_Placed], dossier: Dossier, until: float) -> Iterator[Curve]:
+def _curves(known: Iterable[_Placed], dossier: Dossier, definitions: Catalogue, until: float) -> Iterator[Curve]:
     """Draw every scale over the course; the primary one, which the decisions rest on, first.
 
-    A problem has a curve for each of its wordings, for the scores of two problems cannot be compared.
+    Values that cannot be compared do not share a curve: those of versions of an instrument outside its declared range,
+    and those of a problem before and after it got other words.
     """
     latest = dossier.latest(until)
-    primary = None if latest is None else (id_of(latest.instrument), latest.scale)
+    primary = None if latest is None else (_range(definitions.instrument(latest.instrument)), latest.scale)
     sessions: dict[_CurveKey, list[Session]] = defaultdict(list)
     values: dict[_CurveKey, list[Decimal]] = defaultdict(list)
+    drawn: dict[_CurveKey, tuple[bool, str, int, int]] = {}
     refs: dict[_CurveKey, str] = {}
     for placed in sorted(known, key=attrgetter("place")):
-        score, name = placed.score, placed.instrument.id
+        score, comparable = placed.score, _range(placed.instrument)
         for number, (scale, value) in enumerate(zip(placed.instrument.scales, score.scales, strict=True)):
             if value.value is None or scale.formula == "count/1":
                 continue
-            series = 0 if scale.problem is None else dossier.series(scale.problem, score.answered_at)
-            key = ((name, scale.id) != primary, name, number, scale.id, series)
+            series = None if scale.problem is None else dossier.series(scale.problem, score.answered_at)
+            key = (comparable, scale.id, series)
             sessions[key].append(score.session)
             values[key].append(value.value)
+            drawn[key] = ((comparable, scale.id) != primary, *comparable, number)
             refs[key] = score.instrument
-    for key in sorted(refs):
-        _, _, _, scale_id, series = key
+    for key in sorted(drawn, key=lambda key: (drawn[key], key[1], key[2] or 0)):
         at, measured = tuple(sessions[key]), tuple(values[key])
-        yield Curve(instrument=refs[key], scale=scale_id, series=series or None, sessions=at, values=measured)
+        yield Curve(instrument=refs[key], scale=key[1], series=key[2], sessions=at, values=measured)
+
+
+def _range(instrument: Instrument) -> tuple[str, int]:
+    """Name the versions of an instrument that can be compared with this one."""
+    return instrument.id, instrument.comparable_from
 
 
 def _needs(

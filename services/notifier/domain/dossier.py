@@ -58,7 +58,8 @@ class Dossier:
     decisions: session -> the decision that holds
     reports: by id, in the order in which they were issued
     told: how the case stood when the last cause was dealt with
-    new_sessions, changed_from: sessions that the cause at hand judged for the first time; the first it changed
+    new_sessions: sessions that the cause at hand judged for the first time
+    changed_from: the first place in the course at which the cause at hand changed something
     safety_changed: the cause at hand changed a safety answer
     """
 
@@ -71,8 +72,13 @@ class Dossier:
     reports: Mapping[str, Report] = field(default_factory=dict)
     told: Standing | None = None
     new_sessions: tuple[int, ...] = ()
-    changed_from: int | None = None
+    changed_from: float | None = None
     safety_changed: bool = False
+
+    def changed(self, place: float) -> "Dossier":
+        """Know that the cause at hand changed something at a place in the course."""
+        first = place if self.changed_from is None else min(place, self.changed_from)
+        return evolved(self, changed_from=first)
 
     def with_report(self, report: Report) -> "Dossier":
         """Know how a report stands."""

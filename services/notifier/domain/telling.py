@@ -1,6 +1,7 @@
 """What follows from one event: reports issued, revised and retracted, and who must be told."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal, get_args
 
@@ -8,6 +9,7 @@ import orjson
 
 from contracts.codec import plain_data
 from contracts.definitions.catalogue import Catalogue
+from contracts.definitions.definition import id_of
 from contracts.events.event import DERIVED_ID, Data, Derivation, Event, name_based_id
 from contracts.events.facts import (
     ActionChosen,
@@ -80,11 +82,14 @@ class Telling:
         with that: never does it show the new answers beside the old decision.
         """
         self._safety(score.response, score.session)
-        decided_anew = any(self._rests_on_another(d, score, values) for d in self._decisions_on(score.session))
-        if decided_anew:
-            self.dossier = evolved(self.dossier, safety_changed=self.dossier.safety_changed or is_about_safety)
+        standing = self._standing_reports()
+        if not standing:
             return
-        for report in self._standing_reports():
+        if any(self._rests_on_another(decision, score, values) for decision in self.dossier.decisions.values()):
+            dossier = self.dossier.changed(self._place(score.session))
+            self.dossier = evolved(dossier, safety_changed=dossier.safety_changed or is_about_safety)
+            return
+        for report in standing:
             if is_about_safety or self._place(self._session_of(report)) >= self._place(score.session):
                 self._revise(report, report.sessions)
 
@@ -107,34 +112,60 @@ class Telling:
         score: ScoreComputed | ScoreRevised | ScoreWithdrawn,
         values: Mapping[str, Decimal | None],
     ) -> bool:
-        """Tell whether a decision stands on a number of a response that has another value now."""
+        """Tell whether a decision stands on a number of a response that has another value now.
+
+        It stands on the score of its session, on its baseline, and on the scores that its rules name.
+        """
         if decision.instrument != score.instrument:
             judged_by = self._definitions.instrument(decision.instrument)
             if not judged_by.comparable_with(self._definitions.instrument(score.instrument)):
                 return False
-        value = values.get(decision.scale)
+        value, baseline = values.get(decision.scale), decision.baseline
         if decision.session == score.session:
             return decision.score != value
-        baseline = decision.baseline
-        return baseline is not None and baseline.session == score.session and baseline.value != value
+        if baseline is not None and baseline.session == score.session and baseline.value != value:
+            return True
+        if not isinstance(score, ScoreWithdrawn) and value is not None and self._moves_baseline(decision, score):
+            return True
+        return any(
+            session == score.session and stood != value
+            for evidence in decision.rules
+            for session, stood in zip(evidence.sessions, evidence.values, strict=False)
+        )
 
-    def _decisions_on(self, session: int | str) -> Iterable[Decision]:
-        """Give the decisions that can rest on a session: its own, and those whose baseline it may be."""
-        decisions = self.dossier.decisions
-        if not isinstance(session, int) or session == 0:
-            return decisions.values()
-        latest = self.dossier.latest()
-        return [decision for decision in (decisions.get(session), latest) if decision is not None]
+    def _moves_baseline(self, decision: Decision, score: ScoreComputed | ScoreRevised) -> bool:
+        """Tell whether a valid score is now the baseline of a decision, in place of another one or of none."""
+        how, baseline = self._definitions.policy(decision.policy).baseline, decision.baseline
+        if how == "explicit" or (baseline is not None and baseline.how == "set_by_hand"):
+            return False
+        place = self._place(score.session)
+        if place >= 1 and (how == "before_first_session" or not isinstance(score.session, int)):
+            return False
+        if baseline is None or baseline.session is None:
+            return True
+        held_at = self._place(baseline.session)
+        if place >= 1 or held_at >= 1:
+            return place < held_at
+        held = (self._answered_at(baseline.session, decision.instrument), held_at)
+        new = (score.answered_at, place)
+        return new > held if how == "before_first_session" else new < held
+
+    def _answered_at(self, session: int | str, instrument: str) -> datetime:
+        """Give when an instrument was answered at a session."""
+        return next(
+            score.answered_at
+            for score in self.dossier.scores.values()
+            if score.session == session and id_of(score.instrument) == id_of(instrument)
+        )
 
     def judged(self, decision: TrackEvaluated | TrackRevised) -> None:
         """Take a decision; when it is the last one of its cause, see what there is to report now."""
-        dossier = self.dossier
+        dossier = self.dossier.changed(decision.session)
         new = (decision.session,) if isinstance(decision, TrackEvaluated) else ()
         self.dossier = evolved(
             dossier,
             decisions={**dossier.decisions, decision.session: _as_decision(decision)},
             new_sessions=(*dossier.new_sessions, *new),
-            changed_from=min(decision.session, dossier.changed_from or decision.session),
         )
         if not decision.last_of_cause:
             return
