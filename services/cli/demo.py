@@ -15,6 +15,7 @@ from contracts.events.event import Data, Event, fact_id, new_fact
 from contracts.events.facts import ResponseSubmitted
 from contracts.events.notices import ReportContent
 from services.cli.home import Failure, run
+from services.cli.interruption import heed
 from services.cli.output import counted, program, progress, say
 from services.cli.reports import write_reports
 from services.cli.simulate import instruments_of, setting_of
@@ -98,6 +99,7 @@ async def _demonstrate(directory: Path, seed: int, groups: int, language: Langua
         clinic = _Clinic(home, seed)
         weeks = await clinic.weeks(cases, setting)
         for begins, facts in weeks:
+            heed()
             week = await clinic.live(begins, facts)
             if week.answers:
                 click.echo(week.line())

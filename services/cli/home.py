@@ -11,6 +11,7 @@ import click
 from contracts.definitions.catalogue import Catalogue, Entry
 from contracts.definitions.definition import Definition
 from contracts.definitions.files import DefinitionFaults, library, load
+from services.cli.interruption import INTERRUPTED, between_steps, heed
 from services.embedded import Home, spare_the_collector
 from services.ingest.intake import KeyMissing
 from services.runtime.database import AnotherWriter, NotAHome
@@ -23,7 +24,6 @@ T = TypeVar("T")
 
 BAD_USE: Final = 2
 FINDING: Final = 1
-INTERRUPTED: Final = 130
 _MEND: Final = (
     "put the last good copy of the data directory in its place, or export what can still be read (ontrack export "
     "--output DIR) and import that into an empty home (ontrack import DIR)"
@@ -61,9 +61,11 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     # Not asyncio.run: that turns Ctrl-C into a request to stop at the next wait, and here nothing waits.
     loop = asyncio.new_event_loop()
     try:
-        return loop.run_until_complete(work)
+        with between_steps():
+            heed()
+            return loop.run_until_complete(work)
     except KeyboardInterrupt:
-        raise Failure("interrupted. Nothing is lost: the same command goes on where it stopped.", INTERRUPTED) from None
+        raise Failure("interrupted. Nothing is lost: give the same command again.", INTERRUPTED) from None
     except (NotAHome, AnotherWriter, MasterKeyUnusable, KeyMissing) as wrong:
         raise Failure(str(wrong)) from None
     except (StageStopped, StateUnreadable) as stopped:

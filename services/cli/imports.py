@@ -20,6 +20,7 @@ from contracts.definitions.policy import Policy
 from contracts.definitions.protocol import Protocol
 from contracts.events.fields import is_name
 from services.cli.home import FINDING, Failure, data_option, named_or_file, run
+from services.cli.interruption import heed
 from services.cli.log_import import import_log
 from services.cli.output import counted, progress, say
 from services.cli.private import private_file
@@ -152,7 +153,8 @@ async def _import_responses(
         if options.dry_run and not (directory / DATABASE).exists():
             directory = Path(temporary.enter_context(TemporaryDirectory(prefix="ontrack-dry-run-")))
         async with await Home.found(directory) as home:
-            await home.catch_up()
+            with progress("Catching up", None) as advance:
+                await home.catch_up(advance)
             await _import_into(home, stream, options, zone, wide, skipped)
 
 
@@ -172,7 +174,8 @@ async def _import_into(
     if reading.spool.count == 0 and not reading.faults:
         _refuse([RowFault(2, "the file", "rows were expected below the header")], "Mend the file and import it again.")
     importer = Importer(home.intake, home.people, instruments, clinic=options.clinic, enrolment=enrolment)
-    checked = await importer.check(reading.spool)
+    with progress("Checking", reading.spool.count) as advance:
+        checked = await importer.check(reading.spool, advance)
     faults = sorted([*reading.faults, *checked.faults], key=lambda fault: fault.line)
     if faults and skipped is None:
         _refuse(faults, "Mend the file, or leave such rows out with --skip-invalid.")
@@ -223,7 +226,7 @@ def _known(kind: type[Definition], name: str, home: Home, wrong: list[str]) -> E
 
 def _after_each(home: Home, advance: Callable[[int], None]) -> Callable[[Chunk], Awaitable[None]]:
     async def recorded(chunk: Chunk) -> None:
-        await home.catch_up()
+        await home.catch_up(lambda _: heed())
         advance(chunk.responses)
 
     return recorded

@@ -18,6 +18,7 @@ from contracts.events.event import Data, Event
 from contracts.topics import CASES, DEFINITIONS, NOTICES, SCORES, TRACKS, Topic
 from services.cli.export import DIRECTORY
 from services.cli.home import FINDING, Failure
+from services.cli.interruption import heed
 from services.cli.output import counted
 from services.embedded import DATABASE, Home
 from services.runtime.directory.port import Person
@@ -160,7 +161,7 @@ async def _take(home: Home, file: Path, keys: Keys, advance: Callable[[int], Non
         waiting.append(event)
         if len(waiting) >= _AT_ONCE:
             await home.intake.take_over(waiting)
-            await home.catch_up()
+            await home.catch_up(lambda _: heed())
             advance(len(waiting))
             waiting.clear()
     await home.intake.take_over(waiting)
@@ -171,6 +172,7 @@ async def _take(home: Home, file: Path, keys: Keys, advance: Callable[[int], Non
 def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
     with file.open("rb") as stream:
         for number, line in enumerate(stream, 1):
+            heed()
             if line.strip():
                 yield number, line.strip()
 
@@ -252,6 +254,7 @@ async def _compare(home: Home, topic: Topic, file: Path, keys: Keys) -> Compared
         elif held[0] != row[2]:
             compared.other.append(event.id)
     async for line in exported(home.log, home.keyring, topic, Exported(), reveal=True):
+        heed()
         wire = orjson.loads(line)
         place = (wire["subject"], int(wire["sequence"]))
         found = seen.execute("SELECT digest FROM events WHERE subject = ? AND sequence = ?", place).fetchone()

@@ -12,6 +12,8 @@ from typing import Final, Literal
 
 import click
 
+from services.cli.interruption import heed
+
 Format = Literal["table", "csv", "json", "ndjson"]
 Row = Mapping[str, object]
 
@@ -81,6 +83,8 @@ def say(message: str) -> None:
 def progress(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
     """Show a progress bar on stderr, if that is a terminal, once the work has taken a second.
 
+    Every step that it is told of is one before which the command can be interrupted.
+
     total: how many steps there are; None: only their number is shown
     """
     began = monotonic()
@@ -90,6 +94,7 @@ def progress(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
 
     def advance(steps: int) -> None:
         nonlocal done, bar
+        heed()
         done += steps
         if not shown or monotonic() - began < _A_SECOND:
             return

@@ -88,8 +88,11 @@ class Importer:
         self._clinic = clinic
         self._enrolment = enrolment
 
-    async def check(self, spool: Spool) -> Tally:
-        """Find everything that speaks against the rows, in the light of the log. Records nothing."""
+    async def check(self, spool: Spool, progress: Callable[[int], None] = lambda _: None) -> Tally:
+        """Find everything that speaks against the rows, in the light of the log. Records nothing.
+
+        progress: is told how many rows were checked
+        """
         tally = Tally()
         async for chunk in self._chunks(spool):
             registered = await self._intake.registered([case.case_id for case in chunk.cases])
@@ -97,6 +100,7 @@ class Importer:
                 self._considered(chunk, registered, tally)
             else:
                 self._checked_as_new(chunk, self._enrolment, tally)
+            progress(chunk.responses)
         return tally
 
     async def record(self, spool: Spool, recorded: Callable[[Chunk], Awaitable[None]]) -> Tally:

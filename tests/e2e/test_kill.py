@@ -94,10 +94,7 @@ def an_undisturbed_import(places: Path, groups: int) -> Undisturbed:
 
 @pytest.fixture
 def undisturbed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
-    """An undisturbed import of so many groups: 7 have more than 3,000 responses.
-
-    12 have more than 5,000, which is more than the importer takes at a time.
-    """
+    """An undisturbed import of so many groups: 7 have more than 3,000 responses, 12 more than 5,000."""
     return an_undisturbed_import(tmp_path_factory.getbasetemp(), request.param)
 
 

@@ -153,6 +153,20 @@ class TestCurves:
         case = a_case(10).scored(14)
         assert [curve.series for curve in content(case).curves] == [None]
 
+    @pytest.mark.parametrize(("comparable_from", "drawn"), [(1, [[0, 1, 2]]), (2, [[0, 2], [1]])])
+    def test_join_versions_of_an_instrument_that_can_be_compared_and_no_others(
+        self, comparable_from: int, drawn: list[list[int]]
+    ) -> None:
+        name = f"drawn-from-{comparable_from}"
+        instrument_like("odsis", id=name, version=1)
+        newer = instrument_like("odsis", id=name, version=2, comparable_from=comparable_from)
+        primary = {"instrument": newer, "scale": "total", "healthy": "madsen"}
+        case = Case(policy_like(primary=primary)).enrolled()
+        case.answered(0, 10, name=f"{name}@2")
+        case.answered(1, 10, name=f"{name}@1")
+        case.answered(2, 14, name=f"{name}@2")
+        assert [[point.session for point in curve.points] for curve in self.of(case, "total")] == drawn
+
     def test_begin_with_the_scale_that_the_session_of_the_report_was_judged_by(self) -> None:
         primary = {"instrument": instrument("who-5")[0], "scale": "total"}
         other = policy_like(id="who-5-rules", primary=primary, rules=[rule("deterioration/1", at_least=10)])

@@ -1,11 +1,10 @@
 """What follows from one event: reports issued, revised and retracted, and who must be told."""
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal, get_args
-
-import orjson
 
 from contracts.codec import plain_data
 from contracts.definitions.catalogue import Catalogue
@@ -314,7 +313,7 @@ class Telling:
         text = _text(content)
         if report.sessions == run and not report.retracted and report.content == text:
             return report
-        changes = _changes(report, run, orjson.loads(report.content), orjson.loads(text))
+        changes = _changes(report, run, json.loads(report.content), json.loads(text))
         return self._revision(evolved(report, sessions=run), content, text, changes, retracted=False)
 
     def _revision(

@@ -1,0 +1,47 @@
+"""Ctrl-C: a command ends between two steps, never inside one.
+
+By itself Python raises wherever the program happens to be, and not every place lets that through: where a number is
+made a text, pydantic takes an error for a text that cannot be had, writes that, and goes on. It would stand on the log.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Final
+
+INTERRUPTED: Final = 130
+_SHOW_CURSOR: Final = "\x1b[?25h"
+
+_asked: list[int] = []
+
+
+@contextmanager
+def between_steps() -> Iterator[None]:
+    """Let Ctrl-C, and SIGTERM, wait until somebody heeds them; a second one ends the process at once.
+
+    That is as safe as a kill: whatever has been written is whole.
+    """
+    before = {number: signal.signal(number, _ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def heed() -> None:
+    """End here if somebody has asked for it. Raises KeyboardInterrupt."""
+    if _asked:
+        _asked.clear()
+        raise KeyboardInterrupt
+
+
+def _ask(number: int, _frame: FrameType | None) -> None:
+    if _asked:
+        shown = _SHOW_CURSOR if sys.stderr.isatty() else ""
+        os.write(2, f"{shown}\nStopped at once. Nothing is lost.\n".encode())
+        os._exit(INTERRUPTED)
+    _asked.append(number)

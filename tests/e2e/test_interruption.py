@@ -1,0 +1,105 @@
+"""Ctrl-C: a command ends in words between two steps, and the same command finishes the work."""
+
+import os
+import signal
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from contracts.codec import plain_data
+from services.cli.interruption import INTERRUPTED, between_steps, heed
+from tests.support.clinic import a_case
+from tests.support.command import ONTRACK, PATIENCE, succeeded
+from tests.support.contents import progress
+
+_POLL: Final = 0.002
+GROUPS: Final = "12"
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("interrupted") / "cohort.csv"
+    succeeded("simulate", "--groups", GROUPS, "--output", file)
+    return file
+
+
+def interrupted(file: Path, directory: Path, records: int, number: signal.Signals) -> tuple[int, str]:
+    """Import a file, with a signal when the log has so many records; give the exit code and what was said."""
+    process = subprocess.Popen(
+        [ONTRACK, "import", file, "--enrol", "--data", directory],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    while process.poll() is None and progress(directory) < records:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=_POLL)
+    process.send_signal(number)
+    _, told = process.communicate(timeout=PATIENCE)
+    return process.returncode, told.decode()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_import_that_is_interrupted_is_finished_by_the_same_command(
+    number: signal.Signals, cohort: Path, tmp_path: Path
+) -> None:
+    # given an import that nobody disturbed
+    whole, home = tmp_path / "whole", tmp_path / "home"
+    succeeded("import", cohort, "--enrol", "--data", whole)
+    records = progress(whole)
+
+    # when another one is interrupted on its way, again and again
+    for part in (0.1, 0.3, 0.5, 0.7):
+        code, told = interrupted(cohort, home, int(part * records), number)
+
+        # then it ends, says so, and nothing was shown of what it was doing
+        assert code == INTERRUPTED
+        assert told == "Error: interrupted. Nothing is lost: give the same command again.\n"
+        assert progress(home) < records
+
+    # and the same command finishes it
+    succeeded("import", cohort, "--enrol", "--data", home)
+    assert progress(home) == records
+
+
+def test_a_signal_does_not_disturb_what_is_being_written() -> None:
+    # given something to write
+    events = a_case(12).scored(13, 14, 15).detector.out
+    written = [plain_data(event.data) for event in events]
+
+    # when somebody presses Ctrl-C while it is written
+    with between_steps():
+        os.kill(os.getpid(), signal.SIGINT)
+        again = [plain_data(event.data) for event in events]
+
+        # then it is written as always, and the work ends at the next step
+        assert again == written
+        with pytest.raises(KeyboardInterrupt):
+            heed()
+
+    # and that was that
+    heed()
+
+
+def test_a_second_ctrl_c_ends_a_command_that_does_not_heed_the_first() -> None:
+    # given a command that is busy with one long step
+    program = (
+        "import os, signal\n"
+        "from services.cli.interruption import between_steps\n"
+        "with between_steps():\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    print('went on')\n"
+    )
+
+    # when Ctrl-C is pressed twice
+    command: list[str | Path] = [ONTRACK.with_name("python"), "-c", program]
+    ran = subprocess.run(command, check=False, capture_output=True, text=True, timeout=PATIENCE)
+
+    # then it ends there and then
+    assert (ran.returncode, ran.stdout) == (INTERRUPTED, "")
+    assert ran.stderr == "\nStopped at once. Nothing is lost.\n"
