@@ -14,6 +14,7 @@ from contracts.definitions.catalogue import entry_of
 from contracts.definitions.definition import Language
 from contracts.events.notices import ReportContent
 from contracts.events.tracks import Annotation, Decision
+from services.pages.subject import Now
 from services.pages.words import Words
 from tests.pages.conftest import Show
 from tests.pages.reports import MONDAY, curve, decided, event, form, ref, report, shipped, still, worrying, worse
@@ -740,3 +741,36 @@ def test_ids_are_given_once(show: Show) -> None:
     ids = [e.attributes["id"] for e in show(full_report()).elements if "id" in e.attributes]
 
     assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize(
+    ("now", "language", "said"),
+    [
+        (Now(8, "on_track", 5, on_track_since=True), "en", "The episode is over: on track since session 5. Latest: se"),
+        (Now(5, "on_track", 5, on_track_since=True), "en", "The episode is over: on track since session 5."),
+        (Now(5, "on_track", 5, on_track_since=True), "da", "Episoden er slut: på rette spor siden session 5."),
+        (Now(8, "not_on_track", 5), "en", "The episode is over: it ended at session 5, which was on track. Latest: se"),
+        (Now(4, "unknown"), "en", "Latest: session 4: not known."),
+    ],
+)
+def test_a_report_on_the_past_says_at_its_top_how_it_went_on(
+    now: Now, language: Language, said: str, show: Show
+) -> None:
+    content = report(decided(3, "16", worse("16", "4")), {0: "12", 3: "16"})
+
+    page = show(content, now=now, language=language)
+
+    (line,) = page.all("p", "afterwards")
+    assert line.text.startswith(said)
+    assert page.text.index(line.text) < page.text.index(page.all("h2")[0].text)
+
+
+@pytest.mark.parametrize(
+    ("now", "state"), [(None, "open"), (Now(3, "not_on_track"), "open"), (Now(8, "on_track"), "retracted")]
+)
+def test_a_report_on_the_latest_session_or_one_that_does_not_hold_says_nothing_of_later_ones(
+    now: Now | None, state: str, show: Show
+) -> None:
+    content = report(decided(3, "16", worse("16", "4")), {0: "12", 3: "16"})
+
+    assert not show(content, now=now, state=state).all("p", "afterwards")
