@@ -1,6 +1,5 @@
 """What came after the session that a report speaks of: a report stays as it is, and the patient goes on."""
 
-from contracts.events.notices import ReportKind
 from services.pages.subject import Now, Subject
 from services.pages.words import Words, sentence, within
 
@@ -10,18 +9,20 @@ def afterwards(subject: Subject) -> str:
     now, content = subject.now, subject.content
     if now is None or (content.judged and now.session <= content.judged[-1].session):
         return ""
-    said = [] if now.over_since is None else [over(now, content.kind, subject.words)]
+    words, said = subject.words, []
+    if now.over_since is not None:
+        ended = "silent" if content.kind == "silent" else "on_track" if now.on_track_since else "not"
+        said.append(words(f"after.over.{ended}", session=words.session(now.over_since)))
     if now.session != now.over_since:
-        said.append(subject.words("after.latest", latest=within(latest(now, subject.words))))
+        said.append(words("after.latest", latest=within(latest(now, words))))
     return " ".join(said)
 
 
-def over(now: Now, kind: ReportKind, words: Words) -> str:
-    """Say since when it is over, and no more than is true: a patient can be not on track again."""
-    since = words.session(now.over_since or 0)
-    if kind == "silent":
-        return words("after.over.silent", session=since)
-    return words("after.over.on_track" if now.on_track_since else "after.over", session=since)
+def over(now: Now, words: Words) -> str:
+    """Say in a few words since when it is over, and no more than is true: a patient can be not on track again."""
+    if now.over_since is None:
+        return ""
+    return words("index.on_track" if now.on_track_since else "index.over", session=words.session(now.over_since))
 
 
 def latest(now: Now, words: Words) -> str:

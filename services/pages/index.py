@@ -65,7 +65,7 @@ def index_page(rows: Iterable[ReportRow], language: Language) -> str:
                 "as_of": words("index.as_of", session=words.session(row.session)),
                 "now": "" if row.now is None else latest(row.now, words),
                 "now_status": "" if row.now is None else row.now.status,
-                "over": _over(row, words),
+                "over": "" if row.now is None else over(row.now, words),
                 "state": row.state,
                 "state_name": words(f"state.{row.state}"),
                 "why": row.why,
@@ -76,10 +76,6 @@ def index_page(rows: Iterable[ReportRow], language: Language) -> str:
         ],
         count=words.count("index.count", len(ordered)),
     )
-
-
-def _over(row: ReportRow, words: Words) -> str:
-    return "" if row.now is None or row.now.over_since is None else over(row.now, row.kind, words)
 
 
 def _ordered(rows: Sequence[ReportRow]) -> list[ReportRow]:

@@ -49,7 +49,7 @@ def report_page(  # noqa: PLR0913 - each is something else that a page cannot kn
         kind=content.kind,
         state=state,
         afterwards="" if state == "retracted" else afterwards(subject),
-        over=now is not None and now.over_since is not None,
+        is_well=now is not None and now.status == "on_track",
         retraction="retracted.merged" if "merged" in changes else "retracted.why",
         decision=_decision(subject),
         numbers=numbers.numbers(subject),

@@ -746,11 +746,11 @@ def test_ids_are_given_once(show: Show) -> None:
 @pytest.mark.parametrize(
     ("now", "language", "said"),
     [
-        (Now(8, "on_track", 5, on_track_since=True), "en", "The episode is over: on track since session 5. Latest: se"),
+        (Now(8, "on_track", 5, on_track_since=True), "en", "The episode is over: on track since session 5. Latest, se"),
         (Now(5, "on_track", 5, on_track_since=True), "en", "The episode is over: on track since session 5."),
         (Now(5, "on_track", 5, on_track_since=True), "da", "Episoden er slut: på rette spor siden session 5."),
-        (Now(8, "not_on_track", 5), "en", "The episode is over: it ended at session 5, which was on track. Latest: se"),
-        (Now(4, "unknown"), "en", "Latest: session 4: not known."),
+        (Now(8, "not_on_track", 5), "en", "The episode is over: it ended at session 5, which was on track. Latest, se"),
+        (Now(4, "unknown"), "en", "Latest, session 4: not known."),
     ],
 )
 def test_a_report_on_the_past_says_at_its_top_how_it_went_on(
