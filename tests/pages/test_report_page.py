@@ -167,7 +167,7 @@ def test_the_headline_of_no_change_says_what_the_rule_looked_at(
             ["-1", "-1", "0"],
             None,
             "en",
-            "Over these sessions: better by 2 points (7 → 5). This",
+            "Over these sessions: better by 2 points (7 → 5).",
         ),
     ],
 )
@@ -177,6 +177,19 @@ def test_small_steps_that_led_somewhere_are_added_up(
     decision = decided(max(values), values[max(values)], still(values, changes), baseline=baseline)
 
     assert said in show(report(decision), language=language).all("section", "decision")[0].text
+
+
+@pytest.mark.parametrize(("baseline", "improves"), [("6", False), ("10", False), (None, False), ("11", True)])
+def test_small_steps_back_are_an_improvement_only_from_the_baseline_on(
+    baseline: str | None, *, improves: bool, show: Show
+) -> None:
+    # given a score that went back from 11 to 10, where the baseline was better, the same, not known or worse
+    decision = decided(14, "10", still({12: "12", 13: "11", 14: "10"}, ["1", "-1", "-1"]), baseline=baseline)
+
+    page = show(report(decision))
+
+    assert "better by 1 point (11 → 10)" in page.text
+    assert ("slow improvement" in page.text) is improves
 
 
 @pytest.mark.parametrize("reading", ["previous", "baseline", "window"])
