@@ -86,7 +86,6 @@ def _head(subject: Subject, patient: str, issued_at: datetime, revision: int, ch
     words, content = subject.words, subject.content
     kind = words(f"report.{content.kind}")
     replaced = words("head.revision.later", former=revision - 1) if revision > 1 else words("head.revision.first")
-    named = words.listed([words(f"change.{change}") for change in changes])
     return Head(
         title=words("title", kind=kind, patient=patient, session=words.session(content.session)),
         fields=(
@@ -96,8 +95,20 @@ def _head(subject: Subject, patient: str, issued_at: datetime, revision: int, ch
             (words("head.date"), words.day(issued_at), f"{issued_at:%H}{words('time_mark')}{issued_at:%M}"),
             (words("head.revision"), words.number(revision), replaced),
         ),
-        changes=words("head.changes", changes=named) if named else "",
+        changes=_changes(subject, changes),
     )
+
+
+def _changes(subject: Subject, changes: Sequence[ReportChange]) -> str:
+    """Say what this revision changed; where only the surroundings did, where to look and what is as it was."""
+    if not changes:
+        return ""
+    words = subject.words
+    said = words("head.changes", changes=words.listed([words(f"change.{change}") for change in changes]))
+    if tuple(changes) != ("context_changed",):
+        return said
+    same = words("change.same.safety" if subject.content.kind == "safety" else "change.same")
+    return f"{said} {words('change.look')} {same}"
 
 
 def _session(subject: Subject) -> tuple[str, str]:

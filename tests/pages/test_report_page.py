@@ -12,7 +12,7 @@ import pytest
 
 from contracts.definitions.catalogue import entry_of
 from contracts.definitions.definition import Language
-from contracts.events.notices import ReportContent
+from contracts.events.notices import ReportContent, ReportKind
 from contracts.events.tracks import Annotation, Decision
 from services.pages.subject import Now
 from services.pages.words import Words
@@ -787,3 +787,54 @@ def test_a_report_on_the_latest_session_or_one_that_does_not_hold_says_nothing_o
     content = report(decided(3, "16", worse("16", "4")), {0: "12", 3: "16"})
 
     assert not show(content, now=now, state=state).all("p", "afterwards")
+
+
+@pytest.mark.parametrize(
+    ("kind", "language", "said"),
+    [
+        (
+            "not",
+            "en",
+            (
+                "Changed in this revision: other forms came in or were corrected, or a problem was put in other words. "
+                "Look at the curves, the life events, the needs and the problems. "
+                "The decision, and the answers and comments marked here, are as before."
+            ),
+        ),
+        (
+            "not",
+            "da",
+            (
+                "Ændret i denne revision: andre skemaer er kommet til eller rettet, eller et problem er beskrevet med "
+                "andre ord. Se på kurverne, livsbegivenhederne, behovene og problemerne. "
+                "Afgørelsen og de svar og kommentarer, der er fremhævet her, er som før."
+            ),
+        ),
+        (
+            "safety",
+            "en",
+            (
+                "Changed in this revision: other forms came in or were corrected, or a problem was put in other words. "
+                "Look at the curves, the life events, the needs and the problems. "
+                "The answers and comments marked here are as before."
+            ),
+        ),
+    ],
+)
+def test_a_revision_of_the_surroundings_says_where_to_look_and_what_is_as_before(
+    kind: ReportKind, language: Language, said: str, show: Show
+) -> None:
+    decision = None if kind == "safety" else decided(3, "16", worse("16", "4"))
+    content = report(decision, {0: "12", 3: "16"}, kind=kind, forms=[worrying(3, 2)] if kind == "safety" else [])
+
+    page = show(content, revision=2, changes=("context_changed",), language=language)
+
+    assert page.all("p", "changes")[0].text == said
+
+
+def test_a_revision_that_changed_the_answers_does_not_say_that_they_are_as_before(show: Show) -> None:
+    content = report(decided(3, "16", worse("16", "4")), {0: "12", 3: "16"})
+
+    page = show(content, revision=2, changes=("answers_changed",))
+
+    assert page.all("p", "changes")[0].text == "Changed in this revision: answers or comments changed."
