@@ -39,6 +39,8 @@ def case(number: str, directory: Path, with_events: bool, with_all: bool, reveal
 
     Example: ontrack case P0001 --data DIR
     """
+    if with_all and not with_events:
+        raise Failure("either --all-events or --no-events was expected, not both")
     file = run(_read(directory, number))
     naming = Naming(file.events, file.definitions, reveal=reveal)
     if form == "table":

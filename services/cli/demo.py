@@ -187,9 +187,10 @@ class _Clinic:
         async for case_id, dossier in self._home.states(self._home.notifier):
             week.reports += len(dossier.reports.keys() - self._known)
             self._known.update(dossier.reports)
-            for report in waiting & dossier.reports.keys():
-                content = ReportContent.model_validate_json(dossier.reports[report].content)
-                self._react(case_id, report, until - _SINCE_MORNING, content.actions)
+            for report in dossier.reports.values():
+                if report.id in waiting:
+                    content = ReportContent.model_validate_json(report.content)
+                    self._react(case_id, report.id, until - _SINCE_MORNING, content.actions)
 
     def _react(self, case_id: str, report: str, at: datetime, actions: Sequence[str]) -> None:
         for happened, data in reaction(report, at, actions, seed=self._seed):

@@ -129,6 +129,13 @@ def test_the_latest_events_are_listed_and_the_others_where_they_are_asked_for(ho
     assert not any(line.startswith("What happened") for line in lines(home, "forty", "--no-events"))
 
 
+def test_all_events_and_none_of_them_are_not_both_wanted(home: Path) -> None:
+    ran = ontrack("case", "P1", "--data", home, "--no-events", "--all-events")
+
+    assert ran.exit_code == 2
+    assert "either --all-events or --no-events" in ran.told
+
+
 def test_few_events_are_listed_whole(home: Path) -> None:
     assert lines(home, "waiting") == lines(home, "waiting", "--all-events")
 

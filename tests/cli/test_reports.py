@@ -28,6 +28,8 @@ def test_the_newest_stands_first_with_why_in_words(acted: Path) -> None:
         "session": 3,
         "status": "open",
         "as_of": day(day_of(3)),
+        "latest": 3,
+        "now": "not_on_track",
         "why": "Not on track: worse than at the start",
     }
 
@@ -39,6 +41,13 @@ def test_the_status_says_what_came_of_a_report(acted: Path) -> None:
         "closed": "closed",
         "corrected": "retracted",
     }
+
+
+def test_the_list_says_how_the_patient_is_now_beside_why_a_report_was_made(acted: Path) -> None:
+    (row,) = reports_of(acted, "--case", "closed")
+
+    assert row["why"] == "Not on track: worse than at the start"
+    assert (row["session"], row["latest"], row["now"]) == (1, 2, "on_track")
 
 
 def test_retracted_reports_are_left_out_unless_they_are_asked_for(acted: Path) -> None:
