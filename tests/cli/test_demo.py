@@ -34,5 +34,4 @@ def test_the_notices_of_each_week_are_those_on_the_log(shown: tuple[Path, str]) 
 
     assert {week: int(notices) for week, notices in told if notices != "-"} == weeks
     supervisor = sum(1 for event in events if event["data"]["to"] == "supervisor")
-    assert f"{weeks.total()} notices went to therapists, and {supervisor} to the supervisor" in printed
-    assert supervisor
+    assert f"{weeks.total()} notices went to therapists, and {supervisor or 'none'} to the supervisor" in printed

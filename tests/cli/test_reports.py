@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from services.cli.screen import day
-from tests.cli.homes import ODSIS, SECRET, day_of, imported, reports_of
+from tests.cli.homes import ODSIS, SECRET, day_of, imported, reports_of, written
 from tests.pages.reading import Page
 from tests.support.command import ONTRACK, ontrack, succeeded
 
@@ -133,6 +133,26 @@ def test_an_old_report_says_in_the_list_and_on_its_page_how_the_patient_is_now(a
         "The episode is over: on track since session 2."
         in Page((tmp_path / f"{report[:8]}.html").read_text(encoding="utf-8")).text
     )
+
+
+def test_of_a_patient_who_is_not_on_track_again_the_new_episode_stands_above_the_old_one(tmp_path: Path) -> None:
+    # given one patient with two episodes, one who was unknown after an episode ended, and a silence that ended
+    courses = {
+        "again": {0: 12, 1: 16, 2: 8, 3: 16},
+        "unknown": {0: 12, 1: 16, 2: 8, 4: 6},
+        "silent": {0: 12, 1: 12, 4: 8},
+    }
+    home = imported(tmp_path / "home", written(tmp_path / "answers.csv", courses, "odsis"))
+
+    succeeded("reports", "--data", home, "--write", tmp_path / "reports")
+
+    rows = Page((tmp_path / "reports" / "index.html").read_text(encoding="utf-8")).rows("sheet")[1:]
+    assert [(cells[0], cells[3][:15], cells[4]) for cells in rows] == [
+        ("again", "As of session 3", "Session 3: not on track"),
+        ("silent", "As of session 3", "Session 4: on track on track since session 4"),
+        ("again", "As of session 1", "Session 3: not on track over since session 2"),
+        ("unknown", "As of session 1", "Session 4: on track over since session 2"),
+    ]
 
 
 def test_a_file_that_others_could_read_becomes_private(acted: Path, tmp_path: Path) -> None:
