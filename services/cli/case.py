@@ -19,26 +19,33 @@ from services.cli.telling import told
 from services.embedded import Home
 
 COLUMNS: Final = ("time", "is", "event", "says", "id", "follows_from", "data")
+LATEST: Final = 20
+"""So many entries of what happened are shown unless all are asked for."""
 
 
 @click.command("case")
 @click.argument("number", metavar="NUMBER")
 @data_option
-@click.option("--events/--no-events", "with_events", default=True, help="List the events below the picture, or not.")
+@click.option("--events/--no-events", "with_events", default=True, help="List the latest events, or none.")
+@click.option("--all-events", "with_all", is_flag=True, help="List every event, not only the latest.")
 @click.option("--reveal", is_flag=True, help="Show answers, comments and other words of persons too.")
 @format_option
-def case(number: str, directory: Path, with_events: bool, reveal: bool, form: Format) -> None:
-    """Show one case: its course as a picture, its reports and what came of them, and its events.
+def case(number: str, directory: Path, with_events: bool, with_all: bool, reveal: bool, form: Format) -> None:
+    """Show one case: its course as a picture, its reports and what came of them, and its latest events.
 
-    NUMBER is the case's number at the clinic. In the picture up is better, whichever way the scale counts. Another
-    format than table gives the events as data. Answers and comments are shown with --reveal only.
+    NUMBER is the case's number at the clinic. In the picture up is better, whichever way the scale counts; on a
+    terminal it comes last, so that it stays in sight. Another format than table gives every event as data. Answers
+    and comments are shown with --reveal only.
 
     Example: ontrack case P0001 --data DIR
     """
+    if with_all and not with_events:
+        raise Failure("either --all-events or --no-events was expected, not both")
     file = run(_read(directory, number))
     naming = Naming(file.events, file.definitions, reveal=reveal)
     if form == "table":
-        for line in case_screen(file, naming, with_events=with_events):
+        latest = None if with_all else LATEST if with_events else 0
+        for line in case_screen(file, naming, latest=latest):
             click.echo(line)
     else:
         emit(_rows(file.events, naming, form), COLUMNS, form)

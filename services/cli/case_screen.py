@@ -1,4 +1,4 @@
-"""What `ontrack case` prints: first what it means, then the picture, the reports, and how it came about."""
+"""What `ontrack case` prints: what it means and the picture, the reports, and how it came about."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from services.cli.history import is_fact
 from services.cli.naming import WORDS, Naming, ranged
 from services.cli.picture import drawn, sparkline
 from services.cli.report_list import standing
-from services.cli.screen import cut, day, painted, size, wrapped
+from services.cli.screen import cut, day, is_terminal, painted, size, wrapped
 from services.cli.telling import told, told_shortly
 from services.cli.telling_conclusions import KINDS
 from services.cli.trajectory import OtherScale, Trajectory
@@ -50,19 +50,31 @@ class CaseFile:
     definitions: Catalogue
 
 
-def case_screen(file: CaseFile, naming: Naming, *, with_events: bool) -> Iterator[str]:
-    """Give the lines of the screen."""
+def case_screen(file: CaseFile, naming: Naming, *, latest: int | None) -> Iterator[str]:
+    """Give the lines of the screen. latest: so many entries of what happened; None: all of them.
+
+    On a terminal the summary and the picture come last, where they stay in sight; elsewhere they come first.
+    """
     over = any(isinstance(event.data, CaseClosed) for event in file.events)
     trajectory = Trajectory(file.course, file.dossier, file.definitions, over=over)
+    details = [_others(trajectory), _reports(file, naming), _events(file, naming, latest)]
+    if is_terminal():
+        for lines in reversed(details):
+            yield from lines
+        yield ""
+        yield from _summary(file, trajectory)
+    else:
+        yield from _summary(file, trajectory)
+        for lines in details:
+            yield from lines
+
+
+def _summary(file: CaseFile, trajectory: Trajectory) -> Iterator[str]:
     yield from _heading(file, trajectory)
     yield ""
     yield from _meaning(file, trajectory)
     yield ""
     yield from _picture(trajectory)
-    yield from _others(trajectory)
-    yield from _reports(file, naming)
-    if with_events:
-        yield from _events(file.events, naming)
 
 
 def _heading(file: CaseFile, trajectory: Trajectory) -> Iterator[str]:
@@ -179,10 +191,16 @@ def _course_of(report: Report, file: CaseFile, naming: Naming) -> Iterator[str]:
     yield f"{_counted(notices, 'notice')} asked for, {_counted(revisions, 'revision')} made"
 
 
-def _events(events: Sequence[Event[Data]], naming: Naming) -> Iterator[str]:
+def _events(file: CaseFile, naming: Naming, latest: int | None) -> Iterator[str]:
+    if latest == 0:
+        return
+    entries = list(told_shortly(file.events, naming))
+    shown = entries if latest is None else entries[-latest:]
     yield from _title(f"What happened ({FACT}), and what was concluded from it ({CONCLUSION})")
+    if earlier := len(entries) - len(shown):
+        yield f"{earlier} earlier {'entry' if earlier == 1 else 'entries'}: see all with --all-events"
     before = ""
-    for event, text in told_shortly(events, naming):
+    for event, text in shown:
         date = day(event.time)
         mark = FACT if is_fact(event) else CONCLUSION
         first = f"{'' if date == before else date:10}  {mark} "

@@ -16,6 +16,7 @@ from contracts.events.facts import ResponseSubmitted
 from contracts.events.notices import ReportContent
 from services.cli.home import Failure, run
 from services.cli.interruption import heed
+from services.cli.notices import Notices
 from services.cli.output import counted, program, progress, say
 from services.cli.reports import write_reports
 from services.cli.simulate import instruments_of, setting_of
@@ -60,7 +61,7 @@ def demo(directory: Path | None, seed: int, groups: int, language: Language) -> 
 
 @dataclass(slots=True)
 class _Week:
-    """What one week brought."""
+    """What one week brought. notices: those to therapists."""
 
     begins: datetime
     answers: int = 0
@@ -101,13 +102,16 @@ async def _demonstrate(directory: Path, seed: int, groups: int, language: Langua
         for begins, facts in weeks:
             heed()
             week = await clinic.live(begins, facts)
-            if week.answers:
+            if week.answers or week.notices:
                 click.echo(week.line())
         with progress("Writing the reports", None) as advance:
             index = await write_reports(home, directory / "reports", language, advance)
         name = await clinic.most_telling()
     click.echo()
     click.echo(f"{clinic.answers:,} answers became {clinic.judged:,} decisions and {clinic.reports:,} reports.")
+    therapists, supervisor = clinic.notices["therapists"], clinic.notices["supervisor"]
+    click.echo(f"{counted(therapists, 'notice')} went to therapists, and {supervisor or 'none'} to the supervisor,")
+    click.echo("who is told of a report that nobody has looked at by the next session.")
     click.echo(f"The reports, to open in a browser: {index}")
     click.echo("\nGo on with:")
     for command in (f"case {name}", "reports", "tracks"):
@@ -121,12 +125,14 @@ class _Clinic:
     def __init__(self, home: Home, seed: int) -> None:
         self._home = home
         self._seed = seed
-        self._seen: dict[str, int] = {}
+        self._notices = Notices(home)
+        self._known: set[str] = set()
         self._judged: set[tuple[str, int]] = set()
         self._reactions: list[Event[Data]] = []
         self.answers = 0
         self.judged = 0
         self.reports = 0
+        self.notices: Counter[str] = Counter()
 
     async def weeks(self, cases: Sequence[SimulatedCase], setting: Setting) -> list[tuple[datetime, list[Event[Data]]]]:
         """Sort the facts of all cases into weeks, and enter the patients into the directory."""
@@ -174,17 +180,19 @@ class _Clinic:
                     week.statuses[judged.status] += 1
 
     async def _look_at_reports(self, week: _Week, until: datetime) -> None:
-        """Count what is new, and let the therapists react to what was announced since they last looked."""
+        """Count what is new, and let the therapists react to what they were told of since they last looked."""
+        told = await self._notices.new()
+        self.notices.update(asked.to for asked in told)
+        to_therapists = [asked for asked in told if asked.to == "therapists"]
+        week.notices += len(to_therapists)
+        waiting = {asked.report for asked in to_therapists if asked.reason != "retracted"}
         async for case_id, dossier in self._home.states(self._home.notifier):
+            week.reports += len(dossier.reports.keys() - self._known)
+            self._known.update(dossier.reports)
             for report in dossier.reports.values():
-                announced = len(report.sessions) if report.announced else 0
-                before = self._seen.get(report.id)
-                week.reports += before is None
-                if report.announced and announced > (before or 0):
-                    week.notices += 1
+                if report.id in waiting:
                     content = ReportContent.model_validate_json(report.content)
                     self._react(case_id, report.id, until - _SINCE_MORNING, content.actions)
-                self._seen[report.id] = announced
 
     def _react(self, case_id: str, report: str, at: datetime, actions: Sequence[str]) -> None:
         for happened, data in reaction(report, at, actions, seed=self._seed):

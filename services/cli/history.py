@@ -32,9 +32,8 @@ def is_fact(event: Event[Data]) -> bool:
     return isinstance(event.data, CASES.events)
 
 
-async def chunks(home: Home, topic: Topic, partition: int) -> AsyncIterator[Sequence[StoredRecord]]:
-    """Give the records of a partition, some at a time."""
-    offset = 0
+async def chunks(home: Home, topic: Topic, partition: int, offset: int = 0) -> AsyncIterator[Sequence[StoredRecord]]:
+    """Give the records of a partition from an offset on, some at a time."""
     while found := await home.log.read(topic, partition, offset, AT_ONCE):
         yield found
         offset = found[-1].offset + 1

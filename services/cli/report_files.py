@@ -14,7 +14,7 @@ from services.cli.private import private_directory, private_file
 from services.cli.report_list import Issue, Listed, Selection, issues, listed, short_ids
 from services.cli.zone import local
 from services.embedded import Home
-from services.notifier.domain.dossier import Report
+from services.notifier.domain.dossier import Dossier
 from services.pages.index import ReportRow, index_page
 from services.pages.report import report_page
 
@@ -44,7 +44,7 @@ async def write_reports(
         by_case[entry.case_id].append(entry)
     async for case_id, dossier in home.states(home.notifier, list(by_case)):
         for entry in by_case[case_id]:
-            page = _page(home, dossier.reports[entry.id], names[case_id], dates[entry.event], language)
+            page = _page(home, dossier, entry, names[case_id], dates[entry.event], language)
             write_privately(target / files[entry.id], page)
             advance(1)
     rows = [_row(entry, names[entry.case_id], files[entry.id]) for entry in entries]
@@ -63,7 +63,7 @@ async def write_one(home: Home, entry: Listed, language: Language) -> Path:
         raise Failure(f"{entry.id}: a report of a case that can be read was expected; this one was erased")
     names = await short_names(home)
     issue = (await _issues_of(home, [entry]))[entry.event]
-    page = _page(home, dossier.reports[entry.id], names[entry.case_id], issue, language)
+    page = _page(home, dossier, entry, names[entry.case_id], issue, language)
     descriptor, name = tempfile.mkstemp(prefix="ontrack-report-", suffix=".html")
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(page)
@@ -74,8 +74,9 @@ async def _issues_of(home: Home, entries: Sequence[Listed]) -> dict[str, Issue]:
     return dict(await issues(home, {entry.event: entry.case_id for entry in entries}, with_changes=True))
 
 
-def _page(home: Home, report: Report, patient: str, issue: Issue, language: Language) -> str:
+def _page(home: Home, dossier: Dossier, entry: Listed, patient: str, issue: Issue, language: Language) -> str:
     """Write a report as a page; moments are told by the clinic's clock."""
+    report = dossier.reports[entry.id]
     return report_page(
         ReportContent.model_validate_json(report.content),
         home.definitions,
@@ -85,6 +86,7 @@ def _page(home: Home, report: Report, patient: str, issue: Issue, language: Lang
         revision=report.number,
         state="retracted" if report.retracted else "open",
         changes=issue.changes,
+        now=entry.now,
     )
 
 
@@ -94,9 +96,9 @@ def _row(entry: Listed, patient: str, file: str) -> ReportRow:
         group=entry.group,
         kind=entry.kind,
         session=entry.session,
-        status=entry.status,
         state=entry.standing,
         persistent=entry.persistent,
+        now=entry.now,
         why=entry.why,
         issued_at=local(entry.issued_at),
         file=file,

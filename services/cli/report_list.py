@@ -10,14 +10,14 @@ from contracts.definitions.definition import Language
 from contracts.events.event import Event
 from contracts.events.fields import Session
 from contracts.events.notices import ReportChange, ReportContent, ReportKind, ReportRevised
-from contracts.events.tracks import Status
 from contracts.topics import NOTICES
 from services.cli.history import chunks
 from services.cli.home import Failure
 from services.embedded import Home
-from services.notifier.domain.dossier import Report
+from services.notifier.domain.dossier import Dossier, Report
 from services.pages.index import RowState
 from services.pages.report import why_discreetly, why_in_one_line
+from services.pages.subject import Now
 
 _NOT_KNOWN: Final = datetime.min.replace(tzinfo=UTC)
 _SHORTEST: Final = 8
@@ -40,8 +40,9 @@ class Selection:
 class Listed:
     """One report in the list.
 
-    status: of the session that it speaks of; None in a safety report
+    now: how its patient stands now, whatever the report says
     why: with what the patient answered, in a safety report; discreetly: without
+    place: of the session in the course
     event, revision, issued_at: of the revision that holds
     """
 
@@ -50,13 +51,14 @@ class Listed:
     case_id: str
     group: str | None
     session: Session
-    status: Status | None
+    now: Now | None
     standing: RowState
     persistent: bool
     why: str
     discreetly: str
     event: str
     revision: int
+    place: float
     issued_at: datetime = _NOT_KNOWN
 
 
@@ -81,12 +83,34 @@ def standing(report: Report) -> RowState:
     return "seen" if report.seen else "open"
 
 
+def now(dossier: Dossier, report: Report) -> Now | None:
+    """Say how the case of a report stands now, and whether what the report tells of is over."""
+    latest = dossier.latest()
+    if latest is None:
+        return None
+    since = _over_since(dossier, report)
+    statuses = {judged.status for session, judged in dossier.decisions.items() if since and session >= since}
+    return Now(latest.session, latest.status, since, on_track_since=statuses == {"on_track"})
+
+
+def _over_since(dossier: Dossier, report: Report) -> int | None:
+    """Find the session that ended an episode or a silence; a safety answer does not end."""
+    if report.retracted or report.kind == "safety" or dossier.is_open(report.kind, report.sessions):
+        return None
+    later = sorted(session for session in dossier.decisions if session > report.sessions[-1])
+    ends = ("on_track",) if report.kind == "not" else ("on_track", "not_on_track")
+    return next((session for session in later if dossier.decisions[session].status in ends), None)
+
+
 async def listed(home: Home, selection: Selection, language: Language, advance: Callable[[int], None]) -> list[Listed]:
-    """List reports, the newest first. advance: is told how many cases were looked at."""
+    """List reports, the newest first; of those revised at once, the one on the latest session.
+
+    advance: is told how many cases were looked at
+    """
     found = [entry async for entry in _found(home, selection, language, advance)]
     dates = await issues(home, {entry.event: entry.case_id for entry in found})
     dated = [replace(entry, issued_at=dates[entry.event].at) for entry in found if entry.event in dates]
-    return sorted(dated, key=lambda entry: (entry.issued_at, entry.id), reverse=True)
+    return sorted(dated, key=lambda entry: (entry.issued_at, entry.place, entry.id), reverse=True)
 
 
 def _is_persistent(content: ReportContent) -> bool:
@@ -107,13 +131,14 @@ async def _found(
                     case_id=case_id,
                     group=content.group,
                     session=content.session,
-                    status=None if content.decision is None else content.decision.status,
+                    now=now(dossier, report),
                     standing=standing(report),
                     persistent=_is_persistent(content),
                     why=why_in_one_line(content, home.definitions, language),
                     discreetly=why_discreetly(content, home.definitions, language),
                     event=report.event,
                     revision=report.number,
+                    place=home.definitions.protocol(content.protocol).place(content.session),
                 )
         advance(1)
 

@@ -21,7 +21,7 @@ from services.embedded import Home
 
 __all__ = ["reports", "write_reports"]
 
-COLUMNS: Final = ("report", "kind", "case", "group", "session", "status", "as_of", "why")
+COLUMNS: Final = ("report", "kind", "case", "group", "session", "status", "as_of", "latest", "now", "why")
 NEWEST: Final = "newest"
 
 
@@ -62,8 +62,9 @@ def reports(
     """List the reports, the newest first; or open one, or write them as HTML.
 
     Status: open (nobody has looked yet), seen, overdue (nobody had looked by the next session), closed; retracted,
-    or merged into another report. The list says of a safety answer only that there is one, unless --reveal is given;
-    a report that is opened or written holds everything.
+    or merged into another report. Why: what the report says of its session; now: the status of the latest judged
+    session, whatever the report says. The list says of a safety answer only that there is one, unless --reveal is
+    given; a report that is opened or written holds everything.
 
     Example: ontrack reports --data DIR --open
     """
@@ -116,6 +117,8 @@ def _as_rows(entries: Sequence[Listed], names: Mapping[str, str], *, reveal: boo
             "session": entry.session,
             "status": entry.standing,
             "as_of": day(entry.issued_at),
+            "latest": None if entry.now is None else entry.now.session,
+            "now": None if entry.now is None else entry.now.status,
             "why": entry.why if reveal else entry.discreetly,
         }
 

@@ -1,10 +1,12 @@
 """Events as sentences, one for each, or one for several that say the same of different things."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from contracts.events.event import Data, Event
 from contracts.events.facts import OccasionClosed, OccasionOpened, SessionScheduled
+from contracts.events.notices import ReportIssued, ReportRevised
 from services.cli.history import is_fact
 from services.cli.naming import WORDS, Naming
 from services.cli.screen import day, minute
@@ -20,12 +22,16 @@ def told(event: Event[Data], naming: Naming) -> str:
 def told_shortly(events: Sequence[Event[Data]], naming: Naming) -> Iterator[tuple[Event[Data], str]]:
     """Tell events in their order; what is said of several things one after the other is said in one sentence.
 
-    Gives the first event of each sentence with it.
+    Gives an event of each sentence with it: the first, or the latest of the revisions of a report.
     """
-    for _, group in groupby(events, key=_sameness):
+    rows = _rows_of_revisions(events)
+    folded = {event.id for row in rows.values() for event in row[:-1]}
+    for _, group in groupby((event for event in events if event.id not in folded), key=_sameness):
         together = list(group)
         first = together[0]
         match first.data:
+            case ReportRevised(report=report) if first.id in rows:
+                yield first, _revised(report, rows[first.id], naming)
             case SessionScheduled():
                 yield first, _planned([event.data for event in together])
             case OccasionOpened(session=session) | OccasionClosed(session=session):
@@ -34,6 +40,26 @@ def told_shortly(events: Sequence[Event[Data]], naming: Naming) -> Iterator[tupl
                 yield first, f"{naming.session(session)}: {WORDS.listed(forms)} {asked}{_until(together)}"
             case _:
                 yield from ((event, told(event, naming)) for event in together)
+
+
+def _rows_of_revisions(events: Sequence[Event[Data]]) -> dict[str, list[Event[Data]]]:
+    """Find revisions of a report that follow each other and changed only what surrounds it: by the id of the last."""
+    by_report: dict[str, list[Event[Data]]] = defaultdict(list)
+    for event in events:
+        if isinstance(event.data, ReportIssued | ReportRevised):
+            by_report[event.data.report].append(event)
+    rows = [list(row) for said in by_report.values() for alike, row in groupby(said, key=_is_of_context) if alike]
+    return {row[-1].id: row for row in rows if len(row) > 1}
+
+
+def _is_of_context(event: Event[Data]) -> bool:
+    return isinstance(event.data, ReportRevised) and event.data.changes == ("context_changed",)
+
+
+def _revised(report: str, row: Sequence[Event[Data]], naming: Naming) -> str:
+    first, last = day(row[0].time), day(row[-1].time)
+    when = f"on {first}" if first == last else f"from {first} to {last}"
+    return f"report {naming.report(report)} revised {len(row)} times, {when}: {WORDS('change.context_changed')}"
 
 
 def _sameness(event: Event[Data]) -> tuple[object, ...]:

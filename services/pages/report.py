@@ -9,10 +9,11 @@ from contracts.definitions.catalogue import Catalogue
 from contracts.definitions.definition import Language, split_reference
 from contracts.events.notices import ReportChange, ReportContent
 from services.pages import answers, chart, curves, figures, limits, numbers, proposals, safety, sentences, smallprint
+from services.pages.afterwards import afterwards
 from services.pages.drawing import Mark
 from services.pages.plot import NARROW, SHAPES, WIDE
 from services.pages.rendering import footer_string, rendered
-from services.pages.subject import Subject
+from services.pages.subject import Now, Subject
 from services.pages.timeline import timeline
 from services.pages.words import Words
 
@@ -29,14 +30,16 @@ def report_page(  # noqa: PLR0913 - each is something else that a page cannot kn
     revision: int,
     state: State = "open",
     changes: Sequence[ReportChange] = (),
+    now: Now | None = None,
 ) -> str:
     """Write a report as a page. Raises DefinitionMissing if it needs a definition that is not in the catalogue.
 
     patient: how the clinic names the patient
     issued_at: when this revision was issued; its time zone is the one that every moment on the page is told in
     changes: what this revision changed, if it is not the first
+    now: how the case stands now, which a report that tells of the past says at its top
     """
-    subject = Subject(content, definitions, Words(language), issued_at.tzinfo)
+    subject = Subject(content, definitions, Words(language), issued_at.tzinfo, now)
     head = _head(subject, patient, issued_at, revision, changes)
     return rendered(
         "report.html",
@@ -45,6 +48,8 @@ def report_page(  # noqa: PLR0913 - each is something else that a page cannot kn
         head=head,
         kind=content.kind,
         state=state,
+        afterwards="" if state == "retracted" else afterwards(subject),
+        is_well=now is not None and now.status == "on_track",
         retraction="retracted.merged" if "merged" in changes else "retracted.why",
         decision=_decision(subject),
         numbers=numbers.numbers(subject),
@@ -81,7 +86,6 @@ def _head(subject: Subject, patient: str, issued_at: datetime, revision: int, ch
     words, content = subject.words, subject.content
     kind = words(f"report.{content.kind}")
     replaced = words("head.revision.later", former=revision - 1) if revision > 1 else words("head.revision.first")
-    named = words.listed([words(f"change.{change}") for change in changes])
     return Head(
         title=words("title", kind=kind, patient=patient, session=words.session(content.session)),
         fields=(
@@ -91,8 +95,20 @@ def _head(subject: Subject, patient: str, issued_at: datetime, revision: int, ch
             (words("head.date"), words.day(issued_at), f"{issued_at:%H}{words('time_mark')}{issued_at:%M}"),
             (words("head.revision"), words.number(revision), replaced),
         ),
-        changes=words("head.changes", changes=named) if named else "",
+        changes=_changes(subject, changes),
     )
+
+
+def _changes(subject: Subject, changes: Sequence[ReportChange]) -> str:
+    """Say what this revision changed; where only the surroundings did, where to look and what is as it was."""
+    if not changes:
+        return ""
+    words = subject.words
+    said = words("head.changes", changes=words.listed([words(f"change.{change}") for change in changes]))
+    if tuple(changes) != ("context_changed",):
+        return said
+    same = words("change.same.safety" if subject.content.kind == "safety" else "change.same")
+    return f"{said} {words('change.look')} {same}"
 
 
 def _session(subject: Subject) -> tuple[str, str]:

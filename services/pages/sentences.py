@@ -159,7 +159,7 @@ def _no_change(evidence: Evidence, primary: Measure, words: Words) -> str:
 
 
 def _overall(evidence: Evidence, baseline: Baseline | None, primary: Measure) -> Iterator[str]:
-    """Say how far small steps led, if they led anywhere."""
+    """Say how far small steps led, if they led anywhere; they are an improvement only from the baseline on."""
     words, last = primary.words, evidence.values[-1]
     before = primary.scale.worse_by(evidence.values[0], -evidence.changes[0])
     worsening = primary.scale.worsening(before, last)
@@ -171,7 +171,12 @@ def _overall(evidence: Evidence, baseline: Baseline | None, primary: Measure) ->
     else:
         since_start = words.number(abs(primary.scale.worsening(baseline.value, last)))
         said = words("why.overall.start", moved=moved, start=_led(baseline.value, last, since_start, primary))
-    yield f"{said} {words('why.overall.worse' if worsening > 0 else 'why.overall.better')}"
+    if worsening > 0:
+        yield f"{said} {words('why.overall.worse')}"
+    elif baseline is not None and primary.scale.worsening(baseline.value, last) < 0:
+        yield f"{said} {words('why.overall.better')}"
+    else:
+        yield said
 
 
 def _led(first: Decimal, last: Decimal, points: str, primary: Measure) -> str:

@@ -14,18 +14,39 @@ from contracts.definitions.protocol import PlannedSession, Protocol
 from contracts.definitions.wording import Wording
 from contracts.events.fields import Session
 from contracts.events.notices import Curve, ReportContent
+from contracts.events.tracks import Status
 from services.pages.measure import Measure, measure
 from services.pages.words import Words
 
 
 @dataclass(frozen=True, slots=True)
+class Now:
+    """How a case stands when a page about it is written.
+
+    session, status: the latest judged session
+    over_since: the session that ended what the report tells of; None while that goes on
+    on_track_since: every session since then was on track
+    """
+
+    session: int
+    status: Status
+    over_since: int | None = None
+    on_track_since: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Subject:
-    """The content of a report and its definitions. zone: the clock that moments are told by; None: as they come."""
+    """The content of a report and its definitions.
+
+    zone: the clock that moments are told by; None: as they come
+    now: how the case stands now; None if that is not known
+    """
 
     content: ReportContent
     definitions: Catalogue
     words: Words
     zone: tzinfo | None = None
+    now: Now | None = None
 
     @property
     def protocol(self) -> Protocol:

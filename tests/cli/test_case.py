@@ -2,7 +2,12 @@
 
 import asyncio
 import json
+import os
+import pty
+import re
 import shutil
+import subprocess
+import termios
 from pathlib import Path
 
 import pytest
@@ -13,7 +18,7 @@ from services.embedded import Home
 from services.runtime.log.port import Record
 from tests.cli.homes import PROBLEM, SECRET, SEEN, day_of, events_of, reports_of
 from tests.cli.pictures import read
-from tests.support.command import ontrack, succeeded
+from tests.support.command import ONTRACK, ontrack, succeeded
 
 
 def lines(home: Path, case: str, *options: str) -> list[str]:
@@ -101,6 +106,67 @@ def test_it_begins_with_what_it_means_and_why(home: Path) -> None:
 
     assert printed[0] == "Case P1 · group tuesday"
     assert printed[3] == "Not on track: no step of 2 points or more in the last three sessions"
+
+
+def test_the_latest_events_are_listed_and_the_others_where_they_are_asked_for(home: Path) -> None:
+    # given a case with more events than fit below its picture
+    everything = lines(home, "forty", "--all-events")
+    heading = next(place for place, line in enumerate(everything) if line.startswith("What happened"))
+
+    # when it is shown without a wish, then the end of the list is there, and how much more there is
+    printed = lines(home, "forty")
+    assert printed[: heading + 1] == everything[: heading + 1]
+    earlier = re.fullmatch(r"(\d+) earlier entries: see all with --all-events", printed[heading + 1])
+    entries = [line for line in everything[heading + 1 :] if line[12:13] in ("•", "→")]
+    shown = [line for line in printed[heading + 1 :] if line[12:13] in ("•", "→")]
+    assert len(shown) == 20
+    assert [line[12:] for line in shown] == [line[12:] for line in entries[-20:]]
+    assert shown[0][:10].strip(), "the first entry has its date"
+    assert earlier is not None
+    assert int(earlier[1]) == len(entries) - 20
+
+    # and none of it is there where none is wanted
+    assert not any(line.startswith("What happened") for line in lines(home, "forty", "--no-events"))
+
+
+def test_all_events_and_none_of_them_are_not_both_wanted(home: Path) -> None:
+    ran = ontrack("case", "P1", "--data", home, "--no-events", "--all-events")
+
+    assert ran.exit_code == 2
+    assert "either --all-events or --no-events" in ran.told
+
+
+def test_few_events_are_listed_whole(home: Path) -> None:
+    assert lines(home, "waiting") == lines(home, "waiting", "--all-events")
+
+
+def test_on_a_terminal_the_summary_and_the_picture_stay_in_sight(home: Path) -> None:
+    # given a terminal of 40 lines
+    here, there = pty.openpty()
+    termios.tcsetwinsize(there, (40, 80))
+
+    # when a case is shown on it
+    arguments: list[str | Path] = [ONTRACK, "case", "forty", "--data", home]
+    environment = {**os.environ, "NO_COLOR": "1", "TERM": "xterm"}
+    with subprocess.Popen(arguments, stdout=there, stderr=subprocess.DEVNULL, env=environment) as process:
+        os.close(there)
+        shown = b"".join(iter(lambda: _read(here), b"")).decode().splitlines()
+    os.close(here)
+
+    # then its last lines hold what it means and the picture, and what happened stands above
+    assert process.returncode == 0
+    assert "Case forty · group tuesday" in shown[-40:]
+    assert read(shown[-40:]).marks
+    above = shown[:-40]
+    assert any(line.startswith("What happened") for line in above)
+
+
+def _read(terminal: int) -> bytes:
+    """Read what was printed on a terminal; nothing once it is closed."""
+    try:
+        return os.read(terminal, 65_536)
+    except OSError:
+        return b""
 
 
 def test_answers_comments_and_reasons_are_not_shown(acted: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from services.cli.screen import day
-from tests.cli.homes import ODSIS, SECRET, day_of, imported, reports_of
+from tests.cli.homes import ODSIS, SECRET, day_of, imported, reports_of, written
 from tests.pages.reading import Page
 from tests.support.command import ONTRACK, ontrack, succeeded
 
@@ -28,6 +28,8 @@ def test_the_newest_stands_first_with_why_in_words(acted: Path) -> None:
         "session": 3,
         "status": "open",
         "as_of": day(day_of(3)),
+        "latest": 3,
+        "now": "not_on_track",
         "why": "Not on track: worse than at the start",
     }
 
@@ -39,6 +41,13 @@ def test_the_status_says_what_came_of_a_report(acted: Path) -> None:
         "closed": "closed",
         "corrected": "retracted",
     }
+
+
+def test_the_list_says_how_the_patient_is_now_beside_why_a_report_was_made(acted: Path) -> None:
+    (row,) = reports_of(acted, "--case", "closed")
+
+    assert row["why"] == "Not on track: worse than at the start"
+    assert (row["session"], row["latest"], row["now"]) == (1, 2, "on_track")
 
 
 def test_retracted_reports_are_left_out_unless_they_are_asked_for(acted: Path) -> None:
@@ -107,6 +116,43 @@ def test_reports_are_written_as_private_files_with_a_list_of_them(acted: Path, t
     assert {mode(file) for file in target.iterdir()} == {0o600}
     assert index.is_whole
     assert all(Page((target / name).read_text(encoding="utf-8")).is_whole for name in linked)
+
+
+def test_an_old_report_says_in_the_list_and_on_its_page_how_the_patient_is_now(acted: Path, tmp_path: Path) -> None:
+    # given an episode that ended at session 2 (closed), one that goes on (open), and one that holds no more
+    succeeded("reports", "--data", acted, "--all", "--write", tmp_path)
+
+    rows = {cells[0]: cells for cells in Page((tmp_path / "index.html").read_text(encoding="utf-8")).rows("sheet")[1:]}
+    assert list(rows)[-2:] == ["closed", "corrected"]
+    assert rows["closed"][3].startswith("As of session 1 Not on track")
+    assert rows["closed"][4] == "Session 2: on track on track since session 2"
+    assert rows["open"][4] == "Session 3: not on track"
+
+    report = next(row["report"] for row in reports_of(acted) if row["case"] == "closed")
+    assert (
+        "The episode is over: on track since session 2."
+        in Page((tmp_path / f"{report[:8]}.html").read_text(encoding="utf-8")).text
+    )
+
+
+def test_of_a_patient_who_is_not_on_track_again_the_new_episode_stands_above_the_old_one(tmp_path: Path) -> None:
+    # given one patient with two episodes, one who was unknown after an episode ended, and a silence that ended
+    courses = {
+        "again": {0: 12, 1: 16, 2: 8, 3: 16},
+        "unknown": {0: 12, 1: 16, 2: 8, 4: 6},
+        "silent": {0: 12, 1: 12, 4: 8},
+    }
+    home = imported(tmp_path / "home", written(tmp_path / "answers.csv", courses, "odsis"))
+
+    succeeded("reports", "--data", home, "--write", tmp_path / "reports")
+
+    rows = Page((tmp_path / "reports" / "index.html").read_text(encoding="utf-8")).rows("sheet")[1:]
+    assert [(cells[0], cells[3][:15], cells[4]) for cells in rows] == [
+        ("again", "As of session 3", "Session 3: not on track"),
+        ("silent", "As of session 3", "Session 4: on track on track since session 4"),
+        ("again", "As of session 1", "Session 3: not on track over since session 2"),
+        ("unknown", "As of session 1", "Session 4: on track over since session 2"),
+    ]
 
 
 def test_a_file_that_others_could_read_becomes_private(acted: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from contracts.definitions.catalogue import Catalogue
 from contracts.definitions.definition import Language
 from contracts.events.notices import ReportChange, ReportContent
 from services.pages.report import report_page
+from services.pages.subject import Now
 from tests.pages.reading import Page
 from tests.pages.reports import shipped
 
@@ -33,6 +34,7 @@ def show() -> Show:
         state: Literal["open", "retracted"] = "open",
         changes: Sequence[ReportChange] = (),
         issued_at: datetime = ISSUED,
+        now: Now | None = None,
     ) -> Page:
         html = report_page(
             content,
@@ -43,6 +45,7 @@ def show() -> Show:
             revision=revision,
             state=state,
             changes=changes,
+            now=now,
         )
         page = Page(html)
         assert page.is_whole

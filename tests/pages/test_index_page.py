@@ -8,6 +8,7 @@ from contracts.definitions.definition import Language
 from contracts.events.notices import ReportKind
 from services.pages.index import ReportRow, RowState, index_page
 from services.pages.report import why_in_one_line
+from services.pages.subject import Now
 from tests.pages.reading import Page
 from tests.pages.reports import decided, report, shipped, worse
 
@@ -21,18 +22,19 @@ def row(
     persistent: bool = False,
     why: str = "Not on track: worse than at the start",
     file: str = "report.html",
+    now: Now | None = None,
 ) -> ReportRow:
     return ReportRow(
         patient=patient,
         group="tuesday",
         kind=kind,
         session=9,
-        status=None if kind == "safety" else "not_on_track",
         state=state,
         why=why,
         issued_at=datetime(2026, 3, day, 8, 5, tzinfo=UTC),
         file=file,
         persistent=persistent,
+        now=now,
     )
 
 
@@ -99,17 +101,87 @@ def test_the_list_says_once_what_not_and_pnot_mean() -> None:
 
 
 def test_a_row_says_who_what_why_and_when_and_leads_to_the_report() -> None:
-    page = Page(index_page([row("0417-09", file="0417 09/å.html")], "da"))
+    now = Now(11, "not_on_track")
+
+    page = Page(index_page([row("0417-09", file="0417 09/å.html", now=now)], "da"))
 
     assert page.rows("sheet")[1] == [
         "0417-09",
         "tuesday",
-        "NOT-rapport Session 9",
-        "Not on track: worse than at the start",
-        "Ikke på rette spor åben",
+        "NOT-rapport åben",
+        "Pr. session 9 Not on track: worse than at the start",
+        "Session 11: ikke på rette spor",
         "1. marts 2026 kl. 08.05",
     ]
     assert list(page.addresses()) == ["./0417%2009/%C3%A5.html"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "now", "language", "said"),
+    [
+        (
+            "not",
+            Now(14, "on_track", 11, on_track_since=True),
+            "en",
+            "Session 14: on track on track since session 11",
+        ),
+        ("not", Now(14, "not_on_track", 11), "en", "Session 14: not on track over since session 11"),
+        (
+            "not",
+            Now(14, "on_track", 11, on_track_since=True),
+            "da",
+            "Session 14: på rette spor på rette spor siden session 11",
+        ),
+        ("silent", Now(14, "not_on_track", 11), "en", "Session 14: not on track over since session 11"),
+        ("safety", Now(14, "unknown"), "en", "Session 14: not known"),
+    ],
+)
+def test_a_row_says_how_the_patient_is_now_beside_what_the_report_said_then(
+    kind: ReportKind, now: Now, language: Language, said: str
+) -> None:
+    cells = Page(index_page([row("0417-09", kind, now=now)], language)).rows("sheet")[1]
+
+    assert cells[3].endswith("session 9 Not on track: worse than at the start")
+    assert cells[4] == said
+
+
+def test_what_is_over_stands_below_what_goes_on_the_newest_first() -> None:
+    over = Now(14, "on_track", 11, on_track_since=True)
+    rows = [
+        row("old and over", state="overdue", persistent=True, day=2, now=over),
+        row("retracted", state="retracted", day=9),
+        row("new and over", state="closed", day=5, now=over),
+        row("closed and going on", state="closed", now=Now(14, "not_on_track")),
+        row("persistent", persistent=True, now=Now(14, "unknown")),
+    ]
+
+    page = Page(index_page(rows, "en"))
+
+    assert [cells[0] for cells in page.rows("sheet")[1:]] == [
+        "persistent",
+        "closed and going on",
+        "new and over",
+        "old and over",
+        "retracted",
+    ]
+
+
+def test_of_one_patient_the_newest_report_stands_first_where_the_most_urgent_belongs() -> None:
+    rows = [
+        row("one", why="revised at once, on a later session", day=3, state="seen"),
+        row("one", why="revised at once, on an earlier session", day=3, state="seen"),
+        row("one", "safety", why="the most urgent"),
+        row("two", why="another patient", day=5),
+    ]
+
+    page = Page(index_page(rows, "en"))
+
+    assert [cells[3].removeprefix("As of session 9 ") for cells in page.rows("sheet")[1:]] == [
+        "revised at once, on a later session",
+        "revised at once, on an earlier session",
+        "the most urgent",
+        "another patient",
+    ]
 
 
 def test_a_retracted_report_is_struck_through() -> None:

@@ -12,8 +12,9 @@ import pytest
 
 from contracts.definitions.catalogue import entry_of
 from contracts.definitions.definition import Language
-from contracts.events.notices import ReportContent
+from contracts.events.notices import ReportContent, ReportKind
 from contracts.events.tracks import Annotation, Decision
+from services.pages.subject import Now
 from services.pages.words import Words
 from tests.pages.conftest import Show
 from tests.pages.reports import MONDAY, curve, decided, event, form, ref, report, shipped, still, worrying, worse
@@ -166,7 +167,7 @@ def test_the_headline_of_no_change_says_what_the_rule_looked_at(
             ["-1", "-1", "0"],
             None,
             "en",
-            "Over these sessions: better by 2 points (7 → 5). This",
+            "Over these sessions: better by 2 points (7 → 5).",
         ),
     ],
 )
@@ -176,6 +177,19 @@ def test_small_steps_that_led_somewhere_are_added_up(
     decision = decided(max(values), values[max(values)], still(values, changes), baseline=baseline)
 
     assert said in show(report(decision), language=language).all("section", "decision")[0].text
+
+
+@pytest.mark.parametrize(("baseline", "improves"), [("6", False), ("10", False), (None, False), ("11", True)])
+def test_small_steps_back_are_an_improvement_only_from_the_baseline_on(
+    baseline: str | None, *, improves: bool, show: Show
+) -> None:
+    # given a score that went back from 11 to 10, where the baseline was better, the same, not known or worse
+    decision = decided(14, "10", still({12: "12", 13: "11", 14: "10"}, ["1", "-1", "-1"]), baseline=baseline)
+
+    page = show(report(decision))
+
+    assert "better by 1 point (11 → 10)" in page.text
+    assert ("slow improvement" in page.text) is improves
 
 
 @pytest.mark.parametrize("reading", ["previous", "baseline", "window"])
@@ -740,3 +754,87 @@ def test_ids_are_given_once(show: Show) -> None:
     ids = [e.attributes["id"] for e in show(full_report()).elements if "id" in e.attributes]
 
     assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize(
+    ("now", "language", "said"),
+    [
+        (Now(8, "on_track", 5, on_track_since=True), "en", "The episode is over: on track since session 5. Latest, se"),
+        (Now(5, "on_track", 5, on_track_since=True), "en", "The episode is over: on track since session 5."),
+        (Now(5, "on_track", 5, on_track_since=True), "da", "Episoden er slut: på rette spor siden session 5."),
+        (Now(8, "not_on_track", 5), "en", "The episode is over: it ended at session 5, which was on track. Latest, se"),
+        (Now(4, "unknown"), "en", "Latest, session 4: not known."),
+    ],
+)
+def test_a_report_on_the_past_says_at_its_top_how_it_went_on(
+    now: Now, language: Language, said: str, show: Show
+) -> None:
+    content = report(decided(3, "16", worse("16", "4")), {0: "12", 3: "16"})
+
+    page = show(content, now=now, language=language)
+
+    (line,) = page.all("p", "afterwards")
+    assert line.text.startswith(said)
+    assert page.text.index(line.text) < page.text.index(page.all("h2")[0].text)
+
+
+@pytest.mark.parametrize(
+    ("now", "state"), [(None, "open"), (Now(3, "not_on_track"), "open"), (Now(8, "on_track"), "retracted")]
+)
+def test_a_report_on_the_latest_session_or_one_that_does_not_hold_says_nothing_of_later_ones(
+    now: Now | None, state: str, show: Show
+) -> None:
+    content = report(decided(3, "16", worse("16", "4")), {0: "12", 3: "16"})
+
+    assert not show(content, now=now, state=state).all("p", "afterwards")
+
+
+@pytest.mark.parametrize(
+    ("kind", "language", "said"),
+    [
+        (
+            "not",
+            "en",
+            (
+                "Changed in this revision: other forms came in or were corrected, or a problem was put in other words. "
+                "Look at the curves, the life events, the needs and the problems. "
+                "The decision, and the answers and comments marked here, are as before."
+            ),
+        ),
+        (
+            "not",
+            "da",
+            (
+                "Ændret i denne revision: andre skemaer er kommet til eller rettet, eller et problem er beskrevet med "
+                "andre ord. Se på kurverne, livsbegivenhederne, behovene og problemerne. "
+                "Afgørelsen og de svar og kommentarer, der er fremhævet her, er som før."
+            ),
+        ),
+        (
+            "safety",
+            "en",
+            (
+                "Changed in this revision: other forms came in or were corrected, or a problem was put in other words. "
+                "Look at the curves, the life events, the needs and the problems. "
+                "The answers and comments marked here are as before."
+            ),
+        ),
+    ],
+)
+def test_a_revision_of_the_surroundings_says_where_to_look_and_what_is_as_before(
+    kind: ReportKind, language: Language, said: str, show: Show
+) -> None:
+    decision = None if kind == "safety" else decided(3, "16", worse("16", "4"))
+    content = report(decision, {0: "12", 3: "16"}, kind=kind, forms=[worrying(3, 2)] if kind == "safety" else [])
+
+    page = show(content, revision=2, changes=("context_changed",), language=language)
+
+    assert page.all("p", "changes")[0].text == said
+
+
+def test_a_revision_that_changed_the_answers_does_not_say_that_they_are_as_before(show: Show) -> None:
+    content = report(decided(3, "16", worse("16", "4")), {0: "12", 3: "16"})
+
+    page = show(content, revision=2, changes=("answers_changed",))
+
+    assert page.all("p", "changes")[0].text == "Changed in this revision: answers or comments changed."

@@ -1,0 +1,33 @@
+"""The notices that the system asks for, read from the log as they come."""
+
+from collections import Counter
+
+from contracts.codec import CaseKey, decode
+from contracts.events.event import Event
+from contracts.events.notices import NoticeRequested
+from contracts.topics import NOTICES
+from services.cli.history import chunks
+from services.embedded import Home
+
+
+class Notices:
+    """A reader of notices that remembers how far it has come."""
+
+    def __init__(self, home: Home) -> None:
+        """Read from the beginning of the log."""
+        self._home = home
+        self._offsets: Counter[int] = Counter()
+
+    async def new(self) -> list[NoticeRequested]:
+        """Give the notices that were asked for since the last time."""
+        found: list[NoticeRequested] = []
+        for partition in range(NOTICES.partitions):
+            async for chunk in chunks(self._home, NOTICES, partition, self._offsets[partition]):
+                keys = await self._home.keyring.keys({record.key for record in chunk})
+                for record in chunk:
+                    key = keys.get(record.key)
+                    event = decode(record.value, NOTICES, key) if isinstance(key, CaseKey) else None
+                    if isinstance(event, Event) and isinstance(event.data, NoticeRequested):
+                        found.append(event.data)
+                self._offsets[partition] = chunk[-1].offset + 1
+        return found
