@@ -11,6 +11,7 @@ from typing import IO, Final
 from zoneinfo import ZoneInfo
 
 import click
+from click.core import ParameterSource
 
 from contracts.definitions.catalogue import Entry
 from contracts.definitions.definition import Definition, id_of
@@ -32,6 +33,7 @@ from services.ingest.reading import Reading, Skipped, leave_out, read_responses
 from services.ingest.table import SESSION, RowFault, Wide
 
 FAULTS_SHOWN: Final = 100
+_OF_A_LOG: Final = ("source", "directory", "keys", "dry_run")
 
 
 @click.command("import")
@@ -82,8 +84,11 @@ def import_(
     Example: ontrack import answers.csv --enrol --data ./clinic
     """
     if source != "-" and Path(source).is_dir():
-        run(_import_log(Path(source), directory, keys))
+        _require_options_of_a_log()
+        run(_import_log(Path(source), directory, keys, dry_run=dry_run))
         return
+    if keys is not None:
+        raise Failure("--keys means nothing for a file of responses; it opens an exported log that is sealed")
     wide = None
     zone = zone_named(timezone)
     if values is not None:
@@ -103,6 +108,19 @@ def import_(
         stream = sys.stdin.buffer if source == "-" else open_files.enter_context(_opened(source))
         skipped = _skipped(open_files, source, skipped_file) if skip_invalid else None
         run(_import_responses(stream, directory, options, zone, wide, skipped))
+
+
+def _require_options_of_a_log() -> None:
+    """Refuse options that were given and mean nothing for an exported log."""
+    context = click.get_current_context()
+    given = [
+        option.opts[0]
+        for option in context.command.params
+        if option.name not in (None, *_OF_A_LOG)
+        and context.get_parameter_source(str(option.name)) is ParameterSource.COMMANDLINE
+    ]
+    if given:
+        raise Failure(f"{', '.join(given)}: an exported log is imported with --data, --keys and --dry-run only")
 
 
 class _Options:
@@ -272,10 +290,10 @@ def _tell(tally: Tally, faults: list[RowFault], skipped: Skipped | None, would: 
         raise SystemExit(FINDING)
 
 
-async def _import_log(source: Path, directory: Path, keys: Path | None) -> None:
+async def _import_log(source: Path, directory: Path, keys: Path | None, *, dry_run: bool) -> None:
     with progress("Importing", None) as advance:
-        imported = await import_log(source, directory, keys, advance)
+        imported = await import_log(source, directory, keys, advance, dry_run=dry_run)
     for line in imported.told():
         say(line)
     if imported.differs:
-        raise Failure("what was derived again is not what stands in the export", FINDING)
+        raise Failure("nothing was taken: what was derived again is not what stands in the export", FINDING)

@@ -1,14 +1,11 @@
 """Importing an exported log: facts and definitions go in, the rest is derived again and compared."""
 
-import shutil
 import sqlite3
 from base64 import b64decode
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Final
 
 import orjson
@@ -20,7 +17,8 @@ from services.cli.export import DIRECTORY
 from services.cli.home import FINDING, Failure
 from services.cli.interruption import heed
 from services.cli.output import counted
-from services.embedded import DATABASE, Home
+from services.cli.workplace import moved, require_empty, workplace
+from services.embedded import Home
 from services.runtime.directory.port import Person
 from services.runtime.export import Exported, exported
 from services.runtime.keyring.port import Destroyed
@@ -28,6 +26,7 @@ from services.runtime.log.port import Record
 
 _DERIVED: Final = (SCORES, TRACKS, NOTICES)
 _AT_ONCE: Final = 5_000
+_EXAMPLES: Final = 10
 
 Keys = Mapping[str, CaseKey | Destroyed]
 
@@ -37,19 +36,26 @@ class Compared:
     """How a derived topic of an export compares with what was derived again.
 
     erased: events of erased cases, which nobody can derive again
+    examples: some of the events that are not the same, in words
     """
 
     topic: str
     equal: int = 0
     erased: int = 0
-    other: list[str] = field(default_factory=list)
+    other: int = 0
     only_exported: int = 0
     only_derived: int = 0
+    examples: list[str] = field(default_factory=list)
 
     @property
     def differs(self) -> bool:
         """Whether anything is not the same."""
         return bool(self.other or self.only_exported or self.only_derived)
+
+    def name(self, how: str, event_id: str, kind: str, case_id: str) -> None:
+        """Keep an event that is not the same as an example, if there are few yet."""
+        if len(self.examples) < _EXAMPLES:
+            self.examples.append(f"{how}: event {event_id}, {kind} of case {case_id}")
 
 
 @dataclass(slots=True)
@@ -64,6 +70,7 @@ class Imported:
     erased_facts: int = 0
     compared: list[Compared] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)
+    dry_run: bool = False
 
     @property
     def differs(self) -> bool:
@@ -72,7 +79,10 @@ class Imported:
 
     def told(self) -> Iterator[str]:
         """Tell it in lines."""
-        yield f"{self.facts:,} facts were taken."
+        if self.differs:
+            yield f"{self.facts:,} facts were read."
+        else:
+            yield f"{self.facts:,} facts {'would be' if self.dry_run else 'were'} taken."
         if self.erased:
             not_compared = counted(sum(topic.erased for topic in self.compared), "derived event")
             yield (
@@ -84,29 +94,34 @@ class Imported:
         for topic in self.compared:
             if topic.differs:
                 yield (
-                    f"{topic.topic}: {topic.equal:,} events are equal, {len(topic.other):,} differ, "
+                    f"{topic.topic}: {topic.equal:,} events are equal, {topic.other:,} differ, "
                     f"{topic.only_exported:,} are only in the export, {topic.only_derived:,} only derived here"
                 )
-                yield from (f"  differs: event {event}" for event in topic.other[:10])
+                yield from (f"  {example}" for example in topic.examples)
             else:
                 yield f"{topic.topic}: {topic.equal:,} events derived again, all equal"
 
 
-async def import_log(source: Path, directory: Path, keys: Path | None, advance: Callable[[int], None]) -> Imported:
-    """Import the exported log in `source` into an empty home. Raises Failure."""
+async def import_log(
+    source: Path, directory: Path, keys: Path | None, advance: Callable[[int], None], *, dry_run: bool
+) -> Imported:
+    """Import the exported log in `source` into an empty home, unless what is derived differs. Raises Failure."""
     definitions, facts = (source / f"{topic.name}.ndjson" for topic in (DEFINITIONS, CASES))
     for file in (definitions, facts):
         if not file.exists():
             raise Failure(f"{file}: this file was expected in an exported log")
-    _require_empty(directory)
+    require_empty(directory)
     founding = [_checked(definitions, number, line) for number, line in _lines(definitions)]
+    if not founding:
+        raise Failure(f"{definitions}: line 1: an event was expected", FINDING)
     case_keys = _keys(keys)
     persons = _persons(source / DIRECTORY) | _persons(keys)
-    imported = Imported(erased=sum(1 for key in case_keys.values() if key is Destroyed.DESTROYED))
+    erased = sum(1 for key in case_keys.values() if key is Destroyed.DESTROYED)
+    imported = Imported(erased=erased, dry_run=dry_run)
     for fact in _facts(facts, case_keys):
         imported.facts += 1
         imported.erased_facts += isinstance(fact, Record)
-    with _made_beside(directory) as work:
+    with workplace(directory, dry_run=dry_run) as work:
         async with await Home.found(work, founding=founding) as home:
             await _take_keys(home, case_keys)
             await _take(home, facts, case_keys, advance)
@@ -117,34 +132,9 @@ async def import_log(source: Path, directory: Path, keys: Path | None, advance: 
                     imported.compared.append(await _compare(home, topic, file, case_keys))
                 else:
                     imported.absent.append(topic.name)
+        if not imported.differs and not dry_run:
+            moved(work, directory)
     return imported
-
-
-def _require_empty(directory: Path) -> None:
-    if directory.exists() and any(directory.iterdir()):
-        raise Failure(f"{directory} holds something already; an exported log goes into an empty directory")
-
-
-@contextmanager
-def _made_beside(directory: Path) -> Iterator[Path]:
-    """Give a place where a home can be made; what is there goes to `directory` once it is whole.
-
-    So half a history is never taken for a home. A directory that is there already is filled, not replaced: it may be
-    the one in which the command runs.
-    """
-    place = directory.resolve()
-    place.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(mkdtemp(prefix=f".{place.name}.importing-", dir=place.parent))
-    try:
-        yield work
-        _require_empty(place)
-        if not place.exists():
-            work.rename(place)
-            return
-        for file in sorted(work.iterdir(), key=lambda file: file.name == DATABASE):
-            file.rename(place / file.name)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
 
 
 async def _take_keys(home: Home, keys: Keys) -> None:
@@ -217,10 +207,11 @@ def _persons(file: Path | None) -> dict[str, Person]:
     for number, line in _lines(file) if file is not None and file.exists() else ():
         try:
             entry = orjson.loads(line)
+            case_id = str(entry["case"])
             if "number" in entry:
-                found[str(entry["case"])] = Person(str(entry["clinic"]), str(entry["number"]))
+                found[case_id] = Person(str(entry["clinic"]), str(entry["number"]))
         except (ValueError, TypeError, KeyError):
-            raise Failure(f"{file}: line {number}: a case, its clinic and its number were expected") from None
+            raise Failure(f"{file}: line {number}: a case, its clinic and its number were expected", FINDING) from None
     return found
 
 
@@ -233,26 +224,30 @@ def _keys(file: Path | None) -> Keys:
             case_id, secret = entry["case"], entry["key"]
             found[case_id] = Destroyed.DESTROYED if secret is None else CaseKey(b64decode(secret, validate=True))
         except (ValueError, TypeError, KeyError):
-            raise Failure(f"{file}: line {number}: a case and its key were expected") from None
+            raise Failure(f"{file}: line {number}: a case and its key were expected", FINDING) from None
     return found
 
 
 async def _compare(home: Home, topic: Topic, file: Path, keys: Keys) -> Compared:
     """Compare a derived topic event by event; what is repeated counts once."""
     seen = sqlite3.connect("")
-    seen.execute("CREATE TABLE events (subject TEXT, sequence INTEGER, digest BLOB, PRIMARY KEY (subject, sequence))")
+    seen.execute(
+        "CREATE TABLE events (subject TEXT, sequence INTEGER, digest BLOB, id TEXT, kind TEXT,"
+        " PRIMARY KEY (subject, sequence))"
+    )
     compared = Compared(topic.name)
     for number, line in _lines(file):
         event = _event(file, number, line, topic, keys)
         if isinstance(event, Record):
             compared.erased += 1
             continue
-        row = (event.subject, event.sequence, _digest(encode(event._replace(sealed=None))))
+        row = (event.subject, event.sequence, _digest(encode(event._replace(sealed=None))), event.id, event.type)
         held = seen.execute("SELECT digest FROM events WHERE subject = ? AND sequence = ?", row[:2]).fetchone()
         if held is None:
-            seen.execute("INSERT INTO events VALUES (?, ?, ?)", row)
+            seen.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?)", row)
         elif held[0] != row[2]:
-            compared.other.append(event.id)
+            compared.other += 1
+            compared.name("differs", event.id, event.type, event.subject)
     async for line in exported(home.log, home.keyring, topic, Exported(), reveal=True):
         heed()
         wire = orjson.loads(line)
@@ -260,12 +255,16 @@ async def _compare(home: Home, topic: Topic, file: Path, keys: Keys) -> Compared
         found = seen.execute("SELECT digest FROM events WHERE subject = ? AND sequence = ?", place).fetchone()
         if found is None:
             compared.only_derived += 1
+            compared.name("only derived here", wire["id"], wire["type"], wire["subject"])
         elif found[0] == _digest(line):
             compared.equal += 1
         else:
-            compared.other.append(wire["id"])
+            compared.other += 1
+            compared.name("differs", wire["id"], wire["type"], wire["subject"])
         seen.execute("DELETE FROM events WHERE subject = ? AND sequence = ?", place)
     compared.only_exported = seen.execute("SELECT count(*) FROM events").fetchone()[0]
+    for named in seen.execute("SELECT id, kind, subject FROM events LIMIT ?", (_EXAMPLES,)):
+        compared.name("only in the export", *named)
     seen.close()
     return compared
 

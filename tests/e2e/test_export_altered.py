@@ -57,21 +57,24 @@ CHANGES: Final = {
 
 @pytest.mark.parametrize(("topic", "change"), CHANGES.values(), ids=CHANGES.keys())
 def test_a_derived_event_that_was_altered_is_found(
-    revealed: Path, tmp_path: Path, topic: Topic, change: Callable[[list[Wire]], object]
+    home: Path, revealed: Path, tmp_path: Path, topic: Topic, change: Callable[[list[Wire]], object]
 ) -> None:
     # given an export in which somebody altered a conclusion
     altered = rewritten(revealed, tmp_path / "altered", topic, change)
     before, after = (events((each / f"{topic.name}.ndjson").read_bytes()) for each in (revealed, altered))
-    [event] = [one["id"] for one, other in zip(before, after, strict=True) if one != other]
+    [event] = [one for one, other in zip(before, after, strict=True) if one != other]
 
     # when it is imported
     ran = ontrack("import", altered, "--data", tmp_path / "copy")
 
-    # then the event is named, and the others are equal
+    # then the event is named with its type and its case, the others are equal, and nothing is taken
     assert ran.exit_code == 1
-    count = counts(tmp_path / "copy")[topic.name] - 1
+    count = counts(home)[topic.name] - 1
     assert f"{topic.name}: {count:,} events are equal, 1 differ, 0 are only in the export, 0 only derived" in ran.told
-    assert f"event {event}" in ran.told
+    assert f"  differs: event {event['id']}, {event['type']} of case {event['subject']}\n" in ran.told
+    assert "nothing was taken" in ran.told
+    assert "were taken" not in ran.told
+    assert not (tmp_path / "copy").exists()
     assert ran.told.count("all equal") == len(DERIVED) - 1
     assert ran.gives_away(texts()) == []
 
@@ -81,6 +84,7 @@ def test_a_derived_event_that_was_taken_out_is_found(revealed: Path, tmp_path: P
     ran = ontrack("import", altered, "--data", tmp_path / "copy")
     assert ran.exit_code == 1
     assert "0 differ, 0 are only in the export, 1 only derived here" in ran.told
+    assert "  only derived here: event " in ran.told
 
 
 def test_a_derived_event_that_was_put_in_is_found(revealed: Path, tmp_path: Path) -> None:
@@ -92,6 +96,54 @@ def test_a_derived_event_that_was_put_in_is_found(revealed: Path, tmp_path: Path
     ran = ontrack("import", altered, "--data", tmp_path / "copy")
     assert ran.exit_code == 1
     assert "0 differ, 1 are only in the export, 0 only derived here" in ran.told
+    assert "  only in the export: event " in ran.told
+
+
+def test_of_many_events_that_differ_ten_are_named(revealed: Path, tmp_path: Path) -> None:
+    altered = rewritten(revealed, tmp_path / "altered", TRACKS, lambda lines: lines.__delitem__(slice(10, 40)))
+    ran = ontrack("import", altered, "--data", tmp_path / "copy")
+    assert "30 only derived here" in ran.told
+    assert ran.told.count("  only derived here: event ") == 10
+
+
+@pytest.mark.parametrize("topic", [DEFINITIONS, *OF_CASES], ids=lambda topic: topic.name)
+@pytest.mark.parametrize("end", [-40, 0], ids=["within its last line", "whole"])
+def test_nothing_is_taken_of_an_export_of_which_a_file_was_cut(
+    revealed: Path, tmp_path: Path, topic: Topic, end: int
+) -> None:
+    # given an export of which a file lacks its end
+    cut = shutil.copytree(revealed, tmp_path / "cut")
+    file = cut / f"{topic.name}.ndjson"
+    lines = len(file.read_bytes().splitlines())
+    file.write_bytes(file.read_bytes()[:end])
+
+    # when it is imported into an empty directory
+    (tmp_path / "copy").mkdir()
+    ran = ontrack("import", cut, "--data", tmp_path / "copy")
+
+    # then nothing is there, and what was found is said
+    assert ran.exit_code == 1
+    assert list((tmp_path / "copy").iterdir()) == []
+    if end < 0:
+        assert f"{topic.name}.ndjson: line {lines}: an event" in ran.told
+    assert ran.gives_away(texts()) == []
+
+
+@pytest.mark.parametrize("line", [b'["Amalie"]\n', b'{"case": "Amal'], ids=["a list", "cut"])
+def test_a_line_that_names_no_case_is_told_by_its_place(revealed: Path, tmp_path: Path, line: bytes) -> None:
+    # given an export whose list of the cases has a line that is none
+    broken = shutil.copytree(revealed, tmp_path / "broken")
+    with (broken / "directory.ndjson").open("ab") as file:
+        file.write(line)
+    number = len((broken / "directory.ndjson").read_bytes().splitlines())
+
+    # when it is imported
+    ran = ontrack("import", broken, "--data", tmp_path / "copy")
+
+    # then the line is named
+    assert ran.exit_code == 1
+    assert f"directory.ndjson: line {number}: a case" in ran.told
+    assert ran.gives_away(["Amal"]) == []
 
 
 def test_an_event_that_is_repeated_with_other_content_is_found(revealed: Path, tmp_path: Path) -> None:

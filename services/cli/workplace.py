@@ -1,0 +1,102 @@
+"""Where the home of an imported log is made until it is whole: half a history is never taken for a home."""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory, mkdtemp
+from typing import Final
+
+from services.cli.home import Failure
+from services.cli.output import say
+from services.embedded import DATABASE
+
+_MARK: Final = ".importing-"
+_LOCK: Final = Path(DATABASE).with_suffix(".lock").name
+
+
+def require_empty(directory: Path) -> None:
+    """Refuse a directory that holds anything but workplaces. Raises Failure."""
+    if directory.exists() and not all(_is_workplace(file) for file in directory.iterdir()):
+        raise Failure(f"{directory} holds something already; an exported log goes into an empty directory")
+
+
+@contextmanager
+def workplace(directory: Path, *, dry_run: bool) -> Iterator[Path]:
+    """Give a place where a home can be made for `directory`; what is still there in the end is removed.
+
+    It lies inside a directory that is there already, which may be a disk of its own, and beside one that is not. That
+    of a dry run lies elsewhere. Raises Failure.
+    """
+    if dry_run:
+        with TemporaryDirectory(prefix="ontrack-dry-run-") as elsewhere:
+            yield Path(elsewhere)
+        return
+    place = directory.resolve()
+    try:
+        _remove_left(place)
+        beside = not place.exists()
+        if beside:
+            place.parent.mkdir(parents=True, exist_ok=True)
+        above = place.parent if beside else place
+        work = Path(mkdtemp(prefix=f".{place.name}{_MARK}" if beside else _MARK, dir=above))
+    except OSError as error:
+        raise Failure(f"{directory}: a directory that can be written was expected ({error.strerror})") from None
+    try:
+        yield work
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def moved(work: Path, directory: Path) -> None:
+    """Move a home that is whole from its workplace to `directory`. Raises Failure.
+
+    A directory that is there already is filled, not replaced: it may be the one in which the command runs.
+    """
+    place = directory.resolve()
+    with _locked(work) as is_ours:
+        if not is_ours:
+            raise Failure(f"{work}: another import took this place away; nothing was taken, start again")
+        require_empty(place)
+        if work.parent != place:
+            work.rename(place)
+            return
+        for file in sorted(work.iterdir(), key=lambda file: file.name == DATABASE):
+            file.rename(place / file.name)
+
+
+def _remove_left(place: Path) -> None:
+    """Remove what imports into the same place left behind when they were killed."""
+    inside = [file for file in place.iterdir() if _is_workplace(file)] if place.is_dir() else []
+    above = place.parent.iterdir() if place.parent.is_dir() and os.access(place.parent, os.R_OK) else ()
+    beside = [file for file in above if file.name.startswith(f".{place.name}{_MARK}")]
+    for left in [*inside, *beside]:
+        with _locked(left) as is_nobodys:
+            if is_nobodys:
+                shutil.rmtree(left)
+                say(f"{left} was left by an import that was killed; it was removed.")
+
+
+def _is_workplace(file: Path) -> bool:
+    return file.name.startswith(_MARK) and file.is_dir()
+
+
+@contextmanager
+def _locked(work: Path) -> Iterator[bool]:
+    """Hold the lock of the home in a workplace; tell whether that was possible: nobody else makes a home there."""
+    try:
+        descriptor = os.open(work / _LOCK, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        yield False
+        return
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+            return
+        yield True
+    finally:
+        os.close(descriptor)
