@@ -1,8 +1,9 @@
 """`ontrack import`: a file of responses, or an exported log."""
 
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import date, datetime, time
 from io import TextIOWrapper
 from pathlib import Path
@@ -13,7 +14,7 @@ from zoneinfo import ZoneInfo
 import click
 from click.core import ParameterSource
 
-from contracts.definitions.catalogue import Entry
+from contracts.definitions.catalogue import Catalogue, Entry
 from contracts.definitions.definition import Definition, id_of
 from contracts.definitions.files import DefinitionFaults, load_directory
 from contracts.definitions.instrument import Instrument
@@ -29,7 +30,8 @@ from services.cli.zone import USUAL, VARIABLE, zone_named
 from services.embedded import DATABASE, Home
 from services.ingest.dates import NOON
 from services.ingest.importer import Chunk, Enrolment, Importer, Tally, policies_that_fit
-from services.ingest.reading import Reading, Skipped, leave_out, read_responses
+from services.ingest.reading import Skipped, leave_out, read_responses
+from services.ingest.spool import Spool
 from services.ingest.table import SESSION, RowFault, Wide
 
 FAULTS_SHOWN: Final = 100
@@ -160,25 +162,50 @@ def _skipped(open_files: ExitStack, source: str, file: Path | None) -> Skipped:
     if source != "-" and file.exists() and file.samefile(source):
         raise Failure(f"--skipped {file}: another file than the one that is imported was expected")
     stream = open_files.enter_context(private_file(file))
-    say(f"Rows with faults go to {file}.")
+    say(f"Rows with faults go to {file}. It holds answers and comments: delete it when it has been mended.")
     return Skipped(open_files.enter_context(TextIOWrapper(stream, encoding="utf-8", newline="")))
 
 
 async def _import_responses(
     stream: IO[bytes], directory: Path, options: _Options, zone: ZoneInfo, wide: Wide | None, skipped: Skipped | None
 ) -> None:
+    is_new = not (directory / DATABASE).exists()
     with ExitStack() as temporary:
-        if options.dry_run and not (directory / DATABASE).exists():
-            directory = Path(temporary.enter_context(TemporaryDirectory(prefix="ontrack-dry-run-")))
-        async with await Home.found(directory) as home:
+        # What is refused, or only tried, founds no home.
+        place = Path(temporary.enter_context(TemporaryDirectory(prefix="ontrack-check-"))) if is_new else directory
+        async with await Home.found(place) as home:
             with progress("Catching up", None) as advance:
                 await home.catch_up(advance)
-            await _import_into(home, stream, options, zone, wide, skipped)
+            checked = await _checked(home, stream, options, zone, wide, skipped)
+            if options.dry_run:
+                _tell(checked.tally, checked.faults, skipped, "would be ")
+            elif not is_new:
+                await _record(home, checked, options, skipped)
+    if is_new and not options.dry_run:
+        async with await Home.found(directory) as home:
+            await home.catch_up()
+            await _record(home, checked, options, skipped)
 
 
-async def _import_into(
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """A file of which everything that is left can be recorded, by these definitions.
+
+    tally: what would come of it; faults: of the lines that were left out
+    """
+
+    spool: Spool
+    definitions: Catalogue
+    instruments: Mapping[str, Entry]
+    enrolment: Enrolment | None
+    tally: Tally
+    faults: list[RowFault]
+
+
+async def _checked(
     home: Home, stream: IO[bytes], options: _Options, zone: ZoneInfo, wide: Wide | None, skipped: Skipped | None
-) -> None:
+) -> _Checked:
+    """Read a file and check all of it, against the home too. Raises Failure."""
     enrolment, unknown = _enrolment(home, options)
     instruments = {model.id: Entry(ref, {}, model) for ref, model in home.definitions.of_kind(Instrument)}
     models = {identity: home.definitions.instrument(entry.ref) for identity, entry in instruments.items()}
@@ -193,23 +220,28 @@ async def _import_into(
         _refuse([RowFault(2, "the file", "rows were expected below the header")], "Mend the file and import it again.")
     importer = Importer(home.intake, home.people, instruments, clinic=options.clinic, enrolment=enrolment)
     with progress("Checking", reading.spool.count) as advance:
-        checked = await importer.check(reading.spool, advance)
-    faults = sorted([*reading.faults, *checked.faults], key=lambda fault: fault.line)
+        tally = await importer.check(reading.spool, advance)
+    faults = sorted([*reading.faults, *tally.faults], key=lambda fault: fault.line)
     if faults and skipped is None:
         _refuse(faults, "Mend the file, or leave such rows out with --skip-invalid.")
-    if enrolment is not None and checked.enrolled:
-        _require_primary(home, enrolment.policy, reading)
-    for fault in checked.faults:
+    for fault in tally.faults:
         leave_out(reading.spool, fault.line, skipped)
-    if options.dry_run:
-        _tell(checked, faults, skipped, "would be ")
-        return
-    await home.publish(home.definitions)
-    with progress("Importing", reading.spool.count) as advance:
-        done = await importer.record(reading.spool, _after_each(home, advance))
+    if enrolment is not None and tally.enrolled:
+        _require_primary(home, enrolment.policy, reading.spool.instruments())
+    return _Checked(reading.spool, home.definitions, instruments, enrolment, tally, faults)
+
+
+async def _record(home: Home, checked: _Checked, options: _Options, skipped: Skipped | None) -> None:
+    """Record a file that was checked."""
+    await home.publish(checked.definitions)
+    importer = Importer(
+        home.intake, home.people, checked.instruments, clinic=options.clinic, enrolment=checked.enrolment
+    )
+    with progress("Importing", checked.spool.count) as advance:
+        done = await importer.record(checked.spool, _after_each(home, advance))
     for halted in await home.halted():
         say(f"The case {halted.case_id} waits: {halted.reason}. It goes on when the cause is gone.")
-    _tell(done, faults, skipped, "")
+    _tell(done, [*checked.faults, *done.faults], skipped, "")
 
 
 def _enrolment(home: Home, options: _Options) -> tuple[Enrolment | None, list[str]]:
@@ -250,16 +282,16 @@ def _after_each(home: Home, advance: Callable[[int], None]) -> Callable[[Chunk],
     return recorded
 
 
-def _require_primary(home: Home, policy: Entry, reading: Reading) -> None:
-    """Refuse a policy that could never judge anything in this file."""
+def _require_primary(home: Home, policy: Entry, instruments: set[str]) -> None:
+    """Refuse a policy that could never judge anything that is taken."""
     model = policy.model
-    if not isinstance(model, Policy) or not reading.spool.instruments:
+    if not isinstance(model, Policy) or not instruments:
         return
     primary = id_of(model.primary.instrument)
-    if primary in reading.spool.instruments:
+    if primary in instruments:
         return
-    fitting = policies_that_fit(reading.spool.instruments, home.definitions.of_kind(Policy))
-    found = ", ".join(sorted(reading.spool.instruments))
+    fitting = policies_that_fit(instruments, home.definitions.of_kind(Policy))
+    found = ", ".join(sorted(instruments))
     which = (
         f"policies that fit: {', '.join(fitting)}" if fitting else "no known policy fits; write one and name its file"
     )

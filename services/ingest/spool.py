@@ -48,7 +48,6 @@ class Spool:
         )
         self._connection.execute("CREATE TABLE raw (line INTEGER PRIMARY KEY, fields BLOB)")
         self._connection.execute("BEGIN")
-        self.instruments: set[str] = set()
         self.count = 0
 
     def keep(self, raw: Raw) -> None:
@@ -73,7 +72,6 @@ class Spool:
             (*occasion, row.line, answered_at, content),
         )
         if added.rowcount == 1:
-            self.instruments.add(row.instrument)
             self.count += 1
             return None
         line, *before = self._connection.execute(
@@ -94,6 +92,10 @@ class Spool:
             " ORDER BY line"
         )
         return [line for (line,) in lines]
+
+    def instruments(self) -> set[str]:
+        """Give the id of every instrument of which something is left."""
+        return {instrument for (instrument,) in self._connection.execute("SELECT DISTINCT instrument FROM rows")}
 
     def numbers(self) -> list[str]:
         """Give the external number of every case."""

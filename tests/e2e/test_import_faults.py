@@ -245,6 +245,53 @@ def test_a_hundred_faults_are_listed_and_all_are_counted(known: Desk) -> None:
     assert "150 faults (the first 100 are listed); nothing was taken" in ran.told
 
 
+@pytest.mark.parametrize(
+    ("content", "options"),
+    [
+        (table([GOOD, fields(total="4711")]), ()),
+        (cut_short(table([GOOD])), ()),
+        (table([]), ()),
+        (table([GOOD]), ("--policy", "nobodys")),
+        (table([GOOD]), ("--protocol", "noones")),
+        (table([GOOD]), ("--policy", "gryesten-2023")),
+        (table([GOOD]), ("--definitions", "nowhere")),
+        (table([fields(session="15")]), ("--protocol", "group-cbt-depression-14")),
+    ],
+    ids=["a fault", "cut", "no rows", "a policy", "a protocol", "a policy of others", "definitions", "a session"],
+)
+@pytest.mark.parametrize("there", [True, False], ids=["an empty directory", "no directory yet"])
+def test_what_is_refused_founds_no_home(desk: Desk, content: bytes, options: Sequence[str], *, there: bool) -> None:
+    # given no home yet
+    if there:
+        desk.home.mkdir()
+
+    # when a file cannot be taken
+    ran = desk.imports(content, *options)
+
+    # then the place is as it was
+    assert ran.exit_code in (1, 2)
+    assert desk.home.exists() == there
+    assert not there or list(desk.home.iterdir()) == []
+
+
+def test_an_empty_home_stays_one_when_a_file_is_refused(desk: Desk) -> None:
+    # given a home without a case
+    asyncio.run(founded(desk))
+    before = counts(desk.home)
+
+    # when a file with a fault comes, and then a good one
+    ran = desk.imports(table([GOOD, fields(total="4711")]))
+
+    # then the first changes nothing and the second is taken
+    assert refused(ran, desk, before)
+    desk.takes(table([GOOD]))
+
+
+async def founded(desk: Desk) -> None:
+    async with await Home.found(desk.home):
+        pass
+
+
 def test_faults_of_a_wide_file_have_their_line_and_field(known: Desk) -> None:
     # given a wide file with a total out of range, one without a date, and a row that is too long
     before = counts(known.home)

@@ -27,6 +27,9 @@ def test_what_is_left_out_can_be_mended_and_imported(known: Desk) -> None:
     faulty = [line for line, named in SEVERAL if named is not None]
     assert sorted(left_out.read_text().splitlines()) == sorted([COLUMNS, GOOD, *faulty, against_the_log])
 
+    # and it is said what that file holds and what becomes of it
+    assert f"Rows with faults go to {left_out}. It holds answers and comments: delete it when" in ran.told
+
     # and when they are mended there, they are taken
     mended = [GOOD, fields(session="4", answered_at=weekly(4)), row(CASE, 0, 36, comment="Amalie")]
     again = known.takes(known.file(table(mended), left_out.name))
@@ -110,3 +113,18 @@ def test_what_is_left_out_of_standard_input_goes_where_the_command_runs(known: D
     # then the line is in a file there
     assert ran.exit_code == 1
     assert (known.place / "skipped.csv").read_text().splitlines() == [COLUMNS, fields(total="4711")]
+
+
+def test_a_policy_must_judge_something_that_is_left(desk: Desk) -> None:
+    # given a file in which everything that the policy judges is left out
+    header = "case,session,answered_at,instrument,total,mood,calm,energy,rest,interest"
+    judged = [f"{CASE},1,{weekly(1)},bdi-ii,{total},,,,," for total in (ANSWER, 38)]
+    content = table([*judged, f"{CASE},1,{weekly(1)},who-5,,1,2,3,2,1"], header)
+
+    # when it is imported without its faults
+    ran = desk.imports(content, "--skip-invalid")
+
+    # then the policy is refused, for it could never judge anything of what is left
+    assert ran.exit_code == 2
+    assert "judges bdi-ii, and the file has only who-5" in ran.told
+    assert not desk.home.exists()
