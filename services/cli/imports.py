@@ -4,7 +4,7 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import datetime, time
 from io import TextIOWrapper
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,7 +28,7 @@ from services.cli.output import counted, progress, say
 from services.cli.private import private_file
 from services.cli.zone import USUAL, VARIABLE, zone_named
 from services.embedded import DATABASE, Home
-from services.ingest.dates import NOON
+from services.ingest.dates import NOON, Calendar, day
 from services.ingest.importer import Chunk, Enrolment, Importer, Tally, policies_that_fit
 from services.ingest.reading import Skipped, leave_out, read_responses
 from services.ingest.spool import Spool
@@ -148,7 +148,7 @@ def _noon(text: str | None, zone: ZoneInfo) -> datetime | None:
     if text is None:
         return None
     try:
-        return datetime.combine(date.fromisoformat(text), time(NOON), zone)
+        return datetime.combine(day(text), time(NOON), zone)
     except ValueError:
         raise Failure("--weekly-from: a date such as 2026-01-05 was expected") from None
 
@@ -210,7 +210,8 @@ async def _checked(
     instruments = {model.id: Entry(ref, {}, model) for ref, model in home.definitions.of_kind(Instrument)}
     models = {identity: home.definitions.instrument(entry.ref) for identity, entry in instruments.items()}
     with progress("Reading", None) as advance:
-        reading = read_responses(stream, models, zone, wide=wide, skipped=skipped, progress=advance)
+        calendar = Calendar(zone, home.clock())
+        reading = read_responses(stream, models, calendar, wide=wide, skipped=skipped, progress=advance)
     if unknown:
         _list(reading.faults)
         raise Failure("\n".join(unknown))

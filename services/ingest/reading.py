@@ -3,10 +3,10 @@
 import csv
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import tzinfo
 from typing import IO, Protocol, TextIO
 
 from contracts.definitions.instrument import Instrument
+from services.ingest.dates import Calendar
 from services.ingest.spool import Spool
 from services.ingest.table import LongReader, Raw, ResponseRow, RowFault, Table, UnreadableFile, Wide, WideReader
 
@@ -58,7 +58,7 @@ class _Writer(Protocol):
 def read_responses(
     stream: IO[bytes],
     instruments: Mapping[str, Instrument],
-    zone: tzinfo,
+    calendar: Calendar,
     *,
     wide: Wide | None = None,
     skipped: Skipped | None = None,
@@ -66,14 +66,13 @@ def read_responses(
 ) -> Reading:
     """Read a file of responses, long or wide.
 
-    zone: of times without an offset
     skipped: where lines with faults go; they are then left out rather than faults of the whole file
     progress: is told how many rows were read
     """
     reading = Reading(Spool(keeping_raw=skipped is not None))
     try:
         table = Table(stream)
-        reader = _reader(table, instruments, zone, wide)
+        reader = _reader(table, instruments, calendar, wide)
         if skipped is not None:
             skipped.begin(table)
         for raw in table.rows():
@@ -101,10 +100,10 @@ def leave_out(spool: Spool, line: int, skipped: Skipped | None) -> None:
         skipped.add(raw)
 
 
-def _reader(table: Table, instruments: Mapping[str, Instrument], zone: tzinfo, wide: Wide | None) -> RowReader:
+def _reader(table: Table, instruments: Mapping[str, Instrument], calendar: Calendar, wide: Wide | None) -> RowReader:
     if wide is None:
-        return LongReader(table.header, instruments, zone)
-    return WideReader(table.header, wide, instruments, zone)
+        return LongReader(table.header, instruments, calendar)
+    return WideReader(table.header, wide, instruments, calendar)
 
 
 def _spooled(understood: Iterable[ResponseRow | RowFault], spool: Spool) -> list[RowFault]:

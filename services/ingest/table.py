@@ -7,12 +7,12 @@ import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, timedelta
 from typing import IO, Final, NamedTuple, NoReturn
 
 from contracts.definitions.instrument import COLUMNS, Instrument
 from contracts.events.fields import INDIVIDUAL, LAST_SESSION, WORDS_AT_MOST
-from services.ingest.dates import moment
+from services.ingest.dates import Calendar, NoMoment, moment
 
 LINE_LIMIT: Final = 1_000_000
 """Characters in one line; far above any row of answers, far below what would fill the memory."""
@@ -40,7 +40,10 @@ class RowFault:
 
 
 class ResponseRow(NamedTuple):
-    """One questionnaire of one occasion, as a file gives it."""
+    """One questionnaire of one occasion, as a file gives it.
+
+    columns: how the file calls a field, where it has another name there
+    """
 
     line: int
     case: str
@@ -49,6 +52,7 @@ class ResponseRow(NamedTuple):
     instrument: str
     answers: Mapping[str, int]
     comment: str | None
+    columns: Mapping[str, str]
 
 
 class UnreadableFile(Exception):
@@ -172,7 +176,7 @@ def _column(name: str) -> str:
 class LongReader:
     """Understands rows of long form: one row for one questionnaire of one occasion."""
 
-    def __init__(self, header: Sequence[str], instruments: Mapping[str, Instrument], zone: tzinfo) -> None:
+    def __init__(self, header: Sequence[str], instruments: Mapping[str, Instrument], calendar: Calendar) -> None:
         """Check the header against the instruments that are known (by id). Raises UnreadableFile."""
         _require(header, "case", "session", "answered_at", "instrument")
         known = {item.id for instrument in instruments.values() for item in instrument.items}
@@ -184,7 +188,7 @@ class LongReader:
         self._items = [(name, place) for place, name in enumerate(header) if name not in COLUMNS]
         self._width = len(header)
         self._instruments = instruments
-        self._zone = zone
+        self._calendar = calendar
 
     def read(self, raw: Raw) -> Iterator[ResponseRow | RowFault]:
         """Understand a row: the response in it, or everything that is wrong with it."""
@@ -197,14 +201,17 @@ class LongReader:
         instrument = self._instruments.get(fixed["instrument"])
         if instrument is None:
             yield RowFault(raw.line, "instrument", f"one of {', '.join(sorted(self._instruments))} was expected")
-        cells = Cells(raw.line, fixed["case"], fixed["session"], fixed["answered_at"], fixed.get("comment", ""), values)
-        yield from understood(cells, instrument, self._zone)
+        case, session, at = fixed["case"], fixed["session"], fixed["answered_at"]
+        cells = Cells(raw.line, case, session, at, fixed.get("comment", ""), values, _AS_THEY_ARE)
+        yield from understood(cells, instrument, self._calendar)
 
 
 class WideReader:
     """Understands rows of wide form: one row for one case."""
 
-    def __init__(self, header: Sequence[str], wide: Wide, instruments: Mapping[str, Instrument], zone: tzinfo) -> None:
+    def __init__(
+        self, header: Sequence[str], wide: Wide, instruments: Mapping[str, Instrument], calendar: Calendar
+    ) -> None:
         """Find the columns that the patterns name. Raises UnreadableFile."""
         instrument = instruments.get(wide.instrument)
         if instrument is None:
@@ -221,7 +228,8 @@ class WideReader:
         self._wide = wide
         self._width = len(header)
         self._instrument = instrument
-        self._zone = zone
+        self._names = {session: _column_names(wide, instrument, session) for session in self._columns}
+        self._calendar = calendar
 
     def read(self, raw: Raw) -> Iterator[ResponseRow | RowFault]:
         """Understand a row: the responses in it, and everything that is wrong with it."""
@@ -232,8 +240,8 @@ class WideReader:
             values = {item: text for item, place in columns.items() if (text := raw.fields[place].strip())}
             if values:
                 case, at = raw.fields[self._case].strip(), self._answered_at(raw, session)
-                cells = Cells(raw.line, case, session, at, "", values)
-                yield from understood(cells, self._instrument, self._zone)
+                cells = Cells(raw.line, case, session, at, "", values, self._names[session])
+                yield from understood(cells, self._instrument, self._calendar)
 
     def _answered_at(self, raw: Raw, session: str) -> str:
         if session in self._dates:
@@ -243,8 +251,11 @@ class WideReader:
         return (self._wide.weekly_from + timedelta(weeks=int(session))).isoformat()
 
 
+_AS_THEY_ARE: Final[Mapping[str, str]] = {}
+
+
 class Cells(NamedTuple):
-    """The text of one response, field by field."""
+    """The text of one response, field by field; `columns` says how the file calls a field that it calls otherwise."""
 
     line: int
     case: str
@@ -252,9 +263,10 @@ class Cells(NamedTuple):
     answered_at: str
     comment: str
     values: Mapping[str, str]
+    columns: Mapping[str, str]
 
 
-def understood(cells: Cells, instrument: Instrument | None, zone: tzinfo) -> Iterator[ResponseRow | RowFault]:
+def understood(cells: Cells, instrument: Instrument | None, calendar: Calendar) -> Iterator[ResponseRow | RowFault]:
     """Understand the text of one response: give the row, or each fault in it.
 
     instrument: None if it is not known; the answers cannot be understood then, and everything else can
@@ -269,10 +281,11 @@ def understood(cells: Cells, instrument: Instrument | None, zone: tzinfo) -> Ite
     if number is None:
         expected = f"a whole number from 0 to {LAST_SESSION}, or individual-1 to -9, was expected"
         faults.append(RowFault(line, "session", expected))
-    at = moment(cells.answered_at, zone)
-    if at is None:
-        expected = "a date or time was expected, such as 2026-01-05T08:30:00Z or 05-01-2026 08:30"
-        faults.append(RowFault(line, "answered_at", expected))
+    at = None
+    try:
+        at = moment(cells.answered_at, calendar)
+    except NoMoment as expected_one:
+        faults.append(RowFault(line, "answered_at", str(expected_one)))
     answers, unclear = _answers(cells.values)
     if instrument is not None and (unclear or not instrument.accepts(answers)):
         faults.extend(RowFault(line, fault.field, fault.expected) for fault in instrument.faults_in(answers | unclear))
@@ -281,9 +294,10 @@ def understood(cells: Cells, instrument: Instrument | None, zone: tzinfo) -> Ite
     if len(cells.comment) > WORDS_AT_MOST:
         faults.append(RowFault(line, "comment", f"at most {WORDS_AT_MOST} characters were expected"))
     if faults or number is None or at is None or instrument is None:
-        yield from faults
+        for fault in faults:
+            yield RowFault(line, cells.columns.get(fault.field, fault.field), fault.expected)
         return
-    yield ResponseRow(line, cells.case, number, at, instrument.id, answers, cells.comment or None)
+    yield ResponseRow(line, cells.case, number, at, instrument.id, answers, cells.comment or None, cells.columns)
 
 
 def _answers(values: Mapping[str, str]) -> tuple[dict[str, int], dict[str, object]]:
@@ -324,3 +338,11 @@ def _columns(header: Sequence[str], pattern: str, instrument: Instrument) -> dic
         for session, name in _named(header, pattern.replace("{item}", item.id)).items():
             columns.setdefault(session, {})[item.id] = header.index(name)
     return columns
+
+
+def _column_names(wide: Wide, instrument: Instrument, session: str) -> dict[str, str]:
+    """Say how a wide file calls the fields of a session."""
+    values = wide.values.replace(SESSION, session)
+    items = {item.id: values.replace("{item}", item.id) for item in instrument.items}
+    dates = "--weekly-from" if wide.dates is None else wide.dates.replace(SESSION, session)
+    return {"session": values, "answered_at": dates, **items}

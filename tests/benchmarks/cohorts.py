@@ -2,6 +2,7 @@
 
 import csv
 import random
+from datetime import date
 from pathlib import Path
 
 from contracts.definitions.catalogue import Catalogue
@@ -14,7 +15,8 @@ from services.simulation.table import columns, rows
 def write_cohort(file: Path, *, cases: int, responses: int, sessions: int, seed: int = 1) -> None:
     """Write a cohort of exactly so many cases and responses; forms are left out at random to come to the number."""
     models = {name: model for name, (_, model) in instruments_of(Catalogue(library())).items()}
-    cohort = draw(models, seed=seed, groups=cases // 8, sessions=sessions)
+    # Early enough that even the last of many groups has answered by now.
+    cohort = draw(models, seed=seed, groups=cases // 8, sessions=sessions, start=date(1930, 1, 6))
     drawn = [(number, row) for number, row in enumerate(rows(cohort))]
     kept = set(random.Random(seed).sample(range(len(drawn)), responses))
     with file.open("w", encoding="utf-8", newline="") as stream:

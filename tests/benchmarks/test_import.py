@@ -26,6 +26,7 @@ from contracts.definitions.policy import Policy
 from contracts.definitions.protocol import Protocol
 from contracts.topics import CASES, NOTICES, SCORES, TRACKS
 from services.embedded import Home, spare_the_collector
+from services.ingest.dates import Calendar
 from services.ingest.importer import Chunk, Enrolment, Importer
 from services.ingest.intake import Intake
 from services.ingest.reading import read_responses
@@ -68,7 +69,7 @@ async def _imported(file: Path, directory: Path) -> Home:
     home = await Home.found(directory)
     models = {model.id: model for _, model in home.definitions.of_kind(Instrument)}
     with file.open("rb") as stream:
-        reading = read_responses(stream, models, ZoneInfo("Europe/Copenhagen"))
+        reading = read_responses(stream, models, Calendar(ZoneInfo("Europe/Copenhagen"), home.clock()))
     assert reading.faults == []
     importer = _importer(home)
     assert (await importer.check(reading.spool)).faults == []

@@ -4,7 +4,7 @@ import asyncio
 import gzip
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import pytest
@@ -52,6 +52,9 @@ FAULTS: Final = {
     "a date that never was": at_line_3(fields(answered_at="2026-02-30"), "answered_at"),
     "a date before all calendars": at_line_3(fields(answered_at="0001-01-01"), "answered_at"),
     "a date after all calendars": at_line_3(fields(answered_at="9999-12-31T23:59:00-05:00"), "answered_at"),
+    "a date without dashes": at_line_3(fields(answered_at="20260119"), "answered_at"),
+    "a week of a year": at_line_3(fields(answered_at="2026-W04-1"), "answered_at"),
+    "a time without dashes": at_line_3(fields(answered_at="20260119T0830"), "answered_at"),
     "no session": at_line_3(fields(session=""), "session"),
     "a session before the course": at_line_3(fields(session="-1"), "session"),
     "half a session": at_line_3(fields(session="1.5"), "session"),
@@ -118,6 +121,36 @@ def test_a_fault_is_named_by_line_and_field_and_nothing_is_taken(known: Desk, fa
     assert refused(ran, known, before)
     told = ran.told.splitlines()
     assert any(line.startswith(f"line {faulty.line}: {faulty.field or ''}") for line in told), ran.told
+
+
+@pytest.mark.parametrize("written", ["1026-01-05", "0001-01-01", "05-01-2226", "9999-12-31T23:59:00-05:00"])
+def test_a_year_that_cannot_be_meant_is_told_in_its_own_words(known: Desk, written: str) -> None:
+    ran = known.imports(table([fields(answered_at=written)]))
+    assert "line 2: answered_at: a year from 1900 to 2199 was expected\n" in ran.told
+
+
+def test_nothing_can_have_been_answered_in_time_to_come(known: Desk) -> None:
+    # given answers of the day after tomorrow
+    before = counts(known.home)
+    now = datetime.now(UTC)
+
+    # when they are imported
+    ran = known.imports(table([fields(answered_at=(now + timedelta(days=2)).isoformat())]))
+
+    # then they are refused
+    assert refused(ran, known, before)
+    assert "line 2: answered_at: a moment that has come was expected\n" in ran.told
+
+    # and what a clock that is a few hours ahead has written is taken
+    known.takes(table([fields(answered_at=(now + timedelta(hours=20)).isoformat())]))
+
+
+@pytest.mark.parametrize("written", ["20260105", "2026-W02-1", "0026-01-05", "9999-12-31"])
+def test_the_first_day_of_a_wide_file_is_written_as_a_date(known: Desk, written: str) -> None:
+    options = ("--wide", "bdi_s{session}", "--instrument", "bdi-ii", "--weekly-from", written)
+    ran = known.imports(table([f"{CASE},37"], "case,bdi_s1"), *options)
+    assert ran.exit_code == 2
+    assert "--weekly-from: a date such as 2026-01-05 was expected" in ran.told
 
 
 def test_the_fault_of_an_unknown_column_says_where_the_known_ones_are(known: Desk) -> None:
@@ -292,7 +325,7 @@ async def founded(desk: Desk) -> None:
         pass
 
 
-def test_faults_of_a_wide_file_have_their_line_and_field(known: Desk) -> None:
+def test_faults_of_a_wide_file_have_their_line_and_column(known: Desk) -> None:
     # given a wide file with a total out of range, one without a date, and a row that is too long
     before = counts(known.home)
     header = "case,date_s1,bdi_s1,date_s2,bdi_s2"
@@ -304,9 +337,24 @@ def test_faults_of_a_wide_file_have_their_line_and_field(known: Desk) -> None:
 
     # then each is listed
     assert refused(ran, known, before)
-    assert ran.names(2, "total")
-    assert ran.names(2, "answered_at")
+    assert ran.names(2, "bdi_s1")
+    assert ran.names(2, "date_s2")
     assert ran.names(3, "the row")
+
+
+def test_faults_of_the_items_of_a_wide_file_name_their_columns(known: Desk) -> None:
+    # given a wide file of an instrument of several items, with one out of range and one missing
+    before = counts(known.home)
+    header = ",".join(["case", *(f"who_{item}_s2" for item in ("mood", "calm", "energy", "rest"))])
+    options = ("--wide", "who_{item}_s{session}", "--instrument", "who-5", "--weekly-from", "2026-01-05")
+
+    # when it is imported
+    ran = known.imports(table([f"{CASE},1,2,4711,3"], header), *options)
+
+    # then both are named as the file calls them, or would
+    assert refused(ran, known, before, WORDS)
+    assert ran.names(2, "who_energy_s2")
+    assert ran.names(2, "who_interest_s2")
 
 
 @pytest.mark.parametrize(
