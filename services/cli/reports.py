@@ -90,6 +90,9 @@ class Wish:
     language: Language
 
 
+_ANY: Final = Wish(None, None, with_retracted=True, language="en")
+
+
 async def _entries(home: Home, wish: Wish) -> list[Listed]:
     """List what was asked for."""
     if wish.number is not None:
@@ -104,6 +107,8 @@ async def _entries(home: Home, wish: Wish) -> list[Listed]:
 async def _rows(directory: Path, wish: Wish, *, reveal: bool) -> list[Row]:
     async with await Home.open(directory) as home:
         entries = await _entries(home, wish)
+        if not entries:
+            say("There is no such report." if await _entries(home, _ANY) else "No reports yet.")
         return list(_as_rows(entries, await short_names(home), reveal=reveal))
 
 
@@ -124,8 +129,6 @@ def _as_rows(entries: Sequence[Listed], names: Mapping[str, str], *, reveal: boo
 
 
 def _print(rows: Sequence[Row], form: Format) -> None:
-    if not rows:
-        say("There is no such report.")
     if form == "table":
         short = short_ids([str(row["report"]) for row in rows])
         rows = [{**row, "report": short[str(row["report"])]} for row in rows]

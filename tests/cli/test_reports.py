@@ -245,3 +245,15 @@ def test_that_there_is_no_report_is_said(home: Path) -> None:
     assert ran.out.decode().strip() == "[]"
     assert "There is no such report" in ran.told
     assert ontrack("reports", "--data", home, "--kind", "safety", "--open").exit_code == 2
+
+
+def test_that_there_are_no_reports_yet_is_said(tmp_path: Path) -> None:
+    # given a home with one session, after which nothing can be reported
+    home = imported(tmp_path / "home", written(tmp_path / "answers.csv", {"P1": {0: 12}}, "odsis"))
+
+    # when its reports are listed
+    ran = succeeded("reports", "--data", home, "--format", "json")
+
+    # then it is said that there are none, rather than that something was not found
+    assert ran.out.decode().strip() == "[]"
+    assert ran.told == "No reports yet.\n"
