@@ -88,6 +88,9 @@ def load(files: Iterable[Path], known: Iterable[Entry] = ()) -> list[Entry]:
             told = {fault.path for fault in unknown}
             wrong = in_plain_words(invalid, body)
             faults.extend(Fault(file.name, path, wrong[path]) for path in wrong if path not in told)
+            if "" not in wrong:
+                # What parts say of each other is looked at only once each of them is right.
+                faults.extend(Fault(file.name, path, expected) for path, expected in _names_what_is_not_there(body))
             continue
         except TypeError:
             faults.append(Fault(file.name, "", "whole numbers of at most 64 bits were expected"))
@@ -189,6 +192,30 @@ def _pinned(file: _File, catalogue: Catalogue) -> tuple[dict[str, Any], list[Fau
         else:
             container[key] = entry.ref
     return body, faults
+
+
+def _names_what_is_not_there(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Find where the parts of a faulty instrument name items that it does not have: the path, and what was expected."""
+    if body["kind"] != "instrument":
+        return
+    items = body.get("items")
+    known = [item.get("id") for _, item in _parts(body, "items")]
+    if not isinstance(items, list) or len(known) < len(items) or not all(isinstance(item, str) for item in known):
+        return
+    for kind in ("scales", "flags"):
+        for path, part in _parts(body, kind):
+            named = part.get("items")
+            unknown = [item for item in named if item not in known] if isinstance(named, list) else []
+            if unknown and all(isinstance(item, str) for item in unknown):
+                yield f"{path}.items", f"items of this instrument were expected, not: {', '.join(unknown)}"
+
+
+def _parts(body: Mapping[str, Any], kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Give the parts of one kind, as far as they are such, each with its path."""
+    parts = body.get(kind)
+    for number, part in enumerate(parts if isinstance(parts, list) else ()):
+        if isinstance(part, dict):
+            yield f"{kind}.{number}", part
 
 
 def _cross_checks(entry: Entry, catalogue: Catalogue) -> Iterator[tuple[str, str]]:

@@ -36,6 +36,9 @@ _PAGE_SIZE = 8_192
 """Records of about 1 KB and states of some: twice as fast to write as pages of 4 KB, less waste than 16."""
 
 APPLICATION_ID = 0x4F6E5472
+_MAGIC = b"SQLite format 3\0"
+_HEADER = 100
+"""Bytes at the beginning of a database. SQLite takes a file that has fewer for an empty one."""
 SCHEMA = 1
 
 
@@ -138,7 +141,7 @@ def _telling_why(file: Path) -> Iterator[None]:
 
 def _made(file: Path, connection: sqlite3.Connection) -> None:
     """Make everything in a file that is still empty, and make sure that another one is ours."""
-    if not _is_empty(connection):
+    if not _is_empty(file, connection):
         _prepared(file, connection)
         return
     connection.execute(f"PRAGMA page_size = {_PAGE_SIZE}")
@@ -156,15 +159,17 @@ def _prepared(file: Path, connection: sqlite3.Connection) -> None:
     _for_writing(connection)
 
 
-def _is_empty(connection: sqlite3.Connection) -> bool:
+def _is_empty(file: Path, connection: sqlite3.Connection) -> bool:
     """Tell whether nothing has been made in the file yet."""
-    if _application(connection) != 0:
+    if _application(file, connection) != 0:
         return False
     return connection.execute("SELECT 1 FROM sqlite_schema").fetchone() is None
 
 
-def _application(connection: sqlite3.Connection) -> int | None:
+def _application(file: Path, connection: sqlite3.Connection) -> int | None:
     """Tell which program a file is of; None if it is no database at all."""
+    if 0 < file.stat().st_size < _HEADER:
+        return None
     try:
         return int(connection.execute("PRAGMA application_id").fetchone()[0])
     except sqlite3.OperationalError:
@@ -173,8 +178,16 @@ def _application(connection: sqlite3.Connection) -> int | None:
         return None
 
 
+def _begins_as_a_database(file: Path) -> bool:
+    with file.open("rb") as stream:
+        return stream.read(len(_MAGIC)) == _MAGIC
+
+
 def _require_ours(file: Path, connection: sqlite3.Connection) -> None:
-    if _application(connection) != APPLICATION_ID:
+    application = _application(file, connection)
+    if application is None and _begins_as_a_database(file):
+        raise sqlite3.DatabaseError("its end is missing")
+    if application != APPLICATION_ID:
         raise NotAHome(f"{file} is not an OnTrack database")
     schema = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if schema != SCHEMA:

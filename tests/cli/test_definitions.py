@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from contracts.definitions.catalogue import Entry
-from contracts.definitions.files import library, load
+from contracts.definitions.files import LIBRARY, library, load
 from contracts.definitions.instrument import Instrument
 from tests.cli.homes import CASES, imported, policy_file, written
 from tests.support.command import ontrack, run_apart, succeeded
@@ -35,6 +35,25 @@ def test_every_fault_stands_on_a_line_of_its_own(tmp_path: Path) -> None:
     assert first.startswith(f"{tmp_path}/broken.json: line 1, column 2: JSON: ")
     assert second.startswith(f"{tmp_path}/well-being.json: persistent_after: ")
     assert summary == "Error: 2 faults in 2 files; mend them and check again"
+
+
+def test_all_faults_of_a_definition_are_listed_at_once(tmp_path: Path) -> None:
+    # given an instrument with a range that is none, a scale of an item that it does not have, and a flag of another
+    body = json.loads((LIBRARY / "instruments" / "odsis.json").read_text(encoding="utf-8"))
+    body["id"] = "ours"
+    body["items"][0] |= {"lowest": 5, "highest": 1}
+    body["scales"][0]["items"].append("sleep")
+    body["flags"] = [{"id": "tired", "label": body["title"], "items": ["energy"], "at_least": 1, "kind": "safety"}]
+    (tmp_path / "ours.json").write_text(json.dumps(body), encoding="utf-8")
+
+    # when it is checked
+    ran = ontrack("definitions", "check", tmp_path)
+
+    # then all are named
+    assert ran.exit_code == 1
+    assert "ours.json: items.0: lowest was expected below highest\n" in ran.told
+    assert "ours.json: scales.0.items: items of this instrument were expected, not: sleep\n" in ran.told
+    assert "ours.json: flags.0.items: items of this instrument were expected, not: energy\n" in ran.told
 
 
 def test_a_directory_without_definitions_is_bad_use(tmp_path: Path) -> None:

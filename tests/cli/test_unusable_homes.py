@@ -106,3 +106,32 @@ def test_a_damaged_home_is_told_with_what_to_do(command: tuple[str, ...], own: P
     assert "put the last good copy of the data directory in its place" in ran.told
     assert "ontrack export --output DIR" in ran.told
     assert SECRET not in ran.said
+
+
+@each_command
+@pytest.mark.parametrize("left", [40, 100, 5_000, 8_192, 40_000])
+def test_a_home_whose_database_was_cut_is_told_with_what_to_do(command: tuple[str, ...], left: int, own: Path) -> None:
+    # given a home whose database lacks its end
+    database = own / DATABASE
+    database.write_bytes(database.read_bytes()[:left])
+
+    # when it is read
+    ran = ontrack(*command, "--data", own)
+
+    # then it is said that it is damaged and what can be done, not that it is something else
+    assert ran.exit_code == 1
+    assert ran.told.startswith("Error: the database is damaged (")
+    assert "put the last good copy of the data directory in its place" in ran.told
+
+
+def test_a_cut_database_is_not_taken_for_an_empty_one(own: Path) -> None:
+    # given a home whose database lacks its end
+    database = own / DATABASE
+    database.write_bytes(database.read_bytes()[:5_000])
+
+    # when somebody imports into it
+    ran = ontrack("import", own / MASTER_KEY, "--data", own)
+
+    # then it is said that it is damaged
+    assert ran.exit_code == 1
+    assert ran.told.startswith("Error: the database is damaged (")

@@ -242,6 +242,19 @@ def test_all_faults_are_listed_at_once(known: Desk) -> None:
     assert "8 faults; nothing was taken" in ran.told
 
 
+def test_what_belongs_to_no_item_is_listed_beside_the_other_faults_of_a_line(known: Desk) -> None:
+    # given a row of an instrument of five items, with a total beside them that another instrument has
+    before = counts(known.home)
+    header = "case,session,answered_at,instrument,frequency,intensity,engagement,work_school_home,social_life,total"
+
+    # when it is imported with one item out of range and one missing
+    ran = known.imports(table([f"{CASE},1,{weekly(1)},odsis,4711,,2,2,2,8"], header))
+
+    # then all three are named
+    assert refused(ran, known, before, WORDS)
+    assert all(ran.names(2, field) for field in ("total", "frequency", "intensity"))
+
+
 def test_faults_against_the_log_are_listed_with_the_others(known: Desk) -> None:
     # given a file with an answer out of range, and one for a session that was answered otherwise before
     before = counts(known.home)
