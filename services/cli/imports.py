@@ -29,12 +29,11 @@ from services.cli.private import private_file
 from services.cli.zone import USUAL, VARIABLE, zone_named
 from services.embedded import DATABASE, Home
 from services.ingest.dates import NOON, Calendar, day
-from services.ingest.importer import Chunk, Enrolment, Importer, Tally, policies_that_fit
+from services.ingest.importer import FAULTS_LISTED, Chunk, Enrolment, Importer, Tally, policies_that_fit
 from services.ingest.reading import Skipped, leave_out, read_responses
 from services.ingest.spool import Spool
 from services.ingest.table import SESSION, RowFault, Wide
 
-FAULTS_SHOWN: Final = 100
 _OF_A_LOG: Final = ("source", "directory", "keys", "dry_run")
 
 
@@ -302,13 +301,13 @@ def _require_primary(home: Home, policy: Entry, instruments: set[str]) -> None:
 def _refuse(faults: list[RowFault], way_out: str) -> None:
     """List what is wrong and what can be done, and take nothing."""
     _list(faults)
-    more = f" (the first {FAULTS_SHOWN} are listed)" if len(faults) > FAULTS_SHOWN else ""
+    more = f" (the first {FAULTS_LISTED} are listed)" if len(faults) > FAULTS_LISTED else ""
     count = "1 fault" if len(faults) == 1 else f"{len(faults):,} faults"
     raise Failure(f"{count}{more}; nothing was taken. {way_out}", FINDING)
 
 
 def _list(faults: list[RowFault]) -> None:
-    for fault in faults[:FAULTS_SHOWN]:
+    for fault in faults[:FAULTS_LISTED]:
         say(str(fault))
 
 

@@ -9,15 +9,18 @@ from contracts.definitions.policy import Policy
 from contracts.definitions.protocol import Protocol
 from contracts.events.event import Data, Event, fact_id, new_fact
 from contracts.events.facts import CaseEnrolled, ResponseSubmitted
+from contracts.events.fields import instant
 from contracts.topics import partition_of
 from services.ingest.domain.register import Registered
 from services.ingest.intake import Intake
-from services.ingest.spool import Spool, SpooledRow
+from services.ingest.spool import Said, Spool, SpooledRow
 from services.ingest.table import RowFault
 from services.runtime.directory.port import Directory, Person
 
 CLIENT = "import"
 SESSION_EXPECTED = "a session of the case's protocol was expected"
+FAULTS_LISTED = 100
+"""More than anybody reads at once."""
 AT_ONCE = 600
 """Facts that are checked, recorded and worked on at a time: what memory holds, whatever the length of the file."""
 
@@ -58,15 +61,25 @@ class Chunk:
         return sum(len(case.rows) for case in self.cases)
 
 
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """A row that says something else than the log: its fact, and the place of its fault among those of the tally."""
+
+    row: SpooledRow
+    fact: Event[Data]
+    place: int
+
+
 @dataclass(slots=True)
 class Tally:
-    """What an import did, or would do."""
+    """What an import did, or would do. contradictions: those that stand first in the file."""
 
     cases: int = 0
     enrolled: int = 0
     recorded: int = 0
     known: int = 0
     faults: list[RowFault] = field(default_factory=list)
+    contradictions: list[Contradiction] = field(default_factory=list)
 
 
 class Importer:
@@ -101,6 +114,7 @@ class Importer:
             else:
                 self._checked_as_new(chunk, self._enrolment, tally)
             progress(chunk.responses)
+        await self._name_what_differs(tally)
         return tally
 
     async def record(self, spool: Spool, recorded: Callable[[Chunk], Awaitable[None]]) -> Tally:
@@ -147,7 +161,7 @@ class Importer:
         for case in chunk.cases:
             for row in case.rows:
                 if not protocol.has_session(row.session):
-                    tally.faults.append(RowFault(row.line, "session", SESSION_EXPECTED))
+                    tally.faults.append(RowFault(row.line, row.column("session"), SESSION_EXPECTED))
 
     def _considered(self, chunk: Chunk, registered: Mapping[str, Registered], tally: Tally) -> Sequence[Event[Data]]:
         """Say what is new in a chunk, in the light of the log; what is refused goes into the tally."""
@@ -158,21 +172,35 @@ class Importer:
         tally.known += considered.known
         tally.enrolled += enrolled
         tally.recorded += len(considered.new) - enrolled
-        tally.faults.extend(
-            RowFault(stated[place][1], refusal.field, _expected(refusal.code, refusal.expected))
-            for place, refusal in considered.refused
-        )
+        for place, refusal in considered.refused:
+            fact, row = stated[place]
+            if refusal.code == "id_reused":
+                tally.contradictions.append(Contradiction(row, fact, len(tally.faults)))
+            expected = _expected(refusal.code, refusal.expected)
+            tally.faults.append(RowFault(row.line, row.column(refusal.field), expected))
+        # Only those that will be listed are looked up; the others would fill the memory.
+        tally.contradictions.sort(key=lambda contradiction: contradiction.row.line)
+        del tally.contradictions[FAULTS_LISTED:]
         return considered.new
 
-    def _stated(self, chunk: Chunk, registered: Mapping[str, Registered]) -> Iterator[tuple[Event[Data], int]]:
-        """State the facts of a chunk, each with its line; the enrolment of a case that is not known comes first."""
+    async def _name_what_differs(self, tally: Tally) -> None:
+        """Let the faults of rows that contradict the log name the columns in which they do."""
+        recorded = await self._intake.recorded([contradiction.fact for contradiction in tally.contradictions])
+        for contradiction in tally.contradictions:
+            before, now = recorded.get(contradiction.fact.id), contradiction.fact
+            if before is not None and (columns := _differing(now, before, contradiction.row)):
+                fault = tally.faults[contradiction.place]
+                tally.faults[contradiction.place] = RowFault(fault.line, columns, fault.expected)
+
+    def _stated(self, chunk: Chunk, registered: Mapping[str, Registered]) -> Iterator[tuple[Event[Data], SpooledRow]]:
+        """State the facts of a chunk, each with its row; the enrolment of a case that is not known comes first."""
         for case in chunk.cases:
             known = registered.get(case.case_id)
             is_known = known is not None and (known.enrolled or known.erased)
             if self._enrolment is not None and not is_known:
-                yield self._enrolled(case, self._enrolment), case.rows[0].line
+                yield self._enrolled(case, self._enrolment), case.rows[0]
             for row in case.rows:
-                yield self._response(case.case_id, row), row.line
+                yield self._response(case.case_id, row), row
 
     def _response(self, case_id: str, row: SpooledRow) -> Event[Data]:
         """State a response; the same occasion of the same case is the same fact, however often it is imported.
@@ -213,6 +241,18 @@ class Importer:
 def policies_that_fit(instruments: set[str], policies: list[tuple[str, Policy]]) -> list[str]:
     """Name the policies whose primary instrument is among some."""
     return [policy.id for _, policy in policies if id_of(policy.primary.instrument) in instruments]
+
+
+def _differing(fact: Event[Data], other: Event[Data], row: SpooledRow) -> str:
+    """Name the columns in which two responses differ."""
+    now, before = fact.data, other.data
+    if not isinstance(now, ResponseSubmitted) or not isinstance(before, ResponseSubmitted):
+        return ""
+    return ", ".join(row.column(field) for field in _said(now).differs_from(_said(before)))
+
+
+def _said(response: ResponseSubmitted) -> Said:
+    return Said(instant(response.answered_at), response.answers, response.comment)
 
 
 def _expected(code: str, expected: str) -> str:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from pydantic import TypeAdapter
 
-from contracts.codec import CaseKey, encode, prepared
+from contracts.codec import CaseKey, decode, encode, prepared
 from contracts.definitions.catalogue import Catalogue
 from contracts.events.event import Data, Event
 from contracts.topics import CASES, partition_of
@@ -19,6 +19,7 @@ from services.runtime.store.port import Store
 from services.runtime.store.sealed import open_state
 
 _STATES = TypeAdapter(Registered)
+_AT_ONCE = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,22 @@ class Intake:
             cases[fact.subject], _ = self._register.step(case, fact)
             new.append(fact)
         return Considered(tuple(new), known, tuple(refused))
+
+    async def recorded(self, facts: Sequence[Event[Data]]) -> Mapping[str, Event[Data]]:
+        """Give what stands on the log under the ids of some facts, as far as it can be read."""
+        wanted = {fact.id for fact in facts}
+        keys = await self._keyring.keys({fact.subject for fact in facts})
+        found: dict[str, Event[Data]] = {}
+        for partition in sorted({partition_of(case_id) for case_id in keys}):
+            offset = 0
+            while records := await self._log.read(CASES, partition, offset, _AT_ONCE):
+                offset = records[-1].offset + 1
+                for record in records:
+                    if isinstance(key := keys.get(record.key), CaseKey):
+                        event = decode(record.value, CASES, key)
+                        if isinstance(event, Event) and event.id in wanted:
+                            found.setdefault(event.id, event)
+        return found
 
     async def record(self, facts: Sequence[Event[Data]]) -> None:
         """Record facts that were considered; they are durable when this returns."""

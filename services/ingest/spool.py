@@ -1,6 +1,7 @@
 """Where the rows of a file wait, checked, until all of it is known to be good: on disk, in nobody's sight."""
 
 import sqlite3
+from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
@@ -12,14 +13,37 @@ from services.ingest.table import Raw, ResponseRow, RowFault
 _CACHE_KIB = 32_768
 
 
+class Said(NamedTuple):
+    """What was said of an occasion, wherever."""
+
+    answered_at: str
+    answers: Mapping[str, int]
+    comment: str | None
+
+    def differs_from(self, other: "Said") -> list[str]:
+        """Name the fields in which they differ."""
+        fields = ["answered_at"] if self.answered_at != other.answered_at else []
+        items = dict.fromkeys([*self.answers, *other.answers])
+        fields += [item for item in items if self.answers.get(item) != other.answers.get(item)]
+        return [*fields, "comment"] if self.comment != other.comment else fields
+
+
 class SpooledRow(NamedTuple):
-    """A row that waits: where it came from, and its content as it was spooled."""
+    """A row that waits: where it came from, and its content as it was spooled.
+
+    columns: how the file calls a field, where it has another name there
+    """
 
     line: int
     session: int | str
     instrument: str
     answered_at: datetime
     content: bytes
+    columns: Mapping[str, str]
+
+    def column(self, field: str) -> str:
+        """Say how the file calls a field."""
+        return self.columns.get(field, field)
 
     def read(self) -> tuple[dict[str, int], str | None]:
         """Give the answers and the comment."""
@@ -49,6 +73,7 @@ class Spool:
         self._connection.execute("CREATE TABLE raw (line INTEGER PRIMARY KEY, fields BLOB)")
         self._connection.execute("BEGIN")
         self.count = 0
+        self._columns: dict[str, Mapping[str, str]] = {}
 
     def keep(self, raw: Raw) -> None:
         """Keep the text of a line, if that may be needed."""
@@ -65,6 +90,8 @@ class Spool:
     def add(self, row: ResponseRow) -> RowFault | None:
         """Keep a row; a repeated one is kept once. One that contradicts an earlier row of its occasion is a fault."""
         occasion = (row.case, str(row.session), row.instrument)
+        if row.columns:
+            self._columns.setdefault(occasion[1], row.columns)
         answered_at = instant(row.answered_at)
         content = orjson.dumps([row.answers, row.comment], option=orjson.OPT_SORT_KEYS)
         added = self._connection.execute(
@@ -81,7 +108,13 @@ class Spool:
         self._connection.execute("INSERT INTO again VALUES (?, ?, ?, ?, ?)", (*occasion, row.line, contradicts))
         if not contradicts:
             return None
-        return RowFault(row.line, "session", f"other content than in line {line} was given for the same occasion")
+        said = Said(answered_at, row.answers, row.comment)
+        columns = [
+            row.columns.get(field, field) for field in said.differs_from(Said(before[0], *orjson.loads(before[1])))
+        ]
+        return RowFault(
+            row.line, ", ".join(columns), f"other content than in line {line} was given for the same occasion"
+        )
 
     def contradictory(self) -> list[int]:
         """Give every line with an occasion of which another line says something else: nobody knows which is right."""
@@ -106,7 +139,12 @@ class Spool:
         rows = self._connection.execute(
             "SELECT line, session, instrument, answered_at, content FROM rows WHERE number = ?", (number,)
         )
-        return [_spooled(*row) for row in sorted(rows, key=_when_answered)]
+        return [self._spooled(*row) for row in sorted(rows, key=_when_answered)]
+
+    def _spooled(self, line: int, session: str, instrument: str, answered_at: str, content: bytes) -> SpooledRow:
+        number = int(session) if session.isdecimal() else session
+        columns = self._columns.get(session, {})
+        return SpooledRow(line, number, instrument, datetime.fromisoformat(answered_at), content, columns)
 
     def close(self) -> None:
         """Forget everything."""
@@ -118,8 +156,3 @@ def _when_answered(row: tuple[int, str, str, str, bytes]) -> tuple[str, bool, in
     _, session, instrument, answered_at, _ = row
     counted = session.isdecimal()
     return answered_at, counted, int(session) if counted else 0, session, instrument
-
-
-def _spooled(line: int, session: str, instrument: str, answered_at: str, content: bytes) -> SpooledRow:
-    number = int(session) if session.isdecimal() else session
-    return SpooledRow(line, number, instrument, datetime.fromisoformat(answered_at), content)

@@ -69,10 +69,10 @@ FAULTS: Final = {
     "no case": at_line_3(fields(case=""), "case"),
     "a case too long": at_line_3(fields(case=CASE * 11), "case"),
     "a comment too long": at_line_3(fields(comment=COMMENT * 200), "comment"),
-    "other answers for the same occasion": at_line_3(fields(session="1", answered_at=weekly(1), total="38"), "session"),
-    "another comment for the same occasion": at_line_3(row(CASE, 1, ANSWER, comment="Amalie"), "session"),
-    "another time for the same occasion": at_line_3(fields(session="1"), "session"),
-    "other answers than on the log": at_line_3(row(CASE, 0, ANSWER, comment=COMMENT), "session"),
+    "other answers for the same occasion": at_line_3(fields(session="1", answered_at=weekly(1), total="38"), "total:"),
+    "another comment for the same occasion": at_line_3(row(CASE, 1, ANSWER, comment="Amalie"), "comment:"),
+    "another time for the same occasion": at_line_3(fields(session="1"), "answered_at:"),
+    "other answers than on the log": at_line_3(row(CASE, 0, ANSWER, comment=COMMENT), "total, comment:"),
     "too many columns": at_line_3(fields() + ",37", "the row"),
     "too few columns": at_line_3(f"{CASE},2,{weekly(2)},bdi-ii,37", "the row"),
     "a quote that never closes": at_line_3(fields(comment='"' + COMMENT), None),
@@ -236,7 +236,7 @@ def test_all_faults_are_listed_at_once(known: Desk) -> None:
     expected = [
         f"line {number}: {field}"
         for number, (_, named) in enumerate(SEVERAL, 2)
-        for field in (() if named is None else (named,) if named == "the row" else named.split())
+        for field in (() if named is None else (named,) if named in ("the row", "total, comment") else named.split())
     ]
     assert told == expected
     assert "8 faults; nothing was taken" in ran.told
@@ -265,7 +265,23 @@ def test_faults_against_the_log_are_listed_with_the_others(known: Desk) -> None:
     # then both are listed
     assert refused(ran, known, before)
     assert ran.names(2, "total")
-    assert ran.names(3, "session")
+    assert ran.names(3, "total, comment")
+
+
+def test_what_differs_from_the_log_is_named_as_a_wide_file_calls_it(known: Desk) -> None:
+    # given a case with a session that was answered, imported from a wide file
+    header = "case,date_s1,bdi_s1,date_s2,bdi_s2"
+    options = ("--wide", "bdi_s{session}", "--instrument", "bdi-ii", "--dates", "date_s{session}")
+    known.takes(table([f"{CASE},2026-01-12,37,2026-01-19,36"], header), *options)
+    before = counts(known.home)
+
+    # when the file says something else: a total of one session, a date and a total of the other
+    ran = known.imports(table([f"{CASE},2026-01-12,38,2026-01-20,35"], header), *options)
+
+    # then these columns are named, and no others
+    assert refused(ran, known, before)
+    assert ran.names(2, "bdi_s1")
+    assert ran.names(2, "date_s2, bdi_s2")
 
 
 def test_what_is_recorded_stands_and_no_way_is_promised_that_is_not_there(known: Desk) -> None:
@@ -274,7 +290,7 @@ def test_what_is_recorded_stands_and_no_way_is_promised_that_is_not_there(known:
     ran = known.imports(table([row(CASE, 0, ANSWER)]))
 
     # then it is said that no command corrects it, rather than that one would
-    assert "line 2: session: this was recorded before with other content, which stands" in ran.told
+    assert "line 2: total, comment: this was recorded before with other content, which stands" in ran.told
     assert "no command corrects it yet" in ran.told
 
 

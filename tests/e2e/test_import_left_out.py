@@ -46,7 +46,7 @@ def test_nothing_is_taken_of_an_occasion_of_which_lines_say_different_things(kno
 
     # then nobody guesses which is right: every line of that session is left out, and the fault names two of them
     assert "1 response recorded, 0 were known already, 0 of 1 cases enrolled, 4 lines left out." in ran.told
-    assert ran.names(5, "session")
+    assert ran.names(5, "total")
     assert "in line 2" in ran.told
     assert {(track["session"], track["score"]) for track in known.tracks()} == {(1, None), (2, ANSWER)}
     assert (known.place / "answers.csv.skipped.csv").read_text().splitlines() == [COLUMNS, once, once, other, once]

@@ -41,7 +41,7 @@ SEVERAL: Final = [
     (row(CASE, 3, ANSWER), None),
     (fields(session="many", answered_at="soon", total="siebzehn"), "session answered_at total"),
     (fields() + ",more", "the row"),
-    (row(CASE, 1, 38), "session"),
+    (row(CASE, 1, 38), "total, comment"),
     (fields(comment=COMMENT * 200), "comment"),
 ]
 
