@@ -2,7 +2,6 @@
 
 import csv
 import random
-from datetime import date
 from pathlib import Path
 
 from contracts.definitions.catalogue import Catalogue
@@ -16,7 +15,7 @@ def write_cohort(file: Path, *, cases: int, responses: int, sessions: int, seed:
     """Write a cohort of exactly so many cases and responses; forms are left out at random to come to the number."""
     models = {name: model for name, (_, model) in instruments_of(Catalogue(library())).items()}
     # Early enough that even the last of many groups has answered by now.
-    cohort = draw(models, seed=seed, groups=cases // 8, sessions=sessions, start=date(1930, 1, 6))
+    cohort = draw(models, seed=seed, groups=cases // 8, sessions=sessions)
     drawn = [(number, row) for number, row in enumerate(rows(cohort))]
     kept = set(random.Random(seed).sample(range(len(drawn)), responses))
     with file.open("w", encoding="utf-8", newline="") as stream:
