@@ -7,13 +7,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from contracts.topics import TOPICS, Topic
 from services.runtime.unavailable import Unavailable
 
 _TABLES = """
-CREATE TABLE records (
-    topic TEXT NOT NULL, partition INTEGER NOT NULL, "offset" INTEGER NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL
-);
-CREATE UNIQUE INDEX places ON records (topic, partition, "offset");
 CREATE TABLE states (
     stage TEXT NOT NULL, case_id TEXT NOT NULL, "offset" INTEGER NOT NULL, read INTEGER NOT NULL,
     written INTEGER NOT NULL, schema INTEGER NOT NULL, body BLOB NOT NULL,
@@ -32,6 +29,9 @@ CREATE TABLE keys (case_id TEXT PRIMARY KEY, wrapped BLOB) WITHOUT ROWID;
 CREATE TABLE directory (case_id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, entry BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE master (fingerprint BLOB NOT NULL);
 """
+_PARTITION = 'CREATE TABLE {table} ("offset" INTEGER PRIMARY KEY, key TEXT NOT NULL, value BLOB NOT NULL);\n'
+"""Every partition of the log is a table of its own, so that appending only ever writes at the end of one."""
+
 _PAGE_SIZE = 8_192
 """Records of about 1 KB and states of some: twice as fast to write as pages of 4 KB, less waste than 16."""
 
@@ -39,7 +39,19 @@ APPLICATION_ID = 0x4F6E5472
 _MAGIC = b"SQLite format 3\0"
 _HEADER = 100
 """Bytes at the beginning of a database. SQLite takes a file that has fewer for an empty one."""
-SCHEMA = 1
+SCHEMA = 2
+
+
+def table_of(topic: Topic, partition: int) -> str:
+    """Name the table of a partition, as it stands in a statement."""
+    return f'"{topic.name}/{partition}"'
+
+
+def partitions() -> Iterator[str]:
+    """Name the tables of all partitions of the log."""
+    for topic in TOPICS.values():
+        for partition in range(topic.partitions):
+            yield table_of(topic, partition)
 
 
 class NotAHome(Exception):
@@ -149,6 +161,8 @@ def _made(file: Path, connection: sqlite3.Connection) -> None:
     with transaction(connection):
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {SCHEMA}")
+        for table in partitions():
+            connection.execute(_PARTITION.format(table=table))
         for statement in _TABLES.split(";"):
             if statement.strip():
                 connection.execute(statement)

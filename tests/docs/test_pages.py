@@ -174,10 +174,10 @@ def test_the_table_of_reasons_leaves_none_out() -> None:
 
 @pytest.fixture
 def tables_of_a_home(tmp_path: Path) -> Iterator[list[str]]:
-    """The tables of a database that was just made."""
+    """The tables of a database that was just made; those of partitions by what their names are made of."""
     database = Database.create(tmp_path / "ontrack.db")
     found = database.connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY rowid")
-    yield [name for (name,) in found]
+    yield list(dict.fromkeys("<topic>/<partition>" if "/" in name else name for (name,) in found))
     database.close()
 
 

@@ -272,8 +272,12 @@ def test_an_import_can_be_killed_at_each_moment_of_its_work(
 
 
 def first_start(directory: Path, small: Undisturbed) -> tuple[str | Path, ...]:
-    """The first start of a home that does no more than found it."""
-    return "import", small.file, "--enrol", "--dry-run", "--data", directory
+    """The first start of a home: it is founded, and takes a file."""
+    return "import", small.file, "--enrol", "--data", directory
+
+
+FOUNDING: Final = 60
+"""So many moments has the founding of a home, and some more."""
 
 
 def touching_files(met: Sequence[Death]) -> list[Death]:
@@ -289,7 +293,7 @@ def test_a_first_start_that_is_killed_at_any_moment_is_finished_by_the_next(
     small: Undisturbed, tmp_path: Path, every: int
 ) -> None:
     # given a first start for each thing that it does to its directory, killed right before it
-    met = list(deaths(of_all(1), *first_start(tmp_path / "{n}", small)))
+    met = list(deaths(of_all(1, FOUNDING), *first_start(tmp_path / "{n}", small)))
     assert len(met) > 30
     expected = succeeded("tracks", "--data", small.directory, "--format", "csv").out
     touching = touching_files(met)
@@ -299,9 +303,9 @@ def test_a_first_start_that_is_killed_at_any_moment_is_finished_by_the_next(
         # when somebody looks at what is there
         looked = ontrack("tracks", "--data", directory)
 
-        # then a sentence says that there is nothing, and why
+        # then it is told what is there, or why nothing is
         assert looked.exit_code in (0, 2), death
-        assert looked.told.strip(), death
+        assert looked.said.strip(), death
 
         # and when the command is started again
         succeeded("import", small.file, "--enrol", "--data", directory)
@@ -315,7 +319,7 @@ def test_a_first_start_that_is_killed_at_any_moment_is_finished_by_the_next(
 
 
 def test_a_first_start_that_was_killed_leaves_no_copy_of_the_master_key(small: Undisturbed, tmp_path: Path) -> None:
-    met = list(deaths(of_all(1), *first_start(tmp_path / "{n}", small)))
+    met = list(deaths(of_all(1, FOUNDING), *first_start(tmp_path / "{n}", small)))
     for death in touching_files(met):
         # given a first start that was killed while it made its files
         directory = tmp_path / str(death.moment)
@@ -328,7 +332,7 @@ def test_a_first_start_that_was_killed_leaves_no_copy_of_the_master_key(small: U
 
 
 def test_a_first_start_can_be_repeated_by_a_process_of_the_same_number(small: Undisturbed, tmp_path: Path) -> None:
-    met = list(deaths(of_all(1), *first_start(tmp_path / "{n}", small)))
+    met = list(deaths(of_all(1, FOUNDING), *first_start(tmp_path / "{n}", small)))
     for death in touching_files(met):
         # given a first start that was killed while it made its files, in a container, where every process is number 1
         directory = tmp_path / str(death.moment)

@@ -101,7 +101,7 @@ def test_a_data_directory_does_not_give_away_what_came_in_an_opened_log(log: Pat
 
 def test_a_process_that_was_killed_leaves_nothing_in_the_open(file: Path, tmp_path: Path) -> None:
     # given an import that was killed at several moments, with its write-ahead log left behind
-    met = list(deaths(range(5, 400, 12), "import", file, "--enrol", "--data", tmp_path / "{n}"))
+    met = list(deaths(range(5, 640, 19), "import", file, "--enrol", "--data", tmp_path / "{n}"))
     homes = [tmp_path / str(death.moment) for death in met]
     assert any((home / "ontrack.db-wal").exists() and counts(home)[CASES.name] for home in homes)
 

@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 from contracts.codec import CaseKey, Unreadable, decode, encode
 from contracts.topics import CASES, NOTICES, SCORES, TOPICS, TRACKS, Topic
 from services.embedded import DATABASE, MASTER_KEY, Home
+from services.runtime.database import partitions, table_of
 from services.runtime.log.port import StoredRecord
 from services.runtime.stage import Stage
 
@@ -77,9 +78,16 @@ def counts(directory: Path) -> dict[str, int]:
     found = dict.fromkeys(TOPICS, 0)
     if (directory / DATABASE).exists():
         with _database(directory) as connection:
-            if connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'records'").fetchone():
-                found.update(connection.execute("SELECT topic, count(*) FROM records GROUP BY topic"))
+            if connection.execute("SELECT 1 FROM sqlite_schema").fetchone():
+                for topic in TOPICS.values():
+                    found[topic.name] = _ends(connection, [table_of(topic, p) for p in range(topic.partitions)])
     return found
+
+
+def _ends(connection: sqlite3.Connection, tables: Iterable[str]) -> int:
+    """Add up how many records some partitions have."""
+    ends = (f'SELECT ifnull(max("offset") + 1, 0) FROM {table}' for table in tables)  # noqa: S608 - names of ours
+    return sum(connection.execute(end).fetchone()[0] for end in ends)
 
 
 def progress(directory: Path) -> int:
@@ -88,7 +96,7 @@ def progress(directory: Path) -> int:
         return 0
     try:
         with _database(directory) as connection:
-            return int(connection.execute("SELECT max(rowid) FROM records").fetchone()[0] or 0)
+            return _ends(connection, partitions())
     except sqlite3.OperationalError:
         return 0
 

@@ -19,7 +19,7 @@ from tests.support.command import PATIENCE, StillWaiting
 
 _ROOT: Final = Path(__file__).parents[2]
 _CHANGES: Final = ("os.mkdir", "os.link", "os.remove", "os.rename")
-_STATEMENTS: Final = ("BEGIN", "COMMIT", "PRAGMA", "CREATE")
+_STATEMENTS: Final = ("BEGIN", "COMMIT", "PRAGMA")
 """What is done between two of these is done by the second or not at all."""
 
 
@@ -76,12 +76,15 @@ class _Fate:
 def _live(moment: int, arguments: Sequence[str]) -> NoReturn:
     """Run a command until its moment comes."""
     given = [argument.replace("{n}", str(moment)) for argument in arguments]
-    fate = _Fate(given[given.index("--data") + 1], moment)
+    directory = given[given.index("--data") + 1]
+    fate = _Fate(directory, moment)
+    place = Path(directory).resolve().parent.as_uri()
+    """Where the home is, or is made before it is moved to its place."""
     connect = sqlite3.connect
 
     def watched(database: str, **options: Any) -> sqlite3.Connection:
         connection: sqlite3.Connection = connect(database, **options)
-        if database:
+        if database.startswith(place):
             connection.set_trace_callback(fate.reads)
         return connection
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from contracts.topics import Topic
-from services.runtime.database import told_as, transaction
+from services.runtime.database import table_of, told_as, transaction
 from services.runtime.log.port import LogUnavailable, Record, StoredRecord
 
 AT_HAND: Final = 2_000
@@ -13,7 +13,7 @@ AT_HAND: Final = 2_000
 
 
 class SqliteLog:
-    """A `Log` in the table `records`.
+    """A `Log` in one table for each partition.
 
     What was appended last to a partition is kept at hand: in one process the next stage reads it at once.
     """
@@ -30,8 +30,8 @@ class SqliteLog:
         with told_as(LogUnavailable), transaction(self._connection):
             end = await self.end(topic, partition)
             self._connection.executemany(
-                "INSERT INTO records VALUES (?, ?, ?, ?, ?)",
-                [(topic.name, partition, end + n, record.key, record.value) for n, record in enumerate(records)],
+                f"INSERT INTO {table_of(topic, partition)} VALUES (?, ?, ?)",  # noqa: S608 - a name of ours
+                [(offset, record.key, record.value) for offset, record in enumerate(records, end)],
             )
         stored = [StoredRecord(offset, *record) for offset, record in enumerate(records, end)]
         self._keep_at_hand(topic, partition, stored)
@@ -58,16 +58,15 @@ class SqliteLog:
     def _stored(self, topic: Topic, partition: int, offset: int, limit: int) -> list[StoredRecord]:
         with told_as(LogUnavailable):
             rows = self._connection.execute(
-                'SELECT "offset", key, value FROM records WHERE topic = ? AND partition = ? AND "offset" >= ?'
-                ' ORDER BY "offset" LIMIT ?',
-                (topic.name, partition, offset, limit),
+                f'SELECT "offset", key, value FROM {table_of(topic, partition)}'  # noqa: S608 - a name of ours
+                ' WHERE "offset" >= ? ORDER BY "offset" LIMIT ?',
+                (offset, limit),
             )
             return [StoredRecord(*row) for row in rows]
 
     async def end(self, topic: Topic, partition: int) -> int:
         """Give the offset that the next record will have."""
         with told_as(LogUnavailable):
-            last = self._connection.execute(
-                'SELECT max("offset") FROM records WHERE topic = ? AND partition = ?', (topic.name, partition)
-            ).fetchone()[0]
+            table = table_of(topic, partition)
+            last = self._connection.execute(f'SELECT max("offset") FROM {table}').fetchone()[0]  # noqa: S608 - ours
         return 0 if last is None else int(last) + 1
