@@ -70,6 +70,16 @@ def instrument_like(base: str, **changes: Any) -> str:
     return _changed(Instrument, base, changes)
 
 
+def two_versions(name: str, comparable_from: int) -> str:
+    """Make two versions of an instrument known, and a policy that looks at the second one; give its reference.
+
+    comparable_from: the first version with whose scores those of the second can be compared
+    """
+    instrument_like("odsis", id=name, version=1)
+    second = instrument_like("odsis", id=name, version=2, comparable_from=comparable_from)
+    return policy_like(primary={"instrument": second, "scale": "total", "healthy": "madsen"})
+
+
 def _changed(kind: Any, base: str, changes: dict[str, Any]) -> str:
     changed = entry_of(deepcopy(dict(_entry(kind, base).body)) | {"id": "of-the-test"} | changes)
     definitions().add(changed)

@@ -30,10 +30,10 @@ from tests.support.clinic import (
     Case,
     a_case,
     instrument,
-    instrument_like,
     policy_like,
     protocol_like,
     rule,
+    two_versions,
 )
 
 WHO5 = {"instrument": instrument("who-5")[0], "scale": "total", "healthy": "screen-positive"}
@@ -582,10 +582,7 @@ class TestVersionsOfAnInstrument:
     """A case that answered the first version before the course, judged by a policy that looks at the second one."""
 
     def answered_both(self, name: str, comparable_from: int) -> Case:
-        instrument_like("odsis", id=name, version=1)
-        newer = instrument_like("odsis", id=name, version=2, comparable_from=comparable_from)
-        primary = {"instrument": newer, "scale": "total", "healthy": "madsen"}
-        case = Case(policy_like(primary=primary)).enrolled()
+        case = Case(two_versions(name, comparable_from)).enrolled()
         case.answered(0, 10, name=f"{name}@1")
         case.answered(1, 13, name=f"{name}@2")
         return case

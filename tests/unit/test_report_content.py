@@ -17,6 +17,7 @@ from tests.support.clinic import (
     policy_like,
     protocol_like,
     rule,
+    two_versions,
 )
 
 WEEK = timedelta(weeks=1)
@@ -158,10 +159,7 @@ class TestCurves:
         self, comparable_from: int, drawn: list[list[int]]
     ) -> None:
         name = f"drawn-from-{comparable_from}"
-        instrument_like("odsis", id=name, version=1)
-        newer = instrument_like("odsis", id=name, version=2, comparable_from=comparable_from)
-        primary = {"instrument": newer, "scale": "total", "healthy": "madsen"}
-        case = Case(policy_like(primary=primary)).enrolled()
+        case = Case(two_versions(name, comparable_from)).enrolled()
         case.answered(0, 10, name=f"{name}@2")
         case.answered(1, 10, name=f"{name}@1")
         case.answered(2, 14, name=f"{name}@2")

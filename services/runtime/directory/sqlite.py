@@ -49,11 +49,9 @@ class SqliteDirectory:
         wanted = list(names)
         for start in range(0, len(wanted), _AT_ONCE):
             some = wanted[start : start + _AT_ONCE]
-            rows = self._rows(
-                f"SELECT name, case_id FROM directory WHERE name IN ({','.join('?' * len(some))})",  # noqa: S608
-                some,
-            )
-            found.update((names[name], case_id) for name, case_id in rows)
+            places = ",".join("?" * len(some))
+            statement = f"SELECT name, case_id FROM directory WHERE name IN ({places})"  # noqa: S608 - placeholders
+            found.update((names[name], case_id) for name, case_id in self._rows(statement, some))
         return found
 
     async def persons(self) -> Mapping[str, Person]:

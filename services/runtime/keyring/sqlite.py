@@ -56,11 +56,10 @@ class SqliteKeyring:
                 found[case_id] = key
         for start in range(0, len(unknown), _AT_ONCE):
             some = unknown[start : start + _AT_ONCE]
+            places = ",".join("?" * len(some))
+            statement = f"SELECT case_id, wrapped FROM keys WHERE case_id IN ({places})"  # noqa: S608 - placeholders
             with told_as(KeyringUnavailable):
-                rows = self._connection.execute(
-                    f"SELECT case_id, wrapped FROM keys WHERE case_id IN ({','.join('?' * len(some))})",  # noqa: S608
-                    some,
-                ).fetchall()
+                rows = self._connection.execute(statement, some).fetchall()
             for case_id, wrapped in rows:
                 found[case_id] = Destroyed.DESTROYED if wrapped is None else self._master.unwrap(wrapped)
                 self._remember(case_id, found[case_id])
