@@ -1,12 +1,13 @@
 """A process that is killed at any moment, as often as one likes, changes nothing but the time that it takes."""
 
+import asyncio
 import csv
 import io
 import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -21,7 +22,7 @@ import pytest
 from contracts.definitions.files import library
 from contracts.definitions.instrument import Instrument
 from contracts.topics import CASES, DEFINITIONS
-from services.embedded import DATABASE, MASTER_KEY
+from services.embedded import DATABASE, MASTER_KEY, Home
 from services.simulation.cohort import draw
 from services.simulation.table import columns, rows
 from tests.support.command import ended, ontrack, started, succeeded
@@ -260,15 +261,25 @@ def test_an_import_can_be_killed_at_each_moment_of_its_work(
     for moment in moments:
         master_key_in(tmp_path / str(moment), small.key)
 
-    # when an import is killed right before the n-th thing that it does there, and started again
+    # when an import is killed right before the n-th thing that it does there
     met = list(deaths(moments, "import", small.file, "--enrol", "--data", tmp_path / "{n}"))
     for death in met:
         directory = tmp_path / str(death.moment)
-        succeeded("import", small.file, "--enrol", "--data", directory)
 
-        # then everything is the same
+        # then nobody is on its log of whom it does not know who that is
+        if (directory / DATABASE).exists() and counts(directory)[CASES.name]:
+            assert set(raw_histories(directory, CASES)) <= set(asyncio.run(names(directory))), death
+
+        # and when the import is started again, everything is the same
+        succeeded("import", small.file, "--enrol", "--data", directory)
         assert same(contents(directory), small.held), death
     assert len(met) > 150 / (moments[1] - moments[0])
+
+
+async def names(directory: Path) -> Mapping[str, str]:
+    """Give who the cases of a home are."""
+    async with await Home.open(directory) as home:
+        return await home.names()
 
 
 def first_start(directory: Path, small: Undisturbed) -> tuple[str | Path, ...]:

@@ -284,6 +284,49 @@ class TestChanges:
         assert self.of_last(case) == {"context_changed"}
 
 
+class TestABaselineThatComesLate:
+    """It changes the decision, so the report waits for that: one revision, with the new answer and the new decision."""
+
+    def revisions(self, case: Case, session: int | str, total: int, days: int) -> list[ReportRevised]:
+        """Answer so many days after session 0; give what that made of the reports of sessions not on track."""
+        before = len(case.told(ReportRevised))
+        case.answered(session, total, at=FIRST_DAY + timedelta(days=days))
+        return [revised for revised in case.told(ReportRevised)[before:] if revised.content.kind == "not"]
+
+    def test_is_the_first_one(self) -> None:
+        case = a_case(None).scored(10, 10, 10, 10)
+        [revised] = self.revisions(case, 0, 10, days=0)
+        assert revised.content.decision is not None
+        assert revised.content.decision.baseline is not None
+        assert revised.content.curves[0].sessions[0] == 0
+
+    def test_takes_the_place_of_an_earlier_one(self) -> None:
+        case = a_case(10, protocol="group-cbt-depression-14").scored(14)
+        [revised] = self.revisions(case, "individual-1", 9, days=1)
+        assert revised.content.decision is not None
+        assert revised.content.decision.baseline is not None
+        assert revised.content.decision.baseline.session == "individual-1"
+
+    def test_takes_no_place_if_another_one_came_later(self) -> None:
+        case = a_case(10, protocol="group-cbt-depression-14").scored(14)
+        [revised] = self.revisions(case, "individual-1", 9, days=-1)
+        assert revised.content.decision is not None
+        assert revised.content.decision.baseline is not None
+        assert revised.content.decision.baseline.session == 0
+        assert "individual-1" in revised.content.curves[0].sessions
+
+    def test_is_the_first_measured_session_of_a_policy_that_takes_that(self) -> None:
+        case = a_case(None, policy_like(id="first", baseline="first_valid"))
+        case.answered(2, 10)
+        case.answered(3, 14)
+        before = len(case.told(ReportRevised))
+        case.answered(1, 9, at=FIRST_DAY)
+        [revised] = case.told(ReportRevised)[before:]
+        assert revised.content.decision is not None
+        assert revised.content.decision.baseline is not None
+        assert revised.content.decision.baseline.session == 1
+
+
 class TestSafetyAnswers:
     def test_that_a_correction_brings_reach_every_report_at_once(self) -> None:
         primary = {"instrument": instrument("phq-9")[0], "scale": "total"}
