@@ -326,6 +326,11 @@ class TestABaselineThatComesLate:
         assert revised.content.decision.baseline is not None
         assert revised.content.decision.baseline.session == 1
 
+    def test_is_not_awaited_where_the_first_measured_session_stays_the_first(self) -> None:
+        case = a_case(None, policy_like(id="first", baseline="first_valid")).scored(9, 14)
+        case.corrected(2, 14, comment="what I meant")
+        assert [form.comment for form in content(case).forms if form.session == 2] == ["what I meant"]
+
 
 class TestSafetyAnswers:
     def test_that_a_correction_brings_reach_every_report_at_once(self) -> None:
