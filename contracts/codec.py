@@ -107,22 +107,12 @@ def prepared(
     Sealed under `key`, unless it was read and has the bytes that it came with; with its place in its case's history,
     and with the moment at which it is recorded, if that is now.
     """
-    if event.sealed is not None:
-        times, sealed = (event.time, recorded or event.recordedtime), event.sealed
-    else:
-        times = (to_milliseconds(event.time), to_milliseconds(recorded or event.recordedtime))
-        sealed = seal(event, key)
-    return Event(
-        event.id,
-        event.source,
-        event.subject,
-        *times,
-        event.correlationid,
-        event.causationid,
-        event.data,
-        sequence,
-        sealed,
-    )
+    event_id, source, subject, time, recordedtime, correlation, causation, data, _, sealed = event
+    if recorded is not None:
+        recordedtime = recorded
+    if sealed is None:
+        time, recordedtime, sealed = to_milliseconds(time), to_milliseconds(recordedtime), seal(event, key)
+    return Event(event_id, source, subject, time, recordedtime, correlation, causation, data, sequence, sealed)
 
 
 def encode(event: Event[Data]) -> bytes:
@@ -130,34 +120,30 @@ def encode(event: Event[Data]) -> bytes:
 
     Open are the events of the log itself, and those of an export that may be read.
     """
-    wire = _envelope(event)
-    if event.sealed is None:
-        wire["data"] = event.data.model_dump(mode="json")
-    else:
-        wire["data_base64"] = event.sealed.text
-        wire["keyid"] = event.sealed.keyid
-    return canonical(wire)
-
-
-def _envelope(event: Event[Data]) -> dict[str, Any]:
-    kind = event.type
+    event_id, source, subject, time, recordedtime, correlation, causation, data, sequence, sealed = event
+    kind = data.wire_name
     wire: dict[str, Any] = {
-        "correlationid": event.correlationid,
+        "correlationid": correlation,
         "dataschema": schema_name(kind),
-        "id": event.id,
-        "recordedtime": instant(event.recordedtime),
-        "source": event.source,
+        "id": event_id,
+        "recordedtime": instant(recordedtime),
+        "source": source,
         "specversion": "1.0",
-        "subject": event.subject,
-        "time": instant(event.time),
+        "subject": subject,
+        "time": instant(time),
         "type": kind,
     }
-    if event.causationid is not None:
-        wire["causationid"] = event.causationid
-    if event.sequence is not None:
-        wire["sequence"] = str(event.sequence)
+    if causation is not None:
+        wire["causationid"] = causation
+    if sequence is not None:
+        wire["sequence"] = str(sequence)
         wire["sequencetype"] = "Integer"
-    return wire
+    if sealed is None:
+        wire["data"] = data.model_dump(mode="json")
+    else:
+        wire["data_base64"] = sealed.text
+        wire["keyid"] = sealed.keyid
+    return canonical(wire)
 
 
 @lru_cache(maxsize=256)

@@ -174,15 +174,21 @@ class Instrument(Definition):
 
     def bounds(self, scale: Scale) -> tuple[Decimal, Decimal]:
         """Give the lowest and the highest value that a scale can have."""
-        items = [self.item(item_id) for item_id in scale.items]
+        return self._bounds[scale.id]
+
+    @cached_property
+    def _bounds(self) -> Mapping[str, tuple[Decimal, Decimal]]:
+        return {scale.id: self._bounds_of(scale) for scale in self.scales}
+
+    def _bounds_of(self, scale: Scale) -> tuple[Decimal, Decimal]:
+        lowest, highest = zip(*(self.ranges[item_id] for item_id in scale.items), strict=True)
         match scale.formula:
             case "sum/1":
-                lowest, highest = sum(item.lowest for item in items), sum(item.highest for item in items)
-                return Decimal(lowest * scale.times), Decimal(highest * scale.times)
+                return Decimal(sum(lowest) * scale.times), Decimal(sum(highest) * scale.times)
             case "count/1":
-                return Decimal(0), Decimal(len(items))
+                return Decimal(0), Decimal(len(scale.items))
             case "mean/1" | "item/1":
-                return Decimal(min(item.lowest for item in items)), Decimal(max(item.highest for item in items))
+                return Decimal(min(lowest)), Decimal(max(highest))
 
     def best_and_worst(self, scale: Scale) -> tuple[Decimal, Decimal]:
         """Give the best and the worst value that a scale can have."""

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from contracts.definitions.catalogue import Entry
 from contracts.definitions.definition import id_of
@@ -36,11 +37,16 @@ class Enrolment:
 
 @dataclass(frozen=True, slots=True)
 class FileCase:
-    """One case of a file: its id, its external number, its rows in the order in which they were answered."""
+    """One case of a file: its id, its external number, and how many responses of it wait in the spool."""
 
     case_id: str
     number: str
-    rows: Sequence[SpooledRow]
+    responses: int
+    spool: Spool
+
+    def rows(self) -> Sequence[SpooledRow]:
+        """Give its rows, in the order in which they were answered."""
+        return self.spool.of_case(self.number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +64,7 @@ class Chunk:
     @property
     def responses(self) -> int:
         """Give how many responses it holds."""
-        return sum(len(case.rows) for case in self.cases)
+        return sum(case.responses for case in self.cases)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +112,13 @@ class Importer:
 
         progress: is told how many rows were checked
         """
-        tally = Tally()
+        tally, outside = Tally(), self._outside(spool)
         async for chunk in self._chunks(spool):
             registered = await self._intake.registered([case.case_id for case in chunk.cases])
             if registered or self._enrolment is None:
                 self._considered(chunk, registered, tally)
             else:
-                self._checked_as_new(chunk, self._enrolment, tally)
+                self._checked_as_new(chunk, outside, tally)
             progress(chunk.responses)
         await self._name_what_differs(tally)
         return tally
@@ -122,13 +128,13 @@ class Importer:
 
         Who the cases are is noted first: a case on the log without its number could not be found again.
         """
-        tally = Tally()
+        tally, outside = Tally(), self._outside(spool)
         async for chunk in self._chunks(spool):
             registered = await self._intake.registered([case.case_id for case in chunk.cases])
             if registered or self._enrolment is None:
                 new = self._considered(chunk, registered, tally)
             else:
-                self._checked_as_new(chunk, self._enrolment, tally)
+                self._checked_as_new(chunk, outside, tally)
                 new = [fact for fact, _ in self._stated(chunk, registered)]
             await self._directory.enter(chunk.persons)
             if new:
@@ -136,32 +142,40 @@ class Importer:
             await recorded(chunk)
         return tally
 
+    def _outside(self, spool: Spool) -> set[int | str]:
+        """Give the sessions of a file that are not in the protocol of cases that are enrolled with it."""
+        if self._enrolment is None:
+            return set()
+        protocol = self._enrolment.protocol.model
+        assert isinstance(protocol, Protocol)  # noqa: S101 - the command has looked it up as one
+        return {session for session in spool.sessions() if not protocol.has_session(session)}
+
     async def _chunks(self, spool: Spool) -> AsyncIterator[Chunk]:
         """Give the cases in portions; those of one partition come together, so that the stages get large batches."""
-        numbers = spool.numbers()
-        ids = await self._directory.case_ids(self._clinic, numbers)
+        counts = spool.cases()
+        ids = await self._directory.case_ids(self._clinic, list(counts))
         cases: list[FileCase] = []
         responses = 0
-        for number in sorted(numbers, key=lambda number: (partition_of(ids[number]), number)):
-            cases.append(FileCase(ids[number], number, spool.of_case(number)))
-            responses += len(cases[-1].rows)
+        for number in sorted(counts, key=lambda number: (partition_of(ids[number]), number)):
+            cases.append(FileCase(ids[number], number, counts[number], spool))
+            responses += counts[number]
             if responses >= AT_ONCE:
                 yield Chunk(cases, self._clinic)
                 cases, responses = [], 0
         if cases:
             yield Chunk(cases, self._clinic)
 
-    def _checked_as_new(self, chunk: Chunk, enrolment: Enrolment, tally: Tally) -> None:
-        """Check cases that nobody knows yet: nothing on the log can speak against them, only their protocol."""
-        protocol = enrolment.protocol.model
-        assert isinstance(protocol, Protocol)  # noqa: S101 - the command has looked it up as one
+    def _checked_as_new(self, chunk: Chunk, outside: set[int | str], tally: Tally) -> None:
+        """Check cases that nobody knows yet: nothing on the log can speak against them, only their protocol.
+
+        outside: the sessions of the file that their protocol does not have
+        """
         tally.cases += len(chunk.cases)
         tally.enrolled += len(chunk.cases)
         tally.recorded += chunk.responses
-        for case in chunk.cases:
-            for row in case.rows:
-                if not protocol.has_session(row.session):
-                    tally.faults.append(RowFault(row.line, row.column("session"), SESSION_EXPECTED))
+        for row in (row for case in chunk.cases for row in case.rows()) if outside else ():
+            if row.session in outside:
+                tally.faults.append(RowFault(row.line, row.column("session"), SESSION_EXPECTED))
 
     def _considered(self, chunk: Chunk, registered: Mapping[str, Registered], tally: Tally) -> Sequence[Event[Data]]:
         """Say what is new in a chunk, in the light of the log; what is refused goes into the tally."""
@@ -197,9 +211,10 @@ class Importer:
         for case in chunk.cases:
             known = registered.get(case.case_id)
             is_known = known is not None and (known.enrolled or known.erased)
+            rows = case.rows()
             if self._enrolment is not None and not is_known:
-                yield self._enrolled(case, self._enrolment), case.rows[0]
-            for row in case.rows:
+                yield self._enrolled(case.case_id, self._enrolment, rows[0].answered_at), rows[0]
+            for row in rows:
                 yield self._response(case.case_id, row), row
 
     def _response(self, case_id: str, row: SpooledRow) -> Event[Data]:
@@ -224,17 +239,17 @@ class Importer:
             happened=row.answered_at,
         )
 
-    def _enrolled(self, case: FileCase, enrolment: Enrolment) -> Event[Data]:
+    def _enrolled(self, case_id: str, enrolment: Enrolment, first_answer: datetime) -> Event[Data]:
         """State that a case was enrolled, at the time of its first answer."""
         data = CaseEnrolled(
             clinic=self._clinic, group=enrolment.group, protocol=enrolment.protocol.ref, policy=enrolment.policy.ref
         )
         return new_fact(
             data,
-            case_id=case.case_id,
-            fact_id=fact_id(self._clinic, CLIENT, f"enrol\x1f{case.case_id}"),
+            case_id=case_id,
+            fact_id=fact_id(self._clinic, CLIENT, f"enrol\x1f{case_id}"),
             source=f"urn:ontrack:{self._clinic}:{CLIENT}",
-            happened=case.rows[0].answered_at,
+            happened=first_answer,
         )
 
 

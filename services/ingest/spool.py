@@ -130,9 +130,13 @@ class Spool:
         """Give the id of every instrument of which something is left."""
         return {instrument for (instrument,) in self._connection.execute("SELECT DISTINCT instrument FROM rows")}
 
-    def numbers(self) -> list[str]:
-        """Give the external number of every case."""
-        return [number for (number,) in self._connection.execute("SELECT DISTINCT number FROM rows ORDER BY number")]
+    def sessions(self) -> set[int | str]:
+        """Give every session of which something is left."""
+        return {_session(text) for (text,) in self._connection.execute("SELECT DISTINCT session FROM rows")}
+
+    def cases(self) -> dict[str, int]:
+        """Give the external number of every case, and how many rows it has."""
+        return dict(self._connection.execute("SELECT number, count(*) FROM rows GROUP BY number ORDER BY number"))
 
     def of_case(self, number: str) -> list[SpooledRow]:
         """Give the rows of a case, in the order in which they were answered."""
@@ -142,13 +146,16 @@ class Spool:
         return [self._spooled(*row) for row in sorted(rows, key=_when_answered)]
 
     def _spooled(self, line: int, session: str, instrument: str, answered_at: str, content: bytes) -> SpooledRow:
-        number = int(session) if session.isdecimal() else session
-        columns = self._columns.get(session, {})
-        return SpooledRow(line, number, instrument, datetime.fromisoformat(answered_at), content, columns)
+        at, columns = datetime.fromisoformat(answered_at), self._columns.get(session, {})
+        return SpooledRow(line, _session(session), instrument, at, content, columns)
 
     def close(self) -> None:
         """Forget everything."""
         self._connection.close()
+
+
+def _session(text: str) -> int | str:
+    return int(text) if text.isdecimal() else text
 
 
 def _when_answered(row: tuple[int, str, str, str, bytes]) -> tuple[str, bool, int, str, str]:

@@ -8,6 +8,8 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
+from itertools import compress
 from typing import IO, Final, NamedTuple, NoReturn
 
 from contracts.definitions.instrument import COLUMNS, Instrument
@@ -22,7 +24,6 @@ SESSION: Final = "{session}"
 """In a pattern of column names: where the session stands."""
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _WHOLE: Final = re.compile(r"^([+-]?\d{1,9})(?:[.,]0+)?$")
-_DIGITS: Final = 10
 _INDIVIDUAL: Final = re.compile(f"^{INDIVIDUAL}$")
 
 
@@ -184,8 +185,7 @@ class LongReader:
         if unknown:
             expected = "items of known instruments were expected; `ontrack definitions show ID` lists those of one"
             raise UnreadableFile(RowFault(1, ", ".join(map(_column, unknown)), expected))
-        self._places = {name: header.index(name) for name in COLUMNS if name in header}
-        self._items = [(name, place) for place, name in enumerate(header) if name not in COLUMNS]
+        self._header = header
         self._width = len(header)
         self._instruments = instruments
         self._calendar = calendar
@@ -195,14 +195,13 @@ class LongReader:
         if len(raw.fields) != self._width:
             yield RowFault(raw.line, "the row", f"{self._width} columns were expected, here are {len(raw.fields)}")
             return
-        fixed = {name: raw.fields[place].strip() for name, place in self._places.items()}
-        fields = raw.fields
-        values = {name: text for name, place in self._items if (cell := fields[place]) and (text := cell.strip())}
-        instrument = self._instruments.get(fixed["instrument"])
+        given = compress(zip(self._header, raw.fields, strict=True), raw.fields)
+        values = {name: text for name, cell in given if (text := cell.strip())}
+        case, session, at, name, comment = (values.pop(column, "") for column in COLUMNS)
+        instrument = self._instruments.get(name)
         if instrument is None:
             yield RowFault(raw.line, "instrument", f"one of {', '.join(sorted(self._instruments))} was expected")
-        case, session, at = fixed["case"], fixed["session"], fixed["answered_at"]
-        cells = Cells(raw.line, case, session, at, fixed.get("comment", ""), values, _AS_THEY_ARE)
+        cells = Cells(raw.line, case, session, at, comment, values, _AS_THEY_ARE)
         yield from understood(cells, instrument, self._calendar)
 
 
@@ -305,20 +304,25 @@ def _answers(values: Mapping[str, str]) -> tuple[dict[str, int], dict[str, objec
     answers: dict[str, int] = {}
     unclear: dict[str, object] = {}
     for item, text in values.items():
-        if text.isdecimal() and text.isascii() and len(text) < _DIGITS:
-            answers[item] = int(text)
-        elif whole := _WHOLE.match(text):
-            answers[item] = int(whole.group(1))
-        else:
+        value = _whole(text)
+        if value is None:
             unclear[item] = text
+        else:
+            answers[item] = value
     return answers, unclear
 
 
+@lru_cache(maxsize=1_024)
+def _whole(text: str) -> int | None:
+    """Read a whole number; a file has few different ones, so each is read once."""
+    found = _WHOLE.match(text)
+    return None if found is None else int(found.group(1))
+
+
 def _session(text: str) -> int | str | None:
-    if _INDIVIDUAL.match(text):
-        return text
-    whole = _WHOLE.match(text)
-    number = int(whole.group(1)) if whole else -1
+    number = _whole(text)
+    if number is None:
+        return text if _INDIVIDUAL.match(text) else None
     return number if 0 <= number <= LAST_SESSION else None
 
 

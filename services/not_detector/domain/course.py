@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
+from typing import NamedTuple
 
 from contracts.definitions.catalogue import Catalogue
 from contracts.definitions.definition import id_of
@@ -14,8 +15,7 @@ from contracts.events.tracks import Baseline, Status
 from contracts.evolution import evolved
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
+class Measured(NamedTuple):
     """The scores of one instrument at one session; a scale without a valid score is None."""
 
     score: str
@@ -24,16 +24,14 @@ class Measured:
     values: Mapping[str, Decimal | None]
 
 
-@dataclass(frozen=True, slots=True)
-class SetByHand:
+class SetByHand(NamedTuple):
     """A baseline that a person set, and the fact that said so."""
 
     value: Decimal
     fact: str
 
 
-@dataclass(frozen=True)
-class Judged:
+class Judged(NamedTuple):
     """The decision that holds for a session, as far as later ones need it.
 
     event: the decision's event; digest: of what it says
@@ -51,8 +49,7 @@ class Judged:
     ever_not: bool
 
 
-@dataclass(frozen=True, slots=True)
-class PolicyFrom:
+class PolicyFrom(NamedTuple):
     """A policy and the first session it holds for."""
 
     session: int

@@ -101,12 +101,12 @@ def judged_again(
         course = _with_judged(course, decision, digest)
     events: list[Event[Data]] = []
     for number, (decision, revises) in enumerate(said, 1):
-        fields = dict(decision) | {"last_of_cause": number == len(said)}
+        fields = {**vars(decision), "last_of_cause": number == len(said)}
         if revises is None:
-            event: Event[Data] = derivation.event(TrackEvaluated.model_construct(**fields))
+            event: Event[Data] = derivation.event(TrackEvaluated(**fields))
         else:
-            event = derivation.event(TrackRevised.model_construct(**fields, revises=revises))
-        judged = evolved(course.judged[decision.session], event=event.id)
+            event = derivation.event(TrackRevised(**fields, revises=revises))
+        judged = course.judged[decision.session]._replace(event=event.id)
         course = evolved(course, judged={**course.judged, decision.session: judged})
         events.append(event)
     return course, events

@@ -3,7 +3,6 @@
 Never changes under a history: another way of putting it together is another version, named by the protocol.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from math import ceil
@@ -41,6 +40,17 @@ class _Placed(NamedTuple):
 
 _CurveKey = tuple[tuple[str, int], str, int | None]
 """Which values share a curve: those of comparable versions of an instrument, of one scale, of one series."""
+
+
+class _Line(NamedTuple):
+    """A curve while it grows; `order` is its place among the others."""
+
+    order: tuple[bool, tuple[str, int], int, str, int]
+    scale: str
+    series: int | None
+    instruments: list[str]
+    sessions: list[Session]
+    values: list[Decimal]
 
 
 def compose(
@@ -170,24 +180,23 @@ def _curves(known: Iterable[_Placed], dossier: Dossier, definitions: Catalogue, 
     """
     latest = dossier.latest(until)
     primary = None if latest is None else (_range(definitions.instrument(latest.instrument)), latest.scale)
-    sessions: dict[_CurveKey, list[Session]] = defaultdict(list)
-    values: dict[_CurveKey, list[Decimal]] = defaultdict(list)
-    drawn: dict[_CurveKey, tuple[bool, str, int, int]] = {}
-    refs: dict[_CurveKey, str] = {}
-    for placed in sorted(known, key=attrgetter("place")):
-        score, comparable = placed.score, _range(placed.instrument)
-        for number, (scale, value) in enumerate(zip(placed.instrument.scales, score.scales, strict=True)):
+    lines: dict[_CurveKey, _Line] = {}
+    for _, score, instrument in sorted(known, key=attrgetter("place")):
+        comparable, session, ref = _range(instrument), score.session, score.instrument
+        for number, (scale, value) in enumerate(zip(instrument.scales, score.scales, strict=True)):
             if value.value is None or scale.formula == "count/1":
                 continue
             series = None if scale.problem is None else dossier.series(scale.problem, score.answered_at)
             key = (comparable, scale.id, series)
-            sessions[key].append(score.session)
-            values[key].append(value.value)
-            drawn[key] = ((comparable, scale.id) != primary, *comparable, number)
-            refs[key] = score.instrument
-    for key in sorted(drawn, key=lambda key: (drawn[key], key[1], key[2] or 0)):
-        at, measured = tuple(sessions[key]), tuple(values[key])
-        yield Curve(instrument=refs[key], scale=key[1], series=key[2], sessions=at, values=measured)
+            if (line := lines.get(key)) is None:
+                order = ((comparable, scale.id) != primary, comparable, number, scale.id, series or 0)
+                line = lines[key] = _Line(order, scale.id, series, [], [], [])
+            line.instruments.append(ref)
+            line.sessions.append(session)
+            line.values.append(value.value)
+    for _, scale_id, series, instruments, sessions, values in sorted(lines.values(), key=attrgetter("order")):
+        at, measured = tuple(sessions), tuple(values)
+        yield Curve(instrument=instruments[-1], scale=scale_id, series=series, sessions=at, values=measured)
 
 
 def _range(instrument: Instrument) -> tuple[str, int]:

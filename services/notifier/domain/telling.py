@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal, get_args
 
-from contracts.codec import plain_data
+from contracts.codec import canonical, plain_data
 from contracts.definitions.catalogue import Catalogue
 from contracts.definitions.definition import id_of
 from contracts.events.event import DERIVED_ID, Data, Derivation, Event, name_based_id
@@ -310,10 +310,11 @@ class Telling:
         """Put a report together anew; say so if it reads otherwise."""
         session = self._session_of(report) if report.kind == "safety" else run[-1]
         content = compose(self.dossier, self._definitions, kind=report.kind, session=session, response=report.response)
-        text = _text(content)
+        plain = content.model_dump(mode="json")
+        text = canonical(plain).decode()
         if report.sessions == run and not report.retracted and report.content == text:
             return report
-        changes = _changes(report, run, json.loads(report.content), json.loads(text))
+        changes = _changes(report, run, json.loads(report.content), plain)
         return self._revision(evolved(report, sessions=run), content, text, changes, retracted=False)
 
     def _revision(
@@ -374,7 +375,7 @@ def _is_about_safety(score: ScoreComputed | ScoreRevised | None) -> bool:
 
 def _as_decision(event: TrackEvaluated | TrackRevised) -> Decision:
     """Keep what was decided, whichever event said it: a decision read back from the store is equal to it."""
-    return Decision.model_construct(**{name: getattr(event, name) for name in Decision.model_fields})
+    return Decision(**{name: value for name, value in vars(event).items() if name != "revises"})
 
 
 def _text(content: ReportContent) -> str:

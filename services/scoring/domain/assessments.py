@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from contracts.definitions.definition import id_of
 from contracts.events.event import Event
@@ -15,8 +16,7 @@ from contracts.evolution import evolved
 Late = Event[ResponseCorrected | ResponseWithdrawn]
 
 
-@dataclass(frozen=True)
-class Scored:
+class Scored(NamedTuple):
     """A response that counts or did: where it belongs, and the score event that holds now."""
 
     session: int | str
@@ -26,8 +26,7 @@ class Scored:
     withdrawn: bool = False
 
 
-@dataclass(frozen=True)
-class Occasion:
+class Occasion(NamedTuple):
     """One questionnaire of one session: asked for, answered by, missed."""
 
     asked: bool = False

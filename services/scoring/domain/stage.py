@@ -1,6 +1,7 @@
 """From the facts of a case to its scores: repeated facts dropped, senseless ones set aside, responses scored."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from contracts.codec import content_digest
 from contracts.definitions.catalogue import Catalogue
@@ -21,6 +22,7 @@ from contracts.events.facts import (
     SessionMoved,
     SessionScheduled,
 )
+from contracts.events.fields import FlagKind
 from contracts.events.scores import (
     FactSetAside,
     FlaggedAnswer,
@@ -33,7 +35,7 @@ from contracts.events.scores import (
 )
 from contracts.evolution import evolved
 from contracts.topics import CASES, SCORES
-from services.scoring.domain.assessments import NOT_ASKED, Assessments, Occasion, Scored, occasion_key
+from services.scoring.domain.assessments import NOT_ASKED, Assessments, Late, Occasion, Scored, occasion_key
 
 Step = tuple[Assessments, Sequence[Event[Data]]]
 
@@ -125,7 +127,7 @@ class Scoring:
                 waiting = (*state.waiting.get(change.response, ()), event)
                 return evolved(state, waiting={**state.waiting, change.response: waiting}), ()  # type: ignore[dict-item]
             case OccasionOpened(session=session, instrument=instrument):
-                opened = evolved(state.occasion(session, instrument), asked=True)
+                opened = state.occasion(session, instrument)._replace(asked=True)
                 return state.with_occasion(session, instrument, opened), [event]
             case OccasionClosed() as data:
                 return _closed(state, event, data)
@@ -154,14 +156,9 @@ class Scoring:
         place = occasion_key(data.session, data.instrument)
         before = state.occasions.get(place, NOT_ASKED)
         occasion = Occasion(before.asked, event.id, before.missed)
-        waiting = state.waiting.get(event.id, ())
         scored = Scored(data.session, data.instrument, data.answered_at, score.id)
-        state = evolved(
-            state,
-            occasions={**state.occasions, place: occasion},
-            responses={**state.responses, event.id: scored},
-            waiting={response: late for response, late in state.waiting.items() if response != event.id},
-        )
+        occasions, responses = {**state.occasions, place: occasion}, {**state.responses, event.id: scored}
+        state, waiting = _without_waiting(evolved(state, occasions=occasions, responses=responses), event.id)
         out: list[Event[Data]] = [event, score]
         for late in waiting:
             reason = self._objection_to_change(state, late.data)
@@ -180,9 +177,9 @@ class Scoring:
                     response=data.response, session=scored.session, instrument=scored.instrument, revises=scored.score
                 )
             )
-            unanswered = evolved(state.occasion(scored.session, scored.instrument), answered_by=None)
+            unanswered = state.occasion(scored.session, scored.instrument)._replace(answered_by=None)
             state = state.with_occasion(scored.session, scored.instrument, unanswered)
-            return state.with_response(data.response, evolved(scored, withdrawn=True)), [event, withdrawn]
+            return state.with_response(data.response, scored._replace(withdrawn=True)), [event, withdrawn]
         instrument = self._definitions.instrument(scored.instrument)
         revised = derivation.event(
             ScoreRevised(
@@ -196,7 +193,7 @@ class Scoring:
                 revises=scored.score,
             )
         )
-        return state.with_response(data.response, evolved(scored, score=revised.id)), [event, revised]
+        return state.with_response(data.response, scored._replace(score=revised.id)), [event, revised]
 
 
 _OF_THE_COURSE = (
@@ -213,11 +210,17 @@ _OF_THE_COURSE = (
 def flagged(instrument: Instrument, answers: Mapping[str, int]) -> tuple[FlaggedAnswer, ...]:
     """Find the answers that the instrument's definition marks, in the order of its flags."""
     return tuple(
-        FlaggedAnswer(flag=flag.id, kind=flag.kind, item=item, value=answers[item])
+        _flagged(flag.id, flag.kind, item, answers[item])
         for flag in instrument.flags
         for item in flag.items
         if item in answers and flag.marks(answers[item])
     )
+
+
+@lru_cache(maxsize=1_024)
+def _flagged(flag: str, kind: FlagKind, item: str, value: int) -> FlaggedAnswer:
+    """Flag an answer; the same few come again and again."""
+    return FlaggedAnswer(flag=flag, kind=kind, item=item, value=value)
 
 
 def _scales(instrument: Instrument, answers: Mapping[str, int]) -> tuple[ScaleValue, ...]:
@@ -229,15 +232,23 @@ def _closed(state: Assessments, event: Event[Data], data: OccasionClosed) -> Ste
     if occasion.answered_by is not None or occasion.missed or not occasion.asked:
         return state, [event]
     missed = OccasionMissed(session=data.session, instrument=data.instrument)
-    state = state.with_occasion(data.session, data.instrument, evolved(occasion, missed=True))
+    state = state.with_occasion(data.session, data.instrument, occasion._replace(missed=True))
     return state, [event, Derivation("scoring", event).event(missed)]
 
 
 def _with_late_ones_set_aside(state: Assessments, event: Event[Data], reason: SetAsideReason) -> Step:
     """Set a fact aside, and with it what has been waiting for it."""
-    waiting = state.waiting.get(event.id, ())
-    state = evolved(state, waiting={key: late for key, late in state.waiting.items() if key != event.id})
+    state, waiting = _without_waiting(state, event.id)
     return state, [_set_aside(event, reason), *(_set_aside(late, "response_set_aside") for late in waiting)]
+
+
+def _without_waiting(state: Assessments, response: str) -> tuple[Assessments, Sequence[Late]]:
+    """Take out what has been waiting for a response."""
+    waiting = state.waiting.get(response, ())
+    if waiting:
+        others = {other: late for other, late in state.waiting.items() if other != response}
+        state = evolved(state, waiting=others)
+    return state, waiting
 
 
 def _set_aside(event: Event[Data], reason: SetAsideReason, *, distinct: str = "") -> Event[FactSetAside]:
