@@ -49,7 +49,7 @@ class PartitionLost(Exception):
 
 @dataclass(slots=True)
 class _Case(Generic[StateT]):
-    """A case while a batch is worked on."""
+    """A case while a batch is worked on; `loaded` is the offset that its state was stored with."""
 
     key: CaseKey
     state: StateT
@@ -58,6 +58,11 @@ class _Case(Generic[StateT]):
     written: int = 0
     loaded: int | None = None
 
+    @property
+    def has_moved(self) -> bool:
+        """Whether something of it was taken."""
+        return self.offset > (-1 if self.loaded is None else self.loaded)
+
 
 @dataclass(slots=True)
 class _Batch(Generic[StateT]):
@@ -65,7 +70,6 @@ class _Batch(Generic[StateT]):
 
     partition: int
     cases: dict[str, _Case[StateT]] = field(default_factory=dict)
-    touched: set[str] = field(default_factory=set)
     out: list[Record] = field(default_factory=list)
     dead: list[Record] = field(default_factory=list)
     halted: dict[str, Halted] = field(default_factory=dict)
@@ -186,43 +190,46 @@ class Runner(Generic[StateT]):
 
     def _take(self, batch: _Batch[StateT], record: StoredRecord, case: _Case[StateT]) -> None:
         """Take one record: step, number what follows, and keep it for publication."""
-        if self._is_numbered and record.event is None:
-            seen = glance(record.value)
+        event = record.event
+        if event is None:
+            seen = glance(record.value) if self._is_numbered else None
             if seen is not None and seen.subject == record.key and seen.type in self._passed_over:
-                if self._is_next(batch.partition, record, seen.sequence, case):
-                    self._pass_on(batch, record, case, seen)
+                self._pass_on(batch, record, case, seen)
                 return
-        event = record.event if record.event is not None else self._read(record, case.key)
-        if isinstance(event, Unreadable):
-            self._unreadable(batch, record, event)
-            return
-        if self._is_numbered and not self._is_next(batch.partition, record, event.sequence or 0, case):
+            read = self._read(record, case.key)
+            if isinstance(read, Unreadable):
+                self._unreadable(batch, record, read)
+                return
+            event = read
+        sequence = event.sequence or 0
+        if self._is_numbered and not self._is_next(batch.partition, record, sequence, case):
             return
         try:
-            state, records = self._stepped(record, case, event)
+            state, records = self._stepped(record.key, case, event)
         except DefinitionMissing as missing:
             self._halt(batch, record, f"definition-missing {missing.ref}")
             return
         except Exception as error:  # noqa: BLE001 - whatever a step raises halts its case, and no other
             self._halt(batch, record, f"step-failed {_place(error)}")
             return
-        case.state = state
+        case.state, case.offset, case.read = state, record.offset, sequence
         case.written += len(records)
         batch.out.extend(records)
-        self._taken(batch, record, case, event.sequence)
 
-    def _stepped(self, record: StoredRecord, case: _Case[StateT], event: Event[Data]) -> tuple[StateT, list[Record]]:
+    def _stepped(self, case_id: str, case: _Case[StateT], event: Event[Data]) -> tuple[StateT, list[Record]]:
         """Step, and number what follows; nothing is changed if that fails."""
         kind, state = type(event.data), case.state
         following: Sequence[Event[Data]] = (event,) if kind in self._carried else ()
         if kind in self._stage.acts_on:
             state, following = self._stage.step(state, event)
+        if not self._carried:
+            return state, []
         records: list[Record] = []
-        for number, outgoing in enumerate(following if self._carried else (), case.written + 1):
-            if outgoing.subject != record.key:
+        for number, outgoing in enumerate(following, case.written + 1):
+            if outgoing.subject != case_id:
                 raise ValueError("a step speaks of its own case only")
             ready = prepared(outgoing, case.key, number)
-            records.append(Record(record.key, encode(ready), ready))
+            records.append(Record(case_id, encode(ready), ready))
         return state, records
 
     def _read(self, record: StoredRecord, key: CaseKey) -> Event[Data] | Unreadable:
@@ -235,15 +242,12 @@ class Runner(Generic[StateT]):
 
     def _pass_on(self, batch: _Batch[StateT], record: StoredRecord, case: _Case[StateT], seen: Glance) -> None:
         """Pass an event on unopened, with its new number, if the topic carries such events."""
+        if not self._is_next(batch.partition, record, seen.sequence, case):
+            return
         if self._stage.writes is not None and self._stage.writes.type_named(seen.type) is not None:
             case.written += 1
             batch.out.append(Record(record.key, renumbered(record.value, case.written)))
-        self._taken(batch, record, case, seen.sequence)
-
-    @staticmethod
-    def _taken(batch: _Batch[StateT], record: StoredRecord, case: _Case[StateT], sequence: int | None) -> None:
-        case.offset, case.read = record.offset, sequence or 0
-        batch.touched.add(record.key)
+        case.offset, case.read = record.offset, seen.sequence
 
     def _is_next(self, partition: int, record: StoredRecord, sequence: int, case: _Case[StateT]) -> bool:
         """Tell whether an event continues its case's history; a repeated one does not, and a gap stops the stage."""
@@ -282,7 +286,7 @@ class Runner(Generic[StateT]):
             await self._log.append(DEAD_LETTERS, batch.partition, batch.dead)
         if batch.out and self._stage.writes is not None:
             await self._log.append(self._stage.writes, batch.partition, batch.out)
-        writes = [self._write(case_id, batch.cases[case_id]) for case_id in batch.cases if case_id in batch.touched]
+        writes = [self._write(case_id, case) for case_id, case in batch.cases.items() if case.has_moved]
         if writes and Outcome.LOST in await self._store.save(self._stage.name, writes):
             self._positions.pop(batch.partition, None)
             raise PartitionLost(f"another process runs {self._stage.name} on partition {batch.partition}")

@@ -99,12 +99,19 @@ def compose(
     )
 
 
+def is_held(instrument: Instrument, place: float, until: float) -> bool:
+    """Tell whether a report as of the place `until` holds the form of an instrument at `place`.
+
+    It holds what was known before the session; the form right after it belongs to the next report.
+    """
+    return place < until if instrument.asked == "after_session" else place <= until
+
+
 class _Sheet:
     """The forms that a report as of a session holds (`known`, oldest first), and those of them that it shows.
 
-    It holds what was known before the session; the form right after it belongs to the next report. It shows the forms
-    of the session's morning, those that came after the group session before it, and what lies between the two; a
-    report about one response shows that one.
+    It shows the forms of the session's morning, those that came after the group session before it, and what lies
+    between the two; a report about one response shows that one.
     """
 
     def __init__(
@@ -115,12 +122,13 @@ class _Sheet:
         before = ceil(until) - 1
         for score in scores:
             place, instrument = protocol.place(score.session), definitions.instrument(score.instrument)
-            if instrument.asked == "after_session":
-                holds, shows = place < until, place == before
-            else:
-                holds, shows = place <= until, before < place <= until
+            holds = is_held(instrument, place, until)
             if response is not None:
                 shows = score.response == response
+            elif instrument.asked == "after_session":
+                shows = place == before
+            else:
+                shows = holds and place > before
             if holds or shows:
                 self.known.append(_Placed(place, score, instrument))
             if shows:

@@ -64,14 +64,14 @@ class Notifier:
         """Take one fact, score or decision. Raises DefinitionMissing if it needs one that is not known."""
         telling = Telling(state, event, self._definitions)
         match event.data:
+            case ScoreComputed() | ScoreRevised() as score:
+                telling.scored(score)
             case CaseEnrolled() as case:
                 telling.dossier = evolved(state, clinic=case.clinic, group=case.group, protocol=case.protocol)
             case CaseTransferred() as transfer:
                 telling.dossier = evolved(state, clinic=transfer.clinic or state.clinic, group=transfer.group)
             case ProblemNamed() as problem:
                 telling.problem_named(problem)
-            case ScoreComputed() | ScoreRevised() as score:
-                telling.scored(score)
             case ScoreWithdrawn() as score:
                 telling.withdrawn(score)
             case TrackEvaluated() | TrackRevised() as decision:

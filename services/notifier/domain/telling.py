@@ -1,7 +1,7 @@
 """What follows from one event: reports issued, revised and retracted, and who must be told."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal, get_args
@@ -28,10 +28,10 @@ from contracts.events.notices import (
     ReportOverdue,
     ReportRevised,
 )
-from contracts.events.scores import FactSetAside, ScoreComputed, ScoreRevised, ScoreWithdrawn
+from contracts.events.scores import FactSetAside, ScaleValue, ScoreComputed, ScoreRevised, ScoreWithdrawn
 from contracts.events.tracks import Decision, TrackEvaluated, TrackRevised
 from contracts.evolution import evolved
-from services.notifier.domain.composition import compose
+from services.notifier.domain.composition import compose, is_held
 from services.notifier.domain.dossier import Dossier, ProblemText, Report
 
 Run = Literal["not", "silent"]
@@ -58,24 +58,24 @@ class Telling:
         """Take the score of a response, new or corrected."""
         before = self.dossier.scores.get(score.response)
         self.dossier = evolved(self.dossier, scores={**self.dossier.scores, score.response: score})
-        values = {scale.scale: scale.value for scale in score.scales}
-        self._response_changed(score, values, is_about_safety=_is_about_safety(before) or _is_about_safety(score))
+        about_safety = _is_about_safety(before) or _is_about_safety(score)
+        self._response_changed(score, score.scales, is_about_safety=about_safety)
 
     def withdrawn(self, score: ScoreWithdrawn) -> None:
         """Forget the score of a response that was withdrawn."""
         before = self.dossier.scores.get(score.response)
         scores = {response: held for response, held in self.dossier.scores.items() if response != score.response}
         self.dossier = evolved(self.dossier, scores=scores)
-        self._response_changed(score, {}, is_about_safety=_is_about_safety(before))
+        self._response_changed(score, (), is_about_safety=_is_about_safety(before))
 
     def _response_changed(
         self,
         score: ScoreComputed | ScoreRevised | ScoreWithdrawn,
-        values: Mapping[str, Decimal | None],
+        scales: Sequence[ScaleValue],
         *,
         is_about_safety: bool,
     ) -> None:
-        """Revise the reports that speak of a session at or after this one; all of them, if a safety answer changed.
+        """Revise the reports that hold this response; all of them, if a safety answer changed.
 
         Where a decision rests on a number that is now another, the next event decides anew, and the report is revised
         with that: never does it show the new answers beside the old decision.
@@ -84,12 +84,14 @@ class Telling:
         standing = self._standing_reports()
         if not standing:
             return
+        values = {scale.scale: scale.value for scale in scales}
         if any(self._rests_on_another(decision, score, values) for decision in self.dossier.decisions.values()):
             dossier = self.dossier.changed(self._place(score.session))
             self.dossier = evolved(dossier, safety_changed=dossier.safety_changed or is_about_safety)
             return
+        instrument, place = self._definitions.instrument(score.instrument), self._place(score.session)
         for report in standing:
-            if is_about_safety or self._place(self._session_of(report)) >= self._place(score.session):
+            if is_about_safety or is_held(instrument, place, self._place(self._session_of(report))):
                 self._revise(report, report.sessions)
 
     def _standing_reports(self) -> list[Report]:

@@ -29,11 +29,11 @@ class SqliteLog:
             return
         with told_as(LogUnavailable), transaction(self._connection):
             end = await self.end(topic, partition)
+            stored = [StoredRecord(offset, *record) for offset, record in enumerate(records, end)]
             self._connection.executemany(
                 f"INSERT INTO {table_of(topic, partition)} VALUES (?, ?, ?)",  # noqa: S608 - a name of ours
-                [(offset, record.key, record.value) for offset, record in enumerate(records, end)],
+                [record[:3] for record in stored],
             )
-        stored = [StoredRecord(offset, *record) for offset, record in enumerate(records, end)]
         self._keep_at_hand(topic, partition, stored)
 
     def _keep_at_hand(self, topic: Topic, partition: int, records: list[StoredRecord]) -> None:
