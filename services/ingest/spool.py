@@ -140,10 +140,13 @@ class Spool:
 
     def of_case(self, number: str) -> list[SpooledRow]:
         """Give the rows of a case, in the order in which they were answered."""
+        # Those of the same moment stand by session and instrument, wherever they stood in the file.
         rows = self._connection.execute(
-            "SELECT line, session, instrument, answered_at, content FROM rows WHERE number = ?", (number,)
+            "SELECT line, session, instrument, answered_at, content FROM rows WHERE number = ?"
+            " ORDER BY answered_at, session GLOB '[0-9]*', CAST(session AS INTEGER), session, instrument",
+            (number,),
         )
-        return [self._spooled(*row) for row in sorted(rows, key=_when_answered)]
+        return [self._spooled(*row) for row in rows]
 
     def _spooled(self, line: int, session: str, instrument: str, answered_at: str, content: bytes) -> SpooledRow:
         at, columns = datetime.fromisoformat(answered_at), self._columns.get(session, {})
@@ -156,10 +159,3 @@ class Spool:
 
 def _session(text: str) -> int | str:
     return int(text) if text.isdecimal() else text
-
-
-def _when_answered(row: tuple[int, str, str, str, bytes]) -> tuple[str, bool, int, str, str]:
-    """Order rows by their moment; those of the same moment by session and instrument, wherever they stood."""
-    _, session, instrument, answered_at, _ = row
-    counted = session.isdecimal()
-    return answered_at, counted, int(session) if counted else 0, session, instrument
