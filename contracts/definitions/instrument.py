@@ -228,10 +228,12 @@ class Instrument(Definition):
 
     def accepts(self, answers: Mapping[str, int]) -> bool:
         """Tell whether a set of answers can be taken."""
-        ranges = self.ranges
-        if answers.keys() == ranges.keys():
-            return all(low <= answers[item_id] <= high for item_id, (low, high) in ranges.items())
-        return not any(self.faults_in(answers))
+        if answers.keys() != self.ranges.keys():
+            return not any(self.faults_in(answers))
+        for item_id, (low, high) in self.ranges.items():  # noqa: SIM110 - a generator takes twice as long
+            if not low <= answers[item_id] <= high:
+                return False
+        return True
 
     def faults_in(self, answers: Mapping[str, object]) -> Iterator[AnswerFault]:
         """Find what is wrong with a set of answers: unknown, missing and out-of-range items. Tells no value."""
