@@ -64,7 +64,7 @@ class NotDetector:
         }
     )
     state = Course
-    schema = 1
+    schema = 2
 
     def __init__(self, definitions: Catalogue) -> None:
         """Judge by the policies among these definitions."""

@@ -48,7 +48,7 @@ class Scoring:
     writes = SCORES
     acts_on = frozenset(CASES.events)
     state = Assessments
-    schema = 1
+    schema = 2
 
     def __init__(self, definitions: Catalogue) -> None:
         """Score by these definitions."""
