@@ -173,9 +173,12 @@ class Importer:
         tally.cases += len(chunk.cases)
         tally.enrolled += len(chunk.cases)
         tally.recorded += chunk.responses
-        for row in (row for case in chunk.cases for row in case.rows()) if outside else ():
-            if row.session in outside:
-                tally.faults.append(RowFault(row.line, row.column("session"), SESSION_EXPECTED))
+        if not outside:
+            return
+        for case in chunk.cases:
+            for row in case.rows():
+                if row.session in outside:
+                    tally.faults.append(RowFault(row.line, row.column("session"), SESSION_EXPECTED))
 
     def _considered(self, chunk: Chunk, registered: Mapping[str, Registered], tally: Tally) -> Sequence[Event[Data]]:
         """Say what is new in a chunk, in the light of the log; what is refused goes into the tally."""

@@ -8,7 +8,6 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
 from itertools import compress
 from typing import IO, Final, NamedTuple, NoReturn
 
@@ -24,6 +23,7 @@ SESSION: Final = "{session}"
 """In a pattern of column names: where the session stands."""
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _WHOLE: Final = re.compile(r"^([+-]?\d{1,9})(?:[.,]0+)?$")
+_DIGITS: Final = 10
 _INDIVIDUAL: Final = re.compile(f"^{INDIVIDUAL}$")
 
 
@@ -186,14 +186,14 @@ class LongReader:
             expected = "items of known instruments were expected; `ontrack definitions show ID` lists those of one"
             raise UnreadableFile(RowFault(1, ", ".join(map(_column, unknown)), expected))
         self._header = header
-        self._width = len(header)
         self._instruments = instruments
         self._calendar = calendar
 
     def read(self, raw: Raw) -> Iterator[ResponseRow | RowFault]:
         """Understand a row: the response in it, or everything that is wrong with it."""
-        if len(raw.fields) != self._width:
-            yield RowFault(raw.line, "the row", f"{self._width} columns were expected, here are {len(raw.fields)}")
+        if len(raw.fields) != len(self._header):
+            expected = f"{len(self._header)} columns were expected, here are {len(raw.fields)}"
+            yield RowFault(raw.line, "the row", expected)
             return
         given = compress(zip(self._header, raw.fields, strict=True), raw.fields)
         values = {name: text for name, cell in given if (text := cell.strip())}
@@ -312,9 +312,9 @@ def _answers(values: Mapping[str, str]) -> tuple[dict[str, int], dict[str, objec
     return answers, unclear
 
 
-@lru_cache(maxsize=1_024)
 def _whole(text: str) -> int | None:
-    """Read a whole number; a file has few different ones, so each is read once."""
+    if text.isdecimal() and text.isascii() and len(text) < _DIGITS:
+        return int(text)
     found = _WHOLE.match(text)
     return None if found is None else int(found.group(1))
 

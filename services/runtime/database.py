@@ -33,7 +33,7 @@ _PARTITION = 'CREATE TABLE {table} ("offset" INTEGER PRIMARY KEY, key TEXT NOT N
 """Every partition of the log is a table of its own, so that appending only ever writes at the end of one."""
 
 _PAGE_SIZE = 16_384
-"""Records of about 1 KB and states of some: large enough that few calls write them, and little is left empty."""
+"""Records are about 1 KB and states some: fewer calls write them than with smaller pages."""
 
 APPLICATION_ID = 0x4F6E5472
 _MAGIC = b"SQLite format 3\0"

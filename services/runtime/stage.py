@@ -15,7 +15,8 @@ class Stage(Protocol[StateT]):
     name: of its states and positions; also its consumer group
     writes: None for a projection that says nothing
     acts_on: the events that `step` gets; another one is passed on unopened, if `writes` carries its type
-    state, schema: the type of a state and the version of its shape; another version is rebuilt by a replay
+    state, schema: the type of a state and the version of its shape, the order of the fields of its tuples included;
+        another version is rebuilt by a replay
     """
 
     @property

@@ -13,6 +13,9 @@ from tests.cli.homes import SECRET
 from tests.support.command import ontrack, succeeded
 from tests.support.unprivileged import ontrack_unprivileged, read_only
 
+PAGE = 16_384
+"""The size of the database's pages: the first holds what it consists of."""
+
 OF_A_HOME = [("tracks",), ("case", "P1"), ("reports",), ("policy", "list"), ("definitions", "list")]
 WAL, SHM = f"{DATABASE}-wal", f"{DATABASE}-shm"
 
@@ -95,7 +98,7 @@ def test_a_damaged_home_is_told_with_what_to_do(command: tuple[str, ...], own: P
     # given a home whose database was overwritten behind its first page
     database = own / DATABASE
     content = database.read_bytes()
-    database.write_bytes(content[:8_192] + b"\xa5" * (len(content) - 8_192))
+    database.write_bytes(content[:PAGE] + b"\xa5" * (len(content) - PAGE))
 
     # when it is read
     ran = ontrack(*command, "--data", own)
@@ -109,7 +112,7 @@ def test_a_damaged_home_is_told_with_what_to_do(command: tuple[str, ...], own: P
 
 
 @each_command
-@pytest.mark.parametrize("left", [40, 100, 5_000, 8_192, 40_000])
+@pytest.mark.parametrize("left", [40, 100, 5_000, PAGE, 40_000])
 def test_a_home_whose_database_was_cut_is_told_with_what_to_do(command: tuple[str, ...], left: int, own: Path) -> None:
     # given a home whose database lacks its end
     database = own / DATABASE

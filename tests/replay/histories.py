@@ -46,8 +46,8 @@ class _Drawn:
 
     def __init__(self, draw: st.DrawFn, *, commuting: bool) -> None:
         self.draw = draw
-        self.protocol = draw(st.sampled_from(PROTOCOLS))
-        self.case = a_case(draw(st.none() | TOTALS), draw(st.sampled_from(policies())), self.protocol)
+        protocol = draw(st.sampled_from(PROTOCOLS))
+        self.case = a_case(draw(st.none() | TOTALS), draw(st.sampled_from(policies())), protocol)
         self.changed: set[tuple[int | str, str]] = set()
         self.alone: set[str] = set()
         self.commuting = commuting
@@ -68,7 +68,7 @@ class _Drawn:
 
     def individual_session(self, session: int) -> None:
         name = self.draw(st.sampled_from(["individual-1", "individual-2", "individual-3"]))
-        if self.protocol != "open-ended" and name not in self.alone:
+        if name not in self.alone:
             self.alone.add(name)
             self.case.answered(name, self.draw(TOTALS), at=day(session) + timedelta(days=1), comment="alone")
 

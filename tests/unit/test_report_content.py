@@ -165,6 +165,18 @@ class TestCurves:
         case.answered(2, 14, name=f"{name}@2")
         assert [[point.session for point in curve.points] for curve in self.of(case, "total")] == drawn
 
+    def test_stand_in_the_order_of_the_version_that_they_name(self) -> None:
+        scales = instrument("gq-12")[1].scales
+        instrument_like("gq-12", id="turned", version=1)
+        turned = [scale.model_dump(mode="json") for scale in reversed(scales)]
+        newer = instrument_like("gq-12", id="turned", version=2, scales=turned)
+        case = a_case(10)
+        case.answered(0, each("gq-12", 3), name="turned@1")
+        case.answered(1, each("gq-12", 3), name="turned@2")
+        case.answered(2, 14)
+        drawn = [curve.scale for curve in content(case).curves if curve.instrument == newer]
+        assert drawn == [scale.id for scale in reversed(scales)]
+
     def test_begin_with_the_scale_that_the_session_of_the_report_was_judged_by(self) -> None:
         primary = {"instrument": instrument("who-5")[0], "scale": "total"}
         other = policy_like(id="who-5-rules", primary=primary, rules=[rule("deterioration/1", at_least=10)])

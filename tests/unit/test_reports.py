@@ -166,6 +166,13 @@ class TestNotices:
         case.scored(14)
         assert [notice.group for notice in case.told(NoticeRequested)] == ["g1", "g2"]
 
+    def test_are_none_of_a_transfer_and_standing_reports_name_the_new_group(self) -> None:
+        case = a_case(10).scored(14)
+        case.says(CaseTransferred(group="g2"))
+        assert content(case.reports()[0]).group == "g2"
+        assert case.told(ReportRevised)[-1].changes == ("context_changed",)
+        assert case.notices() == ["not issued"]
+
     def test_go_to_another_clinic_if_the_patient_is_there_now(self) -> None:
         case = a_case(10).scored(14)
         case.says(CaseTransferred(clinic="c2", group="g7"))
@@ -373,8 +380,9 @@ class TestSafety:
         case.answered(1, self.phq9(0), name="phq-9")
         assert case.reports("safety") == []
 
-    def test_is_made_before_the_course_too_and_at_individual_sessions(self) -> None:
-        case = a_case(12, protocol="group-cbt-depression-14")
+    @pytest.mark.parametrize("protocol", ["group-cbt-depression-14", "open-ended"])
+    def test_is_made_at_individual_sessions_too(self, protocol: str) -> None:
+        case = a_case(12, protocol=protocol)
         case.answered("individual-2", self.phq9(2), name="phq-9")
         assert content(case.reports("safety")[0]).session == "individual-2"
 

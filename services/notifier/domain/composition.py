@@ -4,8 +4,9 @@ Never changes under a history: another way of putting it together is another ver
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from decimal import Decimal
-from math import ceil
+from math import ceil, inf
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -42,15 +43,14 @@ _CurveKey = tuple[tuple[str, int], str, int | None]
 """Which values share a curve: those of comparable versions of an instrument, of one scale, of one series."""
 
 
-class _Line(NamedTuple):
-    """A curve while it grows; `order` is its place among the others."""
+@dataclass(slots=True)
+class _Line:
+    """A curve while it grows: its place among the others and its instrument, by its latest form, and its values."""
 
-    order: tuple[bool, tuple[str, int], int, str, int]
-    scale: str
-    series: int | None
-    instruments: list[str]
-    sessions: list[Session]
-    values: list[Decimal]
+    order: tuple[bool, tuple[str, int], int]
+    instrument: str
+    sessions: list[Session] = field(default_factory=list)
+    values: list[Decimal] = field(default_factory=list)
 
 
 def compose(
@@ -119,7 +119,8 @@ class _Sheet:
     ) -> None:
         self.known: list[_Placed] = []
         self.shown: list[Score] = []
-        before = ceil(until) - 1
+        # A report about one response can be about a session that has no place in an open course.
+        before = ceil(until) - 1 if response is None else -inf
         for score in scores:
             place, instrument = protocol.place(score.session), definitions.instrument(score.instrument)
             holds = is_held(instrument, place, until)
@@ -196,15 +197,15 @@ def _curves(known: Iterable[_Placed], dossier: Dossier, definitions: Catalogue, 
                 continue
             series = None if scale.problem is None else dossier.series(scale.problem, score.answered_at)
             key = (comparable, scale.id, series)
+            order = ((comparable, scale.id) != primary, comparable, number)
             if (line := lines.get(key)) is None:
-                order = ((comparable, scale.id) != primary, comparable, number, scale.id, series or 0)
-                line = lines[key] = _Line(order, scale.id, series, [], [], [])
-            line.instruments.append(ref)
+                line = lines[key] = _Line(order, ref)
+            line.order, line.instrument = order, ref
             line.sessions.append(session)
             line.values.append(value.value)
-    for _, scale_id, series, instruments, sessions, values in sorted(lines.values(), key=attrgetter("order")):
-        at, measured = tuple(sessions), tuple(values)
-        yield Curve(instrument=instruments[-1], scale=scale_id, series=series, sessions=at, values=measured)
+    for key, line in sorted(lines.items(), key=lambda drawn: (drawn[1].order, drawn[0][1], drawn[0][2] or 0)):
+        at, measured = tuple(line.sessions), tuple(line.values)
+        yield Curve(instrument=line.instrument, scale=key[1], series=key[2], sessions=at, values=measured)
 
 
 def _range(instrument: Instrument) -> tuple[str, int]:

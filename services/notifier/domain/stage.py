@@ -69,7 +69,7 @@ class Notifier:
             case CaseEnrolled() as case:
                 telling.dossier = evolved(state, clinic=case.clinic, group=case.group, protocol=case.protocol)
             case CaseTransferred() as transfer:
-                telling.dossier = evolved(state, clinic=transfer.clinic or state.clinic, group=transfer.group)
+                telling.transferred(transfer)
             case ProblemNamed() as problem:
                 telling.problem_named(problem)
             case ScoreWithdrawn() as score:

@@ -6,12 +6,13 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal, get_args
 
-from contracts.codec import canonical, plain_data
+from contracts.codec import canonical
 from contracts.definitions.catalogue import Catalogue
 from contracts.definitions.definition import id_of
 from contracts.events.event import DERIVED_ID, Data, Derivation, Event, name_based_id
 from contracts.events.facts import (
     ActionChosen,
+    CaseTransferred,
     NeedsStated,
     ProblemNamed,
     ReportClosed,
@@ -46,6 +47,13 @@ class Telling:
         self._cause = cause
         self._derivation = Derivation("notifier", cause)
         self._definitions = definitions
+
+    def transferred(self, transfer: CaseTransferred) -> None:
+        """Know where the case is now: its reports are read there."""
+        clinic = transfer.clinic or self.dossier.clinic
+        self.dossier = evolved(self.dossier, clinic=clinic, group=transfer.group)
+        for report in self._standing_reports():
+            self._revise(report, report.sessions)
 
     def problem_named(self, problem: ProblemNamed) -> None:
         """Know a problem in the patient's words, since when it stands so; scores go with the words of their time."""
@@ -281,7 +289,7 @@ class Telling:
                 self._retract(report, None)
             return
         content = compose(self.dossier, self._definitions, kind="safety", session=session, response=response)
-        text = _text(content)
+        _, text = _written(content)
         if report is None:
             sessions = (session,) if isinstance(session, int) else ()
             self._notice(self._new_report("safety", response, content, sessions=sessions, response=response), "issued")
@@ -295,7 +303,8 @@ class Telling:
     ) -> Report:
         report_id = self._report_id(kind, about)
         event = self._say(ReportIssued(report=report_id, content=content))
-        report = Report(report_id, kind, sessions, response, number=1, event=event.id, content=_text(content))
+        _, text = _written(content)
+        report = Report(report_id, kind, sessions, response, number=1, event=event.id, content=text)
         self.dossier = self.dossier.with_report(report)
         return report
 
@@ -312,8 +321,7 @@ class Telling:
         """Put a report together anew; say so if it reads otherwise."""
         session = self._session_of(report) if report.kind == "safety" else run[-1]
         content = compose(self.dossier, self._definitions, kind=report.kind, session=session, response=report.response)
-        plain = content.model_dump(mode="json")
-        text = canonical(plain).decode()
+        plain, text = _written(content)
         if report.sessions == run and not report.retracted and report.content == text:
             return report
         changes = _changes(report, run, json.loads(report.content), plain)
@@ -377,12 +385,13 @@ def _is_about_safety(score: ScoreComputed | ScoreRevised | None) -> bool:
 
 def _as_decision(event: TrackEvaluated | TrackRevised) -> Decision:
     """Keep what was decided, whichever event said it: a decision read back from the store is equal to it."""
-    return Decision(**{name: value for name, value in vars(event).items() if name != "revises"})
+    return Decision(**{name: getattr(event, name) for name in Decision.model_fields})
 
 
-def _text(content: ReportContent) -> str:
-    """Write a content as a report keeps it, and as it will stand in its event."""
-    return plain_data(content).decode()
+def _written(content: ReportContent) -> tuple[Mapping[str, Any], str]:
+    """Write a content as it will stand in its event: in plain values, and as the text that a report keeps."""
+    plain = content.model_dump(mode="json")
+    return plain, canonical(plain).decode()
 
 
 def _changes(
