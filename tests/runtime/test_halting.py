@@ -69,6 +69,15 @@ MISHAPS: Final = {
         stumbles_at=lambda event: event.subject == ANNA and isinstance(event.data, NeedsStated),
         reason="step-failed ValueError in step, line ",
     ),
+    "its step fails at its first event": Mishap(
+        stage=Tally(trips_over=ANNA),
+        mended=Tally(),
+        told=list(
+            numbered(in_turn(History(ANNA).in_need(COMMENT).attended(1).attended(2), attendance(BO), attendance(CARL)))
+        ),
+        stumbles_at=lambda event: event.subject == ANNA and isinstance(event.data, NeedsStated),
+        reason="step-failed ValueError in step, line ",
+    ),
     "a definition is missing": Mishap(
         stage=scoring(without=HOMEWORK),
         mended=scoring(),

@@ -1,0 +1,35 @@
+"""The rows of a case come out of the spool in one order, wherever they stood in the file: facts are recorded so."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.ingest.spool import Spool
+from services.ingest.table import ResponseRow
+
+NOON: Final = datetime(2026, 1, 5, 12, tzinfo=UTC)
+IN_ORDER: Final[Sequence[tuple[datetime, int | str, str]]] = [
+    (NOON.replace(hour=8), 9, "odsis"),
+    (NOON, "individual-1", "odsis"),
+    (NOON, "individual-2", "odsis"),
+    (NOON, 2, "gq-12"),
+    (NOON, 2, "odsis"),
+    (NOON, 10, "odsis"),
+    (NOON.replace(hour=13), 1, "odsis"),
+]
+
+
+@given(places=st.permutations(range(len(IN_ORDER))))
+def test_rows_come_by_their_moment_and_those_of_one_moment_by_session_and_instrument(places: list[int]) -> None:
+    # given the rows of a case, anyhow
+    spool = Spool()
+    for line, place in enumerate(places, 2):
+        at, session, instrument = IN_ORDER[place]
+        spool.add(ResponseRow(line, "P1", session, at, instrument, {"total": 1}, None, {}))
+
+    # when they are taken out, then individual sessions come before counted ones, and 2 before 10
+    assert [(row.answered_at, row.session, row.instrument) for row in spool.of_case("P1")] == IN_ORDER
+    spool.close()
