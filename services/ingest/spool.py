@@ -143,7 +143,7 @@ class Spool:
         # Those of the same moment stand by session and instrument, wherever they stood in the file.
         rows = self._connection.execute(
             "SELECT line, session, instrument, answered_at, content FROM rows WHERE number = ?"
-            " ORDER BY answered_at, session GLOB '[0-9]*', CAST(session AS INTEGER), session, instrument",
+            " ORDER BY answered_at, CAST(session AS INTEGER), session, instrument",
             (number,),
         )
         return [self._spooled(*row) for row in rows]

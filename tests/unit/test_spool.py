@@ -13,6 +13,7 @@ from services.ingest.table import ResponseRow
 NOON: Final = datetime(2026, 1, 5, 12, tzinfo=UTC)
 IN_ORDER: Final[Sequence[tuple[datetime, int | str, str]]] = [
     (NOON.replace(hour=8), 9, "odsis"),
+    (NOON, 0, "odsis"),
     (NOON, "individual-1", "odsis"),
     (NOON, "individual-2", "odsis"),
     (NOON, 2, "gq-12"),
@@ -30,6 +31,6 @@ def test_rows_come_by_their_moment_and_those_of_one_moment_by_session_and_instru
         at, session, instrument = IN_ORDER[place]
         spool.add(ResponseRow(line, "P1", session, at, instrument, {"total": 1}, None, {}))
 
-    # when they are taken out, then individual sessions come before counted ones, and 2 before 10
+    # when they are taken out, then individual sessions come before session 1, and 2 before 10
     assert [(row.answered_at, row.session, row.instrument) for row in spool.of_case("P1")] == IN_ORDER
     spool.close()
