@@ -16,7 +16,7 @@ from services.cli.home import Failure, case_named, data_option, run, short_names
 from services.cli.naming import Naming
 from services.cli.output import Format, Row, emit, format_option
 from services.cli.telling import told
-from services.embedded import Home
+from services.embedded import EmbeddedHome
 
 COLUMNS: Final = ("time", "is", "event", "says", "id", "follows_from", "data")
 LATEST: Final = 20
@@ -52,7 +52,7 @@ def case(number: str, directory: Path, with_events: bool, with_all: bool, reveal
 
 
 async def _read(directory: Path, number: str) -> CaseFile:
-    async with await Home.open(directory) as home:
+    async with await EmbeddedHome.open(directory) as home:
         case_id = await case_named(home, number)
         events = await history(home, case_id)
         course = await home.state(home.not_detector, case_id)

@@ -15,7 +15,7 @@ from services.cli.definition_screen import file_columns, told
 from services.cli.home import FINDING, Failure, library_catalogue, named_or_file, run
 from services.cli.output import Format, Row, format_option, say
 from services.cli.tables import print_rows
-from services.embedded import Home
+from services.embedded import EmbeddedHome
 
 COLUMNS: Final = ("kind", "definition", "hash", "title")
 HASH_SHOWN: Final = 12
@@ -46,7 +46,7 @@ async def known_definitions(directory: Path | None, own: Path | None) -> Catalog
     """
     known = library_catalogue()
     if directory is not None:
-        async with await Home.open(directory) as home:
+        async with await EmbeddedHome.open(directory) as home:
             known = home.definitions
     for entry in load_directory(own) if own is not None else ():
         known.add(entry)

@@ -20,7 +20,8 @@ from services.cli.notices import Notices
 from services.cli.output import counted, program, progress, say
 from services.cli.reports import write_reports
 from services.cli.simulate import instruments_of, setting_of
-from services.embedded import DATABASE, Home
+from services.embedded import DATABASE, EmbeddedHome
+from services.home import Home
 from services.runtime.directory.port import Person
 from services.simulation.case import SimulatedCase
 from services.simulation.cohort import draw
@@ -89,7 +90,7 @@ def _row(cells: Sequence[str]) -> str:
 
 
 async def _demonstrate(directory: Path, seed: int, groups: int, language: Language) -> None:
-    async with await Home.found(directory) as home:
+    async with await EmbeddedHome.found(directory) as home:
         instruments = instruments_of(home.definitions)
         setting = setting_of(home.definitions, instruments, CLINIC)
         models = {name: model for name, (_, model) in instruments.items()}

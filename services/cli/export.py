@@ -14,7 +14,8 @@ from contracts.topics import CASES, DEAD_LETTERS, DEFINITIONS, NOTICES, SCORES, 
 from services.cli.home import FINDING, Failure, case_named, data_option, run
 from services.cli.output import counted, progress, say
 from services.cli.private import private_directory, private_file
-from services.embedded import Home
+from services.embedded import EmbeddedHome
+from services.home import Home
 from services.runtime.export import Exported, cases_on, exported
 from services.runtime.keyring.port import Destroyed
 
@@ -49,7 +50,7 @@ def export(
 async def _export(
     directory: Path, topics: list[Topic], case: str | None, output: Path | None, keys: Path | None, *, reveal: bool
 ) -> None:
-    async with await Home.open(directory) as home:
+    async with await EmbeddedHome.open(directory) as home:
         case_id = None if case is None else await case_named(home, case)
         told = Exported()
         if output is not None:

@@ -9,7 +9,7 @@ from contracts.events.event import Data, Event
 from contracts.topics import CASES, NOTICES, TRACKS, Topic
 from services.cli.home import FINDING, Failure
 from services.cli.output import progress
-from services.embedded import Home
+from services.home import Home
 from services.runtime.log.port import StoredRecord
 
 AT_ONCE: Final = 1_000

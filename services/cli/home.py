@@ -12,9 +12,11 @@ from contracts.definitions.catalogue import Catalogue, Entry
 from contracts.definitions.definition import Definition
 from contracts.definitions.files import DefinitionFaults, library, load
 from services.cli.interruption import INTERRUPTED, between_steps, heed
-from services.embedded import Home, spare_the_collector
+from services.embedded import spare_the_collector
+from services.home import Home
 from services.ingest.intake import KeyMissing
-from services.runtime.database import AnotherWriter, NotAHome
+from services.runtime.database import AnotherWriter
+from services.runtime.founding import NotAHome
 from services.runtime.keyring.master import MasterKeyUnusable
 from services.runtime.runner import PartitionLost, StageStopped
 from services.runtime.store.sealed import StateUnreadable

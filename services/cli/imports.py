@@ -27,7 +27,8 @@ from services.cli.log_import import import_log
 from services.cli.output import counted, progress, say
 from services.cli.private import private_file
 from services.cli.zone import USUAL, VARIABLE, zone_named
-from services.embedded import DATABASE, Home
+from services.embedded import DATABASE, EmbeddedHome
+from services.home import Home
 from services.ingest.dates import NOON, Calendar, day
 from services.ingest.importer import FAULTS_LISTED, Chunk, Enrolment, Importer, Tally, policies_that_fit
 from services.ingest.reading import Skipped, leave_out, read_responses
@@ -172,7 +173,7 @@ async def _import_responses(
     with ExitStack() as temporary:
         # What is refused, or only tried, founds no home.
         place = Path(temporary.enter_context(TemporaryDirectory(prefix="ontrack-check-"))) if is_new else directory
-        async with await Home.found(place) as home:
+        async with await EmbeddedHome.found(place) as home:
             with progress("Catching up", None) as advance:
                 await home.catch_up(advance)
             checked = await _checked(home, stream, options, zone, wide, skipped)
@@ -181,7 +182,7 @@ async def _import_responses(
             elif not is_new:
                 await _record(home, checked, options, skipped)
     if is_new and not options.dry_run:
-        async with await Home.found(directory) as home:
+        async with await EmbeddedHome.found(directory) as home:
             await home.catch_up()
             await _record(home, checked, options, skipped)
 

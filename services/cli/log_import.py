@@ -18,7 +18,8 @@ from services.cli.home import FINDING, Failure
 from services.cli.interruption import heed
 from services.cli.output import counted
 from services.cli.workplace import moved, require_empty, workplace
-from services.embedded import Home
+from services.embedded import EmbeddedHome
+from services.home import Home
 from services.runtime.directory.port import Person
 from services.runtime.export import Exported, exported
 from services.runtime.keyring.port import Destroyed
@@ -122,7 +123,7 @@ async def import_log(
         imported.facts += 1
         imported.erased_facts += isinstance(fact, Record)
     with workplace(directory, dry_run=dry_run) as work:
-        async with await Home.found(work, founding=founding) as home:
+        async with await EmbeddedHome.found(work, founding=founding) as home:
             await _take_keys(home, case_keys)
             await _take(home, facts, case_keys, advance)
             await home.people.enter(persons)

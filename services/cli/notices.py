@@ -7,7 +7,7 @@ from contracts.events.event import Event
 from contracts.events.notices import NoticeRequested
 from contracts.topics import NOTICES
 from services.cli.history import chunks
-from services.embedded import Home
+from services.home import Home
 
 
 class Notices:

@@ -4,7 +4,7 @@ import csv
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
@@ -29,14 +29,34 @@ format_option = click.option(
 _A_SECOND: Final = 1.0
 
 
-def emit(rows: Iterable[Row], columns: Sequence[str], form: Format) -> None:
-    """Print rows. A value that is a list stands joined by spaces where the format has no lists."""
+async def emit_as_found(chunks: AsyncIterable[Sequence[Row]], columns: Sequence[str], form: Format) -> int:
+    """Print rows as they come where the format allows it, else at the end; give how many there were."""
+    count, waiting = 0, list[Row]()
+    if form == "csv":
+        emit((), columns, form)
+    async for rows in chunks:
+        count += len(rows)
+        if form in ("csv", "ndjson"):
+            emit(rows, columns, form, heading=False)
+        else:
+            waiting.extend(rows)
+    if form in ("table", "json"):
+        emit(waiting, columns, form)
+    return count
+
+
+def emit(rows: Iterable[Row], columns: Sequence[str], form: Format, *, heading: bool = True) -> None:
+    """Print rows. A value that is a list stands joined by spaces where the format has no lists.
+
+    heading: whether CSV begins with the names of the columns
+    """
     match form:
         case "table":
             _table(list(rows), columns)
         case "csv":
             writer = csv.writer(sys.stdout, lineterminator="\n")
-            writer.writerow(columns)
+            if heading:
+                writer.writerow(columns)
             writer.writerows([_text(row.get(column)) for column in columns] for row in rows)
         case "ndjson":
             for row in rows:

@@ -13,7 +13,7 @@ from services.cli.home import Failure, short_names
 from services.cli.private import private_directory, private_file
 from services.cli.report_list import Issue, Listed, Selection, issues, listed, short_ids
 from services.cli.zone import local
-from services.embedded import Home
+from services.home import Home
 from services.notifier.domain.dossier import Dossier
 from services.pages.index import ReportRow, index_page
 from services.pages.report import report_page

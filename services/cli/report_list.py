@@ -13,7 +13,7 @@ from contracts.events.notices import ReportChange, ReportContent, ReportKind, Re
 from contracts.topics import NOTICES
 from services.cli.history import chunks
 from services.cli.home import Failure
-from services.embedded import Home
+from services.home import Home
 from services.notifier.domain.dossier import Dossier, Report
 from services.pages.index import RowState
 from services.pages.report import why_discreetly, why_in_one_line

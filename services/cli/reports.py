@@ -17,7 +17,8 @@ from services.cli.report_files import write_one, write_reports
 from services.cli.report_list import Listed, Selection, listed, named, short_ids
 from services.cli.screen import day
 from services.cli.tables import print_rows
-from services.embedded import Home
+from services.embedded import EmbeddedHome
+from services.home import Home
 
 __all__ = ["reports", "write_reports"]
 
@@ -105,7 +106,7 @@ async def _entries(home: Home, wish: Wish) -> list[Listed]:
 
 
 async def _rows(directory: Path, wish: Wish, *, reveal: bool) -> list[Row]:
-    async with await Home.open(directory) as home:
+    async with await EmbeddedHome.open(directory) as home:
         entries = await _entries(home, wish)
         if not entries:
             say("There is no such report." if await _entries(home, _ANY) else "No reports yet.")
@@ -136,7 +137,7 @@ def _print(rows: Sequence[Row], form: Format) -> None:
 
 
 async def _written(directory: Path, wish: Wish, name: str) -> Path:
-    async with await Home.open(directory) as home:
+    async with await EmbeddedHome.open(directory) as home:
         entries = await _entries(home, wish)
         if not entries:
             raise Failure("there is no such report to open; ontrack reports --all lists them")
@@ -144,7 +145,7 @@ async def _written(directory: Path, wish: Wish, name: str) -> Path:
 
 
 async def _all_written(directory: Path, wish: Wish, target: Path) -> Path:
-    async with await Home.open(directory) as home:
+    async with await EmbeddedHome.open(directory) as home:
         entries = await _entries(home, wish)
         try:
             with progress("Writing reports", len(entries)) as advance:

@@ -24,7 +24,7 @@ from contracts.topics import CASES, DEFINITIONS
 from services.cli.home import Failure, library_catalogue
 from services.cli.output import say
 from services.cli.private import private_directory, private_file
-from services.embedded import founding_records
+from services.runtime.founding import founding_records
 from services.simulation.cohort import INSTRUMENTS, SimulatedCase, draw
 from services.simulation.facts import Setting, facts_of
 from services.simulation.table import write_csv

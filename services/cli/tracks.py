@@ -1,6 +1,6 @@
 """`ontrack tracks`: the status of every session of every case, as rows."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Final
@@ -8,9 +8,11 @@ from typing import Final
 import click
 
 from services.cli.home import case_named, data_option, run, short_names
-from services.cli.output import Format, Row, emit, format_option, progress, say
+from services.cli.interruption import heed
+from services.cli.output import Format, Row, emit_as_found, format_option, progress, say
 from services.cli.screen import is_terminal, natural
-from services.embedded import Home
+from services.embedded import EmbeddedHome
+from services.home import Home
 from services.not_detector.domain.course import Course
 
 COLUMNS: Final = ("case", "session", "score", "status", "rules")
@@ -30,12 +32,19 @@ def tracks(directory: Path, number: str | None, form: Format) -> None:
 
     Example: ontrack tracks --data DIR --format csv > tracks.csv
     """
-    home = run(Home.open(directory))
-    try:
-        names = run(_names(home, number))
-        emit(_rows(home, names, shows_progress=form in ("table", "json") or not is_terminal()), COLUMNS, form)
-    finally:
-        home.close()
+    run(_list(directory, number, form))
+
+
+async def _list(directory: Path, number: str | None, form: Format) -> None:
+    async with await EmbeddedHome.open(directory) as home:
+        names = await _names(home, number)
+        with progress("Reading cases", len(names)) as advance:
+            # A bar would stand between the rows where both are written to a terminal.
+            shown = form in ("table", "json") or not is_terminal()
+            rows = _rows(home, names, advance if shown else lambda _: heed())
+            found = await emit_as_found(rows, COLUMNS, form)
+    if not found:
+        say("No session has been judged yet.")
 
 
 async def _names(home: Home, number: str | None) -> Mapping[str, str]:
@@ -46,25 +55,15 @@ async def _names(home: Home, number: str | None) -> Mapping[str, str]:
     return dict(sorted(names.items(), key=lambda entry: natural(entry[1])))
 
 
-def _rows(home: Home, names: Mapping[str, str], *, shows_progress: bool) -> Iterator[Row]:
+async def _rows(home: Home, names: Mapping[str, str], advance: Callable[[int], None]) -> AsyncIterator[list[Row]]:
     """Give the rows, some cases at a time."""
-    case_ids, found = list(names), False
-    with progress("Reading cases", len(case_ids)) as advance:
-        for start in range(0, len(case_ids), AT_ONCE):
-            some = case_ids[start : start + AT_ONCE]
-            for row in run(_of_some(home, some, names)):
-                found = True
-                yield row
-            if shows_progress:
-                advance(len(some))
-    if not found:
-        say("No session has been judged yet.")
-
-
-async def _of_some(home: Home, case_ids: Sequence[str], names: Mapping[str, str]) -> list[Row]:
-    return [
-        row async for case_id, course in home.states(home.not_detector, case_ids) for row in _of(names[case_id], course)
-    ]
+    case_ids = list(names)
+    for start in range(0, len(case_ids), AT_ONCE):
+        some = case_ids[start : start + AT_ONCE]
+        yield [
+            row async for case_id, course in home.states(home.not_detector, some) for row in _of(names[case_id], course)
+        ]
+        advance(len(some))
 
 
 def _of(name: str, course: Course) -> Iterator[Row]:

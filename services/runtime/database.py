@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from contracts.topics import TOPICS, Topic
+from services.runtime.founding import NotAHome
 from services.runtime.unavailable import Unavailable
 
 _TABLES = """
@@ -52,10 +53,6 @@ def partitions() -> Iterator[str]:
     for topic in TOPICS.values():
         for partition in range(topic.partitions):
             yield table_of(topic, partition)
-
-
-class NotAHome(Exception):
-    """The file is no OnTrack database, or one of another version. Says what to do."""
 
 
 class AnotherWriter(Exception):

@@ -25,7 +25,8 @@ from contracts.definitions.instrument import Instrument
 from contracts.definitions.policy import Policy
 from contracts.definitions.protocol import Protocol
 from contracts.topics import CASES, NOTICES, SCORES, TRACKS
-from services.embedded import Home, spare_the_collector
+from services.embedded import EmbeddedHome, spare_the_collector
+from services.home import Home
 from services.ingest.dates import Calendar
 from services.ingest.importer import Chunk, Enrolment, Importer
 from services.ingest.intake import Intake
@@ -65,9 +66,13 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-async def _imported(file: Path, directory: Path) -> Home:
-    """Import a file as `ontrack import --enrol` does; give the home, open."""
-    home = await Home.found(directory)
+async def _imported(file: Path, directory: Path) -> None:
+    """Import a file as `ontrack import --enrol` does."""
+    async with await EmbeddedHome.found(directory) as home:
+        await _imported_into(home, file)
+
+
+async def _imported_into(home: Home, file: Path) -> None:
     models = {model.id: model for _, model in home.definitions.of_kind(Instrument)}
     with file.open("rb") as stream:
         reading = read_responses(stream, models, Calendar(ZoneInfo("Europe/Copenhagen"), home.clock()))
@@ -75,7 +80,6 @@ async def _imported(file: Path, directory: Path) -> Home:
     importer = _importer(home)
     assert (await importer.check(reading.spool)).faults == []
     await importer.record(reading.spool, _worked_on(home))
-    return home
 
 
 def _importer(home: Home) -> Importer:
@@ -101,7 +105,7 @@ def _seconds_of_children() -> float:
 
 async def _bare_log(imported: Path, directory: Path) -> float:
     """Append every record of a home to a bare log, in batches as large as the runner's, durably; give the seconds."""
-    home = await Home.open(imported)
+    home = await EmbeddedHome.open(imported)
     log = SqliteLog(Database.create(directory / "bare.db").connection)
     seconds = 0.0
     for topic in (CASES, SCORES, TRACKS, NOTICES):
@@ -113,7 +117,7 @@ async def _bare_log(imported: Path, directory: Path) -> float:
                 began = time.process_time()
                 await log.append(topic, partition, records)
                 seconds += time.process_time() - began
-    home.close()
+    await home.close()
     return seconds
 
 
@@ -223,7 +227,7 @@ def test_where_the_time_goes(cohort: Path, tmp_path: Path) -> None:
     spent: Counter[str] = Counter()
     with _timed(spent):
         began = time.perf_counter()
-        asyncio.run(_imported(cohort, tmp_path / "home")).close()
+        asyncio.run(_imported(cohort, tmp_path / "home"))
         total = time.perf_counter() - began
     print(f"\nWhere the time goes, {RESPONSES:,} responses (timers included, so shares rather than seconds):")
     for label, seconds in spent.most_common():

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from contracts.events.event import Data, fact_id, new_fact
-from services.embedded import Home
+from services.embedded import EmbeddedHome
 from tests.support.command import succeeded
 
 ODSIS: Final = ("frequency", "intensity", "engagement", "work_school_home", "social_life")
@@ -105,7 +105,7 @@ def lived(home: Path, steps: Sequence[Step]) -> None:
 
 
 async def _lived(directory: Path, steps: Sequence[Step]) -> None:
-    async with await Home.open(directory, write=True) as home:
+    async with await EmbeddedHome.open(directory, write=True) as home:
         for number, step in enumerate(steps):
             (case_id,) = await home.cases_named(step.case)
             key = f"{number}/{step.data.type()}"

@@ -14,7 +14,7 @@ import pytest
 
 from contracts.topics import NOTICES, TRACKS
 from services.cli.screen import day
-from services.embedded import Home
+from services.embedded import EmbeddedHome
 from services.runtime.log.port import Record
 from tests.cli.homes import PROBLEM, SECRET, SEEN, day_of, events_of, reports_of
 from tests.cli.pictures import read
@@ -237,7 +237,7 @@ def test_records_that_came_twice_are_told_once(home: Path, tmp_path: Path) -> No
 
 
 async def _repeat_everything(directory: Path) -> None:
-    async with await Home.open(directory, write=True) as home:
+    async with await EmbeddedHome.open(directory, write=True) as home:
         for topic in (TRACKS, NOTICES):
             for partition in range(topic.partitions):
                 records = await home.log.read(topic, partition, 0, 10_000)
@@ -259,7 +259,7 @@ def test_of_an_erased_case_nothing_is_shown(home: Path, tmp_path: Path) -> None:
 
 
 async def _erase(directory: Path, number: str) -> str:
-    async with await Home.open(directory, write=True) as home:
+    async with await EmbeddedHome.open(directory, write=True) as home:
         (case_id,) = await home.cases_named(number)
         await home.keyring.destroy(case_id)
         return case_id

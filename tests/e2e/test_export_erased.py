@@ -10,7 +10,7 @@ import pytest
 from contracts.events.event import fact_id, new_fact
 from contracts.events.facts import CaseErased
 from contracts.topics import CASES, DEAD_LETTERS
-from services.embedded import Home
+from services.embedded import EmbeddedHome
 from services.runtime.log.port import Record
 from tests.support.command import Ran, ontrack, succeeded
 from tests.support.contents import DERIVED, OF_CASES, contents, counts, raw_histories
@@ -32,7 +32,7 @@ def erased(desk: Desk) -> Desk:
 
 async def erase(directory: Path, number: str) -> None:
     """Erase a case: first it is said, then its key is destroyed."""
-    async with await Home.open(directory, write=True) as home:
+    async with await EmbeddedHome.open(directory, write=True) as home:
         [case_id] = await home.cases_named(number)
         said = new_fact(
             CaseErased(ground="asked for it", by="clinic"),
@@ -48,7 +48,7 @@ async def erase(directory: Path, number: str) -> None:
 
 async def damage(directory: Path, number: str) -> None:
     """Put something on the topic of facts that is none of this case."""
-    async with await Home.open(directory, write=True) as home:
+    async with await EmbeddedHome.open(directory, write=True) as home:
         [case_id] = await home.cases_named(number)
         await home.log.append(CASES, home.partition(case_id), [Record(case_id, b'{"no":"fact"}')])
         await home.catch_up()
@@ -60,7 +60,7 @@ def erased_ids(home: Path) -> set[str]:
 
 
 async def numbers(directory: Path) -> dict[str, str]:
-    async with await Home.open(directory) as home:
+    async with await EmbeddedHome.open(directory) as home:
         return dict(await home.names())
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from contracts.events.event import fact_id, new_fact
 from contracts.events.facts import CaseClosed
-from services.embedded import Home
+from services.embedded import EmbeddedHome
 from tests.support.command import ontrack
 from tests.support.contents import counts
 from tests.support.desk import COLUMNS, Desk, row, table, weekly
@@ -211,7 +211,7 @@ def test_nothing_is_taken_of_a_case_that_was_closed_before(known: Desk) -> None:
 
 
 async def closed(desk: Desk, at: datetime) -> None:
-    async with await Home.open(desk.home, write=True) as home:
+    async with await EmbeddedHome.open(desk.home, write=True) as home:
         fact = new_fact(
             CaseClosed(reason="completed"),
             case_id=home.keyring.case_id("clinic", CASE),
@@ -350,7 +350,7 @@ def test_an_empty_home_stays_one_when_a_file_is_refused(desk: Desk) -> None:
 
 
 async def founded(desk: Desk) -> None:
-    async with await Home.found(desk.home):
+    async with await EmbeddedHome.found(desk.home):
         pass
 
 

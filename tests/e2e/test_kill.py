@@ -22,7 +22,7 @@ import pytest
 from contracts.definitions.files import library
 from contracts.definitions.instrument import Instrument
 from contracts.topics import CASES, DEFINITIONS
-from services.embedded import DATABASE, MASTER_KEY, Home
+from services.embedded import DATABASE, MASTER_KEY, EmbeddedHome
 from services.simulation.cohort import draw
 from services.simulation.table import columns, rows
 from tests.support.command import ended, ontrack, started, succeeded
@@ -278,7 +278,7 @@ def test_an_import_can_be_killed_at_each_moment_of_its_work(
 
 async def names(directory: Path) -> Mapping[str, str]:
     """Give who the cases of a home are."""
-    async with await Home.open(directory) as home:
+    async with await EmbeddedHome.open(directory) as home:
         return await home.names()
 
 

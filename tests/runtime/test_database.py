@@ -23,9 +23,9 @@ from services.runtime.database import (
     AnotherWriter,
     Database,
     DatabaseUnavailable,
-    NotAHome,
     transaction,
 )
+from services.runtime.founding import NotAHome
 from services.runtime.keyring.master import MASTER_LENGTH, MasterKey, MasterKeyUnusable
 from services.runtime.keyring.sqlite import SqliteKeyring
 from services.runtime.log.port import Record, StoredRecord

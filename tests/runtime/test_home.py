@@ -11,7 +11,9 @@ from contracts.definitions.catalogue import Entry, entry_of
 from contracts.definitions.files import library
 from contracts.events.facts import CaseEnrolled
 from contracts.topics import CASES, DEFINITIONS, NOTICES, SCORES, TRACKS, partition_of
-from services.embedded import TRIES, Home, founding_records
+from services.embedded import EmbeddedHome
+from services.home import TRIES, Home
+from services.runtime.founding import founding_records
 from services.runtime.log.port import Record
 from services.runtime.runner import PartitionLost, Runner
 from services.runtime.store.port import Outcome, Store, Write
@@ -33,7 +35,7 @@ def story(policy: str = GRYESTEN) -> History:
 
 async def with_facts(directory: Path) -> Path:
     """Make a home with facts that no stage has read."""
-    async with await Home.found(directory) as home:
+    async with await EmbeddedHome.found(directory) as home:
         await home.intake.take_over(story().events)
     return directory
 
@@ -48,7 +50,7 @@ async def concluded(home: Home) -> list[Any]:
 
 async def concluded_in_peace(directory: Path) -> list[Any]:
     """What every stage knows of the case where nothing goes wrong."""
-    async with await Home.open(await with_facts(directory), write=True) as home:
+    async with await EmbeddedHome.open(await with_facts(directory), write=True) as home:
         await home.catch_up()
         return await concluded(home)
 
@@ -150,7 +152,7 @@ async def test_every_topic_numbers_every_case_without_a_gap(tmp_path: Path) -> N
     # given the histories of many cases, in every partition, told in turn
     case_ids = [case_id for partition in range(CASES.partitions) for case_id in cases_of(partition, 2)]
     facts = in_turn(*(course(case_id) for case_id in case_ids))
-    async with await Home.found(tmp_path / "home") as home:
+    async with await EmbeddedHome.found(tmp_path / "home") as home:
         # when they come in several parts, and every stage reads each
         for start in range(0, len(facts), 100):
             await home.intake.take_over(facts[start : start + 100])
@@ -175,7 +177,7 @@ async def test_every_topic_numbers_every_case_without_a_gap(tmp_path: Path) -> N
 async def test_a_case_goes_on_when_the_definition_that_it_waits_for_has_been_published(tmp_path: Path) -> None:
     # given a home in which a case waits for a policy that is not on the log
     policy = a_policy()
-    async with await Home.found(tmp_path / "home") as home:
+    async with await EmbeddedHome.found(tmp_path / "home") as home:
         await home.intake.take_over(story(policy.ref).events)
         await home.catch_up()
         assert {halted.reason for halted in await home.halted()} == {f"definition-missing {policy.ref}"}
@@ -188,7 +190,7 @@ async def test_a_case_goes_on_when_the_definition_that_it_waits_for_has_been_pub
         # then nobody waits any more, and everything is as if it had been there from the start
         assert await home.halted() == []
         found = await concluded(home)
-    async with await Home.found(tmp_path / "other") as other:
+    async with await EmbeddedHome.found(tmp_path / "other") as other:
         await other.publish([policy])
         await other.intake.take_over(story(policy.ref).events)
         await other.catch_up()

@@ -14,7 +14,8 @@ from pydantic import TypeAdapter
 
 from contracts.codec import CaseKey, Unreadable, decode, encode
 from contracts.topics import CASES, NOTICES, SCORES, TOPICS, TRACKS, Topic
-from services.embedded import DATABASE, MASTER_KEY, Home
+from services.embedded import DATABASE, MASTER_KEY, EmbeddedHome
+from services.home import Home
 from services.runtime.database import partitions, table_of
 from services.runtime.log.port import StoredRecord
 from services.runtime.stage import Stage
@@ -118,7 +119,7 @@ def _database(directory: Path) -> Iterator[sqlite3.Connection]:
 
 
 async def _contents(directory: Path) -> Contents:
-    async with await Home.open(directory) as home:
+    async with await EmbeddedHome.open(directory) as home:
         histories, repeats = {}, 0
         for topic in OF_CASES:
             histories[topic.name], repeated = await _history(home, topic)
@@ -154,7 +155,7 @@ async def _history(home: Home, topic: Topic) -> tuple[dict[str, list[Any]], int]
 
 
 async def _raw_histories(directory: Path, topic: Topic) -> dict[str, list[bytes]]:
-    async with await Home.open(directory) as home:
+    async with await EmbeddedHome.open(directory) as home:
         return (await _kept(home, topic))[0]
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from contracts.codec import CaseKey
-from services.embedded import DATABASE, MASTER_KEY, Home, Ports
+from services.embedded import DATABASE, MASTER_KEY, EmbeddedHome
+from services.home import Home, Ports
 from services.runtime.database import Database
 from services.runtime.directory.sqlite import SqliteDirectory
 from services.runtime.keyring.master import MasterKey
@@ -61,6 +62,6 @@ async def patient(
         keyring=keyring,
         people=SqliteDirectory(connection, keyring),
     )
-    async with Home(directory, database, ports, pause=pause) as home:
+    async with EmbeddedHome(directory, database, ports, pause=pause) as home:
         await home.take_up()
         yield Patient(home, paused)

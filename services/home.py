@@ -1,0 +1,230 @@
+"""A home: everything that is known of the cases of a clinic or a region, over the ports that hold it."""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+
+from pydantic import TypeAdapter
+
+from contracts.codec import CaseKey
+from contracts.definitions.catalogue import Entry
+from contracts.topics import partition_of
+from services.ingest.domain.register import Register
+from services.ingest.intake import Intake
+from services.not_detector.domain.stage import NotDetector
+from services.notifier.domain.stage import Notifier
+from services.runtime.directory.port import Directory
+from services.runtime.founding import Founding, NotAHome
+from services.runtime.keyring.port import Keyring
+from services.runtime.log.port import Log
+from services.runtime.runner import PartitionLost, Runner, StageStopped
+from services.runtime.stage import Stage
+from services.runtime.store.port import Halted, Store
+from services.runtime.store.sealed import open_state
+from services.runtime.unavailable import Unavailable
+from services.scoring.domain.stage import Scoring
+
+StateT = TypeVar("StateT")
+Pause = Callable[[float], Awaitable[None]]
+
+TRIES: Final = 5
+
+
+def now() -> datetime:
+    """Read the clock: the only place of a home that does."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """What a home stands on."""
+
+    log: Log
+    store: Store
+    keyring: Keyring
+    people: Directory
+
+
+class Home(ABC):
+    """The stages, their definitions and their states. What is run here and what elsewhere is for a kind of home to say.
+
+    name: how it is called when something is said of it
+    """
+
+    def __init__(
+        self,
+        name: str,
+        ports: Ports,
+        *,
+        clock: Callable[[], datetime] = now,
+        pause: Pause = asyncio.sleep,
+    ) -> None:
+        """Wire everything.
+
+        pause: waits so many seconds before something that failed for a moment is tried again
+        """
+        self.name = name
+        self.clock = clock
+        self._pause = pause
+        self.log = ports.log
+        self.store = ports.store
+        self.keyring = ports.keyring
+        self.people = ports.people
+        self._founding = Founding(ports.log)
+        self.definitions = self._founding.definitions
+        self.intake = Intake(self.log, self.store, self.keyring, self.definitions, clock)
+        self.register = Register()
+        self.scoring = Scoring(self.definitions)
+        self.not_detector = NotDetector(self.definitions)
+        self.notifier = Notifier(self.definitions)
+        self._work: list[tuple[Runner[Any], int]] = []
+        self._stopped: list[StageStopped] = []
+
+    @property
+    def log_id(self) -> str:
+        """The identity of the log."""
+        return self._founding.log_id
+
+    @property
+    def stages(self) -> Sequence[Stage[Any]]:
+        """Every stage, in the order in which they read one another."""
+        return self.register, self.scoring, self.not_detector, self.notifier
+
+    @property
+    def stages_here(self) -> Sequence[Stage[Any]]:
+        """The stages that are run by this process; the others are run elsewhere."""
+        return self.stages
+
+    async def take_up(self, *, write: bool = True) -> None:
+        """Learn the log's identity and definitions, and where each stage that is run here was left."""
+        await self._founding.learn()
+        if not self.log_id:
+            raise NotAHome(f"{self.name} was never founded; import into an empty directory")
+        if not write:
+            return
+        for stage in self.stages_here:
+            runner = Runner(stage, self.log, self.store, self.keyring, self.log_id)
+            for partition in range(stage.reads.partitions):
+                if await self._goes_on(runner.open(partition)):
+                    self._work.append((runner, partition))
+
+    async def _goes_on(self, work: Coroutine[Any, Any, None]) -> bool:
+        """Do some work on a partition; if it stops there, remember why, so that the others can go on."""
+        try:
+            await work
+        except StageStopped as stopped:
+            self._stopped.append(stopped)
+            return False
+        return True
+
+    async def publish(self, entries: Iterable[Entry]) -> None:
+        """Put definitions on the log that are not there yet, so that facts can name them."""
+        await self._founding.publish(entries, self.clock())
+
+    async def catch_up(self, progress: Callable[[int], None] | None = None) -> None:
+        """Run every stage of this process until none has anything left to read.
+
+        A partition that stops is left out from then on, and the others go on; in the end StageStopped says so.
+        Raises Unavailable, or PartitionLost, if trying again a few times did not help.
+
+        progress: is told how many records were read
+        """
+        for place in list(self._work):
+            if not await self._goes_on(self._patiently(*place, progress)):
+                self._work.remove(place)
+        if self._stopped:
+            raise self._stopped[0]
+
+    async def halted(self) -> list[Halted]:
+        """Give the cases that a stage could not go on with."""
+        return [halted for stage in self.stages for halted in await self.store.halted(stage.name)]
+
+    async def _patiently(self, runner: Runner[Any], partition: int, progress: Callable[[int], None] | None) -> None:
+        """Run one partition to its end.
+
+        What is away for a moment is tried again, and a partition that another runner has written is taken up again.
+        """
+        tries, is_lost = 0, False
+        while True:
+            try:
+                if is_lost:
+                    await runner.open(partition)
+                    is_lost = False
+                # A halted case may have waited for a definition that has been published since.
+                await self._founding.learn()
+                await runner.resume_halted(partition)
+                while read := await runner.advance(partition):
+                    tries = 0
+                    if progress is not None:
+                        progress(read)
+                return
+            except (Unavailable, PartitionLost) as failed:
+                is_lost = is_lost or isinstance(failed, PartitionLost)
+                tries += 1
+                if tries == TRIES:
+                    raise
+                await self._pause(0.05 * 2**tries)
+
+    async def state(self, stage: Stage[StateT], case_id: str) -> StateT | None:
+        """Give what a stage knows of a case; None if nothing, or if the case was erased."""
+        async for _, state in self.states(stage, [case_id]):
+            return state
+        return None
+
+    async def states(
+        self, stage: Stage[StateT], case_ids: Iterable[str] | None = None
+    ) -> AsyncIterator[tuple[str, StateT]]:
+        """Give what a stage knows of every case, or of some, in the order of their ids or as asked."""
+        adapter: TypeAdapter[StateT] = TypeAdapter(stage.state)
+        wanted = [case_id async for case_id in self.store.cases(stage.name)] if case_ids is None else list(case_ids)
+        for start in range(0, len(wanted), 200):
+            some = wanted[start : start + 200]
+            stored = await self.store.load(stage.name, some)
+            keys = await self.keyring.keys(stored)
+            for case_id in some:
+                key = keys.get(case_id)
+                if isinstance(key, CaseKey):
+                    yield case_id, open_state(adapter, stage.name, case_id, key, stored[case_id])
+
+    async def cases_named(self, name: str) -> list[str]:
+        """Find the cases with an id, an external number, or a `number@clinic`; two clinics may use the same number."""
+        if name in await self.store.load(self.register.name, [name]):
+            return [name]
+        persons = await self.people.persons()
+        return [
+            case_id
+            for case_id, person in persons.items()
+            if name in (person.number, f"{person.number}@{person.clinic}")
+        ]
+
+    async def names(self) -> Mapping[str, str]:
+        """Give how each case is called on a screen: its number, with the clinic where another has the same."""
+        persons = await self.people.persons()
+        often = Counter(person.number for person in persons.values())
+        return {
+            case_id: person.number if often[person.number] == 1 else f"{person.number}@{person.clinic}"
+            for case_id, person in persons.items()
+        }
+
+    def partition(self, case_id: str) -> int:
+        """Give the partition of a case."""
+        return partition_of(case_id)
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Let go of what it stands on."""
+
+    async def __aenter__(self) -> Self:
+        """Use the home."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close it."""
+        await self.close()

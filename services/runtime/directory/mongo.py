@@ -1,0 +1,64 @@
+"""The directory on MongoDB, sealed under the keys of its cases."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import asdict
+from typing import Final
+
+import orjson
+
+from contracts.codec import CaseKey
+from services.runtime.directory.port import DirectoryUnavailable, Person
+from services.runtime.documents import Documents, told_as
+from services.runtime.keyring.port import Keyring
+
+DIRECTORY: Final = "directory"
+NAME: Final = "name"
+
+_CONTEXT: Final = b"directory"
+
+
+class MongoDirectory:
+    """A `Directory` in the collection `directory`, found by the id that the keyring makes of clinic and number."""
+
+    def __init__(self, documents: Documents, keyring: Keyring) -> None:
+        """Use a database."""
+        self._documents = documents
+        self._keyring = keyring
+
+    async def enter(self, persons: Mapping[str, Person]) -> None:
+        """Note who cases are: case id -> person. A case whose key was destroyed stays unknown."""
+        keys = await self._keyring.create(persons)
+        entries = {
+            case_id: {
+                NAME: self._keyring.case_id(persons[case_id].clinic, persons[case_id].number),
+                "entry": key.seal(orjson.dumps(asdict(persons[case_id])), _CONTEXT, case_id.encode()),
+            }
+            for case_id, key in keys.items()
+            if isinstance(key, CaseKey)
+        }
+        cases = {str(entry[NAME]): case_id for case_id, entry in entries.items()}
+        with told_as(DirectoryUnavailable):
+            for held in await self._documents.find_by(DIRECTORY, NAME, cases):
+                if held["_id"] != cases[held[NAME]]:
+                    await self._documents.remove_where(DIRECTORY, {"_id": held["_id"]})
+            await self._documents.put(DIRECTORY, entries)
+
+    async def case_ids(self, clinic: str, numbers: Collection[str]) -> Mapping[str, str]:
+        """Give the case id of each number of a clinic, known or not."""
+        names = {self._keyring.case_id(clinic, number): number for number in numbers}
+        found = {number: name for name, number in names.items()}
+        with told_as(DirectoryUnavailable):
+            held = await self._documents.find_by(DIRECTORY, NAME, names)
+        found.update((names[each[NAME]], each["_id"]) for each in held)
+        return found
+
+    async def persons(self) -> Mapping[str, Person]:
+        """Give who every case is, as far as that is known and its key is there."""
+        with told_as(DirectoryUnavailable):
+            entries = {each["_id"]: each["entry"] for each in await self._documents.find_where(DIRECTORY, {})}
+        keys = await self._keyring.keys(entries)
+        return {
+            case_id: Person(**orjson.loads(key.unseal(entries[case_id], _CONTEXT, case_id.encode())))
+            for case_id, key in keys.items()
+            if isinstance(key, CaseKey)
+        }

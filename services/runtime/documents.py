@@ -1,0 +1,250 @@
+"""MongoDB as the adapters use it: the only module that speaks to its driver, and every operation that is used.
+
+Only what MongoDB and FerretDB both do is used: no transactions, no change streams, no scripts on the server.
+"""
+
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Final, Self
+from uuid import uuid4
+
+from motor.motor_asyncio import AsyncIOMotorClient
+from pymongo.errors import OperationFailure, PyMongoError
+
+from services.runtime.unavailable import Unavailable
+
+Document = Mapping[str, Any]
+
+AT_ONCE: Final = 500
+"""Conditional writes in one command. FerretDB takes fewer than it has free connections to PostgreSQL."""
+
+ASKED_AT_ONCE: Final = 1_000
+_COMMAND_BYTES: Final = 16_000_000
+_ROUNDS: Final = 3
+_MAJORITY: Final = {"w": "majority", "j": True}
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where the documents are, and how one proves who one is.
+
+    url: mongodb://host:port/, without name and password
+    tls, ca_file: whether connections are encrypted, and who vouches for the server; None: whom the system trusts
+    mechanism: SCRAM-SHA-256 for MongoDB; PLAIN for FerretDB
+    timeout: seconds within which one operation is answered
+    """
+
+    url: str
+    database: str = "ontrack"
+    tls: bool = False
+    ca_file: str | None = None
+    username: str | None = None
+    password: str | None = None
+    mechanism: str = "SCRAM-SHA-256"
+    timeout: float = 20.0
+    at_once: int = AT_ONCE
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """Write a document on condition that its number is still `expected` (None: that there is no such document)."""
+
+    id: str
+    expected: int | None
+    number: int
+    fields: Document
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a document stands after a conditional write: its number, and whether this very write has given it."""
+
+    number: int | None
+    is_ours: bool
+
+
+class Documents:
+    """One database."""
+
+    def __init__(self, server: Server) -> None:
+        """Use a server; it is reached when something is asked of it."""
+        self._at_once = server.at_once
+        self._client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(
+            server.url,
+            **_identity(server),
+            appname="ontrack",
+            connectTimeoutMS=5_000,
+            serverSelectionTimeoutMS=5_000,
+            socketTimeoutMS=round(server.timeout * 1_000),
+            retryReads=False,
+            retryWrites=False,
+            tls=server.tls,
+            tlsCAFile=server.ca_file,
+            tz_aware=True,
+            w="majority",
+            journal=True,
+        )
+        self._database = self._client[server.database]
+
+    async def ping(self) -> None:
+        """Ask for a sign of life."""
+        await self._database.command("ping")
+
+    async def find(self, collection: str, ids: Collection[str], fields: Sequence[str] = ()) -> list[Document]:
+        """Give the documents with some ids; all of their fields, or some."""
+        return await self.find_by(collection, "_id", ids, fields)
+
+    async def find_by(
+        self, collection: str, field: str, values: Collection[str], fields: Sequence[str] = ()
+    ) -> list[Document]:
+        """Give the documents that have one of some values in a field; all of their fields, or some."""
+        wanted, found = list(values), list[Document]()
+        projection = dict.fromkeys(fields, 1) or None
+        for start in range(0, len(wanted), ASKED_AT_ONCE):
+            some = wanted[start : start + ASKED_AT_ONCE]
+            found += await self._database[collection].find({field: {"$in": some}}, projection).to_list(None)
+        return found
+
+    async def find_where(self, collection: str, fields: Document) -> list[Document]:
+        """Give the documents with some values, in the order of their ids."""
+        found: list[Document] = []
+        found += await self._database[collection].find(dict(fields)).sort("_id", 1).to_list(None)
+        return found
+
+    async def ids(self, collection: str) -> AsyncIterator[str]:
+        """Give every id, in order."""
+        async for document in self._database[collection].find({}, {"_id": 1}).sort("_id", 1):
+            yield document["_id"]
+
+    async def put(self, collection: str, documents: Mapping[str, Document]) -> None:
+        """Write documents by id, whatever stands there."""
+        await self._update(
+            collection, [({"_id": identity}, {"$set": dict(fields)}, True) for identity, fields in documents.items()]
+        )
+
+    async def put_new(self, collection: str, documents: Mapping[str, Document]) -> None:
+        """Write documents by id where nothing stands yet. What was there first stays."""
+        await self._update(
+            collection,
+            [({"_id": identity}, {"$setOnInsert": dict(fields)}, True) for identity, fields in documents.items()],
+        )
+
+    async def remove_where(self, collection: str, fields: Document) -> None:
+        """Remove the documents with some values."""
+        await self._database[collection].delete_many(dict(fields))
+
+    async def replace(self, collection: str, replacements: Sequence[Replacement]) -> list[Standing]:
+        """Write documents, each on its condition; tell how each stands, in their order.
+
+        Whatever the server said of it, or did not say because the connection broke: where not everything is known to
+        be written, the numbers are read back, and what is neither written nor overtaken is tried again.
+        """
+        by = uuid4().hex
+        standing: dict[str, Standing] = {}
+        for chunk in _chunks(replacements, self._at_once):
+            standing |= await self._replaced(collection, chunk, by)
+        return [standing[replacement.id] for replacement in replacements]
+
+    async def _replaced(self, collection: str, chunk: Sequence[Replacement], by: str) -> dict[str, Standing]:
+        left, failed = list(chunk), PyMongoError("not everything was written")
+        for _ in range(_ROUNDS):
+            try:
+                done = await self._update(collection, [_conditional(each, by) for each in left])
+            except PyMongoError as error:
+                done, failed = 0, error
+            if done == len(left):
+                break
+            numbers = {each["_id"]: each["number"] for each in await self.find(collection, _ids(left), ("number",))}
+            left = [each for each in left if numbers.get(each.id) == each.expected]
+            if not left:
+                break
+        else:
+            raise failed
+        if done == len(chunk):
+            return {each.id: Standing(each.number, is_ours=True) for each in chunk}
+        found = await self.find(collection, _ids(chunk), ("number", "by"))
+        standing = {each["_id"]: Standing(each["number"], each.get("by") == by) for each in found}
+        return {each.id: standing.get(each.id, Standing(None, is_ours=False)) for each in chunk}
+
+    async def _update(self, collection: str, updates: Sequence[tuple[Document, Document, bool]]) -> int:
+        """Send conditional writes; give how many have changed something."""
+        changed = 0
+        for start in range(0, len(updates), self._at_once):
+            some = updates[start : start + self._at_once]
+            reply = await self._database.command(
+                "update",
+                collection,
+                updates=[{"q": q, "u": u, "upsert": upsert} for q, u, upsert in some],
+                ordered=False,
+                writeConcern=_MAJORITY,
+            )
+            changed += reply.get("nModified", 0) + len(reply.get("upserted", ()))
+        return changed
+
+    async def create_index(self, collection: str, field: str, *, unique: bool) -> None:
+        """Make an index, unless it is there."""
+        await self._database[collection].create_index([(field, 1)], unique=unique)
+
+    async def drop(self) -> None:
+        """Remove the whole database."""
+        await self._client.drop_database(self._database)
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        self._client.close()
+
+    async def __aenter__(self) -> Self:
+        """Use the database."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close it."""
+        self.close()
+
+
+@contextmanager
+def told_as(unavailable: type[Unavailable]) -> Iterator[None]:
+    """Tell what the server or the way to it refuses as a port tells it; its own words can be long, and can quote."""
+    try:
+        yield
+    except OperationFailure as refused:
+        name = (refused.details or {}).get("codeName", refused.code)
+        raise unavailable(f"the database refuses ({name})") from None
+    except PyMongoError as failed:
+        raise unavailable(f"the database is away ({type(failed).__name__})") from None
+
+
+def _identity(server: Server) -> dict[str, Any]:
+    if server.username is None or server.password is None:
+        return {}
+    return {"username": server.username, "password": server.password, "authMechanism": server.mechanism}
+
+
+def _ids(replacements: Sequence[Replacement]) -> list[str]:
+    return [each.id for each in replacements]
+
+
+def _conditional(replacement: Replacement, by: str) -> tuple[Document, Document, bool]:
+    fields = {"number": replacement.number, "by": by, **replacement.fields}
+    if replacement.expected is None:
+        return {"_id": replacement.id}, {"$setOnInsert": fields}, True
+    return {"_id": replacement.id, "number": replacement.expected}, {"$set": fields}, False
+
+
+def _chunks(replacements: Sequence[Replacement], at_once: int) -> Iterator[list[Replacement]]:
+    """Divide writes into commands that are neither too many nor too large."""
+    chunk: list[Replacement] = []
+    size = 0
+    for replacement in replacements:
+        weight = sum(len(value) for value in replacement.fields.values() if isinstance(value, bytes))
+        if chunk and (len(chunk) == at_once or size + weight > _COMMAND_BYTES):
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(replacement)
+        size += weight
+    if chunk:
+        yield chunk

@@ -1,0 +1,89 @@
+"""What a log says of itself on `rom.definitions.v1`: who it is, and the definitions that its facts may name."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Final
+
+from contracts.codec import decode, encode
+from contracts.definitions.catalogue import Catalogue, Entry, entry_of
+from contracts.events.event import FACT_ID, Data, Event, name_based_id
+from contracts.events.publications import DefinitionPublished, LogFounded
+from contracts.topics import DEFINITIONS
+from services.runtime.log.port import Log, Record
+
+_AT_ONCE: Final = 1_000
+
+
+class NotAHome(Exception):
+    """What is there is no home of OnTrack, or one of another version. Says what to do."""
+
+
+class Founding:
+    """What is known of a log so far; `learn` makes it all that the log says."""
+
+    def __init__(self, log: Log) -> None:
+        """Ask `log`."""
+        self._log = log
+        self._learned = 0
+        self._on_log: set[str] = set()
+        self.log_id = ""
+        self.definitions = Catalogue()
+
+    async def learn(self) -> bool:
+        """Learn what the log says and has not said before; tell whether there was something. Raises NotAHome."""
+        before = self._learned
+        while records := await self._log.read(DEFINITIONS, 0, self._learned, _AT_ONCE):
+            for record in records:
+                event = decode(record.value, DEFINITIONS, None)
+                if not isinstance(event, Event):
+                    raise NotAHome(f"{DEFINITIONS.name} cannot be read at offset {record.offset} ({event.reason})")
+                self._heard(event.data)
+            self._learned = records[-1].offset + 1
+        return self._learned > before
+
+    def _heard(self, data: Data) -> None:
+        match data:
+            case LogFounded(log=log_id):
+                # Two that found a log at the same moment both say so; what was said first holds.
+                self.log_id = self.log_id or log_id
+            case DefinitionPublished(ref=ref, body=body):
+                entry = entry_of(body)
+                if entry.ref != ref:
+                    raise NotAHome(f"the definition {ref} on the log does not have the content that it names")
+                self.definitions.add(entry)
+                self._on_log.add(ref)
+
+    async def publish(self, entries: Iterable[Entry], at: datetime) -> int:
+        """Put definitions on the log that are not there yet, so that facts can name them; give how many these were."""
+        new = [entry for entry in entries if entry.ref not in self._on_log]
+        await self._log.append(DEFINITIONS, 0, [_record(_published(entry), self.log_id, at) for entry in new])
+        for entry in new:
+            self.definitions.add(entry)
+            self._on_log.add(entry.ref)
+        return len(new)
+
+
+def founding_records(log_id: str, entries: Iterable[Entry], at: datetime) -> list[bytes]:
+    """Give the records with which a log begins: its identity, and the definitions that its facts may name."""
+    said: list[Data] = [LogFounded(log=log_id), *map(_published, entries)]
+    return [_record(data, log_id, at).value for data in said]
+
+
+def _published(entry: Entry) -> DefinitionPublished:
+    return DefinitionPublished(ref=entry.ref, body=dict(entry.body))
+
+
+def _record(data: Data, log_id: str, at: datetime) -> Record:
+    """State something about the log itself; the same statement has the same id."""
+    name = data.ref if isinstance(data, DefinitionPublished) else data.type()
+    event = Event(
+        id=name_based_id(FACT_ID, log_id, name),
+        source="urn:ontrack:ingest",
+        subject="log",
+        time=at,
+        recordedtime=at,
+        correlationid=log_id,
+        causationid=None,
+        data=data,
+    )
+    return Record("log", encode(event))

@@ -1,0 +1,93 @@
+"""The keyring on MongoDB: wrapped keys only; the master key is elsewhere."""
+
+from collections.abc import Callable, Collection, Mapping
+from functools import lru_cache
+from secrets import token_bytes
+from typing import Final
+
+from contracts.codec import CaseKey
+from services.runtime.documents import Documents, told_as
+from services.runtime.keyring.master import MasterKey, MasterKeyUnusable
+from services.runtime.keyring.port import Destroyed, KeyringUnavailable
+
+KEYS: Final = "keys"
+MASTER: Final = "master"
+
+_REMEMBERED: Final = 10_000
+
+
+class MongoKeyring:
+    """A `Keyring` in the collection `keys`; a destroyed key leaves a document without one.
+
+    Every call asks the database, because another process may have destroyed a key; only unwrapping is remembered.
+    """
+
+    def __init__(self, documents: Documents, master: MasterKey, random: Callable[[int], bytes] = token_bytes) -> None:
+        """Use a database. random: where the bytes of new keys come from."""
+        self._documents = documents
+        self._master = master
+        self._random = random
+        self._unwrap = lru_cache(maxsize=_REMEMBERED)(master.unwrap)
+
+    async def require_own_master(self) -> None:
+        """Make sure that the master key is the one that this database was founded with.
+
+        Raises MasterKeyUnusable: another key would wrap new keys that the right one could never open.
+        """
+        with told_as(KeyringUnavailable):
+            held = await self._documents.find(MASTER, [MASTER])
+        if held and held[0]["fingerprint"] != self._master.fingerprint:
+            raise MasterKeyUnusable("the master key is not the one of this data: put the right one back")
+
+    async def remember_master(self) -> None:
+        """Remember which master key a new database is founded with; the first one stays."""
+        with told_as(KeyringUnavailable):
+            await self._documents.put_new(MASTER, {MASTER: {"fingerprint": self._master.fingerprint}})
+
+    async def keys(self, case_ids: Collection[str]) -> Mapping[str, CaseKey | Destroyed]:
+        """Give the keys of some cases; a case that never had one is absent."""
+        with told_as(KeyringUnavailable):
+            found = await self._documents.find(KEYS, case_ids)
+        return {
+            each["_id"]: Destroyed.DESTROYED if each["wrapped"] is None else self._unwrap(each["wrapped"])
+            for each in found
+        }
+
+    async def create(self, case_ids: Collection[str]) -> Mapping[str, CaseKey | Destroyed]:
+        """Give the keys of some cases; one that never had a key gets one now."""
+        found = await self.keys(case_ids)
+        new = {case_id: CaseKey(self._random(CaseKey.LENGTH)) for case_id in case_ids if case_id not in found}
+        if not new:
+            return found
+        await self._add(new)
+        # Somebody else may have made a key of the same case just now: the first one holds.
+        return {**found, **await self.keys(new)}
+
+    async def adopt(self, keys: Mapping[str, CaseKey]) -> None:
+        """Take keys that come with an exported log; raises ValueError if a case has another one already."""
+        known = await self.keys(keys)
+        _require_same(keys, known)
+        await self._add({case_id: key for case_id, key in keys.items() if case_id not in known})
+        _require_same(keys, await self.keys(keys))
+
+    async def _add(self, keys: Mapping[str, CaseKey]) -> None:
+        with told_as(KeyringUnavailable):
+            wrapped = {case_id: {"wrapped": self._master.wrap(key)} for case_id, key in keys.items()}
+            await self._documents.put_new(KEYS, wrapped)
+
+    async def destroy(self, case_id: str) -> None:
+        """Destroy the key of a case for ever."""
+        self._unwrap.cache_clear()
+        with told_as(KeyringUnavailable):
+            await self._documents.put(KEYS, {case_id: {"wrapped": None}})
+
+    def case_id(self, clinic: str, number: str) -> str:
+        """Give the case id of a clinic's external number."""
+        return self._master.case_id(clinic, number)
+
+
+def _require_same(keys: Mapping[str, CaseKey], known: Mapping[str, CaseKey | Destroyed]) -> None:
+    for case_id, key in keys.items():
+        held = known.get(case_id)
+        if held is not None and (not isinstance(held, CaseKey) or held.keyid != key.keyid):
+            raise ValueError(f"the case {case_id} has another key here")

@@ -1,0 +1,222 @@
+"""The log on Kafka."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final, Self
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError
+from aiokafka.producer.message_accumulator import BatchBuilder
+
+from contracts.topics import Topic
+from services.runtime.brokers import REQUEST_TIMEOUT, Brokers
+from services.runtime.log.port import LogUnavailable, Record, StoredRecord
+
+PATIENCE: Final = 20.0
+"""Seconds that a call waits for the brokers before it says that they are away."""
+
+_BATCH_BYTES: Final = 1 << 18
+_FETCH_BYTES: Final = 1 << 22
+
+Place = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _UnderWay:
+    """Records that were sent and not acknowledged yet."""
+
+    records: list[tuple[str, bytes]]
+    done: asyncio.Task[None]
+
+
+class KafkaLog:
+    """A `Log` in topics that exist already; `provision` makes them.
+
+    A batch whose acknowledgement does not come in time stays under way, and the producer goes on sending it. The same
+    call tried again waits for that batch and sends no other, so that a record stands on the log once however long the
+    brokers were away. Only a process that ends in between, or a producer that fails, can write a record twice.
+    """
+
+    def __init__(self, brokers: Brokers, *, patience: float = PATIENCE) -> None:
+        """Use some brokers. patience: seconds that a call waits for them."""
+        self._brokers = brokers
+        self._patience = patience
+        self._producer: AIOKafkaProducer | None = None
+        self._consumer: AIOKafkaConsumer | None = None
+        self._under_way: dict[Place, _UnderWay] = {}
+        self._writing: dict[Place, asyncio.Lock] = {}
+        self._reading = asyncio.Lock()
+        self._starting = asyncio.Lock()
+        self._ends: dict[Place, int] = {}
+
+    async def append(self, topic: Topic, partition: int, records: Sequence[Record]) -> None:
+        """Append records in order; they are durable when this returns."""
+        if not records:
+            return
+        place = topic.name, partition
+        content = [(record.key, record.value) for record in records]
+        under_way = self._under_way.get(place)
+        if under_way is None or under_way.records != content:
+            under_way = _UnderWay(content, asyncio.create_task(self._written(topic, partition, content)))
+            self._under_way[place] = under_way
+        done, _ = await asyncio.wait({under_way.done}, timeout=self._patience)
+        if not done:
+            raise LogUnavailable(f"no acknowledgement from {self._brokers.servers} in {self._patience:.0f} s")
+        if self._under_way.get(place) is under_way:
+            del self._under_way[place]
+        under_way.done.result()
+
+    async def _written(self, topic: Topic, partition: int, records: list[tuple[str, bytes]]) -> None:
+        """Send records, one batch after the other, and wait until each is acknowledged."""
+        async with self._writing.setdefault((topic.name, partition), asyncio.Lock()):
+            producer = await self._started_producer()
+            name = self._brokers.topic(topic)
+            try:
+                for batch in _batches(producer, records):
+                    await (await producer.send_batch(batch, name, partition=partition))
+            except (KafkaError, AssertionError) as failed:
+                # After a failure the numbers of an idempotent producer have a hole: only a new one can go on.
+                await self._give_up(producer)
+                raise LogUnavailable(_told(failed)) from None
+
+    async def _started_producer(self) -> AIOKafkaProducer:
+        async with self._starting:
+            if self._producer is None:
+                producer = AIOKafkaProducer(
+                    **self._brokers.arguments(),
+                    acks="all",
+                    enable_idempotence=True,
+                    linger_ms=0,
+                    max_batch_size=_BATCH_BYTES,
+                )
+                try:
+                    await producer.start()
+                except BaseException as failed:
+                    await _stopped(producer)
+                    if isinstance(failed, KafkaError | OSError):
+                        raise LogUnavailable(_told(failed)) from None
+                    raise
+                self._producer = producer
+            return self._producer
+
+    async def _give_up(self, producer: AIOKafkaProducer) -> None:
+        if self._producer is producer:
+            self._producer = None
+            await _stopped(producer)
+
+    async def read(self, topic: Topic, partition: int, offset: int, limit: int) -> Sequence[StoredRecord]:
+        """Read at most `limit` records from `offset` on; fewer only at the end."""
+        place = topic.name, partition
+        end = self._ends.get(place, 0)
+        if offset + limit > end:
+            end = self._ends[place] = await self.end(topic, partition)
+        wanted = min(limit, end - offset)
+        if wanted <= 0:
+            return []
+        async with self._reading:
+            try:
+                async with asyncio.timeout(self._patience):
+                    return await self._fetched(TopicPartition(self._brokers.topic(topic), partition), offset, wanted)
+            except (KafkaError, TimeoutError) as failed:
+                await self._give_up_reading()
+                raise LogUnavailable(_told(failed)) from None
+
+    async def _fetched(self, place: TopicPartition, offset: int, wanted: int) -> list[StoredRecord]:
+        consumer = await self._started_consumer()
+        if consumer.assignment() != {place}:
+            consumer.assign([place])
+            consumer.seek(place, offset)
+        elif await consumer.position(place) != offset:
+            consumer.seek(place, offset)
+        found: list[StoredRecord] = []
+        while len(found) < wanted:
+            fetched = await consumer.getmany(place, timeout_ms=1_000, max_records=wanted - len(found))
+            found.extend(map(stored, fetched.get(place, ())))
+        return found
+
+    async def end(self, topic: Topic, partition: int) -> int:
+        """Give the offset that the next record will have."""
+        place = TopicPartition(self._brokers.topic(topic), partition)
+        try:
+            async with asyncio.timeout(self._patience):
+                consumer = await self._started_consumer()
+                return int((await consumer.end_offsets([place]))[place])
+        except (KafkaError, TimeoutError) as failed:
+            raise LogUnavailable(_told(failed)) from None
+
+    async def _started_consumer(self) -> AIOKafkaConsumer:
+        async with self._starting:
+            if self._consumer is None:
+                consumer = AIOKafkaConsumer(
+                    **self._brokers.arguments(),
+                    group_id=None,
+                    enable_auto_commit=False,
+                    auto_offset_reset="none",
+                    max_partition_fetch_bytes=_FETCH_BYTES,
+                )
+                try:
+                    await consumer.start()
+                except BaseException as failed:
+                    await _stopped(consumer)
+                    if isinstance(failed, KafkaError | OSError):
+                        raise LogUnavailable(_told(failed)) from None
+                    raise
+                self._consumer = consumer
+            return self._consumer
+
+    async def _give_up_reading(self) -> None:
+        consumer, self._consumer = self._consumer, None
+        self._ends.clear()
+        if consumer is not None:
+            await _stopped(consumer)
+
+    async def close(self) -> None:
+        """Let go of everything; what is still under way is no longer waited for."""
+        for under_way in self._under_way.values():
+            under_way.done.cancel()
+        await asyncio.gather(*(each.done for each in self._under_way.values()), return_exceptions=True)
+        self._under_way.clear()
+        await self._give_up_reading()
+        if self._producer is not None:
+            await self._give_up(self._producer)
+
+    async def __aenter__(self) -> Self:
+        """Use the log."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close it."""
+        await self.close()
+
+
+def stored(record: ConsumerRecord) -> StoredRecord:
+    """Give a record of Kafka as a log gives it; a foreign one without a key or a value has empty ones."""
+    return StoredRecord(record.offset, (record.key or b"").decode(errors="replace"), record.value or b"")
+
+
+def _batches(producer: AIOKafkaProducer, records: list[tuple[str, bytes]]) -> Iterator[BatchBuilder]:
+    """Pack records into batches, each no larger than a producer sends at once."""
+    batch = producer.create_batch()
+    for key, value in records:
+        if batch.append(key=key.encode(), value=value, timestamp=None) is None:
+            yield batch
+            batch = producer.create_batch()
+            batch.append(key=key.encode(), value=value, timestamp=None)
+    batch.close()
+    yield batch
+
+
+async def _stopped(client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
+    """Stop a client, but wait no longer than a request may take: one that lost its brokers may never end by itself."""
+    task = asyncio.ensure_future(client.stop())
+    await asyncio.wait({task}, timeout=REQUEST_TIMEOUT)
+    task.cancel()
+
+
+def _told(failed: BaseException) -> str:
+    """Say what failed, and nothing of what was sent."""
+    return type(failed).__name__

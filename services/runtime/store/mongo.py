@@ -1,0 +1,91 @@
+"""The store on MongoDB."""
+
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+
+from services.runtime.documents import Documents, Replacement, Standing, told_as
+from services.runtime.store.port import Halted, Outcome, Position, StoredState, StoreUnavailable, Write
+
+POSITIONS = "positions"
+HALTED = "halted"
+
+
+class MongoStore:
+    """A `Store` in a collection of states for each stage, and the collections `positions` and `halted`."""
+
+    def __init__(self, documents: Documents) -> None:
+        """Use a database."""
+        self._documents = documents
+
+    async def load(self, stage: str, case_ids: Collection[str]) -> Mapping[str, StoredState]:
+        """Give the states of some cases; a case without one is absent."""
+        with told_as(StoreUnavailable):
+            found = await self._documents.find(states_of(stage), case_ids)
+        return {
+            each["_id"]: StoredState(each["number"], each["read"], each["written"], each["schema"], each["body"])
+            for each in found
+        }
+
+    async def save(self, stage: str, writes: Sequence[Write]) -> Sequence[Outcome]:
+        """Write states, each on its condition; the outcomes are in the order of the writes."""
+        with told_as(StoreUnavailable):
+            standing = await self._documents.replace(states_of(stage), [_replacement(write) for write in writes])
+        return [_outcome(write, each) for write, each in zip(writes, standing, strict=True)]
+
+    async def cases(self, stage: str) -> AsyncIterator[str]:
+        """Give the cases that a stage has a state of, in order."""
+        with told_as(StoreUnavailable):
+            async for case_id in self._documents.ids(states_of(stage)):
+                yield case_id
+
+    async def position(self, stage: str, partition: int) -> Position | None:
+        """Give how far a stage has come."""
+        with told_as(StoreUnavailable):
+            found = await self._documents.find(POSITIONS, [f"{stage}/{partition}"])
+        return Position(found[0]["log"], found[0]["offset"]) if found else None
+
+    async def set_position(self, stage: str, partition: int, position: Position) -> None:
+        """Say how far a stage has come."""
+        fields = {"log": position.log, "offset": position.offset}
+        with told_as(StoreUnavailable):
+            await self._documents.put(POSITIONS, {f"{stage}/{partition}": fields})
+
+    async def halt(self, stage: str, halted: Halted) -> None:
+        """Record where a case halts and why; what was recorded of an earlier halt is replaced."""
+        fields = {
+            "stage": stage,
+            "case_id": halted.case_id,
+            "partition": halted.partition,
+            "offset": halted.offset,
+            "reason": halted.reason,
+        }
+        with told_as(StoreUnavailable):
+            await self._documents.put(HALTED, {f"{stage}/{halted.case_id}": fields})
+
+    async def resume(self, stage: str, case_id: str) -> None:
+        """Forget that a case was halted."""
+        with told_as(StoreUnavailable):
+            await self._documents.remove_where(HALTED, {"_id": f"{stage}/{case_id}"})
+
+    async def halted(self, stage: str, partition: int | None = None) -> Sequence[Halted]:
+        """Give the cases that are halted, by case."""
+        wanted = {"stage": stage} if partition is None else {"stage": stage, "partition": partition}
+        with told_as(StoreUnavailable):
+            found = await self._documents.find_where(HALTED, wanted)
+        return [Halted(each["case_id"], each["partition"], each["offset"], each["reason"]) for each in found]
+
+
+def states_of(stage: str) -> str:
+    """Name the collection of a stage's states."""
+    return f"states.{stage}"
+
+
+def _replacement(write: Write) -> Replacement:
+    state = write.state
+    fields = {"read": state.read, "written": state.written, "schema": state.schema, "body": state.body}
+    return Replacement(write.case_id, write.expected, state.offset, fields)
+
+
+def _outcome(write: Write, standing: Standing) -> Outcome:
+    if standing.is_ours:
+        return Outcome.APPLIED
+    return Outcome.ALREADY_APPLIED if standing.number == write.state.offset else Outcome.LOST
