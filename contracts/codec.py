@@ -175,6 +175,15 @@ def glance(record: bytes) -> Glance | None:
     return Glance(texts[0], texts[1], texts[2], texts[3], int(texts[4]))
 
 
+def subject_of(record: bytes) -> str | None:
+    """Tell whom a record says that it is about; None if it says nobody. Never raises, and opens nothing."""
+    try:
+        subject = orjson.loads(record)["subject"]
+    except (ValueError, TypeError, KeyError):
+        return None
+    return subject if isinstance(subject, str) else None
+
+
 def renumbered(record: bytes, sequence: int) -> bytes:
     """Give a record that a glance recognised with another place in its case's history, and the rest as it came."""
     return canonical({**orjson.loads(record), "sequence": str(sequence), "sequencetype": "Integer"})

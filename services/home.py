@@ -113,7 +113,7 @@ class Home(ABC):
                 if await self._goes_on(runner.open(partition)):
                     self._work.append((runner, partition))
 
-    async def _goes_on(self, work: Coroutine[Any, Any, None]) -> bool:
+    async def _goes_on(self, work: Coroutine[Any, Any, object]) -> bool:
         """Do some work on a partition; if it stops there, remember why, so that the others can go on."""
         try:
             await work

@@ -10,7 +10,7 @@ from contracts.topics import CASES, NOTICES, TRACKS, Topic
 from services.cli.home import FINDING, Failure
 from services.cli.output import progress
 from services.home import Home
-from services.runtime.log.port import StoredRecord
+from services.runtime.log.port import StoredRecord, next_offset
 
 AT_ONCE: Final = 1_000
 
@@ -36,7 +36,7 @@ async def chunks(home: Home, topic: Topic, partition: int, offset: int = 0) -> A
     """Give the records of a partition from an offset on, some at a time."""
     while found := await home.log.read(topic, partition, offset, AT_ONCE):
         yield found
-        offset = found[-1].offset + 1
+        offset = next_offset(found)
 
 
 async def _events(

@@ -8,6 +8,7 @@ from contracts.events.notices import NoticeRequested
 from contracts.topics import NOTICES
 from services.cli.history import chunks
 from services.home import Home
+from services.runtime.log.port import next_offset
 
 
 class Notices:
@@ -29,5 +30,5 @@ class Notices:
                     event = decode(record.value, NOTICES, key) if isinstance(key, CaseKey) else None
                     if isinstance(event, Event) and isinstance(event.data, NoticeRequested):
                         found.append(event.data)
-                self._offsets[partition] = chunk[-1].offset + 1
+                self._offsets[partition] = next_offset(chunk)
         return found

@@ -14,7 +14,7 @@ from contracts.topics import CASES, partition_of
 from services.ingest.domain.admission import Refusal, is_known, refusals
 from services.ingest.domain.register import Register, Registered
 from services.runtime.keyring.port import Destroyed, Keyring
-from services.runtime.log.port import Log, Record
+from services.runtime.log.port import Log, Record, next_offset
 from services.runtime.store.port import Store
 from services.runtime.store.sealed import open_state
 
@@ -102,7 +102,7 @@ class Intake:
         for partition in sorted({partition_of(case_id) for case_id in keys}):
             offset = 0
             while records := await self._log.read(CASES, partition, offset, _AT_ONCE):
-                offset = records[-1].offset + 1
+                offset = next_offset(records)
                 for record in records:
                     if isinstance(key := keys.get(record.key), CaseKey):
                         event = decode(record.value, CASES, key)

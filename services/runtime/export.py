@@ -9,7 +9,7 @@ import orjson
 from contracts.codec import CaseKey, Unreadable, decode, encode
 from contracts.topics import CASES, Topic, partition_of
 from services.runtime.keyring.port import Destroyed, Keyring
-from services.runtime.log.port import Log, StoredRecord
+from services.runtime.log.port import Log, StoredRecord, next_offset
 
 _AT_ONCE = 2_000
 
@@ -38,7 +38,7 @@ async def exported(
     for partition in partitions:
         offset = 0
         while records := await log.read(topic, partition, offset, _AT_ONCE):
-            offset = records[-1].offset + 1
+            offset = next_offset(records)
             wanted = [record for record in records if case_id is None or record.key == case_id]
             keys = await keyring.keys({record.key for record in wanted}) if topic.of_cases and reveal else {}
             for record in wanted:
@@ -59,7 +59,7 @@ async def cases_on(log: Log) -> set[str]:
     for partition in range(CASES.partitions):
         offset = 0
         while records := await log.read(CASES, partition, offset, _AT_ONCE):
-            offset = records[-1].offset + 1
+            offset = next_offset(records)
             found.update(record.key for record in records)
     return found
 

@@ -9,7 +9,7 @@ from contracts.definitions.catalogue import Catalogue, Entry, entry_of
 from contracts.events.event import FACT_ID, Data, Event, name_based_id
 from contracts.events.publications import DefinitionPublished, LogFounded
 from contracts.topics import DEFINITIONS
-from services.runtime.log.port import Log, Record
+from services.runtime.log.port import Log, Record, next_offset
 
 _AT_ONCE: Final = 1_000
 
@@ -38,7 +38,7 @@ class Founding:
                 if not isinstance(event, Event):
                     raise NotAHome(f"{DEFINITIONS.name} cannot be read at offset {record.offset} ({event.reason})")
                 self._heard(event.data)
-            self._learned = records[-1].offset + 1
+            self._learned = next_offset(records)
         return self._learned > before
 
     def _heard(self, data: Data) -> None:

@@ -8,17 +8,27 @@ import traceback
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final, Generic, NoReturn, TypeVar
+from typing import Final, Generic, NamedTuple, NoReturn, TypeVar
 
 from pydantic import TypeAdapter
 
-from contracts.codec import CaseKey, Glance, Unreadable, decode, encode, glance, prepared, renumbered
+from contracts.codec import (
+    CaseKey,
+    Glance,
+    Unreadable,
+    decode,
+    encode,
+    glance,
+    prepared,
+    renumbered,
+    subject_of,
+)
 from contracts.definitions.catalogue import DefinitionMissing
 from contracts.events.event import DERIVED_ID, Data, Event, name_based_id
 from contracts.events.publications import FactUnreadable
 from contracts.topics import CASES, DEAD_LETTERS
 from services.runtime.keyring.port import Destroyed, Keyring
-from services.runtime.log.port import Log, Record, StoredRecord
+from services.runtime.log.port import Log, Record, StoredRecord, next_offset
 from services.runtime.stage import Stage
 from services.runtime.store.port import Halted, Outcome, Position, Store, StoredState, Write
 from services.runtime.store.sealed import StateUnreadable, open_state
@@ -47,6 +57,21 @@ class PartitionLost(Exception):
     """Another runner of the same stage has written a state of this partition: it is theirs until it is opened again."""
 
 
+class Done(NamedTuple):
+    """What became of a batch.
+
+    read: its records; published: the events that came out
+    repeated: records that were read although their events had been taken already, and were dropped
+    dead_letters: facts that could not be read; halted: cases that could not go on
+    """
+
+    read: int
+    published: int
+    repeated: int
+    dead_letters: int
+    halted: int
+
+
 @dataclass(slots=True)
 class _Case(Generic[StateT]):
     """A case while a batch is worked on; `loaded` is the offset that its state was stored with."""
@@ -73,6 +98,7 @@ class _Batch(Generic[StateT]):
     out: list[Record] = field(default_factory=list)
     dead: list[Record] = field(default_factory=list)
     halted: dict[str, Halted] = field(default_factory=dict)
+    repeated: int = 0
 
 
 class Runner(Generic[StateT]):
@@ -92,8 +118,8 @@ class Runner(Generic[StateT]):
         self._positions: dict[int, int] = {}
         self._dead_letters: dict[int, int] = {}
 
-    async def open(self, partition: int) -> None:
-        """Take up a partition where the store says that it was left. Raises StageStopped."""
+    async def open(self, partition: int) -> int:
+        """Take up a partition where the store says that it was left; give where it ends. Raises StageStopped."""
         stage, end = self._stage, await self._log.end(self._stage.reads, partition)
         position = await self._store.position(stage.name, partition)
         if position is None:
@@ -107,11 +133,23 @@ class Runner(Generic[StateT]):
             self._stop(partition, f"{stage.reads.name} is shorter than what has been read of it", _REBUILD)
         self._positions[partition] = position.offset
         self._dead_letters[partition] = 0
+        return end
+
+    def leave(self, partition: int) -> None:
+        """Give a partition up; nothing is done there until it is opened again."""
+        self._positions.pop(partition, None)
+
+    def position(self, partition: int) -> int:
+        """Give how far it has come in a partition. Raises PartitionLost if that was given up, or never opened."""
+        position = self._positions.get(partition)
+        if position is None:
+            raise PartitionLost(f"{self._stage.name} has to take up partition {partition} first")
+        return position
 
     async def resume_halted(self, partition: int) -> None:
         """Try halted cases again, each from where it stands; those whose cause is gone go on."""
         waiting = {halted.case_id: halted.offset for halted in await self._store.halted(self._stage.name, partition)}
-        offset, end = min(waiting.values(), default=0), self._position(partition)
+        offset, end = min(waiting.values(), default=0), self.position(partition)
         while waiting and offset < end:
             records = await self._log.read(self._stage.reads, partition, offset, min(BATCH, end - offset))
             if not records:
@@ -121,33 +159,37 @@ class Runner(Generic[StateT]):
             await self._published_and_saved(batch)
             for case_id in batch.halted:
                 del waiting[case_id]
-            offset = records[-1].offset + 1
+            offset = next_offset(records)
         for case_id in waiting:
             await self._store.resume(self._stage.name, case_id)
 
     async def advance(self, partition: int, limit: int = BATCH) -> int:
         """Read the next records of a partition and process them; give how many there were."""
-        records = await self._log.read(self._stage.reads, partition, self._position(partition), limit)
+        records = await self._log.read(self._stage.reads, partition, self.position(partition), limit)
         if records:
             await self.process(partition, records)
         return len(records)
 
-    async def process(self, partition: int, records: Sequence[StoredRecord]) -> None:
+    async def process(self, partition: int, records: Sequence[StoredRecord]) -> Done:
         """Process the next records of an opened partition. Raises StageStopped, PartitionLost, or what the ports raise.
 
         After any of these nothing has been skipped: the same records come again.
         """
-        self._position(partition)
+        expected = self.position(partition)
+        if records[0].offset != expected:
+            lacks = f"{self._stage.reads.name} goes on with offset {records[0].offset} where {expected} was expected"
+            self._stop(partition, lacks, _REBUILD)
         batch = await self._worked(partition, records)
         dead_letters = self._dead_letters[partition] + len(batch.dead)
         if dead_letters > DEAD_LETTERS_AT_MOST:
             why = f"{dead_letters} records of {self._stage.reads.name} could not be read since it was started"
             self._stop(partition, why, "find out who writes them, then start again")
         await self._published_and_saved(batch)
-        position = records[-1].offset + 1
+        position = next_offset(records)
         await self._store.set_position(self._stage.name, partition, Position(self._log_id, position))
         self._positions[partition] = position
         self._dead_letters[partition] = dead_letters
+        return Done(len(records), len(batch.out), batch.repeated, len(batch.dead), len(batch.halted))
 
     async def _worked(
         self, partition: int, records: Sequence[StoredRecord], *, resuming: bool = False
@@ -166,7 +208,7 @@ class Runner(Generic[StateT]):
             if case is None:
                 key = keys.get(record.key)
                 if key is None:
-                    self._halt(batch, record, "key-missing")
+                    self._keyless(batch, record)
                     continue
                 if isinstance(key, Destroyed):
                     skipped.add(record.key)
@@ -175,6 +217,16 @@ class Runner(Generic[StateT]):
             if record.offset > case.offset:
                 self._take(batch, record, case)
         return batch
+
+    def _keyless(self, batch: _Batch[StateT], record: StoredRecord) -> None:
+        """Halt a case that has no key; a record that is of no case, because it says another one or none, is unreadable.
+
+        Somebody else wrote that: whoever writes facts makes the key first.
+        """
+        if subject_of(record.value) == record.key:
+            self._halt(batch, record, "key-missing")
+        else:
+            self._unreadable(batch, record, Unreadable("not-an-event"))
 
     def _case(self, case_id: str, key: CaseKey, stored: StoredState | None, partition: int) -> _Case[StateT]:
         if stored is None:
@@ -202,7 +254,7 @@ class Runner(Generic[StateT]):
                 return
             event = read
         sequence = event.sequence or 0
-        if self._is_numbered and not self._is_next(batch.partition, record, sequence, case):
+        if self._is_numbered and not self._is_next(batch, record, sequence, case):
             return
         try:
             state, records = self._stepped(record.key, case, event)
@@ -212,6 +264,8 @@ class Runner(Generic[StateT]):
         except Exception as error:  # noqa: BLE001 - whatever a step raises halts its case, and no other
             self._halt(batch, record, f"step-failed {_place(error)}")
             return
+        if not self._is_numbered and state is case.state and not records:
+            batch.repeated += 1
         case.state, case.offset, case.read = state, record.offset, sequence
         case.written += len(records)
         batch.out.extend(records)
@@ -242,22 +296,24 @@ class Runner(Generic[StateT]):
 
     def _pass_on(self, batch: _Batch[StateT], record: StoredRecord, case: _Case[StateT], seen: Glance) -> None:
         """Pass an event on unopened, with its new number, if the topic carries such events."""
-        if not self._is_next(batch.partition, record, seen.sequence, case):
+        if not self._is_next(batch, record, seen.sequence, case):
             return
         if self._stage.writes is not None and self._stage.writes.type_named(seen.type) is not None:
             case.written += 1
             batch.out.append(Record(record.key, renumbered(record.value, case.written)))
         case.offset, case.read = record.offset, seen.sequence
 
-    def _is_next(self, partition: int, record: StoredRecord, sequence: int, case: _Case[StateT]) -> bool:
+    def _is_next(self, batch: _Batch[StateT], record: StoredRecord, sequence: int, case: _Case[StateT]) -> bool:
         """Tell whether an event continues its case's history; a repeated one does not, and a gap stops the stage."""
         if sequence > case.read + 1:
             why = (
                 f"{self._stage.reads.name} has a gap at offset {record.offset}: "
                 f"sequence {sequence} of case {record.key} follows {case.read}"
             )
-            self._stop(partition, why, _REBUILD)
-        return sequence == case.read + 1
+            self._stop(batch.partition, why, _REBUILD)
+        is_next = sequence == case.read + 1
+        batch.repeated += not is_next
+        return is_next
 
     def _unreadable(self, batch: _Batch[StateT], record: StoredRecord, unreadable: Unreadable) -> None:
         """Put a fact that cannot be read on record; on a derived topic nothing may be unreadable."""
@@ -288,17 +344,10 @@ class Runner(Generic[StateT]):
             await self._log.append(self._stage.writes, batch.partition, batch.out)
         writes = [self._write(case_id, case) for case_id, case in batch.cases.items() if case.has_moved]
         if writes and Outcome.LOST in await self._store.save(self._stage.name, writes):
-            self._positions.pop(batch.partition, None)
+            self.leave(batch.partition)
             raise PartitionLost(f"another process runs {self._stage.name} on partition {batch.partition}")
         for halted in batch.halted.values():
             await self._store.halt(self._stage.name, halted)
-
-    def _position(self, partition: int) -> int:
-        """Give how far it has come in a partition. Raises PartitionLost if that was given up, or never opened."""
-        position = self._positions.get(partition)
-        if position is None:
-            raise PartitionLost(f"{self._stage.name} has to take up partition {partition} first")
-        return position
 
     def _write(self, case_id: str, case: _Case[StateT]) -> Write:
         body = case.key.seal(self._states.dump_json(case.state), self._stage.name.encode(), case_id.encode())

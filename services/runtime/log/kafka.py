@@ -1,7 +1,8 @@
 """The log on Kafka."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
@@ -115,36 +116,52 @@ class KafkaLog:
         wanted = min(limit, end - offset)
         if wanted <= 0:
             return []
+        async with self._fetching(topic, partition) as at:
+            return [stored(record) for record in await self._fetched(at, offset, wanted)]
+
+    @asynccontextmanager
+    async def _fetching(self, topic: Topic, partition: int) -> AsyncIterator[TopicPartition]:
+        """Have the consumer for oneself, for as long as a call waits."""
         async with self._reading:
             try:
                 async with asyncio.timeout(self._patience):
-                    return await self._fetched(TopicPartition(self._brokers.topic(topic), partition), offset, wanted)
+                    yield TopicPartition(self._brokers.topic(topic), partition)
             except (KafkaError, TimeoutError) as failed:
                 await self._give_up_reading()
                 raise LogUnavailable(_told(failed)) from None
 
-    async def _fetched(self, place: TopicPartition, offset: int, wanted: int) -> list[StoredRecord]:
+    async def _fetched(self, place: TopicPartition, offset: int, wanted: int) -> list[ConsumerRecord]:
         consumer = await self._started_consumer()
         if consumer.assignment() != {place}:
             consumer.assign([place])
             consumer.seek(place, offset)
         elif await consumer.position(place) != offset:
             consumer.seek(place, offset)
-        found: list[StoredRecord] = []
+        found: list[ConsumerRecord] = []
         while len(found) < wanted:
             fetched = await consumer.getmany(place, timeout_ms=1_000, max_records=wanted - len(found))
-            found.extend(map(stored, fetched.get(place, ())))
+            found.extend(fetched.get(place, ()))
         return found
 
     async def end(self, topic: Topic, partition: int) -> int:
         """Give the offset that the next record will have."""
-        place = TopicPartition(self._brokers.topic(topic), partition)
+        return (await self.ends(topic, [partition]))[partition]
+
+    async def ends(self, topic: Topic, partitions: Collection[int]) -> Mapping[int, int]:
+        """Give the offsets that the next records of some partitions will have."""
+        places = [TopicPartition(self._brokers.topic(topic), partition) for partition in partitions]
         try:
             async with asyncio.timeout(self._patience):
                 consumer = await self._started_consumer()
-                return int((await consumer.end_offsets([place]))[place])
+                return {place.partition: end for place, end in (await consumer.end_offsets(places)).items()}
         except (KafkaError, TimeoutError) as failed:
             raise LogUnavailable(_told(failed)) from None
+
+    async def appended_at(self, topic: Topic, partition: int, offset: int) -> float | None:
+        """Give when a record was appended, in seconds since 1970; None if it is not there."""
+        async with self._fetching(topic, partition) as place:
+            found = await self._fetched(place, offset, 1)
+        return found[0].timestamp / 1_000 if found else None
 
     async def _started_consumer(self) -> AIOKafkaConsumer:
         async with self._starting:

@@ -46,3 +46,8 @@ class Log(Protocol):
 
     async def end(self, topic: Topic, partition: int) -> int:
         """Give the offset that the next record will have."""
+
+
+def next_offset(records: Sequence[StoredRecord]) -> int:
+    """Give the offset after some records: where reading goes on, and what a group commits."""
+    return records[-1].offset + 1

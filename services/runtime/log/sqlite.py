@@ -6,7 +6,7 @@ from typing import Final
 
 from contracts.topics import Topic
 from services.runtime.database import table_of, told_as, transaction
-from services.runtime.log.port import LogUnavailable, Record, StoredRecord
+from services.runtime.log.port import LogUnavailable, Record, StoredRecord, next_offset
 
 AT_HAND: Final = 2_000
 """Records that are kept in memory for the next stage, besides those appended last: more only takes its place."""
@@ -53,7 +53,7 @@ class SqliteLog:
             return self._stored(topic, partition, offset, limit)
         start = offset - fresh[0].offset
         at_hand = fresh[start : start + limit]
-        return [*at_hand, *self._stored(topic, partition, at_hand[-1].offset + 1, limit - len(at_hand))]
+        return [*at_hand, *self._stored(topic, partition, next_offset(at_hand), limit - len(at_hand))]
 
     def _stored(self, topic: Topic, partition: int, offset: int, limit: int) -> list[StoredRecord]:
         with told_as(LogUnavailable):

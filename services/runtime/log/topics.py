@@ -1,0 +1,149 @@
+"""The topics of a cluster: made from the table of topics, and compared with it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
+
+from contracts.topics import TOPICS, Topic
+from services.runtime.brokers import REQUEST_TIMEOUT, Brokers
+from services.runtime.log.port import LogUnavailable
+
+KEPT_FOR_EVER: Final = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
+"""The settings of every topic that decide whether history stays."""
+
+
+@dataclass(frozen=True, slots=True)
+class Safety:
+    """How often every record is kept, and how many copies there must be before it is acknowledged.
+
+    flushed: whether a broker writes every message to its disk before it acknowledges; for a cluster of one broker,
+        which has no other copy when the power fails
+    """
+
+    replication: int
+    min_insync: int
+    flushed: bool = False
+
+    def settings(self) -> dict[str, str]:
+        """Give the settings of a topic."""
+        flush = {"flush.messages": "1"} if self.flushed else {}
+        return {**KEPT_FOR_EVER, "min.insync.replicas": str(self.min_insync), **flush}
+
+
+class TopicsUnfit(Exception):
+    """Topics are missing, or other than the table of topics says. Says which, and what was expected."""
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        """Name every fault."""
+        super().__init__("\n".join(faults))
+        self.faults = tuple(faults)
+
+
+class Cluster:
+    """The topics of OnTrack in a cluster of brokers. Every call can raise LogUnavailable."""
+
+    def __init__(self, brokers: Brokers) -> None:
+        """Use some brokers."""
+        self._brokers = brokers
+
+    async def make_topics(self, safety: Safety, topics: Iterable[Topic] = tuple(TOPICS.values())) -> Sequence[str]:
+        """Make the topics that are missing; give their names. Raises TopicsUnfit if one that is there does not fit."""
+        wanted = {self._brokers.topic(topic): topic for topic in topics}
+        async with self._admin() as admin:
+            partitions = await _partitions(admin, list(wanted))
+            faults = [*_faults(wanted, partitions), *await _retention_faults(admin, list(partitions))]
+            if faults:
+                raise TopicsUnfit(faults)
+            missing = [name for name in wanted if name not in partitions]
+            if missing:
+                await _make(admin, [_new(name, wanted[name], safety) for name in missing])
+        return missing
+
+    async def require_topics(self, topics: Iterable[Topic]) -> None:
+        """Make sure that topics are there and as the table says. Raises TopicsUnfit."""
+        wanted = {self._brokers.topic(topic): topic for topic in topics}
+        async with self._admin() as admin:
+            partitions = await _partitions(admin, list(wanted))
+            missing = [
+                f"the topic {name} is missing; `ontrack provision` makes it" for name in wanted.keys() - partitions
+            ]
+            faults = [*sorted(missing), *_faults(wanted, partitions), *await _retention_faults(admin, list(partitions))]
+        if faults:
+            raise TopicsUnfit(faults)
+
+    async def remove_topics(self, topics: Iterable[Topic] = tuple(TOPICS.values())) -> None:
+        """Remove topics and everything on them."""
+        async with self._admin() as admin:
+            await admin.delete_topics([self._brokers.topic(topic) for topic in topics])
+
+    @asynccontextmanager
+    async def _admin(self) -> AsyncIterator[AIOKafkaAdminClient]:
+        admin = AIOKafkaAdminClient(**self._brokers.arguments())
+        try:
+            async with asyncio.timeout(2 * REQUEST_TIMEOUT):
+                await admin.start()
+                yield admin
+        except (KafkaError, TimeoutError, OSError) as failed:
+            raise LogUnavailable(f"the brokers at {self._brokers.servers} are away ({type(failed).__name__})") from None
+        finally:
+            await admin.close()
+
+
+async def _partitions(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, int]:
+    """Give the number of partitions of each topic that is there."""
+    found = {}
+    for described in await admin.describe_topics(names):
+        error = for_code(described["error_code"])
+        if error is UnknownTopicOrPartitionError:
+            continue
+        if described["error_code"]:
+            raise error
+        found[described["topic"]] = len(described["partitions"])
+    return found
+
+
+def _faults(wanted: Mapping[str, Topic], partitions: Mapping[str, int]) -> list[str]:
+    return [
+        f"the topic {name} has {count} partitions, {wanted[name].partitions} were expected: cases would change places"
+        for name, count in partitions.items()
+        if count != wanted[name].partitions
+    ]
+
+
+async def _retention_faults(admin: AIOKafkaAdminClient, names: list[str]) -> list[str]:
+    """Tell which topics would lose history."""
+    if not names:
+        return []
+    resources = [ConfigResource(ConfigResourceType.TOPIC, name, dict.fromkeys(KEPT_FOR_EVER)) for name in names]
+    faults = []
+    for response in await admin.describe_configs(resources):
+        for code, _, _, name, entries in response.resources:
+            if code:
+                raise for_code(code)
+            settings: dict[str, Any] = {entry[0]: entry[1] for entry in entries}
+            faults += [
+                f"the topic {name} has {key}={settings.get(key)}, {key}={value} was expected: history would be lost"
+                for key, value in KEPT_FOR_EVER.items()
+                if settings.get(key) != value
+            ]
+    return faults
+
+
+def _new(name: str, topic: Topic, safety: Safety) -> NewTopic:
+    return NewTopic(name, topic.partitions, safety.replication, topic_configs=safety.settings())
+
+
+async def _make(admin: AIOKafkaAdminClient, new: list[NewTopic]) -> None:
+    """Make topics; somebody else may make the same ones at this moment."""
+    response = await admin.create_topics(new)
+    for name, code, *more in response.topic_errors:
+        error = for_code(code)
+        if code and error is not TopicAlreadyExistsError:
+            said = f" ({more[0]})" if more and more[0] else ""
+            raise TopicsUnfit([f"the topic {name} cannot be made: {error.__name__}{said}"])

@@ -1,0 +1,265 @@
+"""One stage as a service: it starts, serves its stage, tells how it is, and stops."""
+
+import asyncio
+import gc
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Final, Generic, TypeVar
+
+import structlog
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from contracts.definitions.catalogue import Catalogue
+from contracts.topics import CASES, DEAD_LETTERS, DEFINITIONS
+from services.runtime.documents import Documents
+from services.runtime.founding import Founding, NotAHome
+from services.runtime.keyring.master import MasterKey, MasterKeyUnusable
+from services.runtime.keyring.mongo import MongoKeyring
+from services.runtime.log.kafka import KafkaLog
+from services.runtime.log.topics import Cluster, TopicsUnfit
+from services.runtime.logs import set_up_logs
+from services.runtime.metrics import Metrics
+from services.runtime.runner import Done, Runner
+from services.runtime.serving import Serving, Standing
+from services.runtime.settings import ServiceSettings
+from services.runtime.stage import Stage
+from services.runtime.store.mongo import MongoStore
+from services.runtime.unavailable import Unavailable
+
+StateT = TypeVar("StateT")
+
+LOOK: Final = 2.0
+"""Seconds between two looks at the brokers, the database and the partitions."""
+
+ANSWER: Final = 4.0
+"""Seconds within which brokers and database give a sign of life; together with LOOK well below ten."""
+
+TRY_AGAIN: Final = 3.0
+
+_LOG = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Health:
+    """How a service is.
+
+    troubles: what keeps it from going on, by where that is
+    waits_for: why it is not ready although nothing is wrong
+    """
+
+    troubles: dict[str, str] = field(default_factory=dict)
+    waits_for: list[str] = field(default_factory=lambda: ["it has just been started"])
+
+    def set(self, where: str, why: str | None) -> None:
+        """Say what is wrong somewhere, or that nothing is."""
+        if why is None:
+            if self.troubles.pop(where, None) is not None:
+                _LOG.info("trouble-is-gone", where=where)
+        elif self.troubles.get(where) != why:
+            self.troubles[where] = why
+            _LOG.warning("trouble", where=where, why=why)
+
+    def alive(self) -> list[str]:
+        """Tell why it does not go on; nothing if it does."""
+        return [f"{where}: {why}" for where, why in sorted(self.troubles.items())]
+
+    def ready(self) -> list[str]:
+        """Tell why it is not ready; nothing if it is."""
+        return [*self.alive(), *self.waits_for]
+
+
+class Service(Generic[StateT]):
+    """One stage over Kafka and MongoDB."""
+
+    def __init__(self, settings: ServiceSettings, stage: Callable[[Catalogue], Stage[StateT]]) -> None:
+        """Make the service; `stage` makes its stage from the definitions that the log has."""
+        self._settings = settings
+        self._make_stage = stage
+        self.health = Health()
+        self._name = stage(Catalogue()).name
+        self.metrics = Metrics(self._name)
+
+    @asynccontextmanager
+    async def running(self, _: Starlette) -> AsyncIterator[None]:
+        """Serve for as long as this is entered; what is in hand is finished when it is left."""
+        task = asyncio.create_task(self._serve())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def _serve(self) -> None:
+        brokers, server = self._settings.brokers(), self._settings.server()
+        async with AsyncExitStack() as stack:
+            documents = await stack.enter_async_context(Documents(server))
+            log = await stack.enter_async_context(KafkaLog(brokers))
+            founding = Founding(log)
+            stage = self._make_stage(founding.definitions)
+            await self._until_it_works(lambda: self._require_servers(stage, documents, founding))
+            keyring = MongoKeyring(documents, MasterKey.read(self._settings.master_key_file))
+            store = MongoStore(documents)
+            runner = Runner(stage, log, store, keyring, founding.log_id)
+            serving = Serving(brokers, brokers.named(stage.name), brokers.topic(stage.reads), runner, self._heard)
+            stack.push_async_callback(serving.stop)
+            await self._until_it_works(serving.start)
+            gc.freeze()
+            gc.set_threshold(100_000, 50, 1_000)
+            _LOG.info("serving", stage=stage.name, log=founding.log_id)
+            looker = _Looker(self.health, self.metrics, stage, documents, log, store, founding, serving)
+            while True:
+                await looker.look()
+                await asyncio.sleep(LOOK)
+
+    async def _until_it_works(self, step: Callable[[], Awaitable[None]]) -> None:
+        """Try to start until that works, and tell meanwhile what is in the way."""
+        while True:
+            try:
+                await step()
+            except (Unavailable, TopicsUnfit, NotAHome, MasterKeyUnusable, OSError) as failed:
+                self.health.set("start", str(failed))
+            except Exception as failed:  # noqa: BLE001 - the libraries have a hundred names for a broker that is away
+                self.health.set("start", f"unexpected {type(failed).__name__}")
+            else:
+                self.health.set("start", None)
+                return
+            await asyncio.sleep(TRY_AGAIN)
+
+    async def _require_servers(self, stage: Stage[StateT], documents: Documents, founding: Founding) -> None:
+        """Make sure that everything is there and fits before anything is touched."""
+        topics = [stage.reads, DEFINITIONS, *([stage.writes] if stage.writes else [])]
+        if stage.reads is CASES:
+            topics.append(DEAD_LETTERS)
+        await Cluster(self._settings.brokers()).require_topics(topics)
+        await founding.learn()
+        if not founding.log_id:
+            raise NotAHome("the log was never founded; `ontrack provision` does that")
+        keyring = MongoKeyring(documents, MasterKey.read(self._settings.master_key_file))
+        await keyring.require_own_master()
+
+    def _heard(self, partition: int, done: Done, seconds: float) -> None:
+        self.metrics.heard(done, seconds)
+        if done.dead_letters:
+            _LOG.warning("facts-unreadable", partition=partition, number=done.dead_letters)
+        if done.halted:
+            _LOG.warning("cases-halted", partition=partition, number=done.halted)
+
+    def app(self) -> Starlette:
+        """Give what answers over HTTP, and serves meanwhile."""
+        routes = [
+            Route("/alive", lambda _: _answer("alive", self.health.alive())),
+            Route("/ready", lambda _: _answer("ready", self.health.ready())),
+            Route("/metrics", self._page),
+        ]
+        return Starlette(routes=routes, lifespan=self.running)
+
+    def _page(self, _: Request) -> Response:
+        return Response(self.metrics.page(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    def run(self) -> None:
+        """Serve until the process is told to end."""
+        set_up_logs(self._settings.log_format, self._settings.log_level)
+        uvicorn.run(
+            self.app(),
+            host=self._settings.http_host,
+            port=self._settings.http_port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+        )
+
+
+class _Looker(Generic[StateT]):
+    """Looks, every other second, how everything is."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - what it looks at
+        self,
+        health: Health,
+        metrics: Metrics,
+        stage: Stage[StateT],
+        documents: Documents,
+        log: KafkaLog,
+        store: MongoStore,
+        founding: Founding,
+        serving: Serving[StateT],
+    ) -> None:
+        self._health = health
+        self._metrics = metrics
+        self._stage = stage
+        self._documents = documents
+        self._log = log
+        self._store = store
+        self._founding = founding
+        self._serving = serving
+        self._lost = 0
+
+    async def look(self) -> None:
+        """Look once."""
+        await asyncio.gather(
+            self._look_at("brokers", self._look_at_log), self._look_at("database", self._look_at_store)
+        )
+        self._look_at_shares()
+
+    async def _look_at(self, where: str, look: Callable[[], Awaitable[None]]) -> None:
+        try:
+            async with asyncio.timeout(ANSWER):
+                await look()
+        except TimeoutError:
+            self._health.set(where, f"no answer within {ANSWER:.0f} s")
+        except Exception as failed:  # noqa: BLE001 - whatever it is, it is told, and looked at again
+            self._health.set(where, str(failed) if isinstance(failed, Unavailable) else type(failed).__name__)
+        else:
+            self._health.set(where, None)
+
+    async def _look_at_log(self) -> None:
+        """Measure how much there is to do, and learn new definitions."""
+        shares = dict(self._serving.shares)
+        ends = await self._log.ends(self._stage.reads, list(shares))
+        behind = {partition: end for partition, end in ends.items() if shares[partition].position < end}
+        for name in ("ontrack_lag_events", "ontrack_lag_seconds"):
+            self._metrics.forget(name)
+        for partition, end in ends.items():
+            position = shares[partition].position
+            self._metrics.set("ontrack_lag_events", max(end - position, 0), partition=str(partition))
+            since = await self._log.appended_at(self._stage.reads, partition, position) if partition in behind else None
+            age = 0.0 if since is None else max(time.time() - since, 0.0)
+            self._metrics.set("ontrack_lag_seconds", age, partition=str(partition))
+        if await self._founding.learn():
+            await self._serving.resume_halted()
+
+    async def _look_at_store(self) -> None:
+        await self._documents.ping()
+        self._metrics.set("ontrack_halted_cases", len(await self._store.halted(self._stage.name)))
+
+    def _look_at_shares(self) -> None:
+        """See how it stands with every partition."""
+        serving = self._serving
+        self._health.set("reading", None if serving.is_reading else "the subscriber has stopped")
+        for where in [each for each in self._health.troubles if each.startswith("partition ")]:
+            if int(where.removeprefix("partition ")) not in serving.shares:
+                self._health.set(where, None)
+        for partition, share in serving.shares.items():
+            is_wrong = share.standing in (Standing.AWAY, Standing.STOPPED)
+            self._health.set(f"partition {partition}", share.why if is_wrong else None)
+        behind = sorted(partition for partition, share in serving.shares.items() if not share.has_caught_up)
+        waits = [] if serving.has_joined else ["it has not joined its group yet"]
+        if behind:
+            waits.append(f"it has not caught up yet in partitions {', '.join(map(str, behind))}")
+        self._health.waits_for = waits
+        standings = Counter(share.standing.value for share in serving.shares.values())
+        for standing in Standing:
+            self._metrics.set("ontrack_partitions", standings[standing.value], standing=standing.value)
+        self._metrics.add("ontrack_states_lost_total", serving.lost - self._lost)
+        self._lost = serving.lost
+
+
+def _answer(name: str, why: list[str]) -> JSONResponse:
+    return JSONResponse({name: not why, "why": why}, status_code=503 if why else 200)

@@ -1,0 +1,338 @@
+"""One stage as a member of its consumer group: it runs the partitions that the group gives it, and gives them up."""
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final, Generic, TypeVar
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka.errors import IllegalStateError, KafkaError
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker
+from faststream.message import StreamMessage
+from faststream.security import BaseSecurity, SASLScram512
+
+from services.runtime.brokers import REQUEST_TIMEOUT, Brokers
+from services.runtime.log.kafka import stored
+from services.runtime.log.port import StoredRecord, next_offset
+from services.runtime.runner import Done, PartitionLost, Runner, StageStopped
+from services.runtime.unavailable import Unavailable
+
+StateT = TypeVar("StateT")
+
+MAX_RECORDS: Final = 2_000
+"""Records that are taken from the brokers at a time, over all partitions."""
+
+SESSION_TIMEOUT: Final = 10.0
+"""Seconds without a sign of life after which the group gives a member's partitions to others."""
+
+DRAIN: Final = 15.0
+"""Seconds that a batch in hand has to be finished when its partitions go elsewhere, or when the service ends."""
+
+COMMIT_TIMEOUT: Final = 5.0
+RETRY_AWAY: Final = 1.0
+RETRY_STOPPED: Final = 5.0
+
+_LOG = structlog.get_logger()
+
+Message = StreamMessage[tuple[ConsumerRecord, ...]]
+
+
+class Standing(Enum):
+    """How it stands with a partition that this process has."""
+
+    OPENING = "opening"
+    RUNNING = "running"
+    AWAY = "away"
+    STOPPED = "stopped"
+
+
+@dataclass(slots=True)
+class Share:
+    """A partition that this process has.
+
+    position: the next offset; goal: the end of the partition when it was taken up
+    why: what keeps it from going on
+    try_at: on the monotonic clock, when it is taken up (again)
+    """
+
+    standing: Standing = Standing.OPENING
+    position: int = 0
+    goal: int = 0
+    why: str = ""
+    try_at: float = 0.0
+
+    @property
+    def has_caught_up(self) -> bool:
+        """Whether everything has been read that was there when it was taken up."""
+        return self.standing is Standing.RUNNING and self.position >= self.goal
+
+
+class Serving(Generic[StateT]):
+    """A stage, served.
+
+    shares: the partitions that this process has; lost: how often one was given up because another had written there
+
+    A partition that is given to this process is paused, taken up where the store says that it was left, and let run.
+    Whatever goes wrong with it, it is paused again and taken up anew after a while; nothing is skipped meanwhile.
+    """
+
+    def __init__(
+        self,
+        brokers: Brokers,
+        group: str,
+        topic: str,
+        runner: Runner[StateT],
+        heard: Callable[[int, Done, float], None],
+    ) -> None:
+        """Run `runner` on `topic` as a member of `group`.
+
+        heard: is told of every batch: its partition, what became of it, and the seconds that it took
+        """
+        self.shares: dict[int, Share] = {}
+        self.lost = 0
+        self.has_joined = False
+        self._topic = topic
+        self._runner = runner
+        self._heard = heard
+        self._in_hand: set[asyncio.Task[None]] = set()
+        self._locks: dict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._wanted = asyncio.Event()
+        self._keeper: asyncio.Task[None] | None = None
+        self._broker = KafkaBroker(
+            brokers.servers.split(","),
+            security=_security(brokers),
+            request_timeout_ms=round(REQUEST_TIMEOUT * 1_000),
+            consumer_only=True,
+            allow_auto_create_topics=False,
+            apply_types=False,
+            graceful_timeout=DRAIN,
+            logger=None,
+        )
+        self._subscriber = self._broker.subscriber(
+            topic,
+            group_id=group,
+            batch=True,
+            max_records=MAX_RECORDS,
+            batch_timeout_ms=5,
+            ack_policy=AckPolicy.MANUAL,
+            auto_offset_reset="earliest",
+            session_timeout_ms=round(SESSION_TIMEOUT * 1_000),
+            heartbeat_interval_ms=round(SESSION_TIMEOUT * 300),
+            rebalance_timeout_ms=round((DRAIN + SESSION_TIMEOUT) * 1_000),
+            max_partition_fetch_bytes=1 << 21,
+            listener=_Listener(self),
+            parser=_unopened,
+            decoder=_unopened_body,
+        )
+        self._subscriber(self._handle)
+
+    # Life
+
+    async def start(self) -> None:
+        """Join the group."""
+        await self._broker.start()
+        self._keeper = asyncio.create_task(self._keep())
+
+    async def stop(self) -> None:
+        """Finish what is in hand, within bounds, and leave the group."""
+        if self._keeper is not None:
+            self._keeper.cancel()
+        await self.give_up(list(self.shares))
+        await self._broker.stop()
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether the loop that reads is still there; it ends only by a fault of its own."""
+        return any(not task.done() for task in self._subscriber.tasks)
+
+    # Partitions come and go
+
+    def take(self, partitions: Iterable[int]) -> None:
+        """Have partitions from now on; nothing is read of them before they are taken up."""
+        for partition in partitions:
+            self._pause(partition)
+            self.shares[partition] = Share()
+        self.has_joined = True
+        self._wanted.set()
+
+    async def give_up(self, partitions: Iterable[int]) -> None:
+        """Have partitions no longer, once the batches in hand are done. One that takes too long is broken off."""
+        gone = list(partitions)
+        for partition in gone:
+            self._pause(partition)
+        if self._in_hand:
+            _, late = await asyncio.wait(self._in_hand, timeout=DRAIN)
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late)
+        for partition in gone:
+            self._runner.leave(partition)
+            self.shares.pop(partition, None)
+
+    async def _keep(self) -> None:
+        """Take up, for ever, the partitions whose time it is."""
+        while True:
+            due = [each for each in self.shares.values() if each.standing is not Standing.RUNNING]
+            wait = min((each.try_at for each in due), default=time.monotonic() + RETRY_STOPPED) - time.monotonic()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wanted.wait(), max(wait, 0))
+            self._wanted.clear()
+            now = time.monotonic()
+            for partition, share in list(self.shares.items()):
+                if share.standing is not Standing.RUNNING and share.try_at <= now:
+                    await self._in_order(partition, self._taken_up(partition))
+
+    async def _taken_up(self, partition: int) -> None:
+        """Go to where the store says that a partition was left, and let it run."""
+        goal = await self._runner.open(partition)
+        await self._runner.resume_halted(partition)
+        position = self._runner.position(partition)
+        share = self.shares.get(partition)
+        consumer = self._subscriber.consumer
+        if share is None or consumer is None:
+            return
+        place = TopicPartition(self._topic, partition)
+        with suppress(IllegalStateError):
+            consumer.seek(place, position)
+            consumer.resume(place)
+            share.standing, share.position, share.goal, share.why = Standing.RUNNING, position, goal, ""
+
+    async def resume_halted(self) -> None:
+        """Try halted cases again, in every partition that runs."""
+        for partition, share in list(self.shares.items()):
+            if share.standing is Standing.RUNNING:
+                await self._in_order(partition, self._runner.resume_halted(partition))
+
+    # Batches
+
+    async def _handle(self, message: Message) -> None:
+        """Process what was read. Nothing is raised: the records of a partition that failed come again."""
+        batches: Mapping[int, list[StoredRecord]] = _by_partition(message.raw_message)
+        work = [
+            asyncio.create_task(self._processed(partition, records))
+            for partition, records in batches.items()
+            if self._runs(partition)
+        ]
+        if work:
+            await asyncio.wait(work)
+            await self._commit(batches)
+
+    def _runs(self, partition: int) -> bool:
+        share = self.shares.get(partition)
+        return share is not None and share.standing is Standing.RUNNING
+
+    async def _processed(self, partition: int, records: Sequence[StoredRecord]) -> None:
+        await self._in_order(partition, self._process(partition, records))
+
+    async def _process(self, partition: int, records: Sequence[StoredRecord]) -> None:
+        if not self._runs(partition):
+            return
+        began = time.perf_counter()
+        done = await self._runner.process(partition, records)
+        share = self.shares.get(partition)
+        if share is not None:
+            share.position = next_offset(records)
+        self._heard(partition, done, time.perf_counter() - began)
+
+    async def _commit(self, batches: Mapping[int, Sequence[StoredRecord]]) -> None:
+        """Tell the group how far it has come; only for others to see, so it may fail."""
+        consumer = self._subscriber.consumer
+        offsets = {
+            TopicPartition(self._topic, partition): next_offset(records)
+            for partition, records in batches.items()
+            if self._runs(partition) and self.shares[partition].position == next_offset(records)
+        }
+        if consumer is None or not offsets:
+            return
+        with suppress(KafkaError, TimeoutError):
+            async with asyncio.timeout(COMMIT_TIMEOUT):
+                await consumer.commit(offsets)
+
+    async def _in_order(self, partition: int, work: Coroutine[Any, Any, None]) -> None:
+        """Do one thing after the other on a partition; if it fails, pause it and say when it is taken up again."""
+        task = asyncio.ensure_future(self._alone(partition, work))
+        self._in_hand.add(task)
+        try:
+            await asyncio.wait({task})
+            error = asyncio.CancelledError() if task.cancelled() else task.exception()
+        finally:
+            self._in_hand.discard(task)
+        match error:
+            case None:
+                pass
+            case PartitionLost():
+                self.lost += 1
+                self._set_aside(partition, Standing.OPENING, str(error), 0)
+            case Unavailable():
+                self._set_aside(partition, Standing.AWAY, str(error), RETRY_AWAY)
+            case StageStopped():
+                self._set_aside(partition, Standing.STOPPED, str(error), RETRY_STOPPED)
+            case asyncio.CancelledError():
+                self._set_aside(partition, Standing.OPENING, "it was broken off", RETRY_AWAY)
+            case _:
+                # A fault of ours. Its message could hold what a patient wrote, so only its kind is told.
+                self._set_aside(partition, Standing.STOPPED, f"unexpected {type(error).__name__}", RETRY_STOPPED)
+
+    async def _alone(self, partition: int, work: Coroutine[Any, Any, None]) -> None:
+        async with self._locks[partition]:
+            await work
+
+    def _set_aside(self, partition: int, standing: Standing, why: str, after: float) -> None:
+        self._pause(partition)
+        self._runner.leave(partition)
+        share = self.shares.get(partition)
+        if share is None:
+            return
+        if share.why != why:
+            _LOG.warning("partition-set-aside", partition=partition, standing=standing.value, why=why)
+        share.standing, share.why, share.try_at = standing, why, time.monotonic() + after
+        self._wanted.set()
+
+    def _pause(self, partition: int) -> None:
+        consumer: AIOKafkaConsumer | None = self._subscriber.consumer
+        if consumer is not None:
+            with suppress(IllegalStateError):
+                consumer.pause(TopicPartition(self._topic, partition))
+
+
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships no types
+    """What the group does with partitions, told to a serving."""
+
+    def __init__(self, serving: Serving[Any]) -> None:
+        self._serving = serving
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        await self._serving.give_up(place.partition for place in revoked)
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        self._serving.take(place.partition for place in assigned)
+
+
+async def _unopened(message: tuple[ConsumerRecord, ...]) -> Message:
+    """Give records as they are. FastStream would read their headers first, and pass over a record whose it cannot."""
+    return StreamMessage(raw_message=message, body=b"")
+
+
+async def _unopened_body(message: Message) -> Message:
+    return message
+
+
+def _by_partition(records: Iterable[ConsumerRecord]) -> dict[int, list[StoredRecord]]:
+    found: dict[int, list[StoredRecord]] = defaultdict(list)
+    for record in records:
+        found[record.partition].append(stored(record))
+    return found
+
+
+def _security(brokers: Brokers) -> BaseSecurity | None:
+    """Give how one proves who one is, in FastStream's words."""
+    if brokers.username is not None and brokers.password is not None:
+        return SASLScram512(brokers.username, brokers.password, ssl_context=brokers.tls)
+    return BaseSecurity(ssl_context=brokers.tls) if brokers.tls is not None else None

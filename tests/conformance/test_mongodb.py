@@ -1,0 +1,115 @@
+"""The adapters over MongoDB keep what the ports promise."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from services.runtime.directory.mongo import DIRECTORY, NAME, MongoDirectory
+from services.runtime.directory.port import Directory
+from services.runtime.documents import Documents, Server
+from services.runtime.keyring.master import MasterKey
+from services.runtime.keyring.mongo import MongoKeyring
+from services.runtime.keyring.port import Keyring
+from services.runtime.store.mongo import MongoStore
+from services.runtime.store.port import Store
+from tests.conformance.away import TakenAway
+from tests.conformance.directory import DirectorySuite
+from tests.conformance.keyring import KeyringSuite
+from tests.conformance.store import StoreSuite
+from tests.support.servers import database_of_its_own, mongodb
+
+MASTER = MasterKey(bytes(range(32)))
+OTHER_MASTER = MasterKey(bytes(range(32, 64)))
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Server]:
+    async with database_of_its_own(mongodb()) as server:
+        yield server
+
+
+@pytest.fixture
+async def documents(server: Server) -> AsyncIterator[Documents]:
+    async with Documents(server) as documents:
+        yield documents
+
+
+@pytest.fixture
+def another(server: Server) -> Iterator[Callable[[], Documents]]:
+    """Opens further connections to the database."""
+    opened: list[Documents] = []
+
+    def connect() -> Documents:
+        opened.append(Documents(server))
+        return opened[-1]
+
+    yield connect
+    for each in opened:
+        each.close()
+
+
+@pytest.fixture
+def away(documents: Documents) -> TakenAway:
+    raise NotImplementedError
+
+
+class TestStore(StoreSuite):
+    @pytest.fixture
+    def store(self, documents: Documents) -> Store:
+        return MongoStore(documents)
+
+    @pytest.fixture
+    def connected(self, another: Callable[[], Documents]) -> Callable[[], Awaitable[Store]]:
+        async def connect() -> Store:
+            return MongoStore(another())
+
+        return connect
+
+    @pytest.fixture
+    def away(self, away: TakenAway) -> TakenAway:
+        return away
+
+
+class TestKeyring(KeyringSuite):
+    @pytest.fixture
+    def keyring(self, documents: Documents) -> Keyring:
+        return MongoKeyring(documents, MASTER)
+
+    @pytest.fixture
+    def connected(self, another: Callable[[], Documents]) -> Callable[[], Awaitable[Keyring]]:
+        async def connect() -> Keyring:
+            return MongoKeyring(another(), MASTER)
+
+        return connect
+
+    @pytest.fixture
+    def away(self, away: TakenAway) -> TakenAway:
+        return away
+
+    @pytest.fixture
+    def elsewhere(self, documents: Documents) -> Keyring:
+        return MongoKeyring(documents, OTHER_MASTER)
+
+
+class TestDirectory(DirectorySuite):
+    @pytest.fixture
+    def keys(self, documents: Documents) -> Keyring:
+        return MongoKeyring(documents, MASTER)
+
+    @pytest.fixture
+    async def directory(self, documents: Documents, keys: Keyring) -> Directory:
+        await documents.create_index(DIRECTORY, NAME, unique=True)
+        return MongoDirectory(documents, keys)
+
+    @pytest.fixture
+    def connected(self, another: Callable[[], Documents]) -> Callable[[], Awaitable[Directory]]:
+        async def connect() -> Directory:
+            documents = another()
+            return MongoDirectory(documents, MongoKeyring(documents, MASTER))
+
+        return connect
+
+    @pytest.fixture
+    def away(self, away: TakenAway) -> TakenAway:
+        return away
