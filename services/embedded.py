@@ -13,11 +13,12 @@ from contracts.topics import DEFINITIONS
 from services.home import Home, Pause, Ports, now
 from services.runtime.database import Database
 from services.runtime.directory.sqlite import SqliteDirectory
-from services.runtime.founding import NotAHome, founding_records
+from services.runtime.founding import founding_records
 from services.runtime.keyring.master import MasterKey
 from services.runtime.keyring.sqlite import SqliteKeyring
 from services.runtime.log.port import Record
 from services.runtime.log.sqlite import SqliteLog
+from services.runtime.refusals import NotAHome
 from services.runtime.store.sqlite import SqliteStore
 
 DATABASE: Final = "ontrack.db"

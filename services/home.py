@@ -19,9 +19,10 @@ from services.ingest.intake import Intake
 from services.not_detector.domain.stage import NotDetector
 from services.notifier.domain.stage import Notifier
 from services.runtime.directory.port import Directory
-from services.runtime.founding import Founding, NotAHome
+from services.runtime.founding import Founding
 from services.runtime.keyring.port import Keyring
 from services.runtime.log.port import Log
+from services.runtime.refusals import NotAHome
 from services.runtime.runner import PartitionLost, Runner, StageStopped
 from services.runtime.stage import Stage
 from services.runtime.store.port import Halted, Store
@@ -33,6 +34,8 @@ StateT = TypeVar("StateT")
 Pause = Callable[[float], Awaitable[None]]
 
 TRIES: Final = 5
+PATIENCE: Final = 30.0
+"""Seconds without any progress of the stages that are run elsewhere, after which nobody waits for them."""
 
 
 def now() -> datetime:
@@ -139,6 +142,14 @@ class Home(ABC):
                 self._work.remove(place)
         if self._stopped:
             raise self._stopped[0]
+
+    async def settle(self, progress: Callable[[int], None], *, patience: float = PATIENCE) -> int:  # noqa: ARG002
+        """Wait until the stages that are run elsewhere have read everything; give how many events they have left.
+
+        progress: is told how many events were processed since it was told last
+        patience: seconds without any progress after which it waits no longer
+        """
+        return 0
 
     async def halted(self) -> list[Halted]:
         """Give the cases that a stage could not go on with."""

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Final
 
 import click
@@ -12,11 +11,11 @@ from contracts.events.fields import instant
 from services.cli.case_screen import CaseFile, case_screen
 from services.cli.disclosure import shown
 from services.cli.history import history, is_fact
-from services.cli.home import Failure, case_named, data_option, run, short_names
+from services.cli.home import Failure, case_named, run, short_names
 from services.cli.naming import Naming
 from services.cli.output import Format, Row, emit, format_option
+from services.cli.place import Place, data_option, opened
 from services.cli.telling import told
-from services.embedded import EmbeddedHome
 
 COLUMNS: Final = ("time", "is", "event", "says", "id", "follows_from", "data")
 LATEST: Final = 20
@@ -30,7 +29,7 @@ LATEST: Final = 20
 @click.option("--all-events", "with_all", is_flag=True, help="List every event, not only the latest.")
 @click.option("--reveal", is_flag=True, help="Show answers, comments and other words of persons too.")
 @format_option
-def case(number: str, directory: Path, with_events: bool, with_all: bool, reveal: bool, form: Format) -> None:
+def case(number: str, place: Place, with_events: bool, with_all: bool, reveal: bool, form: Format) -> None:
     """Show one case: its course as a picture, its reports and what came of them, and its latest events.
 
     NUMBER is the case's number at the clinic. In the picture up is better, whichever way the scale counts; on a
@@ -41,7 +40,7 @@ def case(number: str, directory: Path, with_events: bool, with_all: bool, reveal
     """
     if with_all and not with_events:
         raise Failure("either --all-events or --no-events was expected, not both")
-    file = run(_read(directory, number))
+    file = run(_read(place, number))
     naming = Naming(file.events, file.definitions, reveal=reveal)
     if form == "table":
         latest = None if with_all else LATEST if with_events else 0
@@ -51,8 +50,8 @@ def case(number: str, directory: Path, with_events: bool, with_all: bool, reveal
         emit(_rows(file.events, naming, form), COLUMNS, form)
 
 
-async def _read(directory: Path, number: str) -> CaseFile:
-    async with await EmbeddedHome.open(directory) as home:
+async def _read(place: Place, number: str) -> CaseFile:
+    async with await opened(place) as home:
         case_id = await case_named(home, number)
         events = await history(home, case_id)
         course = await home.state(home.not_detector, case_id)

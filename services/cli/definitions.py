@@ -14,21 +14,14 @@ from contracts.definitions.instrument import Instrument
 from services.cli.definition_screen import file_columns, told
 from services.cli.home import FINDING, Failure, library_catalogue, named_or_file, run
 from services.cli.output import Format, Row, format_option, say
+from services.cli.place import Place, known_option, opened
 from services.cli.tables import print_rows
-from services.embedded import EmbeddedHome
 
 COLUMNS: Final = ("kind", "definition", "hash", "title")
 HASH_SHOWN: Final = 12
 
 language_option = click.option(
     "--language", type=click.Choice(["en", "da"]), default="en", show_default=True, help="English or Danish."
-)
-data_if_any_option = click.option(
-    "--data",
-    "directory",
-    type=click.Path(path_type=Path, file_okay=False),
-    envvar="ONTRACK_DATA",
-    help="Use the definitions of this data directory (or set ONTRACK_DATA), not those that ship.",
 )
 own_option = click.option(
     "--definitions",
@@ -39,14 +32,14 @@ own_option = click.option(
 )
 
 
-async def known_definitions(directory: Path | None, own: Path | None) -> Catalogue:
-    """Give the definitions of a data directory, or those that ship; and with them a clinic's own.
+async def known_definitions(place: Place | None, own: Path | None) -> Catalogue:
+    """Give the definitions of a place, or those that ship; and with them a clinic's own.
 
     Raises NotAHome, MasterKeyUnusable, DefinitionFaults.
     """
     known = library_catalogue()
-    if directory is not None:
-        async with await EmbeddedHome.open(directory) as home:
+    if place is not None:
+        async with await opened(place) as home:
             known = home.definitions
     for entry in load_directory(own) if own is not None else ():
         known.add(entry)
@@ -86,24 +79,24 @@ def check(own: Path, language: Language, form: Format) -> None:
 
 
 @definitions.command("list")
-@data_if_any_option
+@known_option
 @own_option
 @language_option
 @format_option
-def list_(directory: Path | None, own: Path | None, language: Language, form: Format) -> None:
+def list_(place: Place | None, own: Path | None, language: Language, form: Format) -> None:
     """List every definition.
 
     Each with the beginning of the hash of its content.
 
     Example: ontrack definitions list --data DIR
     """
-    known = run(known_definitions(directory, own))
+    known = run(known_definitions(place, own))
     print_rows(_rows(known, language), COLUMNS, form)
 
 
 @definitions.command("show")
 @click.argument("name", metavar="ID|FILE")
-@data_if_any_option
+@known_option
 @own_option
 @language_option
 @click.option(
@@ -114,7 +107,7 @@ def list_(directory: Path | None, own: Path | None, language: Language, form: Fo
     show_default=True,
     help="How to print it; json is its whole content.",
 )
-def show(name: str, directory: Path | None, own: Path | None, language: Language, form: str) -> None:
+def show(name: str, place: Place | None, own: Path | None, language: Language, form: str) -> None:
     """Show a definition.
 
     Of an instrument: the columns of a file of responses, each item with its range, the scales, the sources. Name it
@@ -122,7 +115,7 @@ def show(name: str, directory: Path | None, own: Path | None, language: Language
 
     Example: ontrack definitions show odsis
     """
-    entry = run(_found(name, directory, own))
+    entry = run(_found(name, place, own))
     if form == "json":
         click.echo(json.dumps(_content(entry), ensure_ascii=False, indent=2))
         return
@@ -130,8 +123,8 @@ def show(name: str, directory: Path | None, own: Path | None, language: Language
         click.echo(line)
 
 
-async def _found(name: str, directory: Path | None, own: Path | None) -> Entry:
-    return named_or_file(Definition, name, await known_definitions(directory, own))
+async def _found(name: str, place: Place | None, own: Path | None) -> Entry:
+    return named_or_file(Definition, name, await known_definitions(place, own))
 
 
 def _content(entry: Entry) -> Row:

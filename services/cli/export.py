@@ -11,10 +11,10 @@ import orjson
 
 from contracts.codec import CaseKey
 from contracts.topics import CASES, DEAD_LETTERS, DEFINITIONS, NOTICES, SCORES, TOPICS, TRACKS, Topic
-from services.cli.home import FINDING, Failure, case_named, data_option, run
+from services.cli.home import FINDING, Failure, case_named, run
 from services.cli.output import counted, progress, say
+from services.cli.place import Place, data_option, opened
 from services.cli.private import private_directory, private_file
-from services.embedded import EmbeddedHome
 from services.home import Home
 from services.runtime.export import Exported, cases_on, exported
 from services.runtime.keyring.port import Destroyed
@@ -31,7 +31,7 @@ _OF_THE_HISTORY: Final = (DEFINITIONS, CASES, SCORES, TRACKS, NOTICES, DEAD_LETT
 @click.option("--output", type=click.Path(path_type=Path), help="A directory, with a file for each topic.")
 @click.option("--keys", type=click.Path(path_type=Path), help="Write the keys of the cases to this file too.")
 def export(
-    directory: Path, names: tuple[str, ...], case: str | None, reveal: bool, output: Path | None, keys: Path | None
+    place: Place, names: tuple[str, ...], case: str | None, reveal: bool, output: Path | None, keys: Path | None
 ) -> None:
     """Write the log as NDJSON, one event a line.
 
@@ -44,13 +44,13 @@ def export(
     topics = [TOPICS[name] for name in names] or list(_OF_THE_HISTORY)
     if output is None and len(topics) > 1:
         raise Failure("several topics need --output DIR, a directory with a file for each; or name one with --topic")
-    run(_export(directory, topics, case, output, keys, reveal=reveal))
+    run(_export(place, topics, case, output, keys, reveal=reveal))
 
 
 async def _export(
-    directory: Path, topics: list[Topic], case: str | None, output: Path | None, keys: Path | None, *, reveal: bool
+    place: Place, topics: list[Topic], case: str | None, output: Path | None, keys: Path | None, *, reveal: bool
 ) -> None:
-    async with await EmbeddedHome.open(directory) as home:
+    async with await opened(place) as home:
         case_id = None if case is None else await case_named(home, case)
         told = Exported()
         if output is not None:
@@ -82,8 +82,8 @@ async def _export(
         events, cases = counted(told.erased.total(), "event"), counted(len(told.erased), "erased case")
         say(f"{events} of {cases} cannot be read by anybody any more and were left out.")
     if told.unreadable:
-        for place in told.unreadable:
-            say(f"{place}: left out, because it cannot be read")
+        for where in told.unreadable:
+            say(f"{where}: left out, because it cannot be read")
         raise SystemExit(FINDING)
 
 

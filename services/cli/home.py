@@ -16,8 +16,8 @@ from services.embedded import spare_the_collector
 from services.home import Home
 from services.ingest.intake import KeyMissing
 from services.runtime.database import AnotherWriter
-from services.runtime.founding import NotAHome
 from services.runtime.keyring.master import MasterKeyUnusable
+from services.runtime.refusals import NotAHome, SettingsWrong, TopicsUnfit
 from services.runtime.runner import PartitionLost, StageStopped
 from services.runtime.store.sealed import StateUnreadable
 from services.runtime.unavailable import Unavailable
@@ -41,22 +41,6 @@ class Failure(click.ClickException):
         self.exit_code = exit_code  # type: ignore[misc] # click declares it for the class and reads it here
 
 
-def _data_directory(_context: click.Context, _option: click.Parameter, value: Path | None) -> Path:
-    if value is None:
-        raise click.BadParameter("name a data directory: --data DIR, or set ONTRACK_DATA")
-    return value
-
-
-data_option = click.option(
-    "--data",
-    "directory",
-    type=click.Path(path_type=Path, file_okay=False),
-    envvar="ONTRACK_DATA",
-    callback=_data_directory,
-    help="The data directory (or set ONTRACK_DATA).",
-)
-
-
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run a command's work, and tell what goes wrong in words."""
     spare_the_collector()
@@ -68,16 +52,16 @@ def run(work: Coroutine[Any, Any, T]) -> T:
             return loop.run_until_complete(work)
     except KeyboardInterrupt:
         raise Failure("interrupted. Nothing is lost: give the same command again.", INTERRUPTED) from None
-    except (NotAHome, AnotherWriter, MasterKeyUnusable, KeyMissing) as wrong:
+    except (NotAHome, AnotherWriter, MasterKeyUnusable, KeyMissing, SettingsWrong) as wrong:
         raise Failure(str(wrong)) from None
-    except (StageStopped, StateUnreadable) as stopped:
+    except (StageStopped, StateUnreadable, TopicsUnfit) as stopped:
         raise Failure(str(stopped), FINDING) from None
     except DefinitionFaults as faults:
         raise Failure("\n".join(str(fault) for fault in faults.faults)) from None
     except PartitionLost as lost:
         raise Failure(f"{lost}. Nothing is lost; start again when it is done.") from None
-    except (Unavailable, sqlite3.OperationalError) as away:
-        raise Failure(f"the data directory cannot be used: {away}. Nothing is lost; start again.") from None
+    except Unavailable as away:
+        raise Failure(f"{away}. Nothing is lost; start again.") from None
     except sqlite3.DatabaseError as damaged:
         raise Failure(f"the database is damaged ({damaged}): {_MEND}.", FINDING) from None
     finally:

@@ -21,10 +21,11 @@ from contracts.definitions.instrument import Instrument
 from contracts.definitions.policy import Policy
 from contracts.definitions.protocol import Protocol
 from contracts.events.fields import is_name
-from services.cli.home import FINDING, Failure, data_option, named_or_file, run
+from services.cli.home import FINDING, Failure, named_or_file, run
 from services.cli.interruption import heed
-from services.cli.log_import import import_log
+from services.cli.log_import import import_log, import_log_into
 from services.cli.output import counted, progress, say
+from services.cli.place import Place, Region, data_option, opened, settled
 from services.cli.private import private_file
 from services.cli.zone import USUAL, VARIABLE, zone_named
 from services.embedded import DATABASE, EmbeddedHome
@@ -35,7 +36,7 @@ from services.ingest.reading import Skipped, leave_out, read_responses
 from services.ingest.spool import Spool
 from services.ingest.table import SESSION, RowFault, Wide
 
-_OF_A_LOG: Final = ("source", "directory", "keys", "dry_run")
+_OF_A_LOG: Final = ("source", "place", "keys", "dry_run")
 
 
 @click.command("import")
@@ -60,7 +61,7 @@ _OF_A_LOG: Final = ("source", "directory", "keys", "dry_run")
 @click.option("--keys", type=click.Path(path_type=Path), help="The case keys of an exported log that is sealed.")
 def import_(
     source: str,
-    directory: Path,
+    place: Place,
     enrol: bool,
     clinic: str,
     group: str | None,
@@ -87,7 +88,7 @@ def import_(
     """
     if source != "-" and Path(source).is_dir():
         _require_options_of_a_log()
-        run(_import_log(Path(source), directory, keys, dry_run=dry_run))
+        run(_import_log(Path(source), place, keys, dry_run=dry_run))
         return
     if keys is not None:
         raise Failure("--keys means nothing for a file of responses; it opens an exported log that is sealed")
@@ -107,9 +108,9 @@ def import_(
             raise Failure(f"{option}: a short name of letters a to z, digits and . _ : - was expected, without blanks")
     options = _Options(clinic, group, protocol if enrol else None, policy, own, dry_run=dry_run)
     with ExitStack() as open_files:
-        stream = sys.stdin.buffer if source == "-" else open_files.enter_context(_opened(source))
+        stream = sys.stdin.buffer if source == "-" else open_files.enter_context(_readable(source))
         skipped = _skipped(open_files, source, skipped_file) if skip_invalid else None
-        run(_import_responses(stream, directory, options, zone, wide, skipped))
+        run(_import_responses(stream, place, options, zone, wide, skipped))
 
 
 def _require_options_of_a_log() -> None:
@@ -137,7 +138,7 @@ class _Options:
         self.dry_run = dry_run
 
 
-def _opened(source: str) -> IO[bytes]:
+def _readable(source: str) -> IO[bytes]:
     try:
         return Path(source).open("rb")
     except OSError as error:
@@ -167,24 +168,29 @@ def _skipped(open_files: ExitStack, source: str, file: Path | None) -> Skipped:
 
 
 async def _import_responses(
-    stream: IO[bytes], directory: Path, options: _Options, zone: ZoneInfo, wide: Wide | None, skipped: Skipped | None
+    stream: IO[bytes], place: Place, options: _Options, zone: ZoneInfo, wide: Wide | None, skipped: Skipped | None
 ) -> None:
-    is_new = not (directory / DATABASE).exists()
+    new = place if isinstance(place, Path) and not (place / DATABASE).exists() else None
     with ExitStack() as temporary:
         # What is refused, or only tried, founds no home.
-        place = Path(temporary.enter_context(TemporaryDirectory(prefix="ontrack-check-"))) if is_new else directory
-        async with await EmbeddedHome.found(place) as home:
+        check = place if new is None else Path(temporary.enter_context(TemporaryDirectory(prefix="ontrack-check-")))
+        async with await _founded(check) as home:
             with progress("Catching up", None) as advance:
                 await home.catch_up(advance)
             checked = await _checked(home, stream, options, zone, wide, skipped)
             if options.dry_run:
                 _tell(checked.tally, checked.faults, skipped, "would be ")
-            elif not is_new:
+            elif new is None:
                 await _record(home, checked, options, skipped)
-    if is_new and not options.dry_run:
-        async with await EmbeddedHome.found(directory) as home:
+    if new is not None and not options.dry_run:
+        async with await _founded(new) as home:
             await home.catch_up()
             await _record(home, checked, options, skipped)
+
+
+async def _founded(place: Place) -> Home:
+    """Open a home for writing; a directory that holds none gets one, a region was provisioned."""
+    return await opened(place, write=True) if isinstance(place, Region) else await EmbeddedHome.found(place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +246,7 @@ async def _record(home: Home, checked: _Checked, options: _Options, skipped: Ski
     )
     with progress("Importing", checked.spool.count) as advance:
         done = await importer.record(checked.spool, _after_each(home, advance))
+    await settled(home)
     for halted in await home.halted():
         say(f"The case {halted.case_id} waits: {halted.reason}. It goes on when the cause is gone.")
     _tell(done, [*checked.faults, *done.faults], skipped, "")
@@ -323,9 +330,12 @@ def _tell(tally: Tally, faults: list[RowFault], skipped: Skipped | None, would: 
         raise SystemExit(FINDING)
 
 
-async def _import_log(source: Path, directory: Path, keys: Path | None, *, dry_run: bool) -> None:
+async def _import_log(source: Path, place: Place, keys: Path | None, *, dry_run: bool) -> None:
     with progress("Importing", None) as advance:
-        imported = await import_log(source, directory, keys, advance, dry_run=dry_run)
+        if isinstance(place, Region):
+            imported = await import_log_into(place, source, keys, advance, dry_run=dry_run)
+        else:
+            imported = await import_log(source, place, keys, advance, dry_run=dry_run)
     for line in imported.told():
         say(line)
     if imported.differs:

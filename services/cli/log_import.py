@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 import orjson
@@ -17,11 +18,13 @@ from services.cli.export import DIRECTORY
 from services.cli.home import FINDING, Failure
 from services.cli.interruption import heed
 from services.cli.output import counted
+from services.cli.place import Region, opened, settled
 from services.cli.workplace import moved, require_empty, workplace
 from services.embedded import EmbeddedHome
 from services.home import Home
 from services.runtime.directory.port import Person
 from services.runtime.export import Exported, exported
+from services.runtime.founding import log_id_of
 from services.runtime.keyring.port import Destroyed
 from services.runtime.log.port import Record
 
@@ -107,14 +110,10 @@ async def import_log(
     source: Path, directory: Path, keys: Path | None, advance: Callable[[int], None], *, dry_run: bool
 ) -> Imported:
     """Import the exported log in `source` into an empty home, unless what is derived differs. Raises Failure."""
-    definitions, facts = (source / f"{topic.name}.ndjson" for topic in (DEFINITIONS, CASES))
-    for file in (definitions, facts):
-        if not file.exists():
-            raise Failure(f"{file}: this file was expected in an exported log")
+    founding, facts = founding_of(source), source / f"{CASES.name}.ndjson"
+    if not facts.exists():
+        raise Failure(f"{facts}: this file was expected in an exported log")
     require_empty(directory)
-    founding = [_checked(definitions, number, line) for number, line in _lines(definitions)]
-    if not founding:
-        raise Failure(f"{definitions}: line 1: an event was expected", FINDING)
     case_keys = _keys(keys)
     persons = _persons(source / DIRECTORY) | _persons(keys)
     erased = sum(1 for key in case_keys.values() if key is Destroyed.DESTROYED)
@@ -136,6 +135,51 @@ async def import_log(
         if not imported.differs and not dry_run:
             moved(work, directory)
     return imported
+
+
+async def import_log_into(
+    region: Region, source: Path, keys: Path | None, advance: Callable[[int], None], *, dry_run: bool
+) -> Imported:
+    """Import an exported log into a region that was provisioned for it and is empty, unless what is derived differs.
+
+    It is derived and compared in a directory first; then the facts go to the region, whose services derive the rest.
+    Raises Failure.
+    """
+    founding = founding_of(source)
+    async with await opened(region, write=True) as home:
+        if home.log_id != log_id_of(founding):
+            raise Failure(
+                "the region goes on under another log's identity; provision an empty one with ontrack provision --log "
+                f"{source}"
+            )
+        if await _has_facts(home):
+            raise Failure("the region holds facts already; an exported log goes into an empty one")
+        with TemporaryDirectory(prefix="ontrack-import-") as temporary:
+            imported = await import_log(source, Path(temporary), keys, advance, dry_run=True)
+        imported.dry_run = dry_run
+        if imported.differs or dry_run:
+            return imported
+        case_keys = _keys(keys)
+        await _take_keys(home, case_keys)
+        await _take(home, source / f"{CASES.name}.ndjson", case_keys, lambda _: None)
+        await home.people.enter(_persons(source / DIRECTORY) | _persons(keys))
+        await settled(home)
+    return imported
+
+
+async def _has_facts(home: Home) -> bool:
+    return any([await home.log.end(CASES, partition) for partition in range(CASES.partitions)])
+
+
+def founding_of(source: Path) -> list[bytes]:
+    """Read what an exported log says of itself. Raises Failure."""
+    file = source / f"{DEFINITIONS.name}.ndjson"
+    if not file.exists():
+        raise Failure(f"{file}: this file was expected in an exported log")
+    founding = [_checked(file, number, line) for number, line in _lines(file)]
+    if not founding:
+        raise Failure(f"{file}: line 1: an event was expected", FINDING)
+    return founding
 
 
 async def _take_keys(home: Home, keys: Keys) -> None:

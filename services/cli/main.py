@@ -30,6 +30,8 @@ COMMANDS: Final[Mapping[str, Entry]] = MappingProxyType(
         "definitions": Entry(
             "services.cli.definitions:definitions", "List or show definitions, or check a clinic's own."
         ),
+        "provision": Entry("services.cli.provision:provision_", "Make what a region stands on: topics, indexes, key."),
+        "serve": Entry("services.cli.serve:serve", "Run one service of a region."),
     }
 )
 

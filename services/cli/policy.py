@@ -10,9 +10,10 @@ import click
 from contracts.definitions.catalogue import Catalogue, Entry
 from contracts.definitions.definition import Language, id_of, split_reference
 from contracts.definitions.policy import Policy
-from services.cli.definitions import data_if_any_option, known_definitions, language_option, own_option
+from services.cli.definitions import known_definitions, language_option, own_option
 from services.cli.home import named_or_file, run
 from services.cli.output import Format, Row, format_option
+from services.cli.place import Place, known_option
 from services.cli.policy_sentences import PolicySentences
 from services.cli.screen import cut, painted, wrapped
 from services.cli.tables import print_rows
@@ -41,27 +42,27 @@ def policy() -> None:
 
 
 @policy.command("list")
-@data_if_any_option
+@known_option
 @own_option
 @language_option
 @format_option
-def list_(directory: Path | None, own: Path | None, language: Language, form: Format) -> None:
+def list_(place: Place | None, own: Path | None, language: Language, form: Format) -> None:
     """List the policies.
 
     Each with the scale that it looks at, and where it comes from.
 
     Example: ontrack policy list --definitions clinic/definitions
     """
-    known = run(known_definitions(directory, own))
+    known = run(known_definitions(place, own))
     print_rows(_rows(known, language), COLUMNS, form)
 
 
 @policy.command("show")
 @click.argument("name", metavar="ID|FILE")
-@data_if_any_option
+@known_option
 @own_option
 @language_option
-def show(name: str, directory: Path | None, own: Path | None, language: Language) -> None:
+def show(name: str, place: Place | None, own: Path | None, language: Language) -> None:
     """Show a policy in sentences.
 
     Its rules, every option with its value and meaning, its sources. Name it by id (the newest version), as
@@ -69,13 +70,13 @@ def show(name: str, directory: Path | None, own: Path | None, language: Language
 
     Example: ontrack policy show gryesten-2023 --language da
     """
-    entry, known = run(_found(name, directory, own))
+    entry, known = run(_found(name, place, own))
     for line in _told(entry, known, language):
         click.echo(line)
 
 
-async def _found(name: str, directory: Path | None, own: Path | None) -> tuple[Entry, Catalogue]:
-    known = await known_definitions(directory, own)
+async def _found(name: str, place: Place | None, own: Path | None) -> tuple[Entry, Catalogue]:
+    known = await known_definitions(place, own)
     entry = named_or_file(Policy, name, known)
     known.add(entry)
     return entry, known

@@ -11,13 +11,13 @@ import click
 from contracts.definitions.definition import Language
 from contracts.events.notices import ReportKind
 from services.cli.definitions import language_option
-from services.cli.home import Failure, case_named, data_option, run, short_names
+from services.cli.home import Failure, case_named, run, short_names
 from services.cli.output import Format, Row, format_option, progress, say
+from services.cli.place import Place, data_option, opened
 from services.cli.report_files import write_one, write_reports
 from services.cli.report_list import Listed, Selection, listed, named, short_ids
 from services.cli.screen import day
 from services.cli.tables import print_rows
-from services.embedded import EmbeddedHome
 from services.home import Home
 
 __all__ = ["reports", "write_reports"]
@@ -33,7 +33,7 @@ NEWEST: Final = "newest"
 @click.option("--all", "with_retracted", is_flag=True, help="Those too that were retracted or merged into another.")
 @click.option(
     "--open",
-    "opened",
+    "chosen",
     metavar="[ID]",
     is_flag=False,
     flag_value=NEWEST,
@@ -50,11 +50,11 @@ NEWEST: Final = "newest"
 @language_option
 @format_option
 def reports(
-    directory: Path,
+    place: Place,
     number: str | None,
     kind: ReportKind | None,
     with_retracted: bool,
-    opened: str | None,
+    chosen: str | None,
     target: Path | None,
     reveal: bool,
     language: Language,
@@ -69,16 +69,16 @@ def reports(
 
     Example: ontrack reports --data DIR --open
     """
-    if opened is not None and target is not None:
+    if chosen is not None and target is not None:
         raise Failure("either --open or --write was expected, not both")
     # Written ones include the retracted: a page that was written before they were must say so now.
-    wish = Wish(number, kind, with_retracted or opened not in (None, NEWEST) or target is not None, language)
-    if opened is not None:
-        _open(run(_written(directory, wish, opened)))
+    wish = Wish(number, kind, with_retracted or chosen not in (None, NEWEST) or target is not None, language)
+    if chosen is not None:
+        _open(run(_written(place, wish, chosen)))
     elif target is not None:
-        click.echo(run(_all_written(directory, wish, target)))
+        click.echo(run(_all_written(place, wish, target)))
     else:
-        _print(run(_rows(directory, wish, reveal=reveal)), form)
+        _print(run(_rows(place, wish, reveal=reveal)), form)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +105,8 @@ async def _entries(home: Home, wish: Wish) -> list[Listed]:
         return await listed(home, selection, wish.language, advance)
 
 
-async def _rows(directory: Path, wish: Wish, *, reveal: bool) -> list[Row]:
-    async with await EmbeddedHome.open(directory) as home:
+async def _rows(place: Place, wish: Wish, *, reveal: bool) -> list[Row]:
+    async with await opened(place) as home:
         entries = await _entries(home, wish)
         if not entries:
             say("There is no such report." if await _entries(home, _ANY) else "No reports yet.")
@@ -136,16 +136,16 @@ def _print(rows: Sequence[Row], form: Format) -> None:
     print_rows(rows, COLUMNS, form)
 
 
-async def _written(directory: Path, wish: Wish, name: str) -> Path:
-    async with await EmbeddedHome.open(directory) as home:
+async def _written(place: Place, wish: Wish, name: str) -> Path:
+    async with await opened(place) as home:
         entries = await _entries(home, wish)
         if not entries:
             raise Failure("there is no such report to open; ontrack reports --all lists them")
         return await write_one(home, entries[0] if name == NEWEST else named(entries, name), wish.language)
 
 
-async def _all_written(directory: Path, wish: Wish, target: Path) -> Path:
-    async with await EmbeddedHome.open(directory) as home:
+async def _all_written(place: Place, wish: Wish, target: Path) -> Path:
+    async with await opened(place) as home:
         entries = await _entries(home, wish)
         try:
             with progress("Writing reports", len(entries)) as advance:

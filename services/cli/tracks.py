@@ -2,16 +2,15 @@
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from decimal import Decimal
-from pathlib import Path
 from typing import Final
 
 import click
 
-from services.cli.home import case_named, data_option, run, short_names
+from services.cli.home import case_named, run, short_names
 from services.cli.interruption import heed
 from services.cli.output import Format, Row, emit_as_found, format_option, progress, say
+from services.cli.place import Place, data_option, opened
 from services.cli.screen import is_terminal, natural
-from services.embedded import EmbeddedHome
 from services.home import Home
 from services.not_detector.domain.course import Course
 
@@ -24,7 +23,7 @@ AT_ONCE: Final = 200
 @data_option
 @click.option("--case", "number", metavar="NUMBER", help="Only this case, by its number.")
 @format_option
-def tracks(directory: Path, number: str | None, form: Format) -> None:
+def tracks(place: Place, number: str | None, form: Format) -> None:
     """List the status of every session of every case.
 
     A session without a valid score has no score here and is unknown. The rules are those that fired, by their kind
@@ -32,11 +31,11 @@ def tracks(directory: Path, number: str | None, form: Format) -> None:
 
     Example: ontrack tracks --data DIR --format csv > tracks.csv
     """
-    run(_list(directory, number, form))
+    run(_list(place, number, form))
 
 
-async def _list(directory: Path, number: str | None, form: Format) -> None:
-    async with await EmbeddedHome.open(directory) as home:
+async def _list(place: Place, number: str | None, form: Format) -> None:
+    async with await opened(place) as home:
         names = await _names(home, number)
         with progress("Reading cases", len(names)) as advance:
             # A bar would stand between the rows where both are written to a terminal.

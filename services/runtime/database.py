@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from contracts.topics import TOPICS, Topic
-from services.runtime.founding import NotAHome
+from services.runtime.refusals import NotAHome
 from services.runtime.unavailable import Unavailable
 
 _TABLES = """
@@ -145,7 +145,7 @@ def _telling_why(file: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as refused:
-        raise DatabaseUnavailable(f"{file}: {refused}") from None
+        raise DatabaseUnavailable(f"the data directory cannot be used: {file}: {refused}") from None
 
 
 def _made(file: Path, connection: sqlite3.Connection) -> None:
@@ -238,7 +238,7 @@ def told_as(unavailable: type[Unavailable]) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as refused:
-        raise unavailable(str(refused)) from None
+        raise unavailable(f"the data directory cannot be used: {refused}") from None
 
 
 @contextmanager

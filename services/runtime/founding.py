@@ -10,12 +10,9 @@ from contracts.events.event import FACT_ID, Data, Event, name_based_id
 from contracts.events.publications import DefinitionPublished, LogFounded
 from contracts.topics import DEFINITIONS
 from services.runtime.log.port import Log, Record, next_offset
+from services.runtime.refusals import NotAHome
 
 _AT_ONCE: Final = 1_000
-
-
-class NotAHome(Exception):
-    """What is there is no home of OnTrack, or one of another version. Says what to do."""
 
 
 class Founding:
@@ -67,6 +64,13 @@ def founding_records(log_id: str, entries: Iterable[Entry], at: datetime) -> lis
     """Give the records with which a log begins: its identity, and the definitions that its facts may name."""
     said: list[Data] = [LogFounded(log=log_id), *map(_published, entries)]
     return [_record(data, log_id, at).value for data in said]
+
+
+def log_id_of(records: Iterable[bytes]) -> str:
+    """Give the identity of a log from the records of its `rom.definitions.v1`; empty if none says it."""
+    events = (decode(record, DEFINITIONS, None) for record in records)
+    said = (event.data for event in events if isinstance(event, Event))
+    return next((data.log for data in said if isinstance(data, LogFounded)), "")
 
 
 def _published(entry: Entry) -> DefinitionPublished:

@@ -19,13 +19,14 @@ from starlette.routing import Route
 from contracts.definitions.catalogue import Catalogue
 from contracts.topics import CASES, DEAD_LETTERS, DEFINITIONS
 from services.runtime.documents import Documents
-from services.runtime.founding import Founding, NotAHome
+from services.runtime.founding import Founding
 from services.runtime.keyring.master import MasterKey, MasterKeyUnusable
 from services.runtime.keyring.mongo import MongoKeyring
 from services.runtime.log.kafka import KafkaLog
-from services.runtime.log.topics import Cluster, TopicsUnfit
+from services.runtime.log.topics import Cluster
 from services.runtime.logs import set_up_logs
 from services.runtime.metrics import Metrics
+from services.runtime.refusals import NotAHome, TopicsUnfit
 from services.runtime.runner import Done, Runner
 from services.runtime.serving import Serving, Standing
 from services.runtime.settings import ServiceSettings

@@ -10,16 +10,13 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.runtime.brokers import Brokers
 from services.runtime.documents import AT_ONCE, Server
+from services.runtime.refusals import SettingsWrong
 
 PREFIX: Final = "ONTRACK_"
 SECRETS: Final = "ONTRACK_SECRETS"
 """Names the folder with a file for each secret; a file is called as its setting, in small letters."""
 
 SettingsT = TypeVar("SettingsT", bound="RegionSettings")
-
-
-class SettingsWrong(Exception):
-    """Settings are missing or wrong. Names each, and what was expected; never what stands there."""
 
 
 class RegionSettings(BaseSettings):

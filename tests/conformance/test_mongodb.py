@@ -1,7 +1,6 @@
 """The adapters over MongoDB keep what the ports promise."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
 
 import pytest
 

@@ -25,11 +25,11 @@ from services.runtime.database import (
     DatabaseUnavailable,
     transaction,
 )
-from services.runtime.founding import NotAHome
 from services.runtime.keyring.master import MASTER_LENGTH, MasterKey, MasterKeyUnusable
 from services.runtime.keyring.sqlite import SqliteKeyring
 from services.runtime.log.port import Record, StoredRecord
 from services.runtime.log.sqlite import SqliteLog
+from services.runtime.refusals import NotAHome
 from services.runtime.store.port import Position
 from services.runtime.store.sqlite import SqliteStore
 

@@ -13,6 +13,7 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrP
 from contracts.topics import TOPICS, Topic
 from services.runtime.brokers import REQUEST_TIMEOUT, Brokers
 from services.runtime.log.port import LogUnavailable
+from services.runtime.refusals import TopicsUnfit
 
 KEPT_FOR_EVER: Final = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
 """The settings of every topic that decide whether history stays."""
@@ -34,15 +35,6 @@ class Safety:
         """Give the settings of a topic."""
         flush = {"flush.messages": "1"} if self.flushed else {}
         return {**KEPT_FOR_EVER, "min.insync.replicas": str(self.min_insync), **flush}
-
-
-class TopicsUnfit(Exception):
-    """Topics are missing, or other than the table of topics says. Says which, and what was expected."""
-
-    def __init__(self, faults: Sequence[str]) -> None:
-        """Name every fault."""
-        super().__init__("\n".join(faults))
-        self.faults = tuple(faults)
 
 
 class Cluster:

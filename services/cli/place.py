@@ -1,0 +1,83 @@
+"""Where a command works: a data directory, or a region whose servers the environment names."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import click
+from click.core import ParameterSource
+
+from services.cli.output import counted, progress, say
+from services.embedded import EmbeddedHome
+from services.home import Home
+
+DATA: Final = "ONTRACK_DATA"
+SERVERS: Final = "ONTRACK_KAFKA_SERVERS"
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """The region that the environment names."""
+
+
+Place = Path | Region
+
+
+async def opened(place: Place, *, write: bool = False) -> Home:
+    """Open the home at a place. Raises what opening such a home raises."""
+    if isinstance(place, Path):
+        return await EmbeddedHome.open(place, write=write)
+    # The clients of the servers take a while to load, and most commands work on a directory.
+    from services.distributed import DistributedHome  # noqa: PLC0415
+    from services.runtime.settings import RegionSettings, settings_of  # noqa: PLC0415
+
+    return await DistributedHome.open(settings_of(RegionSettings), write=write)
+
+
+async def settled(home: Home) -> None:
+    """Wait until the services have processed what was recorded, where they are processes of their own."""
+    with progress("The services go on", None) as advance:
+        left = await home.settle(advance)
+    if left:
+        say(
+            f"{counted(left, 'event')} wait for the services (ontrack serve scoring, not-detector, notifier). "
+            "Nothing is lost: they go on when they run."
+        )
+
+
+def _place(context: click.Context, option: click.Parameter, value: Path | None) -> Place | None:
+    has_region = SERVERS in os.environ
+    if value is None:
+        return Region() if has_region else None
+    if has_region and context.get_parameter_source(str(option.name)) is ParameterSource.ENVIRONMENT:
+        raise click.BadParameter(
+            f"{DATA} and {SERVERS} are both set: unset one of them, or name a directory: --data DIR"
+        )
+    return value
+
+
+def _required_place(context: click.Context, option: click.Parameter, value: Path | None) -> Place:
+    place = _place(context, option, value)
+    if place is None:
+        raise click.BadParameter(f"name a data directory: --data DIR, or set {DATA}")
+    return place
+
+
+data_option = click.option(
+    "--data",
+    "place",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar=DATA,
+    callback=_required_place,
+    help=f"The data directory (or set {DATA}; or {SERVERS} and more for a region).",
+)
+
+known_option = click.option(
+    "--data",
+    "place",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar=DATA,
+    callback=_place,
+    help=f"Use the definitions of this data directory (or set {DATA}), not those that ship.",
+)

@@ -1,0 +1,139 @@
+"""The distributed home: the log on Kafka, the rest on MongoDB, and each service a process of its own elsewhere."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Self
+from uuid import uuid4
+
+from contracts.definitions.files import library
+from contracts.topics import DEFINITIONS, TOPICS
+from services.home import PATIENCE, Home, Pause, Ports, now
+from services.runtime.directory.mongo import DIRECTORY, NAME, MongoDirectory
+from services.runtime.documents import Documents, told_as
+from services.runtime.founding import Founding, founding_records
+from services.runtime.keyring.master import MasterKey
+from services.runtime.keyring.mongo import MongoKeyring
+from services.runtime.log.kafka import KafkaLog
+from services.runtime.log.port import Record
+from services.runtime.log.topics import Cluster, Safety
+from services.runtime.settings import RegionSettings
+from services.runtime.stage import Stage
+from services.runtime.store.mongo import HALTED, MongoStore
+from services.runtime.store.port import StoreUnavailable
+
+LOOK: Final = 0.2
+"""Seconds between two looks at how far the services have come."""
+
+
+class DistributedHome(Home):
+    """A region, open. The register is run by whoever writes facts, the other stages by their services."""
+
+    def __init__(
+        self,
+        name: str,
+        ports: Ports,
+        log: KafkaLog,
+        documents: Documents,
+        *,
+        clock: Callable[[], datetime] = now,
+        pause: Pause = asyncio.sleep,
+    ) -> None:
+        """Use open connections."""
+        super().__init__(name, ports, clock=clock, pause=pause)
+        self._kafka = log
+        self._documents = documents
+
+    @classmethod
+    async def open(cls, settings: RegionSettings, *, write: bool = False) -> Self:
+        """Open the home. Raises NotAHome, TopicsUnfit, MasterKeyUnusable, StageStopped, Unavailable."""
+        master = MasterKey.read(settings.master_key_file)
+        brokers = settings.brokers()
+        await Cluster(brokers).require_topics(TOPICS.values())
+        documents, log = Documents(settings.server()), KafkaLog(brokers)
+        keyring = MongoKeyring(documents, master)
+        ports = Ports(log, MongoStore(documents), keyring, MongoDirectory(documents, keyring))
+        home = cls(f"the log at {settings.kafka_servers}", ports, log, documents)
+        try:
+            await keyring.require_own_master()
+            await home.take_up(write=write)
+        except BaseException:
+            await home.close()
+            raise
+        return home
+
+    @property
+    def stages_here(self) -> Sequence[Stage[Any]]:
+        """The register: it is asked before facts are written."""
+        return (self.register,)
+
+    @property
+    def stages_elsewhere(self) -> Sequence[Stage[Any]]:
+        """The stages that services run."""
+        return [stage for stage in self.stages if stage.name != self.register.name]
+
+    async def settle(self, progress: Callable[[int], None], *, patience: float = PATIENCE) -> int:
+        """Wait until the services have read everything; give how many events they have left."""
+        left, silent = await self._left(), 0.0
+        while left > 0 and silent < patience:
+            await self._pause(LOOK)
+            before, left = left, await self._left()
+            # A stage that reads adds to what the next one has to read, so more may be left than before.
+            silent = silent + LOOK if left == before else 0.0
+            progress(max(before - left, 0))
+        return left
+
+    async def _left(self) -> int:
+        """Count the events that the services have not processed yet."""
+        left = 0
+        for stage in self.stages_elsewhere:
+            ends = await self._kafka.ends(stage.reads, range(stage.reads.partitions))
+            for partition, end in ends.items():
+                if end:
+                    position = await self.store.position(stage.name, partition)
+                    left += end - (position.offset if position is not None else 0)
+        return left
+
+    async def close(self) -> None:
+        """Let go of all connections."""
+        await self._kafka.close()
+        self._documents.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Provisioned:
+    """What was made: topics, whether the log was founded, definitions that were published, whether a key was made."""
+
+    topics: Sequence[str]
+    is_founded: bool
+    definitions: int
+    has_new_key: bool
+
+
+async def provision(
+    settings: RegionSettings, safety: Safety, *, founding: Sequence[bytes] = (), clock: Callable[[], datetime] = now
+) -> Provisioned:
+    """Make what a region stands on, as far as it is not there. Raises TopicsUnfit, MasterKeyUnusable, Unavailable.
+
+    founding: the records of `rom.definitions.v1` of another log, for a new one to go on under its identity
+    """
+    brokers = settings.brokers()
+    topics = await Cluster(brokers).make_topics(safety)
+    async with KafkaLog(brokers) as log, Documents(settings.server()) as documents:
+        with told_as(StoreUnavailable):
+            await documents.create_index(DIRECTORY, NAME, unique=True)
+            await documents.create_index(HALTED, "stage", unique=False)
+        is_new = await log.end(DEFINITIONS, 0) == 0
+        file = settings.master_key_file
+        has_new_key = is_new and not file.exists()
+        keyring = MongoKeyring(documents, MasterKey.create(file) if has_new_key else MasterKey.read(file))
+        if is_new:
+            await keyring.remember_master()
+            records = list(founding) or founding_records(str(uuid4()), library(), clock())
+            await log.append(DEFINITIONS, 0, [Record("log", record) for record in records])
+        await keyring.require_own_master()
+        said = Founding(log)
+        await said.learn()
+        published = await said.publish(library(), clock())
+    return Provisioned(topics, is_new, published, has_new_key)

@@ -1,0 +1,20 @@
+"""Why a home is not opened. Each says what to do."""
+
+from collections.abc import Sequence
+
+
+class NotAHome(Exception):
+    """What is there is no home of OnTrack, or one of another version."""
+
+
+class TopicsUnfit(Exception):
+    """Topics are missing, or other than the table of topics says. Says which, and what was expected."""
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        """Name every fault."""
+        super().__init__("\n".join(faults))
+        self.faults = tuple(faults)
+
+
+class SettingsWrong(Exception):
+    """Settings are missing or wrong. Names each, and what was expected; never what stands there."""
