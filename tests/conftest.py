@@ -13,12 +13,23 @@ from collections.abc import Generator
 import pytest
 from hypothesis import settings
 
+from tests.support.servers import servers_of_a_run
+
 settings.register_profile("here", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 NOT_OURS = "data that is not part of the project:"
 REFUSED = "was skipped, though every test must run:"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_cmdline_main(config: pytest.Config) -> Generator[None, object, object]:
+    """Stop, when the whole run is over, the servers that a test of it has started."""
+    if hasattr(config, "workerinput"):
+        return (yield)
+    with servers_of_a_run():
+        return (yield)
 
 
 def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:

@@ -120,14 +120,18 @@ def _database(directory: Path) -> Iterator[sqlite3.Connection]:
 
 async def _contents(directory: Path) -> Contents:
     async with await EmbeddedHome.open(directory) as home:
-        histories, repeats = {}, 0
-        for topic in OF_CASES:
-            histories[topic.name], repeated = await _history(home, topic)
-            repeats += repeated
-        stages: list[Stage[Any]] = [home.register, home.scoring, home.not_detector, home.notifier]
-        states = {stage.name: await _states(home, stage) for stage in stages}
-        reports = {case_id: dossier["reports"] for case_id, dossier in states[home.notifier.name].items()}
-        return Contents(histories, states, reports, dict(await home.names()), repeats)
+        return await contents_of(home)
+
+
+async def contents_of(home: Home) -> Contents:
+    """Open everything that a home holds."""
+    histories, repeats = {}, 0
+    for topic in OF_CASES:
+        histories[topic.name], repeated = await _history(home, topic)
+        repeats += repeated
+    states = {stage.name: await _states(home, stage) for stage in home.stages}
+    reports = {case_id: dossier["reports"] for case_id, dossier in states[home.notifier.name].items()}
+    return Contents(histories, states, reports, dict(await home.names()), repeats)
 
 
 async def _states(home: Home, stage: Stage[Any]) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""How the services and what they need are run."""

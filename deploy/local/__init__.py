@@ -1,0 +1,1 @@
+"""Real servers on one machine without Docker, for developers and for tests: see README.md."""
