@@ -7,9 +7,10 @@ from datetime import datetime
 from typing import Any, Final, Self
 from uuid import uuid4
 
+from contracts.definitions.catalogue import Catalogue
 from contracts.definitions.files import library
 from contracts.topics import DEFINITIONS, TOPICS
-from services.home import PATIENCE, Home, Pause, Ports, now
+from services.home import PATIENCE, Home, Ports, StageRuns, Stages, now
 from services.runtime.directory.mongo import DIRECTORY, NAME, MongoDirectory
 from services.runtime.documents import Documents, told_as
 from services.runtime.founding import Founding, founding_records
@@ -34,14 +35,13 @@ class DistributedHome(Home):
         self,
         name: str,
         ports: Ports,
+        cluster: Cluster,
         log: KafkaLog,
         documents: Documents,
-        *,
-        clock: Callable[[], datetime] = now,
-        pause: Pause = asyncio.sleep,
     ) -> None:
         """Use open connections."""
-        super().__init__(name, ports, clock=clock, pause=pause)
+        super().__init__(name, ports)
+        self._cluster = cluster
         self._kafka = log
         self._documents = documents
 
@@ -50,11 +50,12 @@ class DistributedHome(Home):
         """Open the home. Raises NotAHome, TopicsUnfit, MasterKeyUnusable, StageStopped, Unavailable."""
         master = MasterKey.read(settings.master_key_file)
         brokers = settings.brokers()
-        await Cluster(brokers).require_topics(TOPICS.values())
+        cluster = Cluster(brokers)
+        await cluster.require_topics(TOPICS.values())
         documents, log = Documents(settings.server()), KafkaLog(brokers)
         keyring = MongoKeyring(documents, master)
         ports = Ports(log, MongoStore(documents), keyring, MongoDirectory(documents, keyring))
-        home = cls(f"the log at {settings.kafka_servers}", ports, log, documents)
+        home = cls(f"the log at {settings.kafka_servers}", ports, cluster, log, documents)
         try:
             await keyring.require_own_master()
             await home.take_up(write=write)
@@ -83,6 +84,12 @@ class DistributedHome(Home):
             silent = silent + LOOK if left == before else 0.0
             progress(max(before - left, 0))
         return left
+
+    async def require_at_rest(self, stage: Stage[Any]) -> None:
+        """Make sure that no service runs a stage. Raises StageRuns."""
+        members = await self._cluster.members(stage.name)
+        if members:
+            raise StageRuns(f"{members} services run {stage.name} just now: stop them first")
 
     async def _left(self) -> int:
         """Count the events that the services have not processed yet."""
@@ -130,6 +137,8 @@ async def provision(
         keyring = MongoKeyring(documents, MasterKey.create(file) if has_new_key else MasterKey.read(file))
         if is_new:
             await keyring.remember_master()
+            for stage in Stages.by(Catalogue()):
+                await MongoStore(documents).begin(stage.name)
             records = list(founding) or founding_records(str(uuid4()), library(), clock())
             await log.append(DEFINITIONS, 0, [Record("log", record) for record in records])
         await keyring.require_own_master()

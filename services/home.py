@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Itera
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, NamedTuple, Self, TypeVar
 
 from pydantic import TypeAdapter
 
 from contracts.codec import CaseKey
-from contracts.definitions.catalogue import Entry
+from contracts.definitions.catalogue import Catalogue, Entry
 from contracts.topics import partition_of
 from services.ingest.domain.register import Register
 from services.ingest.intake import Intake
@@ -22,6 +22,7 @@ from services.runtime.directory.port import Directory
 from services.runtime.founding import Founding
 from services.runtime.keyring.port import Keyring
 from services.runtime.log.port import Log
+from services.runtime.rebuild import rebuild
 from services.runtime.refusals import NotAHome
 from services.runtime.runner import PartitionLost, Runner, StageStopped
 from services.runtime.stage import Stage
@@ -53,6 +54,24 @@ class Ports:
     people: Directory
 
 
+class StageRuns(Exception):
+    """A stage is run by a service just now, and must not be. Says which, and what to do."""
+
+
+class Stages(NamedTuple):
+    """Every stage, in the order in which they read one another."""
+
+    register: Register
+    scoring: Scoring
+    not_detector: NotDetector
+    notifier: Notifier
+
+    @classmethod
+    def by(cls, definitions: Catalogue) -> Self:
+        """Make them; `definitions` is what their events name."""
+        return cls(Register(), Scoring(definitions), NotDetector(definitions), Notifier(definitions))
+
+
 class Home(ABC):
     """The stages, their definitions and their states. What is run here and what elsewhere is for a kind of home to say.
 
@@ -81,10 +100,9 @@ class Home(ABC):
         self._founding = Founding(ports.log)
         self.definitions = self._founding.definitions
         self.intake = Intake(self.log, self.store, self.keyring, self.definitions, clock)
-        self.register = Register()
-        self.scoring = Scoring(self.definitions)
-        self.not_detector = NotDetector(self.definitions)
-        self.notifier = Notifier(self.definitions)
+        stages = Stages.by(self.definitions)
+        self.stages: Sequence[Stage[Any]] = stages
+        self.register, self.scoring, self.not_detector, self.notifier = stages
         self._work: list[tuple[Runner[Any], int]] = []
         self._stopped: list[StageStopped] = []
 
@@ -92,11 +110,6 @@ class Home(ABC):
     def log_id(self) -> str:
         """The identity of the log."""
         return self._founding.log_id
-
-    @property
-    def stages(self) -> Sequence[Stage[Any]]:
-        """Every stage, in the order in which they read one another."""
-        return self.register, self.scoring, self.not_detector, self.notifier
 
     @property
     def stages_here(self) -> Sequence[Stage[Any]]:
@@ -142,6 +155,14 @@ class Home(ABC):
                 self._work.remove(place)
         if self._stopped:
             raise self._stopped[0]
+
+    async def require_at_rest(self, stage: Stage[Any]) -> None:  # noqa: B027 - whoever runs all stages has them at rest
+        """Make sure that nobody else runs a stage. Raises StageRuns."""
+
+    async def rebuild(self, stage: Stage[Any], progress: Callable[[int], None]) -> None:
+        """Make what a stage knows anew from the log. Raises StageRuns if it is run by somebody else just now."""
+        await self.require_at_rest(stage)
+        await rebuild(stage, self.log, self.store, self.keyring, self.log_id, progress)
 
     async def settle(self, progress: Callable[[int], None], *, patience: float = PATIENCE) -> int:  # noqa: ARG002
         """Wait until the stages that are run elsewhere have read everything; give how many events they have left.

@@ -4,6 +4,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -28,6 +29,7 @@ def built(name: str, sources: Sequence[Path], build: Callable[[Path], None]) -> 
             unfinished = folder.with_suffix(".unfinished")
             shutil.rmtree(unfinished, ignore_errors=True)
             unfinished.mkdir()
+            print(f"making {folder}, which is done once and may take minutes", file=sys.stderr)
             build(unfinished)
             unfinished.rename(folder)
     return folder

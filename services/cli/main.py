@@ -31,6 +31,7 @@ COMMANDS: Final[Mapping[str, Entry]] = MappingProxyType(
             "services.cli.definitions:definitions", "List or show definitions, or check a clinic's own."
         ),
         "provision": Entry("services.cli.provision:provision_", "Make what a region stands on: topics, indexes, key."),
+        "rebuild": Entry("services.cli.rebuild:rebuild", "Make what a stage knows anew, from the log."),
         "serve": Entry("services.cli.serve:serve", "Run one service of a region."),
     }
 )

@@ -135,6 +135,10 @@ class Documents:
         """Remove the documents with some values."""
         await self._database[collection].delete_many(dict(fields))
 
+    async def remove_all(self, collection: str) -> None:
+        """Remove a collection."""
+        await self._database.drop_collection(collection)
+
     async def replace(self, collection: str, replacements: Sequence[Replacement]) -> list[Standing]:
         """Write documents, each on its condition; tell how each stands, in their order.
 

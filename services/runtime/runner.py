@@ -30,16 +30,16 @@ from contracts.topics import CASES, DEAD_LETTERS
 from services.runtime.keyring.port import Destroyed, Keyring
 from services.runtime.log.port import Log, Record, StoredRecord, next_offset
 from services.runtime.stage import Stage
-from services.runtime.store.port import Halted, Outcome, Position, Store, StoredState, Write
+from services.runtime.store.port import Halted, Outcome, Position, StatesLost, Store, StoredState, Write
 from services.runtime.store.sealed import StateUnreadable, open_state
 
 StateT = TypeVar("StateT")
 
 BATCH: Final = 2_000
 DEAD_LETTERS_AT_MOST: Final = 100
-"""So many unreadable facts in one partition since it was opened stop the stage: then it is not one record's fault."""
+"""More unreadable facts in one partition since it was opened stop the stage: then it is not one record's fault."""
 
-_REBUILD: Final = "export the log (ontrack export --output DIR) and import it into an empty home (ontrack import DIR)"
+_NEW_HOME: Final = "export the log (ontrack export --output DIR) and import it into an empty home (ontrack import DIR)"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -104,17 +104,32 @@ class _Batch(Generic[StateT]):
 class Runner(Generic[StateT]):
     """Runs one stage over the partitions of its topic."""
 
-    def __init__(self, stage: Stage[StateT], log: Log, store: Store, keyring: Keyring, log_id: str) -> None:
-        """Run `stage` on these; `log_id` is the identity of the log, by which positions are recognised."""
+    def __init__(
+        self,
+        stage: Stage[StateT],
+        log: Log,
+        store: Store,
+        keyring: Keyring,
+        log_id: str,
+        *,
+        dead_letters_at_most: int = DEAD_LETTERS_AT_MOST,
+    ) -> None:
+        """Run `stage` on these.
+
+        log_id: the identity of the log, by which positions are recognised
+        dead_letters_at_most: how many unreadable facts are put aside in one partition before the stage stops there
+        """
         self._stage = stage
         self._log = log
         self._store = store
         self._keyring = keyring
         self._log_id = log_id
+        self._dead_letters_at_most = dead_letters_at_most
         self._states: TypeAdapter[StateT] = TypeAdapter(stage.state)
         self._is_numbered = stage.reads is not CASES
         self._carried = frozenset(stage.writes.events if stage.writes is not None else ())
         self._passed_over = frozenset(kind.type() for kind in stage.reads.events if kind not in stage.acts_on)
+        self._rebuild = f"ontrack rebuild {stage.name} makes them anew from the log"
         self._positions: dict[int, int] = {}
         self._dead_letters: dict[int, int] = {}
 
@@ -124,13 +139,14 @@ class Runner(Generic[StateT]):
         position = await self._store.position(stage.name, partition)
         if position is None:
             if stage.writes is not None and await self._log.end(stage.writes, partition) > 0:
-                self._stop(partition, f"{stage.writes.name} has events, but where it was is not known", _REBUILD)
+                self._stop(partition, f"{stage.writes.name} has events, but where it was is not known", self._rebuild)
+            await self._store.begin(stage.name)
             position = Position(self._log_id, 0)
             await self._store.set_position(stage.name, partition, position)
         if position.log != self._log_id:
-            self._stop(partition, "its states come from another log", _REBUILD)
+            self._stop(partition, "its states come from another log", self._rebuild)
         if position.offset > end:
-            self._stop(partition, f"{stage.reads.name} is shorter than what has been read of it", _REBUILD)
+            self._stop(partition, f"{stage.reads.name} is shorter than what has been read of it", _NEW_HOME)
         self._positions[partition] = position.offset
         self._dead_letters[partition] = 0
         return end
@@ -178,12 +194,15 @@ class Runner(Generic[StateT]):
         expected = self.position(partition)
         if records[0].offset != expected:
             lacks = f"{self._stage.reads.name} goes on with offset {records[0].offset} where {expected} was expected"
-            self._stop(partition, lacks, _REBUILD)
+            self._stop(partition, lacks, _NEW_HOME)
         batch = await self._worked(partition, records)
         dead_letters = self._dead_letters[partition] + len(batch.dead)
-        if dead_letters > DEAD_LETTERS_AT_MOST:
-            why = f"{dead_letters} records of {self._stage.reads.name} could not be read since it was started"
-            self._stop(partition, why, "find out who writes them, then start again")
+        if dead_letters > self._dead_letters_at_most:
+            why = (
+                f"{dead_letters} records of {self._stage.reads.name} cannot be read, "
+                f"more than the {self._dead_letters_at_most} that are put aside without asking"
+            )
+            self._stop(partition, why, "find out who writes them, then start again with a higher limit")
         await self._published_and_saved(batch)
         position = next_offset(records)
         await self._store.set_position(self._stage.name, partition, Position(self._log_id, position))
@@ -197,7 +216,10 @@ class Runner(Generic[StateT]):
         """Load the states of the batch's cases and step through its records in order."""
         case_ids = {record.key for record in records}
         keys = await self._keyring.keys(case_ids)
-        states = await self._store.load(self._stage.name, case_ids)
+        try:
+            states = await self._store.load(self._stage.name, case_ids)
+        except StatesLost as lost:
+            self._stop(partition, str(lost), self._rebuild)
         waiting = () if resuming else await self._store.halted(self._stage.name, partition)
         skipped = {halted.case_id for halted in waiting}
         batch: _Batch[StateT] = _Batch(partition)
@@ -233,11 +255,11 @@ class Runner(Generic[StateT]):
             return _Case(key, self._stage.initial(case_id))
         if stored.schema != self._stage.schema:
             why = f"its states have shape {stored.schema}, this version knows {self._stage.schema}"
-            self._stop(partition, why, _REBUILD)
+            self._stop(partition, why, self._rebuild)
         try:
             state = open_state(self._states, self._stage.name, case_id, key, stored)
         except StateUnreadable as unreadable:
-            self._stop(partition, str(unreadable), _REBUILD)
+            self._stop(partition, str(unreadable), self._rebuild)
         return _Case(key, state, stored.offset, stored.read, stored.written, stored.offset)
 
     def _take(self, batch: _Batch[StateT], record: StoredRecord, case: _Case[StateT]) -> None:
@@ -310,7 +332,7 @@ class Runner(Generic[StateT]):
                 f"{self._stage.reads.name} has a gap at offset {record.offset}: "
                 f"sequence {sequence} of case {record.key} follows {case.read}"
             )
-            self._stop(batch.partition, why, _REBUILD)
+            self._stop(batch.partition, why, _NEW_HOME)
         is_next = sequence == case.read + 1
         batch.repeated += not is_next
         return is_next
@@ -320,7 +342,7 @@ class Runner(Generic[StateT]):
         topic, partition = self._stage.reads, batch.partition
         if topic is not CASES:
             why = f"{topic.name} cannot be read at offset {record.offset} ({unreadable.reason})"
-            self._stop(partition, why, _REBUILD)
+            self._stop(partition, why, _NEW_HOME)
         letter = Event(
             id=name_based_id(DERIVED_ID, self._log_id, topic.name, str(partition), str(record.offset)),
             source=f"urn:ontrack:{self._stage.name}",

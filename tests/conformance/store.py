@@ -25,12 +25,22 @@ async def saved(store: Store, states: Iterable[tuple[str, int | None, int]], sta
     )
 
 
+STAGES = ("register", "scoring", "notifier")
+
+
+async def begun(store: Store) -> Store:
+    """A store in which every stage has begun."""
+    for stage in STAGES:
+        await store.begin(stage)
+    return store
+
+
 class StoreSuite:
     """Behaviour that no adapter may change."""
 
     @pytest.fixture
     def store(self) -> Store:
-        """An empty store."""
+        """A store in which every stage of STAGES has begun, and nothing more."""
         raise NotImplementedError
 
     @pytest.fixture
@@ -285,6 +295,42 @@ class StoreSuite:
         # then both are as they were
         assert dict(await store.load("scoring", ["a"])) == {"a": state(3)}
         assert await store.position("scoring", 1) == Position("log-1", 7)
+
+    # Beginning, and beginning again
+
+    async def test_beginning_again_changes_nothing(self, store: Store) -> None:
+        # given a state
+        await saved(store, [("a", None, 3)])
+
+        # when its stage begins again
+        await store.begin("scoring")
+
+        # then it is there, and alone
+        assert await cases(store, "scoring") == ["a"]
+        assert dict(await store.load("scoring", ["a"])) == {"a": state(3)}
+
+    async def test_a_stage_that_is_cleared_can_begin_again(self, store: Store) -> None:
+        # given a state, a position and a halted case in two stages
+        for stage in ("scoring", "notifier"):
+            await saved(store, [("a", None, 3)], stage=stage)
+            await store.set_position(stage, 1, Position("log-1", 7))
+            await store.halt(stage, Halted("b", 1, 4, "key-missing"))
+
+        # when one is cleared and begins again
+        await store.clear("scoring")
+        await store.begin("scoring")
+
+        # then nothing of it is left, and everything of the other
+        assert dict(await store.load("scoring", ["a"])) == {}
+        assert await cases(store, "scoring") == []
+        assert await store.position("scoring", 1) is None
+        assert list(await store.halted("scoring")) == []
+        assert dict(await store.load("notifier", ["a"])) == {"a": state(3)}
+        assert await store.position("notifier", 1) == Position("log-1", 7)
+        assert list(await store.halted("notifier")) == [Halted("b", 1, 4, "key-missing")]
+
+        # and it can be written anew
+        assert await saved(store, [("a", None, 3)]) == [APPLIED]
 
     # What lasts
 

@@ -10,12 +10,12 @@ from services.runtime.documents import Documents, Server
 from services.runtime.keyring.master import MasterKey
 from services.runtime.keyring.mongo import MongoKeyring
 from services.runtime.keyring.port import Keyring
-from services.runtime.store.mongo import MongoStore
-from services.runtime.store.port import Store
+from services.runtime.store.mongo import MongoStore, states_of
+from services.runtime.store.port import StatesLost, Store
 from tests.conformance.away import TakenAway
 from tests.conformance.directory import DirectorySuite
 from tests.conformance.keyring import KeyringSuite
-from tests.conformance.store import StoreSuite
+from tests.conformance.store import StoreSuite, begun, saved, state
 from tests.support.servers import database_of_its_own, mongodb
 
 MASTER = MasterKey(bytes(range(32)))
@@ -55,8 +55,8 @@ def away(documents: Documents) -> TakenAway:
 
 class TestStore(StoreSuite):
     @pytest.fixture
-    def store(self, documents: Documents) -> Store:
-        return MongoStore(documents)
+    async def store(self, documents: Documents) -> Store:
+        return await begun(MongoStore(documents))
 
     @pytest.fixture
     def connected(self, another: Callable[[], Documents]) -> Callable[[], Awaitable[Store]]:
@@ -68,6 +68,38 @@ class TestStore(StoreSuite):
     @pytest.fixture
     def away(self, away: TakenAway) -> TakenAway:
         return away
+
+    async def test_states_that_are_gone_are_not_taken_for_cases_that_are_new(
+        self, store: Store, documents: Documents
+    ) -> None:
+        # given a state
+        await saved(store, [("a", None, 3)])
+
+        # when the collection is dropped
+        await documents.remove_all(states_of("scoring"))
+
+        # then the store says so, and only of that stage
+        for asked in (["a"], ["b"]):
+            with pytest.raises(StatesLost, match="the states of scoring are gone"):
+                await store.load("scoring", asked)
+        assert dict(await store.load("notifier", ["a"])) == {}
+
+    async def test_states_that_somebody_has_begun_anew_are_not_those_that_were_there(
+        self, store: Store, connected: Callable[[], Awaitable[Store]]
+    ) -> None:
+        # given a store that has seen a state
+        await saved(store, [("a", None, 3)])
+        assert dict(await store.load("scoring", ["a"])) == {"a": state(3)}
+
+        # when somebody else clears the stage and begins it again
+        other = await connected()
+        await other.clear("scoring")
+        await other.begin("scoring")
+
+        # then the store says once that what it knew is gone, and goes on with what is there
+        with pytest.raises(StatesLost):
+            await store.load("scoring", ["a"])
+        assert dict(await store.load("scoring", ["a"])) == {}
 
 
 class TestKeyring(KeyringSuite):

@@ -24,7 +24,7 @@ from tests.conformance.away import TakenAway
 from tests.conformance.directory import DirectorySuite
 from tests.conformance.keyring import KeyringSuite, a_key
 from tests.conformance.log import LogSuite
-from tests.conformance.store import StoreSuite
+from tests.conformance.store import StoreSuite, begun
 
 MASTER = MasterKey(bytes(range(32)))
 OTHER_MASTER = MasterKey(bytes(range(32, 64)))
@@ -125,8 +125,8 @@ class TestLog(LogSuite):
 
 class TestStore(StoreSuite):
     @pytest.fixture
-    def store(self, connection: sqlite3.Connection) -> Store:
-        return SqliteStore(connection)
+    async def store(self, connection: sqlite3.Connection) -> Store:
+        return await begun(SqliteStore(connection))
 
     @pytest.fixture
     def connected(self, another: Callable[[], sqlite3.Connection]) -> Callable[[], Awaitable[Store]]:

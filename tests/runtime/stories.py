@@ -23,6 +23,7 @@ from tests.support.workbench import PARTITION, Workbench, cases_of
 ANNA, BO, CARL = cases_of(PARTITION, 3)
 COMMENT: Final = "I cannot sleep since Karen left"
 WAY_OUT: Final = "export the log (ontrack export --output DIR) and import it into an empty home (ontrack import DIR)"
+REBUILD: Final = "ontrack rebuild tally makes them anew from the log"
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,7 +102,7 @@ async def test_one_unreadable_fact_more_than_the_limit_stops_a_stage(file: Path,
         assert await bench.store.position("scoring", PARTITION) == Position(LOG_ID, whole_batches)
     words = str(stop.value)
     assert f"{DEAD_LETTERS_AT_MOST + 1} records of rom.cases.v1" in words
-    assert "To mend it: find out who writes them, then start again." in words
+    assert "To mend it: find out who writes them, then start again with a higher limit." in words
 
 
 async def test_a_fact_that_is_read_again_after_a_failure_counts_once(file: Path) -> None:

@@ -17,7 +17,18 @@ from services.runtime.runner import Runner, StageStopped
 from services.runtime.stage import Stage
 from services.runtime.store.port import Position, Store, Write
 from tests.runtime.damages import INSIDE, OF_NUMBERS, OUTSIDE
-from tests.runtime.stories import ANNA, BO, CARL, COMMENT, WAY_OUT, Tally, attendance, three_on_cases, three_on_scores
+from tests.runtime.stories import (
+    ANNA,
+    BO,
+    CARL,
+    COMMENT,
+    REBUILD,
+    WAY_OUT,
+    Tally,
+    attendance,
+    three_on_cases,
+    three_on_scores,
+)
 from tests.support.histories import in_turn, numbered
 from tests.support.workbench import LOG_ID, PARTITION, Workbench, cases_of, go_on, key_of
 
@@ -141,7 +152,7 @@ async def test_a_stage_does_not_go_on_with_another_log(file: Path) -> None:
 
     # then it says so, and the way out
     assert "its states come from another log" in words
-    assert words.endswith(f"To mend it: {WAY_OUT}.")
+    assert words.endswith(f"To mend it: {REBUILD}.")
 
 
 async def test_a_stage_does_not_go_on_with_a_log_that_is_shorter_than_what_it_has_read(tmp_path: Path) -> None:
@@ -172,7 +183,7 @@ async def test_a_stage_whose_topic_has_events_does_not_start_from_nothing(tmp_pa
         # then it says so, and the way out, and leaves no position that would hide it the next time
         assert await empty.store.position("tally", PARTITION) is None
     assert "rom.tracks.v1 has events, but where it was is not known" in words
-    assert words.endswith(f"To mend it: {WAY_OUT}.")
+    assert words.endswith(f"To mend it: {REBUILD}.")
 
 
 async def test_a_projection_starts_from_nothing_at_any_time(tmp_path: Path) -> None:
@@ -205,7 +216,7 @@ async def test_a_state_of_another_shape_stops_the_stage(file: Path) -> None:
 
     # then it says so, and the way out
     assert "its states have shape 1, this version knows 2" in words
-    assert words.endswith(f"To mend it: {WAY_OUT}.")
+    assert words.endswith(f"To mend it: {REBUILD}.")
 
 
 @pytest.mark.parametrize("damage", ["a changed seal", "the state of another case", "another shape"])

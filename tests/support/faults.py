@@ -126,6 +126,14 @@ class TroubledStore:
         self._store = store
         self._trouble = trouble
 
+    async def begin(self, stage: str) -> None:
+        with self._trouble.around("store.begin"):
+            await self._store.begin(stage)
+
+    async def clear(self, stage: str) -> None:
+        with self._trouble.around("store.clear"):
+            await self._store.clear(stage)
+
     async def load(self, stage: str, case_ids: Collection[str]) -> Mapping[str, StoredState]:
         with self._trouble.around("store.load"):
             return await self._store.load(stage, case_ids)

@@ -33,7 +33,7 @@ class KafkaCluster:
             ports = [BrokerPorts(*chosen[start : start + _PORTS]) for start in range(0, len(chosen), _PORTS)]
         self.brokers = [
             Broker(directory / f"broker-{number}", number, _cluster_id(directory), own, heap)
-            for number, own in enumerate(ports, 1)
+            for number, own in zip(range(1, brokers + 1), ports, strict=True)
         ]
         for broker in self.brokers:
             broker.security = security

@@ -74,6 +74,13 @@ class Cluster:
         async with self._admin() as admin:
             await admin.delete_topics([self._brokers.topic(topic) for topic in topics])
 
+    async def members(self, group: str) -> int:
+        """Count the members that a consumer group has just now."""
+        async with self._admin() as admin:
+            (response,) = await admin.describe_consumer_groups([self._brokers.named(group)])
+            ((_, _, _, _, _, members, *_),) = response.groups
+            return len(members)
+
     @asynccontextmanager
     async def _admin(self) -> AsyncIterator[AIOKafkaAdminClient]:
         admin = AIOKafkaAdminClient(**self._brokers.arguments())

@@ -1,12 +1,16 @@
 """The store on MongoDB."""
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from uuid import uuid4
 
-from services.runtime.documents import Documents, Replacement, Standing, told_as
-from services.runtime.store.port import Halted, Outcome, Position, StoredState, StoreUnavailable, Write
+from services.runtime.documents import Document, Documents, Replacement, Standing, told_as
+from services.runtime.store.port import Halted, Outcome, Position, StatesLost, StoredState, StoreUnavailable, Write
 
 POSITIONS = "positions"
 HALTED = "halted"
+
+_BEGUN = ""
+"""A document beside the states, which goes when they go. No case has this id."""
 
 
 class MongoStore:
@@ -15,15 +19,40 @@ class MongoStore:
     def __init__(self, documents: Documents) -> None:
         """Use a database."""
         self._documents = documents
+        self._beginnings: dict[str, str] = {}
+
+    async def begin(self, stage: str) -> None:
+        """Make the place for the states of a stage, unless it is there. From then on it has to be there."""
+        with told_as(StoreUnavailable):
+            await self._documents.put_new(states_of(stage), {_BEGUN: {"number": -1, "by": uuid4().hex}})
+
+    async def clear(self, stage: str) -> None:
+        """Forget everything of a stage: states, positions and halted cases."""
+        with told_as(StoreUnavailable):
+            await self._documents.remove_all(states_of(stage))
+            await self._documents.remove_where(POSITIONS, {"stage": stage})
+            await self._documents.remove_where(HALTED, {"stage": stage})
 
     async def load(self, stage: str, case_ids: Collection[str]) -> Mapping[str, StoredState]:
         """Give the states of some cases; a case without one is absent."""
+        if not case_ids:
+            return {}
         with told_as(StoreUnavailable):
-            found = await self._documents.find(states_of(stage), case_ids)
+            found = await self._documents.find(states_of(stage), [_BEGUN, *case_ids])
+        states = {each["_id"]: each for each in found}
+        self._require_same(stage, states.get(_BEGUN))
         return {
-            each["_id"]: StoredState(each["number"], each["read"], each["written"], each["schema"], each["body"])
-            for each in found
+            case_id: StoredState(each["number"], each["read"], each["written"], each["schema"], each["body"])
+            for case_id, each in states.items()
+            if case_id != _BEGUN
         }
+
+    def _require_same(self, stage: str, begun: Document | None) -> None:
+        """Make sure that the states are there, and have been since they were first asked for. Raises StatesLost."""
+        beginning = None if begun is None else begun["by"]
+        if beginning is None or self._beginnings.setdefault(stage, beginning) != beginning:
+            self._beginnings.pop(stage, None)
+            raise StatesLost(f"the states of {stage} are gone")
 
     async def save(self, stage: str, writes: Sequence[Write]) -> Sequence[Outcome]:
         """Write states, each on its condition; the outcomes are in the order of the writes."""
@@ -35,7 +64,8 @@ class MongoStore:
         """Give the cases that a stage has a state of, in order."""
         with told_as(StoreUnavailable):
             async for case_id in self._documents.ids(states_of(stage)):
-                yield case_id
+                if case_id != _BEGUN:
+                    yield case_id
 
     async def position(self, stage: str, partition: int) -> Position | None:
         """Give how far a stage has come."""
@@ -45,7 +75,7 @@ class MongoStore:
 
     async def set_position(self, stage: str, partition: int, position: Position) -> None:
         """Say how far a stage has come."""
-        fields = {"log": position.log, "offset": position.offset}
+        fields = {"stage": stage, "log": position.log, "offset": position.offset}
         with told_as(StoreUnavailable):
             await self._documents.put(POSITIONS, {f"{stage}/{partition}": fields})
 

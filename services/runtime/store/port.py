@@ -64,14 +64,27 @@ class Halted:
     reason: str
 
 
+class StatesLost(Exception):
+    """The states of a stage are gone: what it knew of its cases is not there any more. Says so."""
+
+
 class Store(Protocol):
     """States by stage and case, positions by stage and partition.
 
     Every write is durable when it returns, and every call can raise StoreUnavailable.
     """
 
+    async def begin(self, stage: str) -> None:
+        """Make the place for the states of a stage, unless it is there. From then on it has to be there."""
+
+    async def clear(self, stage: str) -> None:
+        """Forget everything of a stage: states, positions and halted cases."""
+
     async def load(self, stage: str, case_ids: Collection[str]) -> Mapping[str, StoredState]:
-        """Give the states of some cases; a case without one is absent."""
+        """Give the states of some cases; a case without one is absent.
+
+        Raises StatesLost if the place for the states of the stage is not there, as far as the store can tell.
+        """
 
     async def save(self, stage: str, writes: Sequence[Write]) -> Sequence[Outcome]:
         """Write states, each on its condition; the outcomes are in the order of the writes.

@@ -18,6 +18,15 @@ class SqliteStore:
         """Use an open database."""
         self._connection = connection
 
+    async def begin(self, stage: str) -> None:
+        """Make the place for the states of a stage: here it came with the file."""
+
+    async def clear(self, stage: str) -> None:
+        """Forget everything of a stage: states, positions and halted cases."""
+        with told_as(StoreUnavailable), transaction(self._connection):
+            for table in ("states", "positions", "halted"):
+                self._connection.execute(f"DELETE FROM {table} WHERE stage = ?", (stage,))  # noqa: S608 - names of ours
+
     async def load(self, stage: str, case_ids: Collection[str]) -> Mapping[str, StoredState]:
         """Give the states of some cases; a case without one is absent."""
         wanted = list(case_ids)

@@ -1,0 +1,36 @@
+"""`ontrack rebuild`: what a stage knows, made anew from the log."""
+
+import click
+
+from services.cli.home import Failure, run
+from services.cli.output import progress, say
+from services.cli.place import Place, data_option, opened
+from services.home import StageRuns
+
+STAGES = ("register", "scoring", "not_detector", "notifier")
+
+
+@click.command("rebuild")
+@click.argument("name", metavar="STAGE", type=click.Choice(STAGES))
+@data_option
+def rebuild(name: str, place: Place) -> None:
+    """Make what a stage knows of its cases anew, from the log.
+
+    STAGE is register, scoring, not_detector or notifier. Needed when its states are lost, or of a version that knows
+    them otherwise. What it had published stays; what it had not come to is published. In a region its service must
+    not run meanwhile.
+
+    Example: ontrack rebuild scoring --data DIR
+    """
+    run(_rebuild(name, place))
+
+
+async def _rebuild(name: str, place: Place) -> None:
+    async with await opened(place, write=True) as home:
+        stage = next(stage for stage in home.stages if stage.name == name)
+        try:
+            with progress(f"Rebuilding {name}", None) as advance:
+                await home.rebuild(stage, advance)
+        except StageRuns as runs:
+            raise Failure(str(runs)) from None
+        say(f"{name} knows again all that the log says.")
