@@ -18,28 +18,63 @@ PARTITIONS: Final = 12
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """One topic. `of_cases`: its events belong to cases, are keyed by case id and sealed under the case's key."""
+    """One topic.
+
+    of_cases: its events belong to cases, are keyed by case id and sealed under the case's key
+    written_by, read_by: the services that do so, each by itself or by its stages
+    """
 
     name: str
     says: str
     events: tuple[type[Data], ...]
     of_cases: bool = True
     partitions: int = PARTITIONS
+    written_by: tuple[str, ...] = ()
+    read_by: tuple[str, ...] = ()
 
     def type_named(self, name: str) -> type[Data] | None:
         """Find the event type that stands on this topic under a wire name."""
         return _TYPES[self.name].get(name)
 
 
-CASES: Final = Topic("rom.cases.v1", "what happened to a case", get_args(CaseFact))
-SCORES: Final = Topic("rom.scores.v1", "facts, and the scores computed from them", get_args(ScoreEvent))
-TRACKS: Final = Topic("rom.tracks.v1", "facts, scores, and the status of every session", get_args(TrackEvent))
-NOTICES: Final = Topic("rom.notices.v1", "reports, and who must be told", get_args(NoticeEvent))
+CASES: Final = Topic(
+    "rom.cases.v1",
+    "what happened to a case",
+    get_args(CaseFact),
+    written_by=("ingest",),
+    read_by=("ingest", "scoring"),
+)
+SCORES: Final = Topic(
+    "rom.scores.v1",
+    "facts, and the scores computed from them",
+    get_args(ScoreEvent),
+    written_by=("scoring",),
+    read_by=("not_detector",),
+)
+TRACKS: Final = Topic(
+    "rom.tracks.v1",
+    "facts, scores, and the status of every session",
+    get_args(TrackEvent),
+    written_by=("not_detector",),
+    read_by=("notifier",),
+)
+NOTICES: Final = Topic(
+    "rom.notices.v1", "reports, and who must be told", get_args(NoticeEvent), written_by=("notifier",)
+)
 DEFINITIONS: Final = Topic(
-    "rom.definitions.v1", "the founding of the log, and its definitions", get_args(Publication), of_cases=False
+    "rom.definitions.v1",
+    "the founding of the log, and its definitions",
+    get_args(Publication),
+    of_cases=False,
+    written_by=("ingest",),
+    read_by=("ingest", "scoring", "not_detector", "notifier"),
 )
 DEAD_LETTERS: Final = Topic(
-    "rom.cases.v1.dlq", "records of facts that could not be read", (FactUnreadable,), of_cases=False
+    "rom.cases.v1.dlq",
+    "records of facts that could not be read",
+    (FactUnreadable,),
+    of_cases=False,
+    written_by=("scoring",),
 )
 ACCESS: Final = Topic("rom.access.v1", "who read what", (), of_cases=False)
 SEALS: Final = Topic("rom.seals.v1", "signed checkpoints of the log", (), of_cases=False)

@@ -1,6 +1,5 @@
 """The distributed home: the log on Kafka, the rest on MongoDB, and each service a process of its own elsewhere."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
