@@ -75,14 +75,36 @@ class DistributedHome(Home):
 
     async def settle(self, progress: Callable[[int], None], *, patience: float = PATIENCE) -> int:
         """Wait until the services have read everything; give how many events they have left."""
-        left, silent = await self._left(), 0.0
+        left, silent = await self.left(), 0.0
         while left > 0 and silent < patience:
             await self._pause(LOOK)
-            before, left = left, await self._left()
+            before, left = left, await self.left()
             # A stage that reads adds to what the next one has to read, so more may be left than before.
             silent = silent + LOOK if left == before else 0.0
             progress(max(before - left, 0))
         return left
+
+    async def retry_halted(self, case_id: str | None) -> None:
+        """Try halted cases again, all of them or one; wait until the services have done so, if they run."""
+        await self.catch_up()
+        asked = [
+            (stage.name, halted.case_id)
+            for stage in self.stages_elsewhere
+            for halted in await self.store.halted(stage.name)
+            if case_id in (None, halted.case_id) and await self.store.retry(stage.name, halted.case_id)
+        ]
+        waited = 0.0
+        while waited < PATIENCE and await self._wait_for(asked):
+            await self._pause(LOOK)
+            waited += LOOK
+
+    async def _wait_for(self, asked: Sequence[tuple[str, str]]) -> bool:
+        """Tell whether cases that were asked to be tried again have not been yet."""
+        stages = {stage for stage, _ in asked}
+        waiting = {
+            (stage, halted.case_id) for stage in stages for halted in await self.store.halted(stage) if halted.retry
+        }
+        return not waiting.isdisjoint(asked)
 
     async def require_at_rest(self, stage: Stage[Any]) -> None:
         """Make sure that no service runs a stage. Raises StageRuns."""
@@ -90,7 +112,7 @@ class DistributedHome(Home):
         if members:
             raise StageRuns(f"{members} services run {stage.name} just now: stop them first")
 
-    async def _left(self) -> int:
+    async def left(self) -> int:
         """Count the events that the services have not processed yet."""
         left = 0
         for stage in self.stages_elsewhere:

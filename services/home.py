@@ -156,6 +156,10 @@ class Home(ABC):
         if self._stopped:
             raise self._stopped[0]
 
+    async def retry_halted(self, case_id: str | None) -> None:  # noqa: ARG002 - every run here tries all of them
+        """Try halted cases again, all of them or one, and return when they were tried."""
+        await self.catch_up()
+
     async def require_at_rest(self, stage: Stage[Any]) -> None:  # noqa: B027 - whoever runs all stages has them at rest
         """Make sure that nobody else runs a stage. Raises StageRuns."""
 

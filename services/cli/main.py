@@ -30,6 +30,8 @@ COMMANDS: Final[Mapping[str, Entry]] = MappingProxyType(
         "definitions": Entry(
             "services.cli.definitions:definitions", "List or show definitions, or check a clinic's own."
         ),
+        "halted": Entry("services.cli.halted:halted", "List the cases that cannot go on, or try them again."),
+        "dlq": Entry("services.cli.dlq:dlq", "List the facts that could not be read, or take them in."),
         "provision": Entry("services.cli.provision:provision_", "Make what a region stands on: topics, indexes, key."),
         "rebuild": Entry("services.cli.rebuild:rebuild", "Make what a stage knows anew, from the log."),
         "serve": Entry("services.cli.serve:serve", "Run one service of a region."),

@@ -131,6 +131,11 @@ class Documents:
             [({"_id": identity}, {"$setOnInsert": dict(fields)}, True) for identity, fields in documents.items()],
         )
 
+    async def set_where(self, collection: str, wanted: Document, fields: Document) -> bool:
+        """Change the document with some values; tell whether there is one."""
+        done = await self._database[collection].update_one(dict(wanted), {"$set": dict(fields)})
+        return done.matched_count == 1
+
     async def remove_where(self, collection: str, fields: Document) -> None:
         """Remove the documents with some values."""
         await self._database[collection].delete_many(dict(fields))

@@ -2,6 +2,8 @@
 
 import asyncio
 import gc
+import signal
+import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -108,7 +110,14 @@ class Service(Generic[StateT]):
             await self._until_it_works(lambda: self._require_servers(stage, documents, founding))
             keyring = MongoKeyring(documents, MasterKey.read(self._settings.master_key_file))
             store = MongoStore(documents)
-            runner = Runner(stage, log, store, keyring, founding.log_id)
+            runner = Runner(
+                stage,
+                log,
+                store,
+                keyring,
+                founding.log_id,
+                dead_letters_at_most=self._settings.dead_letters_at_most,
+            )
             serving = Serving(brokers, brokers.named(stage.name), brokers.topic(stage.reads), runner, self._heard)
             stack.push_async_callback(serving.stop)
             await self._until_it_works(serving.start)
@@ -168,6 +177,8 @@ class Service(Generic[StateT]):
     def run(self) -> None:
         """Serve until the process is told to end."""
         set_up_logs(self._settings.log_format, self._settings.log_level)
+        # When uvicorn has stopped it raises the signal again; being told to end is no failure.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         uvicorn.run(
             self.app(),
             host=self._settings.http_host,
@@ -201,6 +212,7 @@ class _Looker(Generic[StateT]):
         self._founding = founding
         self._serving = serving
         self._lost = 0
+        self._retry = False
 
     async def look(self) -> None:
         """Look once."""
@@ -208,6 +220,9 @@ class _Looker(Generic[StateT]):
             self._look_at("brokers", self._look_at_log), self._look_at("database", self._look_at_store)
         )
         self._look_at_shares()
+        if self._retry:
+            self._retry = False
+            await self._serving.resume_halted()
 
     async def _look_at(self, where: str, look: Callable[[], Awaitable[None]]) -> None:
         try:
@@ -233,12 +248,13 @@ class _Looker(Generic[StateT]):
             since = await self._log.appended_at(self._stage.reads, partition, position) if partition in behind else None
             age = 0.0 if since is None else max(time.time() - since, 0.0)
             self._metrics.set("ontrack_lag_seconds", age, partition=str(partition))
-        if await self._founding.learn():
-            await self._serving.resume_halted()
+        self._retry |= await self._founding.learn()
 
     async def _look_at_store(self) -> None:
         await self._documents.ping()
-        self._metrics.set("ontrack_halted_cases", len(await self._store.halted(self._stage.name)))
+        halted = await self._store.halted(self._stage.name)
+        self._metrics.set("ontrack_halted_cases", len(halted))
+        self._retry |= any(each.retry for each in halted)
 
     def _look_at_shares(self) -> None:
         """See how it stands with every partition."""

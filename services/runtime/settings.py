@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from services.runtime.brokers import Brokers
 from services.runtime.documents import AT_ONCE, Server
 from services.runtime.refusals import SettingsWrong
+from services.runtime.runner import DEAD_LETTERS_AT_MOST
 
 PREFIX: Final = "ONTRACK_"
 SECRETS: Final = "ONTRACK_SECRETS"
@@ -90,6 +91,9 @@ class ServiceSettings(RegionSettings):
     log_level: Annotated[Literal["debug", "info", "warning", "error"], Field(description="from which level on")] = (
         "info"
     )
+    dead_letters_at_most: Annotated[
+        int, Field(ge=0, description="unreadable facts of a partition that are put aside before the stage stops there")
+    ] = DEAD_LETTERS_AT_MOST
     traces_endpoint: Annotated[str | None, Field(description="OTLP over HTTP, such as http://HOST:4318/v1/traces")] = (
         None
     )

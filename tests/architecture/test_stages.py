@@ -1,6 +1,7 @@
 """Each stage acts on exactly the events that its step names: an event that one of the two forgets has no effect.
 
-The first half of this file reads the events of a step, the second half shows that the stages agree with theirs.
+The first half of this file reads the events of a step, the second half shows that the stages agree with theirs, and
+that the table of topics names the services that have them.
 """
 
 import ast
@@ -8,14 +9,18 @@ import inspect
 import sys
 import textwrap
 from collections.abc import Iterator
+from typing import Final
 
 import pytest
 
 from contracts.events.event import Data
+from contracts.topics import CASES, DEAD_LETTERS, DEFINITIONS, NOTICES, SCORES, TOPICS, TRACKS, Topic
 from services.ingest.domain.register import Register
 from services.not_detector.domain.stage import NotDetector
 from services.notifier.domain.stage import Notifier
 from services.scoring.domain.stage import Scoring
+
+STAGES: Final = (Scoring, Register, NotDetector, Notifier)
 
 
 def named(step: ast.AST) -> Iterator[str]:
@@ -55,11 +60,39 @@ def test_a_stage_that_must_know_every_fact_again_acts_on_all_that_it_reads(stage
     assert taken_by(stage) <= stage.acts_on
 
 
-@pytest.mark.parametrize("stage", [Scoring, Register, NotDetector, Notifier], ids=lambda stage: stage.name)
+@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
 def test_a_stage_acts_only_on_what_its_topic_carries(
     stage: type[Scoring | Register | NotDetector | Notifier],
 ) -> None:
     assert stage.acts_on <= frozenset(stage.reads.events)
+
+
+def service_of(stage: type) -> str:
+    """Name the service that a stage belongs to, by the folder it stands in."""
+    return stage.__module__.split(".")[1]
+
+
+@pytest.mark.parametrize("topic", [CASES, SCORES, TRACKS, NOTICES], ids=lambda topic: topic.name)
+def test_the_table_of_topics_names_those_whose_stages_read_and_write(topic: Topic) -> None:
+    # given the stages, and ingest, which records facts and is no stage when it does
+    recording = {"ingest"} if topic is CASES else set()
+    assert {*topic.read_by} == {service_of(stage) for stage in STAGES if stage.reads is topic}
+    assert {*topic.written_by} == {service_of(stage) for stage in STAGES if stage.writes is topic} | recording
+
+
+def test_every_service_with_a_stage_reads_the_definitions_and_the_first_that_writes_reports_what_is_unreadable() -> (
+    None
+):
+    assert {*DEFINITIONS.read_by} == {service_of(stage) for stage in STAGES}
+    assert {*DEAD_LETTERS.written_by} == {
+        service_of(stage) for stage in STAGES if stage.reads is CASES and stage.writes is not None
+    }
+
+
+def test_a_topic_names_a_service_once() -> None:
+    for topic in TOPICS.values():
+        assert len({*topic.read_by}) == len(topic.read_by)
+        assert len({*topic.written_by}) == len(topic.written_by)
 
 
 def test_the_events_of_a_step_are_found_in_every_form_that_a_case_can_have() -> None:

@@ -27,10 +27,15 @@ class Schema:
         return Schema(says, self.document, self.file)
 
     def referred(self, reference: str) -> "Schema":
-        if not reference.startswith("#/$defs/"):
-            found = (HERE / self.file).parent / reference
-            return Schema.of(found.resolve().relative_to(HERE.resolve()).as_posix())
-        return self.part(self.document["$defs"][reference.removeprefix("#/$defs/")])
+        """Follow a reference: to a file, to a place in this document, or to a place in a file."""
+        file, _, pointer = reference.partition("#")
+        found = (
+            self if not file else Schema.of(((HERE / self.file).parent / file).resolve().relative_to(HERE).as_posix())
+        )
+        says = found.document
+        for step in pointer.split("/")[1:]:
+            says = says[step.replace("~1", "/").replace("~0", "~")]
+        return found.part(says)
 
 
 TYPES: Final[Mapping[str, Any]] = {
@@ -41,7 +46,17 @@ TYPES: Final[Mapping[str, Any]] = {
     "boolean": lambda value: type(value) is bool,
     "null": lambda value: value is None,
 }
-TELLS_NOTHING: Final = {"$schema", "$id", "$defs", "title", "description", "default", "discriminator"}
+TELLS_NOTHING: Final = {
+    "$schema",
+    "$id",
+    "$defs",
+    "title",
+    "description",
+    "default",
+    "discriminator",
+    "contentEncoding",
+    "x-sealed",
+}
 
 
 def faults(schema: Schema, value: Any, at: str = "") -> list[str]:
@@ -118,5 +133,3 @@ KEYWORDS: Final[Mapping[str, Any]] = {
     "exclusiveMinimum": lambda value, limit: not is_number(value) or value > limit,
     "exclusiveMaximum": lambda value, limit: not is_number(value) or value < limit,
 }
-
-

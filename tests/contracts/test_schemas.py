@@ -20,6 +20,7 @@ from contracts.events.facts import NeedsStated, ProblemNamed, ReportSeen, Sessio
 from contracts.schemas.__main__ import HERE, main, out_of_step, write
 from contracts.schemas.generation import schemas
 from contracts.topics import CASES, DEFINITIONS, NOTICES, SCORES, TOPICS, TRACKS, Topic
+from tests.contracts.fitting import Schema, faults
 from tests.support.clinic import FIRST_DAY, MISSED, Case, a_case, instrument
 from tests.support.events import events_of
 
@@ -54,7 +55,8 @@ def test_the_schemas_are_in_step_with_the_contracts() -> None:
 def test_there_is_a_schema_for_every_event_every_topic_and_every_kind_of_definition() -> None:
     events = {f"events/{kind.type()}.json" for topic in TOPICS.values() for kind in topic.events}
     topics = {f"topics/{name}.json" for name in TOPICS}
-    assert schemas().keys() == events | topics | {f"definitions/{kind}.json" for kind in KINDS}
+    definitions = {f"definitions/{kind}.json" for kind in KINDS}
+    assert schemas().keys() == events | topics | definitions | {"asyncapi.json"}
 
 
 def test_a_schema_is_written_the_same_each_time_sorted_and_with_a_last_newline() -> None:

@@ -158,6 +158,10 @@ class TroubledStore:
         with self._trouble.around("store.halt"):
             await self._store.halt(stage, halted)
 
+    async def retry(self, stage: str, case_id: str) -> bool:
+        with self._trouble.around("store.retry"):
+            return await self._store.retry(stage, case_id)
+
     async def resume(self, stage: str, case_id: str) -> None:
         with self._trouble.around("store.resume"):
             await self._store.resume(stage, case_id)

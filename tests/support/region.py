@@ -3,6 +3,7 @@
 import asyncio
 import http.client
 import os
+import re
 import signal
 import subprocess
 import time
@@ -78,11 +79,21 @@ class Process:
 
     def wait_until_ready(self) -> Self:
         """Wait until it is ready."""
+        self.wait_until(lambda: self.asked("/ready")[0] == http.HTTPStatus.OK, f"{self.name} ready")
+        return self
+
+    def partitions(self) -> int:
+        """Count the partitions that it runs."""
+        _, page = self.asked("/metrics")
+        found = re.search(rb'ontrack_partitions\{[^}]*standing="running"\} ([0-9.]+)', page)
+        return int(float(found[1])) if found else 0
+
+    def wait_until(self, holds: Callable[[], bool], what: str) -> None:
+        """Wait until something holds, and show what it logged if it never does."""
         try:
-            wait_until(lambda: self.asked("/ready")[0] == http.HTTPStatus.OK, f"{self.name} ready")
+            wait_until(holds, what)
         except StillWaiting as waiting:
             raise StillWaiting(f"{waiting}: {self.why_not('ready')}\n{self.log.read_text()[-3_000:]}") from None
-        return self
 
     def send(self, number: signal.Signals) -> None:
         """Send it a signal."""

@@ -87,9 +87,15 @@ class MongoStore:
             "partition": halted.partition,
             "offset": halted.offset,
             "reason": halted.reason,
+            "retry": False,
         }
         with told_as(StoreUnavailable):
             await self._documents.put(HALTED, {f"{stage}/{halted.case_id}": fields})
+
+    async def retry(self, stage: str, case_id: str) -> bool:
+        """Ask for a halted case to be tried again; tell whether it is halted."""
+        with told_as(StoreUnavailable):
+            return await self._documents.set_where(HALTED, {"_id": f"{stage}/{case_id}"}, {"retry": True})
 
     async def resume(self, stage: str, case_id: str) -> None:
         """Forget that a case was halted."""
@@ -101,7 +107,9 @@ class MongoStore:
         wanted = {"stage": stage} if partition is None else {"stage": stage, "partition": partition}
         with told_as(StoreUnavailable):
             found = await self._documents.find_where(HALTED, wanted)
-        return [Halted(each["case_id"], each["partition"], each["offset"], each["reason"]) for each in found]
+        return [
+            Halted(each["case_id"], each["partition"], each["offset"], each["reason"], each["retry"]) for each in found
+        ]
 
 
 def states_of(stage: str) -> str:

@@ -56,12 +56,16 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Halted:
-    """A case that a stage could not go on with, and where it goes on when the cause is gone."""
+    """A case that a stage could not go on with, and where it goes on when the cause is gone.
+
+    retry: whether somebody has asked for it to be tried again
+    """
 
     case_id: str
     partition: int
     offset: int
     reason: str
+    retry: bool = False
 
 
 class StatesLost(Exception):
@@ -103,6 +107,9 @@ class Store(Protocol):
 
     async def halt(self, stage: str, halted: Halted) -> None:
         """Record where a case halts and why; what was recorded of an earlier halt is replaced."""
+
+    async def retry(self, stage: str, case_id: str) -> bool:
+        """Ask for a halted case to be tried again; tell whether it is halted."""
 
     async def resume(self, stage: str, case_id: str) -> None:
         """Forget that a case was halted."""

@@ -88,6 +88,10 @@ class SqliteStore:
             (stage, halted.case_id, halted.partition, halted.offset, halted.reason),
         )
 
+    async def retry(self, stage: str, case_id: str) -> bool:
+        """Ask for a halted case to be tried again; tell whether it is halted. Here every run tries all of them."""
+        return bool(self._rows("SELECT 1 FROM halted WHERE stage = ? AND case_id = ?", (stage, case_id)))
+
     async def resume(self, stage: str, case_id: str) -> None:
         """Forget that a case was halted."""
         self._write("DELETE FROM halted WHERE stage = ? AND case_id = ?", (stage, case_id))

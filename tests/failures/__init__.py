@@ -1,0 +1,1 @@
+"""What is killed, stopped, stalled and filled, and what must hold afterwards."""

@@ -1,0 +1,126 @@
+"""A region that works while things go wrong, and what must hold when they are over."""
+
+import random
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event, Thread
+from typing import Final
+
+from contracts.topics import CASES, SCORES, Topic
+from services.distributed import DistributedHome
+from services.runtime.unavailable import Unavailable
+from tests.support.command import ONTRACK, PATIENCE
+from tests.support.contents import Contents, same
+from tests.support.region import Region, wait_until
+
+SESSION_TIMEOUT: Final = 10.0
+"""Seconds after which the group takes the partitions of a member that is silent."""
+
+
+@dataclass(frozen=True)
+class Clinic:
+    """What is imported in a storm, and what must come of it.
+
+    expected: what an embedded home holds of it
+    """
+
+    file: Path
+    master_key: Path
+    expected: Contents
+
+    @property
+    def facts(self) -> int:
+        """How many facts there are."""
+        return sum(map(len, self.expected.histories[CASES.name].values()))
+
+
+class Storm:
+    """A region, an import that goes on until it has succeeded, and the services."""
+
+    def __init__(self, region: Region, clinic: Clinic, seed: int = 1) -> None:
+        """Let `clinic` be imported into `region`. seed: of what happens by chance."""
+        self.region = region
+        self.clinic = clinic
+        self.random = random.Random(seed)
+        self.is_over = Event()
+        self._failed: list[str] = []
+        self._import = Thread(target=self._import_until_done, daemon=True)
+
+    def begin(self) -> None:
+        """Start the import."""
+        self._import.start()
+
+    def _import_until_done(self) -> None:
+        """Give the same command again until it succeeds, as it tells whoever gives it to do."""
+        while not self.is_over.is_set():
+            ran = subprocess.run(
+                [ONTRACK, "import", self.clinic.file, "--enrol"],
+                capture_output=True,
+                env=self.region.environment,
+                timeout=PATIENCE,
+                check=False,
+            )
+            if ran.returncode == 0:
+                return
+            told = ran.stderr.decode()
+            if "Nothing is lost" not in told:
+                self._failed.append(told)
+                return
+
+    def wait_for(self, share: float, topic: Topic = SCORES) -> None:
+        """Wait until a topic has a share of the events that it will have."""
+        expected = sum(map(len, self.clinic.expected.histories[topic.name].values()))
+        wait_until(lambda: self.events(topic) >= share * expected, f"{share:.0%} of {topic.name} written")
+
+    def events(self, topic: Topic) -> int:
+        """Count the events of a topic; 0 while that cannot be told."""
+
+        async def count(home: DistributedHome) -> int:
+            return sum([await home.log.end(topic, partition) for partition in range(topic.partitions)])
+
+        try:
+            return self.region.asked(count)
+        except Unavailable:
+            return 0
+
+    def ends_well(self, within: float = PATIENCE) -> Contents:
+        """Wait until everything has been processed, and compare: with what an embedded home made of the same facts."""
+        self._import.join(within)
+        assert not self._import.is_alive(), "the import has not ended"
+        assert self._failed == []
+        wait_until(lambda: self.left() == 0, "everything processed", within)
+        found = self.region.contents()
+        assert same(found, self.clinic.expected)
+        assert self.halted() == 0
+        return found
+
+    def left(self) -> int:
+        """Count the events that the services have not processed yet; 1 while that cannot be told."""
+        try:
+            return self.region.asked(lambda home: home.left())
+        except Unavailable:
+            return 1
+
+    def halted(self) -> int:
+        """Count the cases that cannot go on."""
+
+        async def count(home: DistributedHome) -> int:
+            return len(await home.halted())
+
+        return self.region.asked(count)
+
+
+@contextmanager
+def storm(region: Region, clinic: Clinic, *, seed: int = 1) -> Iterator[Storm]:
+    """Provision a region that names its cases as the clinic does."""
+    region.master_key.write_bytes(clinic.master_key.read_bytes())
+    region.master_key.chmod(0o600)
+    region.provision()
+    weather = Storm(region, clinic, seed)
+    try:
+        yield weather
+    finally:
+        weather.is_over.set()
