@@ -117,7 +117,8 @@ class Runner(Generic[StateT]):
         """Run `stage` on these.
 
         log_id: the identity of the log, by which positions are recognised
-        dead_letters_at_most: how many unreadable facts are put aside in one partition before the stage stops there
+        dead_letters_at_most: how many unreadable facts are put aside in one partition before the stage stops there;
+            one that writes nothing puts nothing aside and passes them over
         """
         self._stage = stage
         self._log = log
@@ -197,7 +198,7 @@ class Runner(Generic[StateT]):
             self._stop(partition, lacks, _NEW_HOME)
         batch = await self._worked(partition, records)
         dead_letters = self._dead_letters[partition] + len(batch.dead)
-        if dead_letters > self._dead_letters_at_most:
+        if self._stage.writes is not None and dead_letters > self._dead_letters_at_most:
             why = (
                 f"{dead_letters} records of {self._stage.reads.name} cannot be read, "
                 f"more than the {self._dead_letters_at_most} that are put aside without asking"

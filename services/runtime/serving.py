@@ -185,9 +185,12 @@ class Serving(Generic[StateT]):
                 await asyncio.wait_for(self._wanted.wait(), max(wait, 0))
             self._wanted.clear()
             now = time.monotonic()
-            for partition, share in list(self.shares.items()):
-                if share.standing is not Standing.RUNNING and share.try_at <= now:
-                    await self._in_order(partition, self._taken_up(partition))
+            due_now = [
+                partition
+                for partition, share in self.shares.items()
+                if share.standing is not Standing.RUNNING and share.try_at <= now
+            ]
+            await asyncio.gather(*(self._in_order(each, self._taken_up(each)) for each in due_now))
 
     async def _taken_up(self, partition: int) -> None:
         """Go to where the store says that a partition was left, and let it run."""

@@ -2,6 +2,7 @@
 
 import random
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -74,6 +75,11 @@ class Storm:
         """Wait until a topic has a share of the events that it will have."""
         expected = sum(map(len, self.clinic.expected.histories[topic.name].values()))
         wait_until(lambda: self.events(topic) >= share * expected, f"{share:.0%} of {topic.name} written")
+
+    def wait(self, seconds: float) -> None:
+        """Wait until some time has gone by: only for what others wait for by the clock."""
+        began = time.monotonic()
+        wait_until(lambda: time.monotonic() - began > seconds, f"{seconds} s gone by")
 
     def events(self, topic: Topic) -> int:
         """Count the events of a topic; 0 while that cannot be told."""

@@ -12,7 +12,7 @@ from typing import Any, Final
 import orjson
 from pydantic import TypeAdapter
 
-from contracts.codec import CaseKey, Unreadable, decode, encode
+from contracts.codec import CaseKey, Unreadable, decode, encode, subject_of
 from contracts.topics import CASES, NOTICES, SCORES, TOPICS, TRACKS, Topic
 from services.embedded import DATABASE, MASTER_KEY, EmbeddedHome
 from services.home import Home
@@ -169,6 +169,8 @@ async def _kept(home: Home, topic: Topic) -> tuple[dict[str, list[bytes]], int]:
     facts: set[str] = set()
     repeats = 0
     async for record in _records(home, topic):
+        if topic is CASES and subject_of(record.value) != record.key:
+            continue
         wire = orjson.loads(record.value)
         if topic is CASES and wire["id"] in facts:
             assert record.value in kept[record.key], f"{topic.name}: a repeated fact {wire['id']} has other bytes"

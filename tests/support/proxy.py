@@ -39,6 +39,7 @@ class Proxy:
     def close(self) -> None:
         """Stop."""
         self.set(Line.CUT)
+        self._loop.call_soon_threadsafe(self._server.close)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
 
@@ -56,7 +57,8 @@ class Proxy:
         pending = asyncio.all_tasks(self._loop)
         for task in pending:
             task.cancel()
-        self._loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
+        if pending:
+            self._loop.run_until_complete(asyncio.wait(pending))
         self._loop.close()
 
     async def _listen(self) -> None:

@@ -82,16 +82,21 @@ class Process:
         self.wait_until(lambda: self.asked("/ready")[0] == http.HTTPStatus.OK, f"{self.name} ready")
         return self
 
+    def wait_until_not_alive(self, within: float = 10.0) -> list[str]:
+        """Wait until it says that it does not go on; give the reasons."""
+        self.wait_until(lambda: bool(self.why_not("alive")), f"{self.name} not alive", within)
+        return self.why_not("alive")
+
     def partitions(self) -> int:
         """Count the partitions that it runs."""
         _, page = self.asked("/metrics")
         found = re.search(rb'ontrack_partitions\{[^}]*standing="running"\} ([0-9.]+)', page)
         return int(float(found[1])) if found else 0
 
-    def wait_until(self, holds: Callable[[], bool], what: str) -> None:
+    def wait_until(self, holds: Callable[[], bool], what: str, within: float = PATIENCE) -> None:
         """Wait until something holds, and show what it logged if it never does."""
         try:
-            wait_until(holds, what)
+            wait_until(holds, what, within)
         except StillWaiting as waiting:
             raise StillWaiting(f"{waiting}: {self.why_not('ready')}\n{self.log.read_text()[-3_000:]}") from None
 
@@ -178,9 +183,13 @@ class Region:
 
     def serve(self, *names: str) -> list[Process]:
         """Start services; all of them if none is named."""
+        return self.serve_with(*names)
+
+    def serve_with(self, *names: str, **environment: str) -> list[Process]:
+        """Start services with something else in their environment."""
         started = []
         for name in names or STAGES:
-            process = Process(name, self.environment, self.folder / f"{name}-{len(self.processes)}.log")
+            process = Process(name, self.environment | environment, self.folder / f"{name}-{len(self.processes)}.log")
             self.processes.append(process)
             started.append(process)
         return started

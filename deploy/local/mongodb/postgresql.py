@@ -85,23 +85,17 @@ class PostgreSQL(Server):
             f"ALTER ROLE {_name(user)} SET role = {OWNER};\n"
             for user, password in users.items()
         ]
-        run(
-            [
-                self._program("psql"),
-                "-X",
-                "-h",
-                HOST,
-                "-p",
-                str(self.port),
-                "-U",
-                OWNER,
-                "-v",
-                "ON_ERROR_STOP=1",
-                "postgres",
-            ],
-            environment={"PGPASSWORD": self.password},
-            said="".join(statements),
+        self._say("".join(statements))
+
+    def refuse_writes(self, *, refused: bool) -> None:
+        """Refuse every write of connections that are made or used from now on, or take them again."""
+        self._say(
+            f"ALTER SYSTEM SET default_transaction_read_only = {'on' if refused else 'off'};\nSELECT pg_reload_conf();"
         )
+
+    def _say(self, statements: str) -> None:
+        where = ["-X", "-q", "-h", HOST, "-p", str(self.port), "-U", OWNER, "-v", "ON_ERROR_STOP=1", "postgres"]
+        run([self._program("psql"), *where], environment={"PGPASSWORD": self.password}, said=statements)
 
     def _program(self, name: str) -> Path:
         (programs,) = require(POSTGRESQL)

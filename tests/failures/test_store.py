@@ -1,0 +1,136 @@
+"""A store that is killed, slow, refuses writes, or has lost what it knew."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy.local.mongodb import MongoStandIn
+from deploy.local.scratch import scratch_directory
+from services.distributed import DistributedHome
+from services.runtime.documents import Documents, Server
+from services.runtime.store.mongo import HALTED, POSITIONS, states_of
+from tests.failures.storm import Clinic, Storm, storm
+from tests.support.proxy import Proxy
+from tests.support.region import Region, region_of_its_own
+from tests.support.servers import FERRETDB_AT_ONCE
+
+A_MINUTE = 60.0
+
+
+@pytest.fixture
+def store() -> Iterator[MongoStandIn]:
+    """A store of its own."""
+    with scratch_directory() as folder:
+        stand_in = MongoStandIn(folder / "mongodb")
+        stand_in.start()
+        yield stand_in
+
+
+def server_of(url: str) -> Server:
+    return Server(url, at_once=FERRETDB_AT_ONCE)
+
+
+@pytest.fixture
+def weather(tmp_path: Path, store: MongoStandIn, clinic: Clinic) -> Iterator[Storm]:
+    with region_of_its_own(tmp_path, server=server_of(store.url)) as region, storm(region, clinic) as weather:
+        yield weather
+
+
+def test_the_store_can_be_killed(weather: Storm, store: MongoStandIn) -> None:
+    # given a region at work
+    weather.region.serve()
+    weather.begin()
+
+    # when its store is killed, twice, and starts again
+    for share in (0.2, 0.5):
+        weather.wait_for(share)
+        store.kill()
+        store.start()
+
+    # then everything is as if nothing had happened
+    weather.ends_well()
+
+
+def test_the_store_can_refuse_writes_for_a_minute(weather: Storm, store: MongoStandIn) -> None:
+    # given a region at work
+    services = weather.region.serve()
+    weather.begin()
+    weather.wait_for(0.3)
+
+    # when its store takes no writes for a minute
+    began = time.monotonic()
+    store.postgresql.refuse_writes(refused=True)
+
+    # then each service says that it does not go on
+    for service in services:
+        assert any("partition" in why for why in service.wait_until_not_alive(A_MINUTE))
+    services[0].wait_until(lambda: time.monotonic() - began > A_MINUTE, "a minute has gone by")
+    store.postgresql.refuse_writes(refused=False)
+
+    # and goes on by itself, and everything is as if nothing had happened
+    for service in services:
+        service.wait_until_ready()
+    weather.ends_well()
+
+
+def test_the_store_can_be_slow(tmp_path: Path, store: MongoStandIn, small_clinic: Clinic) -> None:
+    # given a region whose store takes two seconds for each answer
+    with (
+        Proxy("127.0.0.1", store.ports.plain, delay=2.0) as proxy,
+        region_of_its_own(tmp_path, server=server_of(store.url)) as region,
+        storm(region, small_clinic) as weather,
+    ):
+        region.serve_with(ONTRACK_MONGODB_URL=f"mongodb://127.0.0.1:{proxy.port}/")
+
+        # when it works
+        weather.begin()
+
+        # then it takes its time, and everything is as always
+        weather.ends_well()
+
+
+@pytest.mark.parametrize("lost", ["the states", "all of it"])
+def test_a_stage_whose_states_are_lost_says_so_and_is_made_anew(weather: Storm, lost: str) -> None:
+    # given a region at work
+    region = weather.region
+    services = region.serve()
+    weather.begin()
+    weather.wait_for(0.4)
+
+    # when what the services know of the cases is lost while they work
+    stages = ("scoring", "not_detector", "notifier")
+    for stage in stages:
+        drop(region, states_of(stage))
+    if lost == "all of it":
+        for collection in (POSITIONS, HALTED):
+            drop(region, collection)
+
+    # then each says so, and names the command that makes it anew
+    for service, stage in zip(services, stages, strict=True):
+        reasons = " ".join(service.wait_until_not_alive())
+        assert f"ontrack rebuild {stage}" in reasons
+        assert service.asked("/ready")[0] == 503
+
+    # and does not end by itself, so that command needs it to be stopped first
+    for service, stage in zip(services, stages, strict=True):
+        refused = region.ontrack("rebuild", stage)
+        assert refused.exit_code == 2
+        assert "stop" in refused.told
+        service.stop()
+
+    # and when that was given for each, everything is as if nothing had happened
+    for stage in stages:
+        region.succeeded("rebuild", stage)
+    region.serve()
+    found = weather.ends_well()
+    assert found.repeats >= 0
+
+
+def drop(region: Region, collection: str) -> None:
+    async def dropped(_: DistributedHome) -> None:
+        async with Documents(region.server) as documents:
+            await documents.remove_all(collection)
+
+    region.asked(dropped)
