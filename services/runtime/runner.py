@@ -285,7 +285,7 @@ class Runner(Generic[StateT]):
             self._halt(batch, record, f"definition-missing {missing.ref}")
             return
         except Exception as error:  # noqa: BLE001 - whatever a step raises halts its case, and no other
-            self._halt(batch, record, f"step-failed {_place(error)}")
+            self._halt(batch, record, f"step-failed {place_of(error)}")
             return
         if not self._is_numbered and state is case.state and not records:
             batch.repeated += 1
@@ -381,7 +381,7 @@ class Runner(Generic[StateT]):
         raise StageStopped(self._stage.name, partition, why, mend)
 
 
-def _place(error: Exception) -> str:
+def place_of(error: BaseException) -> str:
     """Say what kind of error came from where; its message could hold an answer, so it stays unsaid."""
     frames: Iterable[traceback.FrameSummary] = traceback.extract_tb(error.__traceback__)
     *_, last = frames

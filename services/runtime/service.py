@@ -6,7 +6,7 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
@@ -25,11 +25,12 @@ from services.runtime.founding import Founding
 from services.runtime.keyring.master import MasterKey, MasterKeyUnusable
 from services.runtime.keyring.mongo import MongoKeyring
 from services.runtime.log.kafka import KafkaLog
+from services.runtime.log.port import LogUnavailable
 from services.runtime.log.topics import Cluster
 from services.runtime.logs import set_up_logs
 from services.runtime.metrics import Metrics
 from services.runtime.refusals import NotAHome, TopicsUnfit
-from services.runtime.runner import Done, Runner
+from services.runtime.runner import Done, Runner, place_of
 from services.runtime.serving import Serving, Standing
 from services.runtime.settings import ServiceSettings
 from services.runtime.stage import Stage
@@ -93,12 +94,18 @@ class Service(Generic[StateT]):
     async def running(self, _: Starlette) -> AsyncIterator[None]:
         """Serve for as long as this is entered; what is in hand is finished when it is left."""
         task = asyncio.create_task(self._serve())
+        task.add_done_callback(self._ended)
         try:
             yield
         finally:
             task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            await asyncio.wait({task})
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Say so if serving has ended by a fault of ours: whoever watches starts the service again."""
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self.health.set("service", f"it has ended ({place_of(error)}); start it again")
 
     async def _serve(self) -> None:
         brokers, server = self._settings.brokers(), self._settings.server()
@@ -213,6 +220,9 @@ class _Looker(Generic[StateT]):
         self._serving = serving
         self._lost = 0
         self._retry = False
+        self._ends: Mapping[int, int] = {}
+        self._ends_before: Mapping[int, int] = {}
+        self._looked_at = time.time()
 
     async def look(self) -> None:
         """Look once."""
@@ -220,6 +230,7 @@ class _Looker(Generic[StateT]):
             self._look_at("brokers", self._look_at_log), self._look_at("database", self._look_at_store)
         )
         self._look_at_shares()
+        await self._measure()
         if self._retry:
             self._retry = False
             await self._serving.resume_halted()
@@ -236,19 +247,35 @@ class _Looker(Generic[StateT]):
             self._health.set(where, None)
 
     async def _look_at_log(self) -> None:
-        """Measure how much there is to do, and learn new definitions."""
-        shares = dict(self._serving.shares)
-        ends = await self._log.ends(self._stage.reads, list(shares))
-        behind = {partition: end for partition, end in ends.items() if shares[partition].position < end}
+        """See where the partitions end, and learn new definitions."""
+        self._ends = await self._log.ends(self._stage.reads, list(self._serving.shares))
+        self._retry |= await self._founding.learn()
+
+    async def _measure(self) -> None:
+        """Measure how much there is to do."""
+        shares = self._serving.shares
+        positions = {partition: shares[partition].position for partition in self._ends if partition in shares}
+        ages = await self._ages(positions)
         for name in ("ontrack_lag_events", "ontrack_lag_seconds"):
             self._metrics.forget(name)
-        for partition, end in ends.items():
-            position = shares[partition].position
-            self._metrics.set("ontrack_lag_events", max(end - position, 0), partition=str(partition))
-            since = await self._log.appended_at(self._stage.reads, partition, position) if partition in behind else None
-            age = 0.0 if since is None else max(time.time() - since, 0.0)
-            self._metrics.set("ontrack_lag_seconds", age, partition=str(partition))
-        self._retry |= await self._founding.learn()
+        for partition, position in positions.items():
+            self._metrics.set("ontrack_lag_events", max(self._ends[partition] - position, 0), partition=str(partition))
+            self._metrics.set("ontrack_lag_seconds", ages.get(partition, 0.0), partition=str(partition))
+
+    async def _ages(self, positions: Mapping[int, int]) -> Mapping[int, float]:
+        """Give the age of the oldest event of each partition that is not processed yet.
+
+        What came since the last look is no older than that; what was there then is asked for.
+        """
+        now, before, ends = time.time(), self._looked_at, self._ends_before
+        self._looked_at, self._ends_before = now, dict(self._ends)
+        behind = {partition: position for partition, position in positions.items() if position < self._ends[partition]}
+        old = {partition: position for partition, position in behind.items() if position < ends.get(partition, 0)}
+        since: Mapping[int, float] = {}
+        with suppress(LogUnavailable, TimeoutError):
+            async with asyncio.timeout(ANSWER):
+                since = await self._log.appended_at(self._stage.reads, old) if old else {}
+        return {partition: max(now - since.get(partition, before), 0.0) for partition in behind}
 
     async def _look_at_store(self) -> None:
         await self._documents.ping()

@@ -20,7 +20,7 @@ from faststream.security import BaseSecurity, SASLScram512
 from services.runtime.brokers import REQUEST_TIMEOUT, Brokers
 from services.runtime.log.kafka import stored
 from services.runtime.log.port import StoredRecord, next_offset
-from services.runtime.runner import Done, PartitionLost, Runner, StageStopped
+from services.runtime.runner import Done, PartitionLost, Runner, StageStopped, place_of
 from services.runtime.unavailable import Unavailable
 
 StateT = TypeVar("StateT")
@@ -281,7 +281,7 @@ class Serving(Generic[StateT]):
                 self._set_aside(partition, Standing.OPENING, "it was broken off", RETRY_AWAY)
             case _:
                 # A fault of ours. Its message could hold what a patient wrote, so only its kind is told.
-                self._set_aside(partition, Standing.STOPPED, f"unexpected {type(error).__name__}", RETRY_STOPPED)
+                self._set_aside(partition, Standing.STOPPED, f"unexpected {place_of(error)}", RETRY_STOPPED)
 
     async def _alone(self, partition: int, work: Coroutine[Any, Any, None]) -> None:
         async with self._locks[partition]:

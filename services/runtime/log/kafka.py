@@ -20,6 +20,8 @@ PATIENCE: Final = 20.0
 
 _BATCH_BYTES: Final = 1 << 18
 _FETCH_BYTES: Final = 1 << 22
+_GLANCE_BYTES: Final = 1 << 10
+"""A broker gives at least one batch, however large."""
 
 Place = tuple[str, int]
 
@@ -157,22 +159,34 @@ class KafkaLog:
         except (KafkaError, TimeoutError) as failed:
             raise LogUnavailable(_told(failed)) from None
 
-    async def appended_at(self, topic: Topic, partition: int, offset: int) -> float | None:
-        """Give when a record was appended, in seconds since 1970; None if it is not there."""
-        async with self._fetching(topic, partition) as place:
-            found = await self._fetched(place, offset, 1)
-        return found[0].timestamp / 1_000 if found else None
+    async def appended_at(self, topic: Topic, offsets: Mapping[int, int]) -> Mapping[int, float]:
+        """Give when some records were appended, in seconds since 1970; partition -> offset, and partition -> time.
+
+        Raises LogUnavailable unless all of them come.
+        """
+        wanted = {TopicPartition(self._brokers.topic(topic), partition): at for partition, at in offsets.items()}
+        found: dict[int, float] = {}
+        consumer = self._new_consumer(_GLANCE_BYTES)
+        try:
+            async with asyncio.timeout(self._patience):
+                await consumer.start()
+                consumer.assign(list(wanted))
+                for place, offset in wanted.items():
+                    consumer.seek(place, offset)
+                while len(found) < len(wanted):
+                    for place, records in (await consumer.getmany(timeout_ms=1_000)).items():
+                        found.setdefault(place.partition, records[0].timestamp / 1_000)
+                        consumer.pause(place)
+        except (KafkaError, TimeoutError, OSError) as failed:
+            raise LogUnavailable(_told(failed)) from None
+        finally:
+            await _stopped(consumer)
+        return found
 
     async def _started_consumer(self) -> AIOKafkaConsumer:
         async with self._starting:
             if self._consumer is None:
-                consumer = AIOKafkaConsumer(
-                    **self._brokers.arguments(),
-                    group_id=None,
-                    enable_auto_commit=False,
-                    auto_offset_reset="none",
-                    max_partition_fetch_bytes=_FETCH_BYTES,
-                )
+                consumer = self._new_consumer(_FETCH_BYTES)
                 try:
                     await consumer.start()
                 except BaseException as failed:
@@ -182,6 +196,15 @@ class KafkaLog:
                     raise
                 self._consumer = consumer
             return self._consumer
+
+    def _new_consumer(self, fetch_bytes: int) -> AIOKafkaConsumer:
+        return AIOKafkaConsumer(
+            **self._brokers.arguments(),
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            max_partition_fetch_bytes=fetch_bytes,
+        )
 
     async def _give_up_reading(self) -> None:
         consumer, self._consumer = self._consumer, None
