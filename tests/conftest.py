@@ -1,8 +1,9 @@
 """What all tests share.
 
-With ONTRACK_REQUIRE_ALL=1 in the environment every test has to run: one that is skipped fails, and the end of the
-output says which and why. A test that is expected to fail does run, so it may stay; and one whose reason begins
-with NOT_OURS needs data that is not part of the project, so it runs only where those data are.
+The end of the output lists the tests that could not run, each reason once, as it says what to install. With
+ONTRACK_REQUIRE_ALL=1 in the environment every test has to run: one that is skipped fails. A test that is expected to
+fail does run, so it may stay; and one whose reason begins with NOT_OURS needs data that is not part of the project, so
+it runs only where those data are, and is not listed.
 """
 
 from __future__ import annotations
@@ -35,11 +36,16 @@ def pytest_cmdline_main(config: pytest.Config) -> Generator[None, object, object
 def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
     if os.environ.get("ONTRACK_REQUIRE_ALL") != "1" or not report.skipped or hasattr(report, "wasxfail"):
         return
-    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
-    if reason.removeprefix("Skipped: ").startswith(NOT_OURS):
+    reason = _reason(report)
+    if reason.startswith(NOT_OURS):
         return
     report.outcome = "failed"
-    report.longrepr = f"{report.nodeid} {REFUSED} {reason.removeprefix('Skipped: ')}"
+    report.longrepr = f"{report.nodeid} {REFUSED} {reason}"
+
+
+def _reason(skipped: pytest.TestReport | pytest.CollectReport) -> str:
+    reason = skipped.longrepr[2] if isinstance(skipped.longrepr, tuple) else str(skipped.longrepr)
+    return reason.removeprefix("Skipped: ")
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -59,10 +65,18 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """List the refused skips at the end, each with its reason."""
+    """List the skipped tests at the end: the refused ones, or else all by their reason."""
     reports = [*terminalreporter.getreports("failed"), *terminalreporter.getreports("error")]
     refused = [text for report in reports if REFUSED in (text := str(report.longrepr))]
-    if refused:
+    skipped: dict[str, list[str]] = {}
+    for report in terminalreporter.getreports("skipped"):
+        skipped.setdefault(_reason(report), []).append(report.nodeid)
+    listed = [
+        "\n".join([*tests, f"could not run: {reason}"])
+        for reason, tests in skipped.items()
+        if not reason.startswith(NOT_OURS)
+    ]
+    if refused or listed:
         terminalreporter.section("skipped tests")
-        for line in refused:
-            terminalreporter.line(line)
+        for text in [*refused, *listed]:
+            terminalreporter.line(text)

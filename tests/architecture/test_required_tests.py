@@ -1,4 +1,4 @@
-"""A skipped test fails where every test is required."""
+"""A skipped test is listed at the end, and fails where every test is required."""
 
 from __future__ import annotations
 
@@ -60,15 +60,57 @@ def test_a_skip_fails_where_every_test_is_required(tmp_path: Path, source: str, 
     assert "was skipped, though every test must run: no moon tonight" in end
 
 
+@pytest.mark.parametrize("workers", [(), ("-n", "1")], ids=["one process", "a worker"])
 @pytest.mark.parametrize("source", SKIPS.values(), ids=SKIPS.keys())
-def test_a_skip_passes_elsewhere(tmp_path: Path, source: str) -> None:
+def test_a_skip_passes_elsewhere_and_is_listed(tmp_path: Path, source: str, workers: tuple[str, ...]) -> None:
     # given a test that skips itself
     # when not every test is required
-    run = run_pytest(tmp_path, source, require_all=False)
+    run = run_pytest(tmp_path, source, *workers, require_all=False)
 
     # then the run does not fail for it (5: pytest found nothing else to run)
     assert run.returncode in {0, 5}, run.stdout
     assert "1 skipped" in run.stdout
+
+    # and says at its end which test and why
+    end = run.stdout[run.stdout.index("= skipped tests =") :]
+    assert "test_sample.py" in end
+    assert "could not run: no moon tonight" in end
+
+
+def test_what_many_tests_lack_is_told_once(tmp_path: Path) -> None:
+    # given two tests that lack the same
+    source = """
+        import pytest
+        @pytest.mark.parametrize("side", ["near", "far"])
+        def test_dark(side): pytest.skip("no moon tonight\\ninstall one")
+    """
+
+    # when they are run
+    run = run_pytest(tmp_path, source, require_all=False)
+
+    # then the end names both, and says once what to install
+    end = run.stdout[run.stdout.index("= skipped tests =") :].splitlines()
+    assert end[1:5] == [
+        "test_sample.py::test_dark[near]",
+        "test_sample.py::test_dark[far]",
+        "could not run: no moon tonight",
+        "install one",
+    ]
+
+
+@pytest.mark.parametrize("require_all", [False, True])
+def test_what_is_not_part_of_the_project_is_neither_required_nor_listed(tmp_path: Path, require_all: bool) -> None:
+    # given a test of data that is not part of the project
+    source = """
+        import pytest
+        def test_dark(): pytest.skip("data that is not part of the project: the moon")
+    """
+
+    # when it is run, then the run passes and does not list it
+    run = run_pytest(tmp_path, source, require_all=require_all)
+    assert run.returncode == 0, run.stdout
+    assert "1 skipped" in run.stdout
+    assert "skipped tests" not in run.stdout
 
 
 def test_an_expected_failure_is_no_skip(tmp_path: Path) -> None:

@@ -80,10 +80,11 @@ def test_the_table_of_topics_names_those_whose_stages_read_and_write(topic: Topi
     assert {*topic.written_by} == {service_of(stage) for stage in STAGES if stage.writes is topic} | recording
 
 
-def test_every_service_with_a_stage_reads_the_definitions_and_the_first_that_writes_reports_what_is_unreadable() -> (
-    None
-):
+def test_every_service_with_a_stage_reads_the_definitions() -> None:
     assert {*DEFINITIONS.read_by} == {service_of(stage) for stage in STAGES}
+
+
+def test_the_stage_that_makes_something_of_facts_reports_those_that_it_cannot_read() -> None:
     assert {*DEAD_LETTERS.written_by} == {
         service_of(stage) for stage in STAGES if stage.reads is CASES and stage.writes is not None
     }

@@ -1,7 +1,7 @@
 """The real servers that tests share, and a place of its own on them for whoever needs one.
 
-They are those that the environment names, or else those of deploy/local, started when a test first needs them and
-stopped when the run ends. Every run has servers and data of its own, which all of its processes share.
+Every run has servers and data of its own, which all of its processes share: they are sought, and if need be started,
+when a test first needs them, and stopped when the run ends. See sources.py for where they are sought.
 """
 
 import os
@@ -13,22 +13,20 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from uuid import uuid4
 
-import pytest
+from pymongo import MongoClient
 
 from contracts.topics import Topic
 from deploy.local.kafka import KafkaCluster
 from deploy.local.mongodb import MongoStandIn
-from deploy.local.places import locked
-from deploy.local.prerequisites import Missing
 from services.runtime.brokers import Brokers
-from services.runtime.documents import Documents, Server
+from services.runtime.documents import AT_ONCE, Documents, Server
 from services.runtime.log.topics import Cluster, Safety
+from tests.support import containers
+from tests.support.sources import Local, Shared, found, stopped
 
-KAFKA: Final = "ONTRACK_TEST_KAFKA_SERVERS"
-MONGODB: Final = "ONTRACK_TEST_MONGODB_URL"
 RUN: Final = "ONTRACK_TEST_RUN"
 """Names the folder of a run's servers to all of its processes."""
 
@@ -39,18 +37,32 @@ FERRETDB_AT_ONCE: Final = 10
 """FerretDB deadlocks on a command with more writes than it has free connections to PostgreSQL."""
 
 
+def _local_kafka(folder: Path) -> tuple[Local, str]:
+    cluster = KafkaCluster(folder)
+    return cluster, cluster.servers
+
+
+def _local_mongodb(folder: Path) -> tuple[Local, str]:
+    stand_in = MongoStandIn(folder)
+    return stand_in, stand_in.url
+
+
+KAFKA: Final = Shared("Kafka", "ONTRACK_TEST_KAFKA_SERVERS", containers.kafka, _local_kafka)
+MONGODB: Final = Shared("MongoDB", "ONTRACK_TEST_MONGODB_URL", containers.mongodb, _local_mongodb)
+
+
 @contextmanager
 def servers_of_a_run() -> Iterator[None]:
-    """Name the folder of a run's servers, and stop and remove in the end what was started there."""
+    """Name the folder of a run's servers, and stop and remove in the end what was started for it."""
     folder = Path(tempfile.mkdtemp(prefix="ontrack-servers-"))
     folder.chmod(0o711)
     os.environ[RUN] = str(folder)
     try:
         yield
     finally:
-        if any(folder.iterdir()):
-            _kafka().stop()
-            _mongodb().stop()
+        for shared in (KAFKA, MONGODB):
+            stopped(shared, folder)
+        containers.remove(folder)
         shutil.rmtree(folder, ignore_errors=True)
         del os.environ[RUN]
 
@@ -58,21 +70,14 @@ def servers_of_a_run() -> Iterator[None]:
 @cache
 def kafka() -> Brokers:
     """The brokers that tests share."""
-    named = os.environ.get(KAFKA)
-    if named is None:
-        _started(_kafka())
-        named = _kafka().servers
-    return Brokers(named)
+    return Brokers(found(KAFKA, _run()))
 
 
 @cache
 def mongodb() -> Server:
     """The server that tests share."""
-    named = os.environ.get(MONGODB)
-    if named is None:
-        _started(_mongodb())
-        named = _mongodb().url
-    return Server(named, at_once=FERRETDB_AT_ONCE)
+    url = found(MONGODB, _run())
+    return Server(url, at_once=FERRETDB_AT_ONCE if _is_ferretdb(url) else AT_ONCE)
 
 
 def both() -> tuple[Brokers, Server]:
@@ -82,26 +87,13 @@ def both() -> tuple[Brokers, Server]:
         return brokers.result(), server.result()
 
 
-def _started(servers: KafkaCluster | MongoStandIn) -> None:
-    try:
-        with locked(_folder() / f"{type(servers).__name__}.lock"):
-            servers.start()
-    except Missing as missing:
-        pytest.skip(str(missing))
-
-
-def _folder() -> Path:
+def _run() -> Path:
     return Path(os.environ[RUN])
 
 
-@cache
-def _kafka() -> KafkaCluster:
-    return KafkaCluster(_folder() / "kafka")
-
-
-@cache
-def _mongodb() -> MongoStandIn:
-    return MongoStandIn(_folder() / "mongodb")
+def _is_ferretdb(url: str) -> bool:
+    with MongoClient[dict[str, Any]](url) as client:
+        return "ferretdbVersion" in client.admin.command("buildInfo")
 
 
 @asynccontextmanager
