@@ -1,4 +1,4 @@
-"""The import law: contracts <- services/runtime <- services/* <- services/embedded.py, services/cli.
+"""The import law: contracts <- services/runtime <- services/* <- the homes, services/cli.
 
 The first half of this file is the law, the second half shows that the tree obeys it and that each rule can fail.
 """
@@ -16,6 +16,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = ("contracts", "services")
 SERVICES = ("ingest", "scoring", "not_detector", "notifier", "simulation", "pages")
+HOMES = ("home", "embedded", "distributed")
 VAGUE_NAMES = frozenset({"common", "utils", "helpers", "base", "misc"})
 STANDARD = sys.stdlib_module_names | {"__future__"}
 
@@ -119,8 +120,8 @@ def why_service_forbidden(own: str, other: str) -> str | None:
         (other == "cli", "nobody imports services.cli"),
         (not own, "every service loads services/__init__.py, so it loads none of them"),
         (own == "runtime", "services.runtime stands below every service and knows only contracts"),
-        (own != "embedded" and other == "embedded", "services.embedded puts the services together, so none knows it"),
-        (own != "embedded" and other != "runtime", "a service never imports another service"),
+        (own not in HOMES and other in HOMES, "the homes put the services together, so none knows them"),
+        (own not in HOMES and other != "runtime", "a service never imports another service"),
     )
     return next((reason for broken, reason in rules if broken), None)
 
@@ -236,7 +237,7 @@ FORBIDDEN_IMPORTS = [
         "a service never",
     ),
     ("services/unheard_of.py", "import services.scoring", "services.scoring", "a service never"),
-    ("services/ingest/app.py", "import services.embedded", "services.embedded", "services.embedded puts"),
+    *[("services/ingest/app.py", f"import services.{home}", f"services.{home}", "the homes put") for home in HOMES],
     # cli
     ("services/ingest/app.py", "import services.cli", "services.cli", "nobody imports services.cli"),
     ("services/runtime/log.py", "import services.cli.app", "services.cli.app", "nobody imports services.cli"),
@@ -288,7 +289,10 @@ def test_a_forbidden_import_is_found(path: str, source: str, target: str, reason
         ("services/ingest/domain/rules.py", "from . import limits\nfrom services.ingest.domain.limits import LIMIT"),
         ("services/ingest/domain/deep/rules.py", "from ..limits import LIMIT"),
         ("services/ingest/domain/__init__.py", "from .limits import LIMIT"),
-        ("services/embedded.py", "from services import ingest, scoring\nfrom services.runtime import log"),
+        *[
+            (f"services/{home}.py", "from services import home, ingest, scoring\nfrom services.runtime import log")
+            for home in HOMES
+        ],
         ("services/cli/__init__.py", "from services.cli.app import main"),
         ("services/cli/app.py", "from services import embedded, ingest, scoring\nfrom .demo import demo"),
         ("services/servicesque/app.py", "import servicesque\nimport contractsque"),
