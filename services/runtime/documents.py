@@ -23,6 +23,7 @@ AT_ONCE: Final = 500
 ASKED_AT_ONCE: Final = 1_000
 _COMMAND_BYTES: Final = 16_000_000
 _ROUNDS: Final = 3
+_CONNECTS_WITHIN: Final = 5.0
 _MAJORITY: Final = {"w": "majority", "j": True}
 
 
@@ -75,8 +76,8 @@ class Documents:
             server.url,
             **_identity(server),
             appname="ontrack",
-            connectTimeoutMS=5_000,
-            serverSelectionTimeoutMS=5_000,
+            connectTimeoutMS=round(min(server.timeout, _CONNECTS_WITHIN) * 1_000),
+            serverSelectionTimeoutMS=round(min(server.timeout, _CONNECTS_WITHIN) * 1_000),
             socketTimeoutMS=round(server.timeout * 1_000),
             retryReads=False,
             retryWrites=False,

@@ -45,11 +45,6 @@ class LogSuite:
         """Another connection to the same log."""
         raise NotImplementedError
 
-    @pytest.fixture
-    def away(self) -> TakenAway:
-        """Takes away what is behind the log for a while."""
-        raise NotImplementedError
-
     async def test_a_new_partition_is_empty(self, log: Log) -> None:
         # given an empty log
         # when a partition is read from its start, and its end is asked for
@@ -220,6 +215,20 @@ class LogSuite:
                 assert await reader.end(SCORES, 3) == end
                 for offset in range(end + 1):
                     assert list(await reader.read(SCORES, 3, offset, 100)) == as_stored(given[:end])[offset:]
+
+
+class LogAwaySuite:
+    """What a log does while what is behind it is away: behaviour that no adapter may change."""
+
+    @pytest.fixture
+    def log(self) -> Log:
+        """An empty log."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def away(self) -> TakenAway:
+        """Takes away what is behind the log for a while."""
+        raise NotImplementedError
 
     async def test_a_log_that_is_away_says_so_at_every_call(self, log: Log, away: TakenAway) -> None:
         # given a log with a record that was just appended and one that was not

@@ -1,16 +1,34 @@
 """The log on Kafka keeps what the port promises."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 
 from contracts.topics import CASES, SCORES, TRACKS
+from deploy.local.kafka import KafkaCluster
+from deploy.local.scratch import scratch_directory
 from services.runtime.brokers import Brokers
 from services.runtime.log.kafka import KafkaLog
-from services.runtime.log.port import Log
+from services.runtime.log.port import Log, LogUnavailable
 from tests.conformance.away import TakenAway
-from tests.conformance.log import LogSuite
+from tests.conformance.log import LogAwaySuite, LogSuite, as_stored, records
+from tests.support.proxy import Line, Proxy
 from tests.support.servers import kafka, topics_of_its_own
+
+PATIENCE = 1.0
+
+
+@pytest.fixture(scope="module")
+def line() -> Iterator[Proxy]:
+    """The only way to a broker: it tells its clients to come there."""
+    with scratch_directory() as folder:
+        cluster = KafkaCluster(folder / "kafka")
+        (broker,) = cluster.brokers
+        with Proxy("127.0.0.1", broker.ports.plain) as proxy:
+            broker.advertised_port = proxy.port
+            cluster.start()
+            yield proxy
 
 
 @pytest.fixture
@@ -37,6 +55,42 @@ class TestLog(LogSuite):
         for each in opened:
             await each.close()
 
+
+class TestLogAway(LogAwaySuite):
+    """On a broker that can be taken away: what becomes of a record that is under way then."""
+
     @pytest.fixture
-    def away(self) -> TakenAway:
-        raise NotImplementedError
+    async def log(self, line: Proxy) -> AsyncIterator[Log]:
+        async with (
+            topics_of_its_own(Brokers(f"127.0.0.1:{line.port}"), [CASES, SCORES, TRACKS]) as brokers,
+            KafkaLog(brokers, patience=PATIENCE) as log,
+        ):
+            yield log
+
+    @pytest.fixture(params=[Line.CUT, Line.STALLED])
+    def away(self, line: Proxy, request: pytest.FixtureRequest) -> TakenAway:
+        """Breaks the line off, or lets it stall."""
+
+        @contextmanager
+        def taken_away() -> Iterator[None]:
+            line.set(request.param)
+            yield
+            line.set(Line.OPEN)
+
+        return taken_away
+
+    async def test_a_record_whose_acknowledgement_is_late_stands_there_once(self, log: Log, line: Proxy) -> None:
+        # given a line on which answers are held up
+        await log.append(SCORES, 3, records("a"))
+        line.set(Line.MUTE)
+
+        # when a record is appended, and again, because it is not known whether it is there
+        for _ in range(2):
+            with pytest.raises(LogUnavailable, match="no acknowledgement"):
+                await log.append(SCORES, 3, records("b"))
+        line.set(Line.OPEN)
+        await log.append(SCORES, 3, records("b"))
+        await log.append(SCORES, 3, records("c"))
+
+        # then it stands there once
+        assert list(await log.read(SCORES, 3, 0, 100)) == as_stored(records("a", "b", "c"))

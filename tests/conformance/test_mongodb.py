@@ -1,6 +1,10 @@
 """The adapters over MongoDB keep what the ports promise."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -15,7 +19,8 @@ from services.runtime.store.port import StatesLost, Store
 from tests.conformance.away import TakenAway
 from tests.conformance.directory import DirectorySuite
 from tests.conformance.keyring import KeyringSuite
-from tests.conformance.store import StoreSuite, begun, saved, state
+from tests.conformance.store import APPLIED, StoreSuite, begun, saved, state
+from tests.support.proxy import Line, Proxy
 from tests.support.servers import database_of_its_own, mongodb
 
 MASTER = MasterKey(bytes(range(32)))
@@ -23,9 +28,25 @@ OTHER_MASTER = MasterKey(bytes(range(32, 64)))
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[Server]:
+async def behind() -> AsyncIterator[Server]:
+    """The server, without the line in between."""
     async with database_of_its_own(mongodb()) as server:
         yield server
+
+
+@pytest.fixture
+def line(behind: Server) -> Iterator[Proxy]:
+    """The only way to the server."""
+    where = urlsplit(behind.url)
+    assert where.hostname is not None
+    assert where.port is not None
+    with Proxy(where.hostname, where.port) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def server(behind: Server, line: Proxy) -> Server:
+    return replace(behind, url=f"mongodb://127.0.0.1:{line.port}/", timeout=2.0)
 
 
 @pytest.fixture
@@ -49,8 +70,16 @@ def another(server: Server) -> Iterator[Callable[[], Documents]]:
 
 
 @pytest.fixture
-def away(documents: Documents) -> TakenAway:
-    raise NotImplementedError
+def away(line: Proxy) -> TakenAway:
+    """Breaks the line off."""
+
+    @contextmanager
+    def taken_away() -> Iterator[None]:
+        line.set(Line.CUT)
+        yield
+        line.set(Line.OPEN)
+
+    return taken_away
 
 
 class TestStore(StoreSuite):
@@ -68,6 +97,24 @@ class TestStore(StoreSuite):
     @pytest.fixture
     def away(self, away: TakenAway) -> TakenAway:
         return away
+
+    async def test_a_write_whose_answer_is_lost_is_settled_by_reading_back(
+        self, store: Store, line: Proxy, behind: Server
+    ) -> None:
+        # given a state, and a line on which answers are held up
+        await saved(store, [("a", None, 3)])
+        line.set(Line.MUTE)
+
+        # when another is written, and the connection breaks off before the server can say so
+        saving = asyncio.create_task(saved(store, [("a", 3, 9), ("b", None, 4)]))
+        async with Documents(behind) as direct:
+            while dict(await MongoStore(direct).load("scoring", ["a", "b"])) != {"a": state(9), "b": state(4)}:
+                assert not saving.done()
+        line.set(Line.CUT)
+        line.set(Line.OPEN)
+
+        # then it is known to be there, and by whom
+        assert await saving == [APPLIED, APPLIED]
 
     async def test_states_that_are_gone_are_not_taken_for_cases_that_are_new(
         self, store: Store, documents: Documents

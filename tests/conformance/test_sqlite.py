@@ -23,7 +23,7 @@ from services.runtime.store.sqlite import SqliteStore
 from tests.conformance.away import TakenAway
 from tests.conformance.directory import DirectorySuite
 from tests.conformance.keyring import KeyringSuite, a_key
-from tests.conformance.log import LogSuite
+from tests.conformance.log import LogAwaySuite, LogSuite
 from tests.conformance.store import StoreSuite, begun
 
 MASTER = MasterKey(bytes(range(32)))
@@ -70,7 +70,7 @@ def away(connection: sqlite3.Connection) -> TakenAway:
     return taken_away
 
 
-class TestLog(LogSuite):
+class TestLog(LogSuite, LogAwaySuite):
     @pytest.fixture
     def log(self, connection: sqlite3.Connection) -> Log:
         return SqliteLog(connection)

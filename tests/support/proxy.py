@@ -1,6 +1,7 @@
 """A network between a client and a server that can stall, break off, or be slow."""
 
 import asyncio
+from collections.abc import Collection
 from contextlib import suppress
 from enum import Enum
 from threading import Event, Thread
@@ -12,6 +13,7 @@ class Line(Enum):
 
     OPEN = "it passes"
     STALLED = "it waits, and so does whoever sent it"
+    MUTE = "requests pass, and answers wait"
     CUT = "connections are closed, and new ones too"
 
 
@@ -84,7 +86,10 @@ class Proxy:
                 behind, server = await asyncio.open_connection(*self._target)
                 self._writers.add(server)
                 try:
-                    passing = [self._pass(reader, server, 0.0), self._pass(behind, writer, self.delay)]
+                    passing = [
+                        self._pass(reader, server, 0.0, {Line.STALLED}),
+                        self._pass(behind, writer, self.delay, {Line.STALLED, Line.MUTE}),
+                    ]
                     await asyncio.wait(map(asyncio.ensure_future, passing), return_when=asyncio.FIRST_COMPLETED)
                 finally:
                     self._writers.discard(server)
@@ -93,12 +98,14 @@ class Proxy:
             self._writers.discard(writer)
             writer.transport.abort()
 
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, delay: float) -> None:
+    async def _pass(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, delay: float, stopped_by: Collection[Line]
+    ) -> None:
         with suppress(OSError):
             while data := await reader.read(65_536):
                 if delay:
                     await asyncio.sleep(delay)
-                while self._line is Line.STALLED and self._changed is not None:
+                while self._line in stopped_by and self._changed is not None:
                     await self._changed.wait()
                 writer.write(data)
                 await writer.drain()
