@@ -30,8 +30,10 @@ async def opened(place: Place, *, write: bool = False) -> Home:
         return await EmbeddedHome.open(place, write=write)
     # The clients of the servers take a while to load, and most commands work on a directory.
     from services.distributed import DistributedHome  # noqa: PLC0415
+    from services.runtime.logs import hush  # noqa: PLC0415
     from services.runtime.settings import RegionSettings, settings_of  # noqa: PLC0415
 
+    hush()
     return await DistributedHome.open(settings_of(RegionSettings), write=write)
 
 

@@ -9,6 +9,7 @@ from services.cli.log_import import founding_of
 from services.cli.output import counted, say
 from services.distributed import Provisioned, provision
 from services.runtime.log.topics import Safety
+from services.runtime.logs import hush
 from services.runtime.refusals import SettingsWrong
 from services.runtime.settings import RegionSettings, settings_of
 
@@ -49,6 +50,7 @@ def provision_(replication: int, min_insync: int, single_broker: bool, exported:
         settings = settings_of(RegionSettings)
     except SettingsWrong as wrong:
         raise Failure(str(wrong)) from None
+    hush()
     founding = [] if exported is None else founding_of(exported)
     _tell(run(provision(settings, safety, founding=founding)))
 

@@ -1,13 +1,27 @@
-"""How the brokers of a distributed home are reached, and what every producer and consumer is told."""
+"""How the brokers of a distributed home are reached, what clients are told, and why one is not let in."""
 
+import socket
 import ssl
 from dataclasses import dataclass
 from typing import Any, Final
+
+from aiokafka.conn import create_conn
+from aiokafka.errors import (
+    IllegalSaslStateError,
+    KafkaConnectionError,
+    KafkaError,
+    SaslAuthenticationFailed,
+    UnsupportedSaslMechanismError,
+)
+from aiokafka.protocol.metadata import MetadataRequest
 
 from contracts.topics import Topic
 
 REQUEST_TIMEOUT: Final = 10.0
 """Seconds within which a broker answers one request; then the connection is given up and another one is made."""
+
+KNOCK: Final = 2.0
+"""Seconds within which a broker that is asked why it lets nobody in has to answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +67,69 @@ class Brokers:
             "sasl_plain_username": self.username,
             "sasl_plain_password": self.password,
         }
+
+
+async def why_away(brokers: Brokers) -> str | None:
+    """Say why no broker lets us in, and what to check; None if one does.
+
+    A client says only that it got no connection, whatever the reason, so each broker is asked as a client would.
+    """
+    why = None
+    for server in brokers.servers.split(","):
+        try:
+            await _knock(brokers, server)
+        except (KafkaError, OSError, TimeoutError) as refused:
+            why = f"{server} {_told(brokers, refused)}"
+        else:
+            return None
+    return why
+
+
+async def _knock(brokers: Brokers, server: str) -> None:
+    """Connect to a broker, prove who one is, and ask it something."""
+    host, _, port = server.rpartition(":")
+    own = {"bootstrap_servers", "request_timeout_ms"}
+    arguments = {name: value for name, value in brokers.arguments().items() if name not in own}
+    connection = await create_conn(host.strip("[]"), int(port), request_timeout_ms=round(KNOCK * 1_000), **arguments)
+    try:
+        await connection.send(MetadataRequest([]))
+    finally:
+        connection.close()
+
+
+def _told(brokers: Brokers, refused: BaseException) -> str:
+    """Say what a broker did, and what to check."""
+    match refused:
+        case SaslAuthenticationFailed():
+            return "does not let the user in: check ONTRACK_KAFKA_USERNAME and ONTRACK_KAFKA_PASSWORD"
+        case IllegalSaslStateError() | UnsupportedSaslMechanismError():
+            return (
+                "takes no password at this port, or none by SCRAM-SHA-512: "
+                "check ONTRACK_KAFKA_SERVERS and ONTRACK_KAFKA_USERNAME"
+            )
+        case ssl.SSLCertVerificationError():
+            return (
+                f"shows a certificate that is not trusted ({refused.verify_message.rstrip('.')}): check "
+                "ONTRACK_KAFKA_CA_FILE, and that ONTRACK_KAFKA_SERVERS names the broker as its certificate does"
+            )
+        case ssl.SSLError():
+            return "does not speak TLS at this port: check ONTRACK_KAFKA_SERVERS and ONTRACK_KAFKA_TLS"
+        case ConnectionRefusedError():
+            return "does not listen: check that it runs, and ONTRACK_KAFKA_SERVERS"
+        case socket.gaierror():
+            return "has a name that nobody knows: check ONTRACK_KAFKA_SERVERS"
+        case KafkaConnectionError() | ConnectionError():
+            return f"closes the connection: check {_missing(brokers)}"
+        case TimeoutError():
+            return "does not answer: check that it runs, and ONTRACK_KAFKA_SERVERS"
+        case _:
+            return f"cannot be reached ({type(refused).__name__})"
+
+
+def _missing(brokers: Brokers) -> str:
+    """Say what can be missing, or too much, when a broker closes a connection without a word."""
+    if brokers.tls is None:
+        return "ONTRACK_KAFKA_TLS, if it requires TLS"
+    if brokers.username is None:
+        return "ONTRACK_KAFKA_USERNAME, if it requires a user, and ONTRACK_KAFKA_TLS, if it does not speak TLS"
+    return "ONTRACK_KAFKA_SERVERS and ONTRACK_KAFKA_TLS, if it does not speak TLS at this port"

@@ -3,6 +3,7 @@
 Only what MongoDB and FerretDB both do is used: no transactions, no change streams, no scripts on the server.
 """
 
+import re
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +12,8 @@ from typing import Any, Final, Self
 from uuid import uuid4
 
 from motor.motor_asyncio import AsyncIOMotorClient
-from pymongo.errors import OperationFailure, PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError, ServerSelectionTimeoutError
+from pymongo.uri_parser import parse_uri
 
 from services.runtime.unavailable import Unavailable
 
@@ -24,6 +26,11 @@ ASKED_AT_ONCE: Final = 1_000
 _COMMAND_BYTES: Final = 16_000_000
 _ROUNDS: Final = 3
 _CONNECTS_WITHIN: Final = 5.0
+_UNAUTHORIZED: Final = 13
+_AUTHENTICATION_FAILED: Final = 18
+_WRONG_PASSWORD: Final = "SQLSTATE 28P01"
+"""What PostgreSQL says through FerretDB, which has no code of its own for it."""
+
 _MAJORITY: Final = {"w": "majority", "j": True}
 
 
@@ -216,16 +223,60 @@ class Documents:
         self.close()
 
 
+def require_address(url: str) -> None:
+    """Make sure that a driver can go where a URL says. Raises ValueError."""
+    if url.startswith("mongodb+srv:"):
+        return
+    try:
+        parse_uri(url, warn=False)
+    except (PyMongoError, ValueError):
+        # What they say can quote.
+        raise ValueError from None
+
+
 @contextmanager
 def told_as(unavailable: type[Unavailable]) -> Iterator[None]:
     """Tell what the server or the way to it refuses as a port tells it; its own words can be long, and can quote."""
     try:
         yield
     except OperationFailure as refused:
-        name = (refused.details or {}).get("codeName", refused.code)
-        raise unavailable(f"the database refuses ({name})") from None
+        raise unavailable(_refused(refused)) from None
+    except ServerSelectionTimeoutError as failed:
+        raise unavailable(f"the database is away: {_away(str(failed))}") from None
     except PyMongoError as failed:
         raise unavailable(f"the database is away ({type(failed).__name__})") from None
+
+
+def _refused(refused: OperationFailure) -> str:
+    """Say what the server does not allow, and what to check."""
+    name = (refused.details or {}).get("codeName", refused.code)
+    if refused.code == _AUTHENTICATION_FAILED or _WRONG_PASSWORD in str(refused):
+        return (
+            "the database does not let the user in: check ONTRACK_MONGODB_USERNAME, ONTRACK_MONGODB_PASSWORD "
+            "and ONTRACK_MONGODB_MECHANISM"
+        )
+    if refused.code == _UNAUTHORIZED:
+        return (
+            f"the database refuses ({name}): check that ONTRACK_MONGODB_USERNAME names a user who may read and write "
+            "in ONTRACK_MONGODB_DATABASE"
+        )
+    return f"the database refuses ({name})"
+
+
+def _away(said: str) -> str:
+    """Say why no connection came about, and what to check. The driver has one error for all, and tells in words."""
+    if found := re.search(r"certificate verify failed: ([\w ,]+)", said):
+        return (
+            f"its certificate is not trusted ({found[1].strip()}): check ONTRACK_MONGODB_CA_FILE, and that "
+            "ONTRACK_MONGODB_URL names the server as its certificate does"
+        )
+    if "[SSL" in said or "SSL handshake failed" in said:
+        return "it does not speak TLS at this port: check ONTRACK_MONGODB_URL and ONTRACK_MONGODB_TLS"
+    if "connection closed" in said or "Connection reset" in said:
+        return "it closes the connection: check ONTRACK_MONGODB_TLS, if the server requires TLS"
+    if "Connection refused" in said:
+        return "nothing listens there: check that it runs, and ONTRACK_MONGODB_URL"
+    return "it does not answer: check that it runs, and ONTRACK_MONGODB_URL and ONTRACK_MONGODB_TLS"
 
 
 def _identity(server: Server) -> dict[str, Any]:

@@ -2,27 +2,28 @@
 
 import logging
 import sys
-from typing import Literal
+from typing import Final, Literal
 
 import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
 
-QUIET = ("aiokafka", "pymongo", "faststream", "uvicorn")
+from services.runtime.runner import place_of
+
+QUIET: Final = ("aiokafka", "pymongo", "faststream", "uvicorn", "opentelemetry", "urllib3")
 """Libraries that say one thing a thousand times while a broker is away; what is wrong is told by the service itself."""
 
 
 def set_up_logs(form: Literal["text", "json"], level: str) -> None:
     """Log from `level` on to standard error."""
-    shared: list[structlog.typing.Processor] = [
+    shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    last: structlog.typing.Processor = (
+    last: Processor = (
         structlog.processors.JSONRenderer()
         if form == "json"
-        else structlog.dev.ConsoleRenderer(
-            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
-        )
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -33,12 +34,34 @@ def set_up_logs(form: Literal["text", "json"], level: str) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, last],
+            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name, _first_line],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _without_words, last],
         )
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    logging.captureWarnings(capture=True)
+    hush()
+
+
+def hush() -> None:
+    """Let the libraries be silent."""
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def _first_line(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Keep the first line of what a library says: below it asyncio writes errors with their messages."""
+    event["event"] = str(event["event"]).partition("\n")[0]
+    return event
+
+
+def _without_words(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Say of an error what it is and where it came from; its message could hold what a patient wrote."""
+    told = event.pop("exc_info", None)
+    event.pop("stack_info", None)
+    error = sys.exc_info()[1] if told is True else told[1] if isinstance(told, tuple) else told
+    if isinstance(error, BaseException):
+        event["error"] = place_of(error)
+    return event

@@ -60,16 +60,17 @@ class PartitionLost(Exception):
 class Done(NamedTuple):
     """What became of a batch.
 
-    read: its records; published: the events that came out
+    first: the offset of its first record; read: its records; published: the events that came out
     repeated: records that were read although their events had been taken already, and were dropped
     dead_letters: facts that could not be read; halted: cases that could not go on
     """
 
+    first: int
     read: int
     published: int
     repeated: int
     dead_letters: int
-    halted: int
+    halted: Sequence[Halted]
 
 
 @dataclass(slots=True)
@@ -209,7 +210,8 @@ class Runner(Generic[StateT]):
         await self._store.set_position(self._stage.name, partition, Position(self._log_id, position))
         self._positions[partition] = position
         self._dead_letters[partition] = dead_letters
-        return Done(len(records), len(batch.out), batch.repeated, len(batch.dead), len(batch.halted))
+        halted = list(batch.halted.values())
+        return Done(records[0].offset, len(records), len(batch.out), batch.repeated, len(batch.dead), halted)
 
     async def _worked(
         self, partition: int, records: Sequence[StoredRecord], *, resuming: bool = False

@@ -3,13 +3,14 @@
 import asyncio
 import gc
 import signal
+import socket
 import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 import structlog
 import uvicorn
@@ -20,7 +21,8 @@ from starlette.routing import Route
 
 from contracts.definitions.catalogue import Catalogue
 from contracts.topics import CASES, DEAD_LETTERS, DEFINITIONS
-from services.runtime.documents import Documents
+from services.runtime.brokers import Brokers, why_away
+from services.runtime.documents import Documents, told_as
 from services.runtime.founding import Founding
 from services.runtime.keyring.master import MasterKey, MasterKeyUnusable
 from services.runtime.keyring.mongo import MongoKeyring
@@ -29,13 +31,17 @@ from services.runtime.log.port import LogUnavailable
 from services.runtime.log.topics import Cluster
 from services.runtime.logs import set_up_logs
 from services.runtime.metrics import Metrics
-from services.runtime.refusals import NotAHome, TopicsUnfit
+from services.runtime.refusals import NotAHome, SettingsWrong, TopicsUnfit
 from services.runtime.runner import Done, Runner, place_of
 from services.runtime.serving import Serving, Standing
 from services.runtime.settings import ServiceSettings
 from services.runtime.stage import Stage
 from services.runtime.store.mongo import MongoStore
+from services.runtime.store.port import StoreUnavailable
 from services.runtime.unavailable import Unavailable
+
+if TYPE_CHECKING:
+    from services.runtime.traces import Traces
 
 StateT = TypeVar("StateT")
 
@@ -89,6 +95,7 @@ class Service(Generic[StateT]):
         self.health = Health()
         self._name = stage(Catalogue()).name
         self.metrics = Metrics(self._name)
+        self._traces: Traces | None = None
 
     @asynccontextmanager
     async def running(self, _: Starlette) -> AsyncIterator[None]:
@@ -126,15 +133,28 @@ class Service(Generic[StateT]):
                 dead_letters_at_most=self._settings.dead_letters_at_most,
             )
             serving = Serving(brokers, brokers.named(stage.name), brokers.topic(stage.reads), runner, self._heard)
+            self._traces = self._traced(stage, stack)
             stack.push_async_callback(serving.stop)
             await self._until_it_works(serving.start)
             gc.freeze()
             gc.set_threshold(100_000, 50, 1_000)
             _LOG.info("serving", stage=stage.name, log=founding.log_id)
-            looker = _Looker(self.health, self.metrics, stage, documents, log, store, founding, serving)
+            looker = _Looker(self.health, self.metrics, stage, brokers, documents, log, store, founding, serving)
             while True:
                 await looker.look()
                 await asyncio.sleep(LOOK)
+
+    def _traced(self, stage: Stage[StateT], stack: AsyncExitStack) -> "Traces | None":
+        """Send traces if that is set, until the stack is left."""
+        endpoint = self._settings.traces_endpoint
+        if endpoint is None:
+            return None
+        # It takes a while to load.
+        from services.runtime.traces import Traces  # noqa: PLC0415
+
+        traces = Traces(endpoint, stage.name, self._settings.brokers().topic(stage.reads))
+        stack.push_async_callback(traces.close)
+        return traces
 
     async def _until_it_works(self, step: Callable[[], Awaitable[None]]) -> None:
         """Try to start until that works, and tell meanwhile what is in the way."""
@@ -164,10 +184,12 @@ class Service(Generic[StateT]):
 
     def _heard(self, partition: int, done: Done, seconds: float) -> None:
         self.metrics.heard(done, seconds)
+        if self._traces is not None:
+            self._traces.heard(partition, done, seconds)
         if done.dead_letters:
             _LOG.warning("facts-unreadable", partition=partition, number=done.dead_letters)
-        if done.halted:
-            _LOG.warning("cases-halted", partition=partition, number=done.halted)
+        for case in done.halted:
+            _LOG.warning("case-halted", case=case.case_id, partition=partition, offset=case.offset, reason=case.reason)
 
     def app(self) -> Starlette:
         """Give what answers over HTTP, and serves meanwhile."""
@@ -182,18 +204,27 @@ class Service(Generic[StateT]):
         return Response(self.metrics.page(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     def run(self) -> None:
-        """Serve until the process is told to end."""
+        """Serve until the process is told to end. Raises SettingsWrong."""
+        listening = _listening(self._settings.http_host, self._settings.http_port)
         set_up_logs(self._settings.log_format, self._settings.log_level)
+        host, port, *_ = listening.getsockname()
+        _LOG.info("listening", host=host, port=port)
         # When uvicorn has stopped it raises the signal again; being told to end is no failure.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-        uvicorn.run(
-            self.app(),
-            host=self._settings.http_host,
-            port=self._settings.http_port,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-        )
+        config = uvicorn.Config(self.app(), log_config=None, access_log=False, server_header=False)
+        uvicorn.Server(config).run(sockets=[listening])
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """Listen where whoever asks how the service is will look for it. Raises SettingsWrong."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as refused:
+        raise SettingsWrong(
+            f"ONTRACK_HTTP_HOST and ONTRACK_HTTP_PORT: an address of this machine and a port that nobody else listens "
+            f"at were expected ({refused.strerror})"
+        ) from None
 
 
 class _Looker(Generic[StateT]):
@@ -204,6 +235,7 @@ class _Looker(Generic[StateT]):
         health: Health,
         metrics: Metrics,
         stage: Stage[StateT],
+        brokers: Brokers,
         documents: Documents,
         log: KafkaLog,
         store: MongoStore,
@@ -213,6 +245,7 @@ class _Looker(Generic[StateT]):
         self._health = health
         self._metrics = metrics
         self._stage = stage
+        self._brokers = brokers
         self._documents = documents
         self._log = log
         self._store = store
@@ -248,7 +281,10 @@ class _Looker(Generic[StateT]):
 
     async def _look_at_log(self) -> None:
         """See where the partitions end, and learn new definitions."""
-        self._ends = await self._log.ends(self._stage.reads, list(self._serving.shares))
+        try:
+            self._ends = await self._log.ends(self._stage.reads, list(self._serving.shares))
+        except LogUnavailable as failed:
+            raise LogUnavailable(await why_away(self._brokers) or str(failed)) from None
         self._retry |= await self._founding.learn()
 
     async def _measure(self) -> None:
@@ -278,7 +314,8 @@ class _Looker(Generic[StateT]):
         return {partition: max(now - since.get(partition, before), 0.0) for partition in behind}
 
     async def _look_at_store(self) -> None:
-        await self._documents.ping()
+        with told_as(StoreUnavailable):
+            await self._documents.ping()
         halted = await self._store.halted(self._stage.name)
         self._metrics.set("ontrack_halted_cases", len(halted))
         self._retry |= any(each.retry for each in halted)

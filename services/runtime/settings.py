@@ -2,14 +2,17 @@
 
 import os
 import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from services.runtime.brokers import Brokers
-from services.runtime.documents import AT_ONCE, Server
+from services.runtime.documents import AT_ONCE, Server, require_address
 from services.runtime.refusals import SettingsWrong
 from services.runtime.runner import DEAD_LETTERS_AT_MOST
 
@@ -17,7 +20,35 @@ PREFIX: Final = "ONTRACK_"
 SECRETS: Final = "ONTRACK_SECRETS"
 """Names the folder with a file for each secret; a file is called as its setting, in small letters."""
 
+_LAST_PORT: Final = 65_535
+
 SettingsT = TypeVar("SettingsT", bound="RegionSettings")
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What a setting has to be, for whoever has set it to something else."""
+
+    what: str
+
+
+def _require_servers(text: str) -> str:
+    """Make sure that a text is HOST:PORT, several separated by commas. Raises ValueError."""
+    for server in text.split(","):
+        host, _, port = server.rpartition(":")
+        if not host or host.split() != [host] or not port.isdecimal() or not 0 < int(port) <= _LAST_PORT:
+            raise ValueError
+    return text
+
+
+def _require_url(text: str) -> str:
+    require_address(text)
+    return text
+
+
+YesNo = Annotated[bool, Expected("true or false")]
+Text = Annotated[str, Field(min_length=1)]
+Secret = Annotated[SecretStr, Field(min_length=1)]
 
 
 class RegionSettings(BaseSettings):
@@ -27,40 +58,100 @@ class RegionSettings(BaseSettings):
         env_prefix=PREFIX, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
     )
 
-    kafka_servers: Annotated[str, Field(pattern=r"^[^\s,]+:\d+(,[^\s,]+:\d+)*$", description="HOST:PORT,HOST:PORT …")]
-    kafka_prefix: Annotated[str, Field(pattern=r"^[a-zA-Z0-9._-]*$", description="before every topic and group")] = ""
-    kafka_tls: Annotated[bool, Field(description="true: connections are encrypted")] = False
-    kafka_ca_file: Annotated[Path | None, Field(description="who vouches for the brokers; else the system's")] = None
-    kafka_username: Annotated[str | None, Field(description="for SASL/SCRAM-SHA-512")] = None
-    kafka_password: Annotated[SecretStr | None, Field(description="of that user; best in a file")] = None
+    kafka_servers: Annotated[
+        str,
+        AfterValidator(_require_servers),
+        Field(description="Where some of the brokers are."),
+        Expected("HOST:PORT, several separated by commas,"),
+    ]
+    kafka_prefix: Annotated[
+        str,
+        Field(pattern=r"^[a-zA-Z0-9._-]{0,100}$", description="Stands before the name of every topic and group."),
+        Expected("a text of at most 100 letters, digits, '.', '_' and '-'"),
+    ] = ""
+    kafka_tls: Annotated[YesNo, Field(description="Whether connections to the brokers are encrypted.")] = False
+    kafka_ca_file: Annotated[
+        Path | None,
+        Field(description="Who vouches for the brokers; without it, whom the system trusts."),
+        Expected("a PEM file with certificates"),
+    ] = None
+    kafka_username: Annotated[
+        Text | None, Field(description="Who one is to the brokers (SASL/SCRAM-SHA-512)."), Expected("a name")
+    ] = None
+    kafka_password: Annotated[
+        Secret | None,
+        Field(description="The password of that user; best in a file.", validate_default=True),
+        Expected("a password"),
+    ] = None
 
-    mongodb_url: Annotated[str, Field(pattern=r"^mongodb(\+srv)?://[^@]+$", description="without name and password")]
-    mongodb_database: Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,60}$", description="name of the database")] = (
-        "ontrack"
+    mongodb_url: Annotated[
+        str,
+        AfterValidator(_require_url),
+        Field(pattern=r"^mongodb(\+srv)?://[^@\s]+$", description="Where the database server is."),
+        Expected("mongodb://HOST:PORT/, without name and password,"),
+    ]
+    mongodb_database: Annotated[
+        str,
+        Field(pattern=r"^[a-zA-Z0-9_-]{1,60}$", description="The name of the database."),
+        Expected("a name of at most 60 letters, digits, '_' and '-'"),
+    ] = "ontrack"
+    mongodb_tls: Annotated[YesNo, Field(description="Whether connections to the database are encrypted.")] = False
+    mongodb_ca_file: Annotated[
+        Path | None,
+        Field(description="Who vouches for the database server; without it, whom the system trusts."),
+        Expected("a PEM file with certificates"),
+    ] = None
+    mongodb_username: Annotated[Text | None, Field(description="Who one is to the database."), Expected("a name")] = (
+        None
     )
-    mongodb_tls: Annotated[bool, Field(description="true: connections are encrypted")] = False
-    mongodb_ca_file: Annotated[Path | None, Field(description="who vouches for the server; else the system's")] = None
-    mongodb_username: Annotated[str | None, Field(description="who one is")] = None
-    mongodb_password: Annotated[SecretStr | None, Field(description="of that user; best in a file")] = None
+    mongodb_password: Annotated[
+        Secret | None,
+        Field(description="The password of that user; best in a file.", validate_default=True),
+        Expected("a password"),
+    ] = None
     mongodb_mechanism: Annotated[
-        Literal["SCRAM-SHA-256", "PLAIN"], Field(description="how the password is shown; FerretDB takes PLAIN")
+        Literal["SCRAM-SHA-256", "PLAIN"],
+        Field(description="How the password is shown. FerretDB takes PLAIN only, which needs TLS to stay secret."),
+        Expected("SCRAM-SHA-256 or PLAIN"),
     ] = "SCRAM-SHA-256"
-    mongodb_timeout: Annotated[float, Field(gt=0, le=300, description="seconds for one operation")] = 20.0
-    mongodb_at_once: Annotated[int, Field(ge=1, le=AT_ONCE, description="writes in one command; FerretDB: 10")] = (
-        AT_ONCE
-    )
+    mongodb_timeout: Annotated[
+        float,
+        Field(gt=0, le=300, description="Seconds within which the database answers one operation."),
+        Expected("a number above 0, at most 300,"),
+    ] = 20.0
+    mongodb_at_once: Annotated[
+        int,
+        Field(ge=1, le=AT_ONCE, description="Conditional writes in one command. FerretDB bears 10."),
+        Expected(f"a whole number from 1 to {AT_ONCE}"),
+    ] = AT_ONCE
 
-    master_key_file: Annotated[Path, Field(description="the master key, readable for its owner only")]
+    master_key_file: Annotated[
+        Path,
+        Field(description="Where the master key is; a file that only its owner may read."),
+        Expected("a file"),
+    ]
 
-    @model_validator(mode="after")
-    def _whole(self) -> Self:
-        for server in ("kafka", "mongodb"):
-            if (getattr(self, f"{server}_username") is None) != (getattr(self, f"{server}_password") is None):
-                raise ValueError(f"{PREFIX}{server.upper()}_USERNAME and _PASSWORD belong together: both or none")
-            file = getattr(self, f"{server}_ca_file")
-            if file is not None and not file.is_file():
-                raise ValueError(f"{PREFIX}{server.upper()}_CA_FILE: a file with certificates was expected at {file}")
-        return self
+    @field_validator("kafka_ca_file", "mongodb_ca_file")
+    @classmethod
+    def _vouches(cls, file: Path | None, info: ValidationInfo) -> Path | None:
+        tls = f"{_server(info)}_tls"
+        if file is not None:
+            if info.data.get(tls) is False:
+                raise ValueError(f"is set, so {_variable(tls)}=true was expected")
+            try:
+                ssl.create_default_context(cafile=file)
+            except OSError:
+                raise ValueError from None
+        return file
+
+    @field_validator("kafka_password", "mongodb_password")
+    @classmethod
+    def _belongs_to_a_user(cls, password: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        name = f"{_server(info)}_username"
+        if name in info.data and (info.data[name] is None) != (password is None):
+            where = f"(or the file {_variable(str(info.field_name)).lower()} in the folder of {SECRETS})"
+            raise ValueError(f"{where} and {_variable(name)} belong together: both were expected, or none")
+        return password
 
     def brokers(self) -> Brokers:
         """Give how the brokers are reached."""
@@ -85,46 +176,81 @@ class RegionSettings(BaseSettings):
 class ServiceSettings(RegionSettings):
     """What a service needs besides."""
 
-    http_host: Annotated[str, Field(description="where it tells how it is; 0.0.0.0: to everybody")] = "127.0.0.1"
-    http_port: Annotated[int, Field(ge=0, le=65_535, description="at which port; 0: any that is free")] = 0
-    log_format: Annotated[Literal["text", "json"], Field(description="how it logs")] = "text"
-    log_level: Annotated[Literal["debug", "info", "warning", "error"], Field(description="from which level on")] = (
-        "info"
-    )
+    http_host: Annotated[
+        Text,
+        Field(description="Where the service tells how it is; 0.0.0.0 lets everybody ask."),
+        Expected("a host name or an address"),
+    ] = "127.0.0.1"
+    http_port: Annotated[
+        int,
+        Field(ge=0, le=_LAST_PORT, description="At which port; 0 takes any that is free, and the log says which."),
+        Expected(f"a whole number from 0 to {_LAST_PORT}"),
+    ] = 0
+    log_format: Annotated[
+        Literal["text", "json"],
+        Field(description="How the service logs: lines for people, or one JSON object a line."),
+        Expected("text or json"),
+    ] = "text"
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        Field(description="From which level on it logs."),
+        Expected("debug, info, warning or error"),
+    ] = "info"
     dead_letters_at_most: Annotated[
-        int, Field(ge=0, description="unreadable facts of a partition that are put aside before the stage stops there")
+        int,
+        Field(ge=0, description="Unreadable facts of a partition that are put aside before the stage stops there."),
+        Expected("a whole number from 0 on"),
     ] = DEAD_LETTERS_AT_MOST
-    traces_endpoint: Annotated[str | None, Field(description="OTLP over HTTP, such as http://HOST:4318/v1/traces")] = (
-        None
-    )
+    traces_endpoint: Annotated[
+        str | None,
+        Field(
+            pattern=r"^https?://[^\s@]+$", description="Where traces are sent (OTLP over HTTP); else there are none."
+        ),
+        Expected("http://HOST:4318/v1/traces, without name and password,"),
+    ] = None
 
 
 def settings_of(kind: type[SettingsT]) -> SettingsT:
-    """Read settings from the environment and the folder of secrets. Raises SettingsWrong."""
-    folder = os.environ.get(SECRETS)
+    """Read settings from the environment and the folder of secrets. Raises SettingsWrong, which names every fault."""
+    folder, faults = os.environ.get(SECRETS) or None, list[str]()
     if folder is not None and not Path(folder).is_dir():
-        raise SettingsWrong(f"{SECRETS}: a folder with a file for each secret was expected at {folder}")
+        faults.append(f"{SECRETS}: a folder with a file for each secret was expected")
+        folder = None
     try:
-        return kind(_secrets_dir=folder)
+        settings = kind(_secrets_dir=folder)
     except ValidationError as wrong:
-        raise SettingsWrong(
-            "\n".join(_told(kind, error["loc"], error["type"], error["msg"]) for error in wrong.errors())
-        ) from None
+        faults += dict.fromkeys(_told(kind, wrong.errors(include_input=False)))
+    except (OSError, UnicodeDecodeError, SettingsError):
+        faults.append(f"{SECRETS}: files with text that this user may read were expected in that folder")
+    if faults:
+        raise SettingsWrong("\n".join(faults))
+    return settings
 
 
-def _told(kind: type[RegionSettings], place: tuple[int | str, ...], what: str, message: str) -> str:
-    """Say what is wrong with a setting, and what was expected."""
-    if not place:
-        return message.removeprefix("Value error, ")
-    name = str(place[0])
-    field = kind.model_fields.get(name)
-    expected = f" ({field.description})" if field is not None and field.description else ""
-    wrong = "is not set" if what == "missing" else message[:1].lower() + message[1:]
-    return (
-        f"{PREFIX}{name.upper()} {wrong}{expected}"
-        if what == "missing"
-        else f"{PREFIX}{name.upper()}: {wrong}{expected}"
-    )
+def _told(kind: type[RegionSettings], errors: list[ErrorDetails]) -> Iterator[str]:
+    """Say what is wrong with settings, and what was expected; never what stands there."""
+    for error in errors:
+        name = str(error["loc"][0])
+        ours = str(error.get("ctx", {}).get("error", ""))
+        if ours:
+            yield f"{_variable(name)} {ours}"
+        else:
+            is_not_set = " is not set" if error["type"] == "missing" else ""
+            yield f"{_variable(name)}{is_not_set}: {expected(kind, name)} was expected"
+
+
+def expected(kind: type[RegionSettings], name: str) -> str:
+    """Say what a setting has to be."""
+    found: list[Any] = [each for each in kind.model_fields[name].metadata if isinstance(each, Expected)]
+    return str(found[0].what)
+
+
+def _variable(name: str) -> str:
+    return f"{PREFIX}{name.upper()}"
+
+
+def _server(info: ValidationInfo) -> str:
+    return str(info.field_name).partition("_")[0]
 
 
 def _revealed(secret: SecretStr | None) -> str | None:

@@ -1,14 +1,23 @@
-"""Files of simulated responses of a given size, for the benchmarks."""
+"""Files of simulated responses of a given size, for the benchmarks, and how they are imported."""
 
 import csv
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from operator import itemgetter
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
-from contracts.definitions.catalogue import Catalogue
+from contracts.definitions.catalogue import Catalogue, Entry
 from contracts.definitions.files import library
+from contracts.definitions.instrument import Instrument
+from contracts.definitions.policy import Policy
+from contracts.definitions.protocol import Protocol
 from services.cli.simulate import instruments_of
+from services.embedded import EmbeddedHome
+from services.home import Home
+from services.ingest.dates import Calendar
+from services.ingest.importer import Chunk, Enrolment, Importer
+from services.ingest.reading import read_responses
 from services.simulation.cohort import draw
 from services.simulation.table import columns, rows
 
@@ -28,3 +37,34 @@ def write_cohort(file: Path, *, cases: int, responses: int, sessions: int, seed:
         writer = csv.DictWriter(stream, columns(models), lineterminator="\n")
         writer.writeheader()
         writer.writerows(row for _, _, row in kept)
+
+
+async def imported(file: Path, directory: Path) -> None:
+    """Import a file as `ontrack import --enrol` does."""
+    async with await EmbeddedHome.found(directory) as home:
+        await _imported_into(home, file)
+
+
+async def _imported_into(home: Home, file: Path) -> None:
+    models = {model.id: model for _, model in home.definitions.of_kind(Instrument)}
+    with file.open("rb") as stream:
+        reading = read_responses(stream, models, Calendar(ZoneInfo("Europe/Copenhagen"), home.clock()))
+    assert reading.faults == []
+    importer = _importer(home)
+    assert (await importer.check(reading.spool)).faults == []
+    await importer.record(reading.spool, _worked_on(home))
+
+
+def _importer(home: Home) -> Importer:
+    entries = {model.id: Entry(ref, {}, model) for ref, model in home.definitions.of_kind(Instrument)}
+    protocol, policy = (home.definitions.named(Protocol, "open-ended"), home.definitions.named(Policy, "gryesten-2023"))
+    assert protocol is not None
+    assert policy is not None
+    return Importer(home.intake, home.people, entries, clinic="c1", enrolment=Enrolment(protocol, policy))
+
+
+def _worked_on(home: Home) -> Callable[[Chunk], Awaitable[None]]:
+    async def recorded(_: Chunk) -> None:
+        await home.catch_up()
+
+    return recorded

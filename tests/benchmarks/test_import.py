@@ -12,25 +12,17 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 import pytest
 
-from contracts.definitions.catalogue import Entry
-from contracts.definitions.instrument import Instrument
-from contracts.definitions.policy import Policy
-from contracts.definitions.protocol import Protocol
 from contracts.topics import CASES, NOTICES, SCORES, TRACKS
 from services.embedded import EmbeddedHome, spare_the_collector
-from services.home import Home
-from services.ingest.dates import Calendar
-from services.ingest.importer import Chunk, Enrolment, Importer
+from services.ingest.importer import Importer
 from services.ingest.intake import Intake
-from services.ingest.reading import read_responses
 from services.ingest.spool import Spool
 from services.not_detector.domain.stage import NotDetector
 from services.notifier.domain.stage import Notifier
@@ -41,7 +33,8 @@ from services.runtime.log.port import Record
 from services.runtime.log.sqlite import SqliteLog
 from services.runtime.store.sqlite import SqliteStore
 from services.scoring.domain.stage import Scoring
-from tests.benchmarks.cohorts import write_cohort
+from tests.benchmarks import cohorts
+from tests.benchmarks.cohorts import imported, write_cohort
 
 pytestmark = pytest.mark.benchmark
 
@@ -64,37 +57,6 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("cohort") / "cohort.csv"
     write_cohort(file, cases=CASES_DRAWN, responses=RESPONSES, sessions=5)
     return file
-
-
-async def _imported(file: Path, directory: Path) -> None:
-    """Import a file as `ontrack import --enrol` does."""
-    async with await EmbeddedHome.found(directory) as home:
-        await _imported_into(home, file)
-
-
-async def _imported_into(home: Home, file: Path) -> None:
-    models = {model.id: model for _, model in home.definitions.of_kind(Instrument)}
-    with file.open("rb") as stream:
-        reading = read_responses(stream, models, Calendar(ZoneInfo("Europe/Copenhagen"), home.clock()))
-    assert reading.faults == []
-    importer = _importer(home)
-    assert (await importer.check(reading.spool)).faults == []
-    await importer.record(reading.spool, _worked_on(home))
-
-
-def _importer(home: Home) -> Importer:
-    entries = {model.id: Entry(ref, {}, model) for ref, model in home.definitions.of_kind(Instrument)}
-    protocol, policy = (home.definitions.named(Protocol, "open-ended"), home.definitions.named(Policy, "gryesten-2023"))
-    assert protocol is not None
-    assert policy is not None
-    return Importer(home.intake, home.people, entries, clinic="c1", enrolment=Enrolment(protocol, policy))
-
-
-def _worked_on(home: Home) -> Callable[[Chunk], Awaitable[None]]:
-    async def recorded(_: Chunk) -> None:
-        await home.catch_up()
-
-    return recorded
 
 
 def _seconds_of_children() -> float:
@@ -160,7 +122,7 @@ def test_import_through_all_stages_against_the_bare_log(cohort: Path, tmp_path: 
 
 
 LAYERS: Final[list[tuple[Any, str, str]]] = [
-    (sys.modules[__name__], "read_responses", "file: read and check"),
+    (cohorts, "read_responses", "file: read and check"),
     (Spool, "of_case", "file: rows of a case"),
     (Importer, "check", "file: check against the register"),
     (Intake, "record", "ingest: facts to records"),
@@ -227,7 +189,7 @@ def test_where_the_time_goes(cohort: Path, tmp_path: Path) -> None:
     spent: Counter[str] = Counter()
     with _timed(spent):
         began = time.perf_counter()
-        asyncio.run(_imported(cohort, tmp_path / "home"))
+        asyncio.run(imported(cohort, tmp_path / "home"))
         total = time.perf_counter() - began
     print(f"\nWhere the time goes, {RESPONSES:,} responses (timers included, so shares rather than seconds):")
     for label, seconds in spent.most_common():

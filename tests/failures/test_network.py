@@ -65,3 +65,22 @@ def test_the_network_can_break_off(behind_a_line: tuple[Storm, Proxy]) -> None:
 
     # then everything is as if nothing had happened
     weather.ends_well()
+
+
+def test_services_can_be_killed_while_the_network_stalls(behind_a_line: tuple[Storm, Proxy]) -> None:
+    # given a region at work
+    weather, proxy = behind_a_line
+    services = weather.region.serve()
+    weather.begin()
+    weather.wait_for(0.3)
+
+    # when requests come through to the broker no more, and every service is killed with what it has under way
+    proxy.set(Line.STALLED)
+    for service in services:
+        service.wait_until_not_alive()
+        service.kill()
+    proxy.set(Line.OPEN)
+    weather.region.serve()
+
+    # then everything is as if nothing had happened
+    weather.ends_well()

@@ -1,13 +1,16 @@
 """Services that are killed, stopped and joined while they work."""
 
+import http
 import signal
 import time
+from urllib.parse import urlsplit
 
 import pytest
 
 from contracts.topics import NOTICES, SCORES
 from services.runtime.serving import DRAIN
-from tests.failures.storm import SESSION_TIMEOUT, Storm
+from tests.failures.storm import Storm
+from tests.support.proxy import Line, Proxy
 from tests.support.region import STAGES
 
 
@@ -48,23 +51,34 @@ def test_a_service_that_is_told_to_end_finishes_its_batch(weather: Storm) -> Non
 
 @pytest.mark.parametrize("name", STAGES)
 def test_of_two_owners_of_a_partition_only_one_writes(weather: Storm, name: str) -> None:
-    # given a region at work, with two of one service
-    services = {process.name: process for process in weather.region.serve()}
-    (other,) = weather.region.serve(name)
-    other.wait_until_ready()
-    weather.begin()
-    weather.wait_for(0.2)
+    # given a region at work, with two of one service, and the way of one of them to the store in our hands
+    region = weather.region
+    where = urlsplit(region.server.url)
+    assert where.port is not None
+    with Proxy("127.0.0.1", where.port) as way_to_the_store:
+        region.serve(*(stage for stage in STAGES if stage != name))
+        (one,) = region.serve_with(name, ONTRACK_MONGODB_URL=f"mongodb://127.0.0.1:{way_to_the_store.port}/")
+        one.wait_until_ready()
+        (other,) = region.serve(name)
+        half = SCORES.partitions // 2
+        other.wait_until(lambda: one.partitions() == other.partitions() == half, "each has half of the partitions")
+        weather.begin()
+        one.wait_until(lambda: one.events_read() > 0, "it has work in hand")
 
-    # when one of them stands still until the other has taken all of its partitions, and then goes on
-    services[name].send(signal.SIGSTOP)
-    began = time.monotonic()
-    weather.wait_for(0.3)
-    other.wait_until(lambda: other.partitions() == SCORES.partitions, "the other has every partition")
-    assert time.monotonic() - began > SESSION_TIMEOUT / 2
-    services[name].send(signal.SIGCONT)
+        # when one of them stands still in the middle of a batch, until the other has all partitions and goes on there
+        way_to_the_store.set(Line.STALLED)
+        one.send(signal.SIGSTOP)
+        other.wait_until(lambda: other.partitions() == SCORES.partitions, "the other has every partition")
+        other.wait_until(lambda: other.asked("/ready")[0] == http.HTTPStatus.OK, "the other has gone on")
+        weather.wait_for(0.8)
 
-    # then everything is as if nothing had happened
-    weather.ends_well()
+        # and then finds that it can write
+        way_to_the_store.set(Line.OPEN)
+        one.send(signal.SIGCONT)
+        one.wait_until_ready()
+
+        # then everything is as if nothing had happened
+        weather.ends_well()
 
 
 def test_services_that_join_and_leave_while_they_work_lose_and_repeat_nothing(weather: Storm) -> None:

@@ -89,8 +89,15 @@ class Process:
 
     def partitions(self) -> int:
         """Count the partitions that it runs."""
+        return self._measured(r'ontrack_partitions\{[^}]*standing="running"\}')
+
+    def events_read(self) -> int:
+        """Count the events that it has read since it was started."""
+        return self._measured(r"ontrack_events_read_total\{[^}]*\}")
+
+    def _measured(self, metric: str) -> int:
         _, page = self.asked("/metrics")
-        found = re.search(rb'ontrack_partitions\{[^}]*standing="running"\} ([0-9.]+)', page)
+        found = re.search(rf"^{metric} ([0-9.e+]+)$", page.decode(), re.MULTILINE)
         return int(float(found[1])) if found else 0
 
     def wait_until(self, holds: Callable[[], bool], what: str, within: float = PATIENCE) -> None:

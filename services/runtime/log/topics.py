@@ -11,7 +11,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
 
 from contracts.topics import TOPICS, Topic
-from services.runtime.brokers import REQUEST_TIMEOUT, Brokers
+from services.runtime.brokers import REQUEST_TIMEOUT, Brokers, why_away
 from services.runtime.log.port import LogUnavailable
 from services.runtime.refusals import TopicsUnfit
 
@@ -89,7 +89,9 @@ class Cluster:
                 await admin.start()
                 yield admin
         except (KafkaError, TimeoutError, OSError) as failed:
-            raise LogUnavailable(f"the brokers at {self._brokers.servers} are away ({type(failed).__name__})") from None
+            why = await why_away(self._brokers)
+            said = f"the brokers are away: {why}" if why else f"the brokers refuse ({type(failed).__name__})"
+            raise LogUnavailable(said) from None
         finally:
             await admin.close()
 

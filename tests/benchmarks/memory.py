@@ -1,0 +1,90 @@
+"""A store and a keyring in memory: what is left of a stage's work when they cost next to nothing."""
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+
+from contracts.codec import CaseKey
+from services.runtime.keyring.port import Destroyed
+from services.runtime.store.port import Halted, Outcome, Position, StoredState, Write
+
+
+class MemoryStore:
+    """A `Store` for one process; written counts the states that were written."""
+
+    def __init__(self) -> None:
+        self._states: dict[str, dict[str, StoredState]] = defaultdict(dict)
+        self._positions: dict[tuple[str, int], Position] = {}
+        self._halted: dict[str, dict[str, Halted]] = defaultdict(dict)
+        self.written = 0
+
+    async def begin(self, stage: str) -> None:
+        self._states[stage] = {}
+
+    async def clear(self, stage: str) -> None:
+        for held in (self._states, self._halted):
+            held.pop(stage, None)
+        self._positions = {place: position for place, position in self._positions.items() if place[0] != stage}
+
+    async def load(self, stage: str, case_ids: Collection[str]) -> Mapping[str, StoredState]:
+        states = self._states[stage]
+        return {case_id: states[case_id] for case_id in case_ids if case_id in states}
+
+    async def save(self, stage: str, writes: Sequence[Write]) -> Sequence[Outcome]:
+        states = self._states[stage]
+        outcomes = [_outcome(states.get(write.case_id), write) for write in writes]
+        for write, outcome in zip(writes, outcomes, strict=True):
+            if outcome is Outcome.APPLIED:
+                states[write.case_id] = write.state
+        self.written += len(writes)
+        return outcomes
+
+    async def cases(self, stage: str) -> AsyncIterator[str]:
+        for case_id in sorted(self._states[stage]):
+            yield case_id
+
+    async def position(self, stage: str, partition: int) -> Position | None:
+        return self._positions.get((stage, partition))
+
+    async def set_position(self, stage: str, partition: int, position: Position) -> None:
+        self._positions[stage, partition] = position
+
+    async def halt(self, stage: str, halted: Halted) -> None:
+        self._halted[stage][halted.case_id] = halted
+
+    async def retry(self, stage: str, case_id: str) -> bool:
+        return case_id in self._halted[stage]
+
+    async def resume(self, stage: str, case_id: str) -> None:
+        self._halted[stage].pop(case_id, None)
+
+    async def halted(self, stage: str, partition: int | None = None) -> Sequence[Halted]:
+        return [each for _, each in sorted(self._halted[stage].items()) if partition in (None, each.partition)]
+
+
+def _outcome(held: StoredState | None, write: Write) -> Outcome:
+    offset = None if held is None else held.offset
+    if offset == write.expected:
+        return Outcome.APPLIED
+    return Outcome.ALREADY_APPLIED if offset == write.state.offset else Outcome.LOST
+
+
+class MemoryKeyring:
+    """A `Keyring` of keys that exist already."""
+
+    def __init__(self, keys: Mapping[str, CaseKey]) -> None:
+        self._keys: dict[str, CaseKey | Destroyed] = dict(keys)
+
+    async def keys(self, case_ids: Collection[str]) -> Mapping[str, CaseKey | Destroyed]:
+        return {case_id: self._keys[case_id] for case_id in case_ids if case_id in self._keys}
+
+    async def create(self, case_ids: Collection[str]) -> Mapping[str, CaseKey | Destroyed]:
+        return await self.keys(case_ids)
+
+    async def adopt(self, keys: Mapping[str, CaseKey]) -> None:
+        self._keys |= keys
+
+    async def destroy(self, case_id: str) -> None:
+        self._keys[case_id] = Destroyed.DESTROYED
+
+    def case_id(self, clinic: str, number: str) -> str:
+        return f"{number}@{clinic}"

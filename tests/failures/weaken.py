@@ -1,0 +1,108 @@
+"""Shows that the failure tests can fail: each guard is taken out of a copy of the code, and its test goes red there.
+
+    python -m tests.failures.weaken
+
+A test that needs luck to meet the moment is run a few times. Ends with 1 if a guard can be taken out unnoticed.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).parents[2]
+TRIES: Final = 4
+COPIED: Final = ("contracts", "deploy", "services", "tests", "pyproject.toml")
+
+
+@dataclass(frozen=True)
+class Weakening:
+    """A guard that is taken out, and the test that guards it."""
+
+    name: str
+    file: str
+    guard: str
+    instead: str
+    test: str
+
+
+WEAKENINGS: Final = (
+    Weakening(
+        "the conditional write",
+        "services/runtime/documents.py",
+        'return {"_id": replacement.id, "number": replacement.expected}, {"$set": fields}, False',
+        'return {"_id": replacement.id}, {"$set": fields}, False',
+        "tests/failures/test_processes.py::test_of_two_owners_of_a_partition_only_one_writes[scoring]",
+    ),
+    Weakening(
+        "the sequence check",
+        "services/runtime/runner.py",
+        "        return is_next\n",
+        "        return True\n",
+        "tests/failures/test_store.py::test_the_store_can_refuse_writes_for_a_minute",
+    ),
+    Weakening(
+        "the wait for acknowledgements",
+        "services/runtime/log/kafka.py",
+        "                    await (await producer.send_batch(batch, name, partition=partition))\n",
+        "                    sent = await producer.send_batch(batch, name, partition=partition)\n"
+        "                    if topic.of_cases:\n"
+        "                        continue\n"
+        "                    await sent\n",
+        "tests/failures/test_network.py::test_services_can_be_killed_while_the_network_stalls",
+    ),
+)
+
+
+def main() -> int:
+    """Take each guard out in turn; 0 if that was noticed each time."""
+    unnoticed = [weakening.name for weakening in WEAKENINGS if not _is_noticed(weakening)]
+    print(f"taken out unnoticed: {', '.join(unnoticed)}" if unnoticed else "every guard is guarded")
+    return 1 if unnoticed else 0
+
+
+def _is_noticed(weakening: Weakening) -> bool:
+    with tempfile.TemporaryDirectory(prefix="ontrack-weakened-") as folder:
+        copy = Path(folder)
+        for name in COPIED:
+            source = ROOT / name
+            shutil.copytree(source, copy / name) if source.is_dir() else shutil.copy(source, copy / name)
+        _take_out(copy / weakening.file, weakening)
+        for number in range(1, TRIES + 1):
+            print(f"without {weakening.name}, try {number}: {weakening.test}", flush=True)
+            ran = _run(copy, weakening.test)
+            if ran.returncode == 1:
+                print(f"  red: {_reason(ran.stdout)}")
+                return True
+            if ran.returncode != 0:
+                raise SystemExit(f"the test could not be run:\n{ran.stdout}")
+            print("  green")
+    return False
+
+
+def _take_out(file: Path, weakening: Weakening) -> None:
+    text = file.read_text("utf-8")
+    if text.count(weakening.guard) != 1:
+        raise SystemExit(f"{weakening.file} has changed: what guards {weakening.name} stands there no more")
+    file.write_text(text.replace(weakening.guard, weakening.instead), "utf-8")
+
+
+def _run(copy: Path, test: str) -> subprocess.CompletedProcess[str]:
+    """Run a test on the copy: its code goes before the installed one, in the services that it starts too."""
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", test]
+    environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", ""), "PYTHONPATH": str(copy)}
+    environment["ONTRACK_LOCAL"] = os.environ.get("ONTRACK_LOCAL", str(ROOT / ".local"))
+    return subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, check=False)
+
+
+def _reason(said: str) -> str:
+    lines = [line for line in said.splitlines() if line.startswith("E  ")]
+    return lines[0].removeprefix("E").strip()[:160] if lines else said.splitlines()[-1]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
