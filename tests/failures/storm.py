@@ -3,7 +3,7 @@
 import random
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,10 +25,11 @@ SESSION_TIMEOUT: Final = 10.0
 class Clinic:
     """What is imported in a storm, and what must come of it.
 
+    files: the responses of some weeks each, in order: so every case comes again and again
     expected: what an embedded home holds of it
     """
 
-    file: Path
+    files: Sequence[Path]
     master_key: Path
     expected: Contents
 
@@ -55,21 +56,26 @@ class Storm:
         self._import.start()
 
     def _import_until_done(self) -> None:
+        """Import one file after the other."""
+        all(self._imported(file) for file in self.clinic.files)
+
+    def _imported(self, file: Path) -> bool:
         """Give the same command again until it succeeds, as it tells whoever gives it to do."""
         while not self.is_over.is_set():
             ran = subprocess.run(
-                [ONTRACK, "import", self.clinic.file, "--enrol"],
+                [ONTRACK, "import", file, "--enrol"],
                 capture_output=True,
                 env=self.region.environment,
                 timeout=PATIENCE,
                 check=False,
             )
             if ran.returncode == 0:
-                return
+                return True
             told = ran.stderr.decode()
             if "Nothing is lost" not in told:
                 self._failed.append(told)
-                return
+                break
+        return False
 
     def wait_for(self, share: float, topic: Topic = SCORES) -> None:
         """Wait until a topic has a share of the events that it will have."""

@@ -2,6 +2,7 @@
 
 import http
 import signal
+import struct
 import time
 from urllib.parse import urlsplit
 
@@ -9,6 +10,7 @@ import pytest
 
 from contracts.topics import NOTICES, SCORES
 from services.runtime.serving import DRAIN
+from services.runtime.store.mongo import states_of
 from tests.failures.storm import Storm
 from tests.support.proxy import Line, Proxy
 from tests.support.region import STAGES
@@ -49,6 +51,12 @@ def test_a_service_that_is_told_to_end_finishes_its_batch(weather: Storm) -> Non
     weather.ends_well()
 
 
+def writing(collection: str) -> bytes:
+    """How a command begins that changes documents of a collection."""
+    name = collection.encode() + b"\0"
+    return b"\x02update\0" + struct.pack("<i", len(name)) + name
+
+
 @pytest.mark.parametrize("name", STAGES)
 def test_of_two_owners_of_a_partition_only_one_writes(weather: Storm, name: str) -> None:
     # given a region at work, with two of one service, and the way of one of them to the store in our hands
@@ -63,10 +71,11 @@ def test_of_two_owners_of_a_partition_only_one_writes(weather: Storm, name: str)
         half = SCORES.partitions // 2
         other.wait_until(lambda: one.partitions() == other.partitions() == half, "each has half of the partitions")
         weather.begin()
-        one.wait_until(lambda: one.events_read() > 0, "it has work in hand")
+        weather.wait_for(0.3)
 
-        # when one of them stands still in the middle of a batch, until the other has all partitions and goes on there
-        way_to_the_store.set(Line.STALLED)
+        # when one of them stands still right before it writes states, until the other has all partitions and goes on
+        way_to_the_store.stall_at(writing(states_of(name.replace("-", "_"))))
+        one.wait_until(lambda: way_to_the_store.has_stalled, "it is about to write")
         one.send(signal.SIGSTOP)
         other.wait_until(lambda: other.partitions() == SCORES.partitions, "the other has every partition")
         other.wait_until(lambda: other.asked("/ready")[0] == http.HTTPStatus.OK, "the other has gone on")

@@ -25,6 +25,7 @@ class Proxy:
         self.delay = delay
         self._target = host, port
         self._line = Line.OPEN
+        self._awaited: bytes | None = None
         self._changed: asyncio.Event | None = None
         self._loop = asyncio.new_event_loop()
         self._writers: set[asyncio.StreamWriter] = set()
@@ -37,6 +38,15 @@ class Proxy:
     def set(self, line: Line) -> None:
         """Change what becomes of what is sent."""
         asyncio.run_coroutine_threadsafe(self._set(line), self._loop).result()
+
+    def stall_at(self, request: bytes) -> None:
+        """Stall at the next request that has these bytes in it; `has_stalled` tells when."""
+        self._awaited = request
+
+    @property
+    def has_stalled(self) -> bool:
+        """Whether nothing comes through."""
+        return self._line is Line.STALLED
 
     def close(self) -> None:
         """Stop."""
@@ -105,6 +115,8 @@ class Proxy:
             while data := await reader.read(65_536):
                 if delay:
                     await asyncio.sleep(delay)
+                if Line.MUTE not in stopped_by and self._awaited is not None and self._awaited in data:
+                    self._awaited, self._line = None, Line.STALLED
                 while self._line in stopped_by and self._changed is not None:
                     await self._changed.wait()
                 writer.write(data)
