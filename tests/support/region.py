@@ -84,7 +84,8 @@ class Process:
 
     def wait_until_not_alive(self, within: float = 10.0) -> list[str]:
         """Wait until it says that it does not go on; give the reasons."""
-        self.wait_until(lambda: bool(self.why_not("alive")), f"{self.name} not alive", within)
+        status = http.HTTPStatus.SERVICE_UNAVAILABLE
+        self.wait_until(lambda: self.asked("/alive")[0] == status, f"{self.name} not alive", within)
         return self.why_not("alive")
 
     def partitions(self) -> int:

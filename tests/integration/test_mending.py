@@ -1,0 +1,108 @@
+"""Cases that halt and facts that cannot be read, in a region: listing them, and going on."""
+
+from pathlib import Path
+
+import orjson
+
+from contracts.topics import CASES, partition_of
+from services.distributed import DistributedHome
+from services.runtime.documents import Documents
+from services.runtime.keyring.mongo import KEYS
+from services.runtime.log.port import Record
+from tests.support.command import succeeded
+from tests.support.region import Region
+
+
+def with_a_clinic(region: Region, folder: Path) -> Region:
+    """A region at work that has read a small clinic."""
+    file = folder / "cohort.csv"
+    succeeded("simulate", "--groups", "1", "--seed", "5", "--output", file)
+    region.provision()
+    for process in region.serve():
+        process.wait_until_ready()
+    region.succeeded("import", file, "--enrol")
+    return region
+
+
+def the_first_case(region: Region) -> tuple[str, str]:
+    """The id of a case, and its number."""
+
+    async def ask(home: DistributedHome) -> tuple[str, str]:
+        return min((await home.names()).items(), key=lambda entry: entry[1])
+
+    return region.asked(ask)
+
+
+def test_a_case_that_halts_is_listed_and_goes_on_when_it_is_asked_to(region: Region, tmp_path: Path) -> None:
+    # given a region in which a case has lost its key
+    with_a_clinic(region, tmp_path)
+    case_id, number = the_first_case(region)
+
+    async def take_key(_: DistributedHome) -> bytes:
+        async with Documents(region.server) as documents:
+            (held,) = await documents.find(KEYS, [case_id])
+            await documents.remove_where(KEYS, {"_id": case_id})
+        return bytes(held["wrapped"])
+
+    async def write_a_fact(home: DistributedHome) -> None:
+        """Write a fact of the case once more, as an import does that was interrupted."""
+        records = await home.log.read(CASES, partition_of(case_id), 0, 10_000)
+        mine = next(record for record in records if record.key == case_id)
+        await home.log.append(CASES, partition_of(case_id), [Record(case_id, mine.value)])
+
+    wrapped = region.asked(take_key)
+    region.asked(write_a_fact)
+
+    # when its next fact comes
+    scoring = region.processes[0]
+    scoring.wait_until(lambda: b'ontrack_halted_cases{stage="scoring"} 1.0' in scoring.asked("/metrics")[1], "it halts")
+
+    # then it is listed with the reason, and trying it again does not help
+    (row,) = orjson.loads(region.succeeded("halted", "list", "--format", "json").out)
+    assert (row["stage"], row["reason"]) == ("scoring", "key-missing")
+    tried = region.ontrack("halted", "resume")
+    assert tried.exit_code == 1
+    assert "still halts in scoring: key-missing" in tried.told
+
+    # and when the key is back, it goes on
+    async def give_key(_: DistributedHome) -> None:
+        async with Documents(region.server) as documents:
+            await documents.put(KEYS, {case_id: {"wrapped": wrapped}})
+
+    region.asked(give_key)
+    resumed = region.succeeded("halted", "resume", number)
+    assert resumed.told.strip() == f"{number} is not halted."
+    assert region.succeeded("halted", "list").told.strip() == "No case is halted."
+
+
+def test_a_fact_that_could_not_be_read_is_listed_and_shown_and_taken_in_when_it_can_be(
+    region: Region, tmp_path: Path
+) -> None:
+    # given a region that meets a fact under the key of a case that it does not know yet, and one that is none
+    with_a_clinic(region, tmp_path)
+    case_id, _ = the_first_case(region)
+
+    async def write(home: DistributedHome) -> None:
+        await home.log.append(CASES, partition_of(case_id), [Record(case_id, b"nonsense with a secret")])
+
+    region.asked(write)
+    scoring = region.processes[0]
+    scoring.wait_until(
+        lambda: b'ontrack_dead_letters_total{stage="scoring"} 1.0' in scoring.asked("/metrics")[1], "a letter"
+    )
+
+    # when it is listed and shown
+    (row,) = orjson.loads(region.succeeded("dlq", "list", "--format", "json").out)
+    shown = region.succeeded("dlq", "show", row["letter"])
+    revealed = region.succeeded("dlq", "show", row["letter"], "--reveal")
+
+    # then its place and the reason are told, and what it holds only to whoever asks for that
+    assert (row["reason"], row["status"], row["bytes"]) == ("not-an-event", "unreadable", 22)
+    assert b"secret" not in shown.out
+    assert b"nonsense with a secret" in revealed.out
+
+    # and it is not taken in as long as it cannot be read
+    refused = region.ontrack("dlq", "redrive", row["letter"])
+    assert refused.exit_code == 1
+    assert "it still cannot be read (not-an-event)" in refused.told
+    assert region.succeeded("dlq", "redrive", "--all").told.strip() == "0 facts taken in."

@@ -1,0 +1,125 @@
+"""A service that must not go on says so and why, and goes on by itself when the cause is gone."""
+
+import asyncio
+import http
+from dataclasses import replace
+from pathlib import Path
+
+from contracts.topics import CASES, DEFINITIONS, SCORES
+from services.distributed import DistributedHome
+from services.runtime.log.topics import Cluster
+from services.runtime.store.port import Position
+from tests.support.command import succeeded
+from tests.support.region import Process, Region
+
+PARTITION = 5
+
+
+def worked(region: Region, folder: Path) -> Region:
+    """A region that has read a small clinic, and rests."""
+    file = folder / "cohort.csv"
+    succeeded("simulate", "--groups", "1", "--seed", "5", "--output", file)
+    region.provision()
+    processes = region.serve()
+    region.succeeded("import", file, "--enrol")
+    for process in processes:
+        process.stop()
+    return region
+
+
+def set_position(region: Region, stage: str, partition: int, **changed: object) -> Position:
+    """Change where a stage has come to; give where it was."""
+
+    async def change(home: DistributedHome) -> Position:
+        position = await home.store.position(stage, partition)
+        assert position is not None
+        await home.store.set_position(stage, partition, replace(position, **changed))  # type: ignore[arg-type]
+        return position
+
+    return region.asked(change)
+
+
+def refuses(process: Process, *words: str) -> bool:
+    """Tell whether a service that was just started comes to say these words, and is not ready."""
+    told = f"it says {' … '.join(words)}"
+    process.wait_until(lambda: all(word in " ".join(process.why_not("alive")) for word in words), told, 30)
+    assert process.asked("/ready")[0] == http.HTTPStatus.SERVICE_UNAVAILABLE
+    return True
+
+
+def test_a_service_does_not_go_on_with_another_log(region: Region, tmp_path: Path) -> None:
+    # given a region whose states come from another log
+    worked(region, tmp_path)
+    before = set_position(region, "not_detector", PARTITION, log="another")
+
+    # when the service starts
+    (process,) = region.serve("not-detector")
+
+    # then it says so, and how that is mended
+    assert refuses(
+        process, f"partition {PARTITION}", "its states come from another log", "ontrack rebuild not_detector"
+    )
+
+    # and when it is as it was, the service goes on
+    set_position(region, "not_detector", PARTITION, log=before.log)
+    process.wait_until_ready()
+
+
+def test_a_service_does_not_go_on_when_the_log_is_shorter_than_what_it_has_read(region: Region, tmp_path: Path) -> None:
+    # given a region whose service has read more than there is
+    worked(region, tmp_path)
+    before = set_position(region, "notifier", PARTITION, offset=1_000_000)
+
+    # when the service starts
+    (process,) = region.serve("notifier")
+
+    # then it says so, and goes on when that is no longer so
+    assert refuses(process, f"partition {PARTITION}", "is shorter than what has been read of it")
+    set_position(region, "notifier", PARTITION, offset=before.offset)
+    process.wait_until_ready()
+
+
+def test_a_service_does_not_start_on_another_number_of_partitions(region: Region) -> None:
+    # given a region in which a topic has another number of partitions
+    cluster = Cluster(region.brokers)
+    few = replace(SCORES, partitions=6)
+    asyncio.run(cluster.make_topics(region.safety, [few]))
+
+    # when it is provisioned
+    refused = region.ontrack("provision", "--single-broker")
+
+    # then that is refused, and says which topic and why
+    assert refused.exit_code == 1
+    name = region.brokers.topic(SCORES)
+    assert f"the topic {name} has 6 partitions, 12 were expected" in refused.told
+
+    # and a service does not start on it
+    asyncio.run(cluster.make_topics(region.safety, [CASES, DEFINITIONS]))
+    region.master_key.touch(mode=0o600)
+    (process,) = region.serve("scoring")
+    assert refuses(process, f"the topic {name} has 6 partitions, 12 were expected")
+
+
+def test_a_gap_stops_the_partition_and_no_other(region: Region, tmp_path: Path) -> None:
+    # given a region in which a stage has to read its topic again, and finds that it lacks the beginning of a case
+    worked(region, tmp_path)
+
+    async def forget(home: DistributedHome) -> int:
+        """Forget the states of the cases in one partition, and go back to its second record."""
+        await home.store.clear("not_detector")
+        await home.store.begin("not_detector")
+        for partition in range(SCORES.partitions):
+            await home.store.set_position("not_detector", partition, Position(home.log_id, 0))
+        ends = [await home.log.end(SCORES, partition) for partition in range(SCORES.partitions)]
+        partition = ends.index(max(ends))
+        await home.store.set_position("not_detector", partition, Position(home.log_id, 1))
+        return partition
+
+    partition = region.asked(forget)
+
+    # when the service starts
+    (process,) = region.serve("not-detector")
+
+    # then it stops there and says where, and every other partition goes on
+    assert refuses(process, f"partition {partition}", "has a gap at offset 1: sequence 2 of case", "follows 0")
+    process.wait_until(lambda: process.partitions() == SCORES.partitions - 1, "the other partitions go on")
