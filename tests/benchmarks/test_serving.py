@@ -39,8 +39,8 @@ ROUNDS: Final = 5
 EVENTS: Final = 200_000
 EVENTS_STORED: Final = 24_000
 EVENTS_NAIVE: Final = 3_000
-RATIO_AT_LEAST: Final = 0.03
-TIMES_AT_LEAST: Final = 50
+RATIO_AT_LEAST: Final = 0.02
+TIMES_AT_LEAST: Final = 20
 FERRETDB: Final = "FerretDB is a stand-in: its rate is no statement about MongoDB."
 
 Run = Callable[[], Awaitable[Took]]
