@@ -28,7 +28,7 @@ _ROUNDS: Final = 3
 _CONNECTS_WITHIN: Final = 5.0
 _UNAUTHORIZED: Final = 13
 _AUTHENTICATION_FAILED: Final = 18
-_WRONG_PASSWORD: Final = "SQLSTATE 28P01"
+_WRONG_PASSWORD: Final = "SQLSTATE 28P01"  # noqa: S105 - what the server says of one
 """What PostgreSQL says through FerretDB, which has no code of its own for it."""
 
 _MAJORITY: Final = {"w": "majority", "j": True}

@@ -16,7 +16,7 @@ from tests.conformance.log import LogAwaySuite, LogSuite, as_stored, records
 from tests.support.proxy import Line, Proxy
 from tests.support.servers import kafka, topics_of_its_own
 
-PATIENCE = 1.0
+PATIENCE = 4.0
 
 
 @pytest.fixture(scope="module")
