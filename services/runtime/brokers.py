@@ -2,7 +2,7 @@
 
 import socket
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from aiokafka.conn import create_conn
@@ -20,7 +20,7 @@ from contracts.topics import Topic
 REQUEST_TIMEOUT: Final = 10.0
 """Seconds within which a broker answers one request; then the connection is given up and another one is made."""
 
-KNOCK: Final = 2.0
+KNOCK: Final = 1.5
 """Seconds within which a broker that is asked why it lets nobody in has to answer."""
 
 
@@ -38,7 +38,7 @@ class Brokers:
     prefix: str = ""
     tls: ssl.SSLContext | None = None
     username: str | None = None
-    password: str | None = None
+    password: str | None = field(default=None, repr=False)
 
     def named(self, name: str) -> str:
         """Give the name of a topic or a group as it stands in the cluster."""

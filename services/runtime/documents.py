@@ -3,6 +3,7 @@
 Only what MongoDB and FerretDB both do is used: no transactions, no change streams, no scripts on the server.
 """
 
+import dataclasses
 import re
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -28,7 +29,7 @@ _ROUNDS: Final = 3
 _CONNECTS_WITHIN: Final = 5.0
 _UNAUTHORIZED: Final = 13
 _AUTHENTICATION_FAILED: Final = 18
-_WRONG_PASSWORD: Final = "SQLSTATE 28P01"  # noqa: S105 - what the server says of one
+_INVALID_LOGIN: Final = "SQLSTATE 28P01"
 """What PostgreSQL says through FerretDB, which has no code of its own for it."""
 
 _MAJORITY: Final = {"w": "majority", "j": True}
@@ -49,7 +50,7 @@ class Server:
     tls: bool = False
     ca_file: str | None = None
     username: str | None = None
-    password: str | None = None
+    password: str | None = dataclasses.field(default=None, repr=False)
     mechanism: str = "SCRAM-SHA-256"
     timeout: float = 20.0
     at_once: int = AT_ONCE
@@ -250,7 +251,7 @@ def told_as(unavailable: type[Unavailable]) -> Iterator[None]:
 def _refused(refused: OperationFailure) -> str:
     """Say what the server does not allow, and what to check."""
     name = (refused.details or {}).get("codeName", refused.code)
-    if refused.code == _AUTHENTICATION_FAILED or _WRONG_PASSWORD in str(refused):
+    if refused.code == _AUTHENTICATION_FAILED or _INVALID_LOGIN in str(refused):
         return (
             "the database does not let the user in: check ONTRACK_MONGODB_USERNAME, ONTRACK_MONGODB_PASSWORD "
             "and ONTRACK_MONGODB_MECHANISM"
@@ -265,9 +266,9 @@ def _refused(refused: OperationFailure) -> str:
 
 def _away(said: str) -> str:
     """Say why no connection came about, and what to check. The driver has one error for all, and tells in words."""
-    if found := re.search(r"certificate verify failed: ([\w ,]+)", said):
+    if found := re.search(r"certificate verify failed: (.+?)\.? \(", said):
         return (
-            f"its certificate is not trusted ({found[1].strip()}): check ONTRACK_MONGODB_CA_FILE, and that "
+            f"its certificate is not trusted ({found[1]}): check ONTRACK_MONGODB_CA_FILE, and that "
             "ONTRACK_MONGODB_URL names the server as its certificate does"
         )
     if "[SSL" in said or "SSL handshake failed" in said:

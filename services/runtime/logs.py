@@ -63,5 +63,5 @@ def _without_words(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     event.pop("stack_info", None)
     error = sys.exc_info()[1] if told is True else told[1] if isinstance(told, tuple) else told
     if isinstance(error, BaseException):
-        event["error"] = place_of(error)
+        event["error"] = type(error).__name__ if error.__traceback__ is None else place_of(error)
     return event

@@ -37,7 +37,7 @@ from services.runtime.serving import Serving, Standing
 from services.runtime.settings import ServiceSettings
 from services.runtime.stage import Stage
 from services.runtime.store.mongo import MongoStore
-from services.runtime.store.port import StoreUnavailable
+from services.runtime.store.port import StatesLost, StoreUnavailable
 from services.runtime.unavailable import Unavailable
 
 if TYPE_CHECKING:
@@ -49,9 +49,15 @@ LOOK: Final = 2.0
 """Seconds between two looks at the brokers, the database and the partitions."""
 
 ANSWER: Final = 4.0
-"""Seconds within which brokers and database give a sign of life; together with LOOK well below ten."""
+"""Seconds within which brokers and database give a sign of life."""
+
+REASON: Final = 2.0
+"""Seconds within which the brokers say why they do not; LOOK, ANSWER and this are together below ten."""
 
 TRY_AGAIN: Final = 3.0
+
+_NOBODY: Final = "nobody"
+"""The id of no case."""
 
 _LOG = structlog.get_logger()
 
@@ -221,9 +227,10 @@ def _listening(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family)
     except OSError as refused:
+        why, *_ = str(refused.strerror).partition(" (")
         raise SettingsWrong(
-            f"ONTRACK_HTTP_HOST and ONTRACK_HTTP_PORT: an address of this machine and a port that nobody else listens "
-            f"at were expected ({refused.strerror})"
+            "ONTRACK_HTTP_HOST and ONTRACK_HTTP_PORT: an address of this machine and a port that nobody else listens "
+            f"at were expected ({why})"
         ) from None
 
 
@@ -269,22 +276,28 @@ class _Looker(Generic[StateT]):
             await self._serving.resume_halted()
 
     async def _look_at(self, where: str, look: Callable[[], Awaitable[None]]) -> None:
+        why: str | None = None
         try:
             async with asyncio.timeout(ANSWER):
                 await look()
         except TimeoutError:
-            self._health.set(where, f"no answer within {ANSWER:.0f} s")
+            why = f"no answer within {ANSWER:.0f} s"
         except Exception as failed:  # noqa: BLE001 - whatever it is, it is told, and looked at again
-            self._health.set(where, str(failed) if isinstance(failed, Unavailable) else type(failed).__name__)
-        else:
-            self._health.set(where, None)
+            why = str(failed) if isinstance(failed, Unavailable) else type(failed).__name__
+        if why is not None and look == self._look_at_log:
+            why = await self._why_away() or why
+        self._health.set(where, why)
+
+    async def _why_away(self) -> str | None:
+        """Ask the brokers why they are away, as the log knows only that they are; None if that does not come out."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(REASON):
+                return await why_away(self._brokers)
+        return None
 
     async def _look_at_log(self) -> None:
         """See where the partitions end, and learn new definitions."""
-        try:
-            self._ends = await self._log.ends(self._stage.reads, list(self._serving.shares))
-        except LogUnavailable as failed:
-            raise LogUnavailable(await why_away(self._brokers) or str(failed)) from None
+        self._ends = await self._log.ends(self._stage.reads, list(self._serving.shares))
         self._retry |= await self._founding.learn()
 
     async def _measure(self) -> None:
@@ -313,9 +326,18 @@ class _Looker(Generic[StateT]):
                 since = await self._log.appended_at(self._stage.reads, old) if old else {}
         return {partition: max(now - since.get(partition, before), 0.0) for partition in behind}
 
+    async def _states_lost(self) -> str | None:
+        """Tell whether the states are gone, also when there is nothing to read."""
+        try:
+            await self._store.load(self._stage.name, [_NOBODY])
+        except StatesLost as lost:
+            return f"{lost}. To mend it: ontrack rebuild {self._stage.name} makes them anew from the log"
+        return None
+
     async def _look_at_store(self) -> None:
         with told_as(StoreUnavailable):
             await self._documents.ping()
+        self._health.set("states", await self._states_lost())
         halted = await self._store.halted(self._stage.name)
         self._metrics.set("ontrack_halted_cases", len(halted))
         self._retry |= any(each.retry for each in halted)

@@ -18,7 +18,7 @@ from services.runtime.runner import DEAD_LETTERS_AT_MOST
 
 PREFIX: Final = "ONTRACK_"
 SECRETS: Final = "ONTRACK_SECRETS"
-"""Names the folder with a file for each secret; a file is called as its setting, in small letters."""
+"""Names the folder with a file for each secret, called as its setting in small letters: ontrack_kafka_password."""
 
 _LAST_PORT: Final = 65_535
 

@@ -2,11 +2,12 @@
 
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, get_args
 
 import pytest
+import trustme
 
 from contracts.codec import UnreadableReason
 from contracts.topics import TOPICS
@@ -15,8 +16,11 @@ from services.ingest.domain.register import Register
 from services.not_detector.domain.stage import NotDetector
 from services.notifier.domain.stage import Notifier
 from services.runtime.database import Database
+from services.runtime.settings import settings_of
 from services.scoring.domain.stage import Scoring
-from tests.docs.markdown import ARCHITECTURE, DOCS, ROOT, named, table
+from services.scoring.settings import ScoringSettings
+from tests.docs.markdown import ARCHITECTURE, DOCS, ROOT, Row, drawn, named, table
+from tests.docs.operation_tables import metric_rows, setting_rows
 
 PAGES: Final = [
     *sorted(DOCS.rglob("*.md")),
@@ -143,6 +147,45 @@ def test_the_libraries_are_those_that_the_project_needs() -> None:
     rows = re.findall(r"^\| [^|]+ \| ([a-z0-9, -]+) \|", text, flags=re.MULTILINE)
     named = {name for row in rows for name in row.split(", ") if re.fullmatch(r"[a-z][a-z0-9-]+", name)}
     assert named - {"library"} == needed
+
+
+# Operation
+
+
+@pytest.mark.parametrize(
+    ("page", "name", "rows"),
+    [(DOCS / "settings.md", "settings", setting_rows), (DOCS / "metrics.md", "metrics", metric_rows)],
+)
+def test_settings_and_metrics_are_those_of_the_code(page: Path, name: str, rows: Callable[[], Iterator[Row]]) -> None:
+    expected = list(rows())
+    assert table(page, name) == expected, f"the code has\n{drawn(list(expected[0]), expected)}"
+
+
+def test_the_events_of_the_logs_are_those_of_the_code() -> None:
+    code = "\n".join(text for path, text in SOURCES.items() if path.is_relative_to(ROOT / "services" / "runtime"))
+    logged = set(re.findall(r'_LOG\.\w+\(\s*"([^"]+)"', code))
+    assert {named(row["event"]) for row in table(DOCS / "metrics.md", "log events")} == logged
+
+
+def test_the_example_of_the_settings_is_one_that_is_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    # given what the page sets, and the files that it names
+    (example,) = re.findall(r"^```sh\n(.*?)^```$", (DOCS / "settings.md").read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "certificates").mkdir()
+    trustme.CA().cert_pem.write_to_path(str(tmp_path / "certificates" / "clinic-ca.pem"))
+    for server in ("kafka", "mongodb"):
+        (tmp_path / "secrets" / f"ontrack_{server}_password").write_text("secret\n")
+    monkeypatch.chdir(tmp_path)
+    for name, value in re.findall(r"^export (\w+)=(\S+)", example, re.MULTILINE):
+        monkeypatch.setenv(name, value.strip("'"))
+
+    # when they are read
+    settings = settings_of(ScoringSettings)
+
+    # then they lead to servers with TLS and a user
+    assert settings.brokers().arguments()["security_protocol"] == "SASL_SSL"
+    assert settings.server().tls
+    assert settings.server().password == "secret"
 
 
 # Architecture

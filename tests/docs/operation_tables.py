@@ -1,0 +1,64 @@
+"""The tables that whoever runs a service needs, as the code has them.
+
+`python -m tests.docs.operation_tables` prints them, for whoever has to bring a page into step.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from services.not_detector.settings import NotDetectorSettings
+from services.notifier.settings import NotifierSettings
+from services.runtime.metrics import METRICS
+from services.runtime.settings import PREFIX, RegionSettings, ServiceSettings, expected
+from services.scoring.settings import ScoringSettings
+from tests.docs.markdown import Row, drawn
+
+SERVICES: Final = {"scoring": ScoringSettings, "not-detector": NotDetectorSettings, "notifier": NotifierSettings}
+
+
+def setting_rows() -> Iterator[Row]:
+    """Say what each setting is, in the order of the code; what one service has alone comes last."""
+    seen: set[str] = set()
+    kinds = {"every service and command": RegionSettings, "every service": ServiceSettings, **SERVICES}
+    for readers, kind in kinds.items():
+        for name, field in kind.model_fields.items():
+            if name not in seen:
+                seen.add(name)
+                yield {
+                    "setting": f"`{PREFIX}{name.upper()}`",
+                    "what it says": field.description or "",
+                    "what is expected": expected(kind, name).removesuffix(","),
+                    "default": "has to be set" if field.is_required() else _shown(field.default),
+                    "read by": readers,
+                }
+
+
+def metric_rows() -> Iterator[Row]:
+    """Say what each metric is."""
+    for name, metric in METRICS.items():
+        yield {
+            "metric": f"`{name}`",
+            "kind": metric.kind,
+            "told apart by": ", ".join(f"`{label}`" for label in ("stage", *metric.labels)),
+            "what it says": metric.says,
+        }
+
+
+def _shown(default: object) -> str:
+    match default:
+        case None | "":
+            return "none"
+        case bool():
+            return f"`{str(default).lower()}`"
+        case float():
+            return f"`{default:g}`"
+        case str() | int() | Path():
+            return f"`{default}`"
+        case _:
+            raise TypeError(default)
+
+
+if __name__ == "__main__":
+    for found in (list(setting_rows()), list(metric_rows())):
+        print(drawn(list(found[0]), found), end="\n\n")

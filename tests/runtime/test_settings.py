@@ -1,0 +1,253 @@
+"""Settings: every fault is named at once, with the variable and what was expected, and never with what stands there."""
+
+import os
+import socket
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import trustme
+
+from services.not_detector import app as not_detector
+from services.not_detector.settings import NotDetectorSettings
+from services.notifier import app as notifier
+from services.notifier.settings import NotifierSettings
+from services.runtime.documents import Documents
+from services.runtime.refusals import SettingsWrong
+from services.runtime.settings import PREFIX, SECRETS, RegionSettings, ServiceSettings, settings_of
+from services.scoring import app as scoring
+from services.scoring.settings import ScoringSettings
+
+SECRET: Final = "a-secret-81f0"
+NEEDED: Final = {
+    "KAFKA_SERVERS": "broker-1:9092,broker-2:9092",
+    "MONGODB_URL": "mongodb://database:27017/",
+    "MASTER_KEY_FILE": "master.key",
+}
+
+Set = Callable[[Mapping[str, str]], None]
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> Set:
+    """Sets what is named, and nothing else of ours."""
+    for name in list(os.environ):
+        if name.startswith(PREFIX):
+            monkeypatch.delenv(name)
+
+    def set_all(values: Mapping[str, str]) -> None:
+        for name, value in values.items():
+            monkeypatch.setenv(f"{PREFIX}{name}", value)
+
+    return set_all
+
+
+def faults(kind: type[RegionSettings] = ServiceSettings) -> list[str]:
+    with pytest.raises(SettingsWrong) as wrong:
+        settings_of(kind)
+    return str(wrong.value).splitlines()
+
+
+def test_what_is_needed_is_enough(environment: Set) -> None:
+    environment(NEEDED)
+    settings = settings_of(ServiceSettings)
+    assert settings.brokers().servers == NEEDED["KAFKA_SERVERS"]
+    assert settings.server().url == NEEDED["MONGODB_URL"]
+    assert settings.master_key_file == Path("master.key")
+
+
+def test_everything_that_is_missing_is_named_at_once(environment: Set) -> None:
+    environment({})
+    assert faults() == [
+        "ONTRACK_KAFKA_SERVERS is not set: HOST:PORT, several separated by commas, was expected",
+        "ONTRACK_MONGODB_URL is not set: mongodb://HOST:PORT/, without name and password, was expected",
+        "ONTRACK_MASTER_KEY_FILE is not set: a file was expected",
+    ]
+
+
+def test_what_is_set_to_nothing_is_not_set(environment: Set) -> None:
+    environment(NEEDED | {"KAFKA_SERVERS": "", "HTTP_PORT": "", "KAFKA_USERNAME": "", "KAFKA_PASSWORD": ""})
+    assert faults() == ["ONTRACK_KAFKA_SERVERS is not set: HOST:PORT, several separated by commas, was expected"]
+
+
+MALFORMED: Final[dict[str, tuple[str, list[str]]]] = {
+    "KAFKA_SERVERS": (
+        "HOST:PORT, several separated by commas, was expected",
+        ["broker", "broker:", ":9092", "broker:nine", "broker:0", "broker:65536", "a:1,", "a:1, b:2", "a b:1"],
+    ),
+    "KAFKA_PREFIX": (
+        "a text of at most 100 letters, digits, '.', '_' and '-' was expected",
+        ["of ours", "größer", "a/b", "a" * 101],
+    ),
+    "KAFKA_TLS": ("true or false was expected", ["perhaps", "2"]),
+    "KAFKA_CA_FILE": ("a PEM file with certificates was expected", ["not-there.pem", ".", __file__]),
+    "MONGODB_URL": (
+        "mongodb://HOST:PORT/, without name and password, was expected",
+        [
+            "database:27017",
+            "http://database:27017/",
+            f"mongodb://user:{SECRET}@database:27017/",
+            "mongodb://database:99999/",
+            "mongodb://database:27017/?tls=perhaps",
+            "mongodb://",
+            "mongodb://a b/",
+        ],
+    ),
+    "MONGODB_DATABASE": (
+        "a name of at most 60 letters, digits, '_' and '-' was expected",
+        ["on track", "on.track", "a" * 61],
+    ),
+    "MONGODB_TLS": ("true or false was expected", ["perhaps"]),
+    "MONGODB_CA_FILE": ("a PEM file with certificates was expected", ["not-there.pem", ".", __file__]),
+    "MONGODB_MECHANISM": ("SCRAM-SHA-256 or PLAIN was expected", ["plain", "GSSAPI"]),
+    "MONGODB_TIMEOUT": ("a number above 0, at most 300, was expected", ["0", "-1", "301", "soon", "nan"]),
+    "MONGODB_AT_ONCE": ("a whole number from 1 to 500 was expected", ["0", "501", "2.5", "many"]),
+    "HTTP_PORT": ("a whole number from 0 to 65535 was expected", ["-1", "65536", "http"]),
+    "LOG_FORMAT": ("text or json was expected", ["xml", "JSON"]),
+    "LOG_LEVEL": ("debug, info, warning or error was expected", ["loud", "INFO"]),
+    "DEAD_LETTERS_AT_MOST": ("a whole number from 0 on was expected", ["-1", "few"]),
+    "TRACES_ENDPOINT": (
+        "http://HOST:4318/v1/traces, without name and password, was expected",
+        ["collector:4318", "grpc://collector:4317", f"http://user:{SECRET}@collector:4318/v1/traces"],
+    ),
+}
+"""By setting: what is said, and what is malformed. The others take any text that is not empty."""
+
+TLS: Final = {"KAFKA_TLS": "true", "MONGODB_TLS": "true"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name, (_, values) in MALFORMED.items() for value in values]
+)
+def test_what_is_malformed_or_out_of_range_is_told_with_what_was_expected(
+    environment: Set, name: str, value: str
+) -> None:
+    environment(NEEDED | TLS | {name: value})
+    assert faults() == [f"{PREFIX}{name}: {MALFORMED[name][0]}"]
+
+
+def test_all_faults_are_named_at_once(environment: Set) -> None:
+    # given every setting set to what it cannot be
+    environment({name: values[0] for name, (_, values) in MALFORMED.items()})
+
+    # when they are read
+    found = faults()
+
+    # then each is named once, what is missing too
+    named = [fault.split(":")[0].split()[0] for fault in found]
+    assert sorted(named) == sorted(f"{PREFIX}{name}" for name in [*MALFORMED, "MASTER_KEY_FILE"])
+
+
+TOGETHER: Final = {
+    "a user without a password": {"USERNAME": "ontrack"},
+    "a password without a user": {"PASSWORD": SECRET},
+}
+
+
+@pytest.mark.parametrize("given", TOGETHER.values(), ids=TOGETHER)
+@pytest.mark.parametrize("server", ["KAFKA", "MONGODB"])
+def test_a_user_and_a_password_belong_together(environment: Set, server: str, given: Mapping[str, str]) -> None:
+    environment(NEEDED | {f"{server}_{name}": value for name, value in given.items()})
+    file = f"ontrack_{server.lower()}_password"
+    assert faults() == [
+        (
+            f"ONTRACK_{server}_PASSWORD (or the file {file} in the folder of ONTRACK_SECRETS) "
+            f"and ONTRACK_{server}_USERNAME belong together: both were expected, or none"
+        )
+    ]
+
+
+@pytest.mark.parametrize("server", ["KAFKA", "MONGODB"])
+def test_who_vouches_for_a_server_is_named_only_where_connections_are_encrypted(
+    environment: Set, server: str, tmp_path: Path
+) -> None:
+    # given an authority, and no TLS
+    authority = tmp_path / "authority.pem"
+    trustme.CA().cert_pem.write_to_path(str(authority))
+    environment(NEEDED | {f"{server}_CA_FILE": str(authority)})
+
+    # then that is a fault, as somebody believes in an encryption that there is not
+    assert faults() == [f"ONTRACK_{server}_CA_FILE is set, so ONTRACK_{server}_TLS=true was expected"]
+
+    # and with TLS it is none
+    environment({f"{server}_TLS": "true"})
+    settings_of(ServiceSettings)
+
+
+# Secrets
+
+
+@pytest.fixture
+def secrets(tmp_path: Path, environment: Set) -> Path:
+    """A folder with a file for each password, as it is named to a service with users."""
+    for server in ("kafka", "mongodb"):
+        (tmp_path / f"ontrack_{server}_password").write_text(f"{SECRET}-{server}\n")
+    users = {"KAFKA_USERNAME": "ontrack", "MONGODB_USERNAME": "ontrack"}
+    environment(NEEDED | users | {"SECRETS": str(tmp_path)})
+    return tmp_path
+
+
+def test_passwords_come_from_files_without_the_end_of_their_line(secrets: Path) -> None:
+    assert secrets.is_dir()
+    settings = settings_of(ServiceSettings)
+    assert settings.brokers().password == f"{SECRET}-kafka"
+    assert settings.server().password == f"{SECRET}-mongodb"
+
+
+def test_a_password_is_never_shown(secrets: Path) -> None:
+    assert secrets.is_dir()
+    settings = settings_of(ServiceSettings)
+    assert SECRET not in f"{settings!r} {settings!s} {settings.model_dump()}"
+    assert SECRET not in f"{settings.brokers()!r} {settings.server()!r}"
+
+
+def test_an_empty_file_of_a_password_is_a_fault(secrets: Path) -> None:
+    (secrets / "ontrack_kafka_password").write_text("\n")
+    assert faults() == ["ONTRACK_KAFKA_PASSWORD: a password was expected"]
+
+
+def test_a_file_that_is_no_text_is_a_fault(secrets: Path) -> None:
+    (secrets / "ontrack_kafka_password").write_bytes(b"\xff\xfe\x00")
+    assert faults() == ["ONTRACK_SECRETS: files with text that this user may read were expected in that folder"]
+
+
+@pytest.mark.parametrize("place", ["not-there", "ontrack_kafka_password"])
+def test_a_folder_of_secrets_that_is_none_is_named_with_every_other_fault(
+    secrets: Path, environment: Set, place: str
+) -> None:
+    environment({"SECRETS": str(secrets / place), "KAFKA_USERNAME": "", "MONGODB_USERNAME": "", "HTTP_PORT": "x"})
+    assert faults() == [
+        f"{SECRETS}: a folder with a file for each secret was expected",
+        "ONTRACK_HTTP_PORT: a whole number from 0 to 65535 was expected",
+    ]
+
+
+# Services
+
+
+@pytest.mark.parametrize("run", [scoring.run, not_detector.run, notifier.run])
+def test_a_port_that_is_taken_is_a_fault_of_the_settings(environment: Set, run: Callable[[], None]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        environment(NEEDED | {"HTTP_PORT": str(taken.getsockname()[1])})
+        with pytest.raises(
+            SettingsWrong, match=r"^ONTRACK_HTTP_HOST and ONTRACK_HTTP_PORT: .* \(Address already in use\)$"
+        ):
+            run()
+
+
+@pytest.mark.parametrize("kind", [ScoringSettings, NotDetectorSettings, NotifierSettings])
+def test_every_service_takes_the_same_settings(environment: Set, kind: type[ServiceSettings]) -> None:
+    environment(NEEDED)
+    assert settings_of(kind).model_fields_set == {name.lower() for name in NEEDED}
+
+
+def test_every_setting_says_what_it_is_and_what_is_expected() -> None:
+    told: dict[str, Any] = {name: field.description for name, field in ServiceSettings.model_fields.items()}
+    assert [name for name, says in told.items() if not says or not says.endswith(".")] == []
+
+
+async def test_whatever_settings_take_the_clients_take(environment: Set) -> None:
+    environment(NEEDED | TLS | {"MONGODB_USERNAME": "ontrack", "MONGODB_PASSWORD": SECRET})
+    async with Documents(settings_of(RegionSettings).server()):
+        pass
