@@ -168,7 +168,7 @@ class Home(ABC):
         await self.require_at_rest(stage)
         await rebuild(stage, self.log, self.store, self.keyring, self.log_id, progress)
 
-    async def settle(self, progress: Callable[[int], None], *, patience: float = PATIENCE) -> int:  # noqa: ARG002
+    async def settle(self, progress: Callable[[int], None], *, patience: float = PATIENCE) -> int:  # noqa: ARG002 - none are
         """Wait until the stages that are run elsewhere have read everything; give how many events they have left.
 
         progress: is told how many events were processed since it was told last

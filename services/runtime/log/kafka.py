@@ -94,13 +94,7 @@ class KafkaLog:
                     linger_ms=0,
                     max_batch_size=_BATCH_BYTES,
                 )
-                try:
-                    await producer.start()
-                except BaseException as failed:
-                    await _stopped(producer)
-                    if isinstance(failed, KafkaError | OSError):
-                        raise LogUnavailable(_told(failed)) from None
-                    raise
+                await _start(producer)
                 self._producer = producer
             return self._producer
 
@@ -187,13 +181,7 @@ class KafkaLog:
         async with self._starting:
             if self._consumer is None:
                 consumer = self._new_consumer(_FETCH_BYTES)
-                try:
-                    await consumer.start()
-                except BaseException as failed:
-                    await _stopped(consumer)
-                    if isinstance(failed, KafkaError | OSError):
-                        raise LogUnavailable(_told(failed)) from None
-                    raise
+                await _start(consumer)
                 self._consumer = consumer
             return self._consumer
 
@@ -248,6 +236,17 @@ def _batches(producer: AIOKafkaProducer, records: list[tuple[str, bytes]]) -> It
             batch.append(key=key.encode(), value=value, timestamp=None)
     batch.close()
     yield batch
+
+
+async def _start(client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
+    """Start a client; one that cannot be started is let go of. Raises LogUnavailable."""
+    try:
+        await client.start()
+    except BaseException as failed:
+        await _stopped(client)
+        if isinstance(failed, KafkaError | OSError):
+            raise LogUnavailable(_told(failed)) from None
+        raise
 
 
 async def _stopped(client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
