@@ -9,46 +9,16 @@ import ast
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-SHIPPED = ("contracts", "services")
+from tests.architecture.modules import ROOT, SHIPPED, Module, read_tree, sample
+
 SERVICES = ("ingest", "scoring", "not_detector", "notifier", "simulation", "pages")
 HOMES = ("home", "embedded", "distributed")
 VAGUE_NAMES = frozenset({"common", "utils", "helpers", "base", "misc"})
 STANDARD = sys.stdlib_module_names | {"__future__"}
-
-
-@dataclass(frozen=True)
-class Module:
-    """A source file, by its path below the top of the tree."""
-
-    path: PurePosixPath
-    source: str
-
-    @property
-    def is_init(self) -> bool:
-        return self.path.name == "__init__.py"
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        """The dotted name, split: services/ingest/domain.py is services, ingest, domain."""
-        parts = self.path.with_suffix("").parts
-        return parts[:-1] if self.is_init else parts
-
-    @property
-    def package(self) -> tuple[str, ...]:
-        """The package that a relative import starts from."""
-        return self.path.parent.parts
-
-    @property
-    def domain(self) -> str | None:
-        """The dotted name of the domain this module is in, if it is in one."""
-        if self.parts[0] != "services" or "domain" not in self.parts:
-            return None
-        return ".".join(self.parts[: self.parts.index("domain") + 1])
 
 
 @dataclass(frozen=True)
@@ -105,7 +75,8 @@ def why_forbidden(module: Module, found: Import) -> str | None:
         return "the tests are not shipped"
     if module.parts[0] == "contracts":
         return "contracts know nothing of services" if found.top == "services" else None
-    if module.domain and found.top not in STANDARD and found.top != "contracts" and not found.is_below(module.domain):
+    domain = domain_of(module)
+    if domain and found.top not in STANDARD and found.top != "contracts" and not found.is_below(domain):
         return "a domain knows only the standard library, contracts and its own modules"
     if found.top != "services":
         return None
@@ -158,8 +129,15 @@ def is_constant(value: ast.expr) -> bool:
     return True
 
 
+def domain_of(module: Module) -> str | None:
+    """The dotted name of the domain a module is in, if it is in one."""
+    if module.parts[0] != "services" or "domain" not in module.parts:
+        return None
+    return ".".join(module.parts[: module.parts.index("domain") + 1])
+
+
 def breaches_of(module: Module) -> Iterator[Breach]:
-    tree = ast.parse(module.source, filename=str(module.path))
+    tree = module.tree
     for name in module.parts:
         if name.strip("_") in VAGUE_NAMES:
             yield Breach(module.path, 1, f"is called {name}", "a name says what is inside")
@@ -175,15 +153,6 @@ def breaches_of(module: Module) -> Iterator[Breach]:
 
 def breaches(modules: Iterable[Module]) -> list[str]:
     return [str(breach) for module in modules for breach in breaches_of(module)]
-
-
-def read_tree(root: Path) -> list[Module]:
-    files = sorted(path for top in (*SHIPPED, "tests") for path in (root / top).rglob("*.py"))
-    return [Module(PurePosixPath(path.relative_to(root).as_posix()), path.read_text("utf-8")) for path in files]
-
-
-def sample(path: str, source: str) -> list[Module]:
-    return [Module(PurePosixPath(path), source)]
 
 
 def test_the_tree_obeys_the_law() -> None:

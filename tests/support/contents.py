@@ -17,7 +17,7 @@ from contracts.topics import CASES, NOTICES, SCORES, TOPICS, TRACKS, Topic
 from services.embedded import DATABASE, MASTER_KEY, EmbeddedHome
 from services.home import Home
 from services.runtime.database import partitions, table_of
-from services.runtime.log.port import StoredRecord
+from services.runtime.log.port import StoredRecord, after, next_offset
 from services.runtime.stage import Stage
 
 OF_CASES: Final = (CASES, SCORES, TRACKS, NOTICES)
@@ -87,8 +87,8 @@ def counts(directory: Path) -> dict[str, int]:
 
 def _ends(connection: sqlite3.Connection, tables: Iterable[str]) -> int:
     """Add up how many records some partitions have."""
-    ends = (f'SELECT ifnull(max("offset") + 1, 0) FROM {table}' for table in tables)  # noqa: S608 - names of ours
-    return sum(connection.execute(end).fetchone()[0] for end in ends)
+    lasts = (connection.execute(f'SELECT max("offset") FROM {table}').fetchone()[0] for table in tables)  # noqa: S608 - ours
+    return sum(after(last) for last in lasts if last is not None)
 
 
 def progress(directory: Path) -> int:
@@ -195,7 +195,7 @@ async def _records(home: Home, topic: Topic) -> AsyncIterator[StoredRecord]:
         while records := await home.log.read(topic, partition, offset, _AT_ONCE):
             for record in records:
                 yield record
-            offset = records[-1].offset + 1
+            offset = next_offset(records)
 
 
 def _timeless(value: Any) -> Any:

@@ -50,4 +50,9 @@ class Log(Protocol):
 
 def next_offset(records: Sequence[StoredRecord]) -> int:
     """Give the offset after some records: where reading goes on, and what a group commits."""
-    return records[-1].offset + 1
+    return after(records[-1].offset)
+
+
+def after(offset: int) -> int:
+    """Give the offset after one."""
+    return offset + 1

@@ -6,7 +6,7 @@ from typing import Final
 
 from contracts.topics import Topic
 from services.runtime.database import table_of, told_as, transaction
-from services.runtime.log.port import LogUnavailable, Record, StoredRecord, next_offset
+from services.runtime.log.port import LogUnavailable, Record, StoredRecord, after, next_offset
 
 AT_HAND: Final = 2_000
 """Records that are kept in memory for the next stage, besides those appended last: more only takes its place."""
@@ -69,4 +69,4 @@ class SqliteLog:
         with told_as(LogUnavailable):
             table = table_of(topic, partition)
             last = self._connection.execute(f'SELECT max("offset") FROM {table}').fetchone()[0]  # noqa: S608 - ours
-        return 0 if last is None else int(last) + 1
+        return 0 if last is None else after(last)
