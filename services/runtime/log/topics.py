@@ -1,14 +1,14 @@
 """The topics of a cluster: made from the table of topics, and compared with it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from contracts.topics import TOPICS, Topic
 from services.runtime.brokers import REQUEST_TIMEOUT, Brokers, why_away
@@ -48,7 +48,7 @@ class Cluster:
         """Make the topics that are missing; give their names. Raises TopicsUnfit if one that is there does not fit."""
         wanted = {self._brokers.topic(topic): topic for topic in topics}
         async with self._admin() as admin:
-            partitions = await _partitions(admin, list(wanted))
+            partitions = await _partitions(admin, wanted.keys())
             faults = [*_faults(wanted, partitions), *await _retention_faults(admin, list(partitions))]
             if faults:
                 raise TopicsUnfit(faults)
@@ -61,7 +61,7 @@ class Cluster:
         """Make sure that topics are there and as the table says. Raises TopicsUnfit."""
         wanted = {self._brokers.topic(topic): topic for topic in topics}
         async with self._admin() as admin:
-            partitions = await _partitions(admin, list(wanted))
+            partitions = await _partitions(admin, wanted.keys())
             missing = [
                 f"the topic {name} is missing; `ontrack provision` makes it" for name in wanted.keys() - partitions
             ]
@@ -96,15 +96,17 @@ class Cluster:
             await admin.close()
 
 
-async def _partitions(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, int]:
-    """Give the number of partitions of each topic that is there."""
+async def _partitions(admin: AIOKafkaAdminClient, names: Collection[str]) -> dict[str, int]:
+    """Give the number of partitions of each topic that is there.
+
+    All topics are asked for: a broker may make one that is asked for by its name.
+    """
     found = {}
-    for described in await admin.describe_topics(names):
-        error = for_code(described["error_code"])
-        if error is UnknownTopicOrPartitionError:
+    for described in await admin.describe_topics():
+        if described["topic"] not in names:
             continue
         if described["error_code"]:
-            raise error
+            raise for_code(described["error_code"])
         found[described["topic"]] = len(described["partitions"])
     return found
 
