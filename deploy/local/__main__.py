@@ -1,6 +1,7 @@
 """Takes real servers up and down, for developers: python -m deploy.local."""
 
 import argparse
+import shlex
 import sys
 from pathlib import Path
 
@@ -17,23 +18,35 @@ from deploy.local.processes import NotAnswering
 def main() -> int:
     """Do what the command line says; 0 if that went well."""
     given = _arguments()
-    everyday = Everyday((given.data or home() / "data").absolute())
+    directory = (given.data or home() / "data").absolute()
     try:
-        if given.command == "up":
-            started = everyday.up(given.brokers)
-            print(f"started: {', '.join(started)}" if started else "up already")
-        elif given.command == "down":
-            stopped = everyday.down()
-            print(f"stopped: {', '.join(stopped)}" if stopped else "down already")
-        elif given.command == "status":
-            return _status(everyday)
-        elif given.command == "env":
-            print("\n".join(f"{name}={value}" for name, value in everyday.environment().items()))
-        else:
-            jars.pin()
-    except (BuildFailed, Missing, NotAnswering, OthersUp, PortTaken, UnreachableFolder) as said:
+        return _done(given, directory)
+    except PortTaken as taken:
+        print(f"{taken}, or add --free-ports, for this data to have ports of its own", file=sys.stderr)
+    except (BuildFailed, Missing, NotAnswering, OthersUp, UnreachableFolder) as said:
         print(said, file=sys.stderr)
-        return 1
+    except OSError as refused:
+        print(f"{refused.filename or directory}: {refused.strerror or refused}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("broken off", file=sys.stderr)
+    return 1
+
+
+def _done(given: argparse.Namespace, directory: Path) -> int:
+    if given.command == "up":
+        everyday = Everyday.with_free_ports(directory) if given.free_ports else Everyday(directory)
+        started = everyday.up(given.brokers)
+        print(f"started: {', '.join(started)}" if started else "up already")
+    elif given.command == "down":
+        stopped = Everyday(directory).down()
+        print(f"stopped: {', '.join(stopped)}" if stopped else "down already")
+    elif given.command == "status":
+        return _status(Everyday(directory))
+    elif given.command == "env":
+        for name, value in Everyday(directory).environment().items():
+            print(f"export {name}={shlex.quote(value)}")
+    else:
+        jars.pin()
     return 0
 
 
@@ -44,9 +57,10 @@ def _arguments() -> argparse.Namespace:
     where.add_argument("--data", type=Path, help="the folder of the data; .local/data unless named")
     up = commands.add_parser("up", parents=[where], help="start what does not answer, and wait until it does")
     up.add_argument("--brokers", type=int, choices=[1, 3], default=1, help="three are for failure tests")
+    up.add_argument("--free-ports", action="store_true", help="choose ports for this data, which it keeps")
     commands.add_parser("down", parents=[where], help="stop everything; what is stored stays")
     commands.add_parser("status", parents=[where], help="tell what runs; 0 if everything answers")
-    commands.add_parser("env", parents=[where], help="print the shell lines that name the servers")
+    commands.add_parser("env", parents=[where], help="print the shell lines that set up a region on these servers")
     commands.add_parser("pin", help="bring the jars of kafka/pom.xml and write kafka/jars.sha256").set_defaults(
         data=None
     )

@@ -1,55 +1,84 @@
 """The servers that a developer works with, at the same ports every day."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from deploy.local.kafka import BrokerPorts, KafkaCluster, jars
 from deploy.local.mongodb import MongoPorts, MongoStandIn, program
 from deploy.local.places import locked
-from deploy.local.prerequisites import JAVA, POSTGRESQL, require
+from deploy.local.ports import PORTS
+from deploy.local.prerequisites import JAVA, POSTGRESQL, Program, require
 from deploy.local.server import Server
 
 _BROKER_PORTS = [BrokerPorts(19092 + own, 19192 + own, 19292 + own, 19392 + own) for own in range(3)]
 _MONGO_PORTS = MongoPorts(plain=27117, secure=27118, postgresql=27119)
 
+_AT_ONCE = 10
+"""FerretDB deadlocks on a command with more writes than it has free connections to PostgreSQL."""
+
+_STOP_THEM = "stop what runs first: python -m deploy.local down"
+
 
 class OthersUp(Exception):
-    """The ports belong to a cluster of another size just now. Says what to do."""
+    """What runs over this data is something else than what is wanted. Says what to do."""
 
 
 class Everyday:
     """Kafka and the stand-in for MongoDB. The cluster of one and that of three are two, each with its own data."""
 
-    def __init__(self, directory: Path) -> None:
-        """Name the folder of the data."""
+    def __init__(self, directory: Path, *, free_ports: bool = False) -> None:
+        """Name the folder of the data. With `free_ports` it gets ports of its own, and has them from then on."""
+        self._directory = directory
         self._lock = directory / "lock"
-        self._mongodb = MongoStandIn(directory / "mongodb", ports=_MONGO_PORTS)
-        self._one = KafkaCluster(directory / "kafka-1", 1, ports=_BROKER_PORTS[:1])
-        self._three = KafkaCluster(directory / "kafka-3", 3, ports=_BROKER_PORTS)
+        mongodb, one, three = (directory / name for name in ("mongodb", "kafka-1", "kafka-3"))
+        self._has_its_own = (mongodb / PORTS).exists()
+        own = free_ports or self._has_its_own
+        self._mongodb = MongoStandIn(mongodb, ports=None if own else _MONGO_PORTS)
+        self._one = KafkaCluster(one, 1, ports=None if own else _BROKER_PORTS[:1])
+        self._three = KafkaCluster(three, 3, ports=None if own else _BROKER_PORTS)
+
+    @classmethod
+    def with_free_ports(cls, directory: Path) -> Self:
+        """Give the data of a folder ports of its own. Raises OthersUp if its servers run at the usual ones."""
+        usual = cls(directory)
+        if not usual._has_its_own and usual._running():
+            raise OthersUp(f"these servers run at the usual ports: {_STOP_THEM}")
+        return cls(directory, free_ports=True)
+
+    @staticmethod
+    def needs() -> list[Program]:
+        """What the machine must have for this."""
+        return [JAVA, POSTGRESQL, *jars.needs(), *program.needs()]
 
     def up(self, brokers: Literal[1, 3]) -> list[str]:
-        """Bring up what does not answer, and name it. Raises OthersUp, and whatever keeps a server from starting."""
+        """Bring up what does not answer, and name it; if that fails, nothing more runs than before.
+
+        Raises OthersUp, and whatever keeps a server from starting.
+        """
         with locked(self._lock):
             wanted, other = (self._one, self._three) if brokers == 1 else (self._three, self._one)
             if _runs(other):
-                raise OthersUp(f"a cluster of {len(other.brokers)} runs at these ports: take it down first")
-            missing = [name for name, server in self._servers(wanted).items() if not server.answers()]
+                number = {1: "one broker", 3: "three brokers"}[len(other.brokers)]
+                raise OthersUp(f"a cluster of {number} runs at these ports: {_STOP_THEM}")
+            servers = self._servers(wanted)
+            missing = [name for name, server in servers.items() if not server.answers()]
             if missing:
-                require(JAVA, POSTGRESQL, *jars.needs(), *program.needs())
-                with ThreadPoolExecutor() as together:
-                    for started in [together.submit(wanted.start), together.submit(self._mongodb.start)]:
-                        started.result()
+                require(*self.needs())
+                down = [server for server in servers.values() if server.pid is None]
+                try:
+                    _each([wanted.start, self._mongodb.start])
+                except BaseException:
+                    _each([server.stop for server in down])
+                    raise
             return missing
 
     def down(self) -> list[str]:
         """Stop everything, and name what ran; what is stored stays."""
         with locked(self._lock):
-            running = [name for name, server in self.servers().items() if server.pid is not None]
-            with ThreadPoolExecutor() as together:
-                for stopped in [together.submit(each.stop) for each in (self._one, self._three, self._mongodb)]:
-                    stopped.result()
+            running = self._running()
+            _each([self._one.stop, self._three.stop, self._mongodb.stop])
             return running
 
     def servers(self) -> Mapping[str, Server]:
@@ -57,8 +86,19 @@ class Everyday:
         return self._servers(self._kafka())
 
     def environment(self) -> Mapping[str, str]:
-        """The variables that name the servers to the services."""
-        return {"ONTRACK_KAFKA_SERVERS": self._kafka().servers, "ONTRACK_MONGODB_URL": self._mongodb.url}
+        """The settings of a region that stands on these servers; its master key lies beside their data."""
+        kafka = self._kafka()
+        return {
+            "ONTRACK_KAFKA_SERVERS": kafka.servers,
+            "ONTRACK_MONGODB_URL": self._mongodb.url,
+            # Each cluster has a log of its own, and what was concluded from one fits no other.
+            "ONTRACK_MONGODB_DATABASE": "ontrack" if kafka is self._one else "ontrack-3",
+            "ONTRACK_MONGODB_AT_ONCE": str(_AT_ONCE),
+            "ONTRACK_MASTER_KEY_FILE": str(self._directory / "master.key"),
+        }
+
+    def _running(self) -> list[str]:
+        return [name for name, server in self.servers().items() if server.pid is not None]
 
     def _kafka(self) -> KafkaCluster:
         return self._three if _runs(self._three) else self._one
@@ -66,6 +106,13 @@ class Everyday:
     def _servers(self, kafka: KafkaCluster) -> Mapping[str, Server]:
         brokers: dict[str, Server] = {broker.name: broker for broker in kafka.brokers}
         return {**brokers, "postgresql": self._mongodb.postgresql, "ferretdb": self._mongodb.ferretdb}
+
+
+def _each(acts: Sequence[Callable[[], None]]) -> None:
+    """Do several things at once, each to its end."""
+    with ThreadPoolExecutor() as together:
+        for done in [together.submit(act) for act in acts]:
+            done.result()
 
 
 def _runs(kafka: KafkaCluster) -> bool:

@@ -12,6 +12,9 @@ from deploy.local.places import made, written
 
 HOST = "127.0.0.1"
 
+PORTS = "ports.json"
+"""The file in a folder of data that says which ports were chosen for it."""
+
 _FREE = range(20_000, 27_000)
 """Below the ports that the system lends to outgoing connections: a server that is restarted finds its own free."""
 
@@ -25,7 +28,7 @@ class PortTaken(Exception):
 
 def ports_of(directory: Path, count: int) -> list[int]:
     """Read which ports the servers of a folder have, or choose free ones and write them down there."""
-    file = made(directory) / "ports.json"
+    file = made(directory) / PORTS
     if not file.exists():
         written(file, json.dumps(free_ports(count)))
     ports = [int(port) for port in json.loads(file.read_text(encoding="utf-8"))]
@@ -49,7 +52,7 @@ def require_free(*ports: int) -> None:
     """Make sure that nobody listens on any of the ports. Raises PortTaken."""
     for port in ports:
         if not _is_free(port):
-            raise PortTaken(f"another program listens on {HOST}:{port}: end it, or choose other ports")
+            raise PortTaken(f"another program listens on {HOST}:{port}: end it")
 
 
 def exchange(port: int, request: bytes, enough: int) -> bytes:
