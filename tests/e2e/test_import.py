@@ -14,17 +14,10 @@ from services.runtime.database import Database
 from tests.support.command import Ran, ontrack, run_apart
 from tests.support.contents import Contents, contents, counts, master_key_in, same, sealed_states
 from tests.support.desk import Desk, bdi_policy, row, table
+from tests.support.enrichd import enrichd
 
-ENRICHD: Final = Path(__file__).parents[2].parent / "shared/data/enrichd-100.csv"
 TOTALS: Final = {"A1": (30, 31, 30, 36, 20), "A2": (20, 21, 20, 21, 9), "B7": (11, 10, 9, 8, 2)}
 ROWS: Final = [row(case, session, total) for case, totals in TOTALS.items() for session, total in enumerate(totals)]
-
-
-@pytest.fixture
-def enrichd() -> Path:
-    if not ENRICHD.exists():
-        pytest.skip(f"data that is not part of the project: {ENRICHD.name} is not beside the checkout, in shared/data")
-    return ENRICHD
 
 
 def judged_by_hand(scores: dict[int, int]) -> Iterator[tuple[int, int | None, str]]:
@@ -43,14 +36,14 @@ def judged_by_hand(scores: dict[int, int]) -> Iterator[tuple[int, int | None, st
         yield session, score, status
 
 
-def test_every_session_of_real_patients_is_judged_as_by_hand(desk: Desk, enrichd: Path) -> None:
+def test_every_session_of_real_patients_is_judged_as_by_hand(desk: Desk) -> None:
     # given a hundred real patients with a total at every visit
     scores: dict[str, dict[int, int]] = {}
-    for line in csv.DictReader(enrichd.read_text().splitlines()):
+    for line in csv.DictReader(enrichd().read_text().splitlines()):
         scores.setdefault(line["case"], {})[int(line["session"])] = int(line["total"])
 
     # when a clinic imports them under its own policy
-    ran = desk.takes(enrichd)
+    ran = desk.takes(enrichd())
 
     # then every session from the first on has the status that its totals say
     assert f"{sum(len(of_case) for of_case in scores.values()):,} responses recorded, 0 were known" in ran.told
@@ -62,13 +55,13 @@ def test_every_session_of_real_patients_is_judged_as_by_hand(desk: Desk, enrichd
         assert found[case] == list(judged_by_hand(of_case)), case
 
 
-def test_importing_real_patients_a_second_time_changes_nothing_at_all(desk: Desk, enrichd: Path) -> None:
+def test_importing_real_patients_a_second_time_changes_nothing_at_all(desk: Desk) -> None:
     # given a hundred real patients who were imported
-    desk.takes(enrichd)
+    desk.takes(enrichd())
     records, states, held = counts(desk.home), sealed_states(desk.home), contents(desk.home)
 
     # when they are imported again
-    ran = desk.takes(enrichd)
+    ran = desk.takes(enrichd())
 
     # then nothing is recorded, and no byte of any state is another one
     assert ran.told.startswith("0 responses recorded, 1,284 were known already, 0 of 100 cases enrolled")

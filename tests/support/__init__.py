@@ -5,7 +5,10 @@ import pytest
 pytest.register_assert_rewrite(
     "tests.support.contents",
     "tests.support.desk",
+    "tests.support.digests",
+    "tests.support.episodes",
     "tests.support.faulty",
+    "tests.support.opened",
     "tests.support.simulated",
     "tests.support.workbench",
 )

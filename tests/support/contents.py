@@ -2,27 +2,32 @@
 
 import asyncio
 import sqlite3
-from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-import orjson
-from pydantic import TypeAdapter
-
-from contracts.codec import CaseKey, Unreadable, decode, encode, subject_of
-from contracts.topics import CASES, NOTICES, SCORES, TOPICS, TRACKS, Topic
+from contracts.topics import TOPICS, Topic
 from services.embedded import DATABASE, MASTER_KEY, EmbeddedHome
 from services.home import Home
 from services.runtime.database import partitions, table_of
-from services.runtime.log.port import StoredRecord, after, next_offset
-from services.runtime.stage import Stage
+from services.runtime.log.port import after
+from tests.support.opened import DERIVED, OF_CASES, cases_of, digest_of, kept, records_of
 
-OF_CASES: Final = (CASES, SCORES, TRACKS, NOTICES)
-DERIVED: Final = (SCORES, TRACKS, NOTICES)
-_AT_ONCE: Final = 5_000
+__all__ = [
+    "DERIVED",
+    "OF_CASES",
+    "Contents",
+    "contents",
+    "contents_of",
+    "counts",
+    "master_key_in",
+    "progress",
+    "raw_histories",
+    "same",
+    "sealed_states",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,7 @@ class Contents:
     states: stage -> case -> its state
     reports: case -> report -> how it stands
     numbers: case -> its external number
+    digests: case -> the digest of its events and states
     repeats: how many records stand on a topic more than once
     """
 
@@ -40,7 +46,13 @@ class Contents:
     states: Mapping[str, Mapping[str, Any]]
     reports: Mapping[str, Any]
     numbers: Mapping[str, str]
+    digests: Mapping[str, str]
     repeats: int
+
+    @property
+    def digest(self) -> str:
+        """One number for all of it, but for who the cases are."""
+        return digest_of(self.digests)
 
 
 def contents(directory: Path) -> Contents:
@@ -59,6 +71,7 @@ def same(one: Contents, other: Contents) -> bool:
     for stage in one.states:
         assert one.states[stage] == other.states[stage], f"the states of {stage} differ"
     assert one.reports == other.reports, "the reports differ"
+    assert one.digest == other.digest, "the digests differ"
     return True
 
 
@@ -125,85 +138,24 @@ async def _contents(directory: Path) -> Contents:
 
 async def contents_of(home: Home) -> Contents:
     """Open everything that a home holds."""
-    histories, repeats = {}, 0
-    for topic in OF_CASES:
-        histories[topic.name], repeated = await _history(home, topic)
-        repeats += repeated
-    states = {stage.name: await _states(home, stage) for stage in home.stages}
+    histories: dict[str, dict[str, list[Any]]] = {topic.name: {} for topic in OF_CASES}
+    states: dict[str, dict[str, Any]] = {stage.name: {} for stage in home.stages}
+    digests: dict[str, str] = {}
+    repeats = 0
+    async for case_id, case in cases_of(home):
+        for topic, history in case.histories.items():
+            histories[topic][case_id] = history
+        for stage, state in case.states.items():
+            states[stage][case_id] = state
+        digests[case_id] = case.digest
+        repeats += case.repeats
     reports = {case_id: dossier["reports"] for case_id, dossier in states[home.notifier.name].items()}
-    return Contents(histories, states, reports, dict(await home.names()), repeats)
-
-
-async def _states(home: Home, stage: Stage[Any]) -> dict[str, Any]:
-    adapter: TypeAdapter[Any] = TypeAdapter(stage.state)
-    found = home.states(stage)
-    return {case_id: _timeless(orjson.loads(adapter.dump_json(state))) async for case_id, state in found}
-
-
-async def _history(home: Home, topic: Topic) -> tuple[dict[str, list[Any]], int]:
-    """Give the opened events of each case without what differs between runs, and how many records were repeats."""
-    kept, repeats = await _kept(home, topic)
-    keys = await home.keyring.keys(kept)
-    opened = {}
-    for case_id, records in kept.items():
-        key = keys[case_id]
-        assert isinstance(key, CaseKey)
-        events = [decode(record, topic, key) for record in records]
-        opened[case_id] = [
-            _timeless(orjson.loads(encode(event._replace(sealed=None))))
-            for event in events
-            if not isinstance(event, Unreadable)
-        ]
-        assert len(opened[case_id]) == len(events), f"{topic.name}: case {case_id} has events that cannot be read"
-    return opened, repeats
+    return Contents(histories, states, reports, dict(await home.names()), digests, repeats)
 
 
 async def _raw_histories(directory: Path, topic: Topic) -> dict[str, list[bytes]]:
+    histories: dict[str, list[bytes]] = {}
     async with await EmbeddedHome.open(directory) as home:
-        return (await _kept(home, topic))[0]
-
-
-async def _kept(home: Home, topic: Topic) -> tuple[dict[str, list[bytes]], int]:
-    """Give the records of each case in order, each once; how many were repeated. A repeat must be byte-equal."""
-    kept: dict[str, list[bytes]] = defaultdict(list)
-    facts: set[str] = set()
-    repeats = 0
-    async for record in _records(home, topic):
-        if topic is CASES and subject_of(record.value) != record.key:
-            continue
-        wire = orjson.loads(record.value)
-        if topic is CASES and wire["id"] in facts:
-            assert record.value in kept[record.key], f"{topic.name}: a repeated fact {wire['id']} has other bytes"
-            repeats += 1
-            continue
-        history = kept[record.key]
-        place = int(wire["sequence"]) if topic in DERIVED else len(history) + 1
-        if place <= len(history):
-            assert history[place - 1] == record.value, f"{topic.name}: a repeated event {wire['id']} has other bytes"
-            repeats += 1
-            continue
-        assert place == len(history) + 1, f"{topic.name}: case {record.key} has a gap before sequence {place}"
-        if topic is CASES:
-            facts.add(wire["id"])
-        history.append(record.value)
-    return dict(kept), repeats
-
-
-async def _records(home: Home, topic: Topic) -> AsyncIterator[StoredRecord]:
-    for partition in range(topic.partitions):
-        offset = 0
-        while records := await home.log.read(topic, partition, offset, _AT_ONCE):
-            for record in records:
-                yield record
-            offset = next_offset(records)
-
-
-def _timeless(value: Any) -> Any:
-    """Give plain values without the times at which events were recorded, wherever they stand."""
-    match value:
-        case dict():
-            return {name: _timeless(each) for name, each in value.items() if name not in ("recordedtime", "keyid")}
-        case list():
-            return [_timeless(each) for each in value]
-        case _:
-            return value
+        for partition in range(topic.partitions):
+            histories |= kept(topic, await records_of(home, topic, partition)).histories
+    return histories
