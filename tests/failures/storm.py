@@ -15,6 +15,7 @@ from services.distributed import DistributedHome
 from services.runtime.unavailable import Unavailable
 from tests.support.command import ONTRACK, PATIENCE
 from tests.support.contents import Contents, same
+from tests.support.episodes import episodes_of_all
 from tests.support.region import Region, wait_until
 
 SESSION_TIMEOUT: Final = 10.0
@@ -80,7 +81,12 @@ class Storm:
     def wait_for(self, share: float, topic: Topic = SCORES) -> None:
         """Wait until a topic has a share of the events that it will have."""
         expected = sum(map(len, self.clinic.expected.histories[topic.name].values()))
-        wait_until(lambda: self.events(topic) >= share * expected, f"{share:.0%} of {topic.name} written")
+
+        def is_written() -> bool:
+            assert self._failed == []
+            return self.events(topic) >= share * expected
+
+        wait_until(is_written, f"{share:.0%} of {topic.name} written")
 
     def wait(self, seconds: float) -> None:
         """Wait until some time has gone by: only for what others wait for by the clock."""
@@ -106,6 +112,7 @@ class Storm:
         wait_until(lambda: self.left() == 0, "everything processed", within)
         found = self.region.contents()
         assert same(found, self.clinic.expected)
+        assert episodes_of_all(found.histories) > 0, "nobody was not on track, so no report was looked at"
         assert self.halted() == 0
         return found
 
