@@ -4,6 +4,7 @@ import os
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar
 
@@ -21,6 +22,10 @@ SECRETS: Final = "ONTRACK_SECRETS"
 """Names the folder with a file for each secret, called as its setting in small letters: ontrack_kafka_password."""
 
 _LAST_PORT: Final = 65_535
+_NOT_READ_HERE: Final = ("ONTRACK_DATA", "ONTRACK_REQUIRE_ALL", "ONTRACK_TEST_")
+_ALIKE: Final = 0.8
+"""How much a name is like that of a setting, at most 1, from which on it is taken for a slip. A platform that names its
+own variables after services, such as ONTRACK_KAFKA_PORT, stays below."""
 
 SettingsT = TypeVar("SettingsT", bound="RegionSettings")
 
@@ -212,7 +217,7 @@ class ServiceSettings(RegionSettings):
 
 def settings_of(kind: type[SettingsT]) -> SettingsT:
     """Read settings from the environment and the folder of secrets. Raises SettingsWrong, which names every fault."""
-    folder, faults = os.environ.get(SECRETS) or None, list[str]()
+    folder, faults = os.environ.get(SECRETS) or None, list(_misspelt())
     if folder is not None and not Path(folder).is_dir():
         faults.append(f"{SECRETS}: a folder with a file for each secret was expected")
         folder = None
@@ -225,6 +230,23 @@ def settings_of(kind: type[SettingsT]) -> SettingsT:
     if faults:
         raise SettingsWrong("\n".join(faults))
     return settings
+
+
+def _misspelt() -> Iterator[str]:
+    """Name what is hardly anything but a setting with a slip; what is merely unknown belongs to somebody else."""
+    known = ["SECRETS", *{name.upper() for kind in _kinds(RegionSettings) for name in kind.model_fields}]
+    for variable in sorted(name for name, value in os.environ.items() if value and name.startswith(PREFIX)):
+        name = variable.removeprefix(PREFIX)
+        if name not in known and not variable.startswith(_NOT_READ_HERE):
+            for meant in get_close_matches(name, known, 1, _ALIKE):
+                yield f"{variable} is an unknown setting: did you mean {PREFIX}{meant}?"
+
+
+def _kinds(kind: type[RegionSettings]) -> Iterator[type[RegionSettings]]:
+    """Give settings with all that are more of their kind: whatever one service reads may be set for all."""
+    yield kind
+    for more in kind.__subclasses__():
+        yield from _kinds(more)
 
 
 def _told(kind: type[RegionSettings], errors: list[ErrorDetails]) -> Iterator[str]:

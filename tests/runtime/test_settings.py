@@ -139,6 +139,64 @@ def test_all_faults_are_named_at_once(environment: Set) -> None:
     assert sorted(named) == sorted(f"{PREFIX}{name}" for name in [*MALFORMED, "MASTER_KEY_FILE"])
 
 
+MISSPELT: Final = {
+    "KAFKA_SERVER": "KAFKA_SERVERS",
+    "MONGO_URL": "MONGODB_URL",
+    "MONGODB_URI": "MONGODB_URL",
+    "KAFKA_USER": "KAFKA_USERNAME",
+    "MASTERKEY_FILE": "MASTER_KEY_FILE",
+    "LOGLEVEL": "LOG_LEVEL",
+    "SECRET": "SECRETS",
+}
+
+
+@pytest.mark.parametrize(("name", "meant"), MISSPELT.items(), ids=MISSPELT)
+@pytest.mark.parametrize("kind", [RegionSettings, ServiceSettings])
+def test_a_setting_with_a_slip_in_its_name_is_a_fault(
+    environment: Set, kind: type[RegionSettings], name: str, meant: str
+) -> None:
+    environment(NEEDED | {name: SECRET})
+    assert faults(kind) == [f"ONTRACK_{name} is an unknown setting: did you mean ONTRACK_{meant}?"]
+
+
+def test_a_slip_is_named_with_what_is_missing_for_it(environment: Set) -> None:
+    needed = {name: value for name, value in NEEDED.items() if name != "KAFKA_SERVERS"}
+    environment(needed | {"KAFKA_SERVER": NEEDED["KAFKA_SERVERS"]})
+    assert faults() == [
+        "ONTRACK_KAFKA_SERVER is an unknown setting: did you mean ONTRACK_KAFKA_SERVERS?",
+        "ONTRACK_KAFKA_SERVERS is not set: HOST:PORT, several separated by commas, was expected",
+    ]
+
+
+OF_OTHERS: Final = {
+    "what commands and tests read": ["DATA", "REQUIRE_ALL", "TEST_KAFKA_SERVERS", "TEST_MONGODB_URL", "TEST_RUN"],
+    "what a platform sets for services of such names": [
+        "PORT",
+        "PORT_8081_TCP",
+        "SERVICE_HOST",
+        "SCORING_PORT",
+        "HTTP_SERVICE_PORT",
+        "KAFKA_PORT",
+        "KAFKA_PORT_9092_TCP_ADDR",
+        "KAFKA_SERVICE_HOST",
+        "KAFKA_SERVICE_PORT",
+        "MONGODB_PORT",
+        "MONGODB_SERVICE_HOST",
+    ],
+}
+
+
+@pytest.mark.parametrize("names", OF_OTHERS.values(), ids=OF_OTHERS)
+def test_what_others_set_is_no_fault(environment: Set, names: list[str]) -> None:
+    environment(NEEDED | dict.fromkeys(names, "x"))
+    settings_of(ServiceSettings)
+
+
+def test_a_slip_in_a_name_that_is_set_to_nothing_is_no_fault(environment: Set) -> None:
+    environment(NEEDED | {"KAFKA_SERVER": ""})
+    settings_of(ServiceSettings)
+
+
 TOGETHER: Final = {
     "a user without a password": {"USERNAME": "ontrack"},
     "a password without a user": {"PASSWORD": SECRET},
