@@ -1,5 +1,6 @@
 """The pages: their links lead somewhere, what they name exists, and their tables are those of the code."""
 
+import ast
 import re
 import tomllib
 from collections.abc import Callable, Iterator
@@ -22,9 +23,12 @@ from services.scoring.settings import ScoringSettings
 from tests.docs.markdown import ARCHITECTURE, DOCS, ROOT, Row, drawn, named, table
 from tests.docs.operation_tables import metric_rows, setting_rows
 
+OPERATION: Final = DOCS / "operation.md"
 PAGES: Final = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
     *sorted(DOCS.rglob("*.md")),
-    ROOT / "contracts" / "README.md",
+    *(ROOT / folder / "README.md" for folder in ("contracts", "deploy/local", "tests/containers")),
     *(ROOT / "services" / name / "README.md" for name in ("ingest", "scoring", "not_detector", "notifier")),
 ]
 RECORDS: Final = sorted((DOCS / "adr").glob("[0-9]*.md"))
@@ -81,14 +85,17 @@ def test_every_module_of_its_own_that_a_readme_names_exists(page: Path) -> None:
 def test_every_command_that_is_named_exists(page: Path) -> None:
     targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text("utf-8"), flags=re.MULTILINE))
     for name in between_backticks(page):
-        if found := re.match(r"ontrack (\w+)", name):
+        if found := re.match(r"ontrack ([a-z]+)", name):
             assert found[1] in COMMANDS, name
         if found := re.match(r"make (\w+)", name):
             assert found[1] in targets, name
 
 
 SOURCES: Final = {
-    path: path.read_text("utf-8") for top in ("contracts", "services") for path in (ROOT / top).rglob("*.py")
+    path: path.read_text("utf-8")
+    for top in ("contracts", "services", "deploy", "tests/containers")
+    for path in (ROOT / top).rglob("*")
+    if path.suffix in {".py", ".sh"}
 }
 
 
@@ -186,6 +193,40 @@ def test_the_example_of_the_settings_is_one_that_is_taken(monkeypatch: pytest.Mo
     assert settings.brokers().arguments()["security_protocol"] == "SASL_SSL"
     assert settings.server().tls
     assert settings.server().password == "secret"
+
+
+def texts_of_the_services() -> set[str]:
+    """Every text in the code of the services, and every piece of one between what differs."""
+    code = [ast.parse(text) for path, text in SOURCES.items() if path.is_relative_to(ROOT / "services")]
+    constants = (node for tree in code for node in ast.walk(tree) if isinstance(node, ast.Constant))
+    return {node.value for node in constants if isinstance(node.value, str)}
+
+
+def test_what_a_service_says_is_quoted_as_the_code_says_it() -> None:
+    said = re.sub(r",\n {2}(?=`)", ", ", OPERATION.read_text("utf-8"))
+    quoted = [
+        quote
+        for line in re.findall(r"^- ((?:`[^`]+`(?:, |: ))+)", said, re.MULTILINE)
+        for quote in re.findall(r"`([^`]+)`", line)
+    ]
+    pieces = {piece for quote in quoted for piece in quote.split("…") if piece.strip()}
+    texts = texts_of_the_services()
+    assert [piece for piece in sorted(pieces) if not any(piece.rstrip() in text for text in texts)] == []
+    assert len(quoted) > 30
+
+
+def test_every_place_where_something_can_be_wrong_is_explained() -> None:
+    code = (ROOT / "services" / "runtime" / "service.py").read_text("utf-8")
+    places = set(re.findall(r'(?:health\.set|_look_at)\(\s*f?"(\w+)', code))
+    explained = set(re.findall(r"`(\w+)`", " ".join(re.findall(r"^### (.+)$", OPERATION.read_text(), re.MULTILINE))))
+    assert places >= {"start", "brokers", "database", "partition"}
+    assert places <= explained
+
+
+def test_every_reason_for_which_a_case_halts_is_explained() -> None:
+    code = (ROOT / "services" / "runtime" / "runner.py").read_text("utf-8")
+    reasons = set(re.findall(r'_halt\(batch, record, f?"([\w-]+)', code))
+    assert reasons == set(re.findall(r"^- `((?:definition|key|step)-\w+)", OPERATION.read_text(), re.MULTILINE))
 
 
 # Architecture

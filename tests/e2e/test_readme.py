@@ -1,39 +1,120 @@
 """Every command of the README does what it says; `make demo` and `make test` are run by CI themselves."""
 
-import shlex
+import http.client
+import os
+import re
+import shutil
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+import pytest
+
+from deploy.local.everyday import Everyday
+from deploy.local.places import home, made
+from deploy.local.ports import free_ports
+from deploy.local.prerequisites import Missing, Program, require
+from deploy.local.scratch import scratch_directory
+
 ROOT: Final = Path(__file__).parents[2]
-SECONDS: Final = 120
+SECONDS: Final = 600
+CURL: Final = Program("curl", "curl", lambda: None if (found := shutil.which("curl")) is None else Path(found))
 
 
-def commands() -> list[list[str]]:
-    """Give the commands of the README's second block, in their order."""
-    blocks = ROOT.joinpath("README.md").read_text(encoding="utf-8").split("```sh\n")[2:]
-    lines = [line for block in blocks for line in block.split("```")[0].splitlines()]
-    return [shlex.split(line, comments=True) for line in lines if line.strip()]
+def commands(heading: str) -> str:
+    """Give what the README says to type below a heading."""
+    page = ROOT.joinpath("README.md").read_text(encoding="utf-8")
+    section = page.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    (block,) = re.findall(r"^```sh\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+    return str(block)
 
 
-def test_every_command_of_the_readme_works_for_a_newcomer(tmp_path: Path) -> None:
-    # given a newcomer in a directory of their own, with the library beside it as in a checkout
-    (tmp_path / "contracts").symlink_to(ROOT / "contracts")
-    assert len(commands()) > 5
+def typed(text: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Type it into a shell of its own, which stops where something fails; end whatever is left running if it does."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ONTRACK_")}
+    shell = subprocess.Popen(
+        ["bash", "-eux", "-o", "pipefail", "-c", text],
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        out, told = shell.communicate(timeout=SECONDS)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(shell.pid, signal.SIGKILL)
+    return subprocess.CompletedProcess(shell.args, shell.returncode, out, told)
 
-    # when they type what stands there, in that order
-    for program, *arguments in commands():
-        assert program == ".venv/bin/ontrack"
-        ran = subprocess.run(
-            [Path(sys.executable).parent / "ontrack", *arguments],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-            check=False,
-        )
 
-        # then each succeeds
-        assert ran.returncode == 0, f"{' '.join(arguments)}: {ran.stderr}"
-    assert (tmp_path / "reports" / "index.html").exists()
+def answers(port: int) -> bool:
+    """Tell whether anybody answers at a port."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", "/alive")
+        connection.getresponse()
+    except OSError:
+        return False
+    finally:
+        connection.close()
+    return True
+
+
+@pytest.fixture
+def checkout() -> Iterator[Path]:
+    """A newcomer's directory, which holds what a checkout holds after `make demo`."""
+    with scratch_directory() as folder:
+        for name in ("contracts", "deploy"):
+            (folder / name).symlink_to(ROOT / name)
+        (folder / ".venv").symlink_to(Path(sys.executable).parents[1])
+        yield folder
+
+
+@pytest.fixture
+def servers(checkout: Path) -> Everyday:
+    """The servers of that directory, not started, at ports that nobody else has."""
+    try:
+        require(*Everyday.needs(), CURL)
+    except Missing as missing:
+        pytest.skip(str(missing))
+    local = checkout / ".local"
+    local.mkdir(mode=0o711)
+    (local / "build").symlink_to(made(home() / "build"))
+    return Everyday(local / "data", free_ports=True)
+
+
+def test_every_command_of_the_readme_works_for_a_newcomer(checkout: Path) -> None:
+    # when they type what stands there
+    ran = typed(commands("With your own data"), checkout)
+
+    # then each command succeeds
+    assert ran.returncode == 0, ran.stderr
+    assert (checkout / "reports" / "index.html").exists()
+
+
+def test_a_newcomer_brings_up_a_region_and_takes_it_down_again(checkout: Path, servers: Everyday) -> None:
+    # given a file of answers, and ports in place of those of the README, which others may use
+    assert typed(commands("With your own data").splitlines()[0], checkout).returncode == 0
+    text = commands("As a region")
+    named = sorted(set(re.findall(r"\b80\d\d\b", text)))
+    ports = dict(zip(named, free_ports(len(named)), strict=True))
+
+    # when they type what stands there
+    ran = typed(re.sub(r"\b80\d\d\b", lambda found: str(ports[found[0]]), text), checkout)
+
+    # then each command succeeds, and a service tells that it is ready
+    assert ran.returncode == 0, ran.stderr
+    assert "16 of 16 cases enrolled" in ran.stderr
+    assert '{"ready":true,"why":[]}' in ran.stdout
+    assert len(re.findall(r"^P00\d\d .* not_on_track ", ran.stdout, re.MULTILINE)) > 0
+
+    # and nothing of it runs any more
+    assert not any(answers(port) for port in ports.values())
+    assert [server.pid for server in servers.servers().values()] == [None, None, None]
