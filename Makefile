@@ -65,7 +65,7 @@ benchmark: .venv/.dev ## Measure the speed.
 torture: .venv/.dev ## Run the tests that repeat themselves very often.
 	$(BIN)/pytest -m torture -s
 
-schemas: .venv/.runtime ## Write the JSON schemas of the contracts again.
+schemas: .venv/.runtime ## Write the JSON Schemas and AsyncAPI of the contracts again.
 	$(BIN)/python -m contracts.schemas
 
 lock: ## Pin the dependencies again; UPGRADE=1 takes the newest ones.
