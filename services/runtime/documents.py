@@ -101,6 +101,12 @@ class Documents:
         """Ask for a sign of life."""
         await self._database.command("ping")
 
+    def why_away(self) -> str | None:
+        """Say why there is no connection, as far as that is known: a call would wait for one first."""
+        servers = self._client.delegate.topology_description.server_descriptions().values()
+        errors = [str(server.error) for server in servers if server.error is not None]
+        return f"the database is away: {_away(errors[0])}" if errors else None
+
     async def find(self, collection: str, ids: Collection[str], fields: Sequence[str] = ()) -> list[Document]:
         """Give the documents with some ids; all of their fields, or some."""
         return await self.find_by(collection, "_id", ids, fields)

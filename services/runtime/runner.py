@@ -164,8 +164,9 @@ class Runner(Generic[StateT]):
             raise PartitionLost(f"{self._stage.name} has to take up partition {partition} first")
         return position
 
-    async def resume_halted(self, partition: int) -> None:
-        """Try halted cases again, each from where it stands; those whose cause is gone go on."""
+    async def resume_halted(self, partition: int) -> Sequence[Halted]:
+        """Try halted cases again, each from where it stands; those whose cause is gone go on; give the others."""
+        again: list[Halted] = []
         waiting = {halted.case_id: halted.offset for halted in await self._store.halted(self._stage.name, partition)}
         offset, end = min(waiting.values(), default=0), self.position(partition)
         while waiting and offset < end:
@@ -177,9 +178,11 @@ class Runner(Generic[StateT]):
             await self._published_and_saved(batch)
             for case_id in batch.halted:
                 del waiting[case_id]
+            again.extend(batch.halted.values())
             offset = next_offset(records)
         for case_id in waiting:
             await self._store.resume(self._stage.name, case_id)
+        return again
 
     async def advance(self, partition: int, limit: int = BATCH) -> int:
         """Read the next records of a partition and process them; give how many there were."""

@@ -7,10 +7,10 @@ import socket
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import structlog
 import uvicorn
@@ -31,19 +31,22 @@ from services.runtime.log.port import LogUnavailable
 from services.runtime.log.topics import Cluster
 from services.runtime.logs import set_up_logs
 from services.runtime.metrics import Metrics
+from services.runtime.progress import GIVEN_UP, Progress
 from services.runtime.refusals import NotAHome, SettingsWrong, TopicsUnfit
 from services.runtime.runner import Done, Runner, place_of
 from services.runtime.serving import Serving, Standing
 from services.runtime.settings import ServiceSettings
 from services.runtime.stage import Stage
 from services.runtime.store.mongo import MongoStore
-from services.runtime.store.port import StatesLost, StoreUnavailable
+from services.runtime.store.port import Halted, StatesLost, StoreUnavailable
 from services.runtime.unavailable import Unavailable
 
 if TYPE_CHECKING:
     from services.runtime.traces import Traces
 
 StateT = TypeVar("StateT")
+Step = Callable[[], Coroutine[Any, Any, None]]
+Why = Callable[[], Awaitable[str | None]]
 
 LOOK: Final = 2.0
 """Seconds between two looks at the brokers, the database and the partitions."""
@@ -52,7 +55,8 @@ ANSWER: Final = 4.0
 """Seconds within which brokers and database give a sign of life."""
 
 REASON: Final = 2.0
-"""Seconds within which the brokers say why they do not; LOOK, ANSWER and this are together below ten."""
+"""Seconds within which the brokers say why they do not, or how old an event is; with these, LOOK and ANSWER, it takes
+ten seconds at most until trouble is told."""
 
 TRY_AGAIN: Final = 3.0
 
@@ -127,7 +131,7 @@ class Service(Generic[StateT]):
             log = await stack.enter_async_context(KafkaLog(brokers))
             founding = Founding(log)
             stage = self._make_stage(founding.definitions)
-            await self._until_it_works(lambda: self._require_servers(stage, documents, founding))
+            await self._until_it_works(lambda: self._require_servers(stage, documents, founding), documents)
             keyring = MongoKeyring(documents, MasterKey.read(self._settings.master_key_file))
             store = MongoStore(documents)
             runner = Runner(
@@ -138,10 +142,17 @@ class Service(Generic[StateT]):
                 founding.log_id,
                 dead_letters_at_most=self._settings.dead_letters_at_most,
             )
-            serving = Serving(brokers, brokers.named(stage.name), brokers.topic(stage.reads), runner, self._heard)
+            serving = Serving(
+                brokers,
+                brokers.named(stage.name),
+                brokers.topic(stage.reads),
+                runner,
+                self._heard,
+                self._halts_again,
+            )
             self._traces = self._traced(stage, stack)
             stack.push_async_callback(serving.stop)
-            await self._until_it_works(serving.start)
+            await self._until_it_works(serving.start, documents)
             gc.freeze()
             gc.set_threshold(100_000, 50, 1_000)
             _LOG.info("serving", stage=stage.name, log=founding.log_id)
@@ -162,19 +173,27 @@ class Service(Generic[StateT]):
         stack.push_async_callback(traces.close)
         return traces
 
-    async def _until_it_works(self, step: Callable[[], Awaitable[None]]) -> None:
+    async def _until_it_works(self, step: Step, documents: Documents) -> None:
         """Try to start until that works, and tell meanwhile what is in the way."""
-        while True:
-            try:
-                await step()
-            except (Unavailable, TopicsUnfit, NotAHome, MasterKeyUnusable, OSError) as failed:
-                self.health.set("start", str(failed))
-            except Exception as failed:  # noqa: BLE001 - the libraries have a hundred names for a broker that is away
-                self.health.set("start", f"unexpected {type(failed).__name__}")
-            else:
-                self.health.set("start", None)
-                return
+        while (why := await self._why_not(step, documents)) is not None:
+            self.health.set("start", why)
             await asyncio.sleep(TRY_AGAIN)
+        self.health.set("start", None)
+
+    async def _why_not(self, step: Step, documents: Documents) -> str | None:
+        """Take a step, and tell while it takes long which server is silent; give why it failed, None if it did not."""
+        task, brokers = asyncio.create_task(step()), self._settings.brokers()
+        try:
+            while not (await asyncio.wait({task}, timeout=LOOK))[0]:
+                self.health.set("start", await _why_no_brokers(brokers) or documents.why_away())
+            await task
+        except (Unavailable, TopicsUnfit, NotAHome, MasterKeyUnusable, OSError) as failed:
+            return str(failed)
+        except Exception as failed:  # noqa: BLE001 - the libraries have a hundred names for a broker that is away
+            return f"unexpected {type(failed).__name__}"
+        finally:
+            task.cancel()
+        return None
 
     async def _require_servers(self, stage: Stage[StateT], documents: Documents, founding: Founding) -> None:
         """Make sure that everything is there and fits before anything is touched."""
@@ -195,7 +214,15 @@ class Service(Generic[StateT]):
         if done.dead_letters:
             _LOG.warning("facts-unreadable", partition=partition, number=done.dead_letters)
         for case in done.halted:
-            _LOG.warning("case-halted", case=case.case_id, partition=partition, offset=case.offset, reason=case.reason)
+            _LOG.warning("case-halted", **self._told(case))
+
+    def _halts_again(self, case: Halted) -> None:
+        _LOG.warning("case-halts-again", **self._told(case))
+
+    def _told(self, case: Halted) -> Mapping[str, str | int]:
+        """Tell of a halted case in a log."""
+        place = {"partition": case.partition, "offset": case.offset}
+        return {"stage": self._name, "case": case.case_id, **place, "reason": case.reason}
 
     def app(self) -> Starlette:
         """Give what answers over HTTP, and serves meanwhile."""
@@ -234,6 +261,14 @@ def _listening(host: str, port: int) -> socket.socket:
         ) from None
 
 
+async def _why_no_brokers(brokers: Brokers) -> str | None:
+    """Ask the brokers why they are away; None if they are not, or if that does not come out in time."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(REASON):
+            return await why_away(brokers)
+    return None
+
+
 class _Looker(Generic[StateT]):
     """Looks, every other second, how everything is."""
 
@@ -258,8 +293,10 @@ class _Looker(Generic[StateT]):
         self._store = store
         self._founding = founding
         self._serving = serving
+        self._progress = Progress()
         self._lost = 0
         self._retry = False
+        self._resuming: asyncio.Task[None] | None = None
         self._ends: Mapping[int, int] = {}
         self._ends_before: Mapping[int, int] = {}
         self._looked_at = time.time()
@@ -267,15 +304,19 @@ class _Looker(Generic[StateT]):
     async def look(self) -> None:
         """Look once."""
         await asyncio.gather(
-            self._look_at("brokers", self._look_at_log), self._look_at("database", self._look_at_store)
+            self._look_at("brokers", self._look_at_log, lambda: _why_no_brokers(self._brokers)),
+            self._look_at("database", self._look_at_store, self._why_no_database),
         )
+        self._look_at_reading()
         self._look_at_shares()
         await self._measure()
-        if self._retry:
+        if self._retry and (self._resuming is None or self._resuming.done()):
             self._retry = False
-            await self._serving.resume_halted()
+            # What is silent just now keeps it waiting, and that is to be told meanwhile.
+            self._resuming = asyncio.create_task(self._serving.resume_halted())
 
-    async def _look_at(self, where: str, look: Callable[[], Awaitable[None]]) -> None:
+    async def _look_at(self, where: str, look: Callable[[], Awaitable[None]], why_away: Why) -> None:
+        """Look at some servers. They are asked why they are away: who waits for them knows only that they are."""
         why: str | None = None
         try:
             async with asyncio.timeout(ANSWER):
@@ -284,21 +325,20 @@ class _Looker(Generic[StateT]):
             why = f"no answer within {ANSWER:.0f} s"
         except Exception as failed:  # noqa: BLE001 - whatever it is, it is told, and looked at again
             why = str(failed) if isinstance(failed, Unavailable) else type(failed).__name__
-        if why is not None and look == self._look_at_log:
-            why = await self._why_away() or why
-        self._health.set(where, why)
+        self._health.set(where, why and (await why_away() or why))
 
-    async def _why_away(self) -> str | None:
-        """Ask the brokers why they are away, as the log knows only that they are; None if that does not come out."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(REASON):
-                return await why_away(self._brokers)
-        return None
+    async def _why_no_database(self) -> str | None:
+        return self._documents.why_away()
 
     async def _look_at_log(self) -> None:
         """See where the partitions end, and learn new definitions."""
         self._ends = await self._log.ends(self._stage.reads, list(self._serving.shares))
-        self._retry |= await self._founding.learn()
+        why: str | None = None
+        try:
+            self._retry |= await self._founding.learn()
+        except NotAHome as unreadable:
+            why = str(unreadable)
+        self._health.set("definitions", why)
 
     async def _measure(self) -> None:
         """Measure how much there is to do."""
@@ -322,7 +362,7 @@ class _Looker(Generic[StateT]):
         old = {partition: position for partition, position in behind.items() if position < ends.get(partition, 0)}
         since: Mapping[int, float] = {}
         with suppress(LogUnavailable, TimeoutError):
-            async with asyncio.timeout(ANSWER):
+            async with asyncio.timeout(REASON):
                 since = await self._log.appended_at(self._stage.reads, old) if old else {}
         return {partition: max(now - since.get(partition, before), 0.0) for partition in behind}
 
@@ -342,26 +382,44 @@ class _Looker(Generic[StateT]):
         self._metrics.set("ontrack_halted_cases", len(halted))
         self._retry |= any(each.retry for each in halted)
 
+    def _look_at_reading(self) -> None:
+        """See whether what there is to read is read; a subscriber that does not is told of, then started again."""
+        now, serving, troubles = time.monotonic(), self._serving, self._health.troubles
+        self._progress.seen(now, {} if "brokers" in troubles else serving.waiting, self._ends)
+        why = self._why_not_reading(now)
+        is_over = not serving.is_reading or bool(self._progress.stuck(now, GIVEN_UP))
+        if is_over and "reading" in troubles and "brokers" not in troubles:
+            serving.start_again()
+        self._health.set("reading", why)
+
+    def _why_not_reading(self, now: float) -> str | None:
+        if not self._serving.is_reading:
+            return "the subscriber has stopped"
+        stuck = self._progress.stuck(now)
+        return f"events of partitions {_listed(stuck)} do not come" if stuck else None
+
     def _look_at_shares(self) -> None:
         """See how it stands with every partition."""
         serving = self._serving
-        self._health.set("reading", None if serving.is_reading else "the subscriber has stopped")
         for where in [each for each in self._health.troubles if each.startswith("partition ")]:
             if int(where.removeprefix("partition ")) not in serving.shares:
                 self._health.set(where, None)
         for partition, share in serving.shares.items():
-            is_wrong = share.standing in (Standing.AWAY, Standing.STOPPED)
-            self._health.set(f"partition {partition}", share.why if is_wrong else None)
+            self._health.set(f"partition {partition}", share.why or None)
         behind = sorted(partition for partition, share in serving.shares.items() if not share.has_caught_up)
         waits = [] if serving.has_joined else ["it has not joined its group yet"]
         if behind:
-            waits.append(f"it has not caught up yet in partitions {', '.join(map(str, behind))}")
+            waits.append(f"it has not caught up yet in partitions {_listed(behind)}")
         self._health.waits_for = waits
         standings = Counter(share.standing.value for share in serving.shares.values())
         for standing in Standing:
             self._metrics.set("ontrack_partitions", standings[standing.value], standing=standing.value)
         self._metrics.add("ontrack_states_lost_total", serving.lost - self._lost)
         self._lost = serving.lost
+
+
+def _listed(partitions: list[int]) -> str:
+    return ", ".join(map(str, partitions))
 
 
 def _answer(name: str, why: list[str]) -> JSONResponse:

@@ -21,6 +21,7 @@ from services.runtime.brokers import REQUEST_TIMEOUT, Brokers
 from services.runtime.log.kafka import stored
 from services.runtime.log.port import StoredRecord, next_offset
 from services.runtime.runner import Done, PartitionLost, Runner, StageStopped, place_of
+from services.runtime.store.port import Halted
 from services.runtime.unavailable import Unavailable
 
 StateT = TypeVar("StateT")
@@ -57,7 +58,7 @@ class Share:
     """A partition that this process has.
 
     position: the next offset; goal: the end of the partition when it was taken up
-    why: what keeps it from going on
+    why: what keeps it from going on; it stays until something was processed, or until there is nothing to process
     try_at: on the monotonic clock, when it is taken up (again)
     """
 
@@ -89,10 +90,12 @@ class Serving(Generic[StateT]):
         topic: str,
         runner: Runner[StateT],
         heard: Callable[[int, Done, float], None],
+        halts_again: Callable[[Halted], None] = lambda _: None,
     ) -> None:
         """Run `runner` on `topic` as a member of `group`.
 
         heard: is told of every batch: its partition, what became of it, and the seconds that it took
+        halts_again: is told of every case that was tried again in vain
         """
         self.shares: dict[int, Share] = {}
         self.lost = 0
@@ -100,10 +103,12 @@ class Serving(Generic[StateT]):
         self._topic = topic
         self._runner = runner
         self._heard = heard
+        self._halts_again = halts_again
         self._in_hand: set[asyncio.Task[None]] = set()
         self._locks: dict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._wanted = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
+        self._starting: asyncio.Task[None] | None = None
         self._broker = KafkaBroker(
             brokers.servers.split(","),
             security=_security(brokers),
@@ -135,21 +140,52 @@ class Serving(Generic[StateT]):
     # Life
 
     async def start(self) -> None:
-        """Join the group."""
-        await self._broker.start()
-        self._keeper = asyncio.create_task(self._keep())
+        """Join the group. What the libraries raise if that fails, they raise here; it can be tried again."""
+        try:
+            await self._broker.start()
+        except BaseException:
+            await self._leave_group()
+            raise
+        self._keeper = self._keeper or asyncio.create_task(self._keep())
+
+    def start_again(self) -> None:
+        """Let the subscriber leave the group and join it anew; nothing happens if that is under way."""
+        if self._starting is None or self._starting.done():
+            self._starting = asyncio.create_task(self._started_again())
+
+    async def _started_again(self) -> None:
+        await self._leave_group()
+        # Whatever is in the way, the loop that reads is not there then, so this is asked for again.
+        with suppress(Exception):
+            await self.start()
+
+    async def _leave_group(self) -> None:
+        """Let the subscriber go, within bounds: one that lost its brokers may never end by itself."""
+        self.has_joined = False
+        await self.give_up(list(self.shares))
+        stopping = asyncio.ensure_future(self._subscriber.stop())
+        await asyncio.wait({stopping}, timeout=DRAIN)
+        stopping.cancel()
 
     async def stop(self) -> None:
         """Finish what is in hand, within bounds, and leave the group."""
-        if self._keeper is not None:
-            self._keeper.cancel()
-        await self.give_up(list(self.shares))
+        for task in (self._keeper, self._starting):
+            if task is not None:
+                task.cancel()
+        await self._leave_group()
         await self._broker.stop()
 
     @property
     def is_reading(self) -> bool:
-        """Whether the loop that reads is still there; it ends only by a fault of its own."""
+        """Whether the loop that reads is there."""
         return any(not task.done() for task in self._subscriber.tasks)
+
+    @property
+    def waiting(self) -> Mapping[int, int]:
+        """The positions of the partitions that run, while nothing is in hand: what comes there next can be taken."""
+        if self._in_hand:
+            return {}
+        return {each: share.position for each, share in self.shares.items() if share.standing is Standing.RUNNING}
 
     # Partitions come and go
 
@@ -195,7 +231,7 @@ class Serving(Generic[StateT]):
     async def _taken_up(self, partition: int) -> None:
         """Go to where the store says that a partition was left, and let it run."""
         goal = await self._runner.open(partition)
-        await self._runner.resume_halted(partition)
+        await self._resume(partition)
         position = self._runner.position(partition)
         share = self.shares.get(partition)
         consumer = self._subscriber.consumer
@@ -205,13 +241,19 @@ class Serving(Generic[StateT]):
         with suppress(IllegalStateError):
             consumer.seek(place, position)
             consumer.resume(place)
-            share.standing, share.position, share.goal, share.why = Standing.RUNNING, position, goal, ""
+            share.standing, share.position, share.goal = Standing.RUNNING, position, goal
+            if share.has_caught_up:
+                share.why = ""
 
     async def resume_halted(self) -> None:
         """Try halted cases again, in every partition that runs."""
         for partition, share in list(self.shares.items()):
             if share.standing is Standing.RUNNING:
-                await self._in_order(partition, self._runner.resume_halted(partition))
+                await self._in_order(partition, self._resume(partition))
+
+    async def _resume(self, partition: int) -> None:
+        for halted in await self._runner.resume_halted(partition):
+            self._halts_again(halted)
 
     # Batches
 
@@ -241,7 +283,7 @@ class Serving(Generic[StateT]):
         done = await self._runner.process(partition, records)
         share = self.shares.get(partition)
         if share is not None:
-            share.position = next_offset(records)
+            share.position, share.why = next_offset(records), ""
         self._heard(partition, done, time.perf_counter() - began)
 
     async def _commit(self, batches: Mapping[int, Sequence[StoredRecord]]) -> None:
@@ -295,7 +337,8 @@ class Serving(Generic[StateT]):
             return
         if share.why != why:
             _LOG.warning("partition-set-aside", partition=partition, standing=standing.value, why=why)
-        share.standing, share.why, share.try_at = standing, why, time.monotonic() + after
+        share.why = "" if standing is Standing.OPENING else why
+        share.standing, share.try_at = standing, time.monotonic() + after
         self._wanted.set()
 
     def _pause(self, partition: int) -> None:

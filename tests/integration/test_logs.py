@@ -34,7 +34,8 @@ FIELDS: Final = {
     "trouble-is-gone": {"where"},
     "partition-set-aside": {"partition", "standing", "why"},
     "facts-unreadable": {"partition", "number"},
-    "case-halted": {"case", "partition", "offset", "reason"},
+    "case-halted": {"stage", "case", "partition", "offset", "reason"},
+    "case-halts-again": {"stage", "case", "partition", "offset", "reason"},
 }
 """Everything that a service logs, and what stands there besides the event, its level and its time."""
 

@@ -64,6 +64,12 @@ def test_a_case_that_halts_is_listed_and_goes_on_when_it_is_asked_to(region: Reg
     assert tried.exit_code == 1
     assert "still halts in scoring: key-missing" in tried.told
 
+    # and the service logs which case that was, and why, and nothing else of it
+    (line,) = (line for line in scoring.log.read_text().splitlines() if "case-halts-again" in line)
+    fields = dict(field.split("=") for field in line.split("case-halts-again")[1].split())
+    assert fields.keys() == {"stage", "case", "partition", "offset", "reason"}
+    assert (fields["stage"], fields["case"], fields["reason"]) == ("scoring", case_id, "key-missing")
+
     # and when the key is back, it goes on
     async def give_key(_: DistributedHome) -> None:
         async with Documents(region.server) as documents:

@@ -25,6 +25,7 @@ class Proxy:
         self.delay = delay
         self._target = host, port
         self._line = Line.OPEN
+        self._of = b""
         self._awaited: bytes | None = None
         self._changed: asyncio.Event | None = None
         self._loop = asyncio.new_event_loop()
@@ -35,9 +36,9 @@ class Proxy:
         self._thread.start()
         self._listening.wait()
 
-    def set(self, line: Line) -> None:
-        """Change what becomes of what is sent."""
-        asyncio.run_coroutine_threadsafe(self._set(line), self._loop).result()
+    def set(self, line: Line, of: bytes = b"") -> None:
+        """Change what becomes of what is sent; what stalls, does on connections that begin with these bytes in them."""
+        asyncio.run_coroutine_threadsafe(self._set(line, of), self._loop).result()
 
     def stall_at(self, request: bytes) -> None:
         """Stall at the next request that has these bytes in it; `has_stalled` tells when."""
@@ -78,8 +79,8 @@ class Proxy:
         self._server = await asyncio.start_server(self._connected, "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
-    async def _set(self, line: Line) -> None:
-        self._line = line
+    async def _set(self, line: Line, of: bytes) -> None:
+        self._line, self._of = line, of
         assert self._changed is not None
         self._changed.set()
         self._changed = asyncio.Event()
@@ -96,11 +97,12 @@ class Proxy:
                 behind, server = await asyncio.open_connection(*self._target)
                 self._writers.add(server)
                 try:
+                    first = bytearray()
                     passing = [
-                        self._pass(reader, server, 0.0, {Line.STALLED}),
-                        self._pass(behind, writer, self.delay, {Line.STALLED, Line.MUTE}),
+                        asyncio.ensure_future(self._pass(reader, server, 0.0, {Line.STALLED}, first)),
+                        asyncio.ensure_future(self._pass(behind, writer, self.delay, {Line.STALLED, Line.MUTE}, first)),
                     ]
-                    await asyncio.wait(map(asyncio.ensure_future, passing), return_when=asyncio.FIRST_COMPLETED)
+                    await asyncio.wait(passing, return_when=asyncio.FIRST_COMPLETED)
                 finally:
                     self._writers.discard(server)
                     server.transport.abort()
@@ -109,15 +111,23 @@ class Proxy:
             writer.transport.abort()
 
     async def _pass(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, delay: float, stopped_by: Collection[Line]
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        delay: float,
+        stopped_by: Collection[Line],
+        first: bytearray,
     ) -> None:
+        """Pass on what one side sends. first: with what the connection began."""
         with suppress(OSError):
             while data := await reader.read(65_536):
+                if not first:
+                    first.extend(data)
                 if delay:
                     await asyncio.sleep(delay)
                 if Line.MUTE not in stopped_by and self._awaited is not None and self._awaited in data:
                     self._awaited, self._line = None, Line.STALLED
-                while self._line in stopped_by and self._changed is not None:
+                while self._line in stopped_by and self._of in first and self._changed is not None:
                     await self._changed.wait()
                 writer.write(data)
                 await writer.drain()

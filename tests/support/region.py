@@ -7,7 +7,7 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -30,6 +30,7 @@ from tests.support.servers import ONE_BROKER, both
 T = TypeVar("T")
 
 STAGES: Final = ("scoring", "not-detector", "notifier")
+SERVE: Final = (ONTRACK, "serve")
 _LOOK_AGAIN: Final = 0.05
 
 
@@ -45,14 +46,14 @@ def wait_until(holds: Callable[[], bool], what: str, within: float = PATIENCE) -
 class Process:
     """A service as a process of its own."""
 
-    def __init__(self, name: str, environment: Mapping[str, str], log: Path) -> None:
-        """Start it."""
+    def __init__(self, name: str, environment: Mapping[str, str], log: Path, program: Sequence[str | Path]) -> None:
+        """Start it: `program` is given its name."""
         self.name = name
         self.port, *_ = free_ports(1)
         self.log = log
         with log.open("ab") as stream:
             self._process = subprocess.Popen(
-                [ONTRACK, "serve", name],
+                [*program, name],
                 env={**environment, "ONTRACK_HTTP_PORT": str(self.port)},
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
@@ -195,12 +196,14 @@ class Region:
 
     def serve_with(self, *names: str, **environment: str) -> list[Process]:
         """Start services with something else in their environment."""
-        started = []
-        for name in names or STAGES:
-            process = Process(name, self.environment | environment, self.folder / f"{name}-{len(self.processes)}.log")
-            self.processes.append(process)
-            started.append(process)
-        return started
+        return [self.serve_by(SERVE, name, **environment) for name in names or STAGES]
+
+    def serve_by(self, program: Sequence[str | Path], name: str, **environment: str) -> Process:
+        """Start a service by a program that is given its name."""
+        log = self.folder / f"{name}-{len(self.processes)}.log"
+        process = Process(name, self.environment | environment, log, program)
+        self.processes.append(process)
+        return process
 
     def ontrack(self, *arguments: str | Path, given: bytes = b"") -> Ran:
         """Run a command on it, as a process of its own."""

@@ -1,0 +1,38 @@
+"""Whether what there is to read is read: a partition is stuck when it stays where it is although something came."""
+
+from services.runtime.progress import STUCK, Progress
+
+
+def test_a_partition_that_stays_where_it_is_although_something_came_is_stuck() -> None:
+    # given a partition at whose position something has come
+    progress = Progress()
+    progress.seen(0, {3: 10, 4: 7}, {3: 11, 4: 7})
+
+    # when it is still there a while later
+    progress.seen(STUCK, {3: 10, 4: 7}, {3: 15, 4: 7})
+
+    # then it is stuck, and one where nothing came is not
+    assert progress.stuck(STUCK) == [3]
+    assert progress.stuck(STUCK - 1) == []
+    assert progress.stuck(STUCK, after=STUCK + 1) == []
+
+
+def test_a_partition_that_gets_on_is_not_stuck_however_far_its_end_is() -> None:
+    progress = Progress()
+    for moment in range(20):
+        progress.seen(moment, {3: moment}, {3: 1_000})
+    assert progress.stuck(20 + STUCK - 2) == []
+
+
+def test_a_partition_with_something_in_hand_is_not_stuck() -> None:
+    # given a partition that has been where it is for long
+    progress = Progress()
+    progress.seen(0, {3: 10}, {3: 11})
+
+    # when its events are in hand, so that it waits for none
+    progress.seen(STUCK, {}, {3: 11})
+
+    # then it is not stuck, and not at once when it waits again
+    assert progress.stuck(STUCK) == []
+    progress.seen(STUCK + 1, {3: 10}, {3: 11})
+    assert progress.stuck(STUCK + 1) == []
