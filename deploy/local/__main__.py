@@ -22,7 +22,7 @@ def main() -> int:
     try:
         return _done(given, directory)
     except PortTaken as taken:
-        print(f"{taken}, or add --free-ports, for this data to have ports of its own", file=sys.stderr)
+        print(f"{taken}, or add --free-ports, for this data to have other ports", file=sys.stderr)
     except (BuildFailed, Missing, NotAnswering, OthersUp, UnreachableFolder) as said:
         print(said, file=sys.stderr)
     except OSError as refused:
@@ -57,7 +57,7 @@ def _arguments() -> argparse.Namespace:
     where.add_argument("--data", type=Path, help="the folder of the data; .local/data unless named")
     up = commands.add_parser("up", parents=[where], help="start what does not answer, and wait until it does")
     up.add_argument("--brokers", type=int, choices=[1, 3], default=1, help="three are for failure tests")
-    up.add_argument("--free-ports", action="store_true", help="choose ports for this data, which it keeps")
+    up.add_argument("--free-ports", action="store_true", help="choose free ports for this data, which it keeps")
     commands.add_parser("down", parents=[where], help="stop everything; what is stored stays")
     commands.add_parser("status", parents=[where], help="tell what runs; 0 if everything answers")
     commands.add_parser("env", parents=[where], help="print the shell lines that set up a region on these servers")

@@ -33,18 +33,19 @@ class Everyday:
         self._directory = directory
         self._lock = directory / "lock"
         mongodb, one, three = (directory / name for name in ("mongodb", "kafka-1", "kafka-3"))
-        self._has_its_own = (mongodb / PORTS).exists()
-        own = free_ports or self._has_its_own
+        own = free_ports or (mongodb / PORTS).exists()
         self._mongodb = MongoStandIn(mongodb, ports=None if own else _MONGO_PORTS)
         self._one = KafkaCluster(one, 1, ports=None if own else _BROKER_PORTS[:1])
         self._three = KafkaCluster(three, 3, ports=None if own else _BROKER_PORTS)
 
     @classmethod
     def with_free_ports(cls, directory: Path) -> Self:
-        """Give the data of a folder ports of its own. Raises OthersUp if its servers run at the usual ones."""
-        usual = cls(directory)
-        if not usual._has_its_own and usual._running():
-            raise OthersUp(f"these servers run at the usual ports: {_STOP_THEM}")
+        """Choose ports for the data of a folder, which has them from then on. Raises OthersUp if it is served now."""
+        now = cls(directory)
+        if now._running():
+            raise OthersUp(f"these servers run, so they have their ports: {_STOP_THEM}")
+        for chosen in directory.glob(f"*/{PORTS}"):
+            chosen.unlink()
         return cls(directory, free_ports=True)
 
     @staticmethod
