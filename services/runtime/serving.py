@@ -164,7 +164,7 @@ class Serving(Generic[StateT]):
         self.has_joined = False
         await self.give_up(list(self.shares))
         stopping = asyncio.ensure_future(self._subscriber.stop())
-        await asyncio.wait({stopping}, timeout=DRAIN)
+        await asyncio.wait({stopping}, timeout=REQUEST_TIMEOUT)
         stopping.cancel()
 
     async def stop(self) -> None:
