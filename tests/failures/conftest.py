@@ -1,17 +1,60 @@
-"""A clinic that is imported in every storm, and a region for each."""
+"""A clinic that is imported in every storm, and a region for each; each storm by one seed, or by many."""
 
 import csv
+import os
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Final
 
 import pytest
 
 from services.embedded import MASTER_KEY
+from tests.failures.seeds import ALWAYS, Bound, how_to_repeat, seeds_of_torture
 from tests.failures.storm import Clinic, Storm, storm
 from tests.support.command import succeeded
 from tests.support.contents import contents
 from tests.support.region import region_of_its_own
+
+SEED: Final = "seed"
+BOUND: Final = pytest.StashKey[Bound]()
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what depends on a seed by the one that is always taken, and by those of a torture."""
+    if SEED in metafunc.fixturenames:
+        of_torture = [pytest.param(seed, marks=pytest.mark.torture) for seed in seeds_of_torture(os.environ)]
+        metafunc.parametrize(SEED, [ALWAYS, *of_torture])
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run a whole round before the next one begins: so that every test has had as many when the time is over."""
+    items.sort(key=lambda item: seed_of(item) or ALWAYS)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Begin no round when the time is over."""
+    seed = seed_of(item)
+    if seed not in (None, ALWAYS) and item.config.stash.setdefault(BOUND, Bound()).is_over(time.monotonic()):
+        pytest.skip(f"the time is over; this was to be run by seed {seed}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Say with a failure how it is repeated."""
+    report = yield
+    seed = seed_of(item)
+    if report.failed and seed is not None:
+        report.sections.append(("to repeat it", how_to_repeat(item.nodeid, seed)))
+    return report
+
+
+def seed_of(item: pytest.Item) -> int | None:
+    """Give the seed that a test is run by, if it depends on one."""
+    seed: int | None = item.callspec.params.get(SEED) if hasattr(item, "callspec") else None
+    return seed
 
 
 @pytest.fixture(scope="session")
@@ -49,7 +92,7 @@ def parted(file: Path, weeks: int) -> list[Path]:
 
 
 @pytest.fixture
-def weather(tmp_path: Path, clinic: Clinic) -> Iterator[Storm]:
+def weather(tmp_path: Path, clinic: Clinic, seed: int) -> Iterator[Storm]:
     """A region on the servers that tests share."""
-    with region_of_its_own(tmp_path) as region, storm(region, clinic) as weather:
+    with region_of_its_own(tmp_path) as region, storm(region, clinic, seed) as weather:
         yield weather

@@ -1,6 +1,5 @@
 """A region that works while things go wrong, and what must hold when they are over."""
 
-import random
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -13,6 +12,7 @@ from typing import Final
 from contracts.topics import CASES, SCORES, Topic
 from services.distributed import DistributedHome
 from services.runtime.unavailable import Unavailable
+from tests.failures.seeds import Chance
 from tests.support.command import ONTRACK, PATIENCE
 from tests.support.contents import Contents, same
 from tests.support.episodes import episodes_of_all
@@ -43,11 +43,11 @@ class Clinic:
 class Storm:
     """A region, an import that goes on until it has succeeded, and the services."""
 
-    def __init__(self, region: Region, clinic: Clinic, seed: int = 1) -> None:
+    def __init__(self, region: Region, clinic: Clinic, seed: int) -> None:
         """Let `clinic` be imported into `region`. seed: of what happens by chance."""
         self.region = region
         self.clinic = clinic
-        self.random = random.Random(seed)
+        self.chance = Chance(seed)
         self.is_over = Event()
         self._failed: list[str] = []
         self._import = Thread(target=self._import_until_done, daemon=True)
@@ -106,15 +106,30 @@ class Storm:
 
     def ends_well(self, within: float = PATIENCE) -> Contents:
         """Wait until everything has been processed, and compare: with what an embedded home made of the same facts."""
-        self._import.join(within)
-        assert not self._import.is_alive(), "the import has not ended"
+        wait_until(self._is_imported, "everything imported", within)
         assert self._failed == []
-        wait_until(lambda: self.left() == 0, "everything processed", within)
+        wait_until(self._is_processed, "everything processed", within)
         found = self.region.contents()
         assert same(found, self.clinic.expected)
         assert episodes_of_all(found.histories) > 0, "nobody was not on track, so no report was looked at"
         assert self.halted() == 0
         return found
+
+    def _is_imported(self) -> bool:
+        """Tell whether the import has ended."""
+        self._require_no_gap()
+        return not self._import.is_alive()
+
+    def _is_processed(self) -> bool:
+        """Tell whether nothing is left."""
+        self._require_no_gap()
+        return self.left() == 0
+
+    def _require_no_gap(self) -> None:
+        """Fail at once if a service has found that something is missing: it waits for that for ever."""
+        running = [process for process in self.region.processes if not process.has_ended]
+        gaps = [why for process in running for why in process.why_not("alive") if "has a gap" in why]
+        assert not gaps, gaps[0]
 
     def left(self) -> int:
         """Count the events that the services have not processed yet; 1 while that cannot be told."""
@@ -133,7 +148,7 @@ class Storm:
 
 
 @contextmanager
-def storm(region: Region, clinic: Clinic, *, seed: int = 1) -> Iterator[Storm]:
+def storm(region: Region, clinic: Clinic, seed: int) -> Iterator[Storm]:
     """Provision a region that names its cases as the clinic does."""
     region.master_key.write_bytes(clinic.master_key.read_bytes())
     region.master_key.chmod(0o600)

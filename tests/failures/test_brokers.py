@@ -18,17 +18,17 @@ THREE_BROKERS = Safety(replication=3, min_insync=2)
 
 
 @pytest.fixture
-def one(tmp_path: Path, clinic: Clinic) -> Iterator[tuple[Storm, KafkaCluster]]:
+def one(tmp_path: Path, clinic: Clinic, seed: int) -> Iterator[tuple[Storm, KafkaCluster]]:
     """A region on a broker of its own."""
     with scratch_directory() as folder:
         cluster = KafkaCluster(folder / "kafka")
         cluster.start()
-        with region_of_its_own(tmp_path, Brokers(cluster.servers)) as region, storm(region, clinic) as weather:
+        with region_of_its_own(tmp_path, Brokers(cluster.servers)) as region, storm(region, clinic, seed) as weather:
             yield weather, cluster
 
 
 @pytest.fixture
-def three(tmp_path: Path, clinic: Clinic) -> Iterator[tuple[Storm, KafkaCluster]]:
+def three(tmp_path: Path, clinic: Clinic, seed: int) -> Iterator[tuple[Storm, KafkaCluster]]:
     """A region on three brokers of its own, each record on all of them and acknowledged by two."""
     with scratch_directory() as folder:
         cluster = KafkaCluster(folder / "kafka", 3)
@@ -36,7 +36,7 @@ def three(tmp_path: Path, clinic: Clinic) -> Iterator[tuple[Storm, KafkaCluster]
         brokers = Brokers(cluster.servers)
         with (
             region_of_its_own(tmp_path, brokers, safety=THREE_BROKERS) as region,
-            storm(region, clinic) as weather,
+            storm(region, clinic, seed) as weather,
         ):
             yield weather, cluster
 
@@ -48,8 +48,8 @@ def test_the_only_broker_can_be_killed(one: tuple[Storm, KafkaCluster]) -> None:
     weather.begin()
 
     # when that is killed, twice, and starts again
-    for share in (0.2, 0.5):
-        weather.wait_for(share)
+    for moment in weather.chance.moments(2):
+        weather.wait_for(moment)
         cluster.kill()
         cluster.start()
 
@@ -64,34 +64,36 @@ def test_each_of_three_brokers_can_be_killed(three: tuple[Storm, KafkaCluster]) 
     weather.begin()
 
     # when each is killed in turn, so that the controller and the leader of every partition are among them
-    for share, broker in zip((0.1, 0.3, 0.5), cluster.brokers, strict=True):
-        weather.wait_for(share)
+    for moment, broker in zip(weather.chance.moments(3), weather.chance.in_some_order(cluster.brokers), strict=True):
+        weather.wait_for(moment)
         broker.kill()
 
         # then work goes on without it
-        weather.wait_for(share + 0.1)
+        weather.wait_for(moment + 0.1)
         broker.start()
 
     # and everything is as if nothing had happened
     weather.ends_well()
 
 
-def test_the_disk_of_the_broker_can_be_full_for_a_while(tmp_path: Path, small_clinic: Clinic) -> None:
+def test_the_disk_of_the_broker_can_be_full_for_a_while(tmp_path: Path, small_clinic: Clinic, seed: int) -> None:
     # given a region at work on a broker with a small disk
     with scratch_directory() as folder, small_disk(folder / "disk", megabytes=96) as disk:
         cluster = KafkaCluster(folder / "kafka", properties={"log.dirs": str(disk.folder / "data")})
         cluster.start()
         with (
             region_of_its_own(tmp_path, Brokers(cluster.servers), safety=ONE_BROKER) as region,
-            storm(region, small_clinic) as weather,
+            storm(region, small_clinic, seed) as weather,
         ):
             services = region.serve()
             for service in services:
                 service.wait_until_ready()
 
+            weather.begin()
+            weather.wait_for(weather.chance.moment(0, 0.4))
+
             # when that is full
             disk.fill()
-            weather.begin()
             (broker,) = cluster.brokers
             services[0].wait_until(lambda: broker.pid is None, "the broker has given up for want of room")
             for service in services:

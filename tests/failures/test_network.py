@@ -14,7 +14,7 @@ from tests.support.region import region_of_its_own
 
 
 @pytest.fixture
-def behind_a_line(tmp_path: Path, clinic: Clinic) -> Iterator[tuple[Storm, Proxy]]:
+def behind_a_line(tmp_path: Path, clinic: Clinic, seed: int) -> Iterator[tuple[Storm, Proxy]]:
     """A region whose only way to its broker is a line that can stall."""
     with scratch_directory() as folder:
         cluster = KafkaCluster(folder / "kafka")
@@ -23,7 +23,7 @@ def behind_a_line(tmp_path: Path, clinic: Clinic) -> Iterator[tuple[Storm, Proxy
             broker.advertised_port = proxy.port
             cluster.start()
             brokers = Brokers(f"127.0.0.1:{proxy.port}")
-            with region_of_its_own(tmp_path, brokers) as region, storm(region, clinic) as weather:
+            with region_of_its_own(tmp_path, brokers) as region, storm(region, clinic, seed) as weather:
                 yield weather, proxy
 
 
@@ -32,7 +32,7 @@ def test_the_network_can_stall_until_the_group_has_given_the_services_up(behind_
     weather, proxy = behind_a_line
     services = weather.region.serve()
     weather.begin()
-    weather.wait_for(0.3)
+    weather.wait_for(weather.chance.moment())
 
     # when nothing comes through for longer than the group waits
     proxy.set(Line.STALLED)
@@ -56,8 +56,8 @@ def test_the_network_can_break_off(behind_a_line: tuple[Storm, Proxy]) -> None:
     weather.begin()
 
     # when its connections break off, twice
-    for share in (0.2, 0.5):
-        weather.wait_for(share)
+    for moment in weather.chance.moments(2):
+        weather.wait_for(moment)
         proxy.set(Line.CUT)
         for service in services:
             service.wait_until_not_alive()
@@ -72,7 +72,7 @@ def test_services_can_be_killed_while_the_network_stalls(behind_a_line: tuple[St
     weather, proxy = behind_a_line
     services = weather.region.serve()
     weather.begin()
-    weather.wait_for(0.3)
+    weather.wait_for(weather.chance.moment())
 
     # when requests come through to the broker no more, and every service is killed with what it has under way
     proxy.set(Line.STALLED)

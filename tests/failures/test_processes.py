@@ -22,8 +22,8 @@ def test_services_that_are_killed_while_they_work_lose_and_repeat_nothing(weathe
     weather.begin()
 
     # when each of its services is killed, at some moment, and started again
-    for share, name in zip((0.1, 0.3, 0.5), weather.random.sample(STAGES, len(STAGES)), strict=True):
-        weather.wait_for(share)
+    for moment, name in zip(weather.chance.moments(3), weather.chance.in_some_order(STAGES), strict=True):
+        weather.wait_for(moment)
         services[name].kill()
         (services[name],) = weather.region.serve(name)
 
@@ -36,9 +36,9 @@ def test_a_service_that_is_told_to_end_finishes_its_batch(weather: Storm) -> Non
     services = {process.name: process for process in weather.region.serve()}
     weather.begin()
 
-    for share, name in zip((0.2, 0.4, 0.6), STAGES, strict=True):
+    for moment, name in zip(weather.chance.moments(3), weather.chance.in_some_order(STAGES), strict=True):
         # when a service is told to end in the middle of it
-        weather.wait_for(share)
+        weather.wait_for(moment)
         began = time.monotonic()
         code = services[name].stop()
 
@@ -71,7 +71,7 @@ def test_of_two_owners_of_a_partition_only_one_writes(weather: Storm, name: str)
         half = SCORES.partitions // 2
         other.wait_until(lambda: one.partitions() == other.partitions() == half, "each has half of the partitions")
         weather.begin()
-        weather.wait_for(0.3)
+        weather.wait_for(weather.chance.moment())
 
         # when one of them stands still right before it writes states, until the other has all partitions and goes on
         way_to_the_store.stall_at(writing(states_of(name.replace("-", "_"))))
@@ -94,16 +94,17 @@ def test_services_that_join_and_leave_while_they_work_lose_and_repeat_nothing(we
     # given a region at work
     weather.region.serve()
     weather.begin()
-    weather.wait_for(0.1)
+    first, second, third = weather.chance.moments(3)
+    weather.wait_for(first)
 
     # when a second and a third of each service join
     joined = weather.region.serve(*STAGES)
-    weather.wait_for(0.3)
+    weather.wait_for(second)
     joined += weather.region.serve(*STAGES)
-    weather.wait_for(0.5, NOTICES)
+    weather.wait_for(third, NOTICES)
 
     # and leave again
-    for process in joined:
+    for process in weather.chance.in_some_order(joined):
         assert process.stop() == 0
 
     # then everything is as if nothing had happened

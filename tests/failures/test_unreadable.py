@@ -11,15 +11,13 @@ from services.runtime.serving import MAX_RECORDS
 from tests.failures.storm import Storm
 from tests.support.region import Region
 
-PARTITION = 5
 
-
-def put(region: Region, records: list[Record]) -> None:
+def put(region: Region, partition: int, records: list[Record]) -> None:
     """Write records past the intake, as somebody does who may write the topic and does not know how."""
 
     async def written(_: DistributedHome) -> None:
         async with KafkaLog(region.brokers) as log:
-            await log.append(CASES, PARTITION, records)
+            await log.append(CASES, partition, records)
 
     region.asked(written)
 
@@ -29,15 +27,20 @@ def test_a_full_batch_of_unreadable_records_stops_its_partition_and_loses_nothin
     region = weather.region
     services = {process.name: process for process in region.serve()}
     weather.begin()
-    weather.wait_for(0.2)
+    weather.wait_for(weather.chance.moment())
+    partition = weather.chance.one_of(range(CASES.partitions))
 
     # when somebody writes more unreadable records than a stage reads at a time
-    put(region, [Record(f"nobody-{number}", b"not a fact %d" % number) for number in range(MAX_RECORDS + 100)])
+    put(
+        region,
+        partition,
+        [Record(f"nobody-{number}", b"not a fact %d" % number) for number in range(MAX_RECORDS + 100)],
+    )
 
     # then scoring stops there and says why, and nowhere else
     why = services["scoring"].wait_until_not_alive(60)
     assert len(why) == 1
-    assert f"partition {PARTITION}: " in why[0]
+    assert f"partition {partition}: " in why[0]
     assert f"more than the {DEAD_LETTERS_AT_MOST} that are put aside without asking" in why[0]
     assert "not a fact" not in services["scoring"].log.read_text()
 
