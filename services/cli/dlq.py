@@ -1,25 +1,27 @@
 """`ontrack dlq`: facts that could not be read, and taking them in when they can."""
 
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 import click
 
-from contracts.codec import CaseKey, Unreadable, decode
+from contracts.codec import CaseKey, Unreadable, content_digest, decode
 from contracts.events.event import Data, Event
 from contracts.events.publications import FactUnreadable
-from contracts.topics import CASES, DEAD_LETTERS
+from contracts.topics import CASES, DEAD_LETTERS, Topic
 from services.cli.home import FINDING, Failure, run
 from services.cli.output import Format, Row, counted, format_option, say
 from services.cli.place import Place, data_option, opened, settled
 from services.cli.tables import print_rows
 from services.home import Home
-from services.ingest.domain.admission import is_known
-from services.runtime.log.port import StoredRecord, next_offset
+from services.runtime.log.port import Record, StoredRecord, next_offset
 
 COLUMNS: Final = ("letter", "partition", "offset", "bytes", "reason", "status")
 ID_SHOWN: Final = 8
 _AT_ONCE: Final = 1_000
+
+Content = tuple[str, str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +30,14 @@ class Letter:
 
     record: as it stands on rom.cases.v1
     now: what it says now, or why it cannot be read
-    is_taken: whether it stands on rom.cases.v1 as a readable fact too
+    is_taken: whether it stands on rom.cases.v1 at another place too, where it could be read
     """
 
     id: str
     at: FactUnreadable
     record: StoredRecord
     now: Event[Data] | Unreadable
-    is_taken: bool
+    is_taken: bool = False
 
     @property
     def status(self) -> str:
@@ -94,7 +96,7 @@ def show(letter: str, place: Place, reveal: bool) -> None:
 def redrive(letters: tuple[str, ...], place: Place, with_all: bool) -> None:
     """Take facts in that could not be read and now can. LETTERS are the beginnings of their ids.
 
-    Each goes through the same checks as a fact that has just arrived, and is recorded as such.
+    Each goes through the same checks as a fact that has just arrived, and is then recorded once more, as it stands.
 
     Example: ontrack dlq redrive --all --data DIR
     """
@@ -129,10 +131,11 @@ async def _taken(home: Home, letter: Letter) -> str | None:
         return f"it still cannot be read ({letter.now.reason})"
     if letter.is_taken:
         return "it was taken in before"
+    # The register may know the fact, as it may have read it while the key was still right. The services do not.
     considered = await home.intake.consider([letter.now])
     if considered.refused:
         return "; ".join(str(refusal) for _, refusal in considered.refused)
-    await home.intake.record(considered.new)
+    await home.intake.take_over([Record(letter.record.key, letter.record.value)])
     return None
 
 
@@ -145,25 +148,49 @@ async def _letters(home: Home) -> list[Letter]:
     """Read the letters, each once, with the records that they are about."""
     found: dict[str, Letter] = {}
     for partition in range(DEAD_LETTERS.partitions):
-        offset = 0
-        while records := await home.log.read(DEAD_LETTERS, partition, offset, _AT_ONCE):
-            offset = next_offset(records)
-            for record in records:
-                event = decode(record.value, DEAD_LETTERS, None)
-                if isinstance(event, Event) and isinstance(event.data, FactUnreadable) and event.id not in found:
-                    found[event.id] = await _letter(home, event.id, event.data)
-    return list(found.values())
+        async for record in _records(home, DEAD_LETTERS, partition, 0):
+            event = decode(record.value, DEAD_LETTERS, None)
+            if isinstance(event, Event) and isinstance(event.data, FactUnreadable) and event.id not in found:
+                found[event.id] = await _letter(home, event.id, event.data)
+    letters = list(found.values())
+    taken = {each for partition in range(CASES.partitions) for each in await _taken_in(home, partition, letters)}
+    return [replace(letter, is_taken=_content(letter.now) in taken) for letter in letters]
 
 
 async def _letter(home: Home, identity: str, at: FactUnreadable) -> Letter:
     (record,) = await home.log.read(CASES, at.partition, at.offset, 1)
     key = (await home.keyring.keys([record.key])).get(record.key)
     now = decode(record.value, CASES, key) if isinstance(key, CaseKey) else Unreadable("not-an-event")
-    if not isinstance(now, Event) or now.subject != record.key:
-        return Letter(identity, at, record, now, is_taken=False)
-    registered = await home.intake.registered([record.key])
-    case = registered.get(record.key)
-    return Letter(identity, at, record, now, is_taken=case is not None and is_known(case, now))
+    if isinstance(now, Event) and now.subject != record.key:
+        now = Unreadable("not-an-event")
+    return Letter(identity, at, record, now)
+
+
+async def _taken_in(home: Home, partition: int, letters: Sequence[Letter]) -> set[Content]:
+    """Give what could be read in a partition of the cases of some letters, as far as it stands after the first."""
+    aside = {letter.at.offset for letter in letters if letter.at.partition == partition}
+    readable = [each for each in letters if each.at.partition == partition and isinstance(each.now, Event)]
+    keys = await home.keyring.keys({letter.record.key for letter in readable})
+    found: set[Content] = set()
+    first = min((letter.at.offset for letter in readable), default=None)
+    if first is not None:
+        async for record in _records(home, CASES, partition, first):
+            key = keys.get(record.key)
+            if record.offset not in aside and isinstance(key, CaseKey):
+                found.add(_content(decode(record.value, CASES, key)))
+    return found - {None}
+
+
+async def _records(home: Home, topic: Topic, partition: int, offset: int) -> AsyncIterator[StoredRecord]:
+    while records := await home.log.read(topic, partition, offset, _AT_ONCE):
+        offset = next_offset(records)
+        for record in records:
+            yield record
+
+
+def _content(read: Event[Data] | Unreadable) -> Content:
+    """Name a fact with its content; None for what cannot be read."""
+    return (read.id, content_digest(read)) if isinstance(read, Event) else None
 
 
 def _named(name: str, letters: list[Letter]) -> Letter:

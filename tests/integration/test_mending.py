@@ -10,6 +10,7 @@ from services.runtime.documents import Documents
 from services.runtime.keyring.mongo import KEYS
 from services.runtime.log.port import Record
 from tests.support.command import succeeded
+from tests.support.contents import contents, master_key_in, same
 from tests.support.region import Region
 
 
@@ -79,6 +80,63 @@ def test_a_case_that_halts_is_listed_and_goes_on_when_it_is_asked_to(region: Reg
     resumed = region.succeeded("halted", "resume", number)
     assert resumed.told.strip() == f"{number} is not halted."
     assert region.succeeded("halted", "list").told.strip() == "No case is halted."
+
+
+def test_facts_that_can_be_read_again_are_taken_in_once_and_are_as_if_they_always_could(
+    region: Region, tmp_path: Path
+) -> None:
+    # given facts that the services have not read yet, and a case whose key was exchanged for another one
+    file = tmp_path / "cohort.csv"
+    succeeded("simulate", "--groups", "1", "--sessions", "3", "--seed", "5", "--output", file)
+    region.provision()
+    region.succeeded("import", file, "--enrol")
+    case_id, _ = the_first_case(region)
+    right = region.asked(lambda home: exchanged_key(region, home, case_id))
+
+    # when the services read them
+    for process in region.serve():
+        process.wait_until_ready()
+
+    # then all facts of that case are put aside, and none is taken in as long as it cannot be read
+    letters = orjson.loads(region.succeeded("dlq", "list", "--format", "json").out)
+    assert {(letter["reason"], letter["status"]) for letter in letters} == {("other-key", "unreadable")}
+    assert region.succeeded("dlq", "redrive", "--all").told.strip() == "0 facts taken in."
+
+    # and when the right key is back, each is taken in, once
+    region.asked(lambda _: put_key(region, case_id, right))
+    assert statuses(region) == {"readable"}
+    assert region.succeeded("dlq", "redrive", "--all").told.strip() == f"{len(letters)} facts taken in."
+    assert statuses(region) == {"redriven"}
+    assert region.succeeded("dlq", "redrive", "--all").told.strip() == "0 facts taken in."
+    again = region.ontrack("dlq", "redrive", letters[0]["letter"])
+    assert again.exit_code == 1
+    assert "it was taken in before" in again.told
+
+    # and everything is as in a home in which they could always be read
+    directory = master_key_in(tmp_path / "home", region.master_key.read_bytes())
+    succeeded("import", file, "--enrol", "--data", directory)
+    found = region.contents()
+    assert same(found, contents(directory))
+    assert found.repeats == len(letters)
+    assert len(found.histories[CASES.name][case_id]) == len(letters) > 10
+
+
+def statuses(region: Region) -> set[str]:
+    return {letter["status"] for letter in orjson.loads(region.succeeded("dlq", "list", "--format", "json").out)}
+
+
+async def exchanged_key(region: Region, home: DistributedHome, case_id: str) -> bytes:
+    """Give a case another key; give the wrapped one that it had."""
+    async with Documents(region.server) as documents:
+        (held,) = await documents.find(KEYS, [case_id])
+        await documents.remove_where(KEYS, {"_id": case_id})
+    await home.keyring.create([case_id])
+    return bytes(held["wrapped"])
+
+
+async def put_key(region: Region, case_id: str, wrapped: bytes) -> None:
+    async with Documents(region.server) as documents:
+        await documents.put(KEYS, {case_id: {"wrapped": wrapped}})
 
 
 def test_a_fact_that_could_not_be_read_is_listed_and_shown_and_taken_in_when_it_can_be(
