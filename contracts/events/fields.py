@@ -4,7 +4,17 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, AwareDatetime, Field, PlainSerializer, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    Field,
+    PlainSerializer,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
 DefinitionRef = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*@[1-9][0-9]*#[0-9a-f]{64}$", max_length=160)]
 """`id@version#sha256`: names one definition and, by the hash of its content, no other."""
@@ -69,9 +79,28 @@ def instant(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
-Instant = Annotated[
-    AwareDatetime, AfterValidator(to_milliseconds), PlainSerializer(instant, return_type=str, when_used="json")
-]
+_ANY_MOMENT: Final = TypeAdapter[datetime](AwareDatetime)
+_INSTANT_LENGTH: Final = len("2026-01-31T23:59:59.999Z")
+
+
+def _moment(value: object, read: ValidatorFunctionWrapHandler, info: ValidationInfo) -> datetime:
+    """Read a moment; one that stands on the wire as `instant` writes it in half the time of any other."""
+    moment: datetime
+    if info.mode != "json" or type(value) is not str:
+        moment = read(value)
+    elif _has_form_of_an_instant(value):
+        moment = datetime.fromisoformat(value)
+    else:
+        moment = _ANY_MOMENT.validate_strings(value, strict=True)
+    return to_milliseconds(moment)
+
+
+def _has_form_of_an_instant(text: str) -> bool:
+    """Tell the form of `instant` from the others of ISO 8601, so that nothing is read that is refused otherwise."""
+    return len(text) == _INSTANT_LENGTH and text[7] == "-" and text[10] == "T" and text[19] == "." and text[23] == "Z"
+
+
+Instant = Annotated[AwareDatetime, WrapValidator(_moment), PlainSerializer(instant, return_type=str, when_used="json")]
 """A moment, in UTC with milliseconds."""
 
 FlagKind = Literal["negative", "safety", "context"]

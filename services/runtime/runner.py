@@ -4,6 +4,7 @@ A crash between any two of these repeats work and changes nothing: a step is det
 condition that nobody has written it since, and what is published twice bears the same sequence and is dropped.
 """
 
+import asyncio
 import traceback
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -14,14 +15,15 @@ from pydantic import TypeAdapter
 
 from contracts.codec import (
     CaseKey,
-    Glance,
+    Tail,
     Unreadable,
     decode,
     encode,
-    glance,
+    ending,
     prepared,
     renumbered,
     subject_of,
+    tail,
 )
 from contracts.definitions.catalogue import DefinitionMissing
 from contracts.events.event import DERIVED_ID, Data, Event, name_based_id
@@ -130,7 +132,8 @@ class Runner(Generic[StateT]):
         self._states: TypeAdapter[StateT] = TypeAdapter(stage.state)
         self._is_numbered = stage.reads is not CASES
         self._carried = frozenset(stage.writes.events if stage.writes is not None else ())
-        self._passed_over = frozenset(kind.type() for kind in stage.reads.events if kind not in stage.acts_on)
+        passed_over = (kind for kind in stage.reads.events if kind not in stage.acts_on and self._is_numbered)
+        self._passed_over = tuple(ending(kind) for kind in passed_over)
         self._rebuild = f"ontrack rebuild {stage.name} makes them anew from the log"
         self._positions: dict[int, int] = {}
         self._dead_letters: dict[int, int] = {}
@@ -220,14 +223,16 @@ class Runner(Generic[StateT]):
         self, partition: int, records: Sequence[StoredRecord], *, resuming: bool = False
     ) -> _Batch[StateT]:
         """Load the states of the batch's cases and step through its records in order."""
-        case_ids = {record.key for record in records}
-        keys = await self._keyring.keys(case_ids)
+        name, case_ids = self._stage.name, {record.key for record in records}
         try:
-            states = await self._store.load(self._stage.name, case_ids)
+            keys, states, waiting = await asyncio.gather(
+                self._keyring.keys(case_ids),
+                self._store.load(name, case_ids),
+                self._store.halted(name, partition),
+            )
         except StatesLost as lost:
             self._stop(partition, str(lost), self._rebuild)
-        waiting = () if resuming else await self._store.halted(self._stage.name, partition)
-        skipped = {halted.case_id for halted in waiting}
+        skipped = set() if resuming else {halted.case_id for halted in waiting}
         batch: _Batch[StateT] = _Batch(partition)
         for record in records:
             if record.key in skipped or record.key in batch.halted:
@@ -272,8 +277,8 @@ class Runner(Generic[StateT]):
         """Take one record: step, number what follows, and keep it for publication."""
         event = record.event
         if event is None:
-            seen = glance(record.value) if self._is_numbered else None
-            if seen is not None and seen.subject == record.key and seen.type in self._passed_over:
+            seen = tail(record.value) if record.value.endswith(self._passed_over) else None
+            if seen is not None and seen.subject == record.key and seen.sequence > 0:
                 self._pass_on(batch, record, case, seen)
                 return
             read = self._read(record, case.key)
@@ -285,7 +290,7 @@ class Runner(Generic[StateT]):
         if self._is_numbered and not self._is_next(batch, record, sequence, case):
             return
         try:
-            state, records = self._stepped(record.key, case, event)
+            state, records = self._stepped(record, case, event)
         except DefinitionMissing as missing:
             self._halt(batch, record, f"definition-missing {missing.ref}")
             return
@@ -298,7 +303,7 @@ class Runner(Generic[StateT]):
         case.written += len(records)
         batch.out.extend(records)
 
-    def _stepped(self, case_id: str, case: _Case[StateT], event: Event[Data]) -> tuple[StateT, list[Record]]:
+    def _stepped(self, read: StoredRecord, case: _Case[StateT], event: Event[Data]) -> tuple[StateT, list[Record]]:
         """Step, and number what follows; nothing is changed if that fails."""
         kind, state = type(event.data), case.state
         following: Sequence[Event[Data]] = (event,) if kind in self._carried else ()
@@ -308,10 +313,11 @@ class Runner(Generic[StateT]):
             return state, []
         records: list[Record] = []
         for number, outgoing in enumerate(following, case.written + 1):
-            if outgoing.subject != case_id:
+            if outgoing.subject != read.key:
                 raise ValueError("a step speaks of its own case only")
             ready = prepared(outgoing, case.key, number)
-            records.append(Record(case_id, encode(ready), ready))
+            value = _renumbered(read.value, number) if outgoing is event else None
+            records.append(Record(read.key, value or encode(ready), ready))
         return state, records
 
     def _read(self, record: StoredRecord, key: CaseKey) -> Event[Data] | Unreadable:
@@ -322,13 +328,13 @@ class Runner(Generic[StateT]):
         belongs = event.subject == record.key and (event.sequence is not None) == self._is_numbered
         return event if belongs else Unreadable("not-an-event")
 
-    def _pass_on(self, batch: _Batch[StateT], record: StoredRecord, case: _Case[StateT], seen: Glance) -> None:
+    def _pass_on(self, batch: _Batch[StateT], record: StoredRecord, case: _Case[StateT], seen: Tail) -> None:
         """Pass an event on unopened, with its new number, if the topic carries such events."""
         if not self._is_next(batch, record, seen.sequence, case):
             return
         if self._stage.writes is not None and self._stage.writes.type_named(seen.type) is not None:
             case.written += 1
-            batch.out.append(Record(record.key, renumbered(record.value, case.written)))
+            batch.out.append(Record(record.key, renumbered(record.value, seen, case.written)))
         case.offset, case.read = record.offset, seen.sequence
 
     def _is_next(self, batch: _Batch[StateT], record: StoredRecord, sequence: int, case: _Case[StateT]) -> bool:
@@ -384,6 +390,12 @@ class Runner(Generic[StateT]):
 
     def _stop(self, partition: int, why: str, mend: str) -> NoReturn:
         raise StageStopped(self._stage.name, partition, why, mend)
+
+
+def _renumbered(record: bytes, sequence: int) -> bytes | None:
+    """Give the record of an event that is said again as it came, with its new number; None if it is not canonical."""
+    seen = tail(record)
+    return renumbered(record, seen, sequence) if seen is not None else None
 
 
 def place_of(error: BaseException) -> str:

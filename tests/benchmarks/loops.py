@@ -67,6 +67,13 @@ class Counting:
         return Counted(times=state.times + 1), (event,)
 
 
+class Passing(Counting):
+    """The stage that acts on nothing: it says every event again, unopened."""
+
+    name = "passing"
+    acts_on = frozenset()
+
+
 @dataclass(frozen=True, slots=True)
 class Redirected(Brokers):
     """Brokers on which TRACKS stands under another prefix, so that every run can write a topic of its own."""

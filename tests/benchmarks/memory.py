@@ -18,7 +18,7 @@ class MemoryStore:
         self.written = 0
 
     async def begin(self, stage: str) -> None:
-        self._states[stage] = {}
+        self._states.setdefault(stage, {})
 
     async def clear(self, stage: str) -> None:
         for held in (self._states, self._halted):

@@ -20,11 +20,13 @@ from contracts.codec import (
     content_digest,
     decode,
     encode,
+    ending,
     glance,
     plain_data,
     prepared,
     renumbered,
     schema_name,
+    tail,
 )
 from contracts.events.event import Data, Event
 from contracts.events.facts import (
@@ -515,16 +517,18 @@ def test_what_is_refused_is_not_repeated() -> None:
 
 @each_kind_of_cases
 @a_few
-@given(data=st.data(), sequence=st.integers(1, 999_999_999))
-def test_passing_on_changes_the_number_and_nothing_else(kind: type[Data], data: st.DataObject, sequence: int) -> None:
-    # given the record of any event of a case
-    event, topic = data.draw(events_of(kind)), TOPIC_OF[kind]
+@given(data=st.data(), before=st.none() | st.integers(1, 999_999_999), sequence=st.integers(1, 999_999_999))
+def test_passing_on_changes_the_number_and_nothing_else(
+    kind: type[Data], data: st.DataObject, before: int | None, sequence: int
+) -> None:
+    # given the record of any event of a case, with a number or without one
+    event, topic = data.draw(events_of(kind))._replace(sequence=before), TOPIC_OF[kind]
     record = record_of(event, CaseKey(SECRET))
 
     # when it is passed on with another number, without being opened
-    seen = glance(record)
+    seen = tail(record)
     assert seen is not None
-    passed_on = renumbered(record, sequence)
+    passed_on = renumbered(record, seen, sequence)
 
     # then it is as if it had been opened and encoded with that number
     came = read(record, topic)
@@ -532,8 +536,44 @@ def test_passing_on_changes_the_number_and_nothing_else(kind: type[Data], data: 
     assert passed_on == record_of(came, CaseKey(SECRET), sequence)
 
     # and only the number differs
-    assert json.loads(passed_on) == {**json.loads(record), "sequence": str(sequence)}
-    assert (seen.type, seen.subject, seen.sequence) == (event.type, event.subject, event.sequence)
+    assert json.loads(passed_on) == {**json.loads(record), "sequence": str(sequence), "sequencetype": "Integer"}
+    assert (seen.type, seen.subject, seen.sequence) == (event.type, event.subject, before or 0)
+    assert record.endswith(ending(kind))
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    name=st.sampled_from(["type", "subject", "sequence", "sequencetype", "source", "specversion", "time", "zone"]),
+    value=ENDLESS,
+)
+@example(name="source", value='"sequence":"7","sequencetype":"Integer","source":"')
+@example(name="subject", value='c","subject":"d')
+@example(name="sequence", value="07")
+@example(name="sequence", value="1234567890")
+def test_the_tail_of_a_record_says_what_reading_it_says_or_nothing(name: str, value: object) -> None:
+    # given a canonical record with anything in place of what stands in its tail, or after it
+    altered = {**json.loads(a_record()), name: value}
+    record = json.dumps(altered, sort_keys=True, separators=(",", ":")).encode()
+
+    # when its tail is looked at
+    seen = tail(record)
+
+    # then it is what stands there, or there is nothing to see
+    if seen is not None:
+        outside = json.loads(record)
+        assert (seen.type, seen.subject) == (outside["type"], outside["subject"])
+        assert str(seen.sequence or "") == outside.get("sequence", "")
+
+
+@settings(deadline=None, max_examples=100)
+@given(record=st.binary(max_size=100) | ENDLESS.map(lambda value: json.dumps(value).encode()))
+@example(record=b'"source":"')
+@example(record=b'"sequence":"1","sequencetype":"Integer","source":"a"}')
+def test_what_is_no_record_has_no_tail(record: bytes) -> None:
+    # given any bytes
+    # when their end is looked at
+    # then there is nothing to see
+    assert tail(record) is None
 
 
 @settings(deadline=None, max_examples=100)
