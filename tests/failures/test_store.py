@@ -2,14 +2,17 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from contracts.topics import CASES, SCORES, TRACKS
 from deploy.local.mongodb import MongoStandIn
 from deploy.local.scratch import scratch_directory
 from services.distributed import DistributedHome
 from services.runtime.documents import Documents, Server
+from services.runtime.log.port import Record
 from services.runtime.store.mongo import HALTED, POSITIONS, states_of
 from tests.failures.storm import Clinic, Storm, storm
 from tests.support.proxy import Proxy
@@ -53,21 +56,42 @@ def test_the_store_can_be_killed(weather: Storm, store: MongoStandIn) -> None:
     weather.ends_well()
 
 
+@contextmanager
+def writes_refused(store: MongoStandIn) -> Iterator[None]:
+    store.postgresql.refuse_writes(refused=True)
+    try:
+        yield
+    finally:
+        store.postgresql.refuse_writes(refused=False)
+
+
+def say_again(region: Region) -> None:
+    """Write a record of each topic that is read once more, as whoever was killed before it knew that it had."""
+
+    async def said(home: DistributedHome) -> None:
+        for topic in (CASES, SCORES, TRACKS):
+            partition, *_ = [each for each in range(topic.partitions) if await home.log.end(topic, each)]
+            (record,) = await home.log.read(topic, partition, 0, 1)
+            await home.log.append(topic, partition, [Record(record.key, record.value)])
+
+    region.asked(said)
+
+
 def test_the_store_can_refuse_writes_for_a_minute(weather: Storm, store: MongoStandIn) -> None:
     # given a region at work
     services = weather.region.serve()
     weather.begin()
-    weather.wait_for(weather.chance.moment())
+    weather.wait_for(weather.chance.moment(), TRACKS)
 
-    # when its store takes no writes for a minute
-    began = time.monotonic()
-    store.postgresql.refuse_writes(refused=True)
+    # when its store takes no writes for a minute, and every service has something to write
+    with writes_refused(store):
+        began = time.monotonic()
+        say_again(weather.region)
 
-    # then each service says that it does not go on
-    for service in services:
-        assert any("partition" in why for why in service.wait_until_not_alive(A_MINUTE))
-    services[0].wait_until(lambda: time.monotonic() - began > A_MINUTE, "a minute has gone by")
-    store.postgresql.refuse_writes(refused=False)
+        # then each service says that it does not go on
+        for service in services:
+            assert any("partition" in why for why in service.wait_until_not_alive(A_MINUTE))
+        services[0].wait_until(lambda: time.monotonic() - began > A_MINUTE, "a minute has gone by")
 
     # and goes on by itself, and everything is as if nothing had happened
     for service in services:
