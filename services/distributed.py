@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from contracts.definitions.catalogue import Catalogue
 from contracts.definitions.files import library
-from contracts.topics import DEFINITIONS, TOPICS
+from contracts.topics import CASES, DEFINITIONS, TOPICS
 from services.home import PATIENCE, Home, Ports, StageRuns, Stages, now
 from services.runtime.directory.mongo import DIRECTORY, NAME, MongoDirectory
 from services.runtime.documents import Documents, told_as
@@ -18,10 +18,16 @@ from services.runtime.keyring.mongo import MongoKeyring
 from services.runtime.log.kafka import KafkaLog
 from services.runtime.log.port import Record
 from services.runtime.log.topics import Cluster, Safety
+from services.runtime.refusals import NotAHome
 from services.runtime.settings import RegionSettings
 from services.runtime.stage import Stage
-from services.runtime.store.mongo import HALTED, MongoStore
+from services.runtime.store.mongo import HALTED, POSITIONS, MongoStore
 from services.runtime.store.port import StoreUnavailable
+
+_LOG_GONE: Final = (
+    "the log that was worked with has lost its beginning, or is elsewhere: compare ONTRACK_KAFKA_SERVERS, "
+    "ONTRACK_KAFKA_PREFIX and ONTRACK_MONGODB_DATABASE with what they were"
+)
 
 LOOK: Final = 0.2
 """Seconds between two looks at how far the services have come."""
@@ -110,7 +116,7 @@ class DistributedHome(Home):
         """Make sure that no service runs a stage. Raises StageRuns."""
         members = await self._cluster.members(stage.name)
         if members:
-            raise StageRuns(f"{members} services run {stage.name} just now: stop them first")
+            raise StageRuns(f"{stage.name} is being run, by {members} of its services: stop them first")
 
     async def left(self) -> int:
         """Count the events that the services have not processed yet."""
@@ -142,17 +148,24 @@ class Provisioned:
 async def provision(
     settings: RegionSettings, safety: Safety, *, founding: Sequence[bytes] = (), clock: Callable[[], datetime] = now
 ) -> Provisioned:
-    """Make what a region stands on, as far as it is not there. Raises TopicsUnfit, MasterKeyUnusable, Unavailable.
+    """Make what a region stands on, as far as it is not there.
+
+    Raises TopicsUnfit, NotAHome, MasterKeyUnusable, Unavailable.
 
     founding: the records of `rom.definitions.v1` of another log, for a new one to go on under its identity
     """
-    brokers = settings.brokers()
-    topics = await Cluster(brokers).make_topics(safety)
+    brokers, cluster = settings.brokers(), Cluster(settings.brokers())
     async with KafkaLog(brokers) as log, Documents(settings.server()) as documents:
+        has_worked = await _has_worked(documents)
+        if has_worked and not await cluster.has(DEFINITIONS):
+            raise NotAHome(_LOG_GONE)
+        topics = await cluster.make_topics(safety)
+        is_new = await log.end(DEFINITIONS, 0) == 0
+        if is_new and (has_worked or any((await log.ends(CASES, range(CASES.partitions))).values())):
+            raise NotAHome(_LOG_GONE)
         with told_as(StoreUnavailable):
             await documents.create_index(DIRECTORY, NAME, unique=True)
             await documents.create_index(HALTED, "stage", unique=False)
-        is_new = await log.end(DEFINITIONS, 0) == 0
         file = settings.master_key_file
         has_new_key = is_new and not file.exists()
         keyring = MongoKeyring(documents, MasterKey.create(file) if has_new_key else MasterKey.read(file))
@@ -167,3 +180,9 @@ async def provision(
         await said.learn()
         published = await said.publish(library(), clock())
     return Provisioned(topics, is_new, published, has_new_key)
+
+
+async def _has_worked(documents: Documents) -> bool:
+    """Tell whether a service has read a log with this database."""
+    with told_as(StoreUnavailable):
+        return bool(await documents.find_where(POSITIONS, {}))

@@ -247,8 +247,8 @@ async def _record(home: Home, checked: _Checked, options: _Options, skipped: Ski
     with progress("Importing", checked.spool.count) as advance:
         done = await importer.record(checked.spool, _after_each(home, advance))
     await settled(home)
-    for halted in await home.halted():
-        say(f"The case {halted.case_id} waits: {halted.reason}. It goes on when the cause is gone.")
+    for case_id, reason in {halted.case_id: halted.reason for halted in await home.halted()}.items():
+        say(f"The case {case_id} waits: {reason}. It goes on when the cause is gone.")
     _tell(done, [*checked.faults, *done.faults], skipped, "")
 
 

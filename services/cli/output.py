@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from time import monotonic
 from typing import Final, Literal
@@ -119,7 +120,7 @@ def progress(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
         if not shown or monotonic() - began < _A_SECOND:
             return
         if bar is None:
-            bar = click.progressbar(length=total, label=label, file=sys.stderr, show_pos=True)
+            bar = click.progressbar(count(), length=total, label=label, file=sys.stderr, show_pos=True)
             bar.__enter__()
             bar.update(done - steps)
         bar.update(steps)

@@ -10,8 +10,15 @@ from services.home import StageRuns
 STAGES = ("register", "scoring", "not_detector", "notifier")
 
 
+class _Stage(click.Choice[str]):
+    """The name of a stage, or of the service that runs it: not_detector is run by not-detector."""
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        return super().convert(value.replace("-", "_"), param, ctx)
+
+
 @click.command("rebuild")
-@click.argument("name", metavar="STAGE", type=click.Choice(STAGES))
+@click.argument("name", metavar="STAGE", type=_Stage(STAGES))
 @data_option
 def rebuild(name: str, place: Place) -> None:
     """Make what a stage knows of its cases anew, from the log.

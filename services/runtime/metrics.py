@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 
 from services.runtime.runner import Done
 
@@ -57,6 +57,7 @@ class Metrics:
 
     def __init__(self, stage: str) -> None:
         """Count for `stage`."""
+        disable_created_metrics()  # type: ignore[no-untyped-call] # the library leaves it untyped
         self._stage = stage
         self.registry = CollectorRegistry()
         self._counters = {name: self._counter(name) for name, metric in METRICS.items() if metric.kind == "counter"}

@@ -244,6 +244,7 @@ class Service(Generic[StateT]):
         _LOG.info("listening", host=host, port=port)
         # When uvicorn has stopped it raises the signal again; being told to end is no failure.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        signal.signal(signal.SIGINT, lambda number, _: sys.exit(128 + number))
         config = uvicorn.Config(self.app(), log_config=None, access_log=False, server_header=False)
         uvicorn.Server(config).run(sockets=[listening])
 

@@ -11,7 +11,7 @@ import pytest
 from services.runtime.directory.mongo import DIRECTORY, NAME, MongoDirectory
 from services.runtime.directory.port import Directory
 from services.runtime.documents import Documents, Server
-from services.runtime.keyring.master import MasterKey
+from services.runtime.keyring.master import MasterKey, MasterKeyUnusable
 from services.runtime.keyring.mongo import MongoKeyring
 from services.runtime.keyring.port import Keyring
 from services.runtime.store.mongo import MongoStore, states_of
@@ -149,10 +149,17 @@ class TestStore(StoreSuite):
         assert dict(await store.load("scoring", ["a"])) == {}
 
 
+async def founded(documents: Documents) -> MongoKeyring:
+    """A keyring in a database that knows its master key."""
+    keyring = MongoKeyring(documents, MASTER)
+    await keyring.remember_master()
+    return keyring
+
+
 class TestKeyring(KeyringSuite):
     @pytest.fixture
-    def keyring(self, documents: Documents) -> Keyring:
-        return MongoKeyring(documents, MASTER)
+    async def keyring(self, documents: Documents) -> Keyring:
+        return await founded(documents)
 
     @pytest.fixture
     def connected(self, another: Callable[[], Documents]) -> Callable[[], Awaitable[Keyring]]:
@@ -169,11 +176,24 @@ class TestKeyring(KeyringSuite):
     def elsewhere(self, documents: Documents) -> Keyring:
         return MongoKeyring(documents, OTHER_MASTER)
 
+    async def test_a_database_that_has_lost_its_keys_makes_no_new_ones(
+        self, documents: Documents, keyring: Keyring
+    ) -> None:
+        # given a database that had the key of a case, and has lost all that it held
+        await keyring.create(["a"])
+        await documents.drop()
+
+        # when a key is asked for, for that case or another
+        # then none is made, since the old one may come back
+        with pytest.raises(MasterKeyUnusable, match="has lost its keys"):
+            await keyring.create(["a"])
+        assert dict(await keyring.keys(["a"])) == {}
+
 
 class TestDirectory(DirectorySuite):
     @pytest.fixture
-    def keys(self, documents: Documents) -> Keyring:
-        return MongoKeyring(documents, MASTER)
+    async def keys(self, documents: Documents) -> Keyring:
+        return await founded(documents)
 
     @pytest.fixture
     async def directory(self, documents: Documents, keys: Keyring) -> Directory:

@@ -2,17 +2,25 @@
 
 import asyncio
 import http
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from contracts.topics import CASES, DEFINITIONS, SCORES
 from services.distributed import DistributedHome
+from services.runtime.directory.mongo import DIRECTORY
+from services.runtime.documents import Document, Documents, Server
+from services.runtime.keyring.mongo import KEYS, MASTER
 from services.runtime.log.topics import Cluster
 from services.runtime.store.port import Position
 from tests.support.command import succeeded
+from tests.support.contents import same
 from tests.support.region import Process, Region
 
 PARTITION = 5
+BACKED_UP = (KEYS, MASTER, DIRECTORY)
+
+Backup = Mapping[str, Sequence[Document]]
 
 
 def worked(region: Region, folder: Path) -> Region:
@@ -123,3 +131,56 @@ def test_a_gap_stops_the_partition_and_no_other(region: Region, tmp_path: Path) 
     # then it stops there and says where, and every other partition goes on
     assert refuses(process, f"partition {partition}", "has a gap at offset 1: sequence 2 of case", "follows 0")
     process.wait_until(lambda: process.partitions() == SCORES.partitions - 1, "the other partitions go on")
+
+
+def test_a_database_that_has_lost_everything_is_not_gone_on_with(region: Region, tmp_path: Path) -> None:
+    # given a region that has read a clinic, and a backup of its keys
+    worked(region, tmp_path)
+    before = region.contents()
+
+    async def taken(_: DistributedHome) -> Backup:
+        """Take a backup, and lose the whole database."""
+        async with Documents(region.server) as documents:
+            backup = {name: await documents.find_where(name, {}) for name in BACKED_UP}
+            await documents.drop()
+        return backup
+
+    backup = region.asked(taken)
+
+    # when anybody goes on, or makes it ready again
+    # then that is refused, with what helps, and nothing is made: old cases would get new keys
+    for command in (["import", tmp_path / "cohort.csv", "--enrol"], ["rebuild", "scoring"], ["provision"]):
+        refused = region.ontrack(*command)
+        assert refused.exit_code == 2
+        assert "put its collections keys, directory and master back" in refused.told
+    (process,) = region.serve("scoring")
+    assert refuses(process, "the database has lost its keys")
+
+    # and when the backup is back and what the stages know is made anew, everything is as it was
+    asyncio.run(put_back(region.server, backup))
+    process.stop()
+    for stage in ("register", "scoring", "not_detector", "notifier"):
+        region.succeeded("rebuild", stage)
+    assert same(region.contents(), before)
+
+
+def test_a_region_that_has_worked_is_not_founded_again_elsewhere(region: Region, tmp_path: Path) -> None:
+    # given a region that has worked, and a slip in the name of its topics
+    worked(region, tmp_path)
+    other = replace(region, brokers=replace(region.brokers, prefix=f"{region.brokers.prefix}slip."))
+
+    # when it is provisioned
+    refused = other.ontrack("provision", "--single-broker")
+
+    # then that is refused, with what to compare, and no topic is made
+    assert refused.exit_code == 2
+    assert "compare ONTRACK_KAFKA_SERVERS, ONTRACK_KAFKA_PREFIX" in refused.told
+    assert not asyncio.run(Cluster(other.brokers).has(DEFINITIONS))
+
+
+async def put_back(server: Server, backup: Backup) -> None:
+    """Write documents again as they were."""
+    async with Documents(server) as documents:
+        for name, held in backup.items():
+            fields = {each["_id"]: {key: value for key, value in each.items() if key != "_id"} for each in held}
+            await documents.put_new(name, fields)

@@ -32,11 +32,17 @@ class MongoKeyring:
     async def require_own_master(self) -> None:
         """Make sure that the master key is the one that this database was founded with.
 
-        Raises MasterKeyUnusable: another key would wrap new keys that the right one could never open.
+        Raises MasterKeyUnusable: another key would wrap new keys that the right one could never open, and a database
+        that has lost its keys would give old cases new ones.
         """
         with told_as(KeyringUnavailable):
             held = await self._documents.find(MASTER, [MASTER])
-        if held and held[0]["fingerprint"] != self._master.fingerprint:
+        if not held:
+            raise MasterKeyUnusable(
+                "the database has lost its keys, or is not the one of this log: put its collections keys, directory "
+                "and master back"
+            )
+        if held[0]["fingerprint"] != self._master.fingerprint:
             raise MasterKeyUnusable("the master key is not the one of this data: put the right one back")
 
     async def remember_master(self) -> None:
@@ -54,11 +60,12 @@ class MongoKeyring:
         }
 
     async def create(self, case_ids: Collection[str]) -> Mapping[str, CaseKey | Destroyed]:
-        """Give the keys of some cases; one that never had a key gets one now."""
+        """Give the keys of some cases; one that never had a key gets one now. Raises MasterKeyUnusable."""
         found = await self.keys(case_ids)
         new = {case_id: CaseKey(self._random(CaseKey.LENGTH)) for case_id in case_ids if case_id not in found}
         if not new:
             return found
+        await self.require_own_master()
         await self._add(new)
         # Somebody else may have made a key of the same case just now: the first one holds.
         return {**found, **await self.keys(new)}

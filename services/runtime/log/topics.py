@@ -69,6 +69,12 @@ class Cluster:
         if faults:
             raise TopicsUnfit(faults)
 
+    async def has(self, topic: Topic) -> bool:
+        """Tell whether a topic is there."""
+        name = self._brokers.topic(topic)
+        async with self._admin() as admin:
+            return name in await _partitions(admin, [name])
+
     async def remove_topics(self, topics: Iterable[Topic] = tuple(TOPICS.values())) -> None:
         """Remove topics and everything on them."""
         async with self._admin() as admin:
