@@ -94,9 +94,9 @@ def test_the_store_can_refuse_writes_for_a_minute(weather: Storm, store: MongoSt
         services[0].wait_until(lambda: time.monotonic() - began > A_MINUTE, "a minute has gone by")
 
     # and goes on by itself, and everything is as if nothing had happened
+    weather.ends_well()
     for service in services:
         service.wait_until_ready()
-    weather.ends_well()
 
 
 def test_the_store_can_be_slow(tmp_path: Path, store: MongoStandIn, small_clinic: Clinic, seed: int) -> None:

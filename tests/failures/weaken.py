@@ -48,7 +48,7 @@ WEAKENINGS: Final = (
         "        return is_next\n",
         "        return True\n",
         "tests/failures/test_store.py::test_the_store_can_refuse_writes_for_a_minute[1]",
-        "case [0-9a-f]+ differs",
+        "has a gap|case [0-9a-f]+ differs",
     ),
     Weakening(
         "the wait for acknowledgements",
