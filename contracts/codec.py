@@ -183,11 +183,20 @@ def glance(record: bytes) -> Glance | None:
 
 def subject_of(record: bytes) -> str | None:
     """Tell whom a record says that it is about; None if it says nobody. Never raises, and opens nothing."""
+    return _said(record, "subject")
+
+
+def id_of(record: bytes) -> str | None:
+    """Tell the id of a record; None if it says none. Never raises, and opens nothing."""
+    return _said(record, "id")
+
+
+def _said(record: bytes, name: str) -> str | None:
     try:
-        subject = orjson.loads(record)["subject"]
+        said = orjson.loads(record)[name]
     except (ValueError, TypeError, KeyError):
         return None
-    return subject if isinstance(subject, str) else None
+    return said if isinstance(said, str) else None
 
 
 class Tail(NamedTuple):

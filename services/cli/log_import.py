@@ -2,7 +2,7 @@
 
 import sqlite3
 from base64 import b64decode
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
@@ -11,10 +11,11 @@ from typing import Final
 
 import orjson
 
-from contracts.codec import CaseKey, Unreadable, decode, encode
+from contracts.codec import CaseKey, Unreadable, decode, encode, id_of
 from contracts.events.event import Data, Event
 from contracts.topics import CASES, DEFINITIONS, NOTICES, SCORES, TRACKS, Topic
 from services.cli.export import DIRECTORY
+from services.cli.history import chunks
 from services.cli.home import FINDING, Failure
 from services.cli.interruption import heed
 from services.cli.output import counted
@@ -67,9 +68,11 @@ class Imported:
     """What an import of a log found.
 
     erased: cases that were erased; erased_facts: how many of the facts are theirs
+    there: how many of the facts were there already
     """
 
     facts: int = 0
+    there: int = 0
     erased: int = 0
     erased_facts: int = 0
     compared: list[Compared] = field(default_factory=list)
@@ -87,6 +90,8 @@ class Imported:
             yield f"{self.facts:,} facts were read."
         else:
             yield f"{self.facts:,} facts {'would be' if self.dry_run else 'were'} taken."
+        if self.there:
+            yield f"{self.there:,} of them were there already."
         if self.erased:
             not_compared = counted(sum(topic.erased for topic in self.compared), "derived event")
             yield (
@@ -140,10 +145,10 @@ async def import_log(
 async def import_log_into(
     region: Region, source: Path, keys: Path | None, advance: Callable[[int], None], *, dry_run: bool
 ) -> Imported:
-    """Import an exported log into a region that was provisioned for it and is empty, unless what is derived differs.
+    """Import an exported log into a region that was provisioned for it, unless what is derived differs.
 
     It is derived and compared in a directory first; then the facts go to the region, whose services derive the rest.
-    Raises Failure.
+    Those that are there already, because an import was broken off, are not taken again. Raises Failure.
     """
     founding = founding_of(source)
     async with await opened(region, write=True) as home:
@@ -152,23 +157,34 @@ async def import_log_into(
                 "the region goes on under another log's identity; provision an empty one with ontrack provision --log "
                 f"{source}"
             )
-        if await _has_facts(home):
-            raise Failure("the region holds facts already; an exported log goes into an empty one")
+        facts, case_keys = source / f"{CASES.name}.ndjson", _keys(keys)
+        there = await _ids_of_facts(home)
+        if not there <= {_id(fact) for fact in _facts(facts, case_keys)}:
+            raise Failure("the region holds other facts already; an exported log goes into an empty one")
         with TemporaryDirectory(prefix="ontrack-import-") as temporary:
             imported = await import_log(source, Path(temporary), keys, advance, dry_run=True)
-        imported.dry_run = dry_run
+        imported.dry_run, imported.there = dry_run, len(there)
         if imported.differs or dry_run:
             return imported
-        case_keys = _keys(keys)
         await _take_keys(home, case_keys)
-        await _take(home, source / f"{CASES.name}.ndjson", case_keys, lambda _: None)
+        await _take(home, facts, case_keys, lambda _: None, there)
         await home.people.enter(_persons(source / DIRECTORY) | _persons(keys))
         await settled(home)
     return imported
 
 
-async def _has_facts(home: Home) -> bool:
-    return any([await home.log.end(CASES, partition) for partition in range(CASES.partitions)])
+async def _ids_of_facts(home: Home) -> set[str]:
+    """Give the ids of the facts that a home holds."""
+    found = set()
+    for partition in range(CASES.partitions):
+        async for chunk in chunks(home, CASES, partition):
+            found |= {_id(Record(record.key, record.value)) for record in chunk}
+    return found
+
+
+def _id(fact: Event[Data] | Record) -> str:
+    """Give the id of a fact, opened or sealed; empty if it has none."""
+    return fact.id if isinstance(fact, Event) else id_of(fact.value) or ""
 
 
 def founding_of(source: Path) -> list[bytes]:
@@ -190,9 +206,14 @@ async def _take_keys(home: Home, keys: Keys) -> None:
             await home.keyring.destroy(case_id)
 
 
-async def _take(home: Home, file: Path, keys: Keys, advance: Callable[[int], None]) -> None:
+async def _take(
+    home: Home, file: Path, keys: Keys, advance: Callable[[int], None], there: Collection[str] = ()
+) -> None:
+    """Record the facts of a file, but those that are there already."""
     waiting: list[Event[Data] | Record] = []
     for event in _facts(file, keys):
+        if _id(event) in there:
+            continue
         waiting.append(event)
         if len(waiting) >= _AT_ONCE:
             await home.intake.take_over(waiting)

@@ -1,13 +1,18 @@
 """An exported log goes into a region, which then holds what the home held that it came from."""
 
+from base64 import b64decode
 from pathlib import Path
 from typing import Final
 
+import orjson
 import pytest
 
+from contracts.codec import CaseKey
+from contracts.topics import CASES
 from services.cli.log_import import founding_of
 from services.distributed import DistributedHome
 from services.runtime.founding import log_id_of
+from services.runtime.log.port import Record
 from tests.support.command import succeeded
 from tests.support.contents import contents, same
 from tests.support.region import Region
@@ -42,10 +47,56 @@ def test_a_region_goes_on_with_the_log_of_a_home(
 
     # and doing all of it again changes nothing
     assert region.succeeded("provision", "--single-broker", "--log", exported).told.strip() == "Everything is there."
-    again = region.ontrack("import", exported, *with_keys)
-    assert again.exit_code != 0
-    assert "the region holds facts already; an exported log goes into an empty one" in again.told
+    again = region.succeeded("import", exported, *with_keys)
+    facts = sum(map(len, found.histories[CASES.name].values()))
+    assert f"{facts:,} of them were there already." in again.told
     assert region.contents() == found
+
+
+def test_an_import_of_a_log_that_was_broken_off_goes_on_where_it_was(region: Region, tmp_path: Path) -> None:
+    # given a region in which an import of an exported log has recorded the first third of the facts, and was broken off
+    home, exported, keys = tmp_path / "home", tmp_path / "exported", tmp_path / "keys.ndjson"
+    succeeded("import", simulated(tmp_path / "facts"), "--data", home)
+    succeeded("export", "--data", home, "--output", exported, "--keys", keys)
+    region.succeeded("provision", "--single-broker", "--log", exported)
+    region.serve()
+    lines = (exported / f"{CASES.name}.ndjson").read_bytes().splitlines()
+    records = [Record(orjson.loads(line)["subject"], line) for line in lines]
+
+    async def begin(there: DistributedHome) -> None:
+        entries = [orjson.loads(line) for line in keys.read_bytes().splitlines()]
+        await there.keyring.adopt({entry["case"]: CaseKey(b64decode(entry["key"])) for entry in entries})
+        for record in records[: len(records) // 3]:
+            await there.log.append(CASES, there.partition(record.key), [record])
+
+    region.asked(begin)
+
+    # when it is given again
+    ran = region.succeeded("import", exported, "--keys", keys)
+
+    # then the rest is taken, and the region holds what the home holds, each event once
+    assert f"{len(records) // 3:,} of them were there already." in ran.told
+    found = region.contents()
+    assert same(found, contents(home))
+    assert found.repeats == 0
+
+
+def test_an_exported_log_does_not_go_into_a_region_that_holds_other_facts(region: Region, tmp_path: Path) -> None:
+    # given a region that goes on with an exported log, and has a fact of its own
+    facts, cohort = simulated(tmp_path / "facts"), tmp_path / "cohort.csv"
+    region.succeeded("provision", "--single-broker", "--log", facts)
+    region.serve()
+    succeeded("simulate", "--groups", "1", "--seed", "9", "--output", cohort)
+    region.succeeded("import", cohort, "--enrol")
+    before = region.contents()
+
+    # when the log is imported
+    refused = region.ontrack("import", facts)
+
+    # then that is refused, and changes nothing
+    assert refused.exit_code == 2
+    assert "the region holds other facts already" in refused.told
+    assert region.contents() == before
 
 
 async def identity(home: DistributedHome) -> str:
