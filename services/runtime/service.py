@@ -188,7 +188,7 @@ class Service(Generic[StateT]):
                 self.health.set("start", await _why_no_brokers(brokers) or documents.why_away())
             await task
         except (Unavailable, TopicsUnfit, NotAHome, MasterKeyUnusable, OSError) as failed:
-            return str(failed)
+            return "; ".join(str(failed).splitlines())
         except Exception as failed:  # noqa: BLE001 - the libraries have a hundred names for a broker that is away
             return f"unexpected {type(failed).__name__}"
         finally:
