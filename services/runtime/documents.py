@@ -92,6 +92,7 @@ class Documents:
             tls=server.tls,
             tlsCAFile=server.ca_file,
             tz_aware=True,
+            readPreference="primary",
             w="majority",
             journal=True,
         )

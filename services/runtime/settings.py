@@ -1,5 +1,6 @@
 """What is set from outside: by the environment, and secrets by files in one folder."""
 
+import ipaddress
 import os
 import ssl
 from collections.abc import Iterator
@@ -7,6 +8,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
@@ -26,6 +28,11 @@ _NOT_READ_HERE: Final = ("ONTRACK_DATA", "ONTRACK_REQUIRE_ALL", "ONTRACK_TEST_")
 _ALIKE: Final = 0.8
 """How much a name is like that of a setting, at most 1, from which on it is taken for a slip. A platform that names its
 own variables after services, such as ONTRACK_KAFKA_PORT, stays below."""
+
+_OPTION: Final = r"(?i:replicaSet|authSource)=[^@&;=\s]+"
+"""What an address of a database may say besides: any other option could undo what is promised of reads and writes."""
+
+_DATABASE_URL: Final = rf"^mongodb://[^@/?\s]+(/[^@?\s]*(\?{_OPTION}(&{_OPTION})*)?)?$"
 
 SettingsT = TypeVar("SettingsT", bound="RegionSettings")
 
@@ -92,8 +99,8 @@ class RegionSettings(BaseSettings):
     mongodb_url: Annotated[
         str,
         AfterValidator(_require_url),
-        Field(pattern=r"^mongodb(\+srv)?://[^@\s]+$", description="Where the database server is."),
-        Expected("mongodb://HOST:PORT/, without name and password,"),
+        Field(pattern=_DATABASE_URL, description="Where the database server is."),
+        Expected("mongodb://HOST:PORT/, without name and password, and with no options but replicaSet and authSource,"),
     ]
     mongodb_database: Annotated[
         str,
@@ -116,7 +123,7 @@ class RegionSettings(BaseSettings):
     ] = None
     mongodb_mechanism: Annotated[
         Literal["SCRAM-SHA-256", "PLAIN"],
-        Field(description="How the password is shown. FerretDB takes PLAIN only, which needs TLS to stay secret."),
+        Field(description="How the password is shown. FerretDB takes PLAIN only, which needs TLS to another machine."),
         Expected("SCRAM-SHA-256 or PLAIN"),
     ] = "SCRAM-SHA-256"
     mongodb_timeout: Annotated[
@@ -157,6 +164,15 @@ class RegionSettings(BaseSettings):
             where = f"(or the file {_variable(str(info.field_name)).lower()} in the folder of {SECRETS})"
             raise ValueError(f"{where} and {_variable(name)} belong together: both were expected, or none")
         return password
+
+    @field_validator("mongodb_mechanism")
+    @classmethod
+    def _stays_secret(cls, mechanism: str, info: ValidationInfo) -> str:
+        data = info.data
+        is_shown = mechanism == "PLAIN" and data.get("mongodb_username") and data.get("mongodb_tls") is False
+        if is_shown and not _is_this_machine(str(data.get("mongodb_url", ""))):
+            raise ValueError("is PLAIN, so ONTRACK_MONGODB_TLS=true was expected")
+        return mechanism
 
     def brokers(self) -> Brokers:
         """Give how the brokers are reached."""
@@ -269,6 +285,18 @@ def expected(kind: type[RegionSettings], name: str) -> str:
 
 def _variable(name: str) -> str:
     return f"{PREFIX}{name.upper()}"
+
+
+def _is_this_machine(url: str) -> bool:
+    """Tell whether what goes to a server never leaves this machine."""
+    return all(_is_loopback(urlsplit(f"//{server}").hostname or "") for server in urlsplit(url).netloc.split(","))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _server(info: ValidationInfo) -> str:

@@ -8,18 +8,20 @@ from typing import Any, Final
 
 import pytest
 import trustme
+from pymongo import ReadPreference
 
 from services.not_detector import app as not_detector
 from services.not_detector.settings import NotDetectorSettings
 from services.notifier import app as notifier
 from services.notifier.settings import NotifierSettings
-from services.runtime.documents import Documents
+from services.runtime.documents import Documents, Server
 from services.runtime.refusals import SettingsWrong
 from services.runtime.settings import PREFIX, SECRETS, RegionSettings, ServiceSettings, settings_of
 from services.scoring import app as scoring
 from services.scoring.settings import ScoringSettings
 
 SECRET: Final = "a-secret-81f0"
+ADDRESS: Final = "mongodb://HOST:PORT/, without name and password, and with no options but replicaSet and authSource,"
 NEEDED: Final = {
     "KAFKA_SERVERS": "broker-1:9092,broker-2:9092",
     "MONGODB_URL": "mongodb://database:27017/",
@@ -61,7 +63,7 @@ def test_everything_that_is_missing_is_named_at_once(environment: Set) -> None:
     environment({})
     assert faults() == [
         "ONTRACK_KAFKA_SERVERS is not set: HOST:PORT, several separated by commas, was expected",
-        "ONTRACK_MONGODB_URL is not set: mongodb://HOST:PORT/, without name and password, was expected",
+        f"ONTRACK_MONGODB_URL is not set: {ADDRESS} was expected",
         "ONTRACK_MASTER_KEY_FILE is not set: a file was expected",
     ]
 
@@ -83,13 +85,21 @@ MALFORMED: Final[dict[str, tuple[str, list[str]]]] = {
     "KAFKA_TLS": ("true or false was expected", ["perhaps", "2"]),
     "KAFKA_CA_FILE": ("a PEM file with certificates was expected", ["not-there.pem", ".", __file__]),
     "MONGODB_URL": (
-        "mongodb://HOST:PORT/, without name and password, was expected",
+        f"{ADDRESS} was expected",
         [
             "database:27017",
             "http://database:27017/",
             f"mongodb://user:{SECRET}@database:27017/",
             "mongodb://database:99999/",
+            "mongodb+srv://database.clinic.example/",
             "mongodb://database:27017/?tls=perhaps",
+            "mongodb://database:27017/?tlsInsecure=true",
+            "mongodb://database:27017/?readPreference=secondary",
+            "mongodb://database:27017/?replicaSet=ontrack&w=1",
+            "mongodb://database:27017/?replicaSet=ontrack;w=1",
+            "mongodb://database:27017/?directConnection=true",
+            "mongodb://database:27017/?authMechanism=PLAIN",
+            "mongodb://database:27017/?replicaSet=",
             "mongodb://",
             "mongodb://a b/",
         ],
@@ -214,6 +224,59 @@ def test_a_user_and_a_password_belong_together(environment: Set, server: str, gi
             f"and ONTRACK_{server}_USERNAME belong together: both were expected, or none"
         )
     ]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "",
+        "?replicaSet=ontrack",
+        "?authSource=admin&replicaSet=ontrack",
+        "?replicaset=ontrack",
+        "?authSource=%24external",
+    ],
+)
+def test_an_address_of_a_database_says_where_it_is_and_where_its_users_are(environment: Set, options: str) -> None:
+    url = f"mongodb://db-1:27017,db-2:27017/{options}"
+    environment(NEEDED | {"MONGODB_URL": url})
+    assert settings_of(ServiceSettings).server().url == url
+
+
+async def test_nothing_in_an_address_undoes_what_is_promised_of_reads_and_writes() -> None:
+    # given an address that asks for less
+    server = Server("mongodb://database:27017/?readPreference=secondary&w=1&journal=false")
+
+    # when it is used
+    async with Documents(server) as documents:
+        database = documents._database  # noqa: SLF001 - a single server would show neither
+
+        # then it is read where it was written, and a write is what a majority has on disk
+        assert database.read_preference == ReadPreference.PRIMARY
+        assert database.write_concern.document == {"w": "majority", "j": True}
+
+
+SHOWN: Final = {"MONGODB_MECHANISM": "PLAIN", "MONGODB_USERNAME": "ontrack", "MONGODB_PASSWORD": SECRET}
+ELSEWHERE: Final = ("database:27017", "127.0.0.1:27017,database:27017", "127.0.0.1.clinic.example:27017", "[fd00::1]:1")
+HERE: Final = ("127.0.0.1:27017", "localhost:27017,127.0.0.2", "[::1]:27017")
+
+
+@pytest.mark.parametrize("hosts", ELSEWHERE)
+def test_a_password_is_not_shown_in_clear_to_another_machine(environment: Set, hosts: str) -> None:
+    # given a mechanism that shows the password, and no TLS
+    environment(NEEDED | SHOWN | {"MONGODB_URL": f"mongodb://{hosts}/"})
+
+    # then that is a fault
+    assert faults() == ["ONTRACK_MONGODB_MECHANISM is PLAIN, so ONTRACK_MONGODB_TLS=true was expected"]
+
+    # and with TLS it is none
+    environment({"MONGODB_TLS": "true"})
+    settings_of(ServiceSettings)
+
+
+@pytest.mark.parametrize("hosts", HERE)
+def test_a_password_may_be_shown_to_this_machine(environment: Set, hosts: str) -> None:
+    environment(NEEDED | SHOWN | {"MONGODB_URL": f"mongodb://{hosts}/"})
+    settings_of(ServiceSettings)
 
 
 @pytest.mark.parametrize("server", ["KAFKA", "MONGODB"])
