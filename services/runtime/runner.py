@@ -9,7 +9,8 @@ import traceback
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final, Generic, NamedTuple, NoReturn, TypeVar
+from typing import Any, Final, Generic, NamedTuple, NoReturn, TypeVar
+from uuid import uuid4
 
 from pydantic import TypeAdapter
 
@@ -39,7 +40,7 @@ StateT = TypeVar("StateT")
 
 BATCH: Final = 2_000
 DEAD_LETTERS_AT_MOST: Final = 100
-"""More unreadable facts in one partition since it was opened stop the stage: then it is not one record's fault."""
+"""More unreadable facts in one partition, in one process, stop the stage: then it is not one record's fault."""
 
 _NEW_HOME: Final = "export the log (ontrack export --output DIR) and import it into an empty home (ontrack import DIR)"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -56,7 +57,7 @@ class StageStopped(Exception):
 
 
 class PartitionLost(Exception):
-    """Another runner of the same stage has written a state of this partition: it is theirs until it is opened again."""
+    """Another runner of the same stage has taken this partition: it is theirs until it is opened again."""
 
 
 class Done(NamedTuple):
@@ -73,6 +74,15 @@ class Done(NamedTuple):
     repeated: int
     dead_letters: int
     halted: Sequence[Halted]
+
+
+@dataclass(slots=True)
+class _Share:
+    """A partition that was taken up: under which name, with which states, and the next offset."""
+
+    owner: str
+    states: str
+    position: int
 
 
 @dataclass(slots=True)
@@ -135,56 +145,64 @@ class Runner(Generic[StateT]):
         passed_over = (kind for kind in stage.reads.events if kind not in stage.acts_on and self._is_numbered)
         self._passed_over = tuple(ending(kind) for kind in passed_over)
         self._rebuild = f"ontrack rebuild {stage.name} makes them anew from the log"
-        self._positions: dict[int, int] = {}
+        self._shares: dict[int, _Share] = {}
         self._dead_letters: dict[int, int] = {}
 
     async def open(self, partition: int) -> int:
         """Take up a partition where the store says that it was left; give where it ends. Raises StageStopped."""
-        stage, end = self._stage, await self._log.end(self._stage.reads, partition)
-        position = await self._store.position(stage.name, partition)
+        stage, owner = self._stage, uuid4().hex
+        held = await self._store.hold(stage.name, partition, owner)
+        # Asked after the position: whoever had the partition until now may have gone on in between.
+        end = await self._log.end(stage.reads, partition)
+        position, states = held.position, held.states
         if position is None:
             if stage.writes is not None and await self._log.end(stage.writes, partition) > 0:
                 self._stop(partition, f"{stage.writes.name} has events, but where it was is not known", self._rebuild)
-            await self._store.begin(stage.name)
-            position = Position(self._log_id, 0)
-            await self._store.set_position(stage.name, partition, position)
+            states, position = await self._store.begin(stage.name), Position(self._log_id, 0)
+            await self._said(partition, position, owner)
+        if states is None:
+            self._stop(partition, str(StatesLost(stage.name)), self._rebuild)
         if position.log != self._log_id:
             self._stop(partition, "its states come from another log", self._rebuild)
         if position.offset > end:
-            self._stop(partition, f"{stage.reads.name} is shorter than what has been read of it", _NEW_HOME)
-        self._positions[partition] = position.offset
-        self._dead_letters[partition] = 0
+            self._stop(partition, _shorter(stage), _NEW_HOME)
+        self._shares[partition] = _Share(owner, states, position.offset)
+        self._dead_letters.setdefault(partition, 0)
         return end
 
     def leave(self, partition: int) -> None:
         """Give a partition up; nothing is done there until it is opened again."""
-        self._positions.pop(partition, None)
+        self._shares.pop(partition, None)
 
     def position(self, partition: int) -> int:
         """Give how far it has come in a partition. Raises PartitionLost if that was given up, or never opened."""
-        position = self._positions.get(partition)
-        if position is None:
+        return self._share(partition).position
+
+    def _share(self, partition: int) -> _Share:
+        share = self._shares.get(partition)
+        if share is None:
             raise PartitionLost(f"{self._stage.name} has to take up partition {partition} first")
-        return position
+        return share
 
     async def resume_halted(self, partition: int) -> Sequence[Halted]:
         """Try halted cases again, each from where it stands; those whose cause is gone go on; give the others."""
         again: list[Halted] = []
-        waiting = {halted.case_id: halted.offset for halted in await self._store.halted(self._stage.name, partition)}
-        offset, end = min(waiting.values(), default=0), self.position(partition)
+        waiting = {halted.case_id: halted for halted in await self._store.halted(self._stage.name, partition)}
+        since = {case_id: halted.offset for case_id, halted in waiting.items()}
+        offset, end = min(since.values(), default=0), self.position(partition)
         while waiting and offset < end:
             records = await self._log.read(self._stage.reads, partition, offset, min(BATCH, end - offset))
             if not records:
-                break
-            theirs = [record for record in records if record.offset >= waiting.get(record.key, end)]
+                self._stop(partition, _shorter(self._stage), _NEW_HOME)
+            theirs = [record for record in records if record.offset >= since.get(record.key, end)]
             batch = await self._worked(partition, theirs, resuming=True)
             await self._published_and_saved(batch)
             for case_id in batch.halted:
-                del waiting[case_id]
+                del waiting[case_id], since[case_id]
             again.extend(batch.halted.values())
             offset = next_offset(records)
-        for case_id in waiting:
-            await self._store.resume(self._stage.name, case_id)
+        for halted in waiting.values():
+            await self._store.resume(self._stage.name, halted)
         return again
 
     async def advance(self, partition: int, limit: int = BATCH) -> int:
@@ -199,8 +217,11 @@ class Runner(Generic[StateT]):
 
         After any of these nothing has been skipped: the same records come again.
         """
-        expected = self.position(partition)
-        if records[0].offset != expected:
+        share = self._share(partition)
+        expected = share.position
+        if records[0].offset < expected:
+            raise PartitionLost(f"{self._stage.name} has read on in partition {partition} by another way")
+        if records[0].offset > expected:
             lacks = f"{self._stage.reads.name} goes on with offset {records[0].offset} where {expected} was expected"
             self._stop(partition, lacks, _NEW_HOME)
         batch = await self._worked(partition, records)
@@ -213,8 +234,8 @@ class Runner(Generic[StateT]):
             self._stop(partition, why, "find out who writes them, then start again with a higher limit")
         await self._published_and_saved(batch)
         position = next_offset(records)
-        await self._store.set_position(self._stage.name, partition, Position(self._log_id, position))
-        self._positions[partition] = position
+        await self._said(partition, Position(self._log_id, position), share.owner)
+        share.position = position
         self._dead_letters[partition] = dead_letters
         halted = list(batch.halted.values())
         return Done(records[0].offset, len(records), len(batch.out), batch.repeated, len(batch.dead), halted)
@@ -227,7 +248,7 @@ class Runner(Generic[StateT]):
         try:
             keys, states, waiting = await asyncio.gather(
                 self._keyring.keys(case_ids),
-                self._store.load(name, case_ids),
+                self._store.load(name, case_ids, self._share(partition).states),
                 self._store.halted(name, partition),
             )
         except StatesLost as lost:
@@ -256,7 +277,7 @@ class Runner(Generic[StateT]):
 
         Somebody else wrote that: whoever writes facts makes the key first.
         """
-        if subject_of(record.value) == record.key:
+        if record.key and subject_of(record.value) == record.key:
             self._halt(batch, record, "key-missing")
         else:
             self._unreadable(batch, record, Unreadable("not-an-event"))
@@ -378,10 +399,18 @@ class Runner(Generic[StateT]):
             await self._log.append(self._stage.writes, batch.partition, batch.out)
         writes = [self._write(case_id, case) for case_id, case in batch.cases.items() if case.has_moved]
         if writes and Outcome.LOST in await self._store.save(self._stage.name, writes):
-            self.leave(batch.partition)
-            raise PartitionLost(f"another process runs {self._stage.name} on partition {batch.partition}")
+            self._lose(batch.partition)
         for halted in batch.halted.values():
             await self._store.halt(self._stage.name, halted)
+
+    async def _said(self, partition: int, position: Position, owner: str) -> None:
+        """Say how far it has come in a partition. Raises PartitionLost if that is somebody else's by now."""
+        if await self._store.set_position(self._stage.name, partition, position, owner) is Outcome.LOST:
+            self._lose(partition)
+
+    def _lose(self, partition: int) -> NoReturn:
+        self.leave(partition)
+        raise PartitionLost(f"another process runs {self._stage.name} on partition {partition}")
 
     def _write(self, case_id: str, case: _Case[StateT]) -> Write:
         body = case.key.seal(self._states.dump_json(case.state), self._stage.name.encode(), case_id.encode())
@@ -390,6 +419,10 @@ class Runner(Generic[StateT]):
 
     def _stop(self, partition: int, why: str, mend: str) -> NoReturn:
         raise StageStopped(self._stage.name, partition, why, mend)
+
+
+def _shorter(stage: Stage[Any]) -> str:
+    return f"{stage.reads.name} is shorter than what has been read of it"
 
 
 def _renumbered(record: bytes, sequence: int) -> bytes | None:

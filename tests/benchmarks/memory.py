@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 
 from contracts.codec import CaseKey
 from services.runtime.keyring.port import Destroyed
-from services.runtime.store.port import Halted, Outcome, Position, StoredState, Write
+from services.runtime.store.port import Halted, Held, Outcome, Position, StoredState, Write
 
 
 class MemoryStore:
@@ -14,20 +14,23 @@ class MemoryStore:
     def __init__(self) -> None:
         self._states: dict[str, dict[str, StoredState]] = defaultdict(dict)
         self._positions: dict[tuple[str, int], Position] = {}
+        self._owners: dict[tuple[str, int], str] = {}
         self._halted: dict[str, dict[str, Halted]] = defaultdict(dict)
         self.written = 0
 
-    async def begin(self, stage: str) -> None:
+    async def begin(self, stage: str) -> str:
         self._states.setdefault(stage, {})
+        return "memory"
 
     async def clear(self, stage: str) -> None:
         for held in (self._states, self._halted):
             held.pop(stage, None)
         self._positions = {place: position for place, position in self._positions.items() if place[0] != stage}
 
-    async def load(self, stage: str, case_ids: Collection[str]) -> Mapping[str, StoredState]:
-        states = self._states[stage]
-        return {case_id: states[case_id] for case_id in case_ids if case_id in states}
+    async def load(self, stage: str, case_ids: Collection[str], states: str | None = None) -> Mapping[str, StoredState]:
+        assert states in (None, "memory")
+        held = self._states[stage]
+        return {case_id: held[case_id] for case_id in case_ids if case_id in held}
 
     async def save(self, stage: str, writes: Sequence[Write]) -> Sequence[Outcome]:
         states = self._states[stage]
@@ -42,11 +45,17 @@ class MemoryStore:
         for case_id in sorted(self._states[stage]):
             yield case_id
 
+    async def hold(self, stage: str, partition: int, owner: str) -> Held:
+        self._owners[stage, partition] = owner
+        return Held(self._positions.get((stage, partition)), "memory")
+
     async def position(self, stage: str, partition: int) -> Position | None:
         return self._positions.get((stage, partition))
 
-    async def set_position(self, stage: str, partition: int, position: Position) -> None:
+    async def set_position(self, stage: str, partition: int, position: Position, owner: str | None = None) -> Outcome:
+        assert owner in (None, self._owners.get((stage, partition)))
         self._positions[stage, partition] = position
+        return Outcome.APPLIED
 
     async def halt(self, stage: str, halted: Halted) -> None:
         self._halted[stage][halted.case_id] = halted
@@ -54,8 +63,8 @@ class MemoryStore:
     async def retry(self, stage: str, case_id: str) -> bool:
         return case_id in self._halted[stage]
 
-    async def resume(self, stage: str, case_id: str) -> None:
-        self._halted[stage].pop(case_id, None)
+    async def resume(self, stage: str, halted: Halted) -> None:
+        self._halted[stage].pop(halted.case_id, None)
 
     async def halted(self, stage: str, partition: int | None = None) -> Sequence[Halted]:
         return [each for _, each in sorted(self._halted[stage].items()) if partition in (None, each.partition)]

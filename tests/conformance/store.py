@@ -25,6 +25,11 @@ async def saved(store: Store, states: Iterable[tuple[str, int | None, int]], sta
     )
 
 
+async def listed(store: Store, case_id: str, stage: str = "scoring") -> Halted:
+    """A halted case, as it is listed."""
+    return next(halted for halted in await store.halted(stage) if halted.case_id == case_id)
+
+
 STAGES = ("register", "scoring", "notifier")
 
 
@@ -225,6 +230,39 @@ class StoreSuite:
         assert await store.position("scoring", 2) is None
         assert await store.position("notifier", 1) is None
 
+    async def test_who_takes_a_partition_is_told_how_the_stage_stands_there(self, store: Store) -> None:
+        # given a position
+        await store.set_position("scoring", 1, Position("log-1", 7))
+
+        # when that partition is taken, and another
+        held = await store.hold("scoring", 1, "somebody")
+        new = await store.hold("scoring", 2, "somebody")
+
+        # then the position is told, and where the states are
+        assert held.position == Position("log-1", 7)
+        assert new.position is None
+        assert held.states == new.states == await store.begin("scoring")
+
+    async def test_only_the_last_who_took_a_partition_says_how_far_the_stage_is(self, store: Store) -> None:
+        # given a partition that somebody took, and then somebody else
+        await store.hold("scoring", 1, "first")
+        assert await store.set_position("scoring", 1, Position("log-1", 7), "first") is APPLIED
+        await store.hold("scoring", 1, "second")
+
+        # when the first one wakes and says how far it is, then the second one
+        late = await store.set_position("scoring", 1, Position("log-1", 9), "first")
+        assert await store.position("scoring", 1) == Position("log-1", 7)
+        said = await store.set_position("scoring", 1, Position("log-1", 8), "second")
+
+        # then only the second is heard, and again if it says the same again
+        assert (late, said) == (LOST, APPLIED)
+        assert await store.set_position("scoring", 1, Position("log-1", 8), "second") is APPLIED
+        assert await store.position("scoring", 1) == Position("log-1", 8)
+
+        # and other partitions and stages are nobody's business
+        assert await store.position("scoring", 2) is None
+        assert await store.position("notifier", 1) is None
+
     # Halted cases
 
     async def test_halted_cases_are_listed_by_case(self, store: Store) -> None:
@@ -258,7 +296,7 @@ class StoreSuite:
         await store.halt("notifier", Halted("a", 1, 6, "key-missing"))
 
         # when one goes on in one stage
-        await store.resume("scoring", "a")
+        await store.resume("scoring", await listed(store, "a"))
 
         # then the others still wait
         assert list(await store.halted("scoring")) == [Halted("b", 1, 5, "key-missing")]
@@ -267,7 +305,7 @@ class StoreSuite:
     async def test_a_case_that_went_on_can_halt_at_another_place(self, store: Store) -> None:
         # given a case that was halted and went on
         await store.halt("scoring", Halted("a", 1, 4, "key-missing"))
-        await store.resume("scoring", "a")
+        await store.resume("scoring", await listed(store, "a"))
 
         # when it halts again
         await store.halt("scoring", Halted("a", 1, 9, "step-failed"))
@@ -275,10 +313,22 @@ class StoreSuite:
         # then it stands at the new place
         assert list(await store.halted("scoring")) == [Halted("a", 1, 9, "step-failed")]
 
+    async def test_a_case_that_has_halted_further_on_meanwhile_stays_halted(self, store: Store) -> None:
+        # given a halted case, as somebody listed it who tries it again
+        await store.halt("scoring", Halted("a", 1, 4, "key-missing"))
+        as_listed = await listed(store, "a")
+
+        # when it halts further on before they say that it went on
+        await store.halt("scoring", Halted("a", 1, 9, "key-missing"))
+        await store.resume("scoring", as_listed)
+
+        # then it is halted
+        assert list(await store.halted("scoring")) == [Halted("a", 1, 9, "key-missing")]
+
     async def test_going_on_without_having_halted_changes_nothing(self, store: Store) -> None:
         # given a case that never halted
         # when it goes on
-        await store.resume("scoring", "a")
+        await store.resume("scoring", Halted("a", 1, 4, "key-missing"))
 
         # then there is nothing to see
         assert list(await store.halted("scoring")) == []
@@ -290,7 +340,7 @@ class StoreSuite:
 
         # when the case halts and goes on
         await store.halt("scoring", Halted("a", 1, 4, "key-missing"))
-        await store.resume("scoring", "a")
+        await store.resume("scoring", await listed(store, "a"))
 
         # then both are as they were
         assert dict(await store.load("scoring", ["a"])) == {"a": state(3)}
@@ -379,7 +429,8 @@ class StoreSuite:
             lambda: store.position("scoring", 1),
             lambda: store.set_position("scoring", 1, Position("log-1", 7)),
             lambda: store.halt("scoring", Halted("a", 1, 4, "key-missing")),
-            lambda: store.resume("scoring", "b"),
+            lambda: store.resume("scoring", Halted("b", 1, 4, "key-missing")),
+            lambda: store.hold("scoring", 1, "somebody"),
             lambda: store.halted("scoring"),
         ]
         assert await is_told_at_every_call(away, StoreUnavailable, calls)

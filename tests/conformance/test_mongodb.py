@@ -134,19 +134,25 @@ class TestStore(StoreSuite):
     async def test_states_that_somebody_has_begun_anew_are_not_those_that_were_there(
         self, store: Store, connected: Callable[[], Awaitable[Store]]
     ) -> None:
-        # given a store that has seen a state
+        # given a state, and the name of the place where it was seen
         await saved(store, [("a", None, 3)])
-        assert dict(await store.load("scoring", ["a"])) == {"a": state(3)}
+        place = await store.begin("scoring")
+        assert dict(await store.load("scoring", ["a"], place)) == {"a": state(3)}
 
         # when somebody else clears the stage and begins it again
         other = await connected()
         await other.clear("scoring")
         await other.begin("scoring")
 
-        # then the store says once that what it knew is gone, and goes on with what is there
-        with pytest.raises(StatesLost):
-            await store.load("scoring", ["a"])
-        assert dict(await store.load("scoring", ["a"])) == {}
+        # then whoever saw the states that were there is told at every try that they are gone
+        for _ in range(3):
+            with pytest.raises(StatesLost):
+                await store.load("scoring", ["a"], place)
+
+        # and who takes a partition now goes on with what is there
+        held = await store.hold("scoring", 0, "somebody")
+        assert held.states is not None
+        assert dict(await store.load("scoring", ["a"], held.states)) == {}
 
 
 async def founded(documents: Documents) -> MongoKeyring:

@@ -150,7 +150,7 @@ class TestStore(StoreSuite):
             lambda: store.save("scoring", [Write("a", None, StoredState(0, 1, 1, 1, b""))]),
             lambda: store.set_position("scoring", 0, Position("log-1", 1)),
             lambda: store.halt("scoring", Halted("a", 0, 0, "key-missing")),
-            lambda: store.resume("scoring", "a"),
+            lambda: store.resume("scoring", Halted("a", 0, 0, "key-missing")),
         ]
 
         # when anything is written

@@ -123,3 +123,21 @@ async def test_a_fact_that_is_read_again_after_a_failure_counts_once(file: Path)
 
         # then each has its letter, and the stage goes on
         assert len((await bench.outcome(scoring())).letters) == DEAD_LETTERS_AT_MOST // 2 + 1
+
+
+async def test_taking_up_a_partition_again_does_not_raise_the_limit(file: Path) -> None:
+    # given many more unreadable facts than the limit allows
+    with Workbench.on(file) as bench:
+        await bench.know(ANNA)
+        await bench.log.append(CASES, PARTITION, [Record(ANNA, b"no fact")] * (3 * DEAD_LETTERS_AT_MOST))
+        runner = bench.runner(scoring())
+
+        # when a service reads them in small batches, and takes the partition up again each time that it stops
+        for _ in range(4):
+            await runner.open(PARTITION)
+            with pytest.raises(StageStopped):
+                await go_on(runner, at_once=60)
+
+        # then it stays where it stopped first
+        assert await bench.log.end(DEAD_LETTERS, PARTITION) == 60
+        assert await bench.store.position("scoring", PARTITION) == Position(LOG_ID, 60)

@@ -311,13 +311,13 @@ async def test_a_runner_that_was_overtaken_gives_the_partition_up(tmp_path: Path
         assert await bench.outcome(Tally()) == expected
 
 
-async def test_a_runner_that_comes_to_the_same_result_as_another_goes_on(file: Path) -> None:
+async def test_a_runner_that_comes_to_the_same_result_as_another_leaves_the_partition_to_it(file: Path) -> None:
     # given two runners of one stage that read the same batch
     with Workbench.on(file) as bench:
         await three_on_scores(bench)
+        other = bench.runner(Tally())
 
         async def the_other_reads_the_same() -> None:
-            other = bench.runner(Tally())
             await other.open(PARTITION)
             await other.advance(PARTITION, 10)
 
@@ -325,12 +325,51 @@ async def test_a_runner_that_comes_to_the_same_result_as_another_goes_on(file: P
         await runner.open(PARTITION)
 
         # when both have published and saved it
-        await go_on(runner, at_once=10)
+        with pytest.raises(PartitionLost):
+            await go_on(runner, at_once=10)
 
-        # then nothing is lost, and what was published twice is the same
+        # then the one that took the partition last goes on, and what was published twice is the same
+        assert await bench.store.position("tally", PARTITION) == Position(LOG_ID, 10)
+        await go_on(other, at_once=10)
         outcome = await bench.outcome(Tally())
     assert numbers(outcome.output, ANNA) == list(range(1, 13))
     assert outcome.position == Position(LOG_ID, 33)
+
+
+async def test_a_runner_that_lost_its_partition_while_it_passed_over_a_halted_case_says_nothing_of_it(
+    file: Path,
+) -> None:
+    # given a case that is halted, and further records of it
+    events = list(numbered(in_turn(attendance(ANNA).attended(6).attended(7))))
+    with Workbench.on(file) as bench:
+        await bench.know(ANNA)
+        await bench.put(SCORES, events[:-2])
+        await bench.run(Tally(trips_over=ANNA))
+        await bench.put(SCORES, events[-2:])
+
+        # when a runner passes these over, and another one takes the partition and lets the case go on before it says so
+        async def the_other_takes_up() -> None:
+            other = bench.runner(Tally())
+            await other.open(PARTITION)
+            await other.resume_halted(PARTITION)
+
+        late = OvertakenStore(bench.store, the_other_takes_up, "store.set_position")
+        runner = bench.runner(Tally(), store=late)
+        await runner.open(PARTITION)
+        with pytest.raises(PartitionLost):
+            await runner.advance(PARTITION)
+
+        # then nothing of the case has been passed over
+        await bench.run(Tally())
+        found = await bench.outcome(Tally())
+    with Workbench.on(file.with_name("undisturbed")) as calm:
+        await calm.know(ANNA)
+        await calm.put(SCORES, events)
+        await calm.run(Tally())
+        expected = await calm.outcome(Tally())
+    assert found.by_case() == expected.by_case()
+    assert found.states == expected.states
+    assert list(found.halted) == []
 
 
 async def test_a_partition_is_left_where_it_was_and_taken_up_there(file: Path) -> None:

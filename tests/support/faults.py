@@ -12,7 +12,7 @@ from contracts.codec import CaseKey
 from contracts.topics import Topic
 from services.runtime.keyring.port import Destroyed, Keyring, KeyringUnavailable
 from services.runtime.log.port import Log, LogUnavailable, Record, StoredRecord
-from services.runtime.store.port import Halted, Outcome, Position, Store, StoredState, StoreUnavailable, Write
+from services.runtime.store.port import Halted, Held, Outcome, Position, Store, StoredState, StoreUnavailable, Write
 from services.runtime.unavailable import Unavailable
 
 When = Literal["before", "after"]
@@ -126,17 +126,17 @@ class TroubledStore:
         self._store = store
         self._trouble = trouble
 
-    async def begin(self, stage: str) -> None:
+    async def begin(self, stage: str) -> str:
         with self._trouble.around("store.begin"):
-            await self._store.begin(stage)
+            return await self._store.begin(stage)
 
     async def clear(self, stage: str) -> None:
         with self._trouble.around("store.clear"):
             await self._store.clear(stage)
 
-    async def load(self, stage: str, case_ids: Collection[str]) -> Mapping[str, StoredState]:
+    async def load(self, stage: str, case_ids: Collection[str], states: str | None = None) -> Mapping[str, StoredState]:
         with self._trouble.around("store.load"):
-            return await self._store.load(stage, case_ids)
+            return await self._store.load(stage, case_ids, states)
 
     async def save(self, stage: str, writes: Sequence[Write]) -> Sequence[Outcome]:
         with self._trouble.around("store.save"):
@@ -146,13 +146,17 @@ class TroubledStore:
         with self._trouble.around("store.cases"):
             return self._store.cases(stage)
 
+    async def hold(self, stage: str, partition: int, owner: str) -> Held:
+        with self._trouble.around("store.hold"):
+            return await self._store.hold(stage, partition, owner)
+
     async def position(self, stage: str, partition: int) -> Position | None:
         with self._trouble.around("store.position"):
             return await self._store.position(stage, partition)
 
-    async def set_position(self, stage: str, partition: int, position: Position) -> None:
+    async def set_position(self, stage: str, partition: int, position: Position, owner: str | None = None) -> Outcome:
         with self._trouble.around("store.set_position"):
-            await self._store.set_position(stage, partition, position)
+            return await self._store.set_position(stage, partition, position, owner)
 
     async def halt(self, stage: str, halted: Halted) -> None:
         with self._trouble.around("store.halt"):
@@ -162,9 +166,9 @@ class TroubledStore:
         with self._trouble.around("store.retry"):
             return await self._store.retry(stage, case_id)
 
-    async def resume(self, stage: str, case_id: str) -> None:
+    async def resume(self, stage: str, halted: Halted) -> None:
         with self._trouble.around("store.resume"):
-            await self._store.resume(stage, case_id)
+            await self._store.resume(stage, halted)
 
     async def halted(self, stage: str, partition: int | None = None) -> Sequence[Halted]:
         with self._trouble.around("store.halted"):
@@ -172,17 +176,25 @@ class TroubledStore:
 
 
 class OvertakenStore(TroubledStore):
-    """A `Store` on which somebody else does something right before the first save."""
+    """A `Store` on which somebody else does something right before the first call of one method."""
 
-    def __init__(self, store: Store, meanwhile: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, store: Store, meanwhile: Callable[[], Awaitable[None]], call: str = "store.save") -> None:
         super().__init__(store, Trouble())
         self._meanwhile: Callable[[], Awaitable[None]] | None = meanwhile
+        self._call = call
 
     async def save(self, stage: str, writes: Sequence[Write]) -> Sequence[Outcome]:
-        meanwhile, self._meanwhile = self._meanwhile, None
-        if meanwhile is not None:
-            await meanwhile()
+        await self._overtaken("store.save")
         return await super().save(stage, writes)
+
+    async def set_position(self, stage: str, partition: int, position: Position, owner: str | None = None) -> Outcome:
+        await self._overtaken("store.set_position")
+        return await super().set_position(stage, partition, position, owner)
+
+    async def _overtaken(self, call: str) -> None:
+        if call == self._call and self._meanwhile is not None:
+            meanwhile, self._meanwhile = self._meanwhile, None
+            await meanwhile()
 
 
 class TroubledKeyring:

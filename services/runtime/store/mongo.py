@@ -4,7 +4,16 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from uuid import uuid4
 
 from services.runtime.documents import Document, Documents, Replacement, Standing, told_as
-from services.runtime.store.port import Halted, Outcome, Position, StatesLost, StoredState, StoreUnavailable, Write
+from services.runtime.store.port import (
+    Halted,
+    Held,
+    Outcome,
+    Position,
+    StatesLost,
+    StoredState,
+    StoreUnavailable,
+    Write,
+)
 
 POSITIONS = "positions"
 HALTED = "halted"
@@ -19,12 +28,19 @@ class MongoStore:
     def __init__(self, documents: Documents) -> None:
         """Use a database."""
         self._documents = documents
-        self._beginnings: dict[str, str] = {}
 
-    async def begin(self, stage: str) -> None:
-        """Make the place for the states of a stage, unless it is there. From then on it has to be there."""
+    async def begin(self, stage: str) -> str:
+        """Make the place for the states of a stage, unless it is there; name it. From then on it has to be there."""
         with told_as(StoreUnavailable):
             await self._documents.put_new(states_of(stage), {_BEGUN: {"number": -1, "by": uuid4().hex}})
+        place = await self._place(stage)
+        if place is None:
+            raise StatesLost(stage)
+        return place
+
+    async def _place(self, stage: str) -> str | None:
+        with told_as(StoreUnavailable):
+            return _named(await self._documents.find(states_of(stage), [_BEGUN]))
 
     async def clear(self, stage: str) -> None:
         """Forget everything of a stage: states, positions and halted cases."""
@@ -33,26 +49,20 @@ class MongoStore:
             await self._documents.remove_where(POSITIONS, {"stage": stage})
             await self._documents.remove_where(HALTED, {"stage": stage})
 
-    async def load(self, stage: str, case_ids: Collection[str]) -> Mapping[str, StoredState]:
+    async def load(self, stage: str, case_ids: Collection[str], states: str | None = None) -> Mapping[str, StoredState]:
         """Give the states of some cases; a case without one is absent."""
         if not case_ids:
             return {}
         with told_as(StoreUnavailable):
             found = await self._documents.find(states_of(stage), [_BEGUN, *case_ids])
-        states = {each["_id"]: each for each in found}
-        self._require_same(stage, states.get(_BEGUN))
+        place = _named(found)
+        if place is None or states not in (None, place):
+            raise StatesLost(stage)
         return {
-            case_id: StoredState(each["number"], each["read"], each["written"], each["schema"], each["body"])
-            for case_id, each in states.items()
-            if case_id != _BEGUN
+            each["_id"]: StoredState(each["number"], each["read"], each["written"], each["schema"], each["body"])
+            for each in found
+            if each["_id"] != _BEGUN
         }
-
-    def _require_same(self, stage: str, begun: Document | None) -> None:
-        """Make sure that the states are there, and have been since they were first asked for. Raises StatesLost."""
-        beginning = None if begun is None else begun["by"]
-        if beginning is None or self._beginnings.setdefault(stage, beginning) != beginning:
-            self._beginnings.pop(stage, None)
-            raise StatesLost(f"the states of {stage} are gone")
 
     async def save(self, stage: str, writes: Sequence[Write]) -> Sequence[Outcome]:
         """Write states, each on its condition; the outcomes are in the order of the writes."""
@@ -67,17 +77,28 @@ class MongoStore:
                 if case_id != _BEGUN:
                     yield case_id
 
+    async def hold(self, stage: str, partition: int, owner: str) -> Held:
+        """Take a partition, and give how the stage stands there."""
+        with told_as(StoreUnavailable):
+            await self._documents.put(POSITIONS, {f"{stage}/{partition}": {"stage": stage, "owner": owner}})
+        return Held(await self.position(stage, partition), await self._place(stage))
+
     async def position(self, stage: str, partition: int) -> Position | None:
         """Give how far a stage has come."""
         with told_as(StoreUnavailable):
             found = await self._documents.find(POSITIONS, [f"{stage}/{partition}"])
-        return Position(found[0]["log"], found[0]["offset"]) if found else None
+        return Position(found[0]["log"], found[0]["offset"]) if found and "log" in found[0] else None
 
-    async def set_position(self, stage: str, partition: int, position: Position) -> None:
-        """Say how far a stage has come."""
+    async def set_position(self, stage: str, partition: int, position: Position, owner: str | None = None) -> Outcome:
+        """Say how far a stage has come, unless somebody else has taken the partition."""
+        identity = f"{stage}/{partition}"
         fields = {"stage": stage, "log": position.log, "offset": position.offset}
         with told_as(StoreUnavailable):
-            await self._documents.put(POSITIONS, {f"{stage}/{partition}": fields})
+            if owner is None:
+                await self._documents.put(POSITIONS, {identity: fields})
+                return Outcome.APPLIED
+            is_ours = await self._documents.set_where(POSITIONS, {"_id": identity, "owner": owner}, fields)
+        return Outcome.APPLIED if is_ours else Outcome.LOST
 
     async def halt(self, stage: str, halted: Halted) -> None:
         """Record where a case halts and why; what was recorded of an earlier halt is replaced."""
@@ -88,6 +109,7 @@ class MongoStore:
             "offset": halted.offset,
             "reason": halted.reason,
             "retry": False,
+            "mark": uuid4().hex,
         }
         with told_as(StoreUnavailable):
             await self._documents.put(HALTED, {f"{stage}/{halted.case_id}": fields})
@@ -97,10 +119,11 @@ class MongoStore:
         with told_as(StoreUnavailable):
             return await self._documents.set_where(HALTED, {"_id": f"{stage}/{case_id}"}, {"retry": True})
 
-    async def resume(self, stage: str, case_id: str) -> None:
-        """Forget that a case was halted."""
+    async def resume(self, stage: str, halted: Halted) -> None:
+        """Forget that a case was halted, as it was listed."""
+        wanted = {"_id": f"{stage}/{halted.case_id}", "offset": halted.offset, "mark": halted.mark}
         with told_as(StoreUnavailable):
-            await self._documents.remove_where(HALTED, {"_id": f"{stage}/{case_id}"})
+            await self._documents.remove_where(HALTED, wanted)
 
     async def halted(self, stage: str, partition: int | None = None) -> Sequence[Halted]:
         """Give the cases that are halted, by case."""
@@ -108,13 +131,19 @@ class MongoStore:
         with told_as(StoreUnavailable):
             found = await self._documents.find_where(HALTED, wanted)
         return [
-            Halted(each["case_id"], each["partition"], each["offset"], each["reason"], each["retry"]) for each in found
+            Halted(each["case_id"], each["partition"], each["offset"], each["reason"], each["retry"], each["mark"])
+            for each in found
         ]
 
 
 def states_of(stage: str) -> str:
     """Name the collection of a stage's states."""
     return f"states.{stage}"
+
+
+def _named(documents: Sequence[Document]) -> str | None:
+    """Name the place of the states, if what tells of it is among some documents."""
+    return next((str(each["by"]) for each in documents if each["_id"] == _BEGUN), None)
 
 
 def _replacement(write: Write) -> Replacement:

@@ -1,7 +1,7 @@
 """What the runner needs of a store."""
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
@@ -55,10 +55,23 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """How a stage stands in a partition that somebody has taken.
+
+    position: None if it never ran there
+    states: names the place of its states; another name says that they are others; None: they are gone, or never were
+    """
+
+    position: Position | None
+    states: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Halted:
     """A case that a stage could not go on with, and where it goes on when the cause is gone.
 
     retry: whether somebody has asked for it to be tried again
+    mark: tells apart halts of a case at one place, where several processes can write them
     """
 
     case_id: str
@@ -66,10 +79,15 @@ class Halted:
     offset: int
     reason: str
     retry: bool = False
+    mark: str = field(default="", compare=False)
 
 
 class StatesLost(Exception):
     """The states of a stage are gone: what it knew of its cases is not there any more. Says so."""
+
+    def __init__(self, stage: str) -> None:
+        """Name the stage."""
+        super().__init__(f"the states of {stage} are gone")
 
 
 class Store(Protocol):
@@ -78,16 +96,17 @@ class Store(Protocol):
     Every write is durable when it returns, and every call can raise StoreUnavailable.
     """
 
-    async def begin(self, stage: str) -> None:
-        """Make the place for the states of a stage, unless it is there. From then on it has to be there."""
+    async def begin(self, stage: str) -> str:
+        """Make the place for the states of a stage, unless it is there; name it. From then on it has to be there."""
 
     async def clear(self, stage: str) -> None:
         """Forget everything of a stage: states, positions and halted cases."""
 
-    async def load(self, stage: str, case_ids: Collection[str]) -> Mapping[str, StoredState]:
+    async def load(self, stage: str, case_ids: Collection[str], states: str | None = None) -> Mapping[str, StoredState]:
         """Give the states of some cases; a case without one is absent.
 
-        Raises StatesLost if the place for the states of the stage is not there, as far as the store can tell.
+        Raises StatesLost if the place for the states of the stage is not there, or is not the one that is named, as
+        far as the store can tell.
         """
 
     async def save(self, stage: str, writes: Sequence[Write]) -> Sequence[Outcome]:
@@ -99,11 +118,17 @@ class Store(Protocol):
     def cases(self, stage: str) -> AsyncIterator[str]:
         """Give the cases that a stage has a state of, in order."""
 
+    async def hold(self, stage: str, partition: int, owner: str) -> Held:
+        """Take a partition, under a name that nobody else uses, and give how the stage stands there.
+
+        Whoever had it before can no longer say how far the stage has come.
+        """
+
     async def position(self, stage: str, partition: int) -> Position | None:
         """Give how far a stage has come."""
 
-    async def set_position(self, stage: str, partition: int, position: Position) -> None:
-        """Say how far a stage has come."""
+    async def set_position(self, stage: str, partition: int, position: Position, owner: str | None = None) -> Outcome:
+        """Say how far a stage has come; LOST, and nothing is said, if `owner` is no longer the one who has it."""
 
     async def halt(self, stage: str, halted: Halted) -> None:
         """Record where a case halts and why; what was recorded of an earlier halt is replaced."""
@@ -111,8 +136,8 @@ class Store(Protocol):
     async def retry(self, stage: str, case_id: str) -> bool:
         """Ask for a halted case to be tried again; tell whether it is halted."""
 
-    async def resume(self, stage: str, case_id: str) -> None:
-        """Forget that a case was halted."""
+    async def resume(self, stage: str, halted: Halted) -> None:
+        """Forget that a case was halted, as it was listed; if somebody has halted it again since, that stands."""
 
     async def halted(self, stage: str, partition: int | None = None) -> Sequence[Halted]:
         """Give the cases that are halted, by case."""

@@ -5,21 +5,27 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Any
 
 from services.runtime.database import told_as, transaction
-from services.runtime.store.port import Halted, Outcome, Position, StoredState, StoreUnavailable, Write
+from services.runtime.store.port import Halted, Held, Outcome, Position, StoredState, StoreUnavailable, Write
 
+_PLACE = "file"
 _AT_ONCE = 500
 """Fewer than SQLite's limit on the parameters of one statement."""
 
 
 class SqliteStore:
-    """A `Store` in the tables `states`, `positions` and `halted`."""
+    """A `Store` in the tables `states`, `positions` and `halted`.
+
+    One process writes a file at a time, so who has a partition is known here alone.
+    """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         """Use an open database."""
         self._connection = connection
+        self._owners: dict[tuple[str, int], str] = {}
 
-    async def begin(self, stage: str) -> None:
+    async def begin(self, stage: str) -> str:  # noqa: ARG002 - all stages have one place
         """Make the place for the states of a stage: here it came with the file."""
+        return _PLACE
 
     async def clear(self, stage: str) -> None:
         """Forget everything of a stage: states, positions and halted cases."""
@@ -27,7 +33,12 @@ class SqliteStore:
             for table in ("states", "positions", "halted"):
                 self._connection.execute(f"DELETE FROM {table} WHERE stage = ?", (stage,))  # noqa: S608 - names of ours
 
-    async def load(self, stage: str, case_ids: Collection[str]) -> Mapping[str, StoredState]:
+    async def load(
+        self,
+        stage: str,
+        case_ids: Collection[str],
+        states: str | None = None,  # noqa: ARG002 - the place is lost with the file only
+    ) -> Mapping[str, StoredState]:
         """Give the states of some cases; a case without one is absent."""
         wanted = list(case_ids)
         found: dict[str, StoredState] = {}
@@ -70,16 +81,25 @@ class SqliteStore:
         for (case_id,) in self._rows("SELECT case_id FROM states WHERE stage = ? ORDER BY case_id", (stage,)):
             yield case_id
 
+    async def hold(self, stage: str, partition: int, owner: str) -> Held:
+        """Take a partition, and give how the stage stands there."""
+        position = await self.position(stage, partition)
+        self._owners[stage, partition] = owner
+        return Held(position, _PLACE)
+
     async def position(self, stage: str, partition: int) -> Position | None:
         """Give how far a stage has come."""
         rows = self._rows('SELECT log, "offset" FROM positions WHERE stage = ? AND partition = ?', (stage, partition))
         return Position(*rows[0]) if rows else None
 
-    async def set_position(self, stage: str, partition: int, position: Position) -> None:
-        """Say how far a stage has come."""
+    async def set_position(self, stage: str, partition: int, position: Position, owner: str | None = None) -> Outcome:
+        """Say how far a stage has come, unless somebody else has taken the partition."""
+        if owner not in (None, self._owners.get((stage, partition))):
+            return Outcome.LOST
         self._write(
             "INSERT OR REPLACE INTO positions VALUES (?, ?, ?, ?)", (stage, partition, position.log, position.offset)
         )
+        return Outcome.APPLIED
 
     async def halt(self, stage: str, halted: Halted) -> None:
         """Record where a case halts and why; what was recorded of an earlier halt is replaced."""
@@ -92,9 +112,10 @@ class SqliteStore:
         """Ask for a halted case to be tried again; tell whether it is halted. Here every run tries all of them."""
         return bool(self._rows("SELECT 1 FROM halted WHERE stage = ? AND case_id = ?", (stage, case_id)))
 
-    async def resume(self, stage: str, case_id: str) -> None:
-        """Forget that a case was halted."""
-        self._write("DELETE FROM halted WHERE stage = ? AND case_id = ?", (stage, case_id))
+    async def resume(self, stage: str, halted: Halted) -> None:
+        """Forget that a case was halted, as it was listed."""
+        statement = 'DELETE FROM halted WHERE stage = ? AND case_id = ? AND "offset" = ?'
+        self._write(statement, (stage, halted.case_id, halted.offset))
 
     async def halted(self, stage: str, partition: int | None = None) -> Sequence[Halted]:
         """Give the cases that are halted, by case."""
