@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequen
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 from uuid import uuid4
 
 from motor.motor_asyncio import AsyncIOMotorClient
@@ -28,6 +28,7 @@ _COMMAND_BYTES: Final = 16_000_000
 _ROUNDS: Final = 3
 _CONNECTS_WITHIN: Final = 5.0
 _UNAUTHORIZED: Final = 13
+_DUPLICATE_KEY: Final = 11_000
 _AUTHENTICATION_FAILED: Final = 18
 _INVALID_LOGIN: Final = "SQLSTATE 28P01"
 """What PostgreSQL says through FerretDB, which has no code of its own for it."""
@@ -74,6 +75,13 @@ class Standing:
     is_ours: bool
 
 
+class _Updated(NamedTuple):
+    """What came of writes: how many met a document or made one, and how many changed something."""
+
+    met: int
+    changed: int
+
+
 class Documents:
     """One database."""
 
@@ -93,6 +101,7 @@ class Documents:
             tlsCAFile=server.ca_file,
             tz_aware=True,
             readPreference="primary",
+            readConcernLevel="majority",
             w="majority",
             journal=True,
         )
@@ -136,9 +145,12 @@ class Documents:
 
     async def put(self, collection: str, documents: Mapping[str, Document]) -> None:
         """Write documents by id, whatever stands there."""
-        await self._update(
-            collection, [({"_id": identity}, {"$set": dict(fields)}, True) for identity, fields in documents.items()]
-        )
+        updates = [({"_id": identity}, {"$set": dict(fields)}, True) for identity, fields in documents.items()]
+        for _ in range(_ROUNDS):
+            # Two that insert the same document at one moment: one of them has to come again.
+            if (await self._update(collection, updates)).met == len(updates):
+                return
+        raise PyMongoError("not everything was written")
 
     async def put_new(self, collection: str, documents: Mapping[str, Document]) -> None:
         """Write documents by id where nothing stands yet. What was there first stays."""
@@ -176,7 +188,7 @@ class Documents:
         left, failed = list(chunk), PyMongoError("not everything was written")
         for _ in range(_ROUNDS):
             try:
-                done = await self._update(collection, [_conditional(each, by) for each in left])
+                done = (await self._update(collection, [_conditional(each, by) for each in left])).changed
             except PyMongoError as error:
                 done, failed = 0, error
             if done == len(left):
@@ -193,9 +205,9 @@ class Documents:
         standing = {each["_id"]: Standing(each["number"], each.get("by") == by) for each in found}
         return {each.id: standing.get(each.id, Standing(None, is_ours=False)) for each in chunk}
 
-    async def _update(self, collection: str, updates: Sequence[tuple[Document, Document, bool]]) -> int:
-        """Send conditional writes; give how many have changed something."""
-        changed = 0
+    async def _update(self, collection: str, updates: Sequence[tuple[Document, Document, bool]]) -> _Updated:
+        """Send conditional writes; tell what came of them. One that meets its double being inserted does nothing."""
+        met = changed = 0
         for start in range(0, len(updates), self._at_once):
             some = updates[start : start + self._at_once]
             reply = await self._database.command(
@@ -205,8 +217,10 @@ class Documents:
                 ordered=False,
                 writeConcern=_MAJORITY,
             )
+            _require_written(reply)
+            met += reply["n"]
             changed += reply.get("nModified", 0) + len(reply.get("upserted", ()))
-        return changed
+        return _Updated(met, changed)
 
     async def create_index(self, collection: str, field: str, *, unique: bool) -> None:
         """Make an index, unless it is there."""
@@ -229,6 +243,17 @@ class Documents:
     ) -> None:
         """Close it."""
         self.close()
+
+
+def _require_written(reply: Document) -> None:
+    """Make sure of what the driver leaves to whoever sends a command: a reply can be well and name failures.
+
+    Raises OperationFailure for a write that failed, but not for one of a document that somebody has just inserted, and
+    for writes that a majority of the servers does not have.
+    """
+    failed = [error for error in reply.get("writeErrors", ()) if error.get("code") != _DUPLICATE_KEY]
+    if error := next(iter(failed), reply.get("writeConcernError")):
+        raise OperationFailure(str(error.get("codeName", "")), error.get("code"), dict(error))
 
 
 def require_address(url: str) -> None:
