@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, NotRequired
 import orjson
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import to_json
 from typing_extensions import TypedDict
 
@@ -52,7 +52,12 @@ class CaseKey:
 
 
 class Envelope(TypedDict):
-    """How an event stands on the wire: CloudEvents 1.0, structured JSON, with the extensions that OnTrack uses."""
+    """How an event stands on the wire: CloudEvents 1.0, structured JSON, with the extensions that OnTrack uses.
+
+    No others: what stands beside the sealed data is passed on as it came, and could be read by anybody.
+    """
+
+    __pydantic_config__ = ConfigDict(strict=True, extra="forbid")  # type: ignore[misc]
 
     causationid: NotRequired[EventId]
     correlationid: EventId
@@ -219,7 +224,11 @@ def ending(kind: type[Data]) -> bytes:
 
 
 def tail(record: bytes) -> Tail | None:
-    """Look at the end of a record, which costs a third of reading all of its outside; None if it is not canonical."""
+    """Look at the end of a record, which costs a third of reading all of its outside; None if it is not canonical.
+
+    What stands before the end is not read, as little as what is sealed: on the topics where records are passed on by
+    their ends, only a stage writes.
+    """
     start = record.rfind(b'"sequence":"')
     found = _TAIL.fullmatch(record, start if start >= 0 else record.rfind(b'"source":"'))
     if found is None:

@@ -500,6 +500,19 @@ def _with_each_bit_flipped(record: bytes) -> Iterator[bytes]:
             yield record[:place] + bytes([record[place] ^ 1 << bit]) + record[place + 1 :]
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("note", COMMENT), ("datacontenttype", "application/json"), ("time", 1_700_000_000), ("recordedtime", "today")],
+)
+def test_an_attribute_that_is_not_the_contract_s_is_refused(name: str, value: object) -> None:
+    # given a record with an attribute that nobody knows, or a moment in another form
+    record = canonical({**json.loads(a_record()), name: value})
+
+    # when it is read
+    # then it is no event: it would be passed on as it came, open to anybody
+    assert read(record, SCORES) == Unreadable("not-an-event")
+
+
 def test_what_is_refused_is_not_repeated() -> None:
     # given a record that can be opened and does not fit its type, with a comment in it
     right = an_open_record()
