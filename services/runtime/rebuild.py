@@ -38,6 +38,8 @@ async def rebuild(
 class _Published:
     """A log on which only that is published which is not there yet."""
 
+    is_read_here = False
+
     def __init__(self, log: Log) -> None:
         self._log = log
         self._last: dict[str, int] = {}

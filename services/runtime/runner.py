@@ -336,10 +336,16 @@ class Runner(Generic[StateT]):
         for number, outgoing in enumerate(following, case.written + 1):
             if outgoing.subject != read.key:
                 raise ValueError("a step speaks of its own case only")
-            ready = prepared(outgoing, case.key, number)
             value = _renumbered(read.value, number) if outgoing is event else None
-            records.append(Record(read.key, value or encode(ready), ready))
+            records.append(self._record(outgoing, case.key, number, value))
         return state, records
+
+    def _record(self, event: Event[Data], key: CaseKey, number: int, value: bytes | None) -> Record:
+        """Make the record of an event; its bytes, if they are there, need not be made."""
+        if value is not None and not self._log.is_read_here:
+            return Record(event.subject, value)
+        ready = prepared(event, key, number)
+        return Record(event.subject, value or encode(ready), ready if self._log.is_read_here else None)
 
     def _read(self, record: StoredRecord, key: CaseKey) -> Event[Data] | Unreadable:
         """Read what a record says."""

@@ -106,6 +106,10 @@ class TroubledLog:
         self._log = log
         self._trouble = trouble
 
+    @property
+    def is_read_here(self) -> bool:
+        return self._log.is_read_here
+
     async def append(self, topic: Topic, partition: int, records: Sequence[Record]) -> None:
         with self._trouble.around("log.append"):
             await self._log.append(topic, partition, records)

@@ -42,6 +42,8 @@ class KafkaLog:
     brokers were away. Only a process that ends in between, or a producer that fails, can write a record twice.
     """
 
+    is_read_here = False
+
     def __init__(self, brokers: Brokers, *, patience: float = PATIENCE) -> None:
         """Use some brokers. patience: seconds that a call waits for them."""
         self._brokers = brokers

@@ -36,7 +36,14 @@ class StoredRecord(NamedTuple):
 
 
 class Log(Protocol):
-    """An append-only log. Records of a partition keep their order for ever. Every call can raise LogUnavailable."""
+    """An append-only log. Records of a partition keep their order for ever. Every call can raise LogUnavailable.
+
+    is_read_here: whether who appends is followed by readers in the same process, to whom a record's event is handed on
+    """
+
+    @property
+    def is_read_here(self) -> bool:
+        """Whether the event of a record is worth keeping."""
 
     async def append(self, topic: Topic, partition: int, records: Sequence[Record]) -> None:
         """Append records in order; they are durable when this returns."""

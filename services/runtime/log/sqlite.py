@@ -18,6 +18,8 @@ class SqliteLog:
     What was appended last to a partition is kept at hand: in one process the next stage reads it at once.
     """
 
+    is_read_here = True
+
     def __init__(self, connection: sqlite3.Connection) -> None:
         """Use an open database."""
         self._connection = connection
