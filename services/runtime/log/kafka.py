@@ -38,8 +38,8 @@ class KafkaLog:
     """A `Log` in topics that exist already; `provision` makes them.
 
     A batch whose acknowledgement does not come in time stays under way, and the producer goes on sending it. The same
-    call tried again waits for that batch and sends no other, so that a record stands on the log once however long the
-    brokers were away. Only a process that ends in between, or a producer that fails, can write a record twice.
+    call tried again waits for that batch and sends no other; one with other records sends them behind it, so that a
+    record can stand on the log twice, equal to the byte.
     """
 
     is_read_here = False
@@ -51,6 +51,7 @@ class KafkaLog:
         self._producer: AIOKafkaProducer | None = None
         self._consumer: AIOKafkaConsumer | None = None
         self._under_way: dict[Place, _UnderWay] = {}
+        self._sending: set[asyncio.Task[None]] = set()
         self._writing: dict[Place, asyncio.Lock] = {}
         self._reading = asyncio.Lock()
         self._starting = asyncio.Lock()
@@ -65,6 +66,8 @@ class KafkaLog:
         under_way = self._under_way.get(place)
         if under_way is None or under_way.records != content:
             under_way = _UnderWay(content, asyncio.create_task(self._written(topic, partition, content)))
+            under_way.done.add_done_callback(self._is_through)
+            self._sending.add(under_way.done)
             self._under_way[place] = under_way
         done, _ = await asyncio.wait({under_way.done}, timeout=self._patience)
         if not done:
@@ -72,6 +75,12 @@ class KafkaLog:
         if self._under_way.get(place) is under_way:
             del self._under_way[place]
         under_way.done.result()
+
+    def _is_through(self, sent: asyncio.Task[None]) -> None:
+        """Forget a batch; whoever waits for it is told how it ended, and one that nobody waits for ends unheard."""
+        self._sending.discard(sent)
+        if not sent.cancelled():
+            sent.exception()
 
     async def _written(self, topic: Topic, partition: int, records: list[tuple[str, bytes]]) -> None:
         """Send records, one batch after the other, and wait until each is acknowledged."""
@@ -204,9 +213,10 @@ class KafkaLog:
 
     async def close(self) -> None:
         """Let go of everything; what is still under way is no longer waited for."""
-        for under_way in self._under_way.values():
-            under_way.done.cancel()
-        await asyncio.gather(*(each.done for each in self._under_way.values()), return_exceptions=True)
+        sending = list(self._sending)
+        for each in sending:
+            each.cancel()
+        await asyncio.gather(*sending, return_exceptions=True)
         self._under_way.clear()
         await self._give_up_reading()
         if self._producer is not None:
