@@ -13,7 +13,7 @@ from contracts.topics import CASES, SCORES, Topic
 from services.distributed import DistributedHome
 from services.runtime.unavailable import Unavailable
 from tests.failures.seeds import Chance
-from tests.support.command import ONTRACK, PATIENCE
+from tests.support.command import PATIENCE
 from tests.support.contents import Contents, same
 from tests.support.episodes import episodes_of_all
 from tests.support.region import Region, wait_until
@@ -63,23 +63,20 @@ class Storm:
     def _imported(self, file: Path) -> bool:
         """Give the same command again until it succeeds, as it tells whoever gives it to do."""
         while not self.is_over.is_set():
-            ran = subprocess.run(
-                [ONTRACK, "import", file, "--enrol"],
-                capture_output=True,
-                env=self.region.environment,
-                timeout=PATIENCE,
-                check=False,
-            )
-            if ran.returncode == 0:
+            try:
+                ran = self.region.ontrack("import", file, "--enrol")
+            except subprocess.TimeoutExpired:
+                self._failed.append(f"an import has not ended in {PATIENCE:.0f} s")
+                break
+            if ran.exit_code == 0:
                 return True
-            told = ran.stderr.decode()
-            if "Nothing is lost" not in told:
-                self._failed.append(told)
+            if "Nothing is lost" not in ran.told:
+                self._failed.append(ran.told)
                 break
         return False
 
     def wait_for(self, share: float, topic: Topic = SCORES) -> None:
-        """Wait until a topic has a share of the events that it will have."""
+        """Wait until a topic has a share of the events that it will have; something has to be left to go wrong."""
         expected = sum(map(len, self.clinic.expected.histories[topic.name].values()))
 
         def is_written() -> bool:
@@ -87,6 +84,7 @@ class Storm:
             return self.events(topic) >= share * expected
 
         wait_until(is_written, f"{share:.0%} of {topic.name} written")
+        assert not self._is_imported(), "the import was over before anything could go wrong"
 
     def wait(self, seconds: float) -> None:
         """Wait until some time has gone by: only for what others wait for by the clock."""
