@@ -1,6 +1,6 @@
 """Whether what there is to read is read: a partition is stuck when it stays where it is although something came."""
 
-from services.runtime.progress import STUCK, Progress
+from services.runtime.progress import PASSED_OVER, STUCK, Progress
 
 
 def test_a_partition_that_stays_where_it_is_although_something_came_is_stuck() -> None:
@@ -36,3 +36,41 @@ def test_a_partition_with_something_in_hand_is_not_stuck() -> None:
     assert progress.stuck(STUCK) == []
     progress.seen(STUCK + 1, {3: 10}, {3: 11})
     assert progress.stuck(STUCK + 1) == []
+
+
+def test_a_partition_that_waits_while_others_are_in_hand_is_not_stuck_however_long_that_takes() -> None:
+    # given a partition where something came, and others that are in hand for long
+    progress = Progress()
+    for moment in range(10):
+        progress.seen(moment * STUCK, {3: 10}, {3: 11}, turns=moment, is_free=False)
+        assert progress.stuck(moment * STUCK) == []
+
+    # when nothing is in hand any more, and nothing comes
+    progress.seen(10 * STUCK, {3: 10}, {3: 11}, turns=9)
+    assert progress.stuck(10 * STUCK) == []
+    progress.seen(11 * STUCK, {3: 10}, {3: 11}, turns=9)
+
+    # then it is stuck
+    assert progress.stuck(11 * STUCK) == [3]
+
+
+def test_a_partition_is_not_stuck_while_others_are_read_between_the_looks() -> None:
+    progress = Progress()
+    for moment in range(10):
+        progress.seen(moment * STUCK, {3: 10}, {3: 11}, turns=moment)
+    assert progress.stuck(9 * STUCK) == []
+
+
+def test_a_partition_that_is_passed_over_again_and_again_is_stuck_although_something_is_always_in_hand() -> None:
+    # given a partition where something came, and others that are always in hand
+    progress = Progress()
+    progress.seen(0, {3: 10}, {3: 11}, turns=7, is_free=False)
+
+    # when these are read so often that its events cannot wait behind theirs
+    progress.seen(STUCK, {3: 10}, {3: 11}, turns=7 + PASSED_OVER - 1, is_free=False)
+    assert progress.stuck(STUCK) == []
+    progress.seen(STUCK, {3: 10}, {3: 11}, turns=7 + PASSED_OVER, is_free=False)
+
+    # then it is stuck
+    assert progress.stuck(STUCK) == [3]
+    assert progress.stuck(STUCK - 1) == []
