@@ -1,7 +1,6 @@
 """The embedded home: every service in one process, over one SQLite file in a data directory."""
 
 import asyncio
-import gc
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
@@ -23,12 +22,6 @@ from services.runtime.store.sqlite import SqliteStore
 
 DATABASE: Final = "ontrack.db"
 MASTER_KEY: Final = "master.key"
-
-
-def spare_the_collector() -> None:
-    """Let Python's garbage collector rest: nearly everything here is freed by counting, and looking costs a tenth."""
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 1_000)
 
 
 class EmbeddedHome(Home):

@@ -12,9 +12,9 @@ from contracts.definitions.catalogue import Catalogue, Entry
 from contracts.definitions.definition import Definition
 from contracts.definitions.files import DefinitionFaults, library, load
 from services.cli.interruption import INTERRUPTED, between_steps, heed
-from services.embedded import spare_the_collector
 from services.home import Home
 from services.ingest.intake import KeyMissing
+from services.runtime.collector import spare_the_collector
 from services.runtime.database import AnotherWriter
 from services.runtime.keyring.master import MasterKeyUnusable
 from services.runtime.refusals import NotAHome, SettingsWrong, TopicsUnfit

@@ -20,13 +20,14 @@ from typing import Any, Final
 import pytest
 
 from contracts.topics import CASES, NOTICES, SCORES, TRACKS
-from services.embedded import EmbeddedHome, spare_the_collector
+from services.embedded import EmbeddedHome
 from services.ingest.importer import Importer
 from services.ingest.intake import Intake
 from services.ingest.spool import Spool
 from services.not_detector.domain.stage import NotDetector
 from services.notifier.domain.stage import Notifier
 from services.runtime import runner
+from services.runtime.collector import spare_the_collector
 from services.runtime.database import Database
 from services.runtime.directory.sqlite import SqliteDirectory
 from services.runtime.log.port import Record

@@ -17,10 +17,10 @@ from aiokafka.consumer.fetcher import Fetcher
 from contracts.definitions.catalogue import Catalogue
 from contracts.definitions.files import library
 from contracts.topics import SCORES, TRACKS
-from services.embedded import spare_the_collector
 from services.not_detector.domain.stage import NotDetector
 from services.runtime import runner, serving
 from services.runtime.brokers import Brokers
+from services.runtime.collector import spare_the_collector
 from services.runtime.documents import Documents, Server
 from services.runtime.keyring.master import MasterKey
 from services.runtime.keyring.mongo import MongoKeyring
