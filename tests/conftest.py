@@ -24,6 +24,11 @@ NOT_OURS = "data that is not part of the project:"
 REFUSED = "was skipped, though every test must run:"
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Run one worker more than there are cores: a region in trouble waits for time-outs more than it works."""
+    return (os.cpu_count() or 1) + 1
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_cmdline_main(config: pytest.Config) -> Generator[None, object, object]:
     """Stop, when the whole run is over, the servers that a test of it has started."""
