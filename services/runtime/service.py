@@ -1,15 +1,11 @@
 """One stage as a service: it starts, serves its stage, tells how it is, and stops."""
 
 import asyncio
-import gc
 import signal
 import socket
 import sys
-import time
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import structlog
@@ -21,24 +17,24 @@ from starlette.routing import Route
 
 from contracts.definitions.catalogue import Catalogue
 from contracts.topics import CASES, DEAD_LETTERS, DEFINITIONS
-from services.runtime.brokers import Brokers, why_away
-from services.runtime.documents import Documents, told_as
+from services.runtime.collector import spare_the_collector
+from services.runtime.documents import Documents
 from services.runtime.founding import Founding
+from services.runtime.health import Health
 from services.runtime.keyring.master import MasterKey, MasterKeyUnusable
 from services.runtime.keyring.mongo import MongoKeyring
 from services.runtime.log.kafka import KafkaLog
-from services.runtime.log.port import LogUnavailable
 from services.runtime.log.topics import Cluster
 from services.runtime.logs import set_up_logs
+from services.runtime.looking import LOOK, Looker, Watched, why_no_brokers
 from services.runtime.metrics import Metrics
-from services.runtime.progress import GIVEN_UP, Progress
 from services.runtime.refusals import NotAHome, SettingsWrong, TopicsUnfit
 from services.runtime.runner import Done, Runner, place_of
-from services.runtime.serving import Serving, Standing
+from services.runtime.serving import Serving
 from services.runtime.settings import ServiceSettings
 from services.runtime.stage import Stage
 from services.runtime.store.mongo import MongoStore
-from services.runtime.store.port import Halted, StatesLost, StoreUnavailable
+from services.runtime.store.port import Halted
 from services.runtime.unavailable import Unavailable
 
 if TYPE_CHECKING:
@@ -46,53 +42,10 @@ if TYPE_CHECKING:
 
 StateT = TypeVar("StateT")
 Step = Callable[[], Coroutine[Any, Any, None]]
-Why = Callable[[], Awaitable[str | None]]
-
-LOOK: Final = 2.0
-"""Seconds between two looks at the brokers, the database and the partitions."""
-
-ANSWER: Final = 4.0
-"""Seconds within which brokers and database give a sign of life."""
-
-REASON: Final = 2.0
-"""Seconds within which the brokers say why they do not, or how old an event is; with these, LOOK and ANSWER, it takes
-ten seconds at most until trouble is told."""
 
 TRY_AGAIN: Final = 3.0
 
-_NOBODY: Final = "nobody"
-"""The id of no case."""
-
 _LOG = structlog.get_logger()
-
-
-@dataclass(slots=True)
-class Health:
-    """How a service is.
-
-    troubles: what keeps it from going on, by where that is
-    waits_for: why it is not ready although nothing is wrong
-    """
-
-    troubles: dict[str, str] = field(default_factory=dict)
-    waits_for: list[str] = field(default_factory=lambda: ["it has just been started"])
-
-    def set(self, where: str, why: str | None) -> None:
-        """Say what is wrong somewhere, or that nothing is."""
-        if why is None:
-            if self.troubles.pop(where, None) is not None:
-                _LOG.info("trouble-is-gone", where=where)
-        elif self.troubles.get(where) != why:
-            self.troubles[where] = why
-            _LOG.warning("trouble", where=where, why=why)
-
-    def alive(self) -> list[str]:
-        """Tell why it does not go on; nothing if it does."""
-        return [f"{where}: {why}" for where, why in sorted(self.troubles.items())]
-
-    def ready(self) -> list[str]:
-        """Tell why it is not ready; nothing if it is."""
-        return [*self.alive(), *self.waits_for]
 
 
 class Service(Generic[StateT]):
@@ -153,10 +106,11 @@ class Service(Generic[StateT]):
             self._traces = self._traced(stage, stack)
             stack.push_async_callback(serving.stop)
             await self._until_it_works(serving.start, documents)
-            gc.freeze()
-            gc.set_threshold(100_000, 50, 1_000)
+            spare_the_collector()
             _LOG.info("serving", stage=stage.name, log=founding.log_id)
-            looker = _Looker(self.health, self.metrics, stage, brokers, documents, log, store, founding, serving)
+            watched = Watched(stage, serving, brokers, documents, log, store, founding)
+            looker = Looker(watched, self.health, self.metrics)
+            stack.push_async_callback(looker.stop)
             while True:
                 await looker.look()
                 await asyncio.sleep(LOOK)
@@ -185,7 +139,7 @@ class Service(Generic[StateT]):
         task, brokers = asyncio.create_task(step()), self._settings.brokers()
         try:
             while not (await asyncio.wait({task}, timeout=LOOK))[0]:
-                self.health.set("start", await _why_no_brokers(brokers) or documents.why_away())
+                self.health.set("start", await why_no_brokers(brokers) or documents.why_away())
             await task
         except (Unavailable, TopicsUnfit, NotAHome, MasterKeyUnusable, OSError) as failed:
             return "; ".join(str(failed).splitlines())
@@ -227,13 +181,19 @@ class Service(Generic[StateT]):
     def app(self) -> Starlette:
         """Give what answers over HTTP, and serves meanwhile."""
         routes = [
-            Route("/alive", lambda _: _answer("alive", self.health.alive())),
-            Route("/ready", lambda _: _answer("ready", self.health.ready())),
+            Route("/alive", self._alive),
+            Route("/ready", self._ready),
             Route("/metrics", self._page),
         ]
         return Starlette(routes=routes, lifespan=self.running)
 
-    def _page(self, _: Request) -> Response:
+    async def _alive(self, _: Request) -> Response:
+        return _answer("alive", self.health.alive())
+
+    async def _ready(self, _: Request) -> Response:
+        return _answer("ready", self.health.ready())
+
+    async def _page(self, _: Request) -> Response:
         return Response(self.metrics.page(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     def run(self) -> None:
@@ -260,167 +220,6 @@ def _listening(host: str, port: int) -> socket.socket:
             "ONTRACK_HTTP_HOST and ONTRACK_HTTP_PORT: an address of this machine and a port that nobody else listens "
             f"at were expected ({why})"
         ) from None
-
-
-async def _why_no_brokers(brokers: Brokers) -> str | None:
-    """Ask the brokers why they are away; None if they are not, or if that does not come out in time."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(REASON):
-            return await why_away(brokers)
-    return None
-
-
-class _Looker(Generic[StateT]):
-    """Looks, every other second, how everything is."""
-
-    def __init__(  # noqa: PLR0913, PLR0917 - what it looks at
-        self,
-        health: Health,
-        metrics: Metrics,
-        stage: Stage[StateT],
-        brokers: Brokers,
-        documents: Documents,
-        log: KafkaLog,
-        store: MongoStore,
-        founding: Founding,
-        serving: Serving[StateT],
-    ) -> None:
-        self._health = health
-        self._metrics = metrics
-        self._stage = stage
-        self._brokers = brokers
-        self._documents = documents
-        self._log = log
-        self._store = store
-        self._founding = founding
-        self._serving = serving
-        self._progress = Progress()
-        self._lost = 0
-        self._retry = False
-        self._resuming: asyncio.Task[None] | None = None
-        self._ends: Mapping[int, int] = {}
-        self._ends_before: Mapping[int, int] = {}
-        self._looked_at = time.time()
-
-    async def look(self) -> None:
-        """Look once."""
-        await asyncio.gather(
-            self._look_at("brokers", self._look_at_log, lambda: _why_no_brokers(self._brokers)),
-            self._look_at("database", self._look_at_store, self._why_no_database),
-        )
-        self._look_at_reading()
-        self._look_at_shares()
-        await self._measure()
-        if self._retry and (self._resuming is None or self._resuming.done()):
-            self._retry = False
-            # What is silent just now keeps it waiting, and that is to be told meanwhile.
-            self._resuming = asyncio.create_task(self._serving.resume_halted())
-
-    async def _look_at(self, where: str, look: Callable[[], Awaitable[None]], why_away: Why) -> None:
-        """Look at some servers. They are asked why they are away: who waits for them knows only that they are."""
-        why: str | None = None
-        try:
-            async with asyncio.timeout(ANSWER):
-                await look()
-        except TimeoutError:
-            why = f"no answer within {ANSWER:.0f} s"
-        except Exception as failed:  # noqa: BLE001 - whatever it is, it is told, and looked at again
-            why = str(failed) if isinstance(failed, Unavailable) else type(failed).__name__
-        self._health.set(where, why and (await why_away() or why))
-
-    async def _why_no_database(self) -> str | None:
-        return self._documents.why_away()
-
-    async def _look_at_log(self) -> None:
-        """See where the partitions end, and learn new definitions."""
-        self._ends = await self._log.ends(self._stage.reads, list(self._serving.shares))
-        why: str | None = None
-        try:
-            self._retry |= await self._founding.learn()
-        except NotAHome as unreadable:
-            why = str(unreadable)
-        self._health.set("definitions", why)
-
-    async def _measure(self) -> None:
-        """Measure how much there is to do."""
-        shares = self._serving.shares
-        positions = {partition: shares[partition].position for partition in self._ends if partition in shares}
-        ages = await self._ages(positions)
-        for name in ("ontrack_lag_events", "ontrack_lag_seconds"):
-            self._metrics.forget(name)
-        for partition, position in positions.items():
-            self._metrics.set("ontrack_lag_events", max(self._ends[partition] - position, 0), partition=str(partition))
-            self._metrics.set("ontrack_lag_seconds", ages.get(partition, 0.0), partition=str(partition))
-
-    async def _ages(self, positions: Mapping[int, int]) -> Mapping[int, float]:
-        """Give the age of the oldest event of each partition that is not processed yet.
-
-        What came since the last look is no older than that; what was there then is asked for.
-        """
-        now, before, ends = time.time(), self._looked_at, self._ends_before
-        self._looked_at, self._ends_before = now, dict(self._ends)
-        behind = {partition: position for partition, position in positions.items() if position < self._ends[partition]}
-        old = {partition: position for partition, position in behind.items() if position < ends.get(partition, 0)}
-        since: Mapping[int, float] = {}
-        with suppress(LogUnavailable, TimeoutError):
-            async with asyncio.timeout(REASON):
-                since = await self._log.appended_at(self._stage.reads, old) if old else {}
-        return {partition: max(now - since.get(partition, before), 0.0) for partition in behind}
-
-    async def _states_lost(self) -> str | None:
-        """Tell whether the states are gone, also when there is nothing to read."""
-        try:
-            await self._store.load(self._stage.name, [_NOBODY])
-        except StatesLost as lost:
-            return f"{lost}. To mend it: ontrack rebuild {self._stage.name} makes them anew from the log"
-        return None
-
-    async def _look_at_store(self) -> None:
-        with told_as(StoreUnavailable):
-            await self._documents.ping()
-        self._health.set("states", await self._states_lost())
-        halted = await self._store.halted(self._stage.name)
-        self._metrics.set("ontrack_halted_cases", len(halted))
-        self._retry |= any(each.retry for each in halted)
-
-    def _look_at_reading(self) -> None:
-        """See whether what there is to read is read; a subscriber that does not is told of, then started again."""
-        now, serving, troubles = time.monotonic(), self._serving, self._health.troubles
-        self._progress.seen(now, {} if "brokers" in troubles else serving.waiting, self._ends)
-        why = self._why_not_reading(now)
-        is_over = not serving.is_reading or bool(self._progress.stuck(now, GIVEN_UP))
-        if is_over and "reading" in troubles and "brokers" not in troubles:
-            serving.start_again()
-        self._health.set("reading", why)
-
-    def _why_not_reading(self, now: float) -> str | None:
-        if not self._serving.is_reading:
-            return "the subscriber has stopped"
-        stuck = self._progress.stuck(now)
-        return f"events of partitions {_listed(stuck)} do not come" if stuck else None
-
-    def _look_at_shares(self) -> None:
-        """See how it stands with every partition."""
-        serving = self._serving
-        for where in [each for each in self._health.troubles if each.startswith("partition ")]:
-            if int(where.removeprefix("partition ")) not in serving.shares:
-                self._health.set(where, None)
-        for partition, share in serving.shares.items():
-            self._health.set(f"partition {partition}", share.why or None)
-        behind = sorted(partition for partition, share in serving.shares.items() if not share.has_caught_up)
-        waits = [] if serving.has_joined else ["it has not joined its group yet"]
-        if behind:
-            waits.append(f"it has not caught up yet in partitions {_listed(behind)}")
-        self._health.waits_for = waits
-        standings = Counter(share.standing.value for share in serving.shares.values())
-        for standing in Standing:
-            self._metrics.set("ontrack_partitions", standings[standing.value], standing=standing.value)
-        self._metrics.add("ontrack_states_lost_total", serving.lost - self._lost)
-        self._lost = serving.lost
-
-
-def _listed(partitions: list[int]) -> str:
-    return ", ".join(map(str, partitions))
 
 
 def _answer(name: str, why: list[str]) -> JSONResponse:

@@ -3,10 +3,11 @@
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from typing import Any, Final, Generic, TypeVar
 
 import structlog
@@ -35,6 +36,14 @@ SESSION_TIMEOUT: Final = 10.0
 DRAIN: Final = 15.0
 """Seconds that a batch in hand has to be finished when its partitions go elsewhere, or when the service ends."""
 
+REBALANCE: Final = DRAIN + SESSION_TIMEOUT
+"""Seconds within which every member has joined again when partitions are divided anew."""
+
+BATCH_WITHIN: Final = 30.0
+RECORD_WITHIN: Final = 0.2
+"""Seconds that a batch is given, and more for each of its records: a store that is slow, by two seconds for each of a
+dozen operations and for each write of ten states, is no fault."""
+
 COMMIT_TIMEOUT: Final = 5.0
 RETRY_AWAY: Final = 1.0
 RETRY_STOPPED: Final = 5.0
@@ -42,6 +51,7 @@ RETRY_STOPPED: Final = 5.0
 _LOG = structlog.get_logger()
 
 Message = StreamMessage[tuple[ConsumerRecord, ...]]
+Work = Callable[[], Coroutine[Any, Any, None]]
 
 
 class Standing(Enum):
@@ -57,13 +67,13 @@ class Standing(Enum):
 class Share:
     """A partition that this process has.
 
-    position: the next offset; goal: the end of the partition when it was taken up
+    position: the next offset, None until the store has said it; goal: the end of the partition when it was taken up
     why: what keeps it from going on; it stays until something was processed, or until there is nothing to process
     try_at: on the monotonic clock, when it is taken up (again)
     """
 
     standing: Standing = Standing.OPENING
-    position: int = 0
+    position: int | None = None
     goal: int = 0
     why: str = ""
     try_at: float = 0.0
@@ -71,13 +81,28 @@ class Share:
     @property
     def has_caught_up(self) -> bool:
         """Whether everything has been read that was there when it was taken up."""
-        return self.standing is Standing.RUNNING and self.position >= self.goal
+        return self.standing is Standing.RUNNING and self.position is not None and self.position >= self.goal
+
+
+@dataclass(slots=True)
+class _InHand:
+    """Something that is done on a partition. within: the seconds that it is given; since: when it began, if it has."""
+
+    partition: int
+    share: Share | None
+    within: float | None = None
+    since: float | None = None
+
+    def is_late(self, now: float) -> bool:
+        return self.since is not None and self.within is not None and now - self.since > self.within
 
 
 class Serving(Generic[StateT]):
     """A stage, served.
 
     shares: the partitions that this process has; lost: how often one was given up because another had written there
+    has_joined: whether the group has said which partitions it gets, and has not begun to divide them anew
+    turns: how often records were read; is_free: whether they are processed, so that the next can be read
 
     A partition that is given to this process is paused, taken up where the store says that it was left, and let run.
     Whatever goes wrong with it, it is paused again and taken up anew after a while; nothing is skipped meanwhile.
@@ -100,11 +125,13 @@ class Serving(Generic[StateT]):
         self.shares: dict[int, Share] = {}
         self.lost = 0
         self.has_joined = False
+        self.turns = 0
+        self.is_free = True
         self._topic = topic
         self._runner = runner
         self._heard = heard
         self._halts_again = halts_again
-        self._in_hand: set[asyncio.Task[None]] = set()
+        self._in_hand: dict[asyncio.Task[None], _InHand] = {}
         self._locks: dict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._wanted = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
@@ -129,7 +156,7 @@ class Serving(Generic[StateT]):
             auto_offset_reset="earliest",
             session_timeout_ms=round(SESSION_TIMEOUT * 1_000),
             heartbeat_interval_ms=round(SESSION_TIMEOUT * 300),
-            rebalance_timeout_ms=round((DRAIN + SESSION_TIMEOUT) * 1_000),
+            rebalance_timeout_ms=round(REBALANCE * 1_000),
             max_partition_fetch_bytes=1 << 21,
             listener=_Listener(self),
             parser=_unopened,
@@ -161,17 +188,20 @@ class Serving(Generic[StateT]):
 
     async def _leave_group(self) -> None:
         """Let the subscriber go, within bounds: one that lost its brokers may never end by itself."""
-        self.has_joined = False
         await self.give_up(list(self.shares))
         stopping = asyncio.ensure_future(self._subscriber.stop())
         await asyncio.wait({stopping}, timeout=REQUEST_TIMEOUT)
         stopping.cancel()
+        # The group may have given it some until the very end.
+        await self.give_up(list(self.shares))
 
     async def stop(self) -> None:
-        """Finish what is in hand, within bounds, and leave the group."""
-        for task in (self._keeper, self._starting):
-            if task is not None:
-                task.cancel()
+        """Take nothing up any more, finish what is in hand, within bounds, and leave the group; in this order."""
+        ending = [task for task in (self._starting, self._keeper) if task is not None]
+        for task in ending:
+            task.cancel()
+        if ending:
+            await asyncio.wait(ending)
         await self._leave_group()
         await self._broker.stop()
 
@@ -182,10 +212,18 @@ class Serving(Generic[StateT]):
 
     @property
     def waiting(self) -> Mapping[int, int]:
-        """The positions of the partitions that run, while nothing is in hand: what comes there next can be taken."""
-        if self._in_hand:
-            return {}
-        return {each: share.position for each, share in self.shares.items() if share.standing is Standing.RUNNING}
+        """The positions of the partitions that run: what comes there next is taken when the loop that reads is free."""
+        return {
+            each: share.position
+            for each, share in self.shares.items()
+            if share.standing is Standing.RUNNING and share.position is not None
+        }
+
+    @property
+    def late(self) -> Collection[int]:
+        """The partitions with a batch in hand for longer than one takes."""
+        now = time.monotonic()
+        return {each.partition for each in self._in_hand.values() if each.is_late(now)}
 
     # Partitions come and go
 
@@ -198,10 +236,15 @@ class Serving(Generic[StateT]):
         self._wanted.set()
 
     async def give_up(self, partitions: Iterable[int]) -> None:
-        """Have partitions no longer, once the batches in hand are done. One that takes too long is broken off."""
+        """Have partitions no longer, and be no member until some are taken, even none.
+
+        Nothing is begun there any more. The batches in hand are finished; one that takes too long is broken off.
+        """
+        self.has_joined = False
         gone = list(partitions)
         for partition in gone:
             self._pause(partition)
+            self.shares.pop(partition, None)
         if self._in_hand:
             _, late = await asyncio.wait(self._in_hand, timeout=DRAIN)
             for task in late:
@@ -210,7 +253,6 @@ class Serving(Generic[StateT]):
                 await asyncio.wait(late)
         for partition in gone:
             self._runner.leave(partition)
-            self.shares.pop(partition, None)
 
     async def _keep(self) -> None:
         """Take up, for ever, the partitions whose time it is."""
@@ -226,18 +268,21 @@ class Serving(Generic[StateT]):
                 for partition, share in self.shares.items()
                 if share.standing is not Standing.RUNNING and share.try_at <= now
             ]
-            await asyncio.gather(*(self._in_order(each, self._taken_up(each)) for each in due_now))
+            await asyncio.gather(*(self._in_order(each, partial(self._take_up, each)) for each in due_now))
 
-    async def _taken_up(self, partition: int) -> None:
-        """Go to where the store says that a partition was left, and let it run."""
-        goal = await self._runner.open(partition)
-        await self._resume(partition)
-        position = self._runner.position(partition)
+    async def _take_up(self, partition: int) -> None:
+        """Go to where the store says that a partition was left, and let it run, unless it is given up meanwhile."""
         share = self.shares.get(partition)
-        consumer = self._subscriber.consumer
-        if share is None or consumer is None:
+        if share is None:
             return
-        place = TopicPartition(self._topic, partition)
+        goal = await self._runner.open(partition)
+        if not self._has(partition, share):
+            return
+        await self._resume(partition)
+        consumer = self._subscriber.consumer
+        if not self._has(partition, share) or consumer is None:
+            return
+        place, position = TopicPartition(self._topic, partition), self._runner.position(partition)
         with suppress(IllegalStateError):
             consumer.seek(place, position)
             consumer.resume(place)
@@ -247,9 +292,12 @@ class Serving(Generic[StateT]):
 
     async def resume_halted(self) -> None:
         """Try halted cases again, in every partition that runs."""
-        for partition, share in list(self.shares.items()):
-            if share.standing is Standing.RUNNING:
-                await self._in_order(partition, self._resume(partition))
+        for partition in list(self.shares):
+            await self._in_order(partition, partial(self._resume_running, partition))
+
+    async def _resume_running(self, partition: int) -> None:
+        if self.runs(partition):
+            await self._resume(partition)
 
     async def _resume(self, partition: int) -> None:
         for halted in await self._runner.resume_halted(partition):
@@ -259,25 +307,30 @@ class Serving(Generic[StateT]):
 
     async def _handle(self, message: Message) -> None:
         """Process what was read. Nothing is raised: the records of a partition that failed come again."""
+        self.turns += 1
+        self.is_free = False
         batches: Mapping[int, list[StoredRecord]] = _by_partition(message.raw_message)
-        work = [
-            asyncio.create_task(self._processed(partition, records))
-            for partition, records in batches.items()
-            if self._runs(partition)
-        ]
-        if work:
-            await asyncio.wait(work)
-            await self._commit(batches)
+        try:
+            await asyncio.gather(*(self._processed(each, records) for each, records in batches.items()))
+        finally:
+            self.is_free = True
+        await self._commit(batches)
 
-    def _runs(self, partition: int) -> bool:
+    def runs(self, partition: int) -> bool:
+        """Tell whether a partition runs here."""
         share = self.shares.get(partition)
         return share is not None and share.standing is Standing.RUNNING
 
+    def _has(self, partition: int, share: Share | None) -> bool:
+        """Tell whether a share is still had: a partition that was given up may have come back as another one."""
+        return share is not None and self.shares.get(partition) is share
+
     async def _processed(self, partition: int, records: Sequence[StoredRecord]) -> None:
-        await self._in_order(partition, self._process(partition, records))
+        within = BATCH_WITHIN + RECORD_WITHIN * len(records)
+        await self._in_order(partition, partial(self._process, partition, records), within)
 
     async def _process(self, partition: int, records: Sequence[StoredRecord]) -> None:
-        if not self._runs(partition):
+        if not self.runs(partition):
             return
         began = time.perf_counter()
         done = await self._runner.process(partition, records)
@@ -292,7 +345,7 @@ class Serving(Generic[StateT]):
         offsets = {
             TopicPartition(self._topic, partition): next_offset(records)
             for partition, records in batches.items()
-            if self._runs(partition) and self.shares[partition].position == next_offset(records)
+            if self.runs(partition) and self.shares[partition].position == next_offset(records)
         }
         if consumer is None or not offsets:
             return
@@ -300,15 +353,26 @@ class Serving(Generic[StateT]):
             async with asyncio.timeout(COMMIT_TIMEOUT):
                 await consumer.commit(offsets)
 
-    async def _in_order(self, partition: int, work: Coroutine[Any, Any, None]) -> None:
-        """Do one thing after the other on a partition; if it fails, pause it and say when it is taken up again."""
-        task = asyncio.ensure_future(self._alone(partition, work))
-        self._in_hand.add(task)
-        try:
-            await asyncio.wait({task})
-            error = asyncio.CancelledError() if task.cancelled() else task.exception()
-        finally:
-            self._in_hand.discard(task)
+    async def _in_order(self, partition: int, work: Work, within: float | None = None) -> None:
+        """Do one thing after the other on a partition. It goes on if whoever waits for it no longer does."""
+        in_hand = _InHand(partition, self.shares.get(partition), within)
+        task = asyncio.create_task(self._alone(in_hand, work))
+        self._in_hand[task] = in_hand
+        task.add_done_callback(self._over)
+        await asyncio.wait({task})
+
+    async def _alone(self, in_hand: _InHand, work: Work) -> None:
+        async with self._locks[in_hand.partition]:
+            in_hand.since = time.monotonic()
+            await work()
+
+    def _over(self, task: asyncio.Task[None]) -> None:
+        """If something has failed, pause its partition and say when it is taken up again."""
+        in_hand = self._in_hand.pop(task)
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()
+        if not self._has(in_hand.partition, in_hand.share):
+            return
+        partition = in_hand.partition
         match error:
             case None:
                 pass
@@ -324,10 +388,6 @@ class Serving(Generic[StateT]):
             case _:
                 # A fault of ours. Its message could hold what a patient wrote, so only its kind is told.
                 self._set_aside(partition, Standing.STOPPED, f"unexpected {place_of(error)}", RETRY_STOPPED)
-
-    async def _alone(self, partition: int, work: Coroutine[Any, Any, None]) -> None:
-        async with self._locks[partition]:
-            await work
 
     def _set_aside(self, partition: int, standing: Standing, why: str, after: float) -> None:
         self._pause(partition)

@@ -132,7 +132,7 @@ async def served(
             while not serving.has_joined:  # noqa: ASYNC110 - nothing tells of it
                 await asyncio.sleep(_LOOK_AGAIN)
             with taking() as took, watch:
-                while sum(share.position for share in serving.shares.values()) < events:
+                while sum(share.position or 0 for share in serving.shares.values()) < events:
                     await asyncio.sleep(_LOOK_AGAIN)
                     assert serving.is_reading
         finally:

@@ -1,0 +1,217 @@
+"""Looking now and then how a service is: its servers, its partitions, and how much there is to do."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
+
+from services.runtime.brokers import Brokers, why_away
+from services.runtime.documents import Documents, told_as
+from services.runtime.founding import Founding
+from services.runtime.health import Health
+from services.runtime.log.kafka import KafkaLog
+from services.runtime.log.port import LogUnavailable
+from services.runtime.metrics import Metrics
+from services.runtime.progress import GIVEN_UP, Progress
+from services.runtime.refusals import NotAHome
+from services.runtime.serving import REBALANCE, Serving, Standing
+from services.runtime.stage import Stage
+from services.runtime.store.port import StatesLost, Store, StoreUnavailable
+from services.runtime.unavailable import Unavailable
+
+StateT = TypeVar("StateT")
+Why = Callable[[], Awaitable[str | None]]
+
+LOOK: Final = 2.0
+"""Seconds between two looks at the brokers, the database and the partitions."""
+
+ANSWER: Final = 4.0
+"""Seconds within which brokers and database give a sign of life."""
+
+REASON: Final = 2.0
+"""Seconds within which the brokers say why they do not, or how old an event is; with these, LOOK and ANSWER, it takes
+ten seconds at most until trouble is told."""
+
+_NOBODY: Final = "nobody"
+"""The id of no case."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watched(Generic[StateT]):
+    """What is looked at: a stage that is served, and what it stands on."""
+
+    stage: Stage[StateT]
+    serving: Serving[StateT]
+    brokers: Brokers
+    documents: Documents
+    log: KafkaLog
+    store: Store
+    founding: Founding
+
+
+class Looker(Generic[StateT]):
+    """Looks, every other second, how everything is."""
+
+    def __init__(self, watched: Watched[StateT], health: Health, metrics: Metrics) -> None:
+        """Look at something; say in `health` how it is, and in `metrics` how much there is to do."""
+        self._on = watched
+        self._health = health
+        self._metrics = metrics
+        self._progress = Progress()
+        self._lost = 0
+        self._retry = False
+        self._resuming: asyncio.Task[None] | None = None
+        self._unjoined_since = self._tried_again_at = time.monotonic()
+        self._ends: Mapping[int, int] = {}
+        self._ends_before: Mapping[int, int] = {}
+        self._looked_at = time.time()
+
+    async def look(self) -> None:
+        """Look once."""
+        await asyncio.gather(
+            self._look_at("brokers", self._look_at_log, lambda: why_no_brokers(self._on.brokers)),
+            self._look_at("database", self._look_at_store, self._why_no_database),
+        )
+        self._look_at_reading()
+        self._look_at_shares()
+        await self._measure()
+        if self._retry and (self._resuming is None or self._resuming.done()):
+            self._retry = False
+            # What is silent just now keeps it waiting, and that is to be told meanwhile.
+            self._resuming = asyncio.create_task(self._on.serving.resume_halted())
+
+    async def stop(self) -> None:
+        """Try no halted case any more; what is in hand goes on."""
+        if self._resuming is not None:
+            self._resuming.cancel()
+            await asyncio.wait({self._resuming})
+
+    async def _look_at(self, where: str, look: Callable[[], Awaitable[None]], why_away: Why) -> None:
+        """Look at some servers. They are asked why they are away: who waits for them knows only that they are."""
+        why: str | None = None
+        try:
+            async with asyncio.timeout(ANSWER):
+                await look()
+        except TimeoutError:
+            why = f"no answer within {ANSWER:.0f} s"
+        except Exception as failed:  # noqa: BLE001 - whatever it is, it is told, and looked at again
+            why = str(failed) if isinstance(failed, Unavailable) else type(failed).__name__
+        self._health.set(where, why and (await why_away() or why))
+
+    async def _why_no_database(self) -> str | None:
+        return self._on.documents.why_away()
+
+    async def _look_at_log(self) -> None:
+        """See where the partitions end, and learn new definitions."""
+        self._ends = await self._on.log.ends(self._on.stage.reads, list(self._on.serving.shares))
+        why: str | None = None
+        try:
+            self._retry |= await self._on.founding.learn()
+        except NotAHome as unreadable:
+            why = str(unreadable)
+        self._health.set("definitions", why)
+
+    async def _measure(self) -> None:
+        """Measure how much there is to do."""
+        shares = self._on.serving.shares
+        known = {partition: shares[partition].position for partition in self._ends if partition in shares}
+        positions = {partition: position for partition, position in known.items() if position is not None}
+        ages = await self._ages(positions)
+        for name in ("ontrack_lag_events", "ontrack_lag_seconds"):
+            self._metrics.forget(name)
+        for partition, position in positions.items():
+            self._metrics.set("ontrack_lag_events", max(self._ends[partition] - position, 0), partition=str(partition))
+            self._metrics.set("ontrack_lag_seconds", ages.get(partition, 0.0), partition=str(partition))
+
+    async def _ages(self, positions: Mapping[int, int]) -> Mapping[int, float]:
+        """Give the age of the oldest event of each partition that is not processed yet.
+
+        What came since the last look is no older than that; what was there then is asked for.
+        """
+        now, before, ends = time.time(), self._looked_at, self._ends_before
+        self._looked_at, self._ends_before = now, dict(self._ends)
+        behind = {partition: position for partition, position in positions.items() if position < self._ends[partition]}
+        old = {partition: position for partition, position in behind.items() if position < ends.get(partition, 0)}
+        since: Mapping[int, float] = {}
+        with suppress(LogUnavailable, TimeoutError):
+            async with asyncio.timeout(REASON):
+                since = await self._on.log.appended_at(self._on.stage.reads, old) if old else {}
+        return {partition: max(now - since.get(partition, before), 0.0) for partition in behind}
+
+    async def _states_lost(self) -> str | None:
+        """Tell whether the states are gone, also when there is nothing to read."""
+        try:
+            await self._on.store.load(self._on.stage.name, [_NOBODY])
+        except StatesLost as lost:
+            return f"{lost}. To mend it: ontrack rebuild {self._on.stage.name} makes them anew from the log"
+        return None
+
+    async def _look_at_store(self) -> None:
+        with told_as(StoreUnavailable):
+            await self._on.documents.ping()
+        self._health.set("states", await self._states_lost())
+        halted = await self._on.store.halted(self._on.stage.name)
+        self._metrics.set("ontrack_halted_cases", len(halted))
+        self._retry |= any(each.retry and self._on.serving.runs(each.partition) for each in halted)
+
+    def _look_at_reading(self) -> None:
+        """See whether what there is to read is read; a subscriber that does not is told of, then started again."""
+        now, serving, troubles = time.monotonic(), self._on.serving, self._health.troubles
+        waiting = {} if "brokers" in troubles else serving.waiting
+        self._progress.seen(now, waiting, self._ends, serving.turns, is_free=serving.is_free)
+        if serving.has_joined or "brokers" in troubles:
+            self._unjoined_since = now
+        why = self._why_not_reading(now)
+        if self._is_over(now) and "reading" in troubles and "brokers" not in troubles:
+            self._tried_again_at = now
+            serving.start_again()
+        self._health.set("reading", why)
+
+    def _is_over(self, now: float) -> bool:
+        """Tell whether nobody expects any more that the subscriber gets on by itself."""
+        joining_since = max(self._unjoined_since, self._tried_again_at)
+        is_stuck = bool(self._progress.stuck(now, GIVEN_UP)) or now - joining_since > REBALANCE
+        return is_stuck or not self._on.serving.is_reading
+
+    def _why_not_reading(self, now: float) -> str | None:
+        if not self._on.serving.is_reading:
+            return "the subscriber has stopped"
+        if now - self._unjoined_since > REBALANCE:
+            return f"its group has not let it join within {REBALANCE:.0f} s"
+        stuck = self._progress.stuck(now)
+        return f"events of partitions {_listed(stuck)} do not come" if stuck else None
+
+    def _look_at_shares(self) -> None:
+        """See how it stands with every partition."""
+        serving = self._on.serving
+        for where in [each for each in self._health.troubles if each.startswith("partition ")]:
+            if int(where.removeprefix("partition ")) not in serving.shares:
+                self._health.set(where, None)
+        for partition, share in serving.shares.items():
+            does_not_end = "a batch does not come to its end" if partition in serving.late else None
+            self._health.set(f"partition {partition}", share.why or does_not_end)
+        behind = sorted(partition for partition, share in serving.shares.items() if not share.has_caught_up)
+        waits = [] if serving.has_joined else ["it has not joined its group yet"]
+        if behind:
+            waits.append(f"it has not caught up yet in partitions {_listed(behind)}")
+        self._health.waits_for = waits
+        standings = Counter(share.standing.value for share in serving.shares.values())
+        for standing in Standing:
+            self._metrics.set("ontrack_partitions", standings[standing.value], standing=standing.value)
+        self._metrics.add("ontrack_states_lost_total", serving.lost - self._lost)
+        self._lost = serving.lost
+
+
+async def why_no_brokers(brokers: Brokers) -> str | None:
+    """Ask the brokers why they are away; None if they are not, or if that does not come out in time."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(REASON):
+            return await why_away(brokers)
+    return None
+
+
+def _listed(partitions: list[int]) -> str:
+    return ", ".join(map(str, partitions))

@@ -1,0 +1,318 @@
+"""A member of a group, in this process: what it begins, ends and tells while partitions come and go."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+from uuid import uuid4
+
+import pytest
+
+from contracts.topics import CASES, Topic
+from services.runtime import looking, serving
+from services.runtime.documents import Documents
+from services.runtime.founding import Founding
+from services.runtime.health import Health
+from services.runtime.keyring.master import MasterKey
+from services.runtime.keyring.mongo import MongoKeyring
+from services.runtime.log.kafka import KafkaLog
+from services.runtime.log.port import Log, Record
+from services.runtime.looking import Looker, Watched
+from services.runtime.metrics import Metrics
+from services.runtime.runner import Runner
+from services.runtime.serving import RETRY_AWAY, Serving, Standing
+from services.runtime.store.mongo import MongoStore
+from services.runtime.store.port import Halted, Store, StoreUnavailable
+from services.scoring.domain.stage import Scoring
+from tests.support.command import PATIENCE, StillWaiting, succeeded
+from tests.support.faults import Trouble, TroubledLog, TroubledStore
+from tests.support.region import Region, region_of_its_own
+
+ALL: Final = range(CASES.partitions)
+ONE, OTHER, *_ = ALL
+
+
+@dataclass
+class Gate:
+    """What is asked of the partitions passes, waits or fails.
+
+    shut: where it waits; broken: where it fails; asked: where it was asked; waiting: how many wait
+    """
+
+    shut: set[int] = field(default_factory=set)
+    broken: set[int] = field(default_factory=set)
+    asked: list[int] = field(default_factory=list)
+    waiting: int = 0
+    _opened: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def passed(self, partition: int) -> None:
+        self.asked.append(partition)
+        if partition in self.broken:
+            raise StoreUnavailable("the database is away")
+        if partition in self.shut:
+            self.waiting += 1
+            try:
+                await self._opened.wait()
+            finally:
+                self.waiting -= 1
+
+    def open(self) -> None:
+        self.shut.clear()
+        self.broken.clear()
+        self._opened.set()
+
+
+class GatedLog(TroubledLog):
+    """A `Log` that is asked for ends through a gate, as a partition is when it is taken up."""
+
+    def __init__(self, log: Log, gate: Gate) -> None:
+        super().__init__(log, Trouble())
+        self._gate = gate
+
+    async def end(self, topic: Topic, partition: int) -> int:
+        await self._gate.passed(partition)
+        return await super().end(topic, partition)
+
+
+class GatedStore(TroubledStore):
+    """A `Store` that is asked for halted cases through a gate, as it is by every batch and whenever they are tried."""
+
+    def __init__(self, store: Store, gate: Gate) -> None:
+        super().__init__(store, Trouble())
+        self._gate = gate
+
+    async def halted(self, stage: str, partition: int | None = None) -> Sequence[Halted]:
+        if partition is not None:
+            await self._gate.passed(partition)
+        return await super().halted(stage, partition)
+
+
+@dataclass
+class Member:
+    """A member whose way to what it asks is in our hands. opening: for what it takes up; working: for all else."""
+
+    serving: Serving[Any]
+    looker: Looker[Any]
+    health: Health
+    metrics: Metrics
+    log: KafkaLog
+    store: Store
+    opening: Gate
+    working: Gate
+
+    def runs(self) -> bool:
+        shares = self.serving.shares
+        return len(shares) == len(ALL) and all(share.has_caught_up for share in shares.values())
+
+    async def given_something_to_do(self, partition: int) -> None:
+        """Repeat the first fact of a partition."""
+        first = await self.log.read(CASES, partition, 0, 1)
+        await self.log.append(CASES, partition, [Record(record.key, record.value) for record in first])
+
+
+@pytest.fixture(scope="module")
+def region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
+    """A region with a small clinic's facts."""
+    folder = tmp_path_factory.mktemp("region")
+    succeeded("simulate", "--groups", "2", "--seed", "5", "--output", folder / "cohort.csv")
+    with region_of_its_own(folder) as region:
+        region.provision()
+        region.succeeded("import", folder / "cohort.csv", "--enrol")
+        yield region
+
+
+@asynccontextmanager
+async def joining(region: Region, *, shut: bool = False) -> AsyncIterator[Member]:
+    """Let a member join a group of its own. shut: it takes no partition up before its gate is opened."""
+    settings, opening, working = region.settings(), Gate(), Gate()
+    opening.shut |= set(ALL if shut else ())
+    brokers = settings.brokers()
+    async with Documents(settings.server()) as documents, KafkaLog(brokers) as log:
+        founding = Founding(log)
+        await founding.learn()
+        stage, store = Scoring(founding.definitions), GatedStore(MongoStore(documents), working)
+        keyring = MongoKeyring(documents, MasterKey.read(region.master_key))
+        runner = Runner(stage, GatedLog(log, opening), store, keyring, founding.log_id)
+        group = brokers.named(uuid4().hex)
+        member = Serving(brokers, group, brokers.topic(CASES), runner, lambda *_: None)
+        health, metrics = Health(), Metrics(stage.name)
+        looker = Looker(Watched(stage, member, brokers, documents, log, store, founding), health, metrics)
+        await member.start()
+        try:
+            yield Member(member, looker, health, metrics, log, store, opening, working)
+        finally:
+            opening.open()
+            working.open()
+            await looker.stop()
+            await member.stop()
+
+
+@asynccontextmanager
+async def running(region: Region) -> AsyncIterator[Member]:
+    """Let a member join a group of its own, and have read everything."""
+    async with joining(region) as member:
+        await until(member.runs, "it runs")
+        yield member
+
+
+async def until(holds: Callable[[], bool], what: str) -> None:
+    """Wait until something holds, and let everything else go on meanwhile."""
+    deadline = time.monotonic() + PATIENCE
+    while not holds():
+        if time.monotonic() > deadline:
+            raise StillWaiting(f"{what} was not so within {PATIENCE:.0f} s")
+        await asyncio.sleep(0.01)
+
+
+async def until_later(seconds: float) -> None:
+    later = time.monotonic() + seconds
+    await until(lambda: time.monotonic() > later, "it is later")
+
+
+async def test_nothing_is_begun_on_partitions_that_are_being_given_up(region: Region) -> None:
+    async with running(region) as member:
+        # given a partition that is away, and another one with a batch in hand
+        member.opening.broken.add(OTHER)
+        member.working.broken.add(OTHER)
+        await member.given_something_to_do(OTHER)
+        await until(lambda: member.serving.shares[OTHER].standing is Standing.AWAY, "one is away")
+        member.working.shut.add(ONE)
+        await member.given_something_to_do(ONE)
+        await until(lambda: member.working.waiting == 1, "a batch is in hand")
+
+        # when all are given up, and the one that was away could be taken up again
+        giving_up = asyncio.create_task(member.serving.give_up(ALL))
+        await until(lambda: not member.serving.has_joined, "it gives them up")
+        member.opening.broken.clear()
+        member.opening.asked.clear()
+        await until_later(2 * RETRY_AWAY)
+
+        # then it is not, as it may be somebody else's by now
+        assert member.opening.asked == []
+
+        # and what was in hand is finished
+        member.working.open()
+        await giving_up
+        assert member.serving.shares == {}
+
+
+async def test_cases_are_not_tried_again_where_a_partition_was_given_up_meanwhile(region: Region) -> None:
+    async with running(region) as member:
+        # given cases that are tried again, of which the first takes long
+        member.working.shut.add(ONE)
+        trying = asyncio.create_task(member.serving.resume_halted())
+        await until(lambda: member.working.waiting == 1, "they are tried again")
+
+        # when all partitions are given up before it has ended
+        giving_up = asyncio.create_task(member.serving.give_up(ALL))
+        await until(lambda: not member.serving.has_joined, "it gives them up")
+        member.working.asked.clear()
+        member.working.open()
+        await asyncio.gather(trying, giving_up)
+
+        # then nothing else is tried, and none of them was lost to another process
+        assert member.working.asked == []
+        assert member.serving.lost == 0
+
+
+async def test_nothing_goes_on_after_the_end(region: Region, monkeypatch: pytest.MonkeyPatch) -> None:
+    # given a member that takes its partitions up, which takes long
+    monkeypatch.setattr(serving, "DRAIN", 1.0)
+    async with joining(region, shut=True) as member:
+        await until(lambda: member.opening.waiting == len(ALL), "it takes them up")
+
+        # when it is told to end
+        await member.serving.stop()
+
+        # then nothing is in hand any more
+        assert member.opening.waiting == 0
+
+
+async def test_how_much_there_is_to_do_is_not_told_before_it_is_known(region: Region) -> None:
+    async with joining(region, shut=True) as member:
+        # given partitions of which the store has not said yet how far they were read
+        await until(lambda: member.opening.waiting == len(ALL), "it takes them up")
+
+        # when somebody looks
+        await member.looker.look()
+
+        # then nothing is told of them
+        assert b"ontrack_lag_events{" not in member.metrics.page()
+
+        # and it is when they are known
+        member.opening.open()
+        await until(member.runs, "it runs")
+        await member.looker.look()
+        assert b'ontrack_lag_events{partition="0",stage="scoring"} 0.0' in member.metrics.page()
+
+
+async def test_a_case_to_be_tried_again_where_nobody_can_run_it_lets_all_others_be(region: Region) -> None:
+    async with running(region) as member:
+        # given a halted case that is to be tried again, in a partition that is away
+        member.opening.broken.add(ONE)
+        member.working.broken.add(ONE)
+        await member.given_something_to_do(ONE)
+        await until(lambda: member.serving.shares[ONE].standing is Standing.AWAY, "it is away")
+        first, *_ = await member.log.read(CASES, ONE, 0, 1)
+        await member.store.halt("scoring", Halted(first.key, ONE, 0, "key-missing"))
+        await member.store.retry("scoring", first.key)
+
+        # when somebody looks, again and again
+        member.working.asked.clear()
+        for _ in range(3):
+            await member.looker.look()
+
+        # then nothing is tried in the partitions that run
+        assert member.working.asked == []
+
+        # and it is tried when its partition can be run
+        member.opening.open()
+        member.working.open()
+        await until(member.runs, "it runs")
+        assert await member.store.halted("scoring") == []
+
+
+async def test_a_member_that_does_not_join_again_says_so_and_tries_anew(
+    region: Region, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(region) as member:
+        # given a member whose partitions are divided anew
+        await member.serving.give_up(ALL)
+
+        # when the group does not say for too long what it gets
+        await member.looker.look()
+        monkeypatch.setattr(looking, "REBALANCE", 0.0)
+        await member.looker.look()
+
+        # then it says so
+        assert member.health.alive() == ["reading: its group has not let it join within 0 s"]
+
+        # and joins anew by itself
+        await member.looker.look()
+        await until(member.runs, "it runs")
+        await member.looker.look()
+        assert member.health.ready() == []
+
+
+async def test_a_batch_that_does_not_end_is_told_of(region: Region, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "BATCH_WITHIN", 0.1)
+    async with running(region) as member:
+        # given a batch that hangs
+        member.working.shut.add(ONE)
+        await member.given_something_to_do(ONE)
+        await until(lambda: member.working.waiting == 1, "a batch is in hand")
+
+        # when it does so for longer than it may take
+        await until(lambda: bool(member.serving.late), "it is late")
+        await member.looker.look()
+
+        # then that is told of its partition alone
+        assert member.health.alive() == [f"partition {ONE}: a batch does not come to its end"]
+
+        # and no more when it has ended
+        member.working.open()
+        await until(lambda: not member.serving.late, "it has ended")
+        await member.looker.look()
+        assert member.health.alive() == []
