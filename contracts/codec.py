@@ -80,8 +80,8 @@ _WIRE = TypeAdapter(Envelope)
 _PLACE: Final = re.compile(r"[1-9][0-9]{0,8}")
 _TEXT: Final = rb'[^"\\]*'
 _TAIL: Final = re.compile(
-    rb'(?<=Z",)(?P<place>(?:"sequence":"(?P<sequence>[1-9][0-9]{0,8})","sequencetype":"Integer",)?)"source":"%b",'
-    rb'"specversion":"1\.0","subject":"(?P<subject>[!#-\[\]-~]*)","time":"%b","type":"(?P<type>[!#-\[\]-~]*)"\}'
+    rb'(?<=Z",)((?:"sequence":"([1-9][0-9]{0,8})","sequencetype":"Integer",)?)"source":"%b",'
+    rb'"specversion":"1\.0","subject":"([!#-\[\]-~]*)","time":"%b","type":"([!#-\[\]-~]*)"\}'
     % (_TEXT, _TEXT)
 )
 
@@ -233,8 +233,8 @@ def tail(record: bytes) -> Tail | None:
     found = _TAIL.fullmatch(record, start if start >= 0 else record.rfind(b'"source":"'))
     if found is None:
         return None
-    kind, subject = found["type"].decode(), found["subject"].decode()
-    return Tail(kind, subject, int(found["sequence"] or 0), found.start(), found.end("place"))
+    place, sequence, subject, kind = found.groups()
+    return Tail(kind.decode(), subject.decode(), int(sequence or 0), found.start(), found.start() + len(place))
 
 
 def renumbered(record: bytes, its: Tail, sequence: int) -> bytes:
