@@ -1,17 +1,23 @@
 """Cases that halt and facts that cannot be read, in a region: listing them, and going on."""
 
+import asyncio
 from pathlib import Path
 
 import orjson
 
+from contracts.definitions.catalogue import entry_of
+from contracts.definitions.files import library
+from contracts.events.facts import CaseEnrolled
 from contracts.topics import CASES, partition_of
 from services.distributed import DistributedHome
+from services.embedded import EmbeddedHome
 from services.runtime.documents import Documents
 from services.runtime.keyring.mongo import KEYS
 from services.runtime.log.port import Record
 from tests.support.command import succeeded
 from tests.support.contents import contents, master_key_in, same
-from tests.support.region import Region
+from tests.support.histories import GRYESTEN, OPEN_ENDED, History
+from tests.support.region import Region, wait_until
 
 
 def with_a_clinic(region: Region, folder: Path) -> Region:
@@ -80,6 +86,53 @@ def test_a_case_that_halts_is_listed_and_goes_on_when_it_is_asked_to(region: Reg
     resumed = region.succeeded("halted", "resume", number)
     assert resumed.told.strip() == f"{number} is not halted."
     assert region.succeeded("halted", "list").told.strip() == "No case is halted."
+
+
+def test_a_case_goes_on_when_the_definition_that_it_waits_for_is_published(region: Region, tmp_path: Path) -> None:
+    # given a region at work, and a case under a policy that is not on the log
+    body = next(entry.body for entry in library() if entry.ref == GRYESTEN)
+    policy = entry_of({**body, "id": "of-the-clinic"})
+    enrolled = CaseEnrolled(clinic="clinic", group="g1", protocol=OPEN_ENDED, policy=policy.ref)
+    facts = History("c" * 32).say(enrolled).answered(0, 1, 1, 1, 1, 1).answered(1, 4, 4, 4, 4, 4).attended(1).closed()
+    region.provision()
+    for process in region.serve():
+        process.wait_until_ready()
+
+    async def take() -> None:
+        async with await DistributedHome.open(region.settings(), write=True) as home:
+            await home.intake.take_over(facts.events)
+            await home.catch_up()
+
+    asyncio.run(take())
+
+    # when the services come to it
+    # then it is listed with what it waits for
+    wait_until(lambda: reasons(region) == {f"definition-missing {policy.ref}"}, "the case halts")
+
+    # and when that is published, it goes on by itself
+    async def publish(home: DistributedHome) -> None:
+        await home.publish([policy])
+
+    region.asked(publish)
+    wait_until(lambda: reasons(region) == set(), "no case is halted")
+    wait_until(lambda: region.asked(lambda home: home.left()) == 0, "everything processed")
+
+    # and everything is as in a home that knew it from the start
+    directory = master_key_in(tmp_path / "home", region.master_key.read_bytes())
+
+    async def in_a_home() -> None:
+        async with await EmbeddedHome.found(directory) as home:
+            await home.publish([policy])
+            await home.intake.take_over(facts.events)
+            await home.catch_up()
+
+    asyncio.run(in_a_home())
+    assert same(region.contents(), contents(directory))
+
+
+def reasons(region: Region) -> set[str]:
+    """Why cases are halted."""
+    return {row["reason"] for row in orjson.loads(region.succeeded("halted", "list", "--format", "json").out)}
 
 
 def test_facts_that_can_be_read_again_are_taken_in_once_and_are_as_if_they_always_could(
