@@ -1,11 +1,14 @@
 """One stage as a service: it starts, serves its stage, tells how it is, and stops."""
 
 import asyncio
+import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from types import FrameType
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import structlog
@@ -30,7 +33,7 @@ from services.runtime.looking import LOOK, Looker, Watched, why_no_brokers
 from services.runtime.metrics import Metrics
 from services.runtime.refusals import NotAHome, SettingsWrong, TopicsUnfit
 from services.runtime.runner import Done, Runner, place_of
-from services.runtime.serving import Serving
+from services.runtime.serving import DRAIN, Serving
 from services.runtime.settings import ServiceSettings
 from services.runtime.stage import Stage
 from services.runtime.store.mongo import MongoStore
@@ -44,6 +47,9 @@ StateT = TypeVar("StateT")
 Step = Callable[[], Coroutine[Any, Any, None]]
 
 TRY_AGAIN: Final = 3.0
+
+ENDS_WITHIN: Final = DRAIN + 5
+"""Seconds after which a process that was told to end does so in any case."""
 
 _LOG = structlog.get_logger()
 
@@ -203,10 +209,37 @@ class Service(Generic[StateT]):
         host, port, *_ = listening.getsockname()
         _LOG.info("listening", host=host, port=port)
         # When uvicorn has stopped it raises the signal again; being told to end is no failure.
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-        signal.signal(signal.SIGINT, lambda number, _: sys.exit(128 + number))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda number, _: sys.exit(_exit_code(number)))
         config = uvicorn.Config(self.app(), log_config=None, access_log=False, server_header=False)
-        uvicorn.Server(config).run(sockets=[listening])
+        _Server(config).run(sockets=[listening])
+
+
+class _Server(uvicorn.Server):
+    """A server whose process ends in time, whatever still keeps it: a thread of a driver, or a library that waits."""
+
+    _exit_code = 0
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._exit_code = _exit_code(sig)
+        super().handle_exit(sig, frame)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        late = threading.Timer(ENDS_WITHIN, _end, [self._exit_code])
+        late.daemon = True
+        late.start()
+        await super().shutdown(sockets)
+
+
+def _exit_code(number: int) -> int:
+    return 0 if number == signal.SIGTERM else 128 + number
+
+
+def _end(exit_code: int) -> None:
+    """End this process at once, as a kill does: what is in hand comes again."""
+    _LOG.warning("ends-unfinished")
+    sys.stderr.flush()
+    os._exit(exit_code)
 
 
 def _listening(host: str, port: int) -> socket.socket:

@@ -15,12 +15,13 @@ from contracts.topics import CASES, DEFINITIONS
 from deploy.local.kafka import KafkaCluster
 from deploy.local.mongodb import MongoStandIn
 from deploy.local.scratch import scratch_directory
-from services.distributed import DistributedHome
 from services.runtime.brokers import Brokers
 from services.runtime.documents import Document, Documents, Server
+from services.runtime.log.kafka import KafkaLog
 from services.runtime.log.port import Record
 from services.runtime.log.topics import Cluster
-from services.runtime.store.mongo import states_of
+from services.runtime.service import ENDS_WITHIN
+from services.runtime.store.mongo import POSITIONS, states_of
 from services.scoring.domain.stage import Scoring
 from tests.support.command import succeeded
 from tests.support.proxy import Line, Proxy
@@ -56,7 +57,7 @@ class Watched:
 
     def repeat_a_fact_in_each_partition(self) -> None:
         """Let something come that there is to do."""
-        self.region.asked(repeated)
+        asyncio.run(repeated(self.region.brokers))
 
 
 async def shaped(server: Server, schema: int) -> None:
@@ -66,10 +67,11 @@ async def shaped(server: Server, schema: int) -> None:
         await documents.put(states_of("scoring"), changed)
 
 
-async def repeated(home: DistributedHome) -> None:
-    for partition in range(CASES.partitions):
-        first = await home.log.read(CASES, partition, 0, 1)
-        await home.log.append(CASES, partition, [Record(record.key, record.value) for record in first])
+async def repeated(brokers: Brokers) -> None:
+    async with KafkaLog(brokers) as log:
+        for partition in range(CASES.partitions):
+            first = await log.read(CASES, partition, 0, 1)
+            await log.append(CASES, partition, [Record(record.key, record.value) for record in first])
 
 
 @pytest.fixture(scope="module")
@@ -251,6 +253,28 @@ def test_a_service_that_is_started_while_a_server_is_silent_says_so_and_starts_w
     # and it works when the server answers
     service.wait_until(lambda: is_well(service), "well", 60)
     service.stop()
+
+
+def test_a_service_that_is_told_to_end_does_so_in_time_although_no_server_answers_any_more(watched: Watched) -> None:
+    # given a service that has time for the store, in the midst of a batch
+    (service,) = watched.region.serve_with("scoring", ONTRACK_MONGODB_TIMEOUT="300")
+    service.wait_until_ready()
+    watched.to_store.stall_at(POSITIONS.encode())
+    watched.repeat_a_fact_in_each_partition()
+    service.wait_until(lambda: watched.to_store.has_stalled, "a batch is in hand")
+    watched.to_kafka.set(Line.STALLED)
+
+    # when it is told to end
+    began = time.monotonic()
+    try:
+        code = service.stop()
+    finally:
+        watched.to_kafka.set(Line.OPEN)
+        watched.to_store.set(Line.OPEN)
+
+    # then it does so before anybody kills it, and in order
+    assert time.monotonic() - began < ENDS_WITHIN + 4 * ASKING
+    assert code == 0, service.log.read_text()
 
 
 def test_a_service_is_ready_only_when_it_knows_the_definitions(region: Region) -> None:
