@@ -18,7 +18,7 @@ fetched of all partitions at once."""
 
 @dataclass(frozen=True, slots=True)
 class _Stay:
-    """Where a partition is, since when, how often others had been read then, and since when nobody was."""
+    """Where a partition is, since when, how often others had been read then, and since when nothing was in hand."""
 
     position: int
     since: float
@@ -42,7 +42,6 @@ class Progress:
         waiting: partition -> position, of those where the next event would be taken; ends: where partitions end
         turns: how often something was read, of any partition; is_free: whether the next can be read
         """
-        is_quiet = is_free and turns == self._turns
         self._turns = turns
         before = self._stays
         self._stays = {}
@@ -52,12 +51,12 @@ class Progress:
             stay, quiet_since = before.get(partition), at if is_free else None
             if stay is None or stay.position != position:
                 stay = _Stay(position, at, turns, quiet_since)
-            elif not is_quiet or stay.quiet_since is None:
+            elif not is_free or stay.quiet_since is None:
                 stay = replace(stay, quiet_since=quiet_since)
             self._stays[partition] = stay
 
     def stuck(self, at: float, after: float = STUCK) -> list[int]:
-        """Give the partitions that have not got on for so many seconds, while nothing was read, or always others."""
+        """Give the partitions that have not got on for so many seconds, while nothing was in hand, or always others."""
         return sorted(partition for partition, stay in self._stays.items() if self._is_stuck(stay, at, after))
 
     def _is_stuck(self, stay: _Stay, at: float, after: float) -> bool:

@@ -54,11 +54,16 @@ def test_a_partition_that_waits_while_others_are_in_hand_is_not_stuck_however_lo
     assert progress.stuck(11 * STUCK) == [3]
 
 
-def test_a_partition_is_not_stuck_while_others_are_read_between_the_looks() -> None:
+def test_a_partition_is_stuck_although_something_came_to_another_one_meanwhile() -> None:
+    # given two partitions where something came
     progress = Progress()
-    for moment in range(10):
-        progress.seen(moment * STUCK, {3: 10}, {3: 11}, turns=moment)
-    assert progress.stuck(9 * STUCK) == []
+    progress.seen(0, {3: 10, 4: 7}, {3: 11, 4: 9}, turns=1)
+
+    # when one of them gets on, and the other does not
+    progress.seen(STUCK, {3: 10, 4: 8}, {3: 11, 4: 9}, turns=2)
+
+    # then that is stuck
+    assert progress.stuck(STUCK) == [3]
 
 
 def test_a_partition_that_is_passed_over_again_and_again_is_stuck_although_something_is_always_in_hand() -> None:
