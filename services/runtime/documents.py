@@ -258,8 +258,6 @@ def _require_written(reply: Document) -> None:
 
 def require_address(url: str) -> None:
     """Make sure that a driver can go where a URL says. Raises ValueError."""
-    if url.startswith("mongodb+srv:"):
-        return
     try:
         parse_uri(url, warn=False)
     except (PyMongoError, ValueError):
