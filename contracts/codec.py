@@ -81,8 +81,7 @@ _PLACE: Final = re.compile(r"[1-9][0-9]{0,8}")
 _TEXT: Final = rb'[^"\\]*'
 _TAIL: Final = re.compile(
     rb'(?<=Z",)((?:"sequence":"([1-9][0-9]{0,8})","sequencetype":"Integer",)?)"source":"%b",'
-    rb'"specversion":"1\.0","subject":"([!#-\[\]-~]*)","time":"%b","type":"([!#-\[\]-~]*)"\}'
-    % (_TEXT, _TEXT)
+    rb'"specversion":"1\.0","subject":"([!#-\[\]-~]*)","time":"%b","type":"([!#-\[\]-~]*)"\}' % (_TEXT, _TEXT)
 )
 
 

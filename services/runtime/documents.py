@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple, Self
 from uuid import uuid4
 
 from motor.motor_asyncio import AsyncIOMotorClient
-from pymongo.errors import OperationFailure, PyMongoError, ServerSelectionTimeoutError
+from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError
 from pymongo.uri_parser import parse_uri
 
 from services.runtime.unavailable import Unavailable
@@ -272,7 +272,7 @@ def told_as(unavailable: type[Unavailable]) -> Iterator[None]:
         yield
     except OperationFailure as refused:
         raise unavailable(_refused(refused)) from None
-    except ServerSelectionTimeoutError as failed:
+    except ConnectionFailure as failed:
         raise unavailable(f"the database is away: {_away(str(failed))}") from None
     except PyMongoError as failed:
         raise unavailable(f"the database is away ({type(failed).__name__})") from None

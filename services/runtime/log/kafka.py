@@ -270,4 +270,4 @@ async def _stopped(client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
 
 def _told(failed: BaseException) -> str:
     """Say what failed, and nothing of what was sent."""
-    return type(failed).__name__
+    return f"the brokers do not do what they are asked ({type(failed).__name__})"
