@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -109,6 +110,7 @@ class Member:
     async def given_something_to_do(self, partition: int) -> None:
         """Repeat the first fact of a partition."""
         first = await self.log.read(CASES, partition, 0, 1)
+        assert first, f"partition {partition} has a fact"
         await self.log.append(CASES, partition, [Record(record.key, record.value) for record in first])
 
 
@@ -118,6 +120,9 @@ def region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
     folder = tmp_path_factory.mktemp("region")
     succeeded("simulate", "--groups", "2", "--seed", "5", "--output", folder / "cohort.csv")
     with region_of_its_own(folder) as region:
+        # By this key ONE and OTHER have cases.
+        region.master_key.touch(mode=0o600)
+        region.master_key.write_bytes(b64encode(bytes(32)))
         region.provision()
         region.succeeded("import", folder / "cohort.csv", "--enrol")
         yield region
