@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, NotRequired
 import orjson
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
 from pydantic_core import to_json
 from typing_extensions import TypedDict
 
@@ -51,13 +51,12 @@ class CaseKey:
         return self._siv.decrypt(sealed, list(context))
 
 
+@with_config(ConfigDict(strict=True, extra="forbid"))
 class Envelope(TypedDict):
     """How an event stands on the wire: CloudEvents 1.0, structured JSON, with the extensions that OnTrack uses.
 
     No others: what stands beside the sealed data is passed on as it came, and could be read by anybody.
     """
-
-    __pydantic_config__ = ConfigDict(strict=True, extra="forbid")  # type: ignore[misc]
 
     causationid: NotRequired[EventId]
     correlationid: EventId
