@@ -149,7 +149,10 @@ class Runner(Generic[StateT]):
         self._dead_letters: dict[int, int] = {}
 
     async def open(self, partition: int) -> int:
-        """Take up a partition where the store says that it was left; give where it ends. Raises StageStopped."""
+        """Take up a partition where the store says that it was left; give where it ends.
+
+        Raises StageStopped, or PartitionLost if somebody else takes it up at that moment.
+        """
         stage, owner = self._stage, uuid4().hex
         held = await self._store.hold(stage.name, partition, owner)
         # Asked after the position: whoever had the partition until now may have gone on in between.
@@ -245,10 +248,11 @@ class Runner(Generic[StateT]):
     ) -> _Batch[StateT]:
         """Load the states of the batch's cases and step through its records in order."""
         name, case_ids = self._stage.name, {record.key for record in records}
+        place = self._share(partition).states
         try:
             keys, states, waiting = await asyncio.gather(
                 self._keyring.keys(case_ids),
-                self._store.load(name, case_ids, self._share(partition).states),
+                self._store.load(name, case_ids, place),
                 self._store.halted(name, partition),
             )
         except StatesLost as lost:
