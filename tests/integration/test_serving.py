@@ -162,6 +162,14 @@ async def running(region: Region) -> AsyncIterator[Member]:
         yield member
 
 
+async def away(member: Member, partition: int) -> None:
+    """Let a partition be away until its gates are opened."""
+    member.opening.broken.add(partition)
+    member.working.broken.add(partition)
+    await member.given_something_to_do(partition)
+    await until(lambda: member.serving.shares[partition].standing is Standing.AWAY, "it is away")
+
+
 async def until(holds: Callable[[], bool], what: str) -> None:
     """Wait until something holds, and let everything else go on meanwhile."""
     deadline = time.monotonic() + PATIENCE
@@ -179,10 +187,7 @@ async def until_later(seconds: float) -> None:
 async def test_nothing_is_begun_on_partitions_that_are_being_given_up(region: Region) -> None:
     async with running(region) as member:
         # given a partition that is away, and another one with a batch in hand
-        member.opening.broken.add(OTHER)
-        member.working.broken.add(OTHER)
-        await member.given_something_to_do(OTHER)
-        await until(lambda: member.serving.shares[OTHER].standing is Standing.AWAY, "one is away")
+        await away(member, OTHER)
         member.working.shut.add(ONE)
         await member.given_something_to_do(ONE)
         await until(lambda: member.working.waiting == 1, "a batch is in hand")
@@ -256,10 +261,7 @@ async def test_how_much_there_is_to_do_is_not_told_before_it_is_known(region: Re
 async def test_a_case_to_be_tried_again_where_nobody_can_run_it_lets_all_others_be(region: Region) -> None:
     async with running(region) as member:
         # given a halted case that is to be tried again, in a partition that is away
-        member.opening.broken.add(ONE)
-        member.working.broken.add(ONE)
-        await member.given_something_to_do(ONE)
-        await until(lambda: member.serving.shares[ONE].standing is Standing.AWAY, "it is away")
+        await away(member, ONE)
         first, *_ = await member.log.read(CASES, ONE, 0, 1)
         await member.store.halt("scoring", Halted(first.key, ONE, 0, "key-missing"))
         await member.store.retry("scoring", first.key)

@@ -26,8 +26,24 @@ _HELLO: Final[Reply] = {
 }
 
 
+class _Scripted(socketserver.ThreadingTCPServer):
+    """Answers each command by its replies in turn, and then by the last of them."""
+
+    daemon_threads = True
+
+    def __init__(self, script: Mapping[str, Sequence[Reply]]) -> None:
+        self._left = {command: list(replies) for command, replies in script.items()}
+        super().__init__(("127.0.0.1", 0), _Answering)
+
+    def answer(self, command: str) -> Reply:
+        left = self._left.get(command, [_HELLO])
+        return left.pop(0) if len(left) > 1 else left[0]
+
+
 class _Answering(socketserver.BaseRequestHandler):
     """One connection."""
+
+    server: _Scripted
 
     def handle(self) -> None:
         while header := self._received(_HEADER.size):
@@ -38,11 +54,7 @@ class _Answering(socketserver.BaseRequestHandler):
                 continue
             size = struct.unpack_from("<i", body, 5)[0]
             command = next(iter(bson.decode(body[5 : 5 + size])))
-            answers: Sequence[Reply] = self.server.script.get(command, [_HELLO])  # type: ignore[attr-defined]
-            heard: list[str] = self.server.heard  # type: ignore[attr-defined]
-            answer = answers[min(heard.count(command), len(answers) - 1)]
-            heard.append(command)
-            self._send(_OP_MSG, request, struct.pack("<ib", 0, 0) + bson.encode(answer))
+            self._send(_OP_MSG, request, struct.pack("<ib", 0, 0) + bson.encode(self.server.answer(command)))
 
     def _received(self, size: int) -> bytes:
         found = b""
@@ -57,9 +69,7 @@ class _Answering(socketserver.BaseRequestHandler):
 @contextmanager
 def scripted(**script: Sequence[Reply]) -> Iterator[str]:
     """Answer each command by its replies in turn, and then by the last of them; give the URL."""
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Answering) as server:
-        server.daemon_threads = True
-        server.script, server.heard = script, []  # type: ignore[attr-defined]
+    with _Scripted(script) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         try:
             yield f"mongodb://127.0.0.1:{server.server_address[1]}/"

@@ -28,5 +28,5 @@ class _Stoppable(KafkaBroker):
 
 
 if __name__ == "__main__":
-    serving.KafkaBroker = _Stoppable  # type: ignore[attr-defined]
+    serving.KafkaBroker = _Stoppable  # type: ignore[attr-defined] # serving only imports it
     main(["serve", sys.argv[1]])
