@@ -43,6 +43,14 @@ WEAKENINGS: Final = (
         "has other bytes|case [0-9a-f]+ differs",
     ),
     Weakening(
+        "the owner of a position",
+        "services/runtime/store/mongo.py",
+        '{"_id": identity, "owner": owner}',
+        '{"_id": identity}',
+        "tests/conformance/test_mongodb.py::TestStore::test_only_the_last_who_took_a_partition_says_how_far_the_stage_is",
+        "Position",
+    ),
+    Weakening(
         "the sequence check",
         "services/runtime/runner.py",
         "        return is_next\n",
