@@ -19,12 +19,13 @@ from services.ingest.intake import Intake
 from services.not_detector.domain.stage import NotDetector
 from services.notifier.domain.stage import Notifier
 from services.runtime.directory.port import Directory
+from services.runtime.faults import PartitionLost, StageStopped
 from services.runtime.founding import Founding
 from services.runtime.keyring.port import Keyring
 from services.runtime.log.port import Log
 from services.runtime.rebuild import rebuild
 from services.runtime.refusals import NotAHome
-from services.runtime.runner import PartitionLost, Runner, StageStopped
+from services.runtime.runner import Runner
 from services.runtime.stage import Stage
 from services.runtime.store.port import Halted, Store
 from services.runtime.store.sealed import open_state

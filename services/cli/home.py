@@ -16,9 +16,9 @@ from services.home import Home
 from services.ingest.intake import KeyMissing
 from services.runtime.collector import spare_the_collector
 from services.runtime.database import AnotherWriter
+from services.runtime.faults import PartitionLost, StageStopped
 from services.runtime.keyring.master import MasterKeyUnusable
 from services.runtime.refusals import NotAHome, SettingsWrong, TopicsUnfit
-from services.runtime.runner import PartitionLost, StageStopped
 from services.runtime.store.sealed import StateUnreadable
 from services.runtime.unavailable import Unavailable
 

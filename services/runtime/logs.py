@@ -7,7 +7,7 @@ from typing import Final, Literal
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from services.runtime.runner import place_of
+from services.runtime.faults import place_of
 
 QUIET: Final = ("aiokafka", "pymongo", "faststream", "uvicorn", "opentelemetry", "urllib3")
 """Libraries that say one thing a thousand times while a broker is away; what is wrong is told by the service itself."""

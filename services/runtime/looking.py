@@ -17,9 +17,10 @@ from services.runtime.log.port import LogUnavailable
 from services.runtime.metrics import Metrics
 from services.runtime.progress import GIVEN_UP, Progress
 from services.runtime.refusals import NotAHome
-from services.runtime.serving import REBALANCE, Serving, Standing
+from services.runtime.serving import Serving, Standing
 from services.runtime.stage import Stage
 from services.runtime.store.port import StatesLost, Store, StoreUnavailable
+from services.runtime.subscription import REBALANCE
 from services.runtime.unavailable import Unavailable
 
 StateT = TypeVar("StateT")

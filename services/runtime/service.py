@@ -22,6 +22,7 @@ from contracts.definitions.catalogue import Catalogue
 from contracts.topics import CASES, DEAD_LETTERS, DEFINITIONS
 from services.runtime.collector import spare_the_collector
 from services.runtime.documents import Documents
+from services.runtime.faults import place_of
 from services.runtime.founding import Founding
 from services.runtime.health import Health
 from services.runtime.keyring.master import MasterKey, MasterKeyUnusable
@@ -32,12 +33,13 @@ from services.runtime.logs import set_up_logs
 from services.runtime.looking import LOOK, Looker, Watched, why_no_brokers
 from services.runtime.metrics import Metrics
 from services.runtime.refusals import NotAHome, SettingsWrong, TopicsUnfit
-from services.runtime.runner import Done, Runner, place_of
-from services.runtime.serving import DRAIN, Serving
+from services.runtime.runner import Done, Runner
+from services.runtime.serving import Serving
 from services.runtime.settings import ServiceSettings
 from services.runtime.stage import Stage
 from services.runtime.store.mongo import MongoStore
 from services.runtime.store.port import Halted
+from services.runtime.subscription import DRAIN
 from services.runtime.unavailable import Unavailable
 
 if TYPE_CHECKING:

@@ -2,56 +2,35 @@
 
 import asyncio
 import time
-from collections import defaultdict
-from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
-from typing import Any, Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
-from aiokafka.errors import IllegalStateError, KafkaError
-from faststream import AckPolicy
-from faststream.kafka import KafkaBroker
-from faststream.message import StreamMessage
-from faststream.security import BaseSecurity, SASLScram512
 
-from services.runtime.brokers import REQUEST_TIMEOUT, Brokers
-from services.runtime.log.kafka import stored
+from services.runtime.brokers import Brokers
+from services.runtime.faults import PartitionLost, StageStopped, place_of
+from services.runtime.lanes import Lanes, Work
 from services.runtime.log.port import StoredRecord, next_offset
-from services.runtime.runner import Done, PartitionLost, Runner, StageStopped, place_of
+from services.runtime.runner import Done, Runner
 from services.runtime.store.port import Halted
+from services.runtime.subscription import DRAIN, Batches, Subscription
 from services.runtime.unavailable import Unavailable
 
 StateT = TypeVar("StateT")
-
-MAX_RECORDS: Final = 2_000
-"""Records that are taken from the brokers at a time, over all partitions."""
-
-SESSION_TIMEOUT: Final = 10.0
-"""Seconds without a sign of life after which the group gives a member's partitions to others."""
-
-DRAIN: Final = 15.0
-"""Seconds that a batch in hand has to be finished when its partitions go elsewhere, or when the service ends."""
-
-REBALANCE: Final = DRAIN + SESSION_TIMEOUT
-"""Seconds within which every member has joined again when partitions are divided anew."""
 
 BATCH_WITHIN: Final = 30.0
 RECORD_WITHIN: Final = 0.2
 """Seconds that a batch is given, and more for each of its records: a store that is slow, by two seconds for each of a
 dozen operations and for each write of ten states, is no fault."""
 
-COMMIT_TIMEOUT: Final = 5.0
 RETRY_AWAY: Final = 1.0
 RETRY_STOPPED: Final = 5.0
 
 _LOG = structlog.get_logger()
-
-Message = StreamMessage[tuple[ConsumerRecord, ...]]
-Work = Callable[[], Coroutine[Any, Any, None]]
 
 
 class Standing(Enum):
@@ -84,19 +63,6 @@ class Share:
         return self.standing is Standing.RUNNING and self.position is not None and self.position >= self.goal
 
 
-@dataclass(slots=True)
-class _InHand:
-    """Something that is done on a partition. within: the seconds that it is given; since: when it began, if it has."""
-
-    partition: int
-    share: Share | None
-    within: float | None = None
-    since: float | None = None
-
-    def is_late(self, now: float) -> bool:
-        return self.since is not None and self.within is not None and now - self.since > self.within
-
-
 class Serving(Generic[StateT]):
     """A stage, served.
 
@@ -127,49 +93,21 @@ class Serving(Generic[StateT]):
         self.has_joined = False
         self.turns = 0
         self.is_free = True
-        self._topic = topic
         self._runner = runner
         self._heard = heard
         self._halts_again = halts_again
-        self._in_hand: dict[asyncio.Task[None], _InHand] = {}
-        self._locks: dict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._lanes = Lanes()
         self._wanted = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
         self._starting: asyncio.Task[None] | None = None
-        self._broker = KafkaBroker(
-            brokers.servers.split(","),
-            security=_security(brokers),
-            request_timeout_ms=round(REQUEST_TIMEOUT * 1_000),
-            consumer_only=True,
-            allow_auto_create_topics=False,
-            apply_types=False,
-            graceful_timeout=DRAIN,
-            logger=None,
-        )
-        self._subscriber = self._broker.subscriber(
-            topic,
-            group_id=group,
-            batch=True,
-            max_records=MAX_RECORDS,
-            batch_timeout_ms=5,
-            ack_policy=AckPolicy.MANUAL,
-            auto_offset_reset="earliest",
-            session_timeout_ms=round(SESSION_TIMEOUT * 1_000),
-            heartbeat_interval_ms=round(SESSION_TIMEOUT * 300),
-            rebalance_timeout_ms=round(REBALANCE * 1_000),
-            max_partition_fetch_bytes=1 << 21,
-            listener=_Listener(self),
-            parser=_unopened,
-            decoder=_unopened_body,
-        )
-        self._subscriber(self._handle)
+        self._subscription = Subscription(brokers, group, topic, self)
 
     # Life
 
     async def start(self) -> None:
         """Join the group. What the libraries raise if that fails, they raise here; it can be tried again."""
         try:
-            await self._broker.start()
+            await self._subscription.start()
         except BaseException:
             await self._leave_group()
             raise
@@ -187,11 +125,8 @@ class Serving(Generic[StateT]):
             await self.start()
 
     async def _leave_group(self) -> None:
-        """Let the subscriber go, within bounds: one that lost its brokers may never end by itself."""
         await self.give_up(list(self.shares))
-        stopping = asyncio.ensure_future(self._subscriber.stop())
-        await asyncio.wait({stopping}, timeout=REQUEST_TIMEOUT)
-        stopping.cancel()
+        await self._subscription.leave()
         # The group may have given it some until the very end.
         await self.give_up(list(self.shares))
 
@@ -203,12 +138,12 @@ class Serving(Generic[StateT]):
         if ending:
             await asyncio.wait(ending)
         await self._leave_group()
-        await self._broker.stop()
+        await self._subscription.stop()
 
     @property
     def is_reading(self) -> bool:
         """Whether the loop that reads is there."""
-        return any(not task.done() for task in self._subscriber.tasks)
+        return self._subscription.is_reading
 
     @property
     def waiting(self) -> Mapping[int, int]:
@@ -222,15 +157,14 @@ class Serving(Generic[StateT]):
     @property
     def late(self) -> Collection[int]:
         """The partitions with a batch in hand for longer than one takes."""
-        now = time.monotonic()
-        return {each.partition for each in self._in_hand.values() if each.is_late(now)}
+        return self._lanes.late
 
     # Partitions come and go
 
     def take(self, partitions: Iterable[int]) -> None:
         """Have partitions from now on; nothing is read of them before they are taken up."""
         for partition in partitions:
-            self._pause(partition)
+            self._subscription.pause(partition)
             self.shares[partition] = Share()
         self.has_joined = True
         self._wanted.set()
@@ -243,14 +177,9 @@ class Serving(Generic[StateT]):
         self.has_joined = False
         gone = list(partitions)
         for partition in gone:
-            self._pause(partition)
+            self._subscription.pause(partition)
             self.shares.pop(partition, None)
-        if self._in_hand:
-            _, late = await asyncio.wait(self._in_hand, timeout=DRAIN)
-            for task in late:
-                task.cancel()
-            if late:
-                await asyncio.wait(late)
+        await self._lanes.finish(DRAIN)
         for partition in gone:
             self._runner.leave(partition)
 
@@ -279,16 +208,15 @@ class Serving(Generic[StateT]):
         if not self._has(partition, share):
             return
         await self._resume(partition)
-        consumer = self._subscriber.consumer
-        if not self._has(partition, share) or consumer is None:
+        position = self._runner.position(partition)
+        if not self._has(partition, share):
             return
-        place, position = TopicPartition(self._topic, partition), self._runner.position(partition)
-        with suppress(IllegalStateError):
-            consumer.seek(place, position)
-            consumer.resume(place)
-            share.standing, share.position, share.goal = Standing.RUNNING, position, goal
-            if share.has_caught_up:
-                share.why = ""
+        if not self._subscription.read_on(partition, position):
+            share.try_at = time.monotonic() + RETRY_AWAY
+            return
+        share.standing, share.position, share.goal = Standing.RUNNING, position, goal
+        if share.has_caught_up:
+            share.why = ""
 
     async def resume_halted(self) -> None:
         """Try halted cases again, in every partition that runs."""
@@ -305,16 +233,15 @@ class Serving(Generic[StateT]):
 
     # Batches
 
-    async def _handle(self, message: Message) -> None:
+    async def handle(self, batches: Batches) -> None:
         """Process what was read. Nothing is raised: the records of a partition that failed come again."""
         self.turns += 1
         self.is_free = False
-        batches: Mapping[int, list[StoredRecord]] = _by_partition(message.raw_message)
         try:
             await asyncio.gather(*(self._processed(each, records) for each, records in batches.items()))
         finally:
             self.is_free = True
-        await self._commit(batches)
+        await self._subscription.tell_group(self._read(batches))
 
     def runs(self, partition: int) -> bool:
         """Tell whether a partition runs here."""
@@ -339,43 +266,21 @@ class Serving(Generic[StateT]):
             share.position, share.why = next_offset(records), ""
         self._heard(partition, done, time.perf_counter() - began)
 
-    async def _commit(self, batches: Mapping[int, Sequence[StoredRecord]]) -> None:
-        """Tell the group how far it has come; only for others to see, so it may fail."""
-        consumer = self._subscriber.consumer
-        offsets = {
-            TopicPartition(self._topic, partition): next_offset(records)
-            for partition, records in batches.items()
-            if self.runs(partition) and self.shares[partition].position == next_offset(records)
-        }
-        if consumer is None or not offsets:
-            return
-        with suppress(KafkaError, TimeoutError):
-            async with asyncio.timeout(COMMIT_TIMEOUT):
-                await consumer.commit(offsets)
+    def _read(self, batches: Batches) -> Mapping[int, int]:
+        """Give how far the partitions are that went on by a whole batch."""
+        ends = {partition: next_offset(records) for partition, records in batches.items()}
+        return {each: end for each, end in ends.items() if self.runs(each) and self.shares[each].position == end}
 
     async def _in_order(self, partition: int, work: Work, within: float | None = None) -> None:
-        """Do one thing after the other on a partition. It goes on if whoever waits for it no longer does."""
-        in_hand = _InHand(partition, self.shares.get(partition), within)
-        task = asyncio.create_task(self._alone(in_hand, work))
-        self._in_hand[task] = in_hand
-        task.add_done_callback(self._over)
-        await asyncio.wait({task})
+        """Do something on a partition when its turn comes; if it fails there, the partition is set aside."""
+        failed = partial(self._failed, partition, self.shares.get(partition))
+        await self._lanes.do(partition, work, failed, within)
 
-    async def _alone(self, in_hand: _InHand, work: Work) -> None:
-        async with self._locks[in_hand.partition]:
-            in_hand.since = time.monotonic()
-            await work()
-
-    def _over(self, task: asyncio.Task[None]) -> None:
-        """If something has failed, pause its partition and say when it is taken up again."""
-        in_hand = self._in_hand.pop(task)
-        error = asyncio.CancelledError() if task.cancelled() else task.exception()
-        if not self._has(in_hand.partition, in_hand.share):
+    def _failed(self, partition: int, share: Share | None, error: BaseException) -> None:
+        """Pause a partition where something has failed, and say when it is taken up again."""
+        if not self._has(partition, share):
             return
-        partition = in_hand.partition
         match error:
-            case None:
-                pass
             case PartitionLost():
                 self.lost += 1
                 self._set_aside(partition, Standing.OPENING, str(error), 0)
@@ -390,7 +295,7 @@ class Serving(Generic[StateT]):
                 self._set_aside(partition, Standing.STOPPED, f"unexpected {place_of(error)}", RETRY_STOPPED)
 
     def _set_aside(self, partition: int, standing: Standing, why: str, after: float) -> None:
-        self._pause(partition)
+        self._subscription.pause(partition)
         self._runner.leave(partition)
         share = self.shares.get(partition)
         if share is None:
@@ -400,45 +305,3 @@ class Serving(Generic[StateT]):
         share.why = "" if standing is Standing.OPENING else why
         share.standing, share.try_at = standing, time.monotonic() + after
         self._wanted.set()
-
-    def _pause(self, partition: int) -> None:
-        consumer: AIOKafkaConsumer | None = self._subscriber.consumer
-        if consumer is not None:
-            with suppress(IllegalStateError):
-                consumer.pause(TopicPartition(self._topic, partition))
-
-
-class _Listener(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships no types
-    """What the group does with partitions, told to a serving."""
-
-    def __init__(self, serving: Serving[Any]) -> None:
-        self._serving = serving
-
-    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
-        await self._serving.give_up(place.partition for place in revoked)
-
-    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        self._serving.take(place.partition for place in assigned)
-
-
-async def _unopened(message: tuple[ConsumerRecord, ...]) -> Message:
-    """Give records as they are. FastStream would read their headers first, and pass over a record whose it cannot."""
-    return StreamMessage(raw_message=message, body=b"")
-
-
-async def _unopened_body(message: Message) -> Message:
-    return message
-
-
-def _by_partition(records: Iterable[ConsumerRecord]) -> dict[int, list[StoredRecord]]:
-    found: dict[int, list[StoredRecord]] = defaultdict(list)
-    for record in records:
-        found[record.partition].append(stored(record))
-    return found
-
-
-def _security(brokers: Brokers) -> BaseSecurity | None:
-    """Give how one proves who one is, in FastStream's words."""
-    if brokers.username is not None and brokers.password is not None:
-        return SASLScram512(brokers.username, brokers.password, ssl_context=brokers.tls)
-    return BaseSecurity(ssl_context=brokers.tls) if brokers.tls is not None else None

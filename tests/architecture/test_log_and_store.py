@@ -23,6 +23,7 @@ from contracts.topics import SCORES
 from services.not_detector.domain.stage import NotDetector
 from services.runtime.brokers import Brokers
 from services.runtime.serving import Serving
+from services.runtime.subscription import Subscription
 from tests.architecture.modules import ROOT, SHIPPED, Module, read_tree, sample
 from tests.support.workbench import Workbench
 
@@ -88,12 +89,12 @@ UNUSED: Final = {
 }
 
 LIBRARIES: Final = {
-    "faststream": {"services/runtime/serving.py"},
+    "faststream": {"services/runtime/subscription.py"},
     "aiokafka": {
         "services/runtime/brokers.py",
         "services/runtime/log/kafka.py",
         "services/runtime/log/topics.py",
-        "services/runtime/serving.py",
+        "services/runtime/subscription.py",
     },
     "bson": {"services/runtime/documents.py"},
     "gridfs": {"services/runtime/documents.py"},
@@ -104,11 +105,11 @@ LIBRARIES: Final = {
 
 ONCE: Final = {
     "adds 1 to an offset": "services/runtime/log/port.py",
-    "commits to a group": "services/runtime/serving.py",
+    "commits to a group": "services/runtime/subscription.py",
     "makes a producer": "services/runtime/log/kafka.py",
     "makes a consumer": "services/runtime/log/kafka.py",
-    "makes a subscriber": "services/runtime/serving.py",
-    "makes a broker": "services/runtime/serving.py",
+    "makes a subscriber": "services/runtime/subscription.py",
+    "makes a broker": "services/runtime/subscription.py",
     "makes a client of the database": "services/runtime/documents.py",
 }
 """What is written in one place only, and where that is."""
@@ -125,7 +126,7 @@ OPERATIONS: Final = {
 }
 """What is asked of the driver of MongoDB. FerretDB does each of them too; what else it does was not tried."""
 
-COMMANDS: Final = {"ping", "update"}
+COMMANDS: Final = {"delete", "ping", "update"}
 """The commands that go past the driver's own operations."""
 
 STORE_TABLES: Final = re.compile(r"\b(FROM|INTO|UPDATE|JOIN|TABLE) +(states|positions|halted)\b")
@@ -350,8 +351,10 @@ def subscriber(tmp_path: Path) -> Any:
     """What a service reads with, as it is made."""
     with Workbench.on(tmp_path / "ontrack.db") as bench:
         runner = bench.runner(NotDetector(Catalogue()))
-        serving = Serving(Brokers("127.0.0.1:9092"), "not-detector", SCORES.name, runner, lambda *_: None)
-    (broker,) = [each for each in vars(serving).values() if isinstance(each, KafkaBroker)]
+        brokers = Brokers("127.0.0.1:9092")
+        serving = Serving(brokers, "not-detector", SCORES.name, runner, lambda *_: None)
+    subscription = Subscription(brokers, "not-detector", SCORES.name, serving)
+    (broker,) = [each for each in vars(subscription).values() if isinstance(each, KafkaBroker)]
     (made,) = broker.subscribers
     return made
 
@@ -379,8 +382,8 @@ def snippet(name: str, **other: str) -> str:
 
 
 HOME: Final = {
-    "KafkaBroker": "services/runtime/serving.py",
-    "subscriber": "services/runtime/serving.py",
+    "KafkaBroker": "services/runtime/subscription.py",
+    "subscriber": "services/runtime/subscription.py",
     "AIOKafkaConsumer": "services/runtime/log/kafka.py",
     "AIOKafkaProducer": "services/runtime/log/kafka.py",
 }
@@ -423,7 +426,7 @@ def test_a_setting_that_loses_something_is_found(name: str, setting: str, wrong:
     assert found.startswith(f"{HOME[name]}:1 sets {setting} of {name} to {wrong}, not to ")
 
 
-SERVING: Final = "services/runtime/serving.py"
+SUBSCRIPTION: Final = "services/runtime/subscription.py"
 
 
 @pytest.mark.parametrize(
@@ -445,17 +448,17 @@ SERVING: Final = "services/runtime/serving.py"
 )
 def test_what_loses_something_is_found(source: str, what: str) -> None:
     # given a module that uses it in its second line
-    modules = sample(SERVING, f"import asyncio\n{source}")
+    modules = sample(SUBSCRIPTION, f"import asyncio\n{source}")
 
     # when the law is applied to it, then that is found
     (found,) = breaches(modules)
-    assert found.startswith(f"{SERVING}:2 {what}")
+    assert found.startswith(f"{SUBSCRIPTION}:2 {what}")
 
 
 @pytest.mark.parametrize(
     ("path", "source", "what"),
     [
-        ("services/runtime/serving.py", "position = records[-1].offset + 1", "adds 1 to an offset"),
+        ("services/runtime/subscription.py", "position = records[-1].offset + 1", "adds 1 to an offset"),
         ("services/runtime/runner.py", "following = 1 + offset", "adds 1 to an offset"),
         ("services/runtime/runner.py", "following = last_offset + 1", "adds 1 to an offset"),
         ("services/cli/dlq.py", "following = {'offset': letter['offset'] + 1}", "adds 1 to an offset"),
@@ -535,7 +538,7 @@ def test_a_statement_past_the_store_is_found(statement: str) -> None:
         ("services/runtime/runner.py", "sequence = case.read + 1\noffset = next_offset(records)"),
         ("services/runtime/runner.py", "offset = offset + 2\nposition += len(records)"),
         ("services/runtime/log/port.py", "def after(offset):\n    return offset + 1"),
-        ("services/runtime/serving.py", "await consumer.commit({place: next_offset(records)})"),
+        ("services/runtime/subscription.py", "await consumer.commit({place: next_offset(records)})"),
         ("services/runtime/service.py", "'the states of a stage: it goes on FROM where it was'"),
         ("tests/support/servers.py", "from pymongo import MongoClient\nMongoClient(url).admin.command('buildInfo')"),
         ("tests/benchmarks/hop.py", "await consumer.commit({place: records[-1].offset + 1})"),

@@ -16,9 +16,10 @@ from services.runtime.brokers import Brokers
 from services.runtime.keyring.port import Keyring
 from services.runtime.log.kafka import KafkaLog
 from services.runtime.runner import Done, Runner
-from services.runtime.serving import MAX_RECORDS, Serving
+from services.runtime.serving import Serving
 from services.runtime.stage import Stage
 from services.runtime.store.port import Store
+from services.runtime.subscription import MAX_RECORDS
 
 LOG_ID: Final = "00000000-0000-4000-8000-000000000001"
 _LOOK_AGAIN: Final = 0.002

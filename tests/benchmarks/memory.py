@@ -57,14 +57,15 @@ class MemoryStore:
         self._positions[stage, partition] = position
         return Outcome.APPLIED
 
-    async def halt(self, stage: str, halted: Halted) -> None:
-        self._halted[stage][halted.case_id] = halted
+    async def halt(self, stage: str, halted: Sequence[Halted]) -> None:
+        self._halted[stage] |= {each.case_id: each for each in halted}
 
     async def retry(self, stage: str, case_id: str) -> bool:
         return case_id in self._halted[stage]
 
-    async def resume(self, stage: str, halted: Halted) -> None:
-        self._halted[stage].pop(halted.case_id, None)
+    async def resume(self, stage: str, halted: Sequence[Halted]) -> None:
+        for each in halted:
+            self._halted[stage].pop(each.case_id, None)
 
     async def halted(self, stage: str, partition: int | None = None) -> Sequence[Halted]:
         return [each for _, each in sorted(self._halted[stage].items()) if partition in (None, each.partition)]

@@ -18,7 +18,7 @@ from contracts.definitions.catalogue import Catalogue
 from contracts.definitions.files import library
 from contracts.topics import SCORES, TRACKS
 from services.not_detector.domain.stage import NotDetector
-from services.runtime import runner, serving
+from services.runtime import batch, subscription
 from services.runtime.brokers import Brokers
 from services.runtime.collector import spare_the_collector
 from services.runtime.documents import Documents, Server
@@ -165,27 +165,27 @@ def _cpu(took: Took) -> float:
 
 
 LAYERS: Final[list[Layer]] = [
-    (runner, "decode", "decode: read, open, validate"),
-    (runner, "tail", "pass on: look"),
-    (runner, "renumbered", "pass on: number"),
-    (runner, "prepared", "seal"),
-    (runner, "encode", "encode"),
+    (batch, "decode", "decode: read, open, validate"),
+    (batch, "tail", "pass on: look"),
+    (batch, "renumbered", "pass on: number"),
+    (batch, "prepared", "seal"),
+    (batch, "encode", "encode"),
     (Counting, "step", "fold"),
     (NotDetector, "step", "fold"),
-    (runner, "open_state", "states: open"),
-    (runner.Runner, "_write", "states: seal"),
-    (runner.Runner, "_worked", "runner: loop"),
+    (batch, "open_state", "states: open"),
+    (batch.Stepper, "writes", "states: seal"),
+    (batch.Stepper, "through", "stepper: loop"),
     (KafkaLog, "append", "publish: hand over"),
     (KafkaLog, "_written", "publish: pack"),
     (Fetcher, "fetched_records", "consume: unpack"),
-    (serving, "stored", "consume: hand over"),
-    (serving, "_by_partition", "consume: hand over"),
+    (subscription, "stored", "consume: hand over"),
+    (subscription, "by_partition", "consume: hand over"),
     (MongoStore, "load", "store"),
     (MongoStore, "save", "store"),
     (MongoStore, "halted", "store"),
     (MongoStore, "set_position", "store"),
     (MongoKeyring, "keys", "store"),
-    (serving.Serving, "_commit", "commit"),
+    (subscription.Subscription, "tell_group", "commit"),
 ]
 
 WAITED_FOR: Final[list[Layer]] = [

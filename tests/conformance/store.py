@@ -1,11 +1,15 @@
 """What every `Store` promises. An adapter's tests inherit `StoreSuite` and give it an empty store."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 
 import pytest
 
 from services.runtime.store.port import Halted, Outcome, Position, Store, StoredState, StoreUnavailable, Write
 from tests.conformance.away import TakenAway, is_told_at_every_call
+
+AT_ONCE = 500
+"""More than this needs a second command in some stores."""
 
 APPLIED, ALREADY_APPLIED, LOST = Outcome.APPLIED, Outcome.ALREADY_APPLIED, Outcome.LOST
 
@@ -268,9 +272,8 @@ class StoreSuite:
     async def test_halted_cases_are_listed_by_case(self, store: Store) -> None:
         # given cases that halt in two partitions, and one in another stage
         given = [Halted("c", 1, 4, "key-missing"), Halted("a", 2, 9, "step-failed"), Halted("b", 1, 0, "step-failed")]
-        for halted in given:
-            await store.halt("scoring", halted)
-        await store.halt("notifier", Halted("d", 1, 4, "key-missing"))
+        await store.halt("scoring", given)
+        await store.halt("notifier", [Halted("d", 1, 4, "key-missing")])
 
         # when they are listed
         # then they are those of the stage, or of its partition, in the order of their ids
@@ -281,46 +284,58 @@ class StoreSuite:
 
     async def test_a_case_that_halts_again_stands_at_the_new_place_for_the_new_reason(self, store: Store) -> None:
         # given a halted case
-        await store.halt("scoring", Halted("a", 1, 4, "definition-missing"))
+        await store.halt("scoring", [Halted("a", 1, 4, "definition-missing")])
 
         # when it halts again further on, for another reason
-        await store.halt("scoring", Halted("a", 1, 9, "step-failed"))
+        await store.halt("scoring", [Halted("a", 1, 9, "step-failed")])
 
         # then it stands there, and says that reason
         assert list(await store.halted("scoring")) == [Halted("a", 1, 9, "step-failed")]
 
     async def test_a_case_that_goes_on_is_no_longer_halted(self, store: Store) -> None:
         # given two halted cases, one of them in two stages
-        await store.halt("scoring", Halted("a", 1, 4, "key-missing"))
-        await store.halt("scoring", Halted("b", 1, 5, "key-missing"))
-        await store.halt("notifier", Halted("a", 1, 6, "key-missing"))
+        await store.halt("scoring", [Halted("a", 1, 4, "key-missing")])
+        await store.halt("scoring", [Halted("b", 1, 5, "key-missing")])
+        await store.halt("notifier", [Halted("a", 1, 6, "key-missing")])
 
         # when one goes on in one stage
-        await store.resume("scoring", await listed(store, "a"))
+        await store.resume("scoring", [await listed(store, "a")])
 
         # then the others still wait
         assert list(await store.halted("scoring")) == [Halted("b", 1, 5, "key-missing")]
         assert list(await store.halted("notifier")) == [Halted("a", 1, 6, "key-missing")]
 
+    async def test_any_number_of_cases_halt_and_go_on_at_once(self, store: Store) -> None:
+        # given more cases that halt than are written in one command
+        halted = [Halted(f"case-{number:04}", 1, number, "key-missing") for number in range(2 * AT_ONCE + 3)]
+        await store.halt("scoring", halted)
+        assert list(await store.halted("scoring")) == halted
+
+        # when all of them but one go on
+        await store.resume("scoring", [each for each in await store.halted("scoring") if each != halted[AT_ONCE]])
+
+        # then that one still waits
+        assert list(await store.halted("scoring")) == [halted[AT_ONCE]]
+
     async def test_a_case_that_went_on_can_halt_at_another_place(self, store: Store) -> None:
         # given a case that was halted and went on
-        await store.halt("scoring", Halted("a", 1, 4, "key-missing"))
-        await store.resume("scoring", await listed(store, "a"))
+        await store.halt("scoring", [Halted("a", 1, 4, "key-missing")])
+        await store.resume("scoring", [await listed(store, "a")])
 
         # when it halts again
-        await store.halt("scoring", Halted("a", 1, 9, "step-failed"))
+        await store.halt("scoring", [Halted("a", 1, 9, "step-failed")])
 
         # then it stands at the new place
         assert list(await store.halted("scoring")) == [Halted("a", 1, 9, "step-failed")]
 
     async def test_a_case_that_has_halted_further_on_meanwhile_stays_halted(self, store: Store) -> None:
         # given a halted case, as somebody listed it who tries it again
-        await store.halt("scoring", Halted("a", 1, 4, "key-missing"))
+        await store.halt("scoring", [Halted("a", 1, 4, "key-missing")])
         as_listed = await listed(store, "a")
 
         # when it halts further on before they say that it went on
-        await store.halt("scoring", Halted("a", 1, 9, "key-missing"))
-        await store.resume("scoring", as_listed)
+        await store.halt("scoring", [Halted("a", 1, 9, "key-missing")])
+        await store.resume("scoring", [as_listed])
 
         # then it is halted
         assert list(await store.halted("scoring")) == [Halted("a", 1, 9, "key-missing")]
@@ -328,7 +343,7 @@ class StoreSuite:
     async def test_going_on_without_having_halted_changes_nothing(self, store: Store) -> None:
         # given a case that never halted
         # when it goes on
-        await store.resume("scoring", Halted("a", 1, 4, "key-missing"))
+        await store.resume("scoring", [Halted("a", 1, 4, "key-missing")])
 
         # then there is nothing to see
         assert list(await store.halted("scoring")) == []
@@ -339,8 +354,8 @@ class StoreSuite:
         await store.set_position("scoring", 1, Position("log-1", 7))
 
         # when the case halts and goes on
-        await store.halt("scoring", Halted("a", 1, 4, "key-missing"))
-        await store.resume("scoring", await listed(store, "a"))
+        await store.halt("scoring", [Halted("a", 1, 4, "key-missing")])
+        await store.resume("scoring", [await listed(store, "a")])
 
         # then both are as they were
         assert dict(await store.load("scoring", ["a"])) == {"a": state(3)}
@@ -359,12 +374,25 @@ class StoreSuite:
         assert await cases(store, "scoring") == ["a"]
         assert dict(await store.load("scoring", ["a"])) == {"a": state(3)}
 
+    async def test_any_number_begin_at_once_and_find_one_place(
+        self, store: Store, connected: Callable[[], Awaitable[Store]]
+    ) -> None:
+        # given a stage that never began, and somebody else who runs it too
+        await store.clear("scoring")
+        stores = [store, await connected()] * 12
+
+        # when all of its partitions are begun at one moment
+        places = await asyncio.gather(*(each.begin("scoring") for each in stores))
+
+        # then all of them have the same states
+        assert len(set(places)) == 1
+
     async def test_a_stage_that_is_cleared_can_begin_again(self, store: Store) -> None:
         # given a state, a position and a halted case in two stages
         for stage in ("scoring", "notifier"):
             await saved(store, [("a", None, 3)], stage=stage)
             await store.set_position(stage, 1, Position("log-1", 7))
-            await store.halt(stage, Halted("b", 1, 4, "key-missing"))
+            await store.halt(stage, [Halted("b", 1, 4, "key-missing")])
 
         # when one is cleared and begins again
         await store.clear("scoring")
@@ -390,7 +418,7 @@ class StoreSuite:
         # given a state, a position and a halted case
         await saved(store, [("a", None, 3)])
         await store.set_position("scoring", 1, Position("log-1", 7))
-        await store.halt("scoring", Halted("b", 1, 4, "key-missing"))
+        await store.halt("scoring", [Halted("b", 1, 4, "key-missing")])
 
         # when somebody else looks
         other = await connected()
@@ -428,8 +456,8 @@ class StoreSuite:
             lambda: cases(store, "scoring"),
             lambda: store.position("scoring", 1),
             lambda: store.set_position("scoring", 1, Position("log-1", 7)),
-            lambda: store.halt("scoring", Halted("a", 1, 4, "key-missing")),
-            lambda: store.resume("scoring", Halted("b", 1, 4, "key-missing")),
+            lambda: store.halt("scoring", [Halted("a", 1, 4, "key-missing")]),
+            lambda: store.resume("scoring", [Halted("b", 1, 4, "key-missing")]),
             lambda: store.hold("scoring", 1, "somebody"),
             lambda: store.halted("scoring"),
         ]

@@ -149,8 +149,8 @@ class TestStore(StoreSuite):
         attempts: list[Callable[[], Awaitable[object]]] = [
             lambda: store.save("scoring", [Write("a", None, StoredState(0, 1, 1, 1, b""))]),
             lambda: store.set_position("scoring", 0, Position("log-1", 1)),
-            lambda: store.halt("scoring", Halted("a", 0, 0, "key-missing")),
-            lambda: store.resume("scoring", Halted("a", 0, 0, "key-missing")),
+            lambda: store.halt("scoring", [Halted("a", 0, 0, "key-missing")]),
+            lambda: store.resume("scoring", [Halted("a", 0, 0, "key-missing")]),
         ]
 
         # when anything is written

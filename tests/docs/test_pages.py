@@ -224,7 +224,7 @@ def test_every_place_where_something_can_be_wrong_is_explained() -> None:
 
 
 def test_every_reason_for_which_a_case_halts_is_explained() -> None:
-    code = (ROOT / "services" / "runtime" / "runner.py").read_text("utf-8")
+    code = (ROOT / "services" / "runtime" / "batch.py").read_text("utf-8")
     reasons = set(re.findall(r'_halt\(batch, record, f?"([\w-]+)', code))
     assert reasons == set(re.findall(r"^- `((?:definition|key|step)-\w+)", OPERATION.read_text(), re.MULTILINE))
 

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from contracts.topics import NOTICES, SCORES
-from services.runtime.serving import DRAIN
 from services.runtime.store.mongo import states_of
+from services.runtime.subscription import DRAIN
 from tests.failures.storm import Storm
 from tests.support.proxy import Line, Proxy
 from tests.support.region import STAGES

@@ -7,7 +7,7 @@ from services.distributed import DistributedHome
 from services.runtime.log.kafka import KafkaLog
 from services.runtime.log.port import Record
 from services.runtime.runner import DEAD_LETTERS_AT_MOST
-from services.runtime.serving import MAX_RECORDS
+from services.runtime.subscription import MAX_RECORDS
 from tests.failures.storm import Storm
 from tests.support.region import Region
 

@@ -52,7 +52,7 @@ WEAKENINGS: Final = (
     ),
     Weakening(
         "the sequence check",
-        "services/runtime/runner.py",
+        "services/runtime/batch.py",
         "        return is_next\n",
         "        return True\n",
         "tests/failures/test_store.py::test_the_store_can_refuse_writes_for_a_minute[1]",

@@ -263,7 +263,7 @@ async def test_a_case_to_be_tried_again_where_nobody_can_run_it_lets_all_others_
         # given a halted case that is to be tried again, in a partition that is away
         await away(member, ONE)
         first, *_ = await member.log.read(CASES, ONE, 0, 1)
-        await member.store.halt("scoring", Halted(first.key, ONE, 0, "key-missing"))
+        await member.store.halt("scoring", [Halted(first.key, ONE, 0, "key-missing")])
         await member.store.retry("scoring", first.key)
 
         # when somebody looks, again and again

@@ -8,8 +8,9 @@ from contracts.codec import encode, prepared
 from contracts.events.publications import FactUnreadable
 from contracts.topics import CASES, DEAD_LETTERS
 from services.ingest.domain.register import Register
+from services.runtime.faults import StageStopped
 from services.runtime.log.port import LogUnavailable, Record
-from services.runtime.runner import BATCH, DEAD_LETTERS_AT_MOST, StageStopped
+from services.runtime.runner import BATCH, DEAD_LETTERS_AT_MOST
 from services.runtime.store.port import Position
 from tests.runtime.damages import INSIDE, OF_FACTS, OUTSIDE
 from tests.runtime.stories import ANNA, BO, COMMENT, course, mishaps_on_cases, scoring

@@ -18,7 +18,11 @@ from tests.support.scripted import Reply, scripted
 WRITTEN: Final[Reply] = {"ok": 1.0, "n": 1, "nModified": 1}
 NOT_WRITTEN: Final[Reply] = {"ok": 1.0, "n": 0, "nModified": 0, "writeErrors": [{"index": 0, "code": 112}]}
 NOT_ON_A_MAJORITY: Final[Reply] = {**WRITTEN, "writeConcernError": {"code": 189, "codeName": "PrimarySteppedDown"}}
-INSERTED_BY_ANOTHER: Final[Reply] = {"ok": 1.0, "n": 0, "writeErrors": [{"index": 0, "code": 11_000}]}
+DUPLICATE: Final = [{"index": 0, "code": 11_000}]
+INSERTED_BY_ANOTHER: Final[dict[str, Reply]] = {
+    "MongoDB": {"ok": 1.0, "n": 0, "nModified": 0, "writeErrors": DUPLICATE},
+    "FerretDB": {"ok": 1.0, "writeErrors": DUPLICATE},
+}
 
 
 def found(*documents: dict[str, Any]) -> Reply:
@@ -29,7 +33,11 @@ Call = Callable[[Documents], Awaitable[object]]
 WRITES: Final[dict[str, tuple[type[Unavailable], Call]]] = {
     "halting a case": (
         StoreUnavailable,
-        lambda documents: MongoStore(documents).halt("scoring", Halted("a", 0, 3, "key-missing")),
+        lambda documents: MongoStore(documents).halt("scoring", [Halted("a", 0, 3, "key-missing")]),
+    ),
+    "letting a case go on": (
+        StoreUnavailable,
+        lambda documents: MongoStore(documents).resume("scoring", [Halted("a", 0, 3, "key-missing", mark="1")]),
     ),
     "saying how far a stage is": (
         StoreUnavailable,
@@ -48,7 +56,7 @@ async def test_a_write_counts_as_done_only_if_the_answer_names_no_failure(
     reply: Reply, unavailable: type[Unavailable], call: Call
 ) -> None:
     # given a database that answers, and whose answer says that the write has failed
-    with scripted(update=[reply]) as url:
+    with scripted(update=[reply], delete=[reply]) as url:
         async with Documents(Server(url)) as documents:
             # when something is written
             # then that is no success
@@ -77,9 +85,10 @@ async def test_a_state_that_a_majority_came_to_have_is_applied() -> None:
     assert list(outcomes) == [Outcome.ALREADY_APPLIED]
 
 
-async def test_a_document_that_another_inserts_at_that_moment_is_written_after_all() -> None:
+@pytest.mark.parametrize("reply", INSERTED_BY_ANOTHER.values(), ids=INSERTED_BY_ANOTHER)
+async def test_a_document_that_another_inserts_at_that_moment_is_written_after_all(reply: Reply) -> None:
     # given a database in which somebody inserts the same document first
-    with scripted(update=[INSERTED_BY_ANOTHER, WRITTEN]) as url:
+    with scripted(update=[reply, WRITTEN]) as url:
         async with Documents(Server(url)) as documents:
             # when it is put there whatever stands there
             # then it is tried again

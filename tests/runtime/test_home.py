@@ -13,9 +13,10 @@ from contracts.events.facts import CaseEnrolled
 from contracts.topics import CASES, DEFINITIONS, NOTICES, SCORES, TRACKS, partition_of
 from services.embedded import EmbeddedHome
 from services.home import TRIES, Home
+from services.runtime.faults import PartitionLost
 from services.runtime.founding import founding_records
 from services.runtime.log.port import Record
-from services.runtime.runner import PartitionLost, Runner
+from services.runtime.runner import Runner
 from services.runtime.store.port import Outcome, Store, Write
 from services.runtime.unavailable import Unavailable
 from tests.runtime.stories import course

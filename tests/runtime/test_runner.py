@@ -16,8 +16,9 @@ from contracts.topics import CASES, SCORES, TRACKS
 from services.ingest.domain.register import Register
 from services.not_detector.domain.stage import NotDetector
 from services.notifier.domain.stage import Notifier
+from services.runtime.faults import PartitionLost
 from services.runtime.log.port import LogUnavailable
-from services.runtime.runner import BATCH, PartitionLost
+from services.runtime.runner import BATCH
 from services.runtime.stage import Stage
 from services.runtime.store.port import Position, StoreUnavailable
 from services.scoring.domain.stage import Scoring

@@ -12,8 +12,9 @@ from contracts.events.event import Data
 from contracts.events.facts import SessionAttended, SessionScheduled
 from contracts.topics import DEAD_LETTERS, SCORES, TRACKS
 from services.ingest.domain.register import Register
+from services.runtime.faults import StageStopped
 from services.runtime.log.port import Log, Record
-from services.runtime.runner import Runner, StageStopped
+from services.runtime.runner import Runner
 from services.runtime.stage import Stage
 from services.runtime.store.port import Position, Store, Write
 from tests.runtime.damages import INSIDE, OF_NUMBERS, OUTSIDE

@@ -162,7 +162,7 @@ class TroubledStore:
         with self._trouble.around("store.set_position"):
             return await self._store.set_position(stage, partition, position, owner)
 
-    async def halt(self, stage: str, halted: Halted) -> None:
+    async def halt(self, stage: str, halted: Sequence[Halted]) -> None:
         with self._trouble.around("store.halt"):
             await self._store.halt(stage, halted)
 
@@ -170,7 +170,7 @@ class TroubledStore:
         with self._trouble.around("store.retry"):
             return await self._store.retry(stage, case_id)
 
-    async def resume(self, stage: str, halted: Halted) -> None:
+    async def resume(self, stage: str, halted: Sequence[Halted]) -> None:
         with self._trouble.around("store.resume"):
             await self._store.resume(stage, halted)
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 from faststream.kafka import KafkaBroker
 
 from services.cli import main
-from services.runtime import serving
+from services.runtime import subscription
 
 STOP: Final = signal.SIGUSR1
 
@@ -28,5 +28,5 @@ class _Stoppable(KafkaBroker):
 
 
 if __name__ == "__main__":
-    serving.KafkaBroker = _Stoppable  # type: ignore[attr-defined] # serving only imports it
+    subscription.KafkaBroker = _Stoppable  # type: ignore[attr-defined] # serving only imports it
     main(["serve", sys.argv[1]])

@@ -100,30 +100,33 @@ class MongoStore:
             is_ours = await self._documents.set_where(POSITIONS, {"_id": identity, "owner": owner}, fields)
         return Outcome.APPLIED if is_ours else Outcome.LOST
 
-    async def halt(self, stage: str, halted: Halted) -> None:
-        """Record where a case halts and why; what was recorded of an earlier halt is replaced."""
-        fields = {
-            "stage": stage,
-            "case_id": halted.case_id,
-            "partition": halted.partition,
-            "offset": halted.offset,
-            "reason": halted.reason,
-            "retry": False,
-            "mark": uuid4().hex,
+    async def halt(self, stage: str, halted: Sequence[Halted]) -> None:
+        """Record where cases halt and why; what was recorded of an earlier halt is replaced."""
+        documents = {
+            f"{stage}/{each.case_id}": {
+                "stage": stage,
+                "case_id": each.case_id,
+                "partition": each.partition,
+                "offset": each.offset,
+                "reason": each.reason,
+                "retry": False,
+                "mark": uuid4().hex,
+            }
+            for each in halted
         }
         with told_as(StoreUnavailable):
-            await self._documents.put(HALTED, {f"{stage}/{halted.case_id}": fields})
+            await self._documents.put(HALTED, documents)
 
     async def retry(self, stage: str, case_id: str) -> bool:
         """Ask for a halted case to be tried again; tell whether it is halted."""
         with told_as(StoreUnavailable):
             return await self._documents.set_where(HALTED, {"_id": f"{stage}/{case_id}"}, {"retry": True})
 
-    async def resume(self, stage: str, halted: Halted) -> None:
-        """Forget that a case was halted, as it was listed."""
-        wanted = {"_id": f"{stage}/{halted.case_id}", "offset": halted.offset, "mark": halted.mark}
+    async def resume(self, stage: str, halted: Sequence[Halted]) -> None:
+        """Forget that cases were halted, as they were listed."""
+        listed = [{"_id": f"{stage}/{each.case_id}", "offset": each.offset, "mark": each.mark} for each in halted]
         with told_as(StoreUnavailable):
-            await self._documents.remove_where(HALTED, wanted)
+            await self._documents.remove_each(HALTED, listed)
 
     async def halted(self, stage: str, partition: int | None = None) -> Sequence[Halted]:
         """Give the cases that are halted, by case."""

@@ -130,14 +130,14 @@ class Store(Protocol):
     async def set_position(self, stage: str, partition: int, position: Position, owner: str | None = None) -> Outcome:
         """Say how far a stage has come; LOST, and nothing is said, if `owner` is no longer the one who has it."""
 
-    async def halt(self, stage: str, halted: Halted) -> None:
-        """Record where a case halts and why; what was recorded of an earlier halt is replaced."""
+    async def halt(self, stage: str, halted: Sequence[Halted]) -> None:
+        """Record where cases halt and why; what was recorded of an earlier halt is replaced."""
 
     async def retry(self, stage: str, case_id: str) -> bool:
         """Ask for a halted case to be tried again; tell whether it is halted."""
 
-    async def resume(self, stage: str, halted: Halted) -> None:
-        """Forget that a case was halted, as it was listed; if somebody has halted it again since, that stands."""
+    async def resume(self, stage: str, halted: Sequence[Halted]) -> None:
+        """Forget that cases were halted, as they were listed; if somebody has halted one again since, that stands."""
 
     async def halted(self, stage: str, partition: int | None = None) -> Sequence[Halted]:
         """Give the cases that are halted, by case."""

@@ -97,25 +97,27 @@ class SqliteStore:
         if owner not in (None, self._owners.get((stage, partition))):
             return Outcome.LOST
         self._write(
-            "INSERT OR REPLACE INTO positions VALUES (?, ?, ?, ?)", (stage, partition, position.log, position.offset)
+            "INSERT OR REPLACE INTO positions VALUES (?, ?, ?, ?)", [(stage, partition, position.log, position.offset)]
         )
         return Outcome.APPLIED
 
-    async def halt(self, stage: str, halted: Halted) -> None:
-        """Record where a case halts and why; what was recorded of an earlier halt is replaced."""
+    async def halt(self, stage: str, halted: Sequence[Halted]) -> None:
+        """Record where cases halt and why; what was recorded of an earlier halt is replaced."""
         self._write(
             "INSERT OR REPLACE INTO halted VALUES (?, ?, ?, ?, ?)",
-            (stage, halted.case_id, halted.partition, halted.offset, halted.reason),
+            [(stage, each.case_id, each.partition, each.offset, each.reason) for each in halted],
         )
 
     async def retry(self, stage: str, case_id: str) -> bool:
         """Ask for a halted case to be tried again; tell whether it is halted. Here every run tries all of them."""
         return bool(self._rows("SELECT 1 FROM halted WHERE stage = ? AND case_id = ?", (stage, case_id)))
 
-    async def resume(self, stage: str, halted: Halted) -> None:
-        """Forget that a case was halted, as it was listed."""
-        statement = 'DELETE FROM halted WHERE stage = ? AND case_id = ? AND "offset" = ?'
-        self._write(statement, (stage, halted.case_id, halted.offset))
+    async def resume(self, stage: str, halted: Sequence[Halted]) -> None:
+        """Forget that cases were halted, as they were listed."""
+        self._write(
+            'DELETE FROM halted WHERE stage = ? AND case_id = ? AND "offset" = ?',
+            [(stage, each.case_id, each.offset) for each in halted],
+        )
 
     async def halted(self, stage: str, partition: int | None = None) -> Sequence[Halted]:
         """Give the cases that are halted, by case."""
@@ -130,6 +132,6 @@ class SqliteStore:
         with told_as(StoreUnavailable):
             return self._connection.execute(statement, values).fetchall()
 
-    def _write(self, statement: str, values: tuple[object, ...]) -> None:
+    def _write(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
         with told_as(StoreUnavailable), transaction(self._connection):
-            self._connection.execute(statement, values)
+            self._connection.executemany(statement, rows)

@@ -1,0 +1,34 @@
+"""What keeps a stage from going on, said without a word of what a patient wrote."""
+
+import traceback
+from collections.abc import Iterable
+from typing import Final
+
+NEW_HOME: Final = "export the log (ontrack export --output DIR) and import it into an empty home (ontrack import DIR)"
+"""What mends a home whose log contradicts itself."""
+
+
+def rebuild(stage: str) -> str:
+    """Say what mends states that are gone, or that do not go with the log."""
+    return f"ontrack rebuild {stage} makes them anew from the log"
+
+
+class StageStopped(Exception):
+    """A partition cannot go on: what is there contradicts itself. Says why, and what mends it."""
+
+    def __init__(self, stage: str, partition: int, why: str, mend: str) -> None:
+        """Name the stage, the partition, the reason and the way out."""
+        super().__init__(f"{stage} stops at partition {partition}: {why}. To mend it: {mend}.")
+        self.stage = stage
+        self.partition = partition
+
+
+class PartitionLost(Exception):
+    """Another runner of the same stage has taken this partition: it is theirs until it is opened again."""
+
+
+def place_of(error: BaseException) -> str:
+    """Say what kind of error came from where; its message could hold an answer, so it stays unsaid."""
+    frames: Iterable[traceback.FrameSummary] = traceback.extract_tb(error.__traceback__)
+    *_, last = frames
+    return f"{type(error).__name__} in {last.name}, line {last.lineno}"
