@@ -1,6 +1,7 @@
 """The distributed home: the log on Kafka, the rest on MongoDB, and each service a process of its own elsewhere."""
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Self
@@ -9,7 +10,7 @@ from uuid import uuid4
 from contracts.definitions.catalogue import Catalogue
 from contracts.definitions.files import library
 from contracts.topics import CASES, DEFINITIONS, TOPICS
-from services.home import PATIENCE, Home, Ports, StageRuns, Stages, now
+from services.home import Home, Ports, StageRuns, Stages, Waiting, now
 from services.runtime.directory.mongo import DIRECTORY, NAME, MongoDirectory
 from services.runtime.documents import Documents, told_as
 from services.runtime.founding import Founding, founding_records
@@ -28,6 +29,12 @@ _LOG_GONE: Final = (
     "the log that was worked with has lost its beginning, or is elsewhere: compare ONTRACK_KAFKA_SERVERS, "
     "ONTRACK_KAFKA_PREFIX and ONTRACK_MONGODB_DATABASE with what they were"
 )
+
+PATIENCE: Final = 30.0
+"""Seconds without any progress of the stages that are run elsewhere, after which nobody waits for them."""
+
+NOBODY: Final = 2.0
+"""Seconds without any progress after which it is asked whether anybody runs them."""
 
 LOOK: Final = 0.2
 """Seconds between two looks at how far the services have come."""
@@ -79,16 +86,20 @@ class DistributedHome(Home):
         """The stages that services run."""
         return [stage for stage in self.stages if stage.name != self.register.name]
 
-    async def settle(self, progress: Callable[[int], None], *, patience: float = PATIENCE) -> int:
-        """Wait until the services have read everything; give how many events they have left."""
-        left, silent = await self.left(), 0.0
-        while left > 0 and silent < patience:
+    async def settle(self, progress: Callable[[int], None]) -> Waiting:
+        """Wait until the services have read everything, or do not get on; give what waits then."""
+        left, silent, asked = await self._left(), 0.0, 0.0
+        while left and silent < PATIENCE:
+            if silent - asked >= NOBODY:
+                asked = silent
+                if len(await self._idle(left)) == len(left):
+                    break
             await self._pause(LOOK)
-            before, left = left, await self.left()
+            before, left = left, await self._left()
             # A stage that reads adds to what the next one has to read, so more may be left than before.
-            silent = silent + LOOK if left == before else 0.0
-            progress(max(before - left, 0))
-        return left
+            silent, asked = (silent + LOOK, asked) if left == before else (0.0, 0.0)
+            progress(max(before.total() - left.total(), 0))
+        return Waiting(left.total(), await self._idle(left))
 
     async def retry_halted(self, case_id: str | None) -> None:
         """Try halted cases again, all of them or one; wait until the services have done so, if they run."""
@@ -99,8 +110,10 @@ class DistributedHome(Home):
             for halted in await self.store.halted(stage.name)
             if case_id in (None, halted.case_id) and await self.store.retry(stage.name, halted.case_id)
         ]
+        idle = await self._idle({stage for stage, _ in asked})
+        awaited = [(stage, case_id) for stage, case_id in asked if stage not in idle]
         waited = 0.0
-        while waited < PATIENCE and await self._wait_for(asked):
+        while waited < PATIENCE and await self._wait_for(awaited):
             await self._pause(LOOK)
             waited += LOOK
 
@@ -120,14 +133,22 @@ class DistributedHome(Home):
 
     async def left(self) -> int:
         """Count the events that the services have not processed yet."""
-        left = 0
+        return (await self._left()).total()
+
+    async def _left(self) -> Counter[str]:
+        """Count the events that each service has not processed yet, where there are any."""
+        left = Counter[str]()
         for stage in self.stages_elsewhere:
             ends = await self._kafka.ends(stage.reads, range(stage.reads.partitions))
             for partition, end in ends.items():
                 if end:
                     position = await self.store.position(stage.name, partition)
-                    left += end - (position.offset if position is not None else 0)
-        return left
+                    left[stage.name] += end - (position.offset if position is not None else 0)
+        return +left
+
+    async def _idle(self, stages: Iterable[str]) -> list[str]:
+        """Give those of some stages that nobody runs just now."""
+        return [stage for stage in stages if await self._cluster.members(stage) == 0]
 
     async def close(self) -> None:
         """Let go of all connections."""

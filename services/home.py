@@ -36,8 +36,6 @@ StateT = TypeVar("StateT")
 Pause = Callable[[float], Awaitable[None]]
 
 TRIES: Final = 5
-PATIENCE: Final = 30.0
-"""Seconds without any progress of the stages that are run elsewhere, after which nobody waits for them."""
 
 
 def now() -> datetime:
@@ -53,6 +51,13 @@ class Ports:
     store: Store
     keyring: Keyring
     people: Directory
+
+
+class Waiting(NamedTuple):
+    """What waits for the stages that are run elsewhere: events, and those of the stages that nobody runs just now."""
+
+    events: int = 0
+    idle: Sequence[str] = ()
 
 
 class StageRuns(Exception):
@@ -169,13 +174,12 @@ class Home(ABC):
         await self.require_at_rest(stage)
         await rebuild(stage, self.log, self.store, self.keyring, self.log_id, progress)
 
-    async def settle(self, progress: Callable[[int], None], *, patience: float = PATIENCE) -> int:  # noqa: ARG002 - none are
-        """Wait until the stages that are run elsewhere have read everything; give how many events they have left.
+    async def settle(self, progress: Callable[[int], None]) -> Waiting:  # noqa: ARG002 - none are
+        """Wait until the stages that are run elsewhere have read everything, or do not get on; give what waits then.
 
         progress: is told how many events were processed since it was told last
-        patience: seconds without any progress after which it waits no longer
         """
-        return 0
+        return Waiting()
 
     async def halted(self) -> list[Halted]:
         """Give the cases that a stage could not go on with."""

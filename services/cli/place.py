@@ -40,11 +40,17 @@ async def opened(place: Place, *, write: bool = False) -> Home:
 async def settled(home: Home) -> None:
     """Wait until the services have processed what was recorded, where they are processes of their own."""
     with progress("The services go on", None) as advance:
-        left = await home.settle(advance)
-    if left:
+        waiting = await home.settle(advance)
+    if waiting.idle:
+        services = ", ".join(stage.replace("_", "-") for stage in waiting.idle)
         say(
-            f"{counted(left, 'event')} wait for the services (ontrack serve scoring, not-detector, notifier). "
-            "Nothing is lost: they go on when they run."
+            f"{counted(waiting.events, 'event')} wait for services that nobody runs: {services}. "
+            "Nothing is lost: start them with ontrack serve, and they go on."
+        )
+    elif waiting.events:
+        say(
+            f"{counted(waiting.events, 'event')} wait for services that do not get on. "
+            "Nothing is lost: each says at /ready what keeps it from going on."
         )
 
 

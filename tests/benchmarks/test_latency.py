@@ -98,7 +98,7 @@ async def _compared(region: Region) -> None:
                     await log.append(CASES, partition_of(fact.record.key), [fact.record])
                     await light_log.append(CASES, partition_of(fact.record.key), [fact.record])
                 for rate, some in ((QUIET, answers[:CASES_OF_A_ROUND]), (RATE, answers[CASES_OF_A_ROUND:])):
-                    assert await home.settle(lambda _: None) == 0
+                    assert (await home.settle(lambda _: None)).events == 0
                     took[rate, REPORT].append(await _latencies(region.brokers, log, some, rate, _report_of))
                     took[rate, MEMORY].append(await _latencies(light, light_log, some, rate, _report_of))
                     took[rate, HOPS].append(await _latencies(bare, bare_log, some, rate, _same))

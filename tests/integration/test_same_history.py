@@ -55,7 +55,7 @@ def test_a_clinic_is_told_of_alike_in_both_homes(at_work: Region, tmp_path: Path
     assert same(at_work.contents(), contents(directory))
 
     # and every command says the same
-    assert "wait for the services" not in there.told
+    assert "wait for services" not in there.told
     for command in (["tracks", "--format", "csv"], ["reports", "--format", "json"], ["case", "P0001"]):
         assert at_work.succeeded(*command).out == succeeded(*command, "--data", directory).out
 
@@ -72,7 +72,7 @@ def test_two_thousand_cases_have_the_same_digest_in_both_homes(region: Region, t
         importing = beside.submit(region.succeeded, "import", shorter, "--enrol")
         wait_until_recorded(region, CASES_OF_A_CLINIC + responses, importing)
         region.serve()
-        assert "wait for the services" not in importing.result().told
+        assert "wait for services" not in importing.result().told
     there = region.asked(digests_of)
     here = digests(in_a_directory(region, tmp_path / "home", shorter, "--enrol"))
 
@@ -118,7 +118,7 @@ def test_real_patients_have_the_same_digest_in_both_homes(at_work: Region, tmp_p
     file, policy = enrichd(), bdi_policy(tmp_path / "policy.json", "our-bdi")
 
     # when they are imported into a region and into a directory
-    assert "wait for the services" not in at_work.succeeded("import", file, "--enrol", "--policy", policy).told
+    assert "wait for services" not in at_work.succeeded("import", file, "--enrol", "--policy", policy).told
     there = at_work.asked(digests_of)
     here = digests(in_a_directory(at_work, tmp_path / "home", file, "--enrol", "--policy", policy))
 

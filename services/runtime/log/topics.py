@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaError, TopicAlreadyExistsError, for_code
 
 from contracts.topics import TOPICS, Topic
 from services.runtime.brokers import REQUEST_TIMEOUT, Brokers, why_away
@@ -17,6 +17,8 @@ from services.runtime.refusals import TopicsUnfit
 
 KEPT_FOR_EVER: Final = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
 """The settings of every topic that decide whether history stays."""
+
+_LOOK_AGAIN: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +85,15 @@ class Cluster:
     async def members(self, group: str) -> int:
         """Count the members that a consumer group has just now."""
         async with self._admin() as admin:
-            (response,) = await admin.describe_consumer_groups([self._brokers.named(group)])
-            ((_, _, _, _, _, members, *_),) = response.groups
-            return len(members)
+            while True:
+                try:
+                    (response,) = await admin.describe_consumer_groups([self._brokers.named(group)])
+                except GroupCoordinatorNotAvailableError:
+                    # Kafka makes what it keeps groups in when the first of all groups is asked for.
+                    await asyncio.sleep(_LOOK_AGAIN)
+                    continue
+                ((_, _, _, _, _, members, *_),) = response.groups
+                return len(members)
 
     @asynccontextmanager
     async def _admin(self) -> AsyncIterator[AIOKafkaAdminClient]:
