@@ -48,7 +48,7 @@ demo: .venv/.runtime ## Run the demonstration.
 
 test: lint ## Check everything that must hold, then run the tests.
 	$(BIN)/python -m contracts.schemas --check
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto --dist loadgroup --no-loadscope-reorder
 
 lint: .venv/.dev ## Check style, layout and types.
 	$(BIN)/ruff check .

@@ -33,8 +33,8 @@ _LOG_GONE: Final = (
 PATIENCE: Final = 30.0
 """Seconds without any progress of the stages that are run elsewhere, after which nobody waits for them."""
 
-NOBODY: Final = 2.0
-"""Seconds without any progress after which it is asked whether anybody runs them."""
+NOBODY: Final = 5.0
+"""Seconds without any progress after which it is asked whether anybody runs them: they may just be starting."""
 
 LOOK: Final = 0.2
 """Seconds between two looks at how far the services have come."""

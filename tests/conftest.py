@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -20,6 +21,9 @@ settings.register_profile("here", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
 
+LONG = [Path(__file__).parent / name for name in ("containers", "failures", "integration", "conformance", "e2e")]
+"""Where real servers and whole commands are tried."""
+
 NOT_OURS = "data that is not part of the project:"
 REFUSED = "was skipped, though every test must run:"
 
@@ -27,6 +31,13 @@ REFUSED = "was skipped, though every test must run:"
 def pytest_xdist_auto_num_workers() -> int:
     """Run one worker more than there are cores: a region in trouble waits for time-outs more than it works."""
     return (os.cpu_count() or 1) + 1
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let workers begin with what takes long, so that none of them is left alone with it in the end."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: not any(item.path.is_relative_to(each) for each in LONG))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -12,6 +12,8 @@ from contracts.events.notices import NoticeRequested
 from contracts.topics import NOTICES
 from tests.support.command import succeeded
 
+pytestmark = pytest.mark.xdist_group("demo")
+
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:

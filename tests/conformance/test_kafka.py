@@ -56,6 +56,7 @@ class TestLog(LogSuite):
             await each.close()
 
 
+@pytest.mark.xdist_group("log away")
 class TestLogAway(LogAwaySuite):
     """On a broker that can be taken away: what becomes of a record that is under way then."""
 

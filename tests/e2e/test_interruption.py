@@ -15,6 +15,8 @@ from tests.support.clinic import a_case
 from tests.support.command import ONTRACK, PATIENCE, succeeded
 from tests.support.contents import progress
 
+pytestmark = pytest.mark.xdist_group("interruption")
+
 _POLL: Final = 0.002
 GROUPS: Final = "12"
 

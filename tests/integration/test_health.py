@@ -29,6 +29,8 @@ from tests.support.region import Process, Region, region_of_its_own, wait_until
 from tests.support.servers import FERRETDB_AT_ONCE
 from tests.support.stoppable import STOP
 
+pytestmark = pytest.mark.xdist_group("health")
+
 WITHIN: Final = 10.0
 ASKING: Final = 1.0
 """Seconds that a test takes longer to see it: it asks every 0.05 s, on a machine that has other things to do."""

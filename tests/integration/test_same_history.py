@@ -72,7 +72,8 @@ def test_two_thousand_cases_have_the_same_digest_in_both_homes(region: Region, t
         importing = beside.submit(region.succeeded, "import", shorter, "--enrol")
         wait_until_recorded(region, CASES_OF_A_CLINIC + responses, importing)
         region.serve()
-        assert "wait for services" not in importing.result().told
+        importing.result()
+    wait_until(lambda: region.asked(lambda home: home.left()) == 0, "everything processed")
     there = region.asked(digests_of)
     here = digests(in_a_directory(region, tmp_path / "home", shorter, "--enrol"))
 

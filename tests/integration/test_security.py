@@ -24,6 +24,8 @@ from tests.support.command import Ran, succeeded
 from tests.support.region import Region
 from tests.support.servers import FERRETDB_AT_ONCE
 
+pytestmark = pytest.mark.xdist_group("security")
+
 USER: Final = "ontrack"
 PASSWORDS: Final = {"kafka": "brokers-7f3a9c", "mongodb": "documents-51e0bd"}
 WRONG: Final = "not-the-password-c4d2"

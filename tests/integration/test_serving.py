@@ -31,6 +31,8 @@ from tests.support.command import PATIENCE, StillWaiting, succeeded
 from tests.support.faults import Trouble, TroubledLog, TroubledStore
 from tests.support.region import Region, region_of_its_own
 
+pytestmark = pytest.mark.xdist_group("serving")
+
 ALL: Final = range(CASES.partitions)
 ONE, OTHER, *_ = ALL
 

@@ -14,6 +14,8 @@ from services.runtime.brokers import Brokers
 from services.runtime.keyring.master import MasterKey
 from tests.support.region import Region, region_of_its_own
 
+pytestmark = pytest.mark.xdist_group("topics")
+
 
 @pytest.fixture(scope="module")
 def willing() -> Iterator[Brokers]:

@@ -1,0 +1,37 @@
+"""Several who write facts of the same cases at the same time: each fact stands once, as if there had been one."""
+
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from services.embedded import MASTER_KEY
+from tests.support.command import succeeded
+from tests.support.contents import contents, same
+from tests.support.region import Region, wait_until
+
+
+def test_a_file_that_is_imported_by_several_at_once_is_taken_in_once(region: Region, tmp_path: Path) -> None:
+    # given a region at work, and a clinic
+    region.provision()
+    for process in region.serve():
+        process.wait_until_ready()
+    file = tmp_path / "cohort.csv"
+    succeeded("simulate", "--groups", "3", "--seed", "5", "--output", file)
+
+    # when three import its responses at the same time
+    with ThreadPoolExecutor() as beside:
+        importing = [beside.submit(region.ontrack, "import", file, "--enrol") for _ in range(3)]
+    ran = [each.result() for each in importing]
+
+    # then each has either succeeded, or says what to do
+    for each in ran:
+        assert each.exit_code == 0 or "start again" in each.told, each.told
+
+    # and when one of them is started again, the region holds what a directory holds
+    region.succeeded("import", file, "--enrol")
+    wait_until(lambda: region.asked(lambda home: home.left()) == 0, "everything processed")
+    directory = tmp_path / "home"
+    directory.mkdir()
+    shutil.copy(region.master_key, directory / MASTER_KEY)
+    succeeded("import", file, "--enrol", "--data", directory)
+    assert same(region.contents(), contents(directory))
