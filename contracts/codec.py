@@ -231,8 +231,8 @@ def tail(record: bytes) -> Tail | None:
     found = _TAIL.fullmatch(record, start if start >= 0 else record.rfind(b'"source":"'))
     if found is None:
         return None
-    place, sequence, subject, kind = found.groups()
-    return Tail(kind.decode(), subject.decode(), int(sequence or 0), found.start(), found.start() + len(place))
+    sequence, subject, kind = found.group(2, 3, 4)
+    return Tail(kind.decode(), subject.decode(), int(sequence or 0), *found.span(1))
 
 
 def renumbered(record: bytes, its: Tail, sequence: int) -> bytes:

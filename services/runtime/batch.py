@@ -9,7 +9,6 @@ from pydantic import TypeAdapter
 
 from contracts.codec import (
     CaseKey,
-    Tail,
     Unreadable,
     decode,
     encode,
@@ -78,6 +77,7 @@ class Stepper(Generic[StateT]):
         self._states: TypeAdapter[StateT] = TypeAdapter(stage.state)
         self._is_numbered = stage.reads is not CASES
         self._carried = frozenset(stage.writes.events if stage.writes is not None else ())
+        self._carried_names = frozenset(kind.wire_name for kind in self._carried)
         passed_over = (kind for kind in stage.reads.events if kind not in stage.acts_on and self._is_numbered)
         self._passed_over = tuple(ending(kind) for kind in passed_over)
 
@@ -95,18 +95,19 @@ class Stepper(Generic[StateT]):
         """
         batch: Batch[StateT] = Batch(partition)
         for record in records:
-            if record.key in skipped or record.key in batch.halted:
-                continue
-            case = batch.cases.get(record.key)
+            case_id = record.key
+            case = batch.cases.get(case_id)
             if case is None:
-                key = keys.get(record.key)
+                if case_id in skipped or case_id in batch.halted:
+                    continue
+                key = keys.get(case_id)
                 if key is None:
                     self._keyless(batch, record)
                     continue
                 if isinstance(key, Destroyed):
                     continue
-                case = batch.cases[record.key] = self._taken_up(record.key, key, states.get(record.key), partition)
-            if record.offset > case.offset:
+                case = batch.cases[case_id] = self._taken_up(case_id, key, states.get(case_id), partition)
+            if record.offset > case.offset and case_id not in batch.halted:
                 self._take(batch, record, case)
         return batch
 
@@ -140,9 +141,7 @@ class Stepper(Generic[StateT]):
         """Take one record: step, number what follows, and keep it for publication."""
         event = record.event
         if event is None:
-            seen = tail(record.value) if record.value.endswith(self._passed_over) else None
-            if seen is not None and seen.subject == record.key and seen.sequence > 0:
-                self._pass_on(batch, record, case, seen)
+            if record.value.endswith(self._passed_over) and self._is_passed_on(batch, record, case):
                 return
             read = self._read(record, case.key)
             if isinstance(read, Unreadable):
@@ -197,26 +196,30 @@ class Stepper(Generic[StateT]):
         belongs = event.subject == record.key and (event.sequence is not None) == self._is_numbered
         return event if belongs else Unreadable("not-an-event")
 
-    def _pass_on(self, batch: Batch[StateT], record: StoredRecord, case: Case[StateT], seen: Tail) -> None:
-        """Pass an event on unopened, with its new number, if the topic carries such events."""
-        if not self._is_next(batch, record, seen.sequence, case):
-            return
-        if self._stage.writes is not None and self._stage.writes.type_named(seen.type) is not None:
-            case.written += 1
-            batch.out.append(Record(record.key, renumbered(record.value, seen, case.written)))
-        case.offset, case.read = record.offset, seen.sequence
+    def _is_passed_on(self, batch: Batch[StateT], record: StoredRecord, case: Case[StateT]) -> bool:
+        """Pass an event on unopened, with its new number, if the topic carries such events; False if it is not fit."""
+        seen = tail(record.value)
+        if seen is None or seen.subject != record.key or seen.sequence < 1:
+            return False
+        if self._is_next(batch, record, seen.sequence, case):
+            if seen.type in self._carried_names:
+                case.written += 1
+                batch.out.append(Record(record.key, renumbered(record.value, seen, case.written)))
+            case.offset, case.read = record.offset, seen.sequence
+        return True
 
     def _is_next(self, batch: Batch[StateT], record: StoredRecord, sequence: int, case: Case[StateT]) -> bool:
         """Tell whether an event continues its case's history; a repeated one does not, and a gap stops the stage."""
-        if sequence > case.read + 1:
+        if sequence == case.read + 1:
+            return True
+        if sequence > case.read:
             why = (
                 f"{self._stage.reads.name} has a gap at offset {record.offset}: "
                 f"sequence {sequence} of case {record.key} follows {case.read}"
             )
             self._stop(batch.partition, why, NEW_HOME)
-        is_next = sequence == case.read + 1
-        batch.repeated += not is_next
-        return is_next
+        batch.repeated += 1
+        return False
 
     def _unreadable(self, batch: Batch[StateT], record: StoredRecord, unreadable: Unreadable) -> None:
         """Put a fact that cannot be read on record; on a derived topic nothing may be unreadable."""

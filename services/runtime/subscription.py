@@ -17,7 +17,7 @@ from services.runtime.brokers import REQUEST_TIMEOUT, Brokers
 from services.runtime.log.kafka import stored
 from services.runtime.log.port import StoredRecord
 
-MAX_RECORDS: Final = 2_000
+MAX_RECORDS: Final = 5_000
 """Records that are taken from the brokers at a time, over all partitions."""
 
 SESSION_TIMEOUT: Final = 10.0

@@ -369,7 +369,7 @@ def test_a_service_reads_with_nothing_left_to_chance(subscriber: Any) -> None:
     assert arguments["rebalance_timeout_ms"] == 25_000
     assert subscriber.ack_policy is AckPolicy.MANUAL
     assert subscriber.group_id == "not-detector"
-    assert (subscriber.batch_timeout_ms, subscriber.max_records) == (5, 2_000)
+    assert (subscriber.batch_timeout_ms, subscriber.max_records) == (5, 5_000)
     consumer = subscriber.builder
     assert isinstance(consumer, partial)
     assert consumer.func is AIOKafkaConsumer

@@ -53,8 +53,8 @@ WEAKENINGS: Final = (
     Weakening(
         "the sequence check",
         "services/runtime/batch.py",
-        "        return is_next\n",
-        "        return True\n",
+        "        batch.repeated += 1\n        return False\n",
+        "        batch.repeated += 1\n        return True\n",
         "tests/failures/test_store.py::test_the_store_can_refuse_writes_for_a_minute[1]",
         "has a gap|case [0-9a-f]+ differs",
     ),

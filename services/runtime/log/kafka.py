@@ -235,7 +235,8 @@ class KafkaLog:
 
 def stored(record: ConsumerRecord) -> StoredRecord:
     """Give a record of Kafka as a log gives it; a foreign one without a key or a value has empty ones."""
-    return StoredRecord(record.offset, (record.key or b"").decode(errors="replace"), record.value or b"")
+    key, value = record.key, record.value
+    return StoredRecord(record.offset, str(key, "utf-8", "replace") if key else "", value or b"")
 
 
 def _batches(producer: AIOKafkaProducer, records: list[tuple[str, bytes]]) -> Iterator[BatchBuilder]:
