@@ -16,6 +16,9 @@ COMPILE := env -u PIP_FIND_LINKS -u PIP_NO_INDEX -u PIP_EXTRA_INDEX_URL CUSTOM_C
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options \
 	$(if $(UPGRADE),--upgrade)
 
+# Tests go to several workers one by one, in their order; those of one group to one worker.
+SPREAD := -n auto --dist loadgroup --no-loadscope-reorder
+
 # Shell lines that set $$python to a Python that is new enough, or stop.
 FIND_PYTHON := python=; \
 	for name in python3.11 python3; do \
@@ -48,7 +51,7 @@ demo: .venv/.runtime ## Run the demonstration.
 
 test: lint ## Check everything that must hold, then run the tests.
 	$(BIN)/python -m contracts.schemas --check
-	$(BIN)/pytest -n auto --dist loadgroup --no-loadscope-reorder
+	$(BIN)/pytest $(SPREAD)
 
 lint: .venv/.dev ## Check style, layout and types.
 	$(BIN)/ruff check .
@@ -63,7 +66,7 @@ benchmark: .venv/.dev ## Measure the speed.
 	$(BIN)/pytest -m benchmark -s tests/benchmarks
 
 torture: .venv/.dev ## Run the tests that repeat themselves very often.
-	$(BIN)/pytest -m torture -s
+	$(BIN)/pytest -m torture $(SPREAD)
 
 schemas: .venv/.runtime ## Write the JSON Schemas and AsyncAPI of the contracts again.
 	$(BIN)/python -m contracts.schemas
