@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from contracts.codec import CaseKey, Unreadable, decode, encode
+from contracts.codec import CaseKey, Unreadable, decode, encode, subject_of
+from contracts.events.event import Data, Event
 from contracts.topics import CASES, Topic, partition_of
 from services.runtime.keyring.port import Destroyed, Keyring
 from services.runtime.log.port import Log, StoredRecord, next_offset
@@ -40,14 +41,14 @@ async def exported(
         while records := await log.read(topic, partition, offset, _AT_ONCE):
             offset = next_offset(records)
             wanted = [record for record in records if case_id is None or record.key == case_id]
-            keys = await keyring.keys({record.key for record in wanted}) if topic.of_cases and reveal else {}
+            keys = await keyring.keys({record.key for record in wanted}) if topic.of_cases else {}
             for record in wanted:
                 key = keys.get(record.key)
-                line = _line(record, topic, key if isinstance(key, CaseKey) else None, reveal=reveal)
+                line = _opened(record, topic, key) if reveal else _as_it_stands(record, topic, key)
                 if line is not None:
                     told.count += 1
                     yield line
-                elif isinstance(key, Destroyed):
+                elif isinstance(key, Destroyed) and _is_sealed(record, topic):
                     told.erased[record.key] += 1
                 else:
                     told.unreadable.append(f"{topic.name}, partition {partition}, offset {record.offset}")
@@ -64,13 +65,40 @@ async def cases_on(log: Log) -> set[str]:
     return found
 
 
-def _line(record: StoredRecord, topic: Topic, key: CaseKey | None, *, reveal: bool) -> bytes | None:
-    if not reveal or not topic.of_cases:
+def _opened(record: StoredRecord, topic: Topic, key: CaseKey | Destroyed | None) -> bytes | None:
+    """Give a record with its data open; None if it cannot be read."""
+    if not topic.of_cases:
         return record.value if _is_a_line(record.value) else None
-    if key is None:
+    event = _event(record, topic, key)
+    return None if event is None else encode(event._replace(sealed=None))
+
+
+def _as_it_stands(record: StoredRecord, topic: Topic, key: CaseKey | Destroyed | None) -> bytes | None:
+    """Give a record sealed; None if that is no event of its case, and so perhaps readable by anybody.
+
+    Of a case whose key is not here only the outside of the records can be looked at.
+    """
+    if not topic.of_cases:
+        is_one = _is_a_line(record.value)
+    elif isinstance(key, CaseKey):
+        is_one = _event(record, topic, key) is not None
+    else:
+        is_one = _is_sealed(record, topic)
+    return record.value if is_one else None
+
+
+def _event(record: StoredRecord, topic: Topic, key: CaseKey | Destroyed | None) -> Event[Data] | None:
+    """Read a record as the stages do."""
+    if not isinstance(key, CaseKey) or b"\n" in record.value:
         return None
     event = decode(record.value, topic, key)
-    return None if isinstance(event, Unreadable) else encode(event._replace(sealed=None))
+    return None if isinstance(event, Unreadable) or event.subject != record.key else event
+
+
+def _is_sealed(record: StoredRecord, topic: Topic) -> bool:
+    """Tell whether everything about an event is right around its sealed data, as far as can be told without a key."""
+    is_its = subject_of(record.value) == record.key and b"\n" not in record.value
+    return is_its and decode(record.value, topic, None) == Unreadable("not-sealed")
 
 
 def _is_a_line(value: bytes) -> bool:

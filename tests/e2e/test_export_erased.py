@@ -143,23 +143,26 @@ def test_what_is_revealed_leaves_an_erased_case_out_and_says_so(erased: Desk) ->
     assert list(contents(erased.place / "copy").numbers.values()) == ["A1"]
 
 
-def test_a_fact_that_cannot_be_read_is_left_out_of_what_is_revealed_and_named(desk: Desk) -> None:
-    # given a home with a fact that nobody can read
+@pytest.mark.parametrize("how", ["sealed", "opened"])
+def test_what_is_no_fact_is_left_out_and_named_and_the_rest_can_be_imported(desk: Desk, how: str) -> None:
+    # given a home with something on the topic of facts that is none
     desk.takes(table([row("A1", session, 30) for session in range(4)]))
     asyncio.run(damage(desk.home, "A1"))
     assert counts(desk.home)[DEAD_LETTERS.name] == 1
 
-    # when its log is exported opened
-    exported = desk.place / "exported"
-    ran = ontrack("export", "--data", desk.home, "--reveal", "--output", exported)
+    # when its log is exported
+    exported, keys = desk.place / "exported", desk.place / "keys"
+    sealed: list[str | Path] = ["--keys", keys] if how == "sealed" else []
+    ran = ontrack("export", "--data", desk.home, "--output", exported, *(sealed or ["--reveal"]))
 
-    # then its place is told, as a finding
+    # then its place is told, as a finding, and it is not there
     assert ran.exit_code == 1
     assert "rom.cases.v1, partition " in ran.told
     assert "offset 5: left out, because it cannot be read" in ran.told
+    assert all(b'"no"' not in file.read_bytes() for file in exported.iterdir())
 
     # and the rest can be imported
-    assert_all_equal(ontrack("import", exported, "--data", desk.place / "copy"))
+    assert_all_equal(ontrack("import", exported, *sealed, "--data", desk.place / "copy"))
 
 
 def test_what_stands_open_of_an_erased_case_is_not_taken(erased: Desk) -> None:
