@@ -60,10 +60,11 @@ class DistributedHome(Home):
     @classmethod
     async def open(cls, settings: RegionSettings, *, write: bool = False) -> Self:
         """Open the home. Raises NotAHome, TopicsUnfit, MasterKeyUnusable, StageStopped, Unavailable."""
-        master = MasterKey.read(settings.master_key_file)
         brokers = settings.brokers()
         cluster = Cluster(brokers)
+        # Before the master key: whoever has not provisioned yet has neither.
         await cluster.require_topics(TOPICS.values())
+        master = MasterKey.read(settings.master_key_file)
         documents, log = Documents(settings.server()), KafkaLog(brokers)
         keyring = MongoKeyring(documents, master)
         ports = Ports(log, MongoStore(documents), keyring, MongoDirectory(documents, keyring))

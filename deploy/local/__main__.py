@@ -45,6 +45,8 @@ def _done(given: argparse.Namespace, directory: Path) -> int:
     elif given.command == "env":
         for name, value in Everyday(directory).environment().items():
             print(f"export {name}={shlex.quote(value)}")
+        if not all(server.answers() for server in Everyday(directory).servers().values()):
+            print("these servers do not run: python -m deploy.local up", file=sys.stderr)
     else:
         jars.pin()
     return 0

@@ -40,9 +40,14 @@ class Everyday:
 
     @classmethod
     def with_free_ports(cls, directory: Path) -> Self:
-        """Choose ports for the data of a folder, which has them from then on. Raises OthersUp if it is served now."""
+        """Choose ports for the data of a folder, which has them from then on. What runs at such ports keeps them.
+
+        Raises OthersUp if what runs is at the everyday ports.
+        """
         now = cls(directory)
         if now._running():
+            if (directory / "mongodb" / PORTS).exists():
+                return now
             raise OthersUp(f"these servers run, so they have their ports: {_STOP_THEM}")
         for chosen in directory.glob(f"*/{PORTS}"):
             chosen.unlink()

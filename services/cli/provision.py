@@ -52,14 +52,14 @@ def provision_(replication: int, min_insync: int, single_broker: bool, exported:
         raise Failure(str(wrong)) from None
     hush()
     founding = [] if exported is None else founding_of(exported)
-    _tell(run(provision(settings, safety, founding=founding)))
+    _tell(run(provision(settings, safety, founding=founding)), settings.master_key_file)
 
 
-def _tell(done: Provisioned) -> None:
+def _tell(done: Provisioned, key: Path) -> None:
     for name in done.topics:
         say(f"Made the topic {name}.")
     if done.has_new_key:
-        say("Made the master key. Keep a copy of its file elsewhere: without it nothing can be read.")
+        say(f"Made the master key {key}. Keep a copy of it elsewhere: without it nothing can be read.")
     if done.is_founded:
         say("Founded the log.")
     if done.definitions:

@@ -18,7 +18,7 @@ SERVICES: Final = MappingProxyType(
 )
 
 
-@click.command("serve")
+@click.command("serve", context_settings={"token_normalize_func": lambda name: name.replace("_", "-")})
 @click.argument("name", type=click.Choice(list(SERVICES)))
 def serve(name: str) -> None:
     """Run one service of a region, until it is told to end.

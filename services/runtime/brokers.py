@@ -119,7 +119,7 @@ def _told(brokers: Brokers, refused: BaseException) -> str:
         case socket.gaierror():
             return "has a name that nobody knows: check ONTRACK_KAFKA_SERVERS"
         case KafkaConnectionError() | ConnectionError():
-            return f"closes the connection: check {_missing(brokers)}"
+            return f"closes the connection: check that it runs, and {_missing(brokers)}"
         case TimeoutError():
             return "does not answer: check that it runs, and ONTRACK_KAFKA_SERVERS"
         case _:

@@ -318,7 +318,7 @@ def _away(said: str) -> str:
     if "[SSL" in said or "SSL handshake failed" in said:
         return "it does not speak TLS at this port: check ONTRACK_MONGODB_URL and ONTRACK_MONGODB_TLS"
     if "connection closed" in said or "Connection reset" in said:
-        return "it closes the connection: check ONTRACK_MONGODB_TLS, if the server requires TLS"
+        return "it closes the connection: check that it runs, and ONTRACK_MONGODB_TLS, if it requires TLS"
     if "Connection refused" in said:
         return "nothing listens there: check that it runs, and ONTRACK_MONGODB_URL"
     return "it does not answer: check that it runs, and ONTRACK_MONGODB_URL and ONTRACK_MONGODB_TLS"

@@ -231,6 +231,7 @@ class _Server(uvicorn.Server):
         late.daemon = True
         late.start()
         await super().shutdown(sockets)
+        _LOG.info("stopped")
 
 
 def _exit_code(number: int) -> int:

@@ -232,30 +232,68 @@ class ServiceSettings(RegionSettings):
 
 
 def settings_of(kind: type[SettingsT]) -> SettingsT:
-    """Read settings from the environment and the folder of secrets. Raises SettingsWrong, which names every fault."""
+    """Read settings from the environment and the folder of secrets. Raises SettingsWrong, which names every fault.
+
+    A secret that cannot be read comes before all others: what else is right cannot be told without it.
+    """
     folder, faults = os.environ.get(SECRETS) or None, list(_misspelt())
     if folder is not None and not Path(folder).is_dir():
         faults.append(f"{SECRETS}: a folder with a file for each secret was expected")
         folder = None
+    if folder is not None:
+        names = _secrets_in(Path(folder))
+        faults += _misspelt_secrets(names)
+        if unreadable := [name for name in names if not _is_text(Path(folder, name))]:
+            faults += [
+                f"{SECRETS}: {name}: a file with text that this user may read was expected" for name in unreadable
+            ]
+            raise SettingsWrong("\n".join(faults))
     try:
         settings = kind(_secrets_dir=folder)
     except ValidationError as wrong:
         faults += dict.fromkeys(_told(kind, wrong.errors(include_input=False)))
-    except (OSError, UnicodeDecodeError, SettingsError):
-        faults.append(f"{SECRETS}: files with text that this user may read were expected in that folder")
+    except SettingsError:
+        faults.append(f"{SECRETS}: a folder with small files was expected")
     if faults:
         raise SettingsWrong("\n".join(faults))
     return settings
 
 
+def _secrets_in(folder: Path) -> list[str]:
+    """Name the files of a folder of secrets that are called after settings. Raises SettingsWrong."""
+    try:
+        return sorted(each.name for each in folder.iterdir() if each.name.upper().startswith(PREFIX))
+    except OSError:
+        raise SettingsWrong(f"{SECRETS}: a folder that this user may read was expected") from None
+
+
+def _is_text(file: Path) -> bool:
+    try:
+        file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
+        return False
+    return True
+
+
+def _misspelt_secrets(names: list[str]) -> Iterator[str]:
+    """Name the files that are hardly anything but settings with a slip."""
+    for name in names:
+        if meant := _meant(name.upper().removeprefix(PREFIX)):
+            yield f"{SECRETS}: {name} is an unknown setting: did you mean {_variable(meant).lower()}?"
+
+
 def _misspelt() -> Iterator[str]:
     """Name what is hardly anything but a setting with a slip; what is merely unknown belongs to somebody else."""
-    known = ["SECRETS", *{name.upper() for kind in _kinds(RegionSettings) for name in kind.model_fields}]
     for variable in sorted(name for name, value in os.environ.items() if value and name.startswith(PREFIX)):
-        name = variable.removeprefix(PREFIX)
-        if name not in known and not variable.startswith(_NOT_READ_HERE):
-            for meant in get_close_matches(name, known, 1, _ALIKE):
-                yield f"{variable} is an unknown setting: did you mean {PREFIX}{meant}?"
+        meant = _meant(variable.removeprefix(PREFIX))
+        if meant and not variable.startswith(_NOT_READ_HERE):
+            yield f"{variable} is an unknown setting: did you mean {_variable(meant)}?"
+
+
+def _meant(name: str) -> str | None:
+    """Give the setting that a name is with a slip; None for one without, and for a name that is merely unknown."""
+    known = ["SECRETS", *{name.upper() for kind in _kinds(RegionSettings) for name in kind.model_fields}]
+    return None if name in known else next(iter(get_close_matches(name, known, 1, _ALIKE)), None)
 
 
 def _kinds(kind: type[RegionSettings]) -> Iterator[type[RegionSettings]]:

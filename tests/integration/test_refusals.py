@@ -18,6 +18,7 @@ from tests.support.contents import same
 from tests.support.region import Process, Region
 
 PARTITION = 5
+PROVISION = ["provision", "--replication", "1", "--min-insync", "1"]
 BACKED_UP = (KEYS, MASTER, DIRECTORY)
 
 Backup = Mapping[str, Sequence[Document]]
@@ -149,7 +150,7 @@ def test_a_database_that_has_lost_everything_is_not_gone_on_with(region: Region,
 
     # when anybody goes on, or makes it ready again
     # then that is refused, with what helps, and nothing is made: old cases would get new keys
-    for command in (["import", tmp_path / "cohort.csv", "--enrol"], ["rebuild", "scoring"], ["provision"]):
+    for command in (["import", tmp_path / "cohort.csv", "--enrol"], ["rebuild", "scoring"], PROVISION):
         refused = region.ontrack(*command)
         assert refused.exit_code == 2
         assert "put its collections keys, directory and master back" in refused.told

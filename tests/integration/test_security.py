@@ -144,12 +144,13 @@ FAULTS: Final = {
     ),
     "no TLS to the brokers": Fault(
         {f"{OF_KAFKA}TLS": "", f"{OF_KAFKA}CA_FILE": ""},
-        "the brokers are away: {kafka} closes the connection: check ONTRACK_KAFKA_TLS, if it requires TLS",
+        "the brokers are away: {kafka} closes the connection: check that it runs, and ONTRACK_KAFKA_TLS, "
+        "if it requires TLS",
     ),
     "no user for the brokers": Fault(
         {f"{OF_KAFKA}USERNAME": "", "ONTRACK_SECRETS": "mongodb-only"},
-        "the brokers are away: {kafka} closes the connection: check ONTRACK_KAFKA_USERNAME, if it requires a user, "
-        "and ONTRACK_KAFKA_TLS, if it does not speak TLS",
+        "the brokers are away: {kafka} closes the connection: check that it runs, and ONTRACK_KAFKA_USERNAME, "
+        "if it requires a user, and ONTRACK_KAFKA_TLS, if it does not speak TLS",
     ),
     "a wrong password for the database": Fault(
         {f"{OF_MONGODB}PASSWORD": WRONG},
@@ -168,7 +169,8 @@ FAULTS: Final = {
     ),
     "no TLS to the database": Fault(
         {f"{OF_MONGODB}TLS": "", f"{OF_MONGODB}CA_FILE": ""},
-        "the database is away: it closes the connection: check ONTRACK_MONGODB_TLS, if the server requires TLS",
+        "the database is away: it closes the connection: check that it runs, and ONTRACK_MONGODB_TLS, "
+        "if it requires TLS",
     ),
 }
 

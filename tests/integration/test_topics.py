@@ -11,7 +11,6 @@ from contracts.topics import TOPICS
 from deploy.local.kafka import KafkaCluster
 from deploy.local.scratch import scratch_directory
 from services.runtime.brokers import Brokers
-from services.runtime.keyring.master import MasterKey
 from tests.support.region import Region, region_of_its_own
 
 pytestmark = pytest.mark.xdist_group("topics")
@@ -60,13 +59,38 @@ def test_provision_makes_the_topics_of_the_table(region: Region) -> None:
     assert topics_of(region) == {topic.name: topic.partitions for topic in TOPICS.values()}
 
 
-def test_what_needs_topics_makes_none(region: Region) -> None:
-    # given a region that has nothing yet but a key
-    MasterKey.create(region.master_key)
+def test_provision_refuses_topics_that_are_kept_less_safely_than_it_is_asked_for(region: Region) -> None:
+    # given a region on one broker
+    region.succeeded("provision", "--single-broker")
+    assert region.succeeded("provision", "--single-broker").told.strip() == "Everything is there."
 
+    # when it is provisioned as for three
+    refused = region.ontrack("provision")
+
+    # then it says in what each topic differs
+    assert refused.exit_code == 1
+    for topic in TOPICS.values():
+        name = region.brokers.topic(topic)
+        assert f"the topic {name} has replication=1, replication=3 was expected: " in refused.told
+        assert f"the topic {name} has min.insync.replicas=1, min.insync.replicas=2 was expected: " in refused.told
+
+
+def test_provision_for_three_brokers_names_what_is_for_one(region: Region) -> None:
+    # given a cluster of one broker
+    # when topics with three copies are asked for
+    refused = region.ontrack("provision")
+
+    # then it says how they are asked for with one
+    assert refused.exit_code == 1
+    assert "for one broker there is --single-broker" in refused.told
+    assert topics_of(region) == {}
+
+
+def test_what_needs_topics_makes_none(region: Region) -> None:
+    # given a region that has nothing yet
     # when a service and a command find that its topics are missing
     (service,) = region.serve("scoring")
-    missing = "is missing; `ontrack provision` makes it"
+    missing = "topics are missing; `ontrack provision` makes them: "
     service.wait_until(lambda: missing in " ".join(service.why_not("alive")), "it says that topics are missing", 30)
     refused = region.ontrack("tracks")
 

@@ -330,7 +330,34 @@ def test_an_empty_file_of_a_password_is_a_fault(secrets: Path) -> None:
 
 def test_a_file_that_is_no_text_is_a_fault(secrets: Path) -> None:
     (secrets / "ontrack_kafka_password").write_bytes(b"\xff\xfe\x00")
-    assert faults() == ["ONTRACK_SECRETS: files with text that this user may read were expected in that folder"]
+    assert faults() == [
+        "ONTRACK_SECRETS: ontrack_kafka_password: a file with text that this user may read was expected"
+    ]
+
+
+def test_every_file_that_cannot_be_read_is_named(secrets: Path) -> None:
+    # given what is no file where two secrets were expected: a folder, and a link to nowhere
+    for name in ("ontrack_kafka_password", "ontrack_mongodb_password"):
+        (secrets / name).unlink()
+    (secrets / "ontrack_kafka_password").mkdir()
+    (secrets / "ontrack_mongodb_password").symlink_to(secrets / "nowhere")
+
+    # when the settings are read
+    # then both are named, and nothing is said in words of a library
+    assert faults() == [
+        f"ONTRACK_SECRETS: {name}: a file with text that this user may read was expected"
+        for name in ("ontrack_kafka_password", "ontrack_mongodb_password")
+    ]
+
+
+def test_a_file_with_a_slip_in_its_name_is_a_fault(secrets: Path) -> None:
+    # given a secret that would turn on TLS, with two letters exchanged, and a file that is none of ours
+    (secrets / "ontrack_kafka_tsl").write_text("true")
+    (secrets / "database_root_password").write_text(SECRET)
+
+    # when the settings are read
+    # then the one is named, with what was meant
+    assert faults() == ["ONTRACK_SECRETS: ontrack_kafka_tsl is an unknown setting: did you mean ontrack_kafka_tls?"]
 
 
 @pytest.mark.parametrize("place", ["not-there", "ontrack_kafka_password"])

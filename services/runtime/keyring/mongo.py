@@ -39,8 +39,8 @@ class MongoKeyring:
             held = await self._documents.find(MASTER, [MASTER])
         if not held:
             raise MasterKeyUnusable(
-                "the database has lost its keys, or is not the one of this log: put its collections keys, directory "
-                "and master back"
+                "the database has lost its keys, or is not the one of this log: check ONTRACK_MONGODB_DATABASE, or put "
+                "its collections keys, directory and master back"
             )
         if held[0]["fingerprint"] != self._master.fingerprint:
             raise MasterKeyUnusable("the master key is not the one of this data: put the right one back")

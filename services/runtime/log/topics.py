@@ -4,11 +4,17 @@ import asyncio
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import (
+    GroupCoordinatorNotAvailableError,
+    InvalidReplicationFactorError,
+    KafkaError,
+    TopicAlreadyExistsError,
+    for_code,
+)
 
 from contracts.topics import TOPICS, Topic
 from services.runtime.brokers import REQUEST_TIMEOUT, Brokers, why_away
@@ -19,6 +25,7 @@ KEPT_FOR_EVER: Final = {"cleanup.policy": "delete", "retention.ms": "-1", "reten
 """The settings of every topic that decide whether history stays."""
 
 _LOOK_AGAIN: Final = 0.2
+_OTHER_SAFETY: Final = "it was made with other copies; ask for those, or change them with Kafka's own tools"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +57,15 @@ class Cluster:
         """Make the topics that are missing; give their names. Raises TopicsUnfit if one that is there does not fit."""
         wanted = {self._brokers.topic(topic): topic for topic in topics}
         async with self._admin() as admin:
-            partitions = await _partitions(admin, wanted.keys())
-            faults = [*_faults(wanted, partitions), *await _retention_faults(admin, list(partitions))]
+            there = await _there(admin, wanted.keys())
+            faults = [
+                *_faults(wanted, there),
+                *_copies_faults(safety, there),
+                *await _setting_faults(admin, list(there), safety.settings()),
+            ]
             if faults:
                 raise TopicsUnfit(faults)
-            missing = [name for name in wanted if name not in partitions]
+            missing = [name for name in wanted if name not in there]
             if missing:
                 await _make(admin, [_new(name, wanted[name], safety) for name in missing])
         return missing
@@ -63,11 +74,10 @@ class Cluster:
         """Make sure that topics are there and as the table says. Raises TopicsUnfit."""
         wanted = {self._brokers.topic(topic): topic for topic in topics}
         async with self._admin() as admin:
-            partitions = await _partitions(admin, wanted.keys())
-            missing = [
-                f"the topic {name} is missing; `ontrack provision` makes it" for name in wanted.keys() - partitions
-            ]
-            faults = [*sorted(missing), *_faults(wanted, partitions), *await _retention_faults(admin, list(partitions))]
+            there = await _there(admin, wanted.keys())
+            missing = ", ".join(sorted(wanted.keys() - there))
+            not_there = [f"topics are missing; `ontrack provision` makes them: {missing}"] if missing else []
+            faults = [*not_there, *_faults(wanted, there), *await _setting_faults(admin, list(there), KEPT_FOR_EVER)]
         if faults:
             raise TopicsUnfit(faults)
 
@@ -75,7 +85,7 @@ class Cluster:
         """Tell whether a topic is there."""
         name = self._brokers.topic(topic)
         async with self._admin() as admin:
-            return name in await _partitions(admin, [name])
+            return name in await _there(admin, [name])
 
     async def remove_topics(self, topics: Iterable[Topic] = tuple(TOPICS.values())) -> None:
         """Remove topics and everything on them."""
@@ -110,8 +120,15 @@ class Cluster:
             await admin.close()
 
 
-async def _partitions(admin: AIOKafkaAdminClient, names: Collection[str]) -> dict[str, int]:
-    """Give the number of partitions of each topic that is there.
+class _Topic(NamedTuple):
+    """A topic that is there: its partitions, and the copies that each of them has at least."""
+
+    partitions: int
+    copies: int
+
+
+async def _there(admin: AIOKafkaAdminClient, names: Collection[str]) -> dict[str, _Topic]:
+    """Give those of some topics that are there.
 
     All topics are asked for: a broker may make one that is asked for by its name.
     """
@@ -121,23 +138,34 @@ async def _partitions(admin: AIOKafkaAdminClient, names: Collection[str]) -> dic
             continue
         if described["error_code"]:
             raise for_code(described["error_code"])
-        found[described["topic"]] = len(described["partitions"])
+        copies = min(len(partition["replicas"]) for partition in described["partitions"])
+        found[described["topic"]] = _Topic(len(described["partitions"]), copies)
     return found
 
 
-def _faults(wanted: Mapping[str, Topic], partitions: Mapping[str, int]) -> list[str]:
+def _faults(wanted: Mapping[str, Topic], there: Mapping[str, _Topic]) -> list[str]:
     return [
-        f"the topic {name} has {count} partitions, {wanted[name].partitions} were expected: cases would change places"
-        for name, count in partitions.items()
-        if count != wanted[name].partitions
+        f"the topic {name} has {topic.partitions} partitions, {wanted[name].partitions} were expected: "
+        "cases would change places"
+        for name, topic in there.items()
+        if topic.partitions != wanted[name].partitions
     ]
 
 
-async def _retention_faults(admin: AIOKafkaAdminClient, names: list[str]) -> list[str]:
-    """Tell which topics would lose history."""
+def _copies_faults(safety: Safety, there: Mapping[str, _Topic]) -> list[str]:
+    return [
+        f"the topic {name} has replication={topic.copies}, replication={safety.replication} was expected: "
+        f"{_OTHER_SAFETY}"
+        for name, topic in there.items()
+        if topic.copies != safety.replication
+    ]
+
+
+async def _setting_faults(admin: AIOKafkaAdminClient, names: list[str], wanted: Mapping[str, str]) -> list[str]:
+    """Tell which topics are set otherwise."""
     if not names:
         return []
-    resources = [ConfigResource(ConfigResourceType.TOPIC, name, dict.fromkeys(KEPT_FOR_EVER)) for name in names]
+    resources = [ConfigResource(ConfigResourceType.TOPIC, name, dict.fromkeys(wanted)) for name in names]
     faults = []
     for response in await admin.describe_configs(resources):
         for code, _, _, name, entries in response.resources:
@@ -145,8 +173,9 @@ async def _retention_faults(admin: AIOKafkaAdminClient, names: list[str]) -> lis
                 raise for_code(code)
             settings: dict[str, Any] = {entry[0]: entry[1] for entry in entries}
             faults += [
-                f"the topic {name} has {key}={settings.get(key)}, {key}={value} was expected: history would be lost"
-                for key, value in KEPT_FOR_EVER.items()
+                f"the topic {name} has {key}={settings.get(key)}, {key}={value} was expected: "
+                + ("history would be lost" if key in KEPT_FOR_EVER else _OTHER_SAFETY)
+                for key, value in wanted.items()
                 if settings.get(key) != value
             ]
     return faults
@@ -162,5 +191,6 @@ async def _make(admin: AIOKafkaAdminClient, new: list[NewTopic]) -> None:
     for name, code, *more in response.topic_errors:
         error = for_code(code)
         if code and error is not TopicAlreadyExistsError:
-            said = f" ({more[0]})" if more and more[0] else ""
-            raise TopicsUnfit([f"the topic {name} cannot be made: {error.__name__}{said}"])
+            said = f" ({more[0].rstrip('.')})" if more and more[0] else ""
+            hint = "; for one broker there is --single-broker" if error is InvalidReplicationFactorError else ""
+            raise TopicsUnfit([f"the topic {name} cannot be made: {error.__name__}{said}{hint}"])
