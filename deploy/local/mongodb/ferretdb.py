@@ -10,8 +10,11 @@ from deploy.local.ports import HOST, exchange, require_free
 from deploy.local.server import Server
 from deploy.local.tls import Tls
 
-_POOL = 60
-"""Connections to PostgreSQL that it takes for each user that it serves."""
+_POOL = 400
+"""Connections to PostgreSQL that it takes at most for each user that it serves. A command that writes takes as many as
+it has writes and one more; when all are taken while each waits for another one, nobody gets an answer any more."""
+
+_IDLE = "30s"
 
 _PING = bytes.fromhex(
     "33000000 01000000 00000000 dd070000 00000000 00"  # the header of a message that has one document
@@ -59,12 +62,13 @@ class FerretDB(Server):
     def _environment(self) -> dict[str, str]:
         password = "" if self._known_only else f":{self._postgresql.password}"
         server = f"{OWNER}{password}@{HOST}:{self._postgresql.port}"
+        options = f"sslmode=disable&pool_max_conns={_POOL}&pool_max_conn_idle_time={_IDLE}"
         environment = {
             "ONTRACK_LISTEN": f"{HOST}:{self.port}",
             # A password that the machine knows for somebody else would let everybody in.
             "PGPASSWORD": "",
             "PGPASSFILE": os.devnull,
-            "ONTRACK_POSTGRESQL_URL": f"postgres://{server}/postgres?sslmode=disable&pool_max_conns={_POOL}",
+            "ONTRACK_POSTGRESQL_URL": f"postgres://{server}/postgres?{options}",
         }
         if self._secure is not None:
             port, tls = self._secure

@@ -24,8 +24,8 @@ _TLS_ASKED_FOR = bytes.fromhex("00000008 04d2162f")
 _ORPHANS_END_WITHIN = 10.0
 _LOOK_AGAIN = 0.01
 
-_MOST_CONNECTIONS = 400
-"""FerretDB takes up to 60 for every user that it serves."""
+_MOST_CONNECTIONS = 1_300
+"""FerretDB takes up to 400 for every user that it serves."""
 
 
 class UnreachableFolder(Exception):
