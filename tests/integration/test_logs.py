@@ -30,6 +30,7 @@ LINES_WHILE_AWAY: Final = 30
 FIELDS: Final = {
     "listening": {"host", "port"},
     "serving": {"stage", "log"},
+    "stopped": set(),
     "trouble": {"where", "why"},
     "trouble-is-gone": {"where"},
     "partition-set-aside": {"partition", "standing", "why"},

@@ -158,7 +158,7 @@ def test_a_collector_that_takes_nothing_disturbs_nobody(region: Region, facts: P
         for service in services:
             service.stop()
             said = [orjson.loads(line)["event"] for line in service.log.read_bytes().splitlines()]
-            assert said == ["listening", "serving", "traces-are-lost"]
+            assert said == ["listening", "serving", "traces-are-lost", "stopped"]
 
 
 def test_without_the_setting_nothing_of_it_is_loaded() -> None:
