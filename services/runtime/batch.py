@@ -10,7 +10,6 @@ from pydantic import TypeAdapter
 from contracts.codec import (
     CaseKey,
     Unreadable,
-    decode,
     encode,
     ending,
     prepared,
@@ -25,6 +24,7 @@ from contracts.topics import CASES
 from services.runtime.faults import NEW_HOME, StageStopped, place_of, rebuild
 from services.runtime.keyring.port import Destroyed
 from services.runtime.log.port import Record, StoredRecord
+from services.runtime.reading import event_of
 from services.runtime.stage import Stage
 from services.runtime.store.port import Halted, StoredState, Write
 from services.runtime.store.sealed import StateUnreadable, open_state
@@ -143,7 +143,7 @@ class Stepper(Generic[StateT]):
         if event is None:
             if record.value.endswith(self._passed_over) and self._is_passed_on(batch, record, case):
                 return
-            read = self._read(record, case.key)
+            read = event_of(record, self._stage.reads, case.key)
             if isinstance(read, Unreadable):
                 self._unreadable(batch, record, read)
                 return
@@ -187,14 +187,6 @@ class Stepper(Generic[StateT]):
             return Record(event.subject, value)
         ready = prepared(event, key, number)
         return Record(event.subject, value or encode(ready), ready if self._keeps_events else None)
-
-    def _read(self, record: StoredRecord, key: CaseKey) -> Event[Data] | Unreadable:
-        """Read what a record says."""
-        event = decode(record.value, self._stage.reads, key)
-        if isinstance(event, Unreadable):
-            return event
-        belongs = event.subject == record.key and (event.sequence is not None) == self._is_numbered
-        return event if belongs else Unreadable("not-an-event")
 
     def _is_passed_on(self, batch: Batch[StateT], record: StoredRecord, case: Case[StateT]) -> bool:
         """Pass an event on unopened, with its new number, if the topic carries such events; False if it is not fit."""

@@ -11,6 +11,7 @@ from contracts.events.event import Data, Event
 from contracts.topics import CASES, Topic, partition_of
 from services.runtime.keyring.port import Destroyed, Keyring
 from services.runtime.log.port import Log, StoredRecord, next_offset
+from services.runtime.reading import event_of
 
 _AT_ONCE = 2_000
 
@@ -91,8 +92,8 @@ def _event(record: StoredRecord, topic: Topic, key: CaseKey | Destroyed | None) 
     """Read a record as the stages do."""
     if not isinstance(key, CaseKey) or b"\n" in record.value:
         return None
-    event = decode(record.value, topic, key)
-    return None if isinstance(event, Unreadable) or event.subject != record.key else event
+    event = event_of(record, topic, key)
+    return None if isinstance(event, Unreadable) else event
 
 
 def _is_sealed(record: StoredRecord, topic: Topic) -> bool:

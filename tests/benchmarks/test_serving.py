@@ -165,7 +165,7 @@ def _cpu(took: Took) -> float:
 
 
 LAYERS: Final[list[Layer]] = [
-    (batch, "decode", "decode: read, open, validate"),
+    (batch, "event_of", "decode: read, open, validate"),
     (batch, "tail", "pass on: look"),
     (batch, "renumbered", "pass on: number"),
     (batch, "prepared", "seal"),
