@@ -241,13 +241,10 @@ def settings_of(kind: type[SettingsT]) -> SettingsT:
         faults.append(f"{SECRETS}: a folder with a file for each secret was expected")
         folder = None
     if folder is not None:
-        names = _secrets_in(Path(folder))
-        faults += _misspelt_secrets(names)
-        if unreadable := [name for name in names if not _is_text(Path(folder, name))]:
-            faults += [
-                f"{SECRETS}: {name}: a file with text that this user may read was expected" for name in unreadable
-            ]
-            raise SettingsWrong("\n".join(faults))
+        files = _secrets_in(Path(folder))
+        faults += _misspelt_secrets(files)
+        if unreadable := list(_unreadable(files)):
+            raise SettingsWrong("\n".join([*faults, *unreadable]))
     try:
         settings = kind(_secrets_dir=folder)
     except ValidationError as wrong:
@@ -259,12 +256,30 @@ def settings_of(kind: type[SettingsT]) -> SettingsT:
     return settings
 
 
-def _secrets_in(folder: Path) -> list[str]:
-    """Name the files of a folder of secrets that are called after settings. Raises SettingsWrong."""
+def _secrets_in(folder: Path) -> list[Path]:
+    """Give the files of a folder that are called as ours are. Raises SettingsWrong."""
     try:
-        return sorted(each.name for each in folder.iterdir() if each.name.upper().startswith(PREFIX))
+        return sorted(each for each in folder.iterdir() if each.name.upper().startswith(PREFIX))
     except OSError:
         raise SettingsWrong(f"{SECRETS}: a folder that this user may read was expected") from None
+
+
+def _misspelt_secrets(files: list[Path]) -> Iterator[str]:
+    """Name the files with a slip in their name. What has an ending is none: a certificate, or what an editor left."""
+    for file in files:
+        if not file.suffix and (meant := _meant(_setting_in(file))):
+            yield f"{SECRETS}: {file.name} is an unknown setting: did you mean {_variable(meant).lower()}?"
+
+
+def _unreadable(files: list[Path]) -> Iterator[str]:
+    """Name the files that hold a setting, and whose content cannot be read."""
+    for file in files:
+        if _setting_in(file) in _known() and not _is_text(file):
+            yield f"{SECRETS}: {file.name}: a file with text that this user may read was expected"
+
+
+def _setting_in(file: Path) -> str:
+    return file.name.upper().removeprefix(PREFIX)
 
 
 def _is_text(file: Path) -> bool:
@@ -273,13 +288,6 @@ def _is_text(file: Path) -> bool:
     except (OSError, UnicodeDecodeError):
         return False
     return True
-
-
-def _misspelt_secrets(names: list[str]) -> Iterator[str]:
-    """Name the files that are hardly anything but settings with a slip."""
-    for name in names:
-        if meant := _meant(name.upper().removeprefix(PREFIX)):
-            yield f"{SECRETS}: {name} is an unknown setting: did you mean {_variable(meant).lower()}?"
 
 
 def _misspelt() -> Iterator[str]:
@@ -292,8 +300,13 @@ def _misspelt() -> Iterator[str]:
 
 def _meant(name: str) -> str | None:
     """Give the setting that a name is with a slip; None for one without, and for a name that is merely unknown."""
-    known = ["SECRETS", *{name.upper() for kind in _kinds(RegionSettings) for name in kind.model_fields}]
+    known = _known()
     return None if name in known else next(iter(get_close_matches(name, known, 1, _ALIKE)), None)
+
+
+def _known() -> list[str]:
+    """Name every setting of a service or of all, without the prefix."""
+    return ["SECRETS", *{name.upper() for kind in _kinds(RegionSettings) for name in kind.model_fields}]
 
 
 def _kinds(kind: type[RegionSettings]) -> Iterator[type[RegionSettings]]:

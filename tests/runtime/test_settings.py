@@ -350,6 +350,30 @@ def test_every_file_that_cannot_be_read_is_named(secrets: Path) -> None:
     ]
 
 
+def test_what_belongs_to_others_may_be_anything(secrets: Path) -> None:
+    # given what is called after no setting: a certificate in binary, a folder, and files with an ending
+    (secrets / "ontrack_tls.der").write_bytes(b"\xff\xfe\x00")
+    (secrets / "ontrack_backups").mkdir()
+    (secrets / "ontrack_kafka_ca_file.pem").write_text("-----BEGIN CERTIFICATE-----")
+
+    # when the settings are read, then they are what the others say
+    assert settings_of(ServiceSettings).brokers().password == f"{SECRET}-kafka"
+
+
+def test_a_secret_that_cannot_be_read_is_named_with_every_slip(secrets: Path, environment: Set) -> None:
+    # given a slip in the environment, one in the name of a file, and a secret that is no text
+    environment({"KAFKA_PREFIXX": "it."})
+    (secrets / "ontrack_kafka_tsl").write_text("true")
+    (secrets / "ontrack_kafka_password").write_bytes(b"\xff\xfe\x00")
+
+    # when the settings are read, then all three are named
+    assert [fault.split(": ")[0] for fault in faults()] == [
+        "ONTRACK_KAFKA_PREFIXX is an unknown setting",
+        SECRETS,
+        SECRETS,
+    ]
+
+
 def test_a_file_with_a_slip_in_its_name_is_a_fault(secrets: Path) -> None:
     # given a secret that would turn on TLS, with two letters exchanged, and a file that is none of ours
     (secrets / "ontrack_kafka_tsl").write_text("true")
