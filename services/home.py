@@ -174,7 +174,7 @@ class Home(ABC):
         await self.require_at_rest(stage)
         await rebuild(stage, self.log, self.store, self.keyring, self.log_id, progress)
 
-    async def settle(self, progress: Callable[[int], None]) -> Waiting:  # noqa: ARG002 - none are
+    async def settle(self, progress: Callable[[int], None]) -> Waiting:  # noqa: ARG002 - here nobody is waited for
         """Wait until the stages that are run elsewhere have read everything, or do not get on; give what waits then.
 
         progress: is told how many events were processed since it was told last

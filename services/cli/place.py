@@ -41,16 +41,16 @@ async def settled(home: Home) -> None:
     """Wait until the services have processed what was recorded, where they are processes of their own."""
     with progress("The services go on", None) as advance:
         waiting = await home.settle(advance)
+    left = f"{counted(waiting.events, 'event')} {'waits' if waiting.events == 1 else 'wait'}"
     if waiting.idle:
         services = ", ".join(stage.replace("_", "-") for stage in waiting.idle)
         say(
-            f"{counted(waiting.events, 'event')} wait for services that nobody runs: {services}. "
+            f"{left} for services that nobody runs: {services}. "
             "Nothing is lost: start them with ontrack serve, and they go on."
         )
     elif waiting.events:
         say(
-            f"{counted(waiting.events, 'event')} wait for services that do not get on. "
-            "Nothing is lost: each says at /ready what keeps it from going on."
+            f"{left} for services that do not get on. Nothing is lost: each says at /ready what keeps it from going on."
         )
 
 

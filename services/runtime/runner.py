@@ -91,9 +91,8 @@ class Runner(Generic[StateT]):
         position, states = held.position, held.states
         if position is None:
             if stage.writes is not None and await self._log.end(stage.writes, partition) > 0:
-                self._stop(
-                    partition, f"{stage.writes.name} has events, but where it was is not known", rebuild(stage.name)
-                )
+                why = f"{stage.writes.name} has events, but where it was is not known"
+                self._stop(partition, why, rebuild(stage.name))
             states, position = await self._store.begin(stage.name), Position(self._log_id, 0)
             await self._said(partition, position, owner)
         if states is None:

@@ -39,7 +39,7 @@ def test_a_region_goes_on_with_the_log_of_a_home(
 
     # then everything that was exported was derived again, and the region holds what the home holds, each event once
     assert_all_equal(ran)
-    assert "wait for services" not in ran.told
+    assert "for services that" not in ran.told
     found = region.contents()
     assert same(found, contents(home))
     assert found.repeats == 0

@@ -55,7 +55,7 @@ def test_a_clinic_is_told_of_alike_in_both_homes(at_work: Region, tmp_path: Path
     assert same(at_work.contents(), contents(directory))
 
     # and every command says the same
-    assert "wait for services" not in there.told
+    assert "for services that" not in there.told
     for command in (["tracks", "--format", "csv"], ["reports", "--format", "json"], ["case", "P0001"]):
         assert at_work.succeeded(*command).out == succeeded(*command, "--data", directory).out
 
@@ -119,7 +119,7 @@ def test_real_patients_have_the_same_digest_in_both_homes(at_work: Region, tmp_p
     file, policy = enrichd(), bdi_policy(tmp_path / "policy.json", "our-bdi")
 
     # when they are imported into a region and into a directory
-    assert "wait for services" not in at_work.succeeded("import", file, "--enrol", "--policy", policy).told
+    assert "for services that" not in at_work.succeeded("import", file, "--enrol", "--policy", policy).told
     there = at_work.asked(digests_of)
     here = digests(in_a_directory(at_work, tmp_path / "home", file, "--enrol", "--policy", policy))
 

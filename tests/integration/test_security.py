@@ -110,7 +110,7 @@ def test_everything_works(region: SecureRegion, tmp_path: Path) -> None:
     imported = region.succeeded("import", cohort, "--enrol")
 
     # then it is all there
-    assert "wait for services" not in imported.told
+    assert "for services that" not in imported.told
     tracks = region.succeeded("tracks", "--format", "csv")
     succeeded("import", cohort, "--enrol", "--data", tmp_path / "home")
     assert tracks.out == succeeded("tracks", "--format", "csv", "--data", tmp_path / "home").out

@@ -148,7 +148,7 @@ def test_a_collector_that_takes_nothing_disturbs_nobody(region: Region, facts: P
         imported = region.succeeded("import", facts)
 
         # then they work as ever
-        assert "wait for services" not in imported.told
+        assert "for services that" not in imported.told
         for service in services:
             assert service.why_not("ready") == []
 

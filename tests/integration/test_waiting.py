@@ -29,4 +29,4 @@ def test_an_import_says_which_services_nobody_runs(region: Region, tmp_path: Pat
     # and nobody if all of them run
     for service in region.serve("not-detector", "notifier"):
         service.wait_until_ready()
-    assert "wait for services" not in region.succeeded("import", file).told
+    assert "for services that" not in region.succeeded("import", file).told

@@ -28,5 +28,5 @@ class _Stoppable(KafkaBroker):
 
 
 if __name__ == "__main__":
-    subscription.KafkaBroker = _Stoppable  # type: ignore[attr-defined] # serving only imports it
+    subscription.KafkaBroker = _Stoppable  # type: ignore[attr-defined] # it is only imported there
     main(["serve", sys.argv[1]])
