@@ -60,7 +60,7 @@ def seed_of(item: pytest.Item) -> int | None:
 
 @pytest.fixture(scope="session")
 def clinic(tmp_path_factory: pytest.TempPathFactory) -> Clinic:
-    return a_clinic(tmp_path_factory.mktemp("clinic"), groups=6, weeks=2)
+    return a_clinic(tmp_path_factory.mktemp("clinic"), groups=6, weeks=3)
 
 
 @pytest.fixture(scope="session")

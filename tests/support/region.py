@@ -83,11 +83,17 @@ class Process:
         self.wait_until(lambda: self.asked("/ready")[0] == http.HTTPStatus.OK, f"{self.name} ready")
         return self
 
-    def wait_until_not_alive(self, within: float = 10.0) -> list[str]:
-        """Wait until it says that it does not go on; give the reasons."""
-        status = http.HTTPStatus.SERVICE_UNAVAILABLE
-        self.wait_until(lambda: self.asked("/alive")[0] == status, f"{self.name} not alive", within)
-        return self.why_not("alive")
+    def wait_until_not_alive(self, within: float = 10.0, saying: str = "") -> list[str]:
+        """Wait until it says that it does not go on, with such words among the reasons; give these."""
+        why: list[str] = []
+
+        def is_told() -> bool:
+            status, body = self.asked("/alive")
+            why[:] = orjson.loads(body)["why"] if status == http.HTTPStatus.SERVICE_UNAVAILABLE else []
+            return any(saying in reason for reason in why)
+
+        self.wait_until(is_told, f"{self.name} not alive, saying {saying!r}", within)
+        return why
 
     def partitions(self) -> int:
         """Count the partitions that it runs."""
