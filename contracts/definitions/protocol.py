@@ -18,11 +18,45 @@ class PlannedSession(Part):
     minutes: int = Field(ge=1)
 
 
+class Edge(Part):
+    """A moment around a session, by the clock of the clinic or by that of the session.
+
+    at: a time of day, `days` after the day on which the session begins
+    after: so many `minutes` after its start or its end
+    """
+
+    at: Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")] | None = None
+    days: int = Field(default=0, ge=-7, le=7)
+    after: Literal["start", "end"] | None = None
+    minutes: int = Field(default=0, ge=-10_080, le=10_080)
+
+    @model_validator(mode="after")
+    def _is_one_of_both(self) -> Self:
+        if (self.at is None) == (self.after is None) or (self.days and self.after) or (self.minutes and self.at):
+            raise ValueError("a time of day with days, or a start or end with minutes, was expected")
+        return self
+
+
+class Window(Part):
+    """When a questionnaire can be answered."""
+
+    opens: Edge
+    closes: Edge
+
+
 class Ask(Part):
-    """An instrument that is asked: at every session, or at those that are named."""
+    """An instrument that is asked: at every session, or at those that are named.
+
+    window: when it is asked for; without one it is for the clinic to hand it out
+    """
 
     instrument: Reference
     sessions: Literal["every"] | tuple[Session, ...] = "every"
+    window: Window | None = None
+
+    def is_at(self, session: int | str) -> bool:
+        """Tell whether it is asked at a session."""
+        return self.sessions == "every" or session in self.sessions
 
 
 class OfferedAction(Part):
@@ -83,6 +117,11 @@ class Protocol(Definition):
                 return before + between / 100
         return inf
 
+    def minutes(self, session: int | str) -> int:
+        """Give how long a session takes; nothing is said of one that the course does not name."""
+        planned = self.sessions if self.sessions != "any" else ()
+        return next((each.minutes for each in planned if each.id == session), 0)
+
     def precedes_first(self, session: int | str) -> bool:
         """Tell whether a session comes before session 1."""
         return self.place(session) < 1
@@ -91,7 +130,4 @@ class Protocol(Definition):
         """Tell whether an instrument is asked at a counted session; an open course asks everything always."""
         if self.sessions == "any" and not self.asks:
             return True
-        return any(
-            ask.instrument.partition("@")[0] == instrument_id and (ask.sessions == "every" or session in ask.sessions)
-            for ask in self.asks
-        )
+        return any(ask.instrument.partition("@")[0] == instrument_id and ask.is_at(session) for ask in self.asks)

@@ -1,8 +1,9 @@
 """The register of cases: a projection of the facts, by which ingest knows what is known, closed and whose."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeVar
 
 from contracts.codec import content_digest
 from contracts.definitions.definition import id_of
@@ -12,20 +13,42 @@ from contracts.events.facts import (
     CaseEnrolled,
     CaseErased,
     CaseTransferred,
+    OccasionClosed,
+    OccasionOpened,
     PolicyChanged,
     ResponseSubmitted,
     ResponseWithdrawn,
+    SessionCancelled,
+    SessionDue,
+    SessionMoved,
+    SessionScheduled,
 )
 from contracts.evolution import evolved
 from contracts.topics import CASES
 
+ValueT = TypeVar("ValueT")
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An occasion that was opened and has not been closed: what is asked for, and until when."""
+
+    instrument: str
+    closes: datetime
+
 
 @dataclass(frozen=True)
 class Registered:
-    """What ingest knows of a case.
+    """What ingest knows of a case. Occasions are named `session/instrument id`, and sessions as text.
 
     facts: fact id -> digest of its content
-    answered: `session/instrument id` -> the response that answered it
+    answered: occasion -> the response that answered it
+    responses: response -> the instrument that it answers
+    scheduled: session -> when it will be or was, unless it was cancelled
+    came: session -> the time at which the clock said that it had come
+    open: occasion -> how it was opened, unless it was closed
+    spoken: the latest time that the clock has spoken of: nothing that was over by then is asked for any more
+    of_group: session -> session of the group, as the last transfer said; if it said nothing, all are the group's
     """
 
     clinic: str | None = None
@@ -36,11 +59,21 @@ class Registered:
     erased: bool = False
     facts: Mapping[str, str] = field(default_factory=dict)
     answered: Mapping[str, str] = field(default_factory=dict)
+    responses: Mapping[str, str] = field(default_factory=dict)
+    scheduled: Mapping[str, datetime] = field(default_factory=dict)
+    came: Mapping[str, datetime] = field(default_factory=dict)
+    open: Mapping[str, Opened] = field(default_factory=dict)
+    spoken: datetime | None = None
+    of_group: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def enrolled(self) -> bool:
         """Whether the case is known."""
         return self.protocol is not None
+
+
+def _never(_: Registered) -> None:
+    return None
 
 
 class Register:
@@ -51,7 +84,15 @@ class Register:
     writes = None
     acts_on = frozenset(CASES.events)
     state = Registered
-    schema = 1
+    schema = 2
+
+    def __init__(self, first_moment: Callable[[Registered], datetime | None] = _never) -> None:
+        """Know cases. first_moment: tells when the clock is to look at a case."""
+        self._first_moment = first_moment
+
+    def due(self, state: Registered) -> datetime | None:
+        """Give the first moment at which the clock is to look at a case."""
+        return self._first_moment(state)
 
     def initial(self, case_id: str) -> Registered:  # noqa: ARG002 - every case begins with nothing known
         """Begin a case."""
@@ -62,26 +103,75 @@ class Register:
         if event.id in state.facts:
             return state, ()
         facts = {**state.facts, event.id: content_digest(event)}
-        match event.data:
-            case ResponseSubmitted() as response:
-                answered = {occasion_of(response): event.id, **state.answered}
-                return evolved(state, facts=facts, answered=answered), ()
-            case CaseEnrolled(clinic=clinic, group=group, protocol=protocol, policy=policy) if not state.enrolled:
-                state = evolved(state, clinic=clinic, group=group, protocol=protocol, policy=policy)
-            case CaseTransferred(group=group):
-                state = evolved(state, group=group)
-            case PolicyChanged(policy=policy):
-                state = evolved(state, policy=policy)
-            case CaseClosed() if state.closed_at is None:
-                state = evolved(state, closed_at=event.time)
-            case CaseErased():
-                state = evolved(state, erased=True)
-            case ResponseWithdrawn(response=response_id):
-                answered = {occasion: by for occasion, by in state.answered.items() if by != response_id}
-                state = evolved(state, answered=answered)
-        return evolved(state, facts=facts), ()
+        if isinstance(event.data, ResponseSubmitted):
+            answered = {occasion_of(event.data): event.id, **state.answered}
+            responses = {**state.responses, event.id: event.data.instrument}
+            return evolved(state, facts=facts, answered=answered, responses=responses), ()
+        return _planned(_treated(evolved(state, facts=facts), event), event), ()
+
+
+def after(state: Registered, fact: Event[Data]) -> Registered:
+    """Give what will be known of a case when a fact is recorded."""
+    state, _ = Register().step(state, fact)
+    return state
+
+
+def _treated(state: Registered, event: Event[Data]) -> Registered:
+    """Take what a fact says of the course, if it is one of those."""
+    match event.data:
+        case CaseEnrolled(clinic=clinic, group=group, protocol=protocol, policy=policy) if not state.enrolled:
+            return evolved(state, clinic=clinic, group=group, protocol=protocol, policy=policy)
+        case CaseTransferred(group=group, clinic=clinic, sessions=sessions):
+            return evolved(state, group=group, clinic=clinic or state.clinic, of_group=sessions)
+        case PolicyChanged(policy=policy):
+            return evolved(state, policy=policy)
+        case CaseClosed() if state.closed_at is None:
+            return evolved(state, closed_at=event.time)
+        case CaseErased():
+            return evolved(state, erased=True)
+        case ResponseWithdrawn(response=response_id):
+            answered = {occasion: by for occasion, by in state.answered.items() if by != response_id}
+            return evolved(state, answered=answered)
+        case _:
+            return state
+
+
+def _planned(state: Registered, event: Event[Data]) -> Registered:
+    """Take what a fact says of when sessions are and what is asked around them, if it is one of those."""
+    match event.data:
+        case SessionScheduled() | SessionMoved() as planned:
+            return evolved(state, scheduled={**state.scheduled, str(planned.session): planned.scheduled})
+        case SessionCancelled(session=session):
+            return evolved(state, scheduled=_without(state.scheduled, str(session)))
+        case SessionDue(session=session, scheduled=scheduled):
+            return _spoken(evolved(state, came={**state.came, str(session): scheduled}), event)
+        case OccasionOpened(session=session, instrument=instrument, closes=closes):
+            opened = {**state.open, occasion_key(session, id_of(instrument)): Opened(instrument, closes)}
+            return _spoken(evolved(state, open=opened), event)
+        case OccasionClosed(session=session, instrument=instrument):
+            return _spoken(evolved(state, open=_without(state.open, occasion_key(session, id_of(instrument)))), event)
+        case _:
+            return state
+
+
+def _spoken(state: Registered, event: Event[Data]) -> Registered:
+    return evolved(state, spoken=event.time if state.spoken is None else max(state.spoken, event.time))
 
 
 def occasion_of(response: ResponseSubmitted) -> str:
     """Name the occasion that a response answers."""
-    return f"{response.session}/{id_of(response.instrument)}"
+    return occasion_key(response.session, id_of(response.instrument))
+
+
+def occasion_key(session: int | str, instrument_id: str) -> str:
+    """Name an occasion."""
+    return f"{session}/{instrument_id}"
+
+
+def session_of(name: str) -> int | str:
+    """Give the session that a text names."""
+    return int(name) if name.isdecimal() else name
+
+
+def _without(found: Mapping[str, ValueT], name: str) -> Mapping[str, ValueT]:
+    return {each: value for each, value in found.items() if each != name}
