@@ -25,7 +25,7 @@ from services.runtime.faults import NEW_HOME, StageStopped, place_of, rebuild
 from services.runtime.keyring.port import Destroyed
 from services.runtime.log.port import Record, StoredRecord
 from services.runtime.reading import event_of
-from services.runtime.stage import Stage
+from services.runtime.stage import Stage, Timed
 from services.runtime.store.port import Halted, StoredState, Write
 from services.runtime.store.sealed import StateUnreadable, open_state
 
@@ -236,7 +236,8 @@ class Stepper(Generic[StateT]):
 
     def _write(self, case_id: str, case: Case[StateT]) -> Write:
         body = case.key.seal(self._states.dump_json(case.state), self._stage.name.encode(), case_id.encode())
-        state = StoredState(case.offset, case.read, case.written, self._stage.schema, body)
+        due = self._stage.due(case.state) if isinstance(self._stage, Timed) else None
+        state = StoredState(case.offset, case.read, case.written, self._stage.schema, body, due)
         return Write(case_id, case.loaded, state)
 
     def _stop(self, partition: int, why: str, mend: str) -> NoReturn:

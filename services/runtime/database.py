@@ -14,9 +14,10 @@ from services.runtime.unavailable import Unavailable
 _TABLES = """
 CREATE TABLE states (
     stage TEXT NOT NULL, case_id TEXT NOT NULL, "offset" INTEGER NOT NULL, read INTEGER NOT NULL,
-    written INTEGER NOT NULL, schema INTEGER NOT NULL, body BLOB NOT NULL,
+    written INTEGER NOT NULL, schema INTEGER NOT NULL, body BLOB NOT NULL, due TEXT,
     PRIMARY KEY (stage, case_id)
 );
+CREATE INDEX appointments ON states (stage, due) WHERE due IS NOT NULL;
 CREATE TABLE positions (
     stage TEXT NOT NULL, partition INTEGER NOT NULL, log TEXT NOT NULL, "offset" INTEGER NOT NULL,
     PRIMARY KEY (stage, partition)
@@ -28,6 +29,10 @@ CREATE TABLE halted (
 );
 CREATE TABLE keys (case_id TEXT PRIMARY KEY, wrapped BLOB) WITHOUT ROWID;
 CREATE TABLE directory (case_id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, entry BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE roster (
+    kind TEXT NOT NULL, clinic TEXT NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL,
+    PRIMARY KEY (kind, clinic, id)
+) WITHOUT ROWID;
 CREATE TABLE master (fingerprint BLOB NOT NULL);
 """
 _PARTITION = 'CREATE TABLE {table} ("offset" INTEGER PRIMARY KEY, key TEXT NOT NULL, value BLOB NOT NULL);\n'
@@ -40,7 +45,7 @@ APPLICATION_ID = 0x4F6E5472
 _MAGIC = b"SQLite format 3\0"
 _HEADER = 100
 """Bytes at the beginning of a database. SQLite takes a file that has fewer for an empty one."""
-SCHEMA = 2
+SCHEMA = 3
 
 
 def table_of(topic: Topic, partition: int) -> str:

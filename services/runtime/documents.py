@@ -138,6 +138,13 @@ class Documents:
         found += await self._database[collection].find(dict(fields)).sort("_id", 1).to_list(None)
         return found
 
+    async def find_up_to(self, collection: str, field: str, until: str, limit: int) -> list[Document]:
+        """Give the documents with a text in a field that comes no later than another one, in the order of the texts."""
+        found: list[Document] = []
+        wanted = self._database[collection].find({field: {"$lte": until}}, {field: 1})
+        found += await wanted.sort([(field, 1), ("_id", 1)]).limit(limit).to_list(None)
+        return found
+
     async def ids(self, collection: str) -> AsyncIterator[str]:
         """Give every id, in order."""
         async for document in self._database[collection].find({}, {"_id": 1}).sort("_id", 1):
@@ -164,9 +171,10 @@ class Documents:
         done = await self._database[collection].update_one(dict(wanted), {"$set": dict(fields)})
         return done.matched_count == 1
 
-    async def remove_where(self, collection: str, fields: Document) -> None:
-        """Remove the documents with some values."""
-        await self._database[collection].delete_many(dict(fields))
+    async def remove_where(self, collection: str, fields: Document) -> int:
+        """Remove the documents with some values; tell how many there were."""
+        done = await self._database[collection].delete_many(dict(fields))
+        return done.deleted_count
 
     async def remove_each(self, collection: str, documents: Sequence[Document]) -> None:
         """Remove documents, each of them if it has the values that are named."""

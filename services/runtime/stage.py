@@ -1,7 +1,8 @@
 """What a stage is: a pure function over one case's history, and where it reads and writes."""
 
 from collections.abc import Sequence
-from typing import Protocol, TypeVar
+from datetime import datetime
+from typing import Protocol, TypeVar, runtime_checkable
 
 from contracts.events.event import Data, Event
 from contracts.topics import Topic
@@ -48,3 +49,14 @@ class Stage(Protocol[StateT]):
 
     def step(self, state: StateT, event: Event[Data]) -> tuple[StateT, Sequence[Event[Data]]]:
         """Take one event; give the new state and what follows."""
+
+
+StateT_contra = TypeVar("StateT_contra", contravariant=True)
+
+
+@runtime_checkable
+class Timed(Protocol[StateT_contra]):
+    """A stage of whose cases something is to be said as time goes by; by whom is not for the stage to say."""
+
+    def due(self, state: StateT_contra) -> datetime | None:
+        """Give the first moment at which a case is to be looked at; None if there is none."""

@@ -2,10 +2,21 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.runtime.store.port import Halted, Outcome, Position, Store, StoredState, StoreUnavailable, Write
+from services.runtime.store.port import (
+    Agenda,
+    Appointment,
+    Halted,
+    Outcome,
+    Position,
+    Store,
+    StoredState,
+    StoreUnavailable,
+    Write,
+)
 from tests.conformance.away import TakenAway, is_told_at_every_call
 
 AT_ONCE = 500
@@ -14,8 +25,20 @@ AT_ONCE = 500
 APPLIED, ALREADY_APPLIED, LOST = Outcome.APPLIED, Outcome.ALREADY_APPLIED, Outcome.LOST
 
 
-def state(offset: int, body: bytes = b"state", *, read: int = 5, written: int = 7, schema: int = 1) -> StoredState:
-    return StoredState(offset, read, written, schema, body)
+MOMENT = datetime(2026, 1, 5, 8, tzinfo=UTC)
+A_DAY, A_MILLISECOND = timedelta(days=1), timedelta(milliseconds=1)
+
+
+def state(
+    offset: int,
+    body: bytes = b"state",
+    *,
+    read: int = 5,
+    written: int = 7,
+    schema: int = 1,
+    due: datetime | None = None,
+) -> StoredState:
+    return StoredState(offset, read, written, schema, body, due)
 
 
 async def cases(store: Store, stage: str) -> list[str]:
@@ -61,6 +84,12 @@ class StoreSuite:
     def away(self) -> TakenAway:
         """Takes away what is behind the store for a while."""
         raise NotImplementedError
+
+    @pytest.fixture
+    def agenda(self, store: Store) -> Agenda:
+        """The same store, as an agenda."""
+        assert isinstance(store, Agenda)
+        return store
 
     # States
 
@@ -205,6 +234,63 @@ class StoreSuite:
             name: state(number + 1) for number, name in enumerate(names)
         }
         assert await cases(store, "scoring") == names
+
+    # Appointments
+
+    async def test_cases_are_to_be_looked_at_when_their_states_say_so_the_earliest_first(
+        self, store: Store, agenda: Agenda
+    ) -> None:
+        # given states, some of which are due
+        due = {"a": MOMENT + A_DAY, "b": None, "c": MOMENT, "d": MOMENT + 2 * A_DAY, "e": MOMENT}
+        await store.save("register", [Write(case_id, None, state(0, due=at)) for case_id, at in due.items()])
+        await store.save("scoring", [Write("other", None, state(0, due=MOMENT))])
+
+        # when those are asked for that are due by a moment
+        # then they come, of this stage only, those of one moment by case
+        wanted = [Appointment(MOMENT, "c"), Appointment(MOMENT, "e"), Appointment(MOMENT + A_DAY, "a")]
+        assert list(await agenda.appointments("register", MOMENT + A_DAY, 10)) == wanted
+        assert list(await agenda.appointments("register", MOMENT + A_DAY, 2)) == wanted[:2]
+        assert list(await agenda.appointments("register", MOMENT - A_MILLISECOND, 10)) == []
+
+    async def test_a_state_that_is_written_says_anew_when_its_case_is_due(self, store: Store, agenda: Agenda) -> None:
+        # given a case that is due
+        await store.save("register", [Write("a", None, state(0, due=MOMENT))])
+
+        # when its state is written with another moment, and with none
+        await store.save("register", [Write("a", 0, state(1, due=MOMENT + A_DAY))])
+        later = await agenda.appointments("register", MOMENT + A_DAY, 10)
+        await store.save("register", [Write("a", 1, state(2))])
+
+        # then that holds
+        assert list(later) == [Appointment(MOMENT + A_DAY, "a")]
+        assert list(await agenda.appointments("register", MOMENT + A_DAY, 10)) == []
+        assert dict(await store.load("register", ["a"])) == {"a": state(2)}
+
+    async def test_a_case_that_was_looked_at_is_due_later_or_no_more(self, store: Store, agenda: Agenda) -> None:
+        # given two cases that are due
+        await store.save("register", [Write(case_id, None, state(0, due=MOMENT)) for case_id in "ab"])
+        first, second = await agenda.appointments("register", MOMENT, 10)
+
+        # when one is postponed, and the other taken off
+        assert await agenda.postpone("register", first, MOMENT + A_DAY)
+        assert await agenda.postpone("register", second, None)
+
+        # then that holds, and their states are as they were
+        assert list(await agenda.appointments("register", MOMENT + A_DAY, 10)) == [Appointment(MOMENT + A_DAY, "a")]
+        assert dict(await store.load("register", ["a", "b"])) == {"a": state(0, due=MOMENT + A_DAY), "b": state(0)}
+
+    async def test_a_case_is_not_postponed_if_its_state_has_been_written_since(
+        self, store: Store, agenda: Agenda
+    ) -> None:
+        # given a case that was found due, and whose state says another moment by now
+        await store.save("register", [Write("a", None, state(0, due=MOMENT))])
+        (found,) = await agenda.appointments("register", MOMENT, 10)
+        await store.save("register", [Write("a", 0, state(1, due=MOMENT + A_DAY))])
+
+        # when it is postponed as it was found
+        # then what its state says stands
+        assert not await agenda.postpone("register", found, None)
+        assert list(await agenda.appointments("register", MOMENT + A_DAY, 10)) == [Appointment(MOMENT + A_DAY, "a")]
 
     # Positions
 

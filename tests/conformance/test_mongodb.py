@@ -14,11 +14,14 @@ from services.runtime.documents import Documents, Server
 from services.runtime.keyring.master import MasterKey, MasterKeyUnusable
 from services.runtime.keyring.mongo import MongoKeyring
 from services.runtime.keyring.port import Keyring
+from services.runtime.roster.mongo import MongoRoster
+from services.runtime.roster.port import Roster
 from services.runtime.store.mongo import MongoStore, states_of
 from services.runtime.store.port import StatesLost, Store
 from tests.conformance.away import TakenAway
 from tests.conformance.directory import DirectorySuite
 from tests.conformance.keyring import KeyringSuite
+from tests.conformance.roster import RosterSuite
 from tests.conformance.store import APPLIED, StoreSuite, begun, saved, state
 from tests.support.proxy import Line, Proxy
 from tests.support.servers import database_of_its_own, mongodb
@@ -211,6 +214,23 @@ class TestDirectory(DirectorySuite):
         async def connect() -> Directory:
             documents = another()
             return MongoDirectory(documents, MongoKeyring(documents, MASTER))
+
+        return connect
+
+    @pytest.fixture
+    def away(self, away: TakenAway) -> TakenAway:
+        return away
+
+
+class TestRoster(RosterSuite):
+    @pytest.fixture
+    def roster(self, documents: Documents) -> Roster:
+        return MongoRoster(documents)
+
+    @pytest.fixture
+    def connected(self, another: Callable[[], Documents]) -> Callable[[], Awaitable[Roster]]:
+        async def connect() -> Roster:
+            return MongoRoster(another())
 
         return connect
 

@@ -18,12 +18,15 @@ from services.runtime.keyring.port import Destroyed, Keyring, KeyringUnavailable
 from services.runtime.keyring.sqlite import SqliteKeyring
 from services.runtime.log.port import Log, LogUnavailable, Record
 from services.runtime.log.sqlite import SqliteLog
+from services.runtime.roster.port import Roster
+from services.runtime.roster.sqlite import SqliteRoster
 from services.runtime.store.port import Halted, Position, Store, StoredState, StoreUnavailable, Write
 from services.runtime.store.sqlite import SqliteStore
 from tests.conformance.away import TakenAway
 from tests.conformance.directory import DirectorySuite
 from tests.conformance.keyring import KeyringSuite, a_key
 from tests.conformance.log import LogAwaySuite, LogSuite
+from tests.conformance.roster import RosterSuite
 from tests.conformance.store import StoreSuite, begun
 
 MASTER = MasterKey(bytes(range(32)))
@@ -329,6 +332,23 @@ class TestDirectory(DirectorySuite):
         written = b"".join(path.read_bytes() for path in _files(file))
         assert b"north-clinic" not in written
         assert b"0101801234" not in written
+
+
+class TestRoster(RosterSuite):
+    @pytest.fixture
+    def roster(self, connection: sqlite3.Connection) -> Roster:
+        return SqliteRoster(connection)
+
+    @pytest.fixture
+    def connected(self, another: Callable[[], sqlite3.Connection]) -> Callable[[], Awaitable[Roster]]:
+        async def connect() -> Roster:
+            return SqliteRoster(another())
+
+        return connect
+
+    @pytest.fixture
+    def away(self, away: TakenAway) -> TakenAway:
+        return away
 
 
 def _files(file: Path) -> list[Path]:

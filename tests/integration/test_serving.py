@@ -19,13 +19,13 @@ from services.runtime.health import Health
 from services.runtime.keyring.master import MasterKey
 from services.runtime.keyring.mongo import MongoKeyring
 from services.runtime.log.kafka import KafkaLog
-from services.runtime.log.port import Log, Record
+from services.runtime.log.port import Journal, Record
 from services.runtime.looking import Looker, Watched
 from services.runtime.metrics import Metrics
 from services.runtime.runner import Runner
 from services.runtime.serving import RETRY_AWAY, Serving, Standing
 from services.runtime.store.mongo import MongoStore
-from services.runtime.store.port import Halted, Store, StoreUnavailable
+from services.runtime.store.port import AgendaStore, Halted, StoreUnavailable
 from services.scoring.domain.stage import Scoring
 from tests.support.command import PATIENCE, StillWaiting, succeeded
 from tests.support.faults import Trouble, TroubledLog, TroubledStore
@@ -70,7 +70,7 @@ class Gate:
 class GatedLog(TroubledLog):
     """A `Log` that is asked for ends through a gate, as a partition is when it is taken up."""
 
-    def __init__(self, log: Log, gate: Gate) -> None:
+    def __init__(self, log: Journal, gate: Gate) -> None:
         super().__init__(log, Trouble())
         self._gate = gate
 
@@ -82,7 +82,7 @@ class GatedLog(TroubledLog):
 class GatedStore(TroubledStore):
     """A `Store` that is asked for halted cases through a gate, as it is by every batch and whenever they are tried."""
 
-    def __init__(self, store: Store, gate: Gate) -> None:
+    def __init__(self, store: AgendaStore, gate: Gate) -> None:
         super().__init__(store, Trouble())
         self._gate = gate
 
@@ -101,7 +101,7 @@ class Member:
     health: Health
     metrics: Metrics
     log: KafkaLog
-    store: Store
+    store: AgendaStore
     opening: Gate
     working: Gate
 

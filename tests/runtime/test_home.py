@@ -17,7 +17,7 @@ from services.runtime.faults import PartitionLost
 from services.runtime.founding import founding_records
 from services.runtime.log.port import Record
 from services.runtime.runner import Runner
-from services.runtime.store.port import Outcome, Store, Write
+from services.runtime.store.port import AgendaStore, Outcome, Write
 from services.runtime.unavailable import Unavailable
 from tests.runtime.stories import course
 from tests.support.faults import Away, OvertakenStore, Trouble, TroubledStore
@@ -102,7 +102,7 @@ async def test_what_stays_away_is_told_and_nothing_is_lost(call: str, tmp_path: 
 class TakenStore(TroubledStore):
     """A `Store` on which somebody else was faster, so many times."""
 
-    def __init__(self, store: Store, times: int) -> None:
+    def __init__(self, store: AgendaStore, times: int) -> None:
         super().__init__(store, Trouble())
         self._times = times
 

@@ -6,13 +6,24 @@ A call is named by its port and method: `log.append`, `store.save`, `keyring.key
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final, Literal
 
 from contracts.codec import CaseKey
 from contracts.topics import Topic
 from services.runtime.keyring.port import Destroyed, Keyring, KeyringUnavailable
-from services.runtime.log.port import Log, LogUnavailable, Record, StoredRecord
-from services.runtime.store.port import Halted, Held, Outcome, Position, Store, StoredState, StoreUnavailable, Write
+from services.runtime.log.port import Journal, LogUnavailable, Record, StoredRecord
+from services.runtime.store.port import (
+    AgendaStore,
+    Appointment,
+    Halted,
+    Held,
+    Outcome,
+    Position,
+    StoredState,
+    StoreUnavailable,
+    Write,
+)
 from services.runtime.unavailable import Unavailable
 
 When = Literal["before", "after"]
@@ -102,7 +113,7 @@ class Away(Trouble):
 class TroubledLog:
     """A `Log` with trouble around each call."""
 
-    def __init__(self, log: Log, trouble: Trouble) -> None:
+    def __init__(self, log: Journal, trouble: Trouble) -> None:
         self._log = log
         self._trouble = trouble
 
@@ -122,11 +133,21 @@ class TroubledLog:
         with self._trouble.around("log.end"):
             return await self._log.end(topic, partition)
 
+    async def ends(self, topic: Topic, partitions: Collection[int]) -> Mapping[int, int]:
+        with self._trouble.around("log.ends"):
+            return await self._log.ends(topic, partitions)
+
+    async def append_each(
+        self, topic: Topic, records: Mapping[int, Sequence[Record]]
+    ) -> Mapping[int, int | LogUnavailable | None]:
+        with self._trouble.around("log.append_each"):
+            return await self._log.append_each(topic, records)
+
 
 class TroubledStore:
     """A `Store` with trouble around each call."""
 
-    def __init__(self, store: Store, trouble: Trouble) -> None:
+    def __init__(self, store: AgendaStore, trouble: Trouble) -> None:
         self._store = store
         self._trouble = trouble
 
@@ -149,6 +170,14 @@ class TroubledStore:
     def cases(self, stage: str) -> AsyncIterator[str]:
         with self._trouble.around("store.cases"):
             return self._store.cases(stage)
+
+    async def appointments(self, stage: str, until: datetime, limit: int) -> Sequence[Appointment]:
+        with self._trouble.around("store.appointments"):
+            return await self._store.appointments(stage, until, limit)
+
+    async def postpone(self, stage: str, appointment: Appointment, due: datetime | None) -> bool:
+        with self._trouble.around("store.postpone"):
+            return await self._store.postpone(stage, appointment, due)
 
     async def hold(self, stage: str, partition: int, owner: str) -> Held:
         with self._trouble.around("store.hold"):
@@ -182,7 +211,7 @@ class TroubledStore:
 class OvertakenStore(TroubledStore):
     """A `Store` on which somebody else does something right before the first call of one method."""
 
-    def __init__(self, store: Store, meanwhile: Callable[[], Awaitable[None]], call: str = "store.save") -> None:
+    def __init__(self, store: AgendaStore, meanwhile: Callable[[], Awaitable[None]], call: str = "store.save") -> None:
         super().__init__(store, Trouble())
         self._meanwhile: Callable[[], Awaitable[None]] | None = meanwhile
         self._call = call

@@ -16,7 +16,8 @@ from services.runtime.keyring.master import MasterKey
 from services.runtime.keyring.port import Destroyed
 from services.runtime.keyring.sqlite import SqliteKeyring
 from services.runtime.log.sqlite import SqliteLog
-from services.runtime.store.port import Store
+from services.runtime.roster.sqlite import SqliteRoster
+from services.runtime.store.port import AgendaStore
 from services.runtime.store.sqlite import SqliteStore
 from tests.support.faults import Trouble, TroubledLog, TroubledStore
 
@@ -45,7 +46,7 @@ class Patient:
 
 @asynccontextmanager
 async def patient(
-    directory: Path, trouble: Trouble = NO_TROUBLE, *, store: Callable[[Store], Store] = lambda store: store
+    directory: Path, trouble: Trouble = NO_TROUBLE, *, store: Callable[[AgendaStore], AgendaStore] = lambda store: store
 ) -> AsyncIterator[Patient]:
     """Open a home for writing. store: what it has in place of the store of its file."""
     paused: list[float] = []
@@ -61,6 +62,7 @@ async def patient(
         store=TroubledStore(store(SqliteStore(connection)), trouble),
         keyring=keyring,
         people=SqliteDirectory(connection, keyring),
+        roster=SqliteRoster(connection),
     )
     async with EmbeddedHome(directory, database, ports, pause=pause) as home:
         await home.take_up()

@@ -16,11 +16,11 @@ from services.runtime.database import Database
 from services.runtime.keyring.master import MasterKey
 from services.runtime.keyring.port import Keyring
 from services.runtime.keyring.sqlite import SqliteKeyring
-from services.runtime.log.port import Log, Record, StoredRecord
+from services.runtime.log.port import Journal, Log, Record, StoredRecord
 from services.runtime.log.sqlite import SqliteLog
 from services.runtime.runner import BATCH, Runner
 from services.runtime.stage import Stage
-from services.runtime.store.port import Halted, Position, Store, StoredState
+from services.runtime.store.port import AgendaStore, Halted, Position, Store, StoredState
 from services.runtime.store.sqlite import SqliteStore
 from tests.support.faults import Trouble, TroubledKeyring, TroubledLog, TroubledStore
 
@@ -72,8 +72,8 @@ class Workbench:
         self._database = database
         connection = database.connection
         connection.execute("PRAGMA synchronous = OFF")  # processes end in these stories, machines do not
-        self.log: Log = SqliteLog(connection)
-        self.store: Store = SqliteStore(connection)
+        self.log: Journal = SqliteLog(connection)
+        self.store: AgendaStore = SqliteStore(connection)
         self.keyring: Keyring = SqliteKeyring(connection, MasterKey(bytes(32)))
         self.trouble = trouble
 

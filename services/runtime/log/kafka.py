@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import accumulate
 from types import TracebackType
 from typing import Final, Self
 
@@ -31,7 +32,7 @@ class _UnderWay:
     """Records that were sent and not acknowledged yet."""
 
     records: list[tuple[str, bytes]]
-    done: asyncio.Task[None]
+    done: asyncio.Task[int | None]
 
 
 class KafkaLog:
@@ -51,7 +52,7 @@ class KafkaLog:
         self._producer: AIOKafkaProducer | None = None
         self._consumer: AIOKafkaConsumer | None = None
         self._under_way: dict[Place, _UnderWay] = {}
-        self._sending: set[asyncio.Task[None]] = set()
+        self._sending: set[asyncio.Task[int | None]] = set()
         self._writing: dict[Place, asyncio.Lock] = {}
         self._reading = asyncio.Lock()
         self._starting = asyncio.Lock()
@@ -59,8 +60,25 @@ class KafkaLog:
 
     async def append(self, topic: Topic, partition: int, records: Sequence[Record]) -> None:
         """Append records in order; they are durable when this returns."""
-        if not records:
-            return
+        if records:
+            await self._appended(topic, partition, records)
+
+    async def append_each(
+        self, topic: Topic, records: Mapping[int, Sequence[Record]]
+    ) -> Mapping[int, int | LogUnavailable | None]:
+        """Append records to several partitions at once."""
+        partitions = [partition for partition, some in records.items() if some]
+        appending = [self._settled(topic, partition, records[partition]) for partition in partitions]
+        return dict(zip(partitions, await asyncio.gather(*appending), strict=True))
+
+    async def _settled(self, topic: Topic, partition: int, records: Sequence[Record]) -> int | LogUnavailable | None:
+        try:
+            return await self._appended(topic, partition, records)
+        except LogUnavailable as unavailable:
+            return unavailable
+
+    async def _appended(self, topic: Topic, partition: int, records: Sequence[Record]) -> int | None:
+        """Append records; give where they begin, if that can be told. Raises LogUnavailable."""
         place = topic.name, partition
         content = [(record.key, record.value) for record in records]
         under_way = self._under_way.get(place)
@@ -74,26 +92,37 @@ class KafkaLog:
             raise LogUnavailable(f"no acknowledgement from {self._brokers.servers} in {self._patience:.0f} s")
         if self._under_way.get(place) is under_way:
             del self._under_way[place]
-        under_way.done.result()
+        return under_way.done.result()
 
-    def _is_through(self, sent: asyncio.Task[None]) -> None:
+    def _is_through(self, sent: asyncio.Task[int | None]) -> None:
         """Forget a batch; whoever waits for it is told how it ended, and one that nobody waits for ends unheard."""
         self._sending.discard(sent)
         if not sent.cancelled():
             sent.exception()
 
-    async def _written(self, topic: Topic, partition: int, records: list[tuple[str, bytes]]) -> None:
-        """Send records, one batch after the other, and wait until each is acknowledged."""
+    async def _written(self, topic: Topic, partition: int, records: list[tuple[str, bytes]]) -> int | None:
+        """Send records, one batch after the other, and wait until each is acknowledged; give where they begin.
+
+        None if they do not stand behind one another, because somebody else wrote between two batches, or if the broker
+        has forgotten where it wrote a batch that was sent again.
+        """
         async with self._writing.setdefault((topic.name, partition), asyncio.Lock()):
             producer = await self._started_producer()
             name = self._brokers.topic(topic)
+            starts: list[int] = []
+            counts: list[int] = []
             try:
                 for batch in _batches(producer, records):
-                    await (await producer.send_batch(batch, name, partition=partition))
+                    acknowledged = await (await producer.send_batch(batch, name, partition=partition))
+                    starts.append(acknowledged.offset)
+                    counts.append(batch.record_count())
             except (KafkaError, AssertionError) as failed:
                 # After a failure the numbers of an idempotent producer have a hole: only a new one can go on.
                 await self._give_up(producer)
                 raise LogUnavailable(_told(failed)) from None
+        first = starts[0]
+        stands_together = first >= 0 and starts == list(accumulate(counts[:-1], initial=first))
+        return first if stands_together else None
 
     async def _started_producer(self) -> AIOKafkaProducer:
         async with self._starting:

@@ -1,6 +1,6 @@
 """What the services need of a log."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from contracts.events.event import Data, Event
@@ -53,6 +53,22 @@ class Log(Protocol):
 
     async def end(self, topic: Topic, partition: int) -> int:
         """Give the offset that the next record will have."""
+
+
+class Journal(Log, Protocol):
+    """What whoever writes facts needs of a log besides: several partitions at once."""
+
+    async def ends(self, topic: Topic, partitions: Collection[int]) -> Mapping[int, int]:
+        """Give the offset that the next record of each partition will have."""
+
+    async def append_each(
+        self, topic: Topic, records: Mapping[int, Sequence[Record]]
+    ) -> Mapping[int, int | LogUnavailable | None]:
+        """Append records to several partitions, each in order; tell for each how that went. Raises nothing.
+
+        What was appended is durable when this returns, and stands from the offset that is given on, one record behind
+        the other; None if they are there and nobody can tell where. What was not is unavailable.
+        """
 
 
 def next_offset(records: Sequence[StoredRecord]) -> int:

@@ -1,7 +1,7 @@
 """The log in one SQLite file."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from contracts.topics import Topic
@@ -27,16 +27,34 @@ class SqliteLog:
 
     async def append(self, topic: Topic, partition: int, records: Sequence[Record]) -> None:
         """Append records in order; they are durable when this returns."""
-        if not records:
-            return
+        if records:
+            self._appended(topic, {partition: records})
+
+    async def append_each(
+        self, topic: Topic, records: Mapping[int, Sequence[Record]]
+    ) -> Mapping[int, int | LogUnavailable | None]:
+        """Append records to several partitions, all or none of them: one wait for the disk."""
+        try:
+            return self._appended(topic, records)
+        except LogUnavailable as unavailable:
+            return dict.fromkeys(records, unavailable)
+
+    def _appended(self, topic: Topic, records: Mapping[int, Sequence[Record]]) -> Mapping[int, int]:
+        """Append records; give where those of each partition begin. Raises LogUnavailable, and nothing is appended."""
+        stored: dict[int, list[StoredRecord]] = {}
+        starts: dict[int, int] = {}
         with told_as(LogUnavailable), transaction(self._connection):
-            end = await self.end(topic, partition)
-            stored = [StoredRecord(offset, *record) for offset, record in enumerate(records, end)]
-            self._connection.executemany(
-                f"INSERT INTO {table_of(topic, partition)} VALUES (?, ?, ?)",  # noqa: S608 - a name of ours
-                [record[:3] for record in stored],
-            )
-        self._keep_at_hand(topic, partition, stored)
+            for partition, some in records.items():
+                starts[partition] = self._end(topic, partition)
+                stored[partition] = [StoredRecord(at, *record) for at, record in enumerate(some, starts[partition])]
+                self._connection.executemany(
+                    f"INSERT INTO {table_of(topic, partition)} VALUES (?, ?, ?)",  # noqa: S608 - a name of ours
+                    [record[:3] for record in stored[partition]],
+                )
+        for partition, appended in stored.items():
+            if appended:
+                self._keep_at_hand(topic, partition, appended)
+        return starts
 
     def _keep_at_hand(self, topic: Topic, partition: int, records: list[StoredRecord]) -> None:
         """Keep what was just appended, and let go of what was appended longest ago."""
@@ -68,6 +86,13 @@ class SqliteLog:
 
     async def end(self, topic: Topic, partition: int) -> int:
         """Give the offset that the next record will have."""
+        return self._end(topic, partition)
+
+    async def ends(self, topic: Topic, partitions: Collection[int]) -> Mapping[int, int]:
+        """Give the offset that the next record of each partition will have."""
+        return {partition: self._end(topic, partition) for partition in partitions}
+
+    def _end(self, topic: Topic, partition: int) -> int:
         with told_as(LogUnavailable):
             table = table_of(topic, partition)
             last = self._connection.execute(f'SELECT max("offset") FROM {table}').fetchone()[0]  # noqa: S608 - ours

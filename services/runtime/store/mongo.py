@@ -1,10 +1,13 @@
 """The store on MongoDB."""
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from datetime import datetime
 from uuid import uuid4
 
+from contracts.events.fields import instant
 from services.runtime.documents import Document, Documents, Replacement, Standing, told_as
 from services.runtime.store.port import (
+    Appointment,
     Halted,
     Held,
     Outcome,
@@ -17,6 +20,7 @@ from services.runtime.store.port import (
 
 POSITIONS = "positions"
 HALTED = "halted"
+DUE = "due"
 
 _BEGUN = ""
 """A document beside the states, which goes when they go. No case has this id."""
@@ -59,7 +63,9 @@ class MongoStore:
         if place is None or states not in (None, place):
             raise StatesLost(stage)
         return {
-            each["_id"]: StoredState(each["number"], each["read"], each["written"], each["schema"], each["body"])
+            each["_id"]: StoredState(
+                each["number"], each["read"], each["written"], each["schema"], each["body"], _moment(each.get(DUE))
+            )
             for each in found
             if each["_id"] != _BEGUN
         }
@@ -76,6 +82,20 @@ class MongoStore:
             async for case_id in self._documents.ids(states_of(stage)):
                 if case_id != _BEGUN:
                     yield case_id
+
+    async def appointments(self, stage: str, until: datetime, limit: int) -> Sequence[Appointment]:
+        """Give the cases that are to be looked at by then, the earliest first, at most so many."""
+        with told_as(StoreUnavailable):
+            found = await self._documents.find_up_to(states_of(stage), DUE, instant(until), limit)
+        return [Appointment(datetime.fromisoformat(each[DUE]), each["_id"]) for each in found]
+
+    async def postpone(self, stage: str, appointment: Appointment, due: datetime | None) -> bool:
+        """Let a case be looked at later, or no more, unless its state was written since."""
+        wanted = {"_id": appointment.case_id, DUE: instant(appointment.due)}
+        with told_as(StoreUnavailable):
+            return await self._documents.set_where(
+                states_of(stage), wanted, {DUE: None if due is None else instant(due)}
+            )
 
     async def hold(self, stage: str, partition: int, owner: str) -> Held:
         """Take a partition, and give how the stage stands there."""
@@ -151,7 +171,8 @@ def _named(documents: Sequence[Document]) -> str | None:
 
 def _replacement(write: Write) -> Replacement:
     state = write.state
-    fields = {"read": state.read, "written": state.written, "schema": state.schema, "body": state.body}
+    due = None if state.due is None else instant(state.due)
+    fields = {"read": state.read, "written": state.written, "schema": state.schema, "body": state.body, DUE: due}
     return Replacement(write.case_id, write.expected, state.offset, fields)
 
 
@@ -159,3 +180,7 @@ def _outcome(write: Write, standing: Standing) -> Outcome:
     if standing.is_ours:
         return Outcome.APPLIED
     return Outcome.ALREADY_APPLIED if standing.number == write.state.offset else Outcome.LOST
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)

@@ -2,8 +2,9 @@
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import Enum
-from typing import Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from services.runtime.unavailable import Unavailable
 
@@ -20,6 +21,7 @@ class StoredState:
     read, written: the last sequence that was read and the last one that was given
     schema: version of the shape of `body`
     body: sealed under the case's key
+    due: when the case is to be looked at, if ever; it stands open
     """
 
     offset: int
@@ -27,6 +29,14 @@ class StoredState:
     written: int
     schema: int
     body: bytes
+    due: datetime | None = None
+
+
+class Appointment(NamedTuple):
+    """A case that is to be looked at, and when."""
+
+    due: datetime
+    case_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,3 +151,18 @@ class Store(Protocol):
 
     async def halted(self, stage: str, partition: int | None = None) -> Sequence[Halted]:
         """Give the cases that are halted, by case."""
+
+
+@runtime_checkable
+class Agenda(Protocol):
+    """The cases that are to be looked at, by the states of a stage. Every call can raise StoreUnavailable."""
+
+    async def appointments(self, stage: str, until: datetime, limit: int) -> Sequence[Appointment]:
+        """Give the cases that are to be looked at by then, the earliest first, at most so many."""
+
+    async def postpone(self, stage: str, appointment: Appointment, due: datetime | None) -> bool:
+        """Let a case be looked at later, or no more; tell whether that is so: not if its state was written since."""
+
+
+class AgendaStore(Store, Agenda, Protocol):
+    """A store that is an agenda too."""

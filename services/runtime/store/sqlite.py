@@ -2,10 +2,21 @@
 
 import sqlite3
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
+from contracts.events.fields import instant
 from services.runtime.database import told_as, transaction
-from services.runtime.store.port import Halted, Held, Outcome, Position, StoredState, StoreUnavailable, Write
+from services.runtime.store.port import (
+    Appointment,
+    Halted,
+    Held,
+    Outcome,
+    Position,
+    StoredState,
+    StoreUnavailable,
+    Write,
+)
 
 _PLACE = "file"
 _AT_ONCE = 500
@@ -45,11 +56,11 @@ class SqliteStore:
         for start in range(0, len(wanted), _AT_ONCE):
             some = wanted[start : start + _AT_ONCE]
             rows = self._rows(
-                'SELECT case_id, "offset", read, written, schema, body FROM states'  # noqa: S608 - only placeholders
+                'SELECT case_id, "offset", read, written, schema, body, due FROM states'  # noqa: S608 - only placeholders
                 f" WHERE stage = ? AND case_id IN ({','.join('?' * len(some))})",
                 (stage, *some),
             )
-            found.update((row[0], StoredState(*row[1:])) for row in rows)
+            found.update((row[0], _state(row)) for row in rows)
         return found
 
     async def save(self, stage: str, writes: Sequence[Write]) -> Sequence[Outcome]:
@@ -59,13 +70,14 @@ class SqliteStore:
 
     def _save(self, stage: str, write: Write) -> Outcome:
         state = write.state
-        values = (state.offset, state.read, state.written, state.schema, state.body)
+        due = None if state.due is None else instant(state.due)
+        values = (state.offset, state.read, state.written, state.schema, state.body, due)
         if write.expected is None:
-            statement = "INSERT INTO states VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+            statement = "INSERT INTO states VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
             done = self._connection.execute(statement, (stage, write.case_id, *values))
         else:
             done = self._connection.execute(
-                'UPDATE states SET "offset" = ?, read = ?, written = ?, schema = ?, body = ?'
+                'UPDATE states SET "offset" = ?, read = ?, written = ?, schema = ?, body = ?, due = ?'
                 ' WHERE stage = ? AND case_id = ? AND "offset" = ?',
                 (*values, stage, write.case_id, write.expected),
             )
@@ -80,6 +92,23 @@ class SqliteStore:
         """Give the cases that a stage has a state of, in order."""
         for (case_id,) in self._rows("SELECT case_id FROM states WHERE stage = ? ORDER BY case_id", (stage,)):
             yield case_id
+
+    async def appointments(self, stage: str, until: datetime, limit: int) -> Sequence[Appointment]:
+        """Give the cases that are to be looked at by then, the earliest first, at most so many."""
+        rows = self._rows(
+            "SELECT due, case_id FROM states WHERE stage = ? AND due <= ? ORDER BY due, case_id LIMIT ?",
+            (stage, instant(until), limit),
+        )
+        return [Appointment(datetime.fromisoformat(due), case_id) for due, case_id in rows]
+
+    async def postpone(self, stage: str, appointment: Appointment, due: datetime | None) -> bool:
+        """Let a case be looked at later, or no more, unless its state was written since."""
+        with told_as(StoreUnavailable):
+            done = self._connection.execute(
+                "UPDATE states SET due = ? WHERE stage = ? AND case_id = ? AND due = ?",
+                (None if due is None else instant(due), stage, appointment.case_id, instant(appointment.due)),
+            )
+        return done.rowcount == 1
 
     async def hold(self, stage: str, partition: int, owner: str) -> Held:
         """Take a partition, and give how the stage stands there."""
@@ -135,3 +164,8 @@ class SqliteStore:
     def _write(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
         with told_as(StoreUnavailable), transaction(self._connection):
             self._connection.executemany(statement, rows)
+
+
+def _state(row: tuple[Any, ...]) -> StoredState:
+    _, offset, read, written, schema, body, due = row
+    return StoredState(offset, read, written, schema, body, None if due is None else datetime.fromisoformat(due))

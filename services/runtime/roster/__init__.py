@@ -1,0 +1,1 @@
+"""The roster: clinics, their groups and their therapists, as they are now."""

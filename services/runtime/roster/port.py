@@ -1,0 +1,94 @@
+"""What the services need of a roster. It is not history: what it holds is what is so now, and can be changed."""
+
+from collections.abc import Sequence
+from typing import Annotated, Final, Protocol, TypeVar
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from contracts.definitions.definition import Language
+from contracts.events.fields import INDIVIDUAL, DefinitionRef, Instant, Name
+from services.runtime.unavailable import Unavailable
+
+
+class RosterUnavailable(Unavailable):
+    """The roster cannot be reached, read or written just now; the same call can be tried again."""
+
+
+def _require_zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError("a time zone")
+    return name
+
+
+ZoneName = Annotated[str, AfterValidator(_require_zone)]
+"""A time zone of the IANA database, such as Europe/Copenhagen."""
+
+SessionName = Annotated[str, Field(pattern=rf"^([0-9]|[1-9][0-9]{{1,2}}|{INDIVIDUAL})$")]
+Address = Annotated[str, Field(pattern=r"^[!-?A-~]{1,64}@[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$")]
+
+
+class Entry(BaseModel):
+    """Something of a clinic. Immutable; what takes its place is written whole."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
+
+    clinic: Name
+    id: Name
+
+
+class Clinic(Entry):
+    """A clinic, which is its own only entry: `id` is that of the clinic.
+
+    zone: by whose clock its sessions are; the region's, if it says nothing
+    protocol, policy: of cases that are enrolled without naming theirs
+    """
+
+    zone: ZoneName | None = None
+    language: Language = "da"
+    protocol: DefinitionRef | None = None
+    policy: DefinitionRef | None = None
+
+
+class Group(Entry):
+    """A group. sessions: session -> when it begins; therapists: who leads it now."""
+
+    sessions: dict[SessionName, Instant] = {}
+    therapists: tuple[Name, ...] = ()
+
+
+class Therapist(Entry):
+    """Somebody who leads groups. address: where mail goes; language: of that mail."""
+
+    address: Address
+    language: Language = "da"
+
+
+EntryT = TypeVar("EntryT", bound=Entry)
+KINDS: Final[Sequence[type[Entry]]] = (Clinic, Group, Therapist)
+
+
+def kind_of(entry: type[Entry]) -> str:
+    """Name a kind of entry where it is stored."""
+    return entry.__name__.lower()
+
+
+def zone_of(clinic: Clinic) -> ZoneInfo | None:
+    """Give the zone that a clinic has of its own."""
+    return None if clinic.zone is None else ZoneInfo(clinic.zone)
+
+
+class Roster(Protocol):
+    """Entries by kind, clinic and id. Every call can raise RosterUnavailable."""
+
+    async def put(self, entry: Entry) -> None:
+        """Write an entry, in the place of the one that is there. It is durable when this returns."""
+
+    async def find(self, kind: type[EntryT], clinic: str, entry_id: str) -> EntryT | None:
+        """Give an entry; None if it is not there."""
+
+    async def all(self, kind: type[EntryT], clinic: str | None = None) -> Sequence[EntryT]:
+        """Give the entries of a kind, of every clinic or of one, by clinic and id."""
+
+    async def remove(self, kind: type[Entry], clinic: str, entry_id: str) -> bool:
+        """Remove an entry; tell whether it was there."""
