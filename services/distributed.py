@@ -11,6 +11,8 @@ from contracts.definitions.catalogue import Catalogue
 from contracts.definitions.files import library
 from contracts.topics import CASES, DEFINITIONS, TOPICS
 from services.home import Home, Ports, StageRuns, Stages, Waiting, now
+from services.ingest.domain.register import Register
+from services.ingest.zones import Zones
 from services.runtime.directory.mongo import DIRECTORY, NAME, MongoDirectory
 from services.runtime.documents import Documents, told_as
 from services.runtime.founding import Founding, founding_records
@@ -20,9 +22,10 @@ from services.runtime.log.kafka import KafkaLog
 from services.runtime.log.port import Record
 from services.runtime.log.topics import Cluster, Safety
 from services.runtime.refusals import NotAHome
+from services.runtime.roster.mongo import MongoRoster
 from services.runtime.settings import RegionSettings
 from services.runtime.stage import Stage
-from services.runtime.store.mongo import HALTED, POSITIONS, MongoStore
+from services.runtime.store.mongo import DUE, HALTED, POSITIONS, MongoStore, states_of
 from services.runtime.store.port import StoreUnavailable
 
 _LOG_GONE: Final = (
@@ -41,7 +44,7 @@ LOOK: Final = 0.2
 
 
 class DistributedHome(Home):
-    """A region, open. The register is run by whoever writes facts, the other stages by their services."""
+    """A region, open. Its stages are run by their services; the register, where no service runs it, by this process."""
 
     def __init__(
         self,
@@ -54,6 +57,7 @@ class DistributedHome(Home):
         """Use open connections."""
         super().__init__(name, ports)
         self._cluster = cluster
+        self._runs_register = True
         self._kafka = log
         self._documents = documents
 
@@ -67,10 +71,17 @@ class DistributedHome(Home):
         master = MasterKey.read(settings.master_key_file)
         documents, log = Documents(settings.server()), KafkaLog(brokers)
         keyring = MongoKeyring(documents, master)
-        ports = Ports(log, MongoStore(documents), keyring, MongoDirectory(documents, keyring))
+        ports = Ports(
+            log=log,
+            store=MongoStore(documents),
+            keyring=keyring,
+            people=MongoDirectory(documents, keyring),
+            roster=MongoRoster(documents),
+        )
         home = cls(f"the log at {settings.kafka_servers}", ports, cluster, log, documents)
         try:
             await keyring.require_own_master()
+            home._runs_register = await cluster.members(Register.name) == 0
             await home.take_up(write=write)
         except BaseException:
             await home.close()
@@ -79,13 +90,13 @@ class DistributedHome(Home):
 
     @property
     def stages_here(self) -> Sequence[Stage[Any]]:
-        """The register: it is asked before facts are written."""
-        return (self.register,)
+        """The register, unless a service runs it: somebody has to, before facts are written."""
+        return (self.register,) if self._runs_register else ()
 
     @property
     def stages_elsewhere(self) -> Sequence[Stage[Any]]:
         """The stages that services run."""
-        return [stage for stage in self.stages if stage.name != self.register.name]
+        return [stage for stage in self.stages if stage not in self.stages_here]
 
     async def settle(self, progress: Callable[[int], None]) -> Waiting:
         """Wait until the services have read everything, or do not get on; give what waits then."""
@@ -188,12 +199,13 @@ async def provision(
         with told_as(StoreUnavailable):
             await documents.create_index(DIRECTORY, NAME, unique=True)
             await documents.create_index(HALTED, "stage", unique=False)
+            await documents.create_index(states_of(Register.name), DUE, unique=False)
         file = settings.master_key_file
         has_new_key = is_new and not file.exists()
         keyring = MongoKeyring(documents, MasterKey.create(file) if has_new_key else MasterKey.read(file))
         if is_new:
             await keyring.remember_master()
-            for stage in Stages.by(Catalogue()):
+            for stage in Stages.by(Catalogue(), Zones()):
                 await MongoStore(documents).begin(stage.name)
             records = list(founding) or founding_records(str(uuid4()), library(), clock())
             await log.append(DEFINITIONS, 0, [Record("log", record) for record in records])

@@ -18,6 +18,7 @@ from services.runtime.keyring.sqlite import SqliteKeyring
 from services.runtime.log.port import Record
 from services.runtime.log.sqlite import SqliteLog
 from services.runtime.refusals import NotAHome
+from services.runtime.roster.sqlite import SqliteRoster
 from services.runtime.store.sqlite import SqliteStore
 
 DATABASE: Final = "ontrack.db"
@@ -96,4 +97,10 @@ class EmbeddedHome(Home):
 def _ports(database: Database, keyring: SqliteKeyring) -> Ports:
     """Give the ports over one file."""
     connection = database.connection
-    return Ports(SqliteLog(connection), SqliteStore(connection), keyring, SqliteDirectory(connection, keyring))
+    return Ports(
+        log=SqliteLog(connection),
+        store=SqliteStore(connection),
+        keyring=keyring,
+        people=SqliteDirectory(connection, keyring),
+        roster=SqliteRoster(connection),
+    )

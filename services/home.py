@@ -14,20 +14,24 @@ from pydantic import TypeAdapter
 from contracts.codec import CaseKey
 from contracts.definitions.catalogue import Catalogue, Entry
 from contracts.topics import partition_of
+from services.ingest.cases import Cases
+from services.ingest.clockwork import Timetable
 from services.ingest.domain.register import Register
 from services.ingest.intake import Intake
+from services.ingest.zones import Zones
 from services.not_detector.domain.stage import NotDetector
 from services.notifier.domain.stage import Notifier
 from services.runtime.directory.port import Directory
 from services.runtime.faults import PartitionLost, StageStopped
 from services.runtime.founding import Founding
 from services.runtime.keyring.port import Keyring
-from services.runtime.log.port import Log
+from services.runtime.log.port import Journal
 from services.runtime.rebuild import rebuild
 from services.runtime.refusals import NotAHome
+from services.runtime.roster.port import Roster
 from services.runtime.runner import Runner
 from services.runtime.stage import Stage
-from services.runtime.store.port import Halted, Store
+from services.runtime.store.port import AgendaStore, Halted
 from services.runtime.store.sealed import open_state
 from services.runtime.unavailable import Unavailable
 from services.scoring.domain.stage import Scoring
@@ -47,10 +51,11 @@ def now() -> datetime:
 class Ports:
     """What a home stands on."""
 
-    log: Log
-    store: Store
+    log: Journal
+    store: AgendaStore
     keyring: Keyring
     people: Directory
+    roster: Roster
 
 
 class Waiting(NamedTuple):
@@ -73,9 +78,14 @@ class Stages(NamedTuple):
     notifier: Notifier
 
     @classmethod
-    def by(cls, definitions: Catalogue) -> Self:
-        """Make them; `definitions` is what their events name."""
-        return cls(Register(), Scoring(definitions), NotDetector(definitions), Notifier(definitions))
+    def by(cls, definitions: Catalogue, zones: Zones) -> Self:
+        """Make them. definitions: what their events name; zones: of the clinics whose cases they are."""
+        return cls(
+            Register(Timetable(definitions, zones).first_moment),
+            Scoring(definitions),
+            NotDetector(definitions),
+            Notifier(definitions),
+        )
 
 
 class Home(ABC):
@@ -103,10 +113,13 @@ class Home(ABC):
         self.store = ports.store
         self.keyring = ports.keyring
         self.people = ports.people
+        self.roster = ports.roster
         self._founding = Founding(ports.log)
         self.definitions = self._founding.definitions
-        self.intake = Intake(self.log, self.store, self.keyring, self.definitions, clock)
-        stages = Stages.by(self.definitions)
+        self.cases = Cases(self.log, self.store, self.keyring)
+        self.intake = Intake(self.log, self.cases, self.keyring, self.definitions, clock)
+        self.zones = Zones()
+        stages = Stages.by(self.definitions, self.zones)
         self.stages: Sequence[Stage[Any]] = stages
         self.register, self.scoring, self.not_detector, self.notifier = stages
         self._work: list[tuple[Runner[Any], int]] = []

@@ -13,7 +13,7 @@ from contracts.definitions.definition import Definition
 from contracts.definitions.files import DefinitionFaults, library, load
 from services.cli.interruption import INTERRUPTED, between_steps, heed
 from services.home import Home
-from services.ingest.intake import KeyMissing
+from services.ingest.cases import KeyMissing
 from services.runtime.collector import spare_the_collector
 from services.runtime.database import AnotherWriter
 from services.runtime.faults import PartitionLost, StageStopped

@@ -20,7 +20,9 @@ class Entry:
 COMMANDS: Final[Mapping[str, Entry]] = MappingProxyType(
     {
         "demo": Entry("services.cli.demo:demo", "Watch a simulated clinic from the first answer to the reports."),
+        "up": Entry("services.cli.up:up", "Run a whole clinic in one process, with its API."),
         "simulate": Entry("services.cli.simulate:simulate", "Draw a cohort of simulated patients."),
+        "token": Entry("services.cli.token:token", "Make, list and revoke the tokens of the API's clients."),
         "import": Entry("services.cli.imports:import_", "Take responses from a file, or an exported log."),
         "export": Entry("services.cli.export:export", "Write the log as NDJSON."),
         "tracks": Entry("services.cli.tracks:tracks", "List the status of every session of every case."),

@@ -11,6 +11,7 @@ from services.runtime.refusals import SettingsWrong
 
 SERVICES: Final = MappingProxyType(
     {
+        "ingest": "services.ingest.app",
         "scoring": "services.scoring.app",
         "not-detector": "services.not_detector.app",
         "notifier": "services.notifier.app",

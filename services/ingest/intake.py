@@ -5,20 +5,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from pydantic import TypeAdapter
-
 from contracts.codec import CaseKey, decode, encode, prepared
 from contracts.definitions.catalogue import Catalogue
 from contracts.events.event import Data, Event
 from contracts.topics import CASES, partition_of
-from services.ingest.domain.admission import Refusal, is_known, refusals
+from services.ingest.cases import Cases
+from services.ingest.domain.admission import Refusal, is_known, of_another, refusals
 from services.ingest.domain.register import Register, Registered
 from services.runtime.keyring.port import Destroyed, Keyring
-from services.runtime.log.port import Log, Record, next_offset
-from services.runtime.store.port import Store
-from services.runtime.store.sealed import open_state
+from services.runtime.log.port import Journal, LogUnavailable, Record, next_offset
 
-_STATES = TypeAdapter(Registered)
 _AT_ONCE = 2_000
 
 
@@ -35,41 +31,61 @@ class Considered:
     refused: tuple[tuple[int, Refusal], ...]
 
 
-class KeyMissing(Exception):
-    """A case is on the log and its key is not in the keyring: nothing of it can be read, and nothing added. Says so."""
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Facts that are recorded together or not at all. clinic: for whom no other cases exist; None: all of them do."""
+
+    facts: Sequence[Event[Data]]
+    clinic: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of the facts of one request: all of them are on the log now, or none is new.
+
+    new: how many were not there before
+    refused: the place of each refused fact among those that came, and why; then nothing of the request was recorded
+    """
+
+    new: int
+    refused: tuple[tuple[int, Refusal], ...] = ()
 
 
 class Intake:
-    """Takes facts onto the log. The register must have caught up with the log before facts are considered."""
+    """Takes facts onto the log."""
 
     def __init__(
-        self, log: Log, store: Store, keyring: Keyring, definitions: Catalogue, clock: Callable[[], datetime]
+        self, log: Journal, cases: Cases, keyring: Keyring, definitions: Catalogue, clock: Callable[[], datetime]
     ) -> None:
-        """Write to `log`; ask the register in `store`; take only what `definitions` has."""
+        """Write to `log`; judge by what is known of `cases`; take only what `definitions` has."""
         self._log = log
-        self._store = store
+        self._cases = cases
         self._keyring = keyring
         self._definitions = definitions
         self._clock = clock
         self._register = Register()
 
     async def registered(self, case_ids: Sequence[str]) -> Mapping[str, Registered]:
-        """Give what the register knows of some cases; one that it does not know is absent.
+        """Give what is known of some cases; one of which nothing is known is absent. Raises KeyMissing."""
+        return await self._cases.registered(case_ids)
 
-        Of a case whose key was destroyed only that is known. Raises KeyMissing.
+    async def take(self, requests: Sequence[Request]) -> Sequence[Taken | LogUnavailable]:
+        """Record the facts of several requests, each judged in the light of those before it; tell what became of each.
+
+        Of a request with a fact that is refused nothing is recorded. Where the log was away for a moment, it is not
+        known whether the facts of a request are there: the same request can come again. Raises KeyMissing, or
+        Unavailable, and then nothing was recorded.
         """
-        wanted = set(case_ids)
-        states = await self._store.load(self._register.name, wanted)
-        found: dict[str, Registered] = {}
-        keys = await self._keyring.keys(wanted)
-        for case_id in sorted(states.keys() - keys.keys()):
-            raise KeyMissing(f"the key of case {case_id} is missing; put the last good copy of the data in its place")
-        for case_id, key in keys.items():
-            if isinstance(key, Destroyed):
-                found[case_id] = Registered(erased=True)
-            elif case_id in states:
-                found[case_id] = open_state(_STATES, self._register.name, case_id, key, states[case_id])
-        return found
+        cases = dict(await self._cases.registered({fact.subject for request in requests for fact in request.facts}))
+        judged: list[Considered] = []
+        for request in requests:
+            considered, after = self._judged(request, cases)
+            judged.append(considered)
+            if not considered.refused:
+                cases.update(after)
+        new = [fact for considered in judged if not considered.refused for fact in considered.new]
+        away = await self._append(new, self._clock()) if new else {}
+        return [_taken(considered, away) for considered in judged]
 
     async def consider(self, facts: Sequence[Event[Data]]) -> Considered:
         """Say what would become of facts, each in the light of those before it. Records nothing."""
@@ -77,12 +93,22 @@ class Intake:
 
     def judged(self, facts: Sequence[Event[Data]], registered: Mapping[str, Registered]) -> Considered:
         """Say what would become of facts, in the light of what is registered and of the facts before each."""
-        cases = dict(registered)
+        considered, _ = self._judged(Request(facts), registered)
+        return considered
+
+    def _judged(
+        self, request: Request, registered: Mapping[str, Registered]
+    ) -> tuple[Considered, Mapping[str, Registered]]:
+        """Say what would become of the facts of a request, and what would be known of their cases then."""
+        cases: dict[str, Registered] = {}
         new: list[Event[Data]] = []
         refused: list[tuple[int, Refusal]] = []
         known = 0
-        for place, fact in enumerate(facts):
-            case = cases.get(fact.subject) or self._register.initial(fact.subject)
+        for place, fact in enumerate(request.facts):
+            case = cases.get(fact.subject) or registered.get(fact.subject) or self._register.initial(fact.subject)
+            if request.clinic is not None and (strange := of_another(case, request.clinic)):
+                refused.append((place, strange))
+                continue
             if is_known(case, fact):
                 known += 1
                 continue
@@ -92,7 +118,7 @@ class Intake:
                 continue
             cases[fact.subject], _ = self._register.step(case, fact)
             new.append(fact)
-        return Considered(tuple(new), known, tuple(refused))
+        return Considered(tuple(new), known, tuple(refused)), cases
 
     async def recorded(self, facts: Sequence[Event[Data]]) -> Mapping[str, Event[Data]]:
         """Give what stands on the log under the ids of some facts, as far as it can be read."""
@@ -111,25 +137,50 @@ class Intake:
         return found
 
     async def record(self, facts: Sequence[Event[Data]]) -> None:
-        """Record facts that were considered; they are durable when this returns."""
-        await self._append(facts, self._clock())
+        """Record facts that were considered; they are durable when this returns. Raises LogUnavailable."""
+        _require_log(await self._append(facts, self._clock()))
 
     async def take_over(self, facts: Sequence[Event[Data] | Record]) -> None:
-        """Record facts as another log recorded them; they are durable when this returns.
+        """Record facts as another log recorded them; they are durable when this returns. Raises LogUnavailable.
 
         Those of an erased case come as records: nobody can open them.
         """
-        await self._append(facts, None)
+        _require_log(await self._append(facts, None))
 
-    async def _append(self, facts: Sequence[Event[Data] | Record], recorded: datetime | None) -> None:
+    async def _append(
+        self, facts: Sequence[Event[Data] | Record], recorded: datetime | None
+    ) -> Mapping[int, LogUnavailable]:
+        """Append facts; give the partitions where the log was away."""
         keys = await self._keyring.create({fact.subject for fact in facts if isinstance(fact, Event)})
         by_partition: dict[int, list[Record]] = defaultdict(list)
         for fact in facts:
             record = fact if isinstance(fact, Record) else _sealed(fact, keys[fact.subject], recorded)
             if record is not None:
                 by_partition[partition_of(record.key)].append(record)
-        for partition in sorted(by_partition):
-            await self._log.append(CASES, partition, by_partition[partition])
+        appended = await self._log.append_each(CASES, by_partition)
+        away: dict[int, LogUnavailable] = {}
+        for partition, start in appended.items():
+            if isinstance(start, LogUnavailable):
+                away[partition] = start
+            else:
+                self._cases.recorded(partition, start, by_partition[partition])
+        return away
+
+
+def _taken(considered: Considered, away: Mapping[int, LogUnavailable]) -> Taken | LogUnavailable:
+    if considered.refused:
+        return Taken(0, considered.refused)
+    unavailable = [away[at] for at in map(_partition, considered.new) if at in away]
+    return unavailable[0] if unavailable else Taken(len(considered.new))
+
+
+def _partition(fact: Event[Data]) -> int:
+    return partition_of(fact.subject)
+
+
+def _require_log(away: Mapping[int, LogUnavailable]) -> None:
+    for unavailable in away.values():
+        raise unavailable
 
 
 def _sealed(fact: Event[Data], key: CaseKey | Destroyed, recorded: datetime | None) -> Record | None:

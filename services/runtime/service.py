@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
@@ -17,6 +18,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from contracts.definitions.catalogue import Catalogue
 from contracts.topics import CASES, DEAD_LETTERS, DEFINITIONS
@@ -54,6 +56,17 @@ ENDS_WITHIN: Final = DRAIN + 5
 """Seconds after which a process that was told to end does so in any case."""
 
 _LOG = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a service stands on, once its servers answer."""
+
+    documents: Documents
+    log: KafkaLog
+    store: MongoStore
+    keyring: MongoKeyring
+    founding: Founding
 
 
 class Service(Generic[StateT]):
@@ -115,6 +128,7 @@ class Service(Generic[StateT]):
             stack.push_async_callback(serving.stop)
             await self._until_it_works(serving.start, documents)
             spare_the_collector()
+            await self.begin_beside(Ground(documents, log, store, keyring, founding), stack)
             _LOG.info("serving", stage=stage.name, log=founding.log_id)
             watched = Watched(stage, serving, brokers, documents, log, store, founding)
             looker = Looker(watched, self.health, self.metrics)
@@ -122,6 +136,13 @@ class Service(Generic[StateT]):
             while True:
                 await looker.look()
                 await asyncio.sleep(LOOK)
+
+    async def begin_beside(self, ground: Ground, stack: AsyncExitStack) -> None:
+        """Begin what a service does beside its stage, until the stack is left."""
+
+    def beside(self) -> Mapping[socket.socket, ASGIApp]:
+        """Give what answers at other sockets than the one where one asks how the service is. Raises SettingsWrong."""
+        return {}
 
     def _traced(self, stage: Stage[StateT], stack: AsyncExitStack) -> "Traces | None":
         """Send traces if that is set, until the stack is left."""
@@ -206,15 +227,17 @@ class Service(Generic[StateT]):
 
     def run(self) -> None:
         """Serve until the process is told to end. Raises SettingsWrong."""
-        listening = _listening(self._settings.http_host, self._settings.http_port)
+        listening = listening_at(self._settings.http_host, self._settings.http_port, "ONTRACK_HTTP")
+        beside = self.beside()
         set_up_logs(self._settings.log_format, self._settings.log_level)
         host, port, *_ = listening.getsockname()
         _LOG.info("listening", host=host, port=port)
         # When uvicorn has stopped it raises the signal again; being told to end is no failure.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda number, _: sys.exit(_exit_code(number)))
-        config = uvicorn.Config(self.app(), log_config=None, access_log=False, server_header=False)
-        _Server(config).run(sockets=[listening])
+        app = ByPort(self.app(), {each.getsockname()[1]: app for each, app in beside.items()})
+        config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False)
+        _Server(config).run(sockets=[listening, *beside])
 
 
 class _Server(uvicorn.Server):
@@ -245,16 +268,30 @@ def _end(exit_code: int) -> None:
     os._exit(exit_code)
 
 
-def _listening(host: str, port: int) -> socket.socket:
-    """Listen where whoever asks how the service is will look for it. Raises SettingsWrong."""
+class ByPort:
+    """Several applications at ports of their own; how they start and end is told to the first one."""
+
+    def __init__(self, first: ASGIApp, others: Mapping[int, ASGIApp]) -> None:
+        """Answer by `first`, and at the ports of others by those."""
+        self._first = first
+        self._others = others
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand a request on."""
+        _, port = scope.get("server") or ("", 0)
+        await self._others.get(port, self._first)(scope, receive, send)
+
+
+def listening_at(host: str, port: int, setting: str) -> socket.socket:
+    """Listen where others will look for it. setting: the beginning of its name. Raises SettingsWrong."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family)
     except OSError as refused:
         why, *_ = str(refused.strerror).partition(" (")
         raise SettingsWrong(
-            "ONTRACK_HTTP_HOST and ONTRACK_HTTP_PORT: an address of this machine and a port that nobody else listens "
-            f"at were expected ({why})"
+            f"{setting}_HOST and {setting}_PORT: an address of this machine and a port that nobody else listens at "
+            f"were expected ({why})"
         ) from None
 
 

@@ -23,7 +23,7 @@ PREFIX: Final = "ONTRACK_"
 SECRETS: Final = "ONTRACK_SECRETS"
 """Names the folder with a file for each secret, called as its setting in small letters: ontrack_kafka_password."""
 
-_LAST_PORT: Final = 65_535
+LAST_PORT: Final = 65_535
 _NOT_READ_HERE: Final = ("ONTRACK_DATA", "ONTRACK_REQUIRE_ALL", "ONTRACK_TEST_")
 _ALIKE: Final = 0.8
 """How much a name is like that of a setting, at most 1, from which on it is taken for a slip. A platform that names its
@@ -48,7 +48,7 @@ def _require_servers(text: str) -> str:
     """Make sure that a text is HOST:PORT, several separated by commas. Raises ValueError."""
     for server in text.split(","):
         host, _, port = server.rpartition(":")
-        if not host or host.split() != [host] or not port.isdecimal() or not 0 < int(port) <= _LAST_PORT:
+        if not host or host.split() != [host] or not port.isdecimal() or not 0 < int(port) <= LAST_PORT:
             raise ValueError
     return text
 
@@ -204,8 +204,8 @@ class ServiceSettings(RegionSettings):
     ] = "127.0.0.1"
     http_port: Annotated[
         int,
-        Field(ge=0, le=_LAST_PORT, description="At which port; 0 takes any that is free, and the log says which."),
-        Expected(f"a whole number from 0 to {_LAST_PORT}"),
+        Field(ge=0, le=LAST_PORT, description="At which port; 0 takes any that is free, and the log says which."),
+        Expected(f"a whole number from 0 to {LAST_PORT}"),
     ] = 0
     log_format: Annotated[
         Literal["text", "json"],

@@ -27,6 +27,7 @@ from contracts.events.notices import ReportIssued, ReportRevised
 from contracts.topics import CASES, NOTICES, SCORES, TRACKS, Topic, partition_of
 from services.distributed import DistributedHome
 from services.home import Stages
+from services.ingest.zones import Zones
 from services.runtime.brokers import Brokers
 from services.runtime.log.kafka import KafkaLog
 from services.runtime.log.port import Record
@@ -122,7 +123,7 @@ def _times(took: Sequence[Sequence[float]], reference: Sequence[Sequence[float]]
 @asynccontextmanager
 async def _in_memory(brokers: Brokers, log: KafkaLog, keyring: MemoryKeyring) -> AsyncIterator[None]:
     """Serve the three stages in this process, with states and keys in memory: what is left without a database."""
-    stages: Sequence[Stage[Any]] = Stages.by(Catalogue(library()))[1:]
+    stages: Sequence[Stage[Any]] = Stages.by(Catalogue(library()), Zones())[1:]
     servings = [
         Serving(
             brokers,

@@ -49,12 +49,16 @@ class Process:
     def __init__(self, name: str, environment: Mapping[str, str], log: Path, program: Sequence[str | Path]) -> None:
         """Start it: `program` is given its name."""
         self.name = name
-        self.port, *_ = free_ports(1)
+        self.port, self.api_port = free_ports(2)
         self.log = log
         with log.open("ab") as stream:
             self._process = subprocess.Popen(
                 [*program, name],
-                env={**environment, "ONTRACK_HTTP_PORT": str(self.port)},
+                env={
+                    **environment,
+                    "ONTRACK_HTTP_PORT": str(self.port),
+                    "ONTRACK_API_PORT": str(self.api_port),
+                },
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=stream,
@@ -70,6 +74,23 @@ class Process:
             return answer.status, answer.read()
         except OSError:
             return 0, b""
+        finally:
+            connection.close()
+
+    def request(self, method: str, path: str, body: object = None, **headers: str) -> tuple[int, Any]:
+        """Send a request to its API: the status and what the body says; status 0 if no answer comes."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.api_port, timeout=30)
+        sent = {
+            "Content-Type": "application/json",
+            **{name.replace("_", "-"): value for name, value in headers.items()},
+        }
+        try:
+            connection.request(method, path, None if body is None else orjson.dumps(body), sent)
+            answer = connection.getresponse()
+            content = answer.read()
+            return answer.status, orjson.loads(content) if content else None
+        except (OSError, http.client.HTTPException):
+            return 0, None
         finally:
             connection.close()
 
@@ -152,6 +173,11 @@ class Region:
         return self.folder / "master.key"
 
     @property
+    def tokens(self) -> Path:
+        """Where the tokens of its clients are."""
+        return self.folder / "tokens.json"
+
+    @property
     def environment(self) -> dict[str, str]:
         """The environment of its services and commands."""
         named = {
@@ -162,6 +188,7 @@ class Region:
             "MONGODB_AT_ONCE": str(self.server.at_once),
             "MONGODB_TIMEOUT": str(self.server.timeout),
             "MASTER_KEY_FILE": str(self.master_key),
+            "TOKENS_FILE": str(self.tokens),
         }
         others = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
         return {**others, **{f"{PREFIX}{name}": value for name, value in named.items()}}

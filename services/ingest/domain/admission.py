@@ -1,11 +1,12 @@
 """Which facts are taken: a fact that cannot be true of its case is refused at the door, with what was expected."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from contracts.codec import content_digest
 from contracts.definitions.catalogue import Catalogue, DefinitionMissing
+from contracts.definitions.instrument import Instrument
 from contracts.events.event import Data, Event
 from contracts.events.facts import CaseEnrolled, PolicyChanged, ResponseCorrected, ResponseSubmitted, ResponseWithdrawn
 from services.ingest.domain.register import Registered, occasion_of
@@ -19,6 +20,7 @@ RefusalCode = Literal[
     "session_outside_protocol",
     "answers_invalid",
     "occasion_answered",
+    "unknown_response",
     "id_reused",
 ]
 
@@ -30,6 +32,18 @@ class Refusal:
     code: RefusalCode
     field: str
     expected: str
+
+
+ANSWERS: Final = "answers"
+"""The field of answers that are wrong as a whole, and not at one item."""
+
+_UNKNOWN: Final = Refusal("unknown_case", "case", "an enrolled case")
+
+
+def of_another(case: Registered, clinic: str) -> Refusal | None:
+    """Refuse what a clinic says of a case that is not its own: in the words in which a case that is not there is."""
+    is_strange = case.erased or (case.enrolled and case.clinic != clinic)
+    return _UNKNOWN if is_strange else None
 
 
 def is_known(case: Registered, fact: Event[Data]) -> bool:
@@ -55,15 +69,17 @@ def refusals(case: Registered, fact: Event[Data], definitions: Catalogue) -> Ite
         case PolicyChanged(policy=policy):
             yield from _unknown_definitions(definitions, policy=policy)
     if not case.enrolled:
-        yield Refusal("unknown_case", "case", "an enrolled case")
+        yield _UNKNOWN
         return
     match fact.data:
         case ResponseSubmitted() as response:
             yield from _about_response(case, response, fact, definitions)
-        case ResponseCorrected(response=response_id) | ResponseWithdrawn(response=response_id) if (
-            response_id not in case.facts
-        ):
-            yield Refusal("unknown_case", "response", "a response of this case")
+        case ResponseCorrected(response=response_id, answers=answers):
+            yield from _about_change(case, response_id)
+            if response_id in case.responses:
+                yield from _about_answers(definitions.instrument(case.responses[response_id]), answers)
+        case ResponseWithdrawn(response=response_id):
+            yield from _about_change(case, response_id)
 
 
 def _about_response(
@@ -77,12 +93,24 @@ def _about_response(
         return
     if not definitions.protocol(case.protocol or "").has_session(response.session):
         yield Refusal("session_outside_protocol", "session", "a session of the case's protocol")
-    instrument = definitions.instrument(response.instrument)
-    for fault in () if instrument.accepts(response.answers) else instrument.faults_in(response.answers):
-        yield Refusal("answers_invalid", fault.field, fault.expected)
+    yield from _about_answers(definitions.instrument(response.instrument), response.answers)
     if occasion_of(response) in case.answered:
         expected = "this session was answered before, and that stands: no command corrects it yet"
         yield Refusal("occasion_answered", "session", expected)
+
+
+def _about_change(case: Registered, response_id: str) -> Iterator[Refusal]:
+    if response_id not in case.responses:
+        yield Refusal("unknown_response", "response", "a response of this case")
+
+
+def _about_answers(instrument: Instrument, answers: Mapping[str, int]) -> Iterator[Refusal]:
+    if instrument.accepts(answers):
+        return
+    items = {item.id for item in instrument.items}
+    for fault in instrument.faults_in(answers):
+        # What is no item was named by whoever answers, and can be anything.
+        yield Refusal("answers_invalid", fault.field if fault.field in items else ANSWERS, fault.expected)
 
 
 def _unknown_definitions(definitions: Catalogue, **named: str) -> Iterator[Refusal]:

@@ -1,0 +1,108 @@
+"""`ontrack token`: the credentials of the API's clients."""
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import click
+
+from contracts.events.fields import instant, is_name
+from services.cli.home import FINDING, Failure
+from services.cli.output import Format, Row, format_option, say
+from services.cli.place import DATA
+from services.cli.tables import print_rows
+from services.ingest.access import ROLES, TOKENS, Client, Role, Token, Tokens, TokensUnusable
+
+FILE: Final = "ONTRACK_TOKENS_FILE"
+COLUMNS: Final = ("id", "made", "role", "clinic", "name")
+
+
+def _file(context: click.Context, option: click.Parameter, value: Path | None) -> Tokens:  # noqa: ARG001 - click's
+    if value is not None:
+        return Tokens(value / TOKENS)
+    if FILE in os.environ:
+        return Tokens(Path(os.environ[FILE]))
+    raise click.BadParameter(f"name a data directory: --data DIR, or set {FILE}")
+
+
+tokens_option = click.option(
+    "--data",
+    "tokens",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar=DATA,
+    callback=_file,
+    help=f"The data directory (or set {DATA}; or {FILE} for a region).",
+)
+
+
+@click.group("token")
+def token() -> None:
+    """Make, list and revoke the tokens by which clients are let in.
+
+    Example: ontrack token make patients --role patient-app --clinic clinic --data DIR
+    """
+
+
+@token.command("make")
+@click.argument("name")
+@click.option("--role", type=click.Choice(ROLES), required=True, help="What the client may do.")
+@click.option("--clinic", required=True, help="The only clinic whose cases it can see.")
+@tokens_option
+def make(name: str, role: Role, clinic: str, tokens: Tokens) -> None:
+    """Make a token for the client NAME. It is printed here, and kept nowhere: only a digest of it is.
+
+    Example: ontrack token make patients --role patient-app --clinic clinic --data DIR
+    """
+    for what, given in (("NAME", name), ("--clinic", clinic)):
+        if not is_name(given):
+            raise Failure(f"{what}: at most 64 letters, digits and . _ : - were expected, the first a letter or digit")
+    try:
+        secret = tokens.make(Client(name, role, clinic), datetime.now(UTC))
+    except TokensUnusable as wrong:
+        raise Failure(str(wrong)) from None
+    click.echo(secret)
+    say("Give it to the client now: it cannot be shown again.")
+
+
+@token.command("list")
+@tokens_option
+@format_option
+def list_(tokens: Tokens, form: Format) -> None:
+    """List the tokens, without what they are.
+
+    Example: ontrack token list --data DIR
+    """
+    found = _all(tokens)
+    if found or form != "table":
+        print_rows([_row(each) for each in found], COLUMNS, form)
+    else:
+        say("There are no tokens, so nobody is let in; ontrack token make makes one.")
+
+
+@token.command("revoke")
+@click.argument("token_id", metavar="ID")
+@tokens_option
+def revoke(token_id: str, tokens: Tokens) -> None:
+    """Let the token ID, as it is listed, let nobody in from now on.
+
+    Example: ontrack token revoke 3fa9c1 --data DIR
+    """
+    try:
+        was_there = tokens.revoke(token_id)
+    except TokensUnusable as wrong:
+        raise Failure(str(wrong)) from None
+    if not was_there:
+        raise Failure(f"{token_id}: the id of a token was expected; ontrack token list lists them", FINDING)
+    say(f"Revoked {token_id}: it lets nobody in any more.")
+
+
+def _all(tokens: Tokens) -> list[Token]:
+    try:
+        return list(tokens.all())
+    except TokensUnusable as wrong:
+        raise Failure(str(wrong)) from None
+
+
+def _row(each: Token) -> Row:
+    return {"id": each.id, "made": instant(each.made), "role": each.role, "clinic": each.clinic, "name": each.name}

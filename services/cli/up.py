@@ -1,0 +1,78 @@
+"""`ontrack up`: a clinic in one process, with its API."""
+
+import socket
+from pathlib import Path
+from typing import Final
+
+import click
+
+from contracts.events.fields import is_name
+from services.cli.home import Failure, run
+from services.cli.output import say
+from services.cli.place import DATA
+
+LOOPBACK: Final = "127.0.0.1"
+FIRST: Final = "first"
+"""The name of the client that a first start makes a token for."""
+
+
+@click.command("up")
+@click.option(
+    "--data",
+    "directory",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar=DATA,
+    default=Path("ontrack-data"),
+    show_default=True,
+    help=f"The data directory; it is made if it is not there (or set {DATA}).",
+)
+@click.option("--port", type=click.IntRange(0, 65_535), default=8080, show_default=True, help="Where it listens.")
+@click.option("--clinic", default="clinic", show_default=True, help="Whose the token of a first start is.")
+def up(directory: Path, port: int, clinic: str) -> None:
+    """Run a whole clinic in one process: the API, the clock, and every stage behind them.
+
+    It listens on this machine only. One process has a data directory at a time; Ctrl-C ends it, and nothing is lost
+    when it is killed.
+
+    Example: ontrack up --data ./clinic
+    """
+    if not is_name(clinic):
+        raise Failure("--clinic: at most 64 letters, digits and . _ : - were expected, the first a letter or digit")
+    try:
+        listening = socket.create_server((LOOPBACK, port))
+    except OSError as refused:
+        raise Failure(f"--port {port}: a port that nobody else listens at was expected ({refused.strerror})") from None
+    with listening:
+        run(_served(directory, listening, clinic))
+
+
+async def _served(directory: Path, listening: socket.socket, clinic: str) -> None:
+    # They take a while to load, and help is wanted at once.
+    from services.embedded import EmbeddedHome  # noqa: PLC0415
+    from services.ingest.access import TOKENS, Client, Tokens  # noqa: PLC0415
+    from services.runtime.logs import set_up_logs  # noqa: PLC0415
+    from services.up import Up  # noqa: PLC0415
+
+    set_up_logs("text", "warning")
+    is_new = not directory.exists()
+    home = await EmbeddedHome.found(directory)
+    tokens, port = Tokens(directory / TOKENS), listening.getsockname()[1]
+    secret = None if tokens.all() else tokens.make(Client(FIRST, "admin", clinic), home.clock())
+    _welcome(directory, port, secret, is_new=is_new)
+    await Up(home, directory).serve(listening)
+    say("Ended. Everything that was answered is kept.")
+
+
+def _welcome(directory: Path, port: int, secret: str | None, *, is_new: bool) -> None:
+    """Say what was made, where it is, and what to do next."""
+    say(f"{'Made' if is_new else 'Opened'} {directory}. OnTrack listens at http://{LOOPBACK}:{port} until Ctrl-C.")
+    if secret is None:
+        return
+    say("Keep a copy of master.key elsewhere: without it nothing can be read.")
+    say("This token lets an administrator in; it is shown this once (ontrack token make makes others):")
+    click.echo(secret)
+    say("Enrol a first case by pasting this:")
+    say(f"  curl -H 'Authorization: Bearer {secret}' -H 'Content-Type: application/json' \\")
+    say(f"    -H 'Idempotency-Key: first' http://{LOOPBACK}:{port}/v1/cases \\")
+    say('    -d \'{"number": "1", "protocol": "group-cbt-depression-14", "policy": "gryesten-2023"}\'')
+    say("What else it can do stands in docs/api.md.")

@@ -1,0 +1,151 @@
+"""Who may use the API: clients with a role and a clinic, known by secret tokens of which only digests are kept."""
+
+import hmac
+import os
+import secrets
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated, Final, Literal, Protocol, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from contracts.events.fields import Instant, Name
+
+Role = Literal["patient-app", "ehr", "admin"]
+ROLES: Final[Sequence[Role]] = get_args(Role)
+
+TOKENS: Final = "tokens.json"
+"""The file of tokens in a data directory."""
+
+SCHEME: Final = "Bearer "
+_BEGINS: Final = "ontrack_"
+_BYTES: Final = 32
+
+
+class TokensUnusable(Exception):
+    """The file of tokens is absent, open to others, or damaged. Says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Who asks: the name of a system, what it may do, and the only clinic whose cases exist for it."""
+
+    name: str
+    role: Role
+    clinic: str
+
+
+class Access(Protocol):
+    """Tells who asks. Another way of proving that, such as OpenID Connect, takes the place of `Tokens`."""
+
+    def client(self, authorization: str | None) -> Client | None:
+        """Tell who asks, by the header `Authorization`; None if that proves nobody. Raises TokensUnusable."""
+
+
+class Token(BaseModel):
+    """A token, as far as it is kept. id: names it where it is listed; digest: SHA-256 of the token."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    id: Name
+    name: Name
+    role: Role
+    clinic: Name
+    made: Instant
+    digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    tokens: tuple[Token, ...]
+
+
+class Tokens:
+    """The tokens in a file, which is read again whenever it has changed: what is revoked is refused from then on.
+
+    A token is 256 random bits, so its digest tells nothing of it, and needs no salt and no slowness.
+    """
+
+    def __init__(self, file: Path) -> None:
+        """Use a file; one that is not there holds no token."""
+        self._file = file
+        self._seen: tuple[int, int, int] | None = None
+        self._tokens: tuple[Token, ...] = ()
+
+    def client(self, authorization: str | None) -> Client | None:
+        """Tell who asks; as much is compared whoever it is, so that the time it takes tells nothing."""
+        if authorization is None or not authorization.startswith(SCHEME):
+            return None
+        digest, found = _digest(authorization.removeprefix(SCHEME)), None
+        for token in self.all():
+            if hmac.compare_digest(digest, token.digest):
+                found = Client(token.name, token.role, token.clinic)
+        return found
+
+    def all(self) -> Sequence[Token]:
+        """Give every token, in the order in which they were made. Raises TokensUnusable."""
+        try:
+            status = self._file.stat()
+        except FileNotFoundError:
+            return ()
+        except OSError as error:
+            raise TokensUnusable(f"{self._file} cannot be read ({error.strerror})") from None
+        seen = status.st_ino, status.st_mtime_ns, status.st_size
+        if seen != self._seen:
+            if status.st_mode & 0o077:
+                raise TokensUnusable(f"{self._file} is open to others: run chmod 600 {self._file}")
+            self._tokens, self._seen = self._read(), seen
+        return self._tokens
+
+    def make(self, client: Client, at: datetime) -> str:
+        """Make a token for a client; it is given here and can never be told again. Raises TokensUnusable."""
+        secret = _BEGINS + secrets.token_urlsafe(_BYTES)
+        known = self.all()
+        names = {token.id for token in known}
+        name = next(name for name in iter(lambda: secrets.token_hex(3), "") if name not in names)
+        token = Token(
+            id=name, name=client.name, role=client.role, clinic=client.clinic, made=at, digest=_digest(secret)
+        )
+        self._write([*known, token])
+        return secret
+
+    def revoke(self, token_id: str) -> bool:
+        """Let a token prove nobody from now on; tell whether there was one. Raises TokensUnusable."""
+        known = self.all()
+        kept = [token for token in known if token.id != token_id]
+        if len(kept) < len(known):
+            self._write(kept)
+        return len(kept) < len(known)
+
+    def _read(self) -> tuple[Token, ...]:
+        try:
+            return _File.model_validate_json(self._file.read_bytes()).tokens
+        except OSError as error:
+            raise TokensUnusable(f"{self._file} cannot be read ({error.strerror})") from None
+        except ValidationError:
+            raise TokensUnusable(f"{self._file} is damaged: put its last good copy there, or make new tokens") from None
+
+    def _write(self, tokens: Iterable[Token]) -> None:
+        """Put another file in the place of the one that is there, whole."""
+        unfinished = self._file.with_name(f"{self._file.name}.new")
+        try:
+            self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with suppress(FileNotFoundError):
+                unfinished.unlink()
+            descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            with os.fdopen(descriptor, "wb") as stream:
+                stream.write(_File(tokens=tuple(tokens)).model_dump_json(indent=2).encode() + b"\n")
+                stream.flush()
+                os.fsync(stream.fileno())
+            unfinished.rename(self._file)
+        except OSError as error:
+            raise TokensUnusable(f"{self._file} cannot be written ({error.strerror})") from None
+
+
+def _digest(token: str) -> str:
+    return sha256(token.encode("utf-8", "replace")).hexdigest()

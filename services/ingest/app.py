@@ -1,0 +1,74 @@
+"""The service: the register, and beside it the door with its API and its clock. The only place that wires them."""
+
+import asyncio
+import socket
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp
+
+from contracts.definitions.catalogue import Catalogue
+from services.ingest.access import Tokens
+from services.ingest.cases import Cases
+from services.ingest.clockwork import Clockwork, Timetable
+from services.ingest.domain.register import Register, Registered
+from services.ingest.door import Door
+from services.ingest.http.api import Api, Reception, no_such_path
+from services.ingest.intake import Intake
+from services.ingest.settings import IngestSettings
+from services.ingest.zones import Zones
+from services.runtime.directory.mongo import MongoDirectory
+from services.runtime.roster.mongo import MongoRoster
+from services.runtime.service import Ground, Service, listening_at
+from services.runtime.settings import settings_of
+
+
+def now() -> datetime:
+    """Read the clock: the only place of this service that does."""
+    return datetime.now(UTC)
+
+
+class IngestService(Service[Registered]):
+    """The register as a stage, and the API beside it."""
+
+    def __init__(self, settings: IngestSettings) -> None:
+        """Make the service."""
+        self._own = settings
+        self._zones = Zones(settings.zone())
+        super().__init__(settings, self._register)
+        self._reception: Reception | None = None
+        self._api = Api(lambda: self._reception, Tokens(settings.tokens_file))
+
+    def _register(self, definitions: Catalogue) -> Register:
+        return Register(Timetable(definitions, self._zones).first_moment)
+
+    def beside(self) -> Mapping[socket.socket, ASGIApp]:
+        """Give the API, at a port of its own: until the servers answer it says that it cannot do anything yet."""
+        app = Starlette(routes=self._api.routes(), exception_handlers={HTTPException: no_such_path})
+        return {listening_at(self._own.api_host, self._own.api_port, "ONTRACK_API"): app}
+
+    async def begin_beside(self, ground: Ground, stack: AsyncExitStack) -> None:
+        """Open the door, and start the clock."""
+        definitions, roster = ground.founding.definitions, MongoRoster(ground.documents)
+        timetable = Timetable(definitions, self._zones)
+        cases = Cases(ground.log, ground.store, ground.keyring)
+        door = Door(Intake(ground.log, cases, ground.keyring, definitions, now))
+        await stack.enter_async_context(door.opened())
+        clockwork = Clockwork(ground.store, cases, roster, timetable, door, now)
+        ticking = asyncio.create_task(clockwork.run(self.health))
+        stack.push_async_callback(_stopped, ticking)
+        people = MongoDirectory(ground.documents, ground.keyring)
+        self._reception = Reception(door, cases, people, roster, definitions, timetable, now)
+
+
+async def _stopped(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    await asyncio.wait({task})
+
+
+def run() -> None:
+    """Serve until the process is told to end. Raises SettingsWrong."""
+    IngestService(settings_of(IngestSettings)).run()

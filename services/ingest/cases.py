@@ -1,0 +1,209 @@
+"""What is known of cases, up to the last fact on the log: what the register has of them, and every fact since."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from pydantic import TypeAdapter
+
+from contracts.codec import CaseKey, Unreadable
+from contracts.topics import CASES, partition_of
+from services.ingest.domain.register import Register, Registered
+from services.runtime.keyring.port import Destroyed, Keyring
+from services.runtime.log.port import Journal, Record, StoredRecord, next_offset
+from services.runtime.reading import event_of
+from services.runtime.store.port import Store
+from services.runtime.store.sealed import open_state
+from services.runtime.unavailable import Unavailable
+
+CASES_AT_HAND: Final = 2_000
+"""Cases that are kept opened: those that were asked for last."""
+
+FACTS_KEPT: Final = 5_000
+"""Facts of a partition that are kept before it is asked which of them the register has by now."""
+
+BEHIND_AT_MOST: Final = 50_000
+"""Facts of a partition that the register may lack; more would fill the memory."""
+
+_AT_ONCE: Final = 2_000
+_CASES_AT_ONCE: Final = 200
+_STATES: Final = TypeAdapter(Registered)
+
+
+class KeyMissing(Exception):
+    """A case is on the log and its key is not in the keyring: nothing of it can be read, and nothing added. Says so."""
+
+
+class RegisterBehind(Unavailable):
+    """The register has not read for so long that what is missing is too much to be kept. Says so."""
+
+
+@dataclass(slots=True)
+class _Tail:
+    """The facts of a partition that the register may lack. position: where it ends, the offset of the next fact."""
+
+    position: int
+    count: int = 0
+    by_case: dict[str, list[StoredRecord]] = field(default_factory=lambda: defaultdict(list))
+
+    def add(self, records: Sequence[StoredRecord]) -> None:
+        for record in records:
+            self.by_case[record.key].append(record)
+        self.count += len(records)
+        self.position = next_offset(records)
+
+    def since(self, case_id: str, offset: int) -> list[StoredRecord]:
+        """Give the facts of a case after an offset."""
+        return [record for record in self.by_case.get(case_id, ()) if record.offset > offset]
+
+    def forget_before(self, offset: int) -> None:
+        for case_id, records in list(self.by_case.items()):
+            kept = [record for record in records if record.offset >= offset]
+            self.count -= len(records) - len(kept)
+            if kept:
+                self.by_case[case_id] = kept
+            else:
+                del self.by_case[case_id]
+
+
+@dataclass(slots=True)
+class _AtHand:
+    """A case, opened. offset: of the last fact that went into its state."""
+
+    key: CaseKey
+    state: Registered
+    offset: int
+
+
+class Cases:
+    """What is known of cases. It reads on by itself, so it is never behind what anybody has recorded.
+
+    The register is run elsewhere, in its own time: in the same process or in others. What it lacks is kept here.
+    """
+
+    def __init__(
+        self,
+        log: Journal,
+        store: Store,
+        keyring: Keyring,
+        *,
+        cases_at_hand: int = CASES_AT_HAND,
+        facts_kept: int = FACTS_KEPT,
+        behind_at_most: int = BEHIND_AT_MOST,
+    ) -> None:
+        """Know what is on `log`, of which the register has put most into `store`."""
+        self._cases_at_hand = cases_at_hand
+        self._facts_kept = facts_kept
+        self._behind_at_most = behind_at_most
+        self._log = log
+        self._store = store
+        self._keyring = keyring
+        self._register = Register()
+        self._tails: dict[int, _Tail] = {}
+        self._at_hand: dict[str, _AtHand] = {}
+        self._reading = asyncio.Lock()
+
+    async def registered(self, case_ids: Collection[str]) -> Mapping[str, Registered]:
+        """Give what is known of some cases; one of which nothing is known is absent.
+
+        Of a case whose key was destroyed only that is known. Raises KeyMissing, or Unavailable.
+        """
+        async with self._reading:
+            return await self._registered(set(case_ids))
+
+    async def _registered(self, wanted: Collection[str]) -> Mapping[str, Registered]:
+        await self._read_on({partition_of(case_id) for case_id in wanted})
+        found = await self._opened([case_id for case_id in wanted if case_id not in self._at_hand])
+        for case_id in wanted:
+            if (at_hand := self._at_hand.pop(case_id, None)) is not None:
+                self._brought_up(case_id, at_hand)
+                # What is put back stands last, and what stands first is let go of.
+                self._at_hand[case_id] = at_hand
+                if at_hand.offset >= 0:
+                    found[case_id] = at_hand.state
+        for case_id in list(self._at_hand)[: max(0, len(self._at_hand) - self._cases_at_hand)]:
+            del self._at_hand[case_id]
+        return found
+
+    async def all(self) -> AsyncIterator[Mapping[str, Registered]]:
+        """Give every case there is, some at a time."""
+        async with self._reading:
+            await self._read_on(range(CASES.partitions))
+            since = {case_id for tail in self._tails.values() for case_id in tail.by_case}
+        some: list[str] = []
+        async for case_id in self._store.cases(self._register.name):
+            since.discard(case_id)
+            some.append(case_id)
+            if len(some) == _CASES_AT_ONCE:
+                yield await self.registered(some)
+                some = []
+        yield await self.registered([*some, *since])
+
+    def recorded(self, partition: int, start: int | None, records: Sequence[Record]) -> None:
+        """Learn what was just recorded, so that it need not be read: unless something else stands before it."""
+        tail = self._tails.get(partition)
+        if tail is not None and tail.position == start:
+            tail.add([StoredRecord(offset, *record) for offset, record in enumerate(records, start)])
+
+    async def _read_on(self, partitions: Collection[int]) -> None:
+        """Read what has been recorded since."""
+        for partition, end in (await self._log.ends(CASES, partitions)).items():
+            tail = self._tails.get(partition)
+            if tail is None or tail.count + end - tail.position > self._facts_kept:
+                tail = self._shortened(partition, await self._registered_to(partition))
+            if tail.count + end - tail.position > self._behind_at_most:
+                raise RegisterBehind(
+                    f"the register is more than {self._behind_at_most:,} facts behind: see whether it runs"
+                )
+            while tail.position < end:
+                records = await self._log.read(CASES, partition, tail.position, min(_AT_ONCE, end - tail.position))
+                if not records:
+                    raise Unavailable(f"{CASES.name} ends before its end in partition {partition}")
+                tail.add(records)
+
+    def _shortened(self, partition: int, registered: int) -> _Tail:
+        """Keep what the register lacks, and no more. registered: the offset of the next fact that it will read."""
+        at_hand = {name: case for name, case in self._at_hand.items() if partition_of(name) == partition}
+        tail = self._tails.get(partition)
+        if tail is None or tail.position < registered:
+            # What lies between has not been read here: so the cases at hand may lack it.
+            for case_id in at_hand:
+                del self._at_hand[case_id]
+            tail = self._tails[partition] = _Tail(registered)
+        for case_id, case in at_hand.items():
+            self._brought_up(case_id, case)
+        tail.forget_before(registered)
+        return tail
+
+    async def _registered_to(self, partition: int) -> int:
+        position = await self._store.position(self._register.name, partition)
+        return 0 if position is None else position.offset
+
+    async def _opened(self, case_ids: Collection[str]) -> dict[str, Registered]:
+        """Take cases in hand, as the register has them; give those that were erased."""
+        if not case_ids:
+            return {}
+        states = await self._store.load(self._register.name, case_ids)
+        keys = await self._keyring.keys(case_ids)
+        for case_id in sorted(states.keys() - keys.keys()):
+            raise KeyMissing(f"the key of case {case_id} is missing; put the last good copy of the data in its place")
+        erased: dict[str, Registered] = {}
+        for case_id, key in keys.items():
+            if isinstance(key, Destroyed):
+                erased[case_id] = Registered(erased=True)
+            elif (stored := states.get(case_id)) is None:
+                self._at_hand[case_id] = _AtHand(key, self._register.initial(case_id), -1)
+            else:
+                state = open_state(_STATES, self._register.name, case_id, key, stored)
+                self._at_hand[case_id] = _AtHand(key, state, stored.offset)
+        return erased
+
+    def _brought_up(self, case_id: str, at_hand: _AtHand) -> None:
+        """Take the facts that are not in a state yet."""
+        for record in self._tails[partition_of(case_id)].since(case_id, at_hand.offset):
+            event = record.event or event_of(record, CASES, at_hand.key)
+            at_hand.offset = record.offset
+            if not isinstance(event, Unreadable):
+                at_hand.state, _ = self._register.step(at_hand.state, event)

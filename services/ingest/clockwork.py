@@ -1,0 +1,126 @@
+"""The clock at work: it looks at the cases whose time has come, and records what is to be said of them."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+import structlog
+
+from contracts.definitions.catalogue import Catalogue, DefinitionMissing
+from contracts.definitions.protocol import Protocol
+from contracts.events.event import Data, Event
+from services.ingest.cases import Cases
+from services.ingest.domain.clock import Asked, due, first_moment, next_moment, open_now
+from services.ingest.domain.register import Register, Registered
+from services.ingest.door import Door
+from services.ingest.intake import Request
+from services.ingest.zones import Zones
+from services.runtime.faults import place_of
+from services.runtime.health import Health
+from services.runtime.roster.port import Clinic, Roster, zone_of
+from services.runtime.store.port import Agenda, Appointment
+from services.runtime.unavailable import Unavailable
+
+TICK: Final = 1.0
+"""Seconds between two looks at the agenda."""
+
+_AT_ONCE: Final = 500
+_LOG = structlog.get_logger()
+
+
+class Timetable:
+    """When cases are to be looked at, by their protocols and the zones of their clinics."""
+
+    def __init__(self, definitions: Catalogue, zones: Zones) -> None:
+        """Go by these."""
+        self._definitions = definitions
+        self.zones = zones
+
+    def first_moment(self, case: Registered) -> datetime | None:
+        """Give the first moment at which the clock is to look at a case."""
+        protocol = self.protocol(case)
+        return None if protocol is None else first_moment(case, protocol, self.zones.of(case.clinic))
+
+    def protocol(self, case: Registered) -> Protocol | None:
+        """Give the protocol of a case; None if it has none that is known."""
+        try:
+            return None if case.protocol is None else self._definitions.protocol(case.protocol)
+        except DefinitionMissing:
+            return None
+
+    def due(self, case_id: str, case: Registered, now: datetime) -> list[Event[Data]]:
+        """Give what is to be said of a case by now."""
+        protocol = self.protocol(case)
+        return [] if protocol is None else due(case_id, case, protocol, self.zones.of(case.clinic), now)
+
+    def next_moment(self, case: Registered, now: datetime) -> datetime | None:
+        """Give the next moment at which the clock is to look at a case."""
+        protocol = self.protocol(case)
+        return None if protocol is None else next_moment(case, protocol, self.zones.of(case.clinic), now)
+
+    def open_now(self, case: Registered, now: datetime) -> list[Asked]:
+        """Give what the patient is asked for now."""
+        protocol = self.protocol(case)
+        return [] if protocol is None else open_now(case, protocol, self.zones.of(case.clinic), now)
+
+
+class Clockwork:
+    """Says that times have come. Any number may run: they say the same, and it is taken once."""
+
+    def __init__(
+        self,
+        agenda: Agenda,
+        cases: Cases,
+        roster: Roster,
+        timetable: Timetable,
+        door: Door,
+        now: Callable[[], datetime],
+    ) -> None:
+        """Look at the cases of `agenda`, and record through `door`. roster: says by whose clock each clinic goes."""
+        self._roster = roster
+        self._agenda = agenda
+        self._cases = cases
+        self._timetable = timetable
+        self._door = door
+        self._now = now
+
+    async def run(self, health: Health) -> None:
+        """Say what is to be said, every second, and tell what keeps it from that."""
+        while True:
+            try:
+                await self.tick()
+            except Unavailable as away:
+                health.set("clock", str(away))
+            except Exception as error:  # noqa: BLE001 - it goes on, and what is wrong is told
+                health.set("clock", f"a fault of OnTrack ({place_of(error)})")
+            else:
+                health.set("clock", None)
+            await asyncio.sleep(TICK)
+
+    async def tick(self) -> int:
+        """Say what is to be said by now; give how many facts that were. Raises Unavailable, and goes on next time."""
+        clinics = await self._roster.all(Clinic)
+        self._timetable.zones.learn({each.clinic: zone for each in clinics if (zone := zone_of(each)) is not None})
+        now, said = self._now(), 0
+        while appointments := await self._agenda.appointments(Register.name, now, _AT_ONCE):
+            known = await self._cases.registered([each.case_id for each in appointments])
+            kept = [self._kept(each, known.get(each.case_id, Registered()), now) for each in appointments]
+            outcomes = await asyncio.gather(*kept, return_exceptions=True)
+            for outcome in outcomes:
+                if isinstance(outcome, BaseException):
+                    raise outcome
+                said += outcome
+            if len(appointments) < _AT_ONCE:
+                break
+        return said
+
+    async def _kept(self, appointment: Appointment, case: Registered, now: datetime) -> int:
+        """Say what is to be said of a case, and note when to look at it again."""
+        facts = self._timetable.due(appointment.case_id, case, now)
+        if facts:
+            taken = await self._door.take(Request(facts))
+            for _, refusal in taken.refused:
+                _LOG.warning("clock-refused", case=appointment.case_id, why=refusal.code)
+        await self._agenda.postpone(Register.name, appointment, self._timetable.next_moment(case, now))
+        return len(facts)

@@ -1,0 +1,139 @@
+"""The door: what comes at the same time is judged and recorded together, and each caller is answered by itself."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+from services.ingest.intake import Intake, Request, Taken
+from services.runtime.unavailable import Unavailable
+
+PATIENCE: Final = 10.0
+"""Seconds after which a caller is told to come again."""
+
+WAITING_AT_MOST: Final = 10_000
+"""Facts that wait for those before them; more callers are told to come again at once."""
+
+AT_ONCE: Final = 2_000
+"""Facts that are recorded together."""
+
+
+class DoorBusy(Unavailable):
+    """Too much waits already, or what waits does not get on: nothing was recorded, and the caller may come again."""
+
+
+@dataclass(slots=True, eq=False)
+class _Caller:
+    request: Request
+    answer: "asyncio.Future[Taken]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+    def told(self, outcome: Taken | Exception) -> None:
+        """Answer, unless the caller has gone."""
+        if self.answer.done():
+            return
+        if isinstance(outcome, Exception):
+            self.answer.set_exception(outcome)
+        else:
+            self.answer.set_result(outcome)
+
+
+class Door:
+    """Takes facts of many callers. While some are recorded, those that come wait, and are recorded together then."""
+
+    def __init__(
+        self,
+        intake: Intake,
+        *,
+        patience: float = PATIENCE,
+        waiting_at_most: int = WAITING_AT_MOST,
+        recorded: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Record by `intake`. recorded: is called whenever facts have been recorded."""
+        self._intake = intake
+        self._patience = patience
+        self._waiting_at_most = waiting_at_most
+        self._recorded = recorded
+        self._callers: deque[_Caller] = deque()
+        self._waiting = 0
+        self._came = asyncio.Event()
+
+    async def take(self, request: Request) -> Taken:
+        """Record the facts of a request, all of them or none; tell what became of them once they are durable.
+
+        Raises DoorBusy, and nothing was recorded; Unavailable if that is not known, and the same request can come
+        again; KeyMissing.
+        """
+        facts = len(request.facts)
+        if self._waiting + facts > self._waiting_at_most:
+            raise DoorBusy(f"more than {self._waiting_at_most:,} facts wait to be recorded")
+        caller = _Caller(request)
+        self._callers.append(caller)
+        self._waiting += facts
+        self._came.set()
+        try:
+            async with asyncio.timeout(self._patience):
+                return await caller.answer
+        except TimeoutError:
+            raise self._late(caller) from None
+        finally:
+            self._let_go(caller)
+
+    def _late(self, caller: _Caller) -> Unavailable:
+        waited = f"nothing was recorded in {self._patience:.0f} s"
+        return DoorBusy(waited) if caller in self._callers else Unavailable(f"{waited}, as far as is known")
+
+    def _let_go(self, caller: _Caller) -> None:
+        if caller in self._callers:
+            self._callers.remove(caller)
+            self._waiting -= len(caller.request.facts)
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[None]:
+        """Have callers answered for as long as this is entered; who has begun to be answered is answered to the end."""
+        closing = asyncio.Event()
+        answering = asyncio.create_task(self._answer_until(closing))
+        try:
+            yield
+        finally:
+            closing.set()
+            self._came.set()
+            await asyncio.wait({answering}, timeout=self._patience)
+            answering.cancel()
+
+    async def _answer_until(self, closing: asyncio.Event) -> None:
+        while not closing.is_set() or self._callers:
+            await self._came.wait()
+            self._came.clear()
+            while callers := self._next():
+                await self._answered(callers)
+
+    def _next(self) -> list[_Caller]:
+        """Give those whose turn it is: at least one, if anybody waits."""
+        callers: list[_Caller] = []
+        facts = 0
+        while self._callers and (not callers or facts + len(self._callers[0].request.facts) <= AT_ONCE):
+            caller = self._callers.popleft()
+            facts += len(caller.request.facts)
+            callers.append(caller)
+        self._waiting -= facts
+        return callers
+
+    async def _answered(self, callers: Sequence[_Caller]) -> None:
+        """Record what callers bring; what is wrong with the case of one of them is told to nobody else."""
+        try:
+            taken = await self._intake.take([caller.request for caller in callers])
+        except Unavailable as away:
+            for caller in callers:
+                caller.told(away)
+        except Exception as wrong:  # noqa: BLE001 - the others wait to be answered
+            if len(callers) == 1:
+                callers[0].told(wrong)
+                return
+            for caller in callers:
+                await self._answered([caller])
+        else:
+            for caller, outcome in zip(callers, taken, strict=True):
+                caller.told(outcome)
+            self._recorded()

@@ -1,0 +1,1 @@
+"""The API of ingest over HTTP."""

@@ -1,0 +1,225 @@
+"""The description of the API (OpenAPI 3.1), made from the table of its operations and the models that read it.
+
+`python -m services.ingest.http.openapi` writes it; with `--check` it only tells whether the file is in step.
+"""
+
+import argparse
+import json
+import re
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from http import HTTPStatus
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+from contracts.events.event import Data
+from contracts.schemas.models import OfEvents
+from services.ingest.http import problems
+from services.ingest.http.api import DESCRIPTION
+from services.ingest.http.bodies import BYTES_AT_MOST, JSON
+from services.ingest.http.operations import BATCH_AT_MOST, OPERATIONS, Operation
+from services.ingest.http.problems import MEDIA_TYPE, RETRY_AFTER, Kind
+from services.ingest.statements import STATEMENTS, Statement
+from services.runtime.roster.port import Entry
+
+_ALWAYS: Final = (problems.NO_CREDENTIAL, problems.NOT_ALLOWED, problems.BUSY, problems.BROKEN)
+_OF_BODIES: Final = (problems.TOO_LARGE, problems.TOO_SLOW, problems.MEDIA, problems.NOT_JSON, problems.INVALID)
+_KEY: Final = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "Tells a repetition from another request: the same key with the same body is recorded once, and "
+    "answered alike. Needed unless the body gives the event's `id`.",
+    "schema": {"type": "string", "pattern": "^[!-~]{1,200}$"},
+}
+_NAME: Final = {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$"}
+_NAMED: Final = {"type": "string", "maxLength": 160, "description": "An id, `id@version` or the full reference."}
+_PROBLEM: Final = {
+    "type": "object",
+    "description": "Why a request was not done (RFC 9457). It never repeats a value of the request.",
+    "required": ["type", "title", "status"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["pointer", "expected"],
+                "properties": {
+                    "pointer": {"type": "string", "description": "Where in the body (RFC 6901)."},
+                    "expected": {"type": "string"},
+                },
+            },
+        },
+    },
+}
+
+
+def document() -> dict[str, Any]:
+    """Describe the API."""
+    schemas: dict[str, Any] = {"Problem": _PROBLEM}
+    paths: dict[str, dict[str, Any]] = defaultdict(dict)
+    for operation in OPERATIONS:
+        paths[operation.path][operation.method.lower()] = _described(operation, schemas)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "OnTrack ingest",
+            "version": version("ontrack"),
+            "description": "Enrol cases, state facts about them, and ask what a patient is asked for. A request is "
+            f"answered when its facts are safely recorded. A body has at most {BYTES_AT_MOST:,} bytes.",
+        },
+        "security": [{"token": []}],
+        "paths": dict(paths),
+        "components": {
+            "schemas": dict(sorted(schemas.items())),
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+def _described(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
+    """Describe an operation; the schemas that it refers to are added."""
+    has_key = problems.KEY_EXPECTED in operation.kinds
+    parameters: list[dict[str, Any]] = [_parameter(name) for name in re.findall(r"\{(\w+)\}", operation.path)]
+    found: dict[str, Any] = {
+        "operationId": operation.name,
+        "summary": operation.does,
+        "description": f"Roles: {', '.join(operation.roles)}.",
+        "parameters": [*parameters, *([_KEY] if has_key else [])],
+        "responses": _responses(operation, schemas),
+    }
+    if operation.method in ("POST", "PUT"):
+        found["requestBody"] = {"required": True, "content": {JSON: {"schema": _body(operation, schemas)}}}
+    return found
+
+
+def _parameter(name: str) -> dict[str, Any]:
+    return {"name": name, "in": "path", "required": True, "schema": _NAME}
+
+
+def _body(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
+    if operation.name == "facts":
+        return _batch(schemas)
+    statement = STATEMENTS.get(operation.name)
+    assert operation.body is not None  # noqa: S101 - every operation that takes something says what
+    if statement is not None:
+        return _added(statement.fact.__name__, _statement(statement, schemas), schemas)
+    schema = _schema(operation.body, schemas)
+    if issubclass(operation.body, Entry):
+        name = f"{operation.body.__name__}Said"
+        return _added(name, _without(schema, ("clinic", "id")), schemas)
+    return _added(operation.body.__name__, schema, schemas)
+
+
+def _statement(statement: Statement, schemas: dict[str, Any]) -> dict[str, Any]:
+    """Describe what a client states: the fact, without what the credential says, and with when and which."""
+    schema = _without(_schema(statement.fact, schemas), ("entered_by",))
+    more: dict[str, Any] = {"id": {"type": "string", "format": "uuid", "description": "The event's id."}}
+    if statement.at is None:
+        more["at"] = {"type": "string", "format": "date-time", "description": "When it happened; now, if not said."}
+    more |= dict.fromkeys(statement.refers, _NAMED)
+    return {**schema, "properties": {**schema["properties"], **more}}
+
+
+def _batch(schemas: dict[str, Any]) -> dict[str, Any]:
+    items = []
+    for name, statement in STATEMENTS.items():
+        schema = _statement(statement, schemas)
+        fields = {"case": _NAME, "state": {"const": name}}
+        items.append(
+            {
+                **schema,
+                "properties": {**fields, **schema["properties"]},
+                "required": ["case", "state", *schema.get("required", ())],
+            }
+        )
+    facts = {"type": "array", "minItems": 1, "maxItems": BATCH_AT_MOST, "items": {"oneOf": items}}
+    return _added("Batch", {"type": "object", "required": ["facts"], "properties": {"facts": facts}}, schemas)
+
+
+def _responses(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
+    answer: dict[str, Any] = {"description": HTTPStatus(operation.status).phrase}
+    if operation.answer is not None:
+        answer["content"] = {JSON: {"schema": _answered(operation, schemas)}}
+    kinds: list[Kind] = [*_ALWAYS, *operation.kinds]
+    if operation.method in ("POST", "PUT"):
+        kinds += _OF_BODIES
+    if "{id}" in operation.path:
+        kinds.append(problems.NOT_FOUND)
+    return {str(int(operation.status)): answer, **_refusals(kinds)}
+
+
+def _answered(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
+    assert operation.answer is not None  # noqa: S101 - asked by whoever calls
+    schema = _schema(operation.answer, schemas)
+    if issubclass(operation.answer, Entry):
+        schema = _without(schema, ("clinic",))
+    found = _added(operation.answer.__name__, schema, schemas)
+    if operation.name.startswith("list-"):
+        name = operation.name.removeprefix("list-")
+        return {"type": "object", "required": [name], "properties": {name: {"type": "array", "items": found}}}
+    return found
+
+
+def _refusals(kinds: Iterable[Kind]) -> dict[str, Any]:
+    """Describe the answers of problems, by status: each names the codes that it can have."""
+    by_status: dict[int, dict[str, Kind]] = defaultdict(dict)
+    for kind in kinds:
+        by_status[int(kind.status)][kind.code] = kind
+    found: dict[str, Any] = {}
+    for status, of_status in sorted(by_status.items()):
+        told = "; ".join(f"`{kind.code}`: {kind.title}" for kind in of_status.values())
+        content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+        found[str(status)] = {"description": told, "content": content}
+        if status == problems.BUSY.status:
+            said = {"description": f"Seconds to wait, {RETRY_AFTER}.", "schema": {"type": "integer"}}
+            found[str(status)]["headers"] = {"Retry-After": said}
+    return found
+
+
+def _schema(model: type[BaseModel] | type[Data], schemas: dict[str, Any]) -> dict[str, Any]:
+    """Describe a model; what it refers to is added."""
+    schema = model.model_json_schema(schema_generator=OfEvents, ref_template="#/components/schemas/{model}")
+    schemas.update(schema.pop("$defs", {}))
+    return schema
+
+
+def _without(schema: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    return {
+        **schema,
+        "properties": {name: field for name, field in schema["properties"].items() if name not in names},
+        "required": [name for name in schema.get("required", ()) if name not in names],
+    }
+
+
+def _added(name: str, schema: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
+    schemas[name] = schema
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def written() -> bytes:
+    """Give the file."""
+    return json.dumps(document(), indent=2, sort_keys=True, ensure_ascii=False).encode() + b"\n"
+
+
+def main(arguments: Sequence[str] | None = None, file: Path = DESCRIPTION) -> int:
+    """Write or check; give the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m services.ingest.http.openapi", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if the file is not in step")
+    if not parser.parse_args(arguments).check:
+        file.write_bytes(written())
+        return 0
+    if file.exists() and file.read_bytes() == written():
+        return 0
+    sys.stderr.write(f"{file} is not in step with the API: run make schemas.\n")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

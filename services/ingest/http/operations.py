@@ -1,0 +1,192 @@
+"""The operations of the API, as one table of data from which its paths and its documentation are made."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from contracts.events.fields import DefinitionRef, EventId, Instant, Name, Session
+from services.ingest.access import ROLES, Role
+from services.ingest.http import problems
+from services.ingest.http.problems import REFUSED, Kind
+from services.ingest.statements import STAFF, STATEMENTS
+from services.runtime.roster.port import Clinic, Entry, Group, Therapist
+
+ADMIN: Final[Sequence[Role]] = ("admin",)
+BATCH_AT_MOST: Final = 500
+
+Method = Literal["GET", "POST", "PUT", "DELETE"]
+Number = Annotated[str, Field(pattern=r"^\S(.{0,98}\S)?$")]
+CaseId = Name
+"""What a case is called outside the clinic: it says nothing of whose it is."""
+
+
+class Body(BaseModel):
+    """Something that a request or an answer holds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
+
+
+class Enrolment(Body):
+    """What begins a course.
+
+    number: the clinic's own number of the patient; it is kept in the directory only
+    group: whose sessions become those of the case; protocol, policy: the clinic's, if they are not named
+    """
+
+    number: Number
+    group: Name | None = None
+    protocol: Annotated[str, Field(max_length=160)] | None = None
+    policy: Annotated[str, Field(max_length=160)] | None = None
+    at: Instant | None = None
+    id: EventId | None = None
+
+
+class Numbered(Body):
+    """A patient, by the clinic's own number."""
+
+    number: Number
+
+
+class CaseFound(Body):
+    """The id of a case."""
+
+    case: CaseId
+
+
+class Recorded(Body):
+    """A fact that is on the log. fact: its id, by which a response is corrected or withdrawn."""
+
+    case: CaseId
+    fact: EventId
+
+
+class AllRecorded(Body):
+    """Facts that are on the log, in the order of the request."""
+
+    facts: tuple[Recorded, ...]
+
+
+class CaseShown(Body):
+    """How a case stands. closed: when its course ended, if it has."""
+
+    case: CaseId
+    group: Name | None
+    protocol: DefinitionRef
+    policy: DefinitionRef
+    closed: Instant | None
+
+
+class OccasionShown(Body):
+    """A questionnaire that is asked for, and until when."""
+
+    session: Session
+    instrument: DefinitionRef
+    opens: Instant
+    closes: Instant
+
+
+class OpenShown(Body):
+    """What a patient is asked for now."""
+
+    case: CaseId
+    occasions: tuple[OccasionShown, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation.
+
+    name: by which its handler is found; does: what it is for, in a sentence
+    body: what a request brings; without: fields of it that the path or the credential gives
+    answer: what is answered, or a list of which; kinds: the problems that it can have beside those of every operation
+    """
+
+    name: str
+    method: Method
+    path: str
+    does: str
+    roles: Sequence[Role] = STAFF
+    body: type[BaseModel] | None = None
+    answer: type[BaseModel] | None = None
+    status: HTTPStatus = HTTPStatus.OK
+    kinds: Sequence[Kind] = ()
+
+
+_OF_CASE: Final = (REFUSED["unknown_case"],)
+_OF_FACTS: Final = (*REFUSED.values(), problems.KEY_EXPECTED)
+_CREATED: Final = HTTPStatus.CREATED
+
+
+def _listed(name: str, kind: type[Entry], put: Sequence[Role], what: str) -> tuple[Operation, ...]:
+    return (
+        Operation(f"list-{name}", "GET", f"/v1/{name}", f"List the clinic's {what}s.", answer=kind),
+        Operation(f"get-{name}", "GET", f"/v1/{name}/{{id}}", f"Give a {what}.", answer=kind),
+        Operation(f"put-{name}", "PUT", f"/v1/{name}/{{id}}", f"Enter or change a {what}.", put, kind, kind),
+        Operation(
+            f"delete-{name}",
+            "DELETE",
+            f"/v1/{name}/{{id}}",
+            f"Remove a {what}.",
+            ADMIN,
+            status=HTTPStatus.NO_CONTENT,
+        ),
+    )
+
+
+OPERATIONS: Final[Sequence[Operation]] = (
+    Operation("enrol", "POST", "/v1/cases", "Enrol a case.", STAFF, Enrolment, Recorded, _CREATED, kinds=_OF_FACTS),
+    Operation(
+        "find", "POST", "/v1/cases/find", "Find the case of a number.", STAFF, Numbered, CaseFound, kinds=_OF_CASE
+    ),
+    Operation("case", "GET", "/v1/cases/{case}", "Tell how a case stands.", answer=CaseShown, kinds=_OF_CASE),
+    Operation(
+        "open",
+        "GET",
+        "/v1/cases/{case}/open",
+        "Tell what the patient is asked for now.",
+        ROLES,
+        answer=OpenShown,
+        kinds=_OF_CASE,
+    ),
+    *(
+        Operation(
+            name,
+            "POST",
+            f"/v1/cases/{{case}}/{name}",
+            statement.does,
+            statement.roles,
+            statement.fact,
+            Recorded,
+            _CREATED,
+            kinds=_OF_FACTS,
+        )
+        for name, statement in STATEMENTS.items()
+    ),
+    Operation(
+        "facts",
+        "POST",
+        "/v1/facts",
+        "Record several facts together, or none of them.",
+        ROLES,
+        answer=AllRecorded,
+        status=_CREATED,
+        kinds=_OF_FACTS,
+    ),
+    Operation("get-clinic", "GET", "/v1/clinic", "Give what is known of the clinic.", answer=Clinic),
+    Operation(
+        "put-clinic",
+        "PUT",
+        "/v1/clinic",
+        "Say by whose clock the clinic goes, its language, and what its cases are enrolled with.",
+        ADMIN,
+        Clinic,
+        Clinic,
+        kinds=(REFUSED["definition_unknown"],),
+    ),
+    Operation("openapi", "GET", "/openapi.json", "Describe the API for programs (OpenAPI 3.1).", ROLES),
+    *_listed("groups", Group, STAFF, "group"),
+    *_listed("therapists", Therapist, ADMIN, "therapist"),
+)

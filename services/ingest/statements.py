@@ -1,0 +1,203 @@
+"""What a client may state about a case: which facts, who may, and what of a fact is not for the client to say."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import orjson
+from pydantic import TypeAdapter
+
+from contracts.definitions.catalogue import Catalogue
+from contracts.definitions.definition import Definition
+from contracts.definitions.instrument import Instrument
+from contracts.definitions.policy import Policy
+from contracts.events.event import FACT_ID, Data, Event, fact_id, name_based_id, new_fact
+from contracts.events.facts import (
+    ActionChosen,
+    BaselineSet,
+    CaseClosed,
+    CaseTransferred,
+    NeedsStated,
+    PolicyChanged,
+    ProblemNamed,
+    ReportClosed,
+    ReportDiscussed,
+    ReportSeen,
+    ResponseCorrected,
+    ResponseSubmitted,
+    ResponseWithdrawn,
+    SessionAbsent,
+    SessionAttended,
+    SessionCancelled,
+    SessionMoved,
+    SessionScheduled,
+)
+from contracts.events.fields import EnteredBy, EventId, Instant
+from services.ingest.access import ROLES, Client, Role
+from services.ingest.domain.register import Registered
+
+STAFF: Final[Sequence[Role]] = ("ehr", "admin")
+
+AHEAD_AT_MOST: Final = timedelta(days=1)
+"""So far a moment may lie ahead: clocks differ."""
+
+_ENTERED_BY: Final = "entered_by"
+_BY_ROLE: Final[Mapping[Role, EnteredBy]] = {"patient-app": "patient", "ehr": "ehr", "admin": "clinic"}
+_AT: Final = TypeAdapter[datetime](Instant)
+_ID: Final = TypeAdapter[str](EventId)
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A fact that can be stated over the API.
+
+    does: what stating it does, for the documentation
+    refers: the fields that name a definition, which may be named by its id or `id@version` too
+    at: the field that says when it happened; None if the request says that beside the fact
+    """
+
+    fact: type[Data]
+    does: str
+    roles: Sequence[Role] = STAFF
+    refers: Mapping[str, type[Definition]] = field(default_factory=dict)
+    at: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Name the fact as the API does: its type without project and version."""
+        return self.fact.wire_name.split(".")[1]
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """Name everything that a request can hold."""
+        return frozenset({self.at or "at", "id", *self.fact.model_fields} - {_ENTERED_BY})
+
+
+STATEMENTS: Final = {
+    statement.name: statement
+    for statement in (
+        Statement(
+            ResponseSubmitted,
+            "Answer one instrument on one occasion.",
+            ROLES,
+            {"instrument": Instrument},
+            at="answered_at",
+        ),
+        Statement(ResponseCorrected, "Put other answers in the place of those of a response."),
+        Statement(ResponseWithdrawn, "Let a response no longer count; its occasion is unanswered again."),
+        Statement(ProblemNamed, "Say a problem in the patient's own words.", ROLES),
+        Statement(NeedsStated, "Say what the patient needs, as the patient or the therapist sees it.", ROLES),
+        Statement(SessionScheduled, "Give a session its time."),
+        Statement(SessionMoved, "Give a session another time."),
+        Statement(SessionCancelled, "Say that a session does not take place."),
+        Statement(SessionAttended, "Say that the patient came."),
+        Statement(SessionAbsent, "Say that the patient did not come."),
+        Statement(BaselineSet, "Set the score that later ones are compared with, by hand."),
+        Statement(PolicyChanged, "Let another policy hold from a session on.", refers={"policy": Policy}),
+        Statement(CaseTransferred, "Move the case to another group."),
+        Statement(CaseClosed, "End the course."),
+        Statement(ReportSeen, "Say that a report was read."),
+        Statement(ReportDiscussed, "Say that patient and therapist talked about a report."),
+        Statement(ActionChosen, "Say what is to be done."),
+        Statement(ReportClosed, "End the loop of a report."),
+    )
+}
+
+
+class Misstated(Exception):
+    """Something in a request cannot be. Says where, and what was expected."""
+
+    def __init__(self, place: str, expected: str) -> None:
+        """Name the field, and what was expected there."""
+        super().__init__(place)
+        self.place = place
+        self.expected = expected
+
+
+class Unpublished(Exception):
+    """A definition is named that nobody has published. Names the field."""
+
+    def __init__(self, place: str) -> None:
+        """Name the field."""
+        super().__init__(place)
+        self.place = place
+
+
+class Unnamed(Exception):
+    """A request without anything that tells its repetition from another request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where the facts of a request come from. key: the client's idempotency key; now: when it came."""
+
+    client: Client
+    key: str | None
+    now: datetime
+
+    def event(self, case_id: str, data: Data, happened: datetime, given_id: str | None, part: str = "") -> Event[Data]:
+        """State a fact of this request. given_id: the event's id, if the client gave it. Raises Unnamed."""
+        if given_id is None and self.key is None:
+            raise Unnamed
+        client = self.client
+        return new_fact(
+            data,
+            case_id=case_id,
+            fact_id=given_id or fact_id(client.clinic, client.name, f"{case_id}\x1f{self.key}{part}"),
+            source=f"urn:ontrack:{client.clinic}:{client.name}",
+            happened=happened,
+        )
+
+    def follows(self, fact: Event[Data], data: Data) -> Event[Data]:
+        """State what follows from a fact of this request; the same follows from the same fact for ever."""
+        fact_id = name_based_id(FACT_ID, fact.subject, fact.id, data.wire_name, data.model_dump_json())
+        return new_fact(
+            data, case_id=fact.subject, fact_id=fact_id, source=fact.source, happened=fact.time, causation=fact.id
+        )
+
+    def moment(self, at: object, place: str) -> datetime:
+        """Read when something happened; now, if that is not said. Raises ValidationError, Misstated."""
+        happened = self.now if at is None else _AT.validate_json(orjson.dumps(at))
+        return self.has_come(happened, place)
+
+    def has_come(self, happened: datetime, place: str) -> datetime:
+        """Give a moment that has come. Raises Misstated."""
+        if happened > self.now + AHEAD_AT_MOST:
+            raise Misstated(place, "a moment that has come")
+        return happened
+
+
+def stated(
+    statement: Statement, said: Mapping[str, Any], case_id: str, origin: Origin, known: Catalogue, part: str = ""
+) -> Event[Data]:
+    """Make the fact that a client states; `known` are the definitions.
+
+    Raises ValidationError, Misstated, Unpublished, Unnamed.
+    """
+    body = dict(said)
+    given_id = body.pop("id", None)
+    at = body.pop("at", None) if statement.at is None else None
+    for name, kind in statement.refers.items():
+        named = body.get(name)
+        if isinstance(named, str) and named not in known:
+            entry = known.named(kind, named)
+            if entry is None:
+                raise Unpublished(name)
+            body[name] = entry.ref
+    if _ENTERED_BY in statement.fact.model_fields:
+        if _ENTERED_BY in body:
+            raise Misstated(_ENTERED_BY, "nothing: the credential says who enters it")
+        body[_ENTERED_BY] = _BY_ROLE[origin.client.role]
+    data = statement.fact.model_validate_json(orjson.dumps(body))
+    if statement.at is not None:
+        happened = origin.has_come(getattr(data, statement.at), statement.at)
+    else:
+        happened = origin.moment(at, "at")
+    return origin.event(case_id, data, happened, None if given_id is None else _ID.validate_python(given_id), part)
+
+
+def group_fact(case_id: str, case: Registered, data: Data, now: datetime) -> Event[Data]:
+    """State what follows for a case from new times of its group; the same of the same case is the same fact."""
+    name = name_based_id(FACT_ID, case_id, "group", str(len(case.facts)), data.wire_name, data.model_dump_json())
+    return new_fact(data, case_id=case_id, fact_id=name, source=f"urn:ontrack:{case.clinic}:group", happened=now)

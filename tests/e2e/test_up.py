@@ -1,0 +1,150 @@
+"""`ontrack up`, as somebody starts it who has never seen it."""
+
+import http.client
+import re
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+from pathlib import Path
+
+import orjson
+
+from deploy.local.ports import free_ports
+from tests.support.command import ONTRACK, PATIENCE, ontrack, succeeded
+from tests.support.region import wait_until
+
+
+class Running:
+    """A clinic that runs as a process of its own, and what it has printed."""
+
+    def __init__(self, data: Path, port: int) -> None:
+        self.port = port
+        self._said = data.with_name(f"{data.name}-{port}.txt")
+        with self._said.open("wb") as stream:
+            self.process = subprocess.Popen(
+                [ONTRACK, "up", "--data", data, "--port", str(port)],
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+            )
+
+    @property
+    def lines(self) -> list[str]:
+        """What it has printed."""
+        return self._said.read_text("utf-8").splitlines()
+
+    @property
+    def token(self) -> str:
+        """The token that it has printed."""
+        return next(line for line in self.lines if line.startswith("ontrack_"))
+
+    def is_alive(self) -> bool:
+        """Whether it answers that it is alive."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        try:
+            connection.request("GET", "/alive")
+            return connection.getresponse().status == HTTPStatus.OK
+        except OSError:
+            return False
+        finally:
+            connection.close()
+
+    def find(self, number: str, token: str) -> int:
+        """Ask for the case of a number."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        connection.request("POST", "/v1/cases/find", orjson.dumps({"number": number}), headers)
+        status = connection.getresponse().status
+        connection.close()
+        return status
+
+    def end(self, number: signal.Signals) -> int:
+        """End it; give its exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(PATIENCE)
+
+
+@contextmanager
+def running(data: Path, port: int | None = None) -> Iterator[Running]:
+    started = Running(data, port or free_ports(1)[0])
+    try:
+        wait_until(started.is_alive, f"it is alive, having said {started.lines}")
+        yield started
+    finally:
+        if started.process.poll() is None:
+            started.end(signal.SIGKILL)
+
+
+def pasted(lines: list[str]) -> str:
+    """The command that it says is to be pasted."""
+    start = next(place for place, line in enumerate(lines) if "curl" in line)
+    return "\n".join(lines[start : start + 3])
+
+
+def test_a_first_start_says_what_it_made_and_the_command_that_it_names_works(tmp_path: Path) -> None:
+    # given nothing at all
+    data = tmp_path / "live"
+    with running(data) as clinic:
+        wait_until(lambda: any("docs/api.md" in line for line in clinic.lines), "it has said what to do next")
+
+        # when the command that it names is pasted
+        ran = subprocess.run(["bash", "-c", pasted(clinic.lines)], capture_output=True, check=False, timeout=PATIENCE)
+
+        # then a case is enrolled
+        assert re.fullmatch(r'\{"case":"[0-9a-f]{32}","fact":"[0-9a-f-]{36}"\}', ran.stdout.decode()), ran.stdout
+        assert clinic.find("1", clinic.token) == HTTPStatus.OK
+
+        # and it has said so in ten lines, and ends in order
+        assert len(clinic.lines) <= 10
+        assert clinic.end(signal.SIGINT) == 0
+    assert "Everything that was answered is kept" in clinic.lines[-1]
+
+    # and what it holds can be read by every command
+    assert succeeded("tracks", "--data", data).exit_code == 0
+
+
+def test_what_was_answered_is_there_after_it_was_killed_and_its_token_is_not_made_again(tmp_path: Path) -> None:
+    data = tmp_path / "live"
+    with running(data) as clinic:
+        wait_until(lambda: any("docs/api.md" in line for line in clinic.lines), "it has said what to do next")
+        token = clinic.token
+        subprocess.run(["bash", "-c", pasted(clinic.lines)], capture_output=True, check=True, timeout=PATIENCE)
+        clinic.end(signal.SIGKILL)
+    with running(data) as again:
+        assert again.find("1", token) == HTTPStatus.OK
+        assert not any(line.startswith("ontrack_") for line in again.lines)
+        assert again.end(signal.SIGTERM) == 0
+
+
+def test_a_directory_has_one_process_and_a_port_too(tmp_path: Path) -> None:
+    with running(tmp_path / "live") as clinic:
+        for data, port, told in (
+            (tmp_path / "live", free_ports(1)[0], "another process is writing"),
+            (tmp_path / "other", clinic.port, "a port that nobody else listens at was expected"),
+        ):
+            refused = ontrack("up", "--data", data, "--port", str(port))
+            assert refused.exit_code == 2
+            assert told in refused.told
+
+
+def test_tokens_are_made_listed_and_revoked_while_it_runs(tmp_path: Path) -> None:
+    data = tmp_path / "live"
+    with running(data) as clinic:
+        # given a token that was made for the health record
+        made = ("token", "make", "records", "--role", "ehr", "--clinic", "clinic", "--data", data)
+        secret = succeeded(*made).out.decode().strip()
+        assert clinic.find("1", secret) == HTTPStatus.NOT_FOUND
+
+        # when it is listed and revoked
+        listed = orjson.loads(succeeded("token", "list", "--data", data, "--format", "json").out)
+        (token,) = [each for each in listed if each["name"] == "records"]
+        assert secret not in str(listed)
+        succeeded("token", "revoke", token["id"], "--data", data)
+
+        # then it lets nobody in, and cannot be revoked again
+        assert clinic.find("1", secret) == HTTPStatus.UNAUTHORIZED
+        again = ontrack("token", "revoke", token["id"], "--data", data)
+        assert again.exit_code == 1
+        assert "the id of a token was expected" in again.told

@@ -1,0 +1,1 @@
+"""What ingest promises: to whoever sends facts, and to whoever relies on them."""

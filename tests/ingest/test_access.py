@@ -1,0 +1,88 @@
+"""Who is let in, and what is kept of the tokens that let them in."""
+
+import stat
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from services.ingest.access import Client, Tokens, TokensUnusable
+
+NOW = datetime(2026, 1, 5, 8, tzinfo=UTC)
+PATIENTS = Client("patients", "patient-app", "north")
+RECORDS = Client("records", "ehr", "south")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "tokens.json"
+
+
+@pytest.fixture
+def tokens(file: Path) -> Tokens:
+    return Tokens(file)
+
+
+def test_a_token_lets_its_client_in_and_no_other(tokens: Tokens) -> None:
+    secrets = {client: tokens.make(client, NOW) for client in (PATIENTS, RECORDS)}
+    for client, secret in secrets.items():
+        assert tokens.client(f"Bearer {secret}") == client
+
+
+@pytest.mark.parametrize(
+    "authorization", [None, "", "Bearer ", "Bearer wrong", "Basic eDp5", "bearer", "Bearer \udcff"]
+)
+def test_nothing_else_lets_anybody_in(tokens: Tokens, authorization: str | None) -> None:
+    secret = tokens.make(PATIENTS, NOW)
+    assert tokens.client(authorization) is None
+    assert tokens.client(secret) is None
+    assert tokens.client(f"Bearer {secret[:-1]}") is None
+    assert tokens.client(f"Bearer {secret} ") is None
+
+
+def test_without_a_file_nobody_is_let_in(tokens: Tokens) -> None:
+    assert tokens.client("Bearer ontrack_") is None
+    assert list(tokens.all()) == []
+
+
+def test_only_a_digest_of_a_token_is_kept_where_only_its_owner_reads(tokens: Tokens, file: Path) -> None:
+    secret = tokens.make(PATIENTS, NOW)
+    assert secret.removeprefix("ontrack_").encode() not in file.read_bytes()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_what_another_process_makes_and_revokes_holds_at_once(tokens: Tokens, file: Path) -> None:
+    # given a token that another process made
+    elsewhere = Tokens(file)
+    secret = elsewhere.make(PATIENTS, NOW)
+    assert tokens.client(f"Bearer {secret}") == PATIENTS
+
+    # when it is revoked there
+    (token,) = elsewhere.all()
+    assert elsewhere.revoke(token.id)
+
+    # then it lets nobody in here
+    assert tokens.client(f"Bearer {secret}") is None
+    assert not elsewhere.revoke(token.id)
+
+
+def test_no_two_tokens_are_alike(tokens: Tokens) -> None:
+    secrets = [tokens.make(PATIENTS, NOW) for _ in range(50)]
+    assert len(set(secrets)) == len({token.id for token in tokens.all()}) == len(secrets)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'{"tokens": [{"id": "a"}]}', b"\xff"])
+def test_a_damaged_file_lets_nobody_in_and_is_not_written_over(tokens: Tokens, file: Path, content: bytes) -> None:
+    secret = tokens.make(PATIENTS, NOW)
+    file.write_bytes(content)
+    for attempt in (lambda: tokens.client(f"Bearer {secret}"), lambda: tokens.make(RECORDS, NOW)):
+        with pytest.raises(TokensUnusable, match="is damaged"):
+            attempt()
+    assert file.read_bytes() == content
+
+
+def test_a_file_that_others_can_read_lets_nobody_in(tokens: Tokens, file: Path) -> None:
+    secret = tokens.make(PATIENTS, NOW)
+    file.chmod(0o640)
+    with pytest.raises(TokensUnusable, match="chmod 600"):
+        Tokens(file).client(f"Bearer {secret}")

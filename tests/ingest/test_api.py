@@ -1,0 +1,433 @@
+"""What the API promises to those who send it something, and to those of whom it is."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+import pytest
+from starlette.applications import Starlette
+
+from contracts.events.event import Data, Event
+from contracts.events.facts import CaseEnrolled, OccasionOpened, ResponseSubmitted, SessionMoved, SessionScheduled
+from contracts.topics import CASES
+from services.embedded import EmbeddedHome
+from services.ingest.access import TOKENS, Client, Role, Tokens
+from services.ingest.http.bodies import BYTES_AT_MOST
+from services.ingest.http.operations import OPERATIONS
+from services.up import Up
+from tests.support.asgi import Answer, ask, started
+from tests.support.said import said_on
+
+NOW: Final = datetime(2026, 1, 5, 8, tzinfo=UTC)
+SESSION: Final = NOW + timedelta(hours=1)
+SECRET: Final = "nobody at home knows"
+ODSIS: Final = ("frequency", "intensity", "engagement", "work_school_home", "social_life")
+ENROLMENT: Final = {"number": "1001", "protocol": "group-cbt-depression-14", "policy": "gryesten-2023"}
+RESPONSE: Final[Mapping[str, Any]] = {
+    "session": 1,
+    "instrument": "odsis",
+    "answers": dict.fromkeys(ODSIS, 2),
+    "comment": SECRET,
+    "answered_at": "2026-01-05T07:30:00Z",
+}
+OTHER_POLICY: Final = {"policy": "none", "from_session": 1, "reason": "a try", "by": "anna"}
+
+
+class Clinic:
+    """A running embedded home, whose API is called as a client."""
+
+    def __init__(self, app: Starlette, home: EmbeddedHome, tokens: Tokens) -> None:
+        self.app = app
+        self.home = home
+        self._tokens = tokens
+        self._secrets: dict[tuple[Role, str], str] = {}
+        self._keys = 0
+
+    def secret(self, role: Role, clinic: str) -> str:
+        """The token of a client."""
+        if (role, clinic) not in self._secrets:
+            self._secrets[role, clinic] = self._tokens.make(Client(f"the-{role}", role, clinic), NOW)
+        return self._secrets[role, clinic]
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        role: Role = "admin",
+        clinic: str = "north",
+        key: str | None = None,
+        **headers: str,
+    ) -> Answer:
+        """Send a request, with a key of its own unless one is given."""
+        self._keys += 1
+        sent = {
+            "authorization": f"Bearer {self.secret(role, clinic)}",
+            "content-type": "application/json",
+            "idempotency-key": key or f"key-{self._keys}",
+        }
+        sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+        content = body if isinstance(body, bytes) else orjson.dumps(body) if body is not None else b""
+        return await ask(self.app, method, path, headers=sent, body=[content])
+
+    async def enrolled(self, **changes: Any) -> str:
+        """Enrol a case; give its id."""
+        answer = await self.ask("POST", "/v1/cases", {**ENROLMENT, **changes})
+        assert answer.status == 201, answer.body
+        case_id: str = answer.json["case"]
+        return case_id
+
+    async def facts(self, *kinds: type[Data]) -> list[Event[Data]]:
+        """The facts on the log, all or those of some types."""
+        return await said_on(self.home.log, self.home.keyring, CASES, *kinds)
+
+
+@pytest.fixture
+async def clinic(tmp_path: Path) -> AsyncIterator[Clinic]:
+    home = await EmbeddedHome.found(tmp_path / "home", clock=lambda: NOW)
+    app = Up(home, tmp_path / "home").app()
+    async with started(app):
+        yield Clinic(app, home, Tokens(tmp_path / "home" / TOKENS))
+
+
+# Cases and their facts
+
+
+async def test_a_case_is_enrolled_and_answers_at_once(clinic: Clinic) -> None:
+    # given a case whose enrolment was answered
+    case_id = await clinic.enrolled()
+
+    # when a response to it comes
+    answer = await clinic.ask("POST", f"/v1/cases/{case_id}/response-submitted", RESPONSE, role="patient-app")
+
+    # then it is on the log, as the patient said it
+    assert answer.status == 201
+    (fact,) = await clinic.facts(ResponseSubmitted)
+    assert answer.json == {"case": case_id, "fact": fact.id}
+    assert isinstance(fact.data, ResponseSubmitted)
+    assert (fact.data.comment, fact.data.entered_by, fact.data.answers) == (SECRET, "patient", RESPONSE["answers"])
+
+
+async def test_the_number_of_a_patient_finds_the_case_and_stands_in_no_path(clinic: Clinic) -> None:
+    case_id = await clinic.enrolled()
+    assert (await clinic.ask("POST", "/v1/cases/find", {"number": "1001"})).json == {"case": case_id}
+    assert (await clinic.ask("POST", "/v1/cases/find", {"number": "1002"})).problem == (404, "unknown-case")
+    assert not any("number" in operation.path for operation in OPERATIONS)
+
+
+async def test_a_repeated_request_is_answered_alike_and_recorded_once(clinic: Clinic) -> None:
+    case_id = await clinic.enrolled()
+    path = f"/v1/cases/{case_id}/response-submitted"
+
+    # when the same comes many times at once, and later again
+    answers = await asyncio.gather(*(clinic.ask("POST", path, RESPONSE, key="same") for _ in range(20)))
+    answers.append(await clinic.ask("POST", path, RESPONSE, key="same"))
+
+    # then all are answered alike
+    assert len({(answer.status, answer.body) for answer in answers}) == 1
+    assert len(await clinic.facts(ResponseSubmitted)) == 1
+
+
+async def test_a_repeated_enrolment_is_answered_alike(clinic: Clinic) -> None:
+    first = await clinic.ask("POST", "/v1/cases", ENROLMENT, key="same")
+    again = await clinic.ask("POST", "/v1/cases", ENROLMENT, key="same")
+    assert (first.status, first.body) == (again.status, again.body)
+    assert len(await clinic.facts(CaseEnrolled)) == 1
+
+
+async def test_a_key_that_was_used_for_something_else_is_refused(clinic: Clinic) -> None:
+    case_id = await clinic.enrolled()
+    path = f"/v1/cases/{case_id}/response-submitted"
+    await clinic.ask("POST", path, RESPONSE, key="same")
+    other = await clinic.ask("POST", path, {**RESPONSE, "comment": None}, key="same")
+    assert other.problem == (409, "key-reused")
+    assert len(await clinic.facts(ResponseSubmitted)) == 1
+
+
+async def test_the_id_of_an_event_takes_the_place_of_a_key(clinic: Clinic) -> None:
+    case_id = await clinic.enrolled()
+    event_id = "11111111-2222-4333-8444-555555555555"
+    path = f"/v1/cases/{case_id}/response-submitted"
+    for _ in range(2):
+        answer = await clinic.ask("POST", path, {**RESPONSE, "id": event_id})
+        assert answer.json["fact"] == event_id
+    assert len(await clinic.facts(ResponseSubmitted)) == 1
+
+
+async def test_a_response_can_be_corrected_and_withdrawn(clinic: Clinic) -> None:
+    case_id = await clinic.enrolled()
+    response = (await clinic.ask("POST", f"/v1/cases/{case_id}/response-submitted", RESPONSE)).json["fact"]
+    changed = {"response": response, "answers": dict.fromkeys(ODSIS, 1), "reason": "a slip", "by": "anna"}
+    assert (await clinic.ask("POST", f"/v1/cases/{case_id}/response-corrected", changed)).status == 201
+    wrong = {**changed, "answers": dict.fromkeys(ODSIS, 9)}
+    refused = await clinic.ask("POST", f"/v1/cases/{case_id}/response-corrected", wrong)
+    assert refused.problem == (422, "answers-invalid")
+    assert refused.pointers == [f"/answers/{item}" for item in ODSIS]
+    gone = {"response": response, "reason": "somebody else's", "by": "anna"}
+    assert (await clinic.ask("POST", f"/v1/cases/{case_id}/response-withdrawn", gone)).status == 201
+    unknown = {**gone, "response": "11111111-2222-4333-8444-555555555555"}
+    nothing = await clinic.ask("POST", f"/v1/cases/{case_id}/response-withdrawn", unknown)
+    assert nothing.problem == (422, "unknown-response")
+
+
+async def test_several_facts_are_recorded_together_or_not_at_all(clinic: Clinic) -> None:
+    # given two cases
+    cases = [await clinic.enrolled(number=number) for number in ("1001", "1002")]
+    facts = [{"case": case_id, "state": "response-submitted", **RESPONSE} for case_id in cases]
+
+    # when facts of both come with one that is refused
+    refused = await clinic.ask("POST", "/v1/facts", {"facts": [*facts, {**facts[0], "session": 99}]})
+
+    # then none is recorded, and which one is told
+    assert refused.problem == (422, "wrong-session")
+    assert refused.pointers == ["/facts/2/session"]
+    assert await clinic.facts(ResponseSubmitted) == []
+
+    # and when they come without it, all are
+    answer = await clinic.ask("POST", "/v1/facts", {"facts": facts})
+    assert [each["case"] for each in answer.json["facts"]] == cases
+    assert len(await clinic.facts(ResponseSubmitted)) == 2
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "expected"),
+    [
+        ("response-submitted", {**RESPONSE, "session": 99}, (422, "wrong-session", ["/session"])),
+        ("response-submitted", {**RESPONSE, "instrument": "odsis@9"}, (422, "unknown-definition", ["/instrument"])),
+        (
+            "policy-changed",
+            {"policy": "none", "from_session": 1, "reason": "x", "by": "a"},
+            (422, "unknown-definition", ["/policy"]),
+        ),
+        (
+            "response-submitted",
+            {**RESPONSE, "instrument": f"odsis@1#{'0' * 64}"},
+            (422, "unknown-definition", ["/instrument"]),
+        ),
+        (
+            "response-submitted",
+            {**RESPONSE, "answers": {**RESPONSE["answers"], "intensity": 7}},
+            (422, "answers-invalid", ["/answers/intensity"]),
+        ),
+        (
+            "response-submitted",
+            {**RESPONSE, "answers": {**RESPONSE["answers"], "SECRET": 1}},
+            (422, "answers-invalid", ["/answers"]),
+        ),
+        ("response-submitted", {**RESPONSE, "SECRET": 1}, (422, "invalid-body", [""])),
+        ("response-submitted", {**RESPONSE, "comment": 17}, (422, "invalid-body", ["/comment"])),
+        ("response-submitted", {**RESPONSE, "entered_by": "import"}, (422, "invalid-body", ["/entered_by"])),
+        (
+            "response-submitted",
+            {**RESPONSE, "answered_at": "2026-01-07T07:30:00Z"},
+            (422, "invalid-body", ["/answered_at"]),
+        ),
+        ("response-submitted", {**RESPONSE, "answered_at": "SECRET"}, (422, "invalid-body", ["/answered_at"])),
+        ("session-attended", {"session": 1, "at": "2026-01-07T07:30:00Z"}, (422, "invalid-body", ["/at"])),
+        ("case-closed", {"reason": "SECRET"}, (422, "invalid-body", ["/reason"])),
+    ],
+)
+async def test_what_is_wrong_is_named_and_never_said(
+    clinic: Clinic, path: str, body: Mapping[str, Any], expected: tuple[int, str, Sequence[str]]
+) -> None:
+    case_id = await clinic.enrolled()
+    before = len(await clinic.facts())
+    answer = await clinic.ask("POST", f"/v1/cases/{case_id}/{path}", body)
+    assert (*answer.problem, answer.pointers) == expected
+    for said in (b"SECRET", SECRET.encode(), b"2026-01-07"):
+        assert said not in answer.body
+    assert len(await clinic.facts()) == before
+
+
+async def test_nothing_more_is_taken_of_a_course_that_has_ended_but_what_was_answered_before(clinic: Clinic) -> None:
+    case_id = await clinic.enrolled()
+    closed = {"reason": "completed", "at": "2026-01-05T07:00:00Z"}
+    assert (await clinic.ask("POST", f"/v1/cases/{case_id}/case-closed", closed)).status == 201
+    late = await clinic.ask("POST", f"/v1/cases/{case_id}/response-submitted", RESPONSE)
+    assert late.problem == (409, "case-closed")
+    before = {**RESPONSE, "answered_at": "2026-01-05T06:30:00Z"}
+    assert (await clinic.ask("POST", f"/v1/cases/{case_id}/response-submitted", before)).status == 201
+
+
+async def test_an_occasion_is_answered_once(clinic: Clinic) -> None:
+    case_id = await clinic.enrolled()
+    path = f"/v1/cases/{case_id}/response-submitted"
+    await clinic.ask("POST", path, RESPONSE)
+    assert (await clinic.ask("POST", path, RESPONSE)).problem == (409, "already-answered")
+    assert (await clinic.ask("POST", "/v1/cases", ENROLMENT)).problem == (409, "already-enrolled")
+
+
+# Bodies
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "expected"),
+    [
+        (b"{", {}, (400, "not-json")),
+        (b'{"number": "\xff"}', {}, (400, "not-json")),
+        (b'{"number": "\\ud800"}', {}, (400, "not-json")),
+        (b"[" * 200_000, {}, (400, "not-json")),
+        (b"", {}, (400, "not-json")),
+        (b"[]", {}, (422, "invalid-body")),
+        (b"{}", {"content_type": "text/plain"}, (415, "wrong-media-type")),
+        (b"{}", {"content_type": ""}, (415, "wrong-media-type")),
+        (b" " * (BYTES_AT_MOST + 1), {}, (413, "body-too-large")),
+        (b"{}", {"content_length": str(BYTES_AT_MOST + 1)}, (413, "body-too-large")),
+        (b"{}", {"idempotency_key": "with space"}, (422, "invalid-body")),
+    ],
+)
+async def test_a_body_that_is_not_what_was_expected_has_a_code_of_its_own(
+    clinic: Clinic, body: bytes, headers: Mapping[str, Any], expected: tuple[int, str]
+) -> None:
+    assert (await clinic.ask("POST", "/v1/cases", body, **headers)).problem == expected
+    assert await clinic.facts() == []
+
+
+async def test_a_request_without_a_key_is_refused(clinic: Clinic) -> None:
+    for key in ("", "æ", "x" * 201):
+        answer = await clinic.ask("POST", "/v1/cases", ENROLMENT, idempotency_key=key)
+        assert answer.problem == (400, "idempotency-key-expected")
+
+
+# Access
+
+
+async def test_every_operation_is_closed_without_a_credential(clinic: Clinic) -> None:
+    for operation in OPERATIONS:
+        path = operation.path.format(case="a", id="b")
+        for credential in ("", "Bearer ", "Bearer wrong", "Basic eDp5"):
+            answer = await ask(clinic.app, operation.method, path, headers={"authorization": credential})
+            assert answer.problem == (401, "no-credential")
+            assert answer.headers["www-authenticate"] == "Bearer"
+
+
+async def test_an_operation_is_closed_to_a_role_that_it_is_not_for(clinic: Clinic) -> None:
+    for operation in OPERATIONS:
+        path = operation.path.format(case="a", id="b")
+        for role in ("patient-app", "ehr", "admin"):
+            answer = await clinic.ask(operation.method, path, {}, role=role)
+            is_closed = answer.status == 403
+            assert is_closed == (role not in operation.roles), (operation.name, role)
+
+
+async def test_a_batch_takes_only_what_the_role_may_state(clinic: Clinic) -> None:
+    case_id = await clinic.enrolled()
+    facts = {"facts": [{"case": case_id, "state": "case-closed", "reason": "completed"}]}
+    assert (await clinic.ask("POST", "/v1/facts", facts, role="patient-app")).problem == (403, "not-allowed")
+
+
+async def test_for_another_clinic_a_case_is_not_there(clinic: Clinic) -> None:
+    # given a case of one clinic
+    case_id = await clinic.enrolled()
+    await clinic.ask("POST", f"/v1/cases/{case_id}/response-submitted", RESPONSE, key="theirs")
+
+    # when clients of another one ask for it and for one that is nowhere, in every way
+    for operation in OPERATIONS:
+        if "{case}" not in operation.path:
+            continue
+        there = await clinic.ask(operation.method, operation.path.format(case=case_id), RESPONSE, clinic="south")
+        nowhere = await clinic.ask(operation.method, operation.path.format(case="f" * 32), RESPONSE, clinic="south")
+
+        # then they are answered alike
+        assert (there.status, there.body) == (nowhere.status, nowhere.body), operation.name
+    assert (await clinic.ask("POST", "/v1/cases/find", {"number": "1001"}, clinic="south")).status == 404
+
+
+async def test_a_token_that_was_revoked_lets_nobody_in(clinic: Clinic, tmp_path: Path) -> None:
+    assert (await clinic.ask("GET", "/v1/clinic", role="ehr")).status == 200
+    tokens = Tokens(tmp_path / "home" / TOKENS)
+    (token,) = [each for each in tokens.all() if each.role == "ehr"]
+    assert tokens.revoke(token.id)
+    assert (await clinic.ask("GET", "/v1/clinic", role="ehr")).problem == (401, "no-credential")
+
+
+async def test_where_nothing_is_that_is_said(clinic: Clinic) -> None:
+    assert (await clinic.ask("GET", "/v2/cases")).problem == (404, "not-found")
+    wrong = await clinic.ask("DELETE", "/v1/cases")
+    assert wrong.problem == (405, "wrong-method")
+    assert wrong.headers["allow"] == "POST"
+
+
+# The roster, and what follows from it
+
+
+async def test_a_case_that_is_enrolled_in_a_group_has_its_sessions_and_is_asked_at_their_times(clinic: Clinic) -> None:
+    # given a group whose first session begins in an hour
+    sessions = {"1": "2026-01-05T09:00:00Z", "2": "2026-01-12T09:00:00Z"}
+    await clinic.ask("PUT", "/v1/groups/mondays", {"sessions": sessions})
+
+    # when a case is enrolled in it
+    case_id = await clinic.enrolled(group="mondays")
+    await opened(clinic, case_id)
+
+    # then it is asked for what the protocol asks in the morning
+    shown = (await clinic.ask("GET", f"/v1/cases/{case_id}/open", role="patient-app")).json["occasions"]
+    names = [each["instrument"].partition("@")[0] for each in shown]
+    assert names == ["odsis", "life-events", "psychlops-2", "homework"]
+    assert {each["closes"] for each in shown} == {"2026-01-05T09:00:00+00:00"}
+    assert len(await clinic.facts(SessionScheduled)) == 2
+
+
+async def test_when_a_group_has_other_times_its_cases_follow(clinic: Clinic) -> None:
+    sessions = {"1": "2026-01-05T09:00:00Z", "2": "2026-01-12T09:00:00Z"}
+    await clinic.ask("PUT", "/v1/groups/mondays", {"sessions": sessions})
+    followed, other = await clinic.enrolled(group="mondays"), await clinic.enrolled(number="1002")
+
+    # when its second session is moved, twice with the same words
+    for _ in range(2):
+        moved = {**sessions, "2": "2026-01-13T09:00:00Z"}
+        assert (await clinic.ask("PUT", "/v1/groups/mondays", {"sessions": moved})).status == 200
+
+    # then that of its case is, once, and that of no other
+    facts = await clinic.facts(SessionMoved)
+    assert [(fact.subject, fact.data) for fact in facts] == [
+        (followed, SessionMoved(session=2, scheduled=datetime(2026, 1, 13, 9, tzinfo=UTC)))
+    ]
+    assert other != followed
+
+
+async def test_a_case_that_moves_to_another_group_follows_that_one_as_it_was_said(clinic: Clinic) -> None:
+    # given a case whose own session 2 will be session 1 of another group
+    await clinic.ask("PUT", "/v1/groups/mondays", {"sessions": {"2": "2026-01-12T09:00:00Z"}})
+    await clinic.ask("PUT", "/v1/groups/tuesdays", {"sessions": {"1": "2026-01-20T09:00:00Z"}})
+    case_id = await clinic.enrolled(group="mondays")
+
+    # when it is transferred, and then the new group is moved
+    transfer = {"group": "tuesdays", "sessions": {"2": 1}}
+    assert (await clinic.ask("POST", f"/v1/cases/{case_id}/case-transferred", transfer)).status == 201
+    await clinic.ask("PUT", "/v1/groups/tuesdays", {"sessions": {"1": "2026-01-21T09:00:00Z"}})
+
+    # then its session 2 follows both times
+    facts = [fact.data for fact in await clinic.facts(SessionMoved)]
+    assert facts == [SessionMoved(session=2, scheduled=datetime(2026, 1, day, 9, tzinfo=UTC)) for day in (20, 21)]
+
+
+async def test_a_clinic_says_what_its_cases_are_enrolled_with(clinic: Clinic) -> None:
+    without = {"number": "1001"}
+    refused = await clinic.ask("POST", "/v1/cases", without)
+    assert refused.problem == (422, "invalid-body")
+    assert refused.pointers == ["/protocol"]
+    own = {"protocol": "open-ended", "policy": "gryesten-2023"}
+    assert (await clinic.ask("PUT", "/v1/clinic", own)).status == 200
+    assert (await clinic.ask("POST", "/v1/cases", without)).status == 201
+
+
+async def test_therapists_and_groups_are_entered_given_and_removed(clinic: Clinic) -> None:
+    anna = {"address": "anna@north.example", "language": "en"}
+    assert (await clinic.ask("PUT", "/v1/therapists/anna", anna)).json == {"id": "anna", **anna}
+    assert (await clinic.ask("GET", "/v1/therapists/anna")).json == {"id": "anna", **anna}
+    assert (await clinic.ask("GET", "/v1/therapists")).json == {"therapists": [{"id": "anna", **anna}]}
+    assert (await clinic.ask("GET", "/v1/therapists", clinic="south")).json == {"therapists": []}
+    assert (await clinic.ask("DELETE", "/v1/therapists/anna")).status == 204
+    assert (await clinic.ask("GET", "/v1/therapists/anna")).problem == (404, "not-found")
+
+
+async def opened(clinic: Clinic, case_id: str) -> None:
+    """Wait until the clock has said that a case is asked for something."""
+    async with asyncio.timeout(10):
+        while case_id not in {fact.subject for fact in await clinic.facts(OccasionOpened)}:  # noqa: ASYNC110 - a clock
+            await asyncio.sleep(0.05)

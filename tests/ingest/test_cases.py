@@ -1,0 +1,195 @@
+"""What is known of cases: everything on the log, whoever wrote it and however far the register has come."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final, Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts.codec import encode, prepared
+from contracts.events.event import Data, Event, new_fact
+from contracts.events.facts import CaseEnrolled, SessionScheduled
+from contracts.topics import CASES
+from services.ingest.cases import Cases, KeyMissing, RegisterBehind
+from services.ingest.domain.register import Register, Registered
+from services.runtime.log.port import Record
+from tests.support.clinic import policy_like, protocol_like
+from tests.support.workbench import PARTITION, Workbench, cases_of, key_of
+
+MOMENT: Final = datetime(2026, 1, 5, 9, tzinfo=UTC)
+NAMES: Final = tuple(cases_of(PARTITION, 3))
+Who = Literal["here", "elsewhere"]
+
+
+def a_fact(case_id: str, number: int) -> Event[Data]:
+    """A fact of a case: the first one enrols it, each later one schedules another session."""
+    data: Data = SessionScheduled(session=number % 900, scheduled=MOMENT + timedelta(days=number))
+    if number == 0:
+        data = CaseEnrolled(clinic="c1", protocol=protocol_like(), policy=policy_like())
+    fact_id = f"00000000-0000-4000-8000-{NAMES.index(case_id):04}{number:08}"
+    return new_fact(data, case_id=case_id, fact_id=fact_id, source="urn:test", happened=MOMENT)
+
+
+class Story:
+    """A log with a register, facts that are recorded here and elsewhere, and what must be known of each case."""
+
+    def __init__(self, bench: Workbench, **limits: int) -> None:
+        self.bench = bench
+        self.cases = Cases(bench.log, bench.store, bench.keyring, **limits)
+        self.expected: dict[str, Registered] = {}
+        self._register = Register()
+        self._counts = dict.fromkeys(NAMES, 0)
+
+    async def record(self, who: Who, case_ids: Sequence[str]) -> None:
+        """Record a fact of each case; if that is done here, it is told to those who know the cases."""
+        await self.bench.know(*NAMES)
+        records = []
+        for case_id in case_ids:
+            fact = a_fact(case_id, self._counts[case_id])
+            self._counts[case_id] += 1
+            self.expected[case_id], _ = self._register.step(self.expected.get(case_id, Registered()), fact)
+            ready = prepared(fact, key_of(case_id))
+            records.append(Record(case_id, encode(ready), ready))
+        start = (await self.bench.log.append_each(CASES, {PARTITION: records}))[PARTITION]
+        if who == "here":
+            assert isinstance(start, int)
+            self.cases.recorded(PARTITION, start, records)
+
+    async def run_register(self) -> None:
+        """Let the register read everything."""
+        await self.bench.run(self._register)
+
+    async def ask(self, case_ids: Sequence[str]) -> None:
+        """Ask what is known, and compare."""
+        known = await self.cases.registered(case_ids)
+        wanted = {case_id: self.expected[case_id] for case_id in case_ids if case_id in self.expected}
+        assert dict(known) == wanted
+
+
+@contextmanager
+def a_bench() -> Iterator[Workbench]:
+    with TemporaryDirectory() as folder, Workbench.on(Path(folder) / "bench.db") as bench:
+        yield bench
+
+
+_SOME = st.lists(st.sampled_from(NAMES), min_size=1, max_size=4)
+_STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("here"), _SOME),
+        st.tuples(st.just("elsewhere"), _SOME),
+        st.tuples(st.just("register"), st.just(())),
+        st.tuples(st.just("ask"), _SOME),
+    ),
+    max_size=25,
+)
+
+
+@given(_STEPS, st.integers(0, 3), st.integers(0, 6))
+def test_whoever_records_and_however_far_the_register_is_everything_is_known(
+    steps: list[tuple[str, Sequence[str]]], cases_at_hand: int, facts_kept: int
+) -> None:
+    async def told(bench: Workbench) -> None:
+        story = Story(bench, cases_at_hand=cases_at_hand, facts_kept=facts_kept)
+        for what, case_ids in steps:
+            match what:
+                case "here" | "elsewhere":
+                    await story.record(what, case_ids)
+                case "register":
+                    await story.run_register()
+                case _:
+                    await story.ask(case_ids)
+        await story.ask(NAMES)
+
+    with a_bench() as bench:
+        asyncio.run(told(bench))
+
+
+async def test_a_case_that_was_let_go_of_is_known_from_the_register_and_what_came_since() -> None:
+    with a_bench() as bench:
+        # given cases of which only one is kept at hand
+        story = Story(bench, cases_at_hand=1)
+        await story.record("here", NAMES)
+        await story.ask(NAMES)
+
+        # when the register has read, and more is recorded
+        await story.run_register()
+        await story.record("here", NAMES)
+
+        # then all of it is known
+        await story.ask(NAMES)
+
+
+async def test_a_register_that_has_not_read_for_too_long_is_told() -> None:
+    with a_bench() as bench:
+        # given more facts than may be kept, and a register that does not run
+        story = Story(bench, facts_kept=2, behind_at_most=5)
+        for _ in range(3):
+            await story.record("elsewhere", NAMES)
+
+        # when a case is asked for
+        # then that is told, again and again
+        for _ in range(2):
+            with pytest.raises(RegisterBehind, match="the register is more than 5 facts behind"):
+                await story.cases.registered(NAMES)
+
+        # and when it has read, the cases are known
+        await story.run_register()
+        await story.ask(NAMES)
+
+
+async def test_a_process_that_was_asked_for_nothing_for_long_goes_on_from_the_register() -> None:
+    with a_bench() as bench:
+        # given cases that were at hand once
+        story = Story(bench, facts_kept=2, behind_at_most=5)
+        await story.record("here", NAMES)
+        await story.ask(NAMES)
+
+        # when others record more than may be kept, and the register reads it
+        for _ in range(4):
+            await story.record("elsewhere", NAMES)
+        await story.run_register()
+
+        # then the cases are known, as the register has them
+        await story.ask(NAMES)
+
+
+async def test_of_a_case_whose_key_was_destroyed_only_that_is_known() -> None:
+    with a_bench() as bench:
+        story = Story(bench)
+        await story.record("here", NAMES)
+        await bench.keyring.destroy(NAMES[0])
+        known = await story.cases.registered(NAMES[:1])
+        assert dict(known) == {NAMES[0]: Registered(erased=True)}
+
+
+async def test_a_case_that_the_register_has_without_a_key_is_told() -> None:
+    with a_bench() as bench, a_bench() as without_keys:
+        # given registered cases, and a keyring that does not have their keys
+        story = Story(bench)
+        await story.record("here", NAMES)
+        await story.run_register()
+        cases = Cases(bench.log, bench.store, without_keys.keyring)
+
+        # when one is asked for
+        # then that is told
+        with pytest.raises(KeyMissing, match=NAMES[0]):
+            await cases.registered(NAMES[:1])
+
+
+async def test_an_unreadable_record_is_passed_over() -> None:
+    with a_bench() as bench:
+        # given a record of a case that nobody can read, between two facts
+        story = Story(bench)
+        await story.record("here", NAMES)
+        await bench.log.append(CASES, PARTITION, [Record(NAMES[0], b"not a fact")])
+        await story.record("elsewhere", NAMES)
+
+        # when the case is asked for
+        # then the facts around it are known
+        await story.ask(NAMES)

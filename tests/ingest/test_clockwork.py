@@ -1,0 +1,206 @@
+"""The clock at work on a home: what it says is recorded once, however many say it and whatever is away meanwhile."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from contracts.definitions.policy import Policy
+from contracts.definitions.protocol import Protocol
+from contracts.events.event import Data, Event, fact_id, new_fact
+from contracts.events.facts import (
+    CaseEnrolled,
+    OccasionClosed,
+    OccasionOpened,
+    ResponseSubmitted,
+    SessionDue,
+    SessionMoved,
+    SessionScheduled,
+)
+from contracts.events.scores import OccasionMissed
+from contracts.topics import CASES, SCORES
+from services.embedded import EmbeddedHome
+from services.home import Home
+from services.ingest.clockwork import Clockwork, Timetable
+from services.ingest.door import Door
+from services.ingest.intake import Request
+from services.runtime.roster.port import Clinic
+from services.runtime.unavailable import Unavailable
+from tests.support.clinic import odsis
+from tests.support.faults import Away, Trouble
+from tests.support.patient import NO_TROUBLE, patient
+from tests.support.said import said_on
+
+MONDAY: Final = datetime(2026, 1, 5, 9, tzinfo=UTC)
+MORNING: Final = MONDAY - timedelta(hours=4)
+FORMS: Final = 4
+"""Of the morning; a fifth is asked after the session."""
+
+
+class Ward:
+    """A home with some cases, and clocks whose time is set by hand."""
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+        self.time = MORNING - timedelta(days=30)
+        self.door = Door(home.intake)
+
+    def clock(self) -> Clockwork:
+        home = self.home
+        timetable = Timetable(home.definitions, home.zones)
+        return Clockwork(home.store, home.cases, home.roster, timetable, self.door, lambda: self.time)
+
+    async def record(self, case_id: str, *said: Data) -> None:
+        for data in said:
+            name = f"{data.type()}\x1f{data.model_dump_json()}"
+            fact = new_fact(
+                data,
+                case_id=case_id,
+                fact_id=fact_id("c1", "test", f"{case_id}{name}"),
+                source="urn:test",
+                happened=self.time,
+            )
+            taken = await self.door.take(Request([fact]))
+            assert not taken.refused
+
+    async def admit(self, *case_ids: str) -> None:
+        """Enrol cases whose first session is on Monday."""
+        (protocol,) = [ref for ref, each in self.home.definitions.of_kind(Protocol) if each.sessions != "any"]
+        policy = self.home.definitions.named(Policy, "gryesten-2023")
+        assert policy is not None
+        for case_id in case_ids:
+            await self.record(
+                case_id,
+                CaseEnrolled(clinic="c1", protocol=protocol, policy=policy.ref),
+                SessionScheduled(session=1, scheduled=MONDAY),
+            )
+        await self.home.catch_up()
+
+    async def facts(self, *kinds: type[Data]) -> list[Event[Data]]:
+        """What the clock has said so far, of some types."""
+        return await said_on(self.home.log, self.home.keyring, CASES, *kinds)
+
+    async def tick_at(self, time: datetime) -> int:
+        """Let a clock tick, and the stages take what it said."""
+        self.time = time
+        said = await self.clock().tick()
+        await self.home.catch_up()
+        return said
+
+
+@asynccontextmanager
+async def a_ward(folder: Path, trouble: Trouble = NO_TROUBLE) -> AsyncIterator[Ward]:
+    async with await EmbeddedHome.found(folder):
+        pass
+    async with patient(folder, trouble) as opened:
+        ward = Ward(opened.home)
+        async with ward.door.opened():
+            yield ward
+
+
+async def test_a_day_is_said_as_it_comes_and_what_nobody_answered_is_missed(tmp_path: Path) -> None:
+    async with a_ward(tmp_path / "home") as ward:
+        # given two cases, one of which answers in the morning
+        await ward.admit("anna", "bo")
+        assert await ward.tick_at(MORNING - timedelta(minutes=1)) == 0
+        assert await ward.tick_at(MORNING) == 2 * FORMS
+        (ref,) = {
+            fact.data.instrument
+            for fact in await ward.facts(OccasionOpened)
+            if isinstance(fact.data, OccasionOpened) and fact.data.instrument.startswith("odsis@")
+        }
+        await ward.record(
+            "anna",
+            ResponseSubmitted(session=1, instrument=ref, answers=odsis(8), answered_at=ward.time, entered_by="patient"),
+        )
+
+        # when the session comes
+        assert await ward.tick_at(MONDAY) == 2 + 2 * FORMS - 1
+
+        # then what was not answered counts as missed, and nothing else
+        missed = Counter(
+            fact.subject for fact in await said_on(ward.home.log, ward.home.keyring, SCORES, OccasionMissed)
+        )
+        assert missed == {"anna": FORMS - 1, "bo": FORMS}
+
+        # and nothing is left to look at before the session ends
+        assert list(await ward.home.store.appointments("register", MONDAY + timedelta(hours=1), 10)) == []
+
+
+async def test_two_clocks_say_it_once(tmp_path: Path) -> None:
+    async with a_ward(tmp_path / "home") as ward:
+        await ward.admit("anna", "bo")
+        ward.time = MORNING
+        await asyncio.gather(*(ward.clock().tick() for _ in range(3)))
+        assert len(await ward.facts(OccasionOpened)) == 2 * FORMS
+
+
+async def test_what_is_never_open_in_time_is_not_asked_and_not_looked_at_again(tmp_path: Path) -> None:
+    async with a_ward(tmp_path / "home") as ward:
+        # given a clock that stood still over the whole day
+        await ward.admit("anna")
+
+        # when it goes on a week later, twice
+        assert await ward.tick_at(MONDAY + timedelta(days=7)) == 1
+        assert await ward.tick_at(MONDAY + timedelta(days=7, seconds=1)) == 0
+
+        # then only that the session came is said, and no appointment is left
+        assert len(await ward.facts(SessionDue)) == 1
+        assert await ward.facts(OccasionOpened, OccasionClosed) == []
+        assert list(await ward.home.store.appointments("register", MONDAY + timedelta(days=700), 10)) == []
+
+
+async def test_a_session_that_is_moved_is_looked_at_at_its_new_time(tmp_path: Path) -> None:
+    async with a_ward(tmp_path / "home") as ward:
+        await ward.admit("anna")
+        await ward.tick_at(MONDAY + timedelta(days=7))
+        later = SessionMoved(session=1, scheduled=MONDAY + timedelta(days=14))
+        await ward.record("anna", later)
+        await ward.home.catch_up()
+        assert await ward.tick_at(MORNING + timedelta(days=14)) == FORMS
+
+
+async def test_a_clinic_goes_by_its_own_clock(tmp_path: Path) -> None:
+    async with a_ward(tmp_path / "home") as ward:
+        # given a clinic five hours west of the region
+        await ward.home.roster.put(Clinic(clinic="c1", id="c1", zone="America/Godthab"))
+        await ward.clock().tick()
+        await ward.admit("anna")
+
+        # when it is 6 o'clock in the region, and there
+        # then its forms are opened there only
+        assert await ward.tick_at(MORNING) == 0
+        six_there = datetime(2026, 1, 5, 8, tzinfo=UTC)
+        assert await ward.tick_at(six_there) == FORMS
+
+
+@pytest.mark.parametrize("call", ["log.append_each", "log.ends", "store.appointments", "store.postpone"])
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_what_is_away_for_a_moment_makes_it_say_it_next_time(tmp_path: Path, call: str, when: str) -> None:
+    trouble = Away(call=call, times=0, when="before" if when == "before" else "after")
+    async with a_ward(tmp_path / "home", trouble) as ward:
+        # given a clock at whose moment something is away
+        await ward.admit("anna", "bo")
+        ward.time, trouble.times = MORNING, 1
+        with pytest.raises(Unavailable):
+            await ward.clock().tick()
+
+        # when it ticks again
+        await ward.clock().tick()
+        await ward.home.catch_up()
+
+        # then everything is said once
+        assert len(await ward.facts(OccasionOpened)) == 2 * FORMS
+        assert await ward.tick_at(MORNING + timedelta(seconds=1)) == 0
+
+
+async def test_many_cases_are_looked_at_in_portions(tmp_path: Path) -> None:
+    async with a_ward(tmp_path / "home") as ward:
+        await ward.admit(*(f"case-{number}" for number in range(600)))
+        assert await ward.tick_at(MORNING) == 600 * FORMS
+        assert await ward.tick_at(MORNING) == 0

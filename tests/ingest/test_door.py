@@ -1,0 +1,217 @@
+"""What whoever brings facts to the door is promised, however many come at once and whatever is away meanwhile."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from contracts.definitions.catalogue import Catalogue
+from contracts.events.event import Data, Event, fact_id, new_fact
+from contracts.events.facts import CaseEnrolled, ResponseSubmitted
+from contracts.topics import CASES
+from services.ingest.cases import Cases
+from services.ingest.domain.register import Register
+from services.ingest.door import Door, DoorBusy
+from services.ingest.intake import Intake, Request, Taken
+from services.runtime.store.port import Write
+from services.runtime.unavailable import Unavailable
+from tests.support.clinic import definitions, instrument, odsis, policy_like, protocol_like
+from tests.support.faults import Away, Trouble, TroubledLog, When
+from tests.support.said import said_on
+from tests.support.workbench import Workbench, cases_of
+
+MOMENT: Final = datetime(2026, 1, 5, 9, tzinfo=UTC)
+CASE: Final = cases_of(0, 1)[0]
+MANY: Final = 64
+AWAY: Final[Sequence[tuple[str, When]]] = (
+    ("log.append_each", "before"),
+    ("log.append_each", "after"),
+    ("log.ends", "before"),
+)
+
+
+def fact(data: Data, case_id: str = CASE, *, key: str = "1", at: datetime = MOMENT) -> Event[Data]:
+    name = f"{data.type()}\x1f{key}"
+    return new_fact(data, case_id=case_id, fact_id=fact_id("c1", case_id, name), source="urn:test", happened=at)
+
+
+def enrolled(case_id: str = CASE, clinic: str = "c1") -> Event[Data]:
+    return fact(CaseEnrolled(clinic=clinic, protocol=protocol_like("open-ended"), policy=policy_like()), case_id)
+
+
+def answered(session: int, case_id: str = CASE, total: int = 8) -> Event[Data]:
+    ref, _ = instrument("odsis")
+    data = ResponseSubmitted(
+        session=session, instrument=ref, answers=odsis(total), answered_at=MOMENT, entered_by="patient"
+    )
+    return fact(data, case_id, key=str(session))
+
+
+class Entrance:
+    """A door over a file, open."""
+
+    def __init__(self, bench: Workbench, known: Catalogue, **limits: Any) -> None:
+        self.bench = bench
+        log = TroubledLog(bench.log, bench.trouble)
+        cases = Cases(log, bench.store, bench.keyring)
+        intake = Intake(log, cases, bench.keyring, known, lambda: MOMENT)
+        self.door = Door(intake, **limits)
+
+    async def bring(self, *facts: Event[Data], clinic: str | None = "c1") -> Taken:
+        return await self.door.take(Request(facts, clinic))
+
+    async def on_log(self) -> list[Event[Data]]:
+        """Every fact on the log."""
+        return await said_on(self.bench.log, self.bench.keyring, CASES)
+
+
+@asynccontextmanager
+async def an_entrance(folder: Path, trouble: Trouble | None = None, **limits: Any) -> AsyncIterator[Entrance]:
+    with Workbench.on(folder / "bench.db", trouble) as bench:
+        entrance = Entrance(bench, definitions(), **limits)
+        async with entrance.door.opened():
+            yield entrance
+
+
+def ids(facts: Sequence[Event[Data]]) -> set[str]:
+    return {each.id for each in facts}
+
+
+async def test_what_is_answered_is_on_the_log(tmp_path: Path) -> None:
+    async with an_entrance(tmp_path) as entrance:
+        facts = [enrolled(), answered(1)]
+        assert await entrance.bring(*facts) == Taken(2)
+        assert ids(await entrance.on_log()) == ids(facts)
+
+
+async def test_a_response_is_taken_as_soon_as_the_enrolment_is_answered(tmp_path: Path) -> None:
+    async with an_entrance(tmp_path) as entrance:
+        for case_id in cases_of(3, MANY):
+            await entrance.bring(enrolled(case_id))
+            assert await entrance.bring(answered(1, case_id)) == Taken(1)
+
+
+async def test_what_comes_again_is_taken_once_and_answered_alike(tmp_path: Path) -> None:
+    async with an_entrance(tmp_path) as entrance:
+        await entrance.bring(enrolled())
+
+        # when many bring the same at once, and somebody again later
+        outcomes = await asyncio.gather(*(entrance.bring(answered(1)) for _ in range(MANY)))
+        again = await entrance.bring(answered(1))
+
+        # then it is on the log once
+        assert sorted(each.new for each in outcomes) == [0] * (MANY - 1) + [1]
+        assert again == Taken(0)
+        assert len(await entrance.on_log()) == 2
+
+
+async def test_of_two_that_contradict_each_other_at_once_one_is_taken(tmp_path: Path) -> None:
+    async with an_entrance(tmp_path) as entrance:
+        await entrance.bring(enrolled())
+        outcomes = await asyncio.gather(entrance.bring(answered(1, total=8)), entrance.bring(answered(1, total=9)))
+        assert [[refusal.code for _, refusal in each.refused] for each in outcomes] == [[], ["id_reused"]]
+        assert len(await entrance.on_log()) == 2
+
+
+async def test_of_a_request_with_a_fact_that_is_refused_nothing_is_recorded(tmp_path: Path) -> None:
+    async with an_entrance(tmp_path) as entrance:
+        await entrance.bring(enrolled())
+
+        # when a request brings a good answer, and one to a session that was answered in the same request
+        other = replace_id(answered(1, total=9))
+        taken = await entrance.bring(answered(1), other)
+
+        # then neither is recorded, and the place of the one that is refused is told
+        assert [(place, refusal.code) for place, refusal in taken.refused] == [(1, "occasion_answered")]
+        assert len(await entrance.on_log()) == 1
+
+        # and the good one can come by itself
+        assert await entrance.bring(answered(1)) == Taken(1)
+
+
+async def test_a_case_of_another_clinic_is_not_there(tmp_path: Path) -> None:
+    async with an_entrance(tmp_path) as entrance:
+        await entrance.bring(enrolled())
+        strange = await entrance.bring(answered(1), clinic="c2")
+        nowhere = await entrance.bring(answered(1, cases_of(0, 2)[1]), clinic="c2")
+        assert strange.refused == nowhere.refused
+        assert [refusal.code for _, refusal in strange.refused] == ["unknown_case"]
+
+
+async def test_a_fact_that_is_known_is_not_told_to_another_clinic(tmp_path: Path) -> None:
+    async with an_entrance(tmp_path) as entrance:
+        await entrance.bring(enrolled(), answered(1))
+        strange = await entrance.bring(answered(1), clinic="c2")
+        assert [refusal.code for _, refusal in strange.refused] == ["unknown_case"]
+
+
+async def test_those_who_come_while_others_are_recorded_are_recorded_together(tmp_path: Path) -> None:
+    async with an_entrance(tmp_path) as entrance:
+        await asyncio.gather(*(entrance.bring(enrolled(case_id)) for case_id in cases_of(3, MANY)))
+        assert entrance.bench.trouble.calls.count("log.append_each") <= 2
+
+
+async def test_while_the_log_is_away_those_who_come_are_told_and_may_come_again(tmp_path: Path) -> None:
+    for call, when in AWAY:
+        folder = tmp_path / f"{call}-{when}"
+        folder.mkdir()
+        trouble = Away(call=call, when=when)
+        async with an_entrance(folder, trouble) as entrance:
+            # given a log that is away for a moment
+            with pytest.raises(Unavailable):
+                await entrance.bring(enrolled(), answered(1))
+
+            # when the same comes again
+            await entrance.bring(enrolled(), answered(1))
+
+            # then it is there once
+            assert ids(await entrance.on_log()) == ids([enrolled(), answered(1)])
+            assert len(await entrance.on_log()) == 2
+
+
+async def test_when_too_much_waits_those_who_come_are_told_at_once(tmp_path: Path) -> None:
+    async with an_entrance(tmp_path, waiting_at_most=MANY) as entrance:
+        waiting = [asyncio.create_task(entrance.bring(enrolled(case_id))) for case_id in cases_of(3, MANY)]
+        await asyncio.sleep(0)
+        with pytest.raises(DoorBusy):
+            await entrance.bring(enrolled(cases_of(3, MANY + 1)[-1]))
+        assert await asyncio.gather(*waiting) == [Taken(1)] * MANY
+
+
+async def test_what_is_wrong_with_one_case_is_told_to_nobody_else(tmp_path: Path) -> None:
+    async with an_entrance(tmp_path) as entrance:
+        # given a case whose registered state cannot be read
+        good, bad = cases_of(0, 2)
+        await entrance.bring(enrolled(good))
+        await entrance.bring(enrolled(bad))
+        await entrance.bench.run(Register())
+        state = (await entrance.bench.store.load("register", [bad]))[bad]
+        damaged = replace(state, body=b"not a state")
+        await entrance.bench.store.save("register", [Write(bad, state.offset, damaged)])
+        fresh = Entrance(entrance.bench, definitions())
+
+        # when facts of both come at once
+        async with fresh.door.opened():
+            outcomes = await asyncio.gather(
+                fresh.bring(answered(1, good)), fresh.bring(answered(1, bad)), return_exceptions=True
+            )
+
+        # then that of the other one is recorded
+        assert outcomes[0] == Taken(1)
+        assert isinstance(outcomes[1], Exception)
+
+
+async def test_who_has_been_waiting_when_the_door_closes_is_answered(tmp_path: Path) -> None:
+    async with an_entrance(tmp_path) as entrance:
+        waiting = [asyncio.create_task(entrance.bring(enrolled(case_id))) for case_id in cases_of(3, MANY)]
+        await asyncio.sleep(0)
+    assert [await task for task in waiting] == [Taken(1)] * MANY
+
+
+def replace_id(event: Event[Data]) -> Event[Data]:
+    return event._replace(id="11111111-2222-5333-8444-555555555555", time=event.time + timedelta(hours=1))
