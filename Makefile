@@ -51,6 +51,7 @@ demo: .venv/.runtime ## Run the demonstration.
 
 test: lint ## Check everything that must hold, then run the tests.
 	$(BIN)/python -m contracts.schemas --check
+	$(BIN)/python -m services.ingest.http.openapi --check
 	$(BIN)/pytest $(SPREAD)
 
 lint: .venv/.dev ## Check style, layout and types.
@@ -70,6 +71,7 @@ torture: .venv/.dev ## Run the tests that repeat themselves very often.
 
 schemas: .venv/.runtime ## Write the JSON Schemas and AsyncAPI of the contracts again.
 	$(BIN)/python -m contracts.schemas
+	$(BIN)/python -m services.ingest.http.openapi
 
 lock: ## Pin the dependencies again; UPGRADE=1 takes the newest ones.
 	@echo "Setting up $(LOCK_VENV) …"

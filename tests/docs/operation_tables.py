@@ -3,10 +3,13 @@
 `python -m tests.docs.operation_tables` prints them, for whoever has to bring a page into step.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from services.ingest.http.operations import OPERATIONS
+from services.ingest.http.problems import KINDS
+from services.ingest.settings import IngestSettings
 from services.not_detector.settings import NotDetectorSettings
 from services.notifier.settings import NotifierSettings
 from services.runtime.metrics import METRICS
@@ -14,13 +17,22 @@ from services.runtime.settings import PREFIX, RegionSettings, ServiceSettings, e
 from services.scoring.settings import ScoringSettings
 from tests.docs.markdown import Row, drawn
 
-SERVICES: Final = {"scoring": ScoringSettings, "not-detector": NotDetectorSettings, "notifier": NotifierSettings}
+SERVICES: Final[Mapping[str, type[RegionSettings]]] = {
+    "ingest": IngestSettings,
+    "scoring": ScoringSettings,
+    "not-detector": NotDetectorSettings,
+    "notifier": NotifierSettings,
+}
 
 
 def setting_rows() -> Iterator[Row]:
     """Say what each setting is, in the order of the code; what one service has alone comes last."""
     seen: set[str] = set()
-    kinds = {"every service and command": RegionSettings, "every service": ServiceSettings, **SERVICES}
+    kinds: dict[str, type[RegionSettings]] = {
+        "every service and command": RegionSettings,
+        "every service": ServiceSettings,
+        **SERVICES,
+    }
     for readers, kind in kinds.items():
         for name, field in kind.model_fields.items():
             if name not in seen:
@@ -32,6 +44,23 @@ def setting_rows() -> Iterator[Row]:
                     "default": "has to be set" if field.is_required() else _shown(field.default),
                     "read by": readers,
                 }
+
+
+def operation_rows() -> Iterator[Row]:
+    """Say what each operation of the API does, and for whom."""
+    for each in OPERATIONS:
+        yield {"operation": f"`{each.method} {each.path}`", "does": each.does, "roles": ", ".join(each.roles)}
+
+
+def problem_rows() -> Iterator[Row]:
+    """Say what each problem is that the API tells, and what to do."""
+    for kind in KINDS:
+        yield {
+            "code": f"`{kind.code}`",
+            "status": str(int(kind.status)),
+            "says": kind.title,
+            "what to do": kind.means,
+        }
 
 
 def metric_rows() -> Iterator[Row]:
@@ -60,5 +89,5 @@ def _shown(default: object) -> str:
 
 
 if __name__ == "__main__":
-    for found in (list(setting_rows()), list(metric_rows())):
+    for found in (list(setting_rows()), list(metric_rows()), list(operation_rows()), list(problem_rows())):
         print(drawn(list(found[0]), found), end="\n\n")

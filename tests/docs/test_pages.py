@@ -21,7 +21,7 @@ from services.runtime.settings import settings_of
 from services.scoring.domain.stage import Scoring
 from services.scoring.settings import ScoringSettings
 from tests.docs.markdown import ARCHITECTURE, DOCS, ROOT, Row, drawn, named, table
-from tests.docs.operation_tables import metric_rows, setting_rows
+from tests.docs.operation_tables import metric_rows, operation_rows, problem_rows, setting_rows
 
 OPERATION: Final = DOCS / "operation.md"
 PAGES: Final = [
@@ -161,9 +161,16 @@ def test_the_libraries_are_those_that_the_project_needs() -> None:
 
 @pytest.mark.parametrize(
     ("page", "name", "rows"),
-    [(DOCS / "settings.md", "settings", setting_rows), (DOCS / "metrics.md", "metrics", metric_rows)],
+    [
+        (DOCS / "settings.md", "settings", setting_rows),
+        (DOCS / "metrics.md", "metrics", metric_rows),
+        (DOCS / "api.md", "operations", operation_rows),
+        (DOCS / "api.md", "problems", problem_rows),
+    ],
 )
-def test_settings_and_metrics_are_those_of_the_code(page: Path, name: str, rows: Callable[[], Iterator[Row]]) -> None:
+def test_a_table_that_is_made_from_the_code_is_in_step_with_it(
+    page: Path, name: str, rows: Callable[[], Iterator[Row]]
+) -> None:
     expected = list(rows())
     assert table(page, name) == expected, f"the code has\n{drawn(list(expected[0]), expected)}"
 

@@ -99,15 +99,32 @@ def test_every_command_of_the_readme_works_for_a_newcomer(checkout: Path) -> Non
     assert (checkout / "reports" / "index.html").exists()
 
 
+def elsewhere(text: str) -> tuple[str, list[int]]:
+    """Put ports that nobody else has in place of those of the README, which others may use; give these too."""
+    named = sorted(set(re.findall(r"\b80\d\d\b", text)))
+    ports = dict(zip(named, free_ports(len(named)), strict=True))
+    return re.sub(r"\b80\d\d\b", lambda found: str(ports[found[0]]), text), list(ports.values())
+
+
+def test_a_newcomer_runs_a_clinic_with_its_api(checkout: Path) -> None:
+    # when they type what stands there
+    text, ports = elsewhere(commands("As a clinic with an API"))
+    ran = typed(text, checkout)
+
+    # then each command succeeds, a case is enrolled, and nothing of it runs any more
+    assert ran.returncode == 0, ran.stderr
+    assert '{"alive":true,"why":[]}{"case":"' in ran.stdout
+    assert "enrolled" in ran.stdout
+    assert not any(answers(port) for port in ports)
+
+
 def test_a_newcomer_brings_up_a_region_and_takes_it_down_again(checkout: Path, servers: Everyday) -> None:
     # given a file of answers, and ports in place of those of the README, which others may use
     assert typed(commands("With your own data").splitlines()[0], checkout).returncode == 0
-    text = commands("As a region")
-    named = sorted(set(re.findall(r"\b80\d\d\b", text)))
-    ports = dict(zip(named, free_ports(len(named)), strict=True))
+    text, ports = elsewhere(commands("As a region"))
 
     # when they type what stands there
-    ran = typed(re.sub(r"\b80\d\d\b", lambda found: str(ports[found[0]]), text), checkout)
+    ran = typed(text, checkout)
 
     # then each command succeeds, and a service tells that it is ready
     assert ran.returncode == 0, ran.stderr
@@ -116,5 +133,5 @@ def test_a_newcomer_brings_up_a_region_and_takes_it_down_again(checkout: Path, s
     assert len(re.findall(r"^P00\d\d .* not_on_track ", ran.stdout, re.MULTILINE)) > 0
 
     # and nothing of it runs any more
-    assert not any(answers(port) for port in ports.values())
+    assert not any(answers(port) for port in ports)
     assert [server.pid for server in servers.servers().values()] == [None, None, None]
