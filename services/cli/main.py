@@ -34,9 +34,11 @@ COMMANDS: Final[Mapping[str, Entry]] = MappingProxyType(
         ),
         "halted": Entry("services.cli.halted:halted", "List the cases that cannot go on, or try them again."),
         "dlq": Entry("services.cli.dlq:dlq", "List the facts that could not be read, or take them in."),
+        "secrets": Entry("services.cli.secrets:secrets_", "Make certificates, passwords and keys for a region."),
         "provision": Entry("services.cli.provision:provision_", "Make what a region stands on: topics, indexes, key."),
         "rebuild": Entry("services.cli.rebuild:rebuild", "Make what a stage knows anew, from the log."),
         "serve": Entry("services.cli.serve:serve", "Run one service of a region."),
+        "ready": Entry("services.cli.ready:ready", "Ask a service of this machine whether it is ready."),
     }
 )
 

@@ -30,6 +30,8 @@ _CONNECTS_WITHIN: Final = 5.0
 _UNAUTHORIZED: Final = 13
 _DUPLICATE_KEY: Final = 11_000
 _AUTHENTICATION_FAILED: Final = 18
+_IS_INITIATED: Final = 23
+_USER_IS_THERE: Final = 51_003
 _INVALID_LOGIN: Final = "SQLSTATE 28P01"
 """What PostgreSQL says through FerretDB, which has no code of its own for it."""
 
@@ -55,6 +57,17 @@ class Server:
     mechanism: str = "SCRAM-SHA-256"
     timeout: float = 20.0
     at_once: int = AT_ONCE
+
+    def of_users(self) -> "Server":
+        """Give the same with the database that keeps the users."""
+        return dataclasses.replace(self, database="admin")
+
+    def alone(self) -> tuple["Server", Sequence[str], str | None]:
+        """Give the first of the hosts by itself, the hosts, and the name of their replica set."""
+        said = parse_uri(self.url, warn=False)
+        hosts = [f"{host}:{port}" for host, port in said["nodelist"]]
+        first = dataclasses.replace(self.of_users(), url=f"mongodb://{hosts[0]}/?directConnection=true")
+        return first, hosts, said["options"].get("replicaset")
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +260,32 @@ class Documents:
     async def create_index(self, collection: str, field: str, *, unique: bool) -> None:
         """Make an index, unless it is there."""
         await self._database[collection].create_index([(field, 1)], unique=unique)
+
+    async def unite(self, name: str, hosts: Sequence[str]) -> bool:
+        """Make one of some servers the first of a replica set of them, unless it is in one; tell whether it was not.
+
+        To be asked of that server itself.
+        """
+        said = await self._database.command("hello")
+        if "isreplicaset" not in said:
+            return False
+        members = [{"_id": number, "host": host} for number, host in enumerate(hosts)]
+        try:
+            await self._database.command("replSetInitiate", {"_id": name, "members": members})
+        except OperationFailure as refused:
+            if refused.code != _IS_INITIATED:
+                raise
+        return True
+
+    async def let_in(self, user: str, password: str, database: str) -> None:
+        """Let a user of this database read and write in another one, with this password from now on."""
+        identity: dict[str, Any] = {"pwd": password, "roles": [{"role": "readWrite", "db": database}]}
+        try:
+            await self._database.command("createUser", user, **identity)
+        except OperationFailure as refused:
+            if refused.code != _USER_IS_THERE:
+                raise
+            await self._database.command("updateUser", user, **identity)
 
     async def drop(self) -> None:
         """Remove the whole database."""

@@ -4,9 +4,10 @@ import asyncio
 import os
 import signal
 import socket
+import ssl
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from types import FrameType
@@ -67,6 +68,15 @@ class Ground:
     store: MongoStore
     keyring: MongoKeyring
     founding: Founding
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What answers at a socket of its own. tls: how connections to it are encrypted; None: not at all."""
+
+    listening: socket.socket
+    app: ASGIApp
+    tls: ssl.SSLContext | None = None
 
 
 class Service(Generic[StateT]):
@@ -140,9 +150,9 @@ class Service(Generic[StateT]):
     async def begin_beside(self, ground: Ground, stack: AsyncExitStack) -> None:
         """Begin what a service does beside its stage, until the stack is left."""
 
-    def beside(self) -> Mapping[socket.socket, ASGIApp]:
+    def beside(self) -> Sequence[Beside]:
         """Give what answers at other sockets than the one where one asks how the service is. Raises SettingsWrong."""
-        return {}
+        return ()
 
     def _traced(self, stage: Stage[StateT], stack: AsyncExitStack) -> "Traces | None":
         """Send traces if that is set, until the stack is left."""
@@ -235,15 +245,30 @@ class Service(Generic[StateT]):
         # When uvicorn has stopped it raises the signal again; being told to end is no failure.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda number, _: sys.exit(_exit_code(number)))
-        app = ByPort(self.app(), {each.getsockname()[1]: app for each, app in beside.items()})
+        app = ByPort(self.app(), {each.listening.getsockname()[1]: each.app for each in beside})
         config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False)
-        _Server(config).run(sockets=[listening, *beside])
+        _Server(config, beside).run(sockets=[listening])
 
 
 class _Server(uvicorn.Server):
     """A server whose process ends in time, whatever still keeps it: a thread of a driver, or a library that waits."""
 
     _exit_code = 0
+
+    def __init__(self, config: uvicorn.Config, beside: Sequence[Beside]) -> None:
+        super().__init__(config)
+        self._beside = beside
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        # All sockets of one server are encrypted, or none.
+        for each in self._beside:
+            at = asyncio.get_running_loop().create_server(self._protocol, sock=each.listening, ssl=each.tls)
+            self.servers.append(await at)
+
+    def _protocol(self) -> asyncio.Protocol:
+        kind: Callable[..., asyncio.Protocol] = self.config.http_protocol_class
+        return kind(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self._exit_code = _exit_code(sig)

@@ -34,6 +34,9 @@ _OPTION: Final = r"(?i:replicaSet|authSource)=[^@&;=\s]+"
 
 _DATABASE_URL: Final = rf"^mongodb://[^@/?\s]+(/[^@?\s]*(\?{_OPTION}(&{_OPTION})*)?)?$"
 
+_NO_PASSWORD: Final = ""
+"""A key that is locked is not taken: nobody is there to be asked."""
+
 SettingsT = TypeVar("SettingsT", bound="RegionSettings")
 
 
@@ -86,6 +89,13 @@ class RegionSettings(BaseSettings):
         Path | None,
         Field(description="Who vouches for the brokers; without it, whom the system trusts."),
         Expected("a PEM file with certificates"),
+    ] = None
+    kafka_certificate_file: Annotated[
+        Path | None,
+        Field(
+            description="Who one is to the brokers, where that is not a user: a certificate and its key in one file."
+        ),
+        Expected("a PEM file with a certificate and its key"),
     ] = None
     kafka_username: Annotated[
         Text | None, Field(description="Who one is to the brokers (SASL/SCRAM-SHA-512)."), Expected("a name")
@@ -156,6 +166,22 @@ class RegionSettings(BaseSettings):
                 raise ValueError from None
         return file
 
+    @field_validator("kafka_certificate_file")
+    @classmethod
+    def _is_shown(cls, file: Path | None, info: ValidationInfo) -> Path | None:
+        if file is not None:
+            if info.data.get("kafka_tls") is False:
+                raise ValueError("is set, so ONTRACK_KAFKA_TLS=true was expected")
+            require_certificate(file, file)
+        return file
+
+    @field_validator("kafka_username")
+    @classmethod
+    def _is_one_only(cls, name: str | None, info: ValidationInfo) -> str | None:
+        if name is not None and info.data.get("kafka_certificate_file") is not None:
+            raise ValueError("and ONTRACK_KAFKA_CERTIFICATE_FILE both say who one is: one of them was expected")
+        return name
+
     @field_validator("kafka_password", "mongodb_password")
     @classmethod
     def _belongs_to_a_user(cls, password: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
@@ -177,6 +203,8 @@ class RegionSettings(BaseSettings):
     def brokers(self) -> Brokers:
         """Give how the brokers are reached."""
         tls = ssl.create_default_context(cafile=self.kafka_ca_file) if self.kafka_tls else None
+        if tls is not None and self.kafka_certificate_file is not None:
+            tls.load_cert_chain(self.kafka_certificate_file)
         return Brokers(self.kafka_servers, self.kafka_prefix, tls, self.kafka_username, _revealed(self.kafka_password))
 
     def server(self) -> Server:
@@ -340,10 +368,19 @@ def _variable(name: str) -> str:
 
 def _is_this_machine(url: str) -> bool:
     """Tell whether what goes to a server never leaves this machine."""
-    return all(_is_loopback(urlsplit(f"//{server}").hostname or "") for server in urlsplit(url).netloc.split(","))
+    return all(is_loopback(urlsplit(f"//{server}").hostname or "") for server in urlsplit(url).netloc.split(","))
 
 
-def _is_loopback(host: str) -> bool:
+def require_certificate(certificate: Path, key: Path) -> None:
+    """Make sure that files hold a certificate and the key of it. Raises ValueError."""
+    try:
+        ssl.create_default_context().load_cert_chain(certificate, key, _NO_PASSWORD)
+    except OSError:
+        raise ValueError from None
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host is this machine, whoever asks."""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -19,7 +19,7 @@ from aiokafka.errors import (
 from contracts.topics import TOPICS, Topic
 from services.runtime.brokers import REQUEST_TIMEOUT, Brokers, why_away
 from services.runtime.log.port import LogUnavailable
-from services.runtime.refusals import TopicsUnfit
+from services.runtime.refusals import BrokersMissing, TopicsUnfit
 
 KEPT_FOR_EVER: Final = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
 """The settings of every topic that decide whether history stays."""
@@ -192,5 +192,7 @@ async def _make(admin: AIOKafkaAdminClient, new: list[NewTopic]) -> None:
         error = for_code(code)
         if code and error is not TopicAlreadyExistsError:
             said = f" ({more[0].rstrip('.')})" if more and more[0] else ""
-            hint = "; for one broker there is --single-broker" if error is InvalidReplicationFactorError else ""
-            raise TopicsUnfit([f"the topic {name} cannot be made: {error.__name__}{said}{hint}"])
+            fault = f"the topic {name} cannot be made: {error.__name__}{said}"
+            if error is InvalidReplicationFactorError:
+                raise BrokersMissing([f"{fault}; for one broker there is --single-broker"])
+            raise TopicsUnfit([fault])
