@@ -1,4 +1,4 @@
-"""Who is let in at the servers of a region: each service by what the table of topics says, and whoever gives commands."""
+"""Who is let in at the servers of a region, and may do what there, by the table of topics."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -68,7 +68,10 @@ class Authority:
         return Issued(self._certificate.public_bytes(Encoding.PEM), _pem(self._key))
 
     def issue(self, name: str, hosts: Sequence[str], uses: Sequence[x509.ObjectIdentifier], now: datetime) -> Issued:
-        """Vouch for somebody. hosts: names and addresses at which a server is asked for; uses: SERVER, CLIENT or both."""
+        """Vouch for somebody.
+
+        hosts: names and addresses of a server; uses: SERVER, CLIENT or both
+        """
         key = generate_private_key(SECP256R1())
         made = (
             _begun(_named(name), self._certificate.subject, key, now, CERTIFICATE_HOLDS)

@@ -47,7 +47,7 @@ TRY_AGAIN: Final = 1.0
     "--users",
     metavar="DIR",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="Let in the users whose passwords are in DIR, as ontrack secrets makes it, each with the rights that it needs.",
+    help="Let in the users whose passwords are in DIR, a folder of ontrack secrets, each with the rights it needs.",
 )
 @click.option("--wait", type=click.IntRange(0), default=0, metavar="SECONDS", help="Try so long until servers answer.")
 def provision_(

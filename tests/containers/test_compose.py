@@ -1,0 +1,166 @@
+"""A region comes up from its compose file, and what is answered arrives, whatever crashes meanwhile."""
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from contracts.topics import CASES, NOTICES, TRACKS
+from deploy.local.prerequisites import Missing
+from tests.containers.deployment import BROKERS, DEPLOY, SERVICES, Caller, Deployment, deployment
+from tests.support.command import succeeded
+from tests.support.episodes import reported_episodes
+from tests.support.simulated import assert_all_equal
+
+pytestmark = pytest.mark.xdist_group("docker")
+
+NOW: Final = datetime.now(UTC)
+ODSIS: Final = ("frequency", "intensity", "engagement", "work_school_home", "social_life")
+SESSIONS: Final = range(5)
+
+
+@pytest.fixture(scope="module")
+def region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """What nothing was brought up of yet."""
+    try:
+        with deployment(tmp_path_factory.mktemp("region")) as lent:
+            yield lent
+    except Missing as missing:
+        pytest.skip(str(missing))
+
+
+def blocks(heading: str) -> list[str]:
+    """Give what deploy/README.md says to type below a heading."""
+    section = (DEPLOY / "README.md").read_text("utf-8").partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    return re.findall(r"^```sh\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+
+
+def enrolment(number: int) -> dict[str, Any]:
+    return {"number": str(number), "protocol": "open-ended", "policy": "gryesten-2023"}
+
+
+def response(session: int) -> dict[str, Any]:
+    """Answers that are worse at each session."""
+    return {
+        "session": session,
+        "instrument": "odsis",
+        "answers": dict.fromkeys(ODSIS, session),
+        "answered_at": (NOW - timedelta(days=40 - session)).isoformat(),
+    }
+
+
+def respond(caller: Caller, case_id: str, session: int) -> str:
+    """Answer; give the id of the fact."""
+    key = f"{case_id}-{session}"
+    fact: str = caller.post(f"/v1/cases/{case_id}/response-submitted", response(session), key)["fact"]
+    return fact
+
+
+def events(folder: Path, topic: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / f"{topic}.ndjson").read_bytes().splitlines()]
+
+
+def test_nothing_starts_without_secrets(region: Deployment) -> None:
+    # given no secrets
+    # when the region is brought up, then that is refused, and no folder is made in their place
+    up = region.compose("up", "--detach")
+    assert up.returncode != 0
+    assert "bind source path does not exist" in up.stderr
+    assert not region.secrets.exists()
+    region.succeeded("down", "--volumes")
+
+
+def test_what_the_page_says_to_type_brings_up_a_region(region: Deployment) -> None:
+    # given the image, which was built by the same file
+    build, rest = blocks("From nothing to a running region")
+    assert build == "docker compose build\n"
+
+    # when somebody types what the page says
+    region.secrets.mkdir()
+    typed = region.typed(["bash", "-eux", "-o", "pipefail", "-c", rest])
+
+    # then a case is enrolled over TLS with a token, and everything comes to be well
+    assert typed.returncode == 0, typed.stdout + typed.stderr
+    assert re.search(r'"case": ?"[0-9a-f]{32}"', typed.stdout), typed.stdout
+    region.wait_until_healthy(*BROKERS, "mongodb", *SERVICES)
+
+    # and the same secrets are there when it is typed again
+    assert "Everything is there." in region.compose("run", "--rm", "secrets").stderr
+
+
+def test_everything_arrives_whatever_crashes(region: Deployment, tmp_path: Path) -> None:
+    # given a region with four cases
+    region.wait_until_healthy(*BROKERS, "mongodb", *SERVICES)
+    caller = Caller(region)
+    cases = [caller.post("/v1/cases", enrolment(number), f"enrol-{number}")["case"] for number in range(4)]
+
+    # when they answer, and before each session something crashes: a broker, the database, the door, the stages
+    crashes = [(), ("kafka-2",), ("mongodb",), ("ingest",), ("scoring", "not-detector", "notifier")]
+    answered = []
+    for session, crashing in zip(SESSIONS, crashes, strict=True):
+        for service in crashing:
+            region.crash(service)
+        answered += [respond(caller, case_id, session) for case_id in cases]
+
+    # then each is started again, and is well
+    crashed = [service for crashing in crashes for service in crashing]
+    for service in crashed:
+        region.wait_until(partial(region.was_started_again, service), f"{service} started again")
+    region.wait_until_healthy(*BROKERS, "mongodb", *SERVICES)
+
+    # and each case has its report
+    def reported() -> set[str]:
+        return {report["case"] for report in json.loads(region.ontrack("reports", "--format", "json"))}
+
+    region.wait_until(lambda: reported() == {"0", "1", "2", "3"}, "a report of each case")
+
+    # and what was answered is on the log, once, and what was concluded is what an embedded home concludes from it
+    exported = tmp_path / "exported"
+    tmp_path.chmod(0o777)
+    region.ontrack("export", "--output", "/out/exported", "--reveal", volume=f"{tmp_path}:/out")
+    facts = [event["id"] for event in events(exported, CASES.name) if event["type"] == "ontrack.response-submitted.v1"]
+    assert sorted(facts) == sorted(answered)
+    assert_all_equal(succeeded("import", exported, "--data", tmp_path / "home"))
+
+    # and each episode has its one report
+    for case_id in cases:
+        own = {
+            topic: [event for event in events(exported, topic) if event["subject"] == case_id]
+            for topic in (TRACKS.name, NOTICES.name)
+        }
+        assert reported_episodes(case_id, own[TRACKS.name], own[NOTICES.name]) == 1
+
+
+def test_a_user_may_do_only_what_its_service_does(region: Deployment) -> None:
+    # given the password of scoring, which may not write facts
+    wrong = ["--env", "ONTRACK_KAFKA_USERNAME=scoring", "--env", "ONTRACK_MONGODB_USERNAME=scoring"]
+    folder = f"{region.secrets}/users/scoring:/run/secrets:ro"
+
+    # when somebody takes in a file with it
+    tried = region.compose("run", "--rm", *wrong, "--volume", folder, "ontrack", "reports")
+
+    # then the brokers do not let them read what scoring does not read
+    assert tried.returncode != 0
+    assert "the brokers" in tried.stderr, tried.stderr
+
+
+def test_a_small_clinic_has_one_broker(region: Deployment) -> None:
+    # given that nothing runs
+    region.succeeded("down", "--volumes", "--timeout", "1")
+
+    # when it is brought up with the overlay for a small clinic
+    region.files = ("compose.yaml", "compose.small.yaml")
+    region.succeeded("up", "--detach")
+    region.wait_until_healthy("kafka-1", "mongodb", *SERVICES)
+
+    # then there is one broker, and what is said is recorded
+    running = region.succeeded("ps", "--services").split()
+    assert sorted(running) == sorted(("kafka-1", "mongodb", *SERVICES))
+    caller = Caller(region)
+    case_id = caller.post("/v1/cases", enrolment(1), "enrol-1")["case"]
+    assert respond(caller, case_id, 0)
