@@ -56,6 +56,12 @@ TRY_AGAIN: Final = 3.0
 ENDS_WITHIN: Final = DRAIN + 5
 """Seconds after which a process that was told to end does so in any case."""
 
+GREETS_WITHIN: Final = 10.0
+"""Seconds within which a client has to agree on how a connection is encrypted."""
+
+LEAVES: Final = 1.0
+"""Seconds that a client has to say good-bye when a service closes an encrypted connection."""
+
 _LOG = structlog.get_logger()
 
 
@@ -263,7 +269,14 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         # All sockets of one server are encrypted, or none.
         for each in self._beside:
-            at = asyncio.get_running_loop().create_server(self._protocol, sock=each.listening, ssl=each.tls)
+            at = asyncio.get_running_loop().create_server(
+                self._protocol,
+                sock=each.listening,
+                backlog=self.config.backlog,
+                ssl=each.tls,
+                ssl_handshake_timeout=None if each.tls is None else GREETS_WITHIN,
+                ssl_shutdown_timeout=None if each.tls is None else LEAVES,
+            )
             self.servers.append(await at)
 
     def _protocol(self) -> asyncio.Protocol:

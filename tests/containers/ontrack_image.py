@@ -26,6 +26,9 @@ def ontrack(client: Any) -> str:
         wheels = {f"wheels/{wheel.name}": wheel for wheel in _wheels().iterdir()}
         arguments = {"ONTRACK_BASE_IMAGE": of, **_NO_NETWORK}
         build(client, name, {"Dockerfile": _DOCKERFILE} | files | wheels, arguments)
+        for image in client.images.list("ontrack/ontrack"):
+            for outdated in set(image.tags) - {name}:
+                client.images.remove(outdated)
     return name
 
 

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
@@ -81,7 +82,6 @@ def test_what_the_page_says_to_type_brings_up_a_region(region: Deployment) -> No
     assert build == "docker compose build\n"
 
     # when somebody types what the page says
-    region.secrets.mkdir()
     typed = region.typed(["bash", "-eux", "-o", "pipefail", "-c", rest])
 
     # then a case is enrolled over TLS with a token, and everything comes to be well
@@ -89,8 +89,10 @@ def test_what_the_page_says_to_type_brings_up_a_region(region: Deployment) -> No
     assert re.search(r'"case": ?"[0-9a-f]{32}"', typed.stdout), typed.stdout
     region.wait_until_healthy(*BROKERS, "mongodb", *SERVICES)
 
-    # and the same secrets are there when it is typed again
+    # and when it is typed again, nothing is made anew
     assert "Everything is there." in region.compose("run", "--rm", "secrets").stderr
+    region.succeeded("up", "--detach")
+    assert region.succeeded("logs", "--no-log-prefix", "provision").splitlines()[-1] == "Everything is there."
 
 
 def test_everything_arrives_whatever_crashes(region: Deployment, tmp_path: Path) -> None:
@@ -134,6 +136,23 @@ def test_everything_arrives_whatever_crashes(region: Deployment, tmp_path: Path)
             for topic in (TRACKS.name, NOTICES.name)
         }
         assert reported_episodes(case_id, own[TRACKS.name], own[NOTICES.name]) == 1
+
+
+def test_what_is_made_anew_holds(region: Deployment) -> None:
+    # given another password, and another certificate
+    for file in ("users/scoring/ontrack_kafka_password", "users/scoring/ontrack_mongodb_password"):
+        (region.secrets / file).unlink()
+    for name in ("certificate.pem", "key.pem"):
+        (region.secrets / "api" / name).unlink()
+    region.succeeded("run", "--rm", "secrets")
+
+    # when whoever uses them is started again, as the page says
+    region.succeeded("up", "--detach", "--force-recreate", "provision", "scoring")
+    region.succeeded("restart", "ingest")
+
+    # then they are what holds
+    region.wait_until_healthy("scoring", "ingest")
+    assert region.asked("GET", "/v1/groups")[0] == HTTPStatus.UNAUTHORIZED
 
 
 def test_a_user_may_do_only_what_its_service_does(region: Deployment) -> None:

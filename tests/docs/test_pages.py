@@ -28,7 +28,7 @@ PAGES: Final = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
     *sorted(DOCS.rglob("*.md")),
-    *(ROOT / folder / "README.md" for folder in ("contracts", "deploy/local", "tests/containers")),
+    *(ROOT / folder / "README.md" for folder in ("contracts", "deploy", "deploy/local", "tests/containers")),
     *(ROOT / "services" / name / "README.md" for name in ("ingest", "scoring", "not_detector", "notifier")),
 ]
 RECORDS: Final = sorted((DOCS / "adr").glob("[0-9]*.md"))
@@ -62,7 +62,7 @@ def test_every_link_leads_to_something(page: Path) -> None:
         assert not anchor or anchor in anchors(target), link
 
 
-FOLDERS: Final = ("contracts/", "services/", "tests/", "docs/")
+FOLDERS: Final = ("contracts/", "deploy/", "services/", "tests/", "docs/")
 
 
 @each_page
