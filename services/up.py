@@ -18,7 +18,8 @@ from services.embedded import EmbeddedHome
 from services.ingest.access import TOKENS, Tokens
 from services.ingest.clockwork import Clockwork, Timetable
 from services.ingest.door import Door
-from services.ingest.http.api import Api, Reception, no_such_path
+from services.ingest.http.api import Api, no_such_path
+from services.ingest.http.reception import Reception
 from services.runtime.faults import PartitionLost, StageStopped, place_of
 from services.runtime.health import Health
 from services.runtime.unavailable import Unavailable
