@@ -1,31 +1,22 @@
 """What the API promises to those who send it something, and to those of whom it is."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-import orjson
 import pytest
-from starlette.applications import Starlette
 
-from contracts.events.event import Data, Event
 from contracts.events.facts import CaseEnrolled, OccasionOpened, ResponseSubmitted, SessionMoved, SessionScheduled
-from contracts.topics import CASES
-from services.embedded import EmbeddedHome
-from services.ingest.access import TOKENS, Client, Role, Tokens
+from services.ingest.access import TOKENS, Tokens
 from services.ingest.http.bodies import BYTES_AT_MOST
 from services.ingest.http.operations import OPERATIONS
-from services.up import Up
-from tests.support.asgi import Answer, ask, started
-from tests.support.said import said_on
+from tests.support.asgi import ask
+from tests.support.open_clinic import ENROLMENT, Clinic
 
-NOW: Final = datetime(2026, 1, 5, 8, tzinfo=UTC)
-SESSION: Final = NOW + timedelta(hours=1)
 SECRET: Final = "nobody at home knows"
 ODSIS: Final = ("frequency", "intensity", "engagement", "work_school_home", "social_life")
-ENROLMENT: Final = {"number": "1001", "protocol": "group-cbt-depression-14", "policy": "gryesten-2023"}
 RESPONSE: Final[Mapping[str, Any]] = {
     "session": 1,
     "instrument": "odsis",
@@ -34,64 +25,6 @@ RESPONSE: Final[Mapping[str, Any]] = {
     "answered_at": "2026-01-05T07:30:00Z",
 }
 OTHER_POLICY: Final = {"policy": "none", "from_session": 1, "reason": "a try", "by": "anna"}
-
-
-class Clinic:
-    """A running embedded home, whose API is called as a client."""
-
-    def __init__(self, app: Starlette, home: EmbeddedHome, tokens: Tokens) -> None:
-        self.app = app
-        self.home = home
-        self._tokens = tokens
-        self._secrets: dict[tuple[Role, str], str] = {}
-        self._keys = 0
-
-    def secret(self, role: Role, clinic: str) -> str:
-        """The token of a client."""
-        if (role, clinic) not in self._secrets:
-            self._secrets[role, clinic] = self._tokens.make(Client(f"the-{role}", role, clinic), NOW)
-        return self._secrets[role, clinic]
-
-    async def ask(
-        self,
-        method: str,
-        path: str,
-        body: object = None,
-        *,
-        role: Role = "admin",
-        clinic: str = "north",
-        key: str | None = None,
-        **headers: str,
-    ) -> Answer:
-        """Send a request, with a key of its own unless one is given."""
-        self._keys += 1
-        sent = {
-            "authorization": f"Bearer {self.secret(role, clinic)}",
-            "content-type": "application/json",
-            "idempotency-key": key or f"key-{self._keys}",
-        }
-        sent |= {name.replace("_", "-"): value for name, value in headers.items()}
-        content = body if isinstance(body, bytes) else orjson.dumps(body) if body is not None else b""
-        return await ask(self.app, method, path, headers=sent, body=[content])
-
-    async def enrolled(self, **changes: Any) -> str:
-        """Enrol a case; give its id."""
-        answer = await self.ask("POST", "/v1/cases", {**ENROLMENT, **changes})
-        assert answer.status == 201, answer.body
-        case_id: str = answer.json["case"]
-        return case_id
-
-    async def facts(self, *kinds: type[Data]) -> list[Event[Data]]:
-        """The facts on the log, all or those of some types."""
-        return await said_on(self.home.log, self.home.keyring, CASES, *kinds)
-
-
-@pytest.fixture
-async def clinic(tmp_path: Path) -> AsyncIterator[Clinic]:
-    home = await EmbeddedHome.found(tmp_path / "home", clock=lambda: NOW)
-    app = Up(home, tmp_path / "home").app()
-    async with started(app):
-        yield Clinic(app, home, Tokens(tmp_path / "home" / TOKENS))
 
 
 # Cases and their facts

@@ -13,7 +13,7 @@ from services.ingest.fhir.terms import ORDINAL
 ROOT: Final = "QuestionnaireResponse"
 ITEMS: Final = f"{ROOT}.item"
 
-_COMMENT: Final = ""
+_COMMENT: Final = "*"
 """Stands for the free text where the others stand under the ids of their items."""
 
 

@@ -46,7 +46,7 @@ def _codes_in(element: Any, name: str, place: str) -> Iterator[Issue]:  # noqa: 
     name = element.get("resourceType", name)
     for child, value in element.items():
         codes = VALUE_SETS.get((name, child))
-        if codes is not None and not (isinstance(value, str) and value in codes):
+        if codes is not None and isinstance(value, str) and value not in codes:
             yield Issue("code-invalid", f"{place}.{child}", f"one of {', '.join(sorted(codes))}")
         elif isinstance(value, dict | list) and child != "extension":
             yield from _codes_in(value, child, f"{place}.{child}")
