@@ -1,5 +1,7 @@
 """What a QuestionnaireResponse says, as public profiles and as we write it, and why one says nothing."""
 
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -10,6 +12,7 @@ from contracts.definitions.definition import id_of
 from services.ingest.fhir.incoming import Subject, Understood, understood
 from services.ingest.fhir.outcome import Resource, Unmappable
 from services.ingest.fhir.validation import issues_in
+from tests.docs.markdown import ROOT
 from tests.support.fhir import (
     CASE,
     NUMBER_SYSTEM,
@@ -208,7 +211,8 @@ def with_first(item: Resource) -> Resource:
 ITEM = ".item[0]"
 VALUE = f"{ITEM}.answer[0].value"
 ORDINAL_OF_2 = {"url": "http://hl7.org/fhir/StructureDefinition/ordinalValue", "valueDecimal": 2}
-MODIFIER = {"modifierExtension": [{"url": "urn:theirs", "valueBoolean": True}]}
+STRANGE: Mapping[str, Any] = {SECRET: 1}
+MODIFIER: Mapping[str, Any] = {"modifierExtension": [{"url": "urn:theirs", "valueBoolean": True}]}
 
 
 @pytest.mark.parametrize(
@@ -225,9 +229,9 @@ MODIFIER = {"modifierExtension": [{"url": "urn:theirs", "valueBoolean": True}]}
         (odsis(status="entered-in-error"), [("business-rule", ".status")]),
         (odsis(implicitRules="urn:theirs"), [("not-supported", ".implicitRules")]),
         (odsis(**MODIFIER), [("extension", ".modifierExtension")]),
-        (odsis(**{SECRET: 1}), [("structure", "")]),
+        (odsis(**STRANGE), [("structure", "")]),
         (odsis(item=SECRET), [("structure", ".item")]),
-        (odsis(item=[{SECRET: 1}]), [("structure", ITEM)]),
+        (odsis(item=[STRANGE]), [("structure", ITEM)]),
         (odsis(identifier={"use": SECRET, "value": "1"}), [("code-invalid", ".identifier.use")]),
         # which questionnaire
         (odsis(questionnaire=None), [("required", ".questionnaire")]),
@@ -371,14 +375,18 @@ def test_a_resource_without_measure_is_refused_before_it_costs_anything() -> Non
     deep: Resource = {"linkId": "x"}
     for _ in range(800):
         deep = {"linkId": "x", "item": [deep]}
-    for items in ([deep], [{}] * 100_000):
+    many: list[Resource] = [{}] * 100_000
+    for items in ([deep], many):
         # then neither is gone into
         assert refused(odsis(item=items)) == [("too-costly", "QuestionnaireResponse")]
 
 
 def test_what_is_beside_the_answers_is_not_looked_at() -> None:
     # given a narrative and another resource, of which the library would make something
-    beside = {"text": {"status": "generated", "div": SECRET}, "contained": [{"resourceType": "os", "id": SECRET}]}
+    beside: Mapping[str, Any] = {
+        "text": {"status": "generated", "div": SECRET},
+        "contained": [{"resourceType": "os", "id": SECRET}],
+    }
     assert read(odsis(**beside)).said.answers == dict(zip(ODSIS_ITEMS, (2, 2, 1, 2, 1), strict=True))
 
 
@@ -387,3 +395,9 @@ def test_a_fault_of_the_library_is_not_ours() -> None:
     found = issues_in(odsis(identifier={"assigner": {"resourceType": SECRET}}))
     assert found
     assert SECRET not in str(found)
+
+
+def test_whoever_sends_no_resource_does_not_wait_for_the_library() -> None:
+    loaded = "import sys, services.up; print(sorted(name for name in sys.modules if name.startswith('fhir')))"
+    ran = subprocess.run([sys.executable, "-c", loaded], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"
