@@ -160,6 +160,8 @@ class Cases:
                         event = record.event or event_of(record, CASES, key)
                         if not isinstance(event, Unreadable):
                             yield event
+                # A log in a file is read without a wait: others have their turn here.
+                await asyncio.sleep(0)
 
     def recorded(self, partition: int, start: int | None, records: Sequence[Record]) -> None:
         """Learn what was just recorded, so that it need not be read: unless something else stands before it."""

@@ -283,6 +283,8 @@ async def test_where_nothing_is_that_is_said(clinic: Clinic) -> None:
     wrong = await clinic.ask("DELETE", "/v1/cases")
     assert wrong.problem == (405, "wrong-method")
     assert wrong.headers["allow"] == "POST"
+    wrong = await clinic.ask("POST", "/v1/groups/mondays")
+    assert set(wrong.headers["allow"].split(", ")) == {"GET", "HEAD", "PUT", "DELETE"}
 
 
 # The roster, and what follows from it

@@ -164,6 +164,9 @@ async def test_a_response_without_anything_that_tells_its_repetition_is_refused(
     answer = await ask(clinic.app, "POST", RESPONSES, headers=headers, body=[orjson.dumps(resource)])
     assert answer.problem == (400, "idempotency-key-expected")
     assert answer.issues[0]["expression"] == ["QuestionnaireResponse.identifier"]
+    wrong = await send(clinic, resource, key="with space")
+    assert wrong.problem == (400, "idempotency-key-expected")
+    assert "expression" not in wrong.issues[0]
 
 
 async def test_without_a_session_it_is_for_the_one_that_is_asked_for_now(clinic: Clinic) -> None:

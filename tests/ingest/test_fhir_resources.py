@@ -325,7 +325,7 @@ def test_every_problem_is_a_valid_outcome_with_the_status_and_the_code_that_it_h
 
 
 def test_an_outcome_can_be_only_information() -> None:
-    valid(outcome("recorded", "The response is recorded", [Issue("informational", "", "", "information")]))
+    valid(outcome("The response is recorded", [Issue("informational", "", "", "information")]))
 
 
 def test_nothing_that_goes_out_has_a_code_that_r4_does_not_have() -> None:

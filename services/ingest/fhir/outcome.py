@@ -30,9 +30,11 @@ class Unmappable(Exception):
         super().__init__(", ".join(issue.code for issue in self.issues))
 
 
-def outcome(code: str, title: str, issues: Iterable[Issue]) -> Resource:
-    """Give an outcome; `code` and `title` are those of the problem or of what was done."""
-    details = {"coding": [{"system": PROBLEM, "code": code}], "text": title}
+def outcome(title: str, issues: Iterable[Issue], problem: str | None = None) -> Resource:
+    """Give an outcome. title: says what was done, or what the problem is; problem: its code."""
+    details: Resource = {"text": title}
+    if problem is not None:
+        details["coding"] = [{"system": PROBLEM, "code": problem}]
     return {"resourceType": "OperationOutcome", "issue": [_told(issue, details) for issue in issues]}
 
 

@@ -1,6 +1,7 @@
 """The API: every operation at its path, closed to whom it is not for; what goes wrong is told without a value."""
 
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +27,8 @@ from services.runtime.unavailable import Unavailable
 
 DESCRIPTION: Final = Path(__file__).with_name("openapi.json")
 """Made by `services.ingest.http.openapi`, which need not be loaded to answer."""
+
+Endpoint = Callable[[HttpRequest], Awaitable[Response]]
 
 _LOG = structlog.get_logger()
 _GONE: Final = 499
@@ -53,9 +56,12 @@ class Api:
         handlers: dict[str, Handle] = {"openapi": _described}
         for desk in desks:
             handlers |= desk.handlers()
-        return [self._route(operation, handlers[operation.name]) for operation in OPERATIONS]
+        paths: dict[str, dict[str, Endpoint]] = defaultdict(dict)
+        for operation in OPERATIONS:
+            paths[operation.path][operation.method] = self._endpoint(operation, handlers[operation.name])
+        return [_route(path, endpoints) for path, endpoints in paths.items()]
 
-    def _route(self, operation: Operation, handle: Handle) -> Route:
+    def _endpoint(self, operation: Operation, handle: Handle) -> Endpoint:
         async def endpoint(http: HttpRequest) -> Response:
             try:
                 return await handle(Asked(http, self._client(http, operation.roles)))
@@ -73,7 +79,7 @@ class Api:
                 _LOG.error("fault", place=place_of(error))
                 return _told(Problem(problems.BROKEN), http)
 
-        return Route(operation.path, endpoint, methods=[operation.method])
+        return endpoint
 
     def _client(self, http: HttpRequest, roles: Sequence[Role]) -> Client:
         client = self._access.client(http.headers.get("authorization"))
@@ -82,6 +88,15 @@ class Api:
         if client.role not in roles:
             raise Problem(problems.NOT_ALLOWED)
         return client
+
+
+def _route(path: str, endpoints: Mapping[str, Endpoint]) -> Route:
+    """Give a path, which says of all its methods that they are allowed."""
+
+    async def endpoint(http: HttpRequest) -> Response:
+        return await endpoints["GET" if http.method == "HEAD" else http.method](http)
+
+    return Route(path, endpoint, methods=list(endpoints))
 
 
 async def _described(_: Asked) -> Response:

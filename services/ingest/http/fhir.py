@@ -81,7 +81,7 @@ class FhirDesk:
         told = [Issue("informational", place, "this is not kept", "information") for place in found.said.unkept]
         recorded = Issue("informational", "", "", "information")
         location = f"{_base(asked)}/QuestionnaireResponse/{response_id(fact.subject, fact.id)}"
-        done = outcome("recorded", "The response is recorded", told or [recorded])
+        done = outcome("The response is recorded", told or [recorded])
         return resource_answer(done, HTTPStatus.CREATED, {"Location": location})
 
     async def _responses(self, asked: Asked) -> Response:
@@ -198,7 +198,8 @@ def _in_place(problem: Problem, found: Understood) -> Refused:
     kind = problem.kind
     code, is_conflict = code_of(kind), kind.status == HTTPStatus.CONFLICT
     if not problem.faults:
-        return Refused([Issue(code, found.place_of("case"), kind.means)], kind)
+        place = found.place_of("case") if kind is problems.REFUSED["unknown_case"] else ""
+        return Refused([Issue(code, place, kind.means)], kind)
     issues = [
         Issue(code, found.place_of(fault.pointer), kind.means if is_conflict else fault.expected)
         for fault in problem.faults

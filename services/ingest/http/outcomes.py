@@ -57,7 +57,7 @@ def told(problem: Problem) -> Response:
         if isinstance(problem, Refused)
         else [Issue(code_of(kind), "", fault.expected) for fault in problem.faults[:FAULTS_AT_MOST]]
     )
-    resource = outcome(kind.code, kind.title, issues or [Issue(code_of(kind), "", kind.means)])
+    resource = outcome(kind.title, issues or [Issue(code_of(kind), "", kind.means)], kind.code)
     return resource_answer(resource, kind.status, problem.headers)
 
 
