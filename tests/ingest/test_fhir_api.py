@@ -121,6 +121,7 @@ async def test_a_patient_is_named_by_the_number_of_the_clinic_too(clinic: Clinic
     assert {fact.subject for fact in await clinic.facts(ResponseSubmitted)} == {case_id}
 
     # and a number of somebody else is of none
+    await clinic.enrolled(number="1002")
     other = {"reference": f"Patient/{case_id}", "identifier": {"system": NUMBER_SYSTEM, "value": "1002"}}
     assert (await send(clinic, odsis(subject=other, session=3))).problem == (404, "unknown-case")
 
@@ -351,6 +352,8 @@ async def test_the_responses_of_a_case_are_given_as_they_stand(clinic: Clinic) -
     for resource in found:
         answer = await clinic.ask("GET", f"{RESPONSES}/{resource['id']}", role="ehr")
         assert (answer.status, answer.json) == (200, resource)
+    for name in (f"{case_id}{'0' * 32}", "none", "0" * 65):
+        assert (await clinic.ask("GET", f"{RESPONSES}/{name}", role="ehr")).problem == (404, "not-found")
 
 
 async def test_what_goes_out_comes_in_at_another_clinic_as_the_same(clinic: Clinic) -> None:

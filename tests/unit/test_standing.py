@@ -41,6 +41,19 @@ def test_a_withdrawn_response_stands_as_such_beside_the_one_that_took_its_place(
     ]
 
 
+def test_nothing_changes_a_response_that_was_withdrawn() -> None:
+    # given a response that was withdrawn, and then corrected and withdrawn by somebody who did not know
+    case = a_case()
+    response = case.answered(1, 10)
+    case.withdrawn(1)
+    before = standing(case.facts)
+    case.says(ResponseCorrected(response=response, answers=odsis(4), reason="a slip", by="nurse:1"))
+    case.says(ResponseWithdrawn(response=response, reason="another's", by="nurse:1"))
+
+    # then it stands as it did
+    assert standing(case.facts) == before
+
+
 def test_a_second_answer_to_an_answered_occasion_does_not_stand() -> None:
     case = a_case()
     first = case.answered(1, 10, key="first")

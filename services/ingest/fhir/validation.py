@@ -43,7 +43,8 @@ def _codes_in(element: Any, name: str, place: str) -> Iterator[Issue]:  # noqa: 
             yield from _codes_in(each, name, f"{place}[{number}]")
     if not isinstance(element, dict):
         return
-    name = element.get("resourceType", name)
+    kind = element.get("resourceType")
+    name = kind if isinstance(kind, str) else name
     for child, value in element.items():
         codes = VALUE_SETS.get((name, child))
         if codes is not None and isinstance(value, str) and value not in codes:

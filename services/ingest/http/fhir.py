@@ -98,15 +98,12 @@ class FhirDesk:
         return resource_answer(searchset(_base(asked), query, found))
 
     async def _response(self, asked: Asked) -> Response:
-        """Give a response; whether it is another clinic's or nobody's is not told."""
+        """Give a response."""
         at, name = self._receive(), asked.http.path_params["id"]
         if not _RESPONSE_ID.fullmatch(name):
             raise Problem(problems.NOT_FOUND)
         case_id, fact_id = split_response_id(name)
-        try:
-            await at.own(asked.client, case_id)
-        except Problem:
-            raise Problem(problems.NOT_FOUND) from None
+        await at.own(asked.client, case_id)
         for response in await _standing(at, case_id):
             if response.id == fact_id:
                 return resource_answer(_shown(at, case_id, response))

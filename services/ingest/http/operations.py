@@ -259,6 +259,7 @@ OPERATIONS: Final[Sequence[Operation]] = (
         f"{_RESPONSES}/{{id}}",
         "Give a response as it stands.",
         answer=QuestionnaireResponse,
+        kinds=_OF_CASE,
     ),
     Operation(
         "fhir-questionnaires",
