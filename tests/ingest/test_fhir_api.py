@@ -126,6 +126,18 @@ async def test_a_patient_is_named_by_the_number_of_the_clinic_too(clinic: Clinic
     assert (await send(clinic, odsis(subject=other, session=3))).problem == (404, "unknown-case")
 
 
+async def test_the_app_of_patients_names_nobody_by_a_number_that_could_be_guessed(clinic: Clinic) -> None:
+    # given a number that is enrolled, and one that is not
+    await clinic.enrolled(number="1001")
+    for number in ("1001", "1002"):
+        resource = odsis(subject={"identifier": {"system": NUMBER_SYSTEM, "value": number}})
+
+        # then neither tells whether it is
+        answer = await send(clinic, resource, role="patient-app")
+        assert (answer.problem, answer.issues[0]["code"]) == ((403, "not-allowed"), "forbidden")
+    assert await clinic.facts(ResponseSubmitted) == []
+
+
 async def test_a_repeated_response_is_answered_alike_and_recorded_once(clinic: Clinic) -> None:
     # given a response with an identifier, sent without any key
     case_id = await clinic.enrolled()

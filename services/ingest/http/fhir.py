@@ -36,7 +36,7 @@ from services.ingest.http.bodies import JSON, exact_object_of
 from services.ingest.http.outcomes import Refused, code_of, resource_answer
 from services.ingest.http.problems import Problem
 from services.ingest.http.reception import CASE, Asked, Handle, Receive, Reception, unknown_case
-from services.ingest.statements import STATEMENTS, Misstated, Origin, Unnamed, stated
+from services.ingest.statements import STAFF, STATEMENTS, Misstated, Origin, Unnamed, stated
 
 _STATEMENT: Final = STATEMENTS["response-submitted"]
 _RESPONSE_ID: Final = re.compile(r"[A-Za-z0-9.-]{1,32}[0-9a-f]{32}")
@@ -161,6 +161,10 @@ async def _case_id(subject: Subject, client: Client, at: Reception) -> str:
     """Give whose response it is. Raises Problem if a reference and a number name two cases."""
     if subject.number is None:
         return subject.case_id or ""
+    if client.role not in STAFF:
+        # Numbers can be guessed, so whoever may not look for a case by one may not name it by one.
+        issue = Issue("forbidden", f"{ROOT}.subject.identifier", "a reference, Patient/ and the id of the case")
+        raise Refused([issue], problems.NOT_ALLOWED)
     case_id = (await at.people.case_ids(client.clinic, [subject.number]))[subject.number]
     if subject.case_id not in (None, case_id):
         raise unknown_case()
