@@ -13,6 +13,8 @@ from contracts.topics import CASES, DEFINITIONS, TOPICS
 from services.home import Home, Ports, StageRuns, Stages, Waiting, now
 from services.ingest.domain.register import Register
 from services.ingest.zones import Zones
+from services.mailer.domain.mailbag import Mailbags
+from services.mailer.outbox.mongo import BEGUN, NOTICE, OUTBOX, MongoOutbox
 from services.runtime.directory.mongo import DIRECTORY, NAME, MongoDirectory
 from services.runtime.documents import Documents, told_as
 from services.runtime.founding import Founding, founding_records
@@ -97,6 +99,11 @@ class DistributedHome(Home):
     def stages_elsewhere(self) -> Sequence[Stage[Any]]:
         """The stages that services run."""
         return [stage for stage in self.stages if stage not in self.stages_here]
+
+    @property
+    def outbox(self) -> MongoOutbox:
+        """How far each mail has come."""
+        return MongoOutbox(self._documents)
 
     async def settle(self, progress: Callable[[int], None]) -> Waiting:
         """Wait until the services have read everything, or do not get on; give what waits then."""
@@ -199,13 +206,16 @@ async def provision(
         with told_as(StoreUnavailable):
             await documents.create_index(DIRECTORY, NAME, unique=True)
             await documents.create_index(HALTED, "stage", unique=False)
-            await documents.create_index(states_of(Register.name), DUE, unique=False)
+            for timed in (Register.name, Mailbags.name):
+                await documents.create_index(states_of(timed), DUE, unique=False)
+            for field in (NOTICE, BEGUN):
+                await documents.create_index(OUTBOX, field, unique=False)
         file = settings.master_key_file
         has_new_key = is_new and not file.exists()
         keyring = MongoKeyring(documents, MasterKey.create(file) if has_new_key else MasterKey.read(file))
         if is_new:
             await keyring.remember_master()
-            for stage in Stages.by(Catalogue(), Zones()):
+            for stage in (*Stages.by(Catalogue(), Zones()), Mailbags()):
                 await MongoStore(documents).begin(stage.name)
             records = list(founding) or founding_records(str(uuid4()), library(), clock())
             await log.append(DEFINITIONS, 0, [Record("log", record) for record in records])

@@ -129,6 +129,7 @@ class Api:
             "find": self._find,
             "case": self._case,
             "open": self._open,
+            "fact": self._fact,
             "facts": self._batch,
             "get-clinic": self._clinic,
             "put-clinic": self._put_clinic,
@@ -305,10 +306,17 @@ class Api:
         ]
         return _json({"case": asked.case_id, "occasions": occasions})
 
+    async def _fact(self, asked: Asked) -> Response:
+        """Tell whether a fact of a case is on the log."""
+        case, fact_id = await self._own(asked, asked.case_id), asked.http.path_params["id"]
+        if fact_id not in case.facts:
+            raise Problem(problems.NOT_FOUND)
+        return _json({"case": asked.case_id, "fact": fact_id})
+
     async def _own(self, asked: Asked, case_id: str) -> Registered:
         """Give what is known of a case of the client's clinic. Raises Problem."""
         case = (await self._at.cases.registered([case_id])).get(case_id)
-        if case is None or not case.enrolled or case.erased or case.clinic != asked.client.clinic:
+        if case is None or not case.enrolled or case.erased or not asked.client.sees(case.clinic):
             raise _unknown_case()
         return case
 
@@ -367,7 +375,7 @@ class Api:
 
     async def _recorded(self, asked: Asked, facts: Sequence[Event[Data]], pointers: Sequence[str]) -> Taken:
         """Record facts of a request. Raises Problem if one of them is refused."""
-        taken = await self._at.door.take(Request(facts, asked.client.clinic))
+        taken = await self._at.door.take(Request(facts, asked.client.only))
         if taken.refused:
             raise problems.refused([(pointers[place], refusal) for place, refusal in taken.refused])
         return taken

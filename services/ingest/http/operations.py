@@ -11,7 +11,7 @@ from contracts.events.fields import DefinitionRef, EventId, Instant, Name, Sessi
 from services.ingest.access import ROLES, Role
 from services.ingest.http import problems
 from services.ingest.http.problems import REFUSED, Kind
-from services.ingest.statements import STAFF, STATEMENTS
+from services.ingest.statements import CLIENTS, MAILER, STAFF, STATEMENTS
 from services.runtime.roster.port import Clinic, Entry, Group, Therapist
 
 ADMIN: Final[Sequence[Role]] = ("admin",)
@@ -147,9 +147,18 @@ OPERATIONS: Final[Sequence[Operation]] = (
         "GET",
         "/v1/cases/{case}/open",
         "Tell what the patient is asked for now.",
-        ROLES,
+        CLIENTS,
         answer=OpenShown,
         kinds=_OF_CASE,
+    ),
+    Operation(
+        "fact",
+        "GET",
+        "/v1/cases/{case}/facts/{id}",
+        "Tell whether a fact is on the log.",
+        (*STAFF, *MAILER),
+        answer=Recorded,
+        kinds=(*_OF_CASE, problems.NOT_FOUND),
     ),
     *(
         Operation(
@@ -170,7 +179,7 @@ OPERATIONS: Final[Sequence[Operation]] = (
         "POST",
         "/v1/facts",
         "Record several facts together, or none of them.",
-        ROLES,
+        CLIENTS,
         answer=AllRecorded,
         status=_CREATED,
         kinds=_OF_FACTS,
