@@ -1,7 +1,7 @@
 """`rom.cases.v1`: what happened to a case in the world. Only ingest writes these."""
 
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
@@ -17,6 +17,8 @@ from contracts.events.fields import (
     Session,
     Words,
 )
+
+MOST_ATTEMPTS: Final = 9_999
 
 
 class CaseEnrolled(Data):
@@ -223,7 +225,7 @@ class NoticeSent(Data):
     notice: EventId
     recipient: Name
     recipients: tuple[Name, ...]
-    attempts: Annotated[int, Field(ge=1)] = 1
+    attempts: Annotated[int, Field(ge=1, le=MOST_ATTEMPTS)] = 1
 
 
 class NoticeFailed(Data):
@@ -237,7 +239,7 @@ class NoticeFailed(Data):
     notice: EventId
     recipient: Name | None
     recipients: tuple[Name, ...] = ()
-    attempts: Annotated[int, Field(ge=0)]
+    attempts: Annotated[int, Field(ge=0, le=MOST_ATTEMPTS)]
     reason: Name
 
 

@@ -23,6 +23,7 @@ from tests.support.said import said_on
 
 NOW: Final = datetime(2026, 1, 5, 8, tzinfo=UTC)
 SESSION: Final = NOW + timedelta(hours=1)
+FACT: Final = "9d1c6a52-0d1b-5c8e-8f57-2d7b3c5f9e20"
 SECRET: Final = "nobody at home knows"
 ODSIS: Final = ("frequency", "intensity", "engagement", "work_school_home", "social_life")
 ENROLMENT: Final = {"number": "1001", "protocol": "group-cbt-depression-14", "policy": "gryesten-2023"}
@@ -329,8 +330,8 @@ async def test_for_another_clinic_a_case_is_not_there(clinic: Clinic) -> None:
     for operation in OPERATIONS:
         if "{case}" not in operation.path:
             continue
-        there = await clinic.ask(operation.method, operation.path.format(case=case_id), RESPONSE, clinic="south")
-        nowhere = await clinic.ask(operation.method, operation.path.format(case="f" * 32), RESPONSE, clinic="south")
+        paths = [operation.path.format(case=each, id=FACT) for each in (case_id, "f" * 32)]
+        there, nowhere = [await clinic.ask(operation.method, path, RESPONSE, clinic="south") for path in paths]
 
         # then they are answered alike
         assert (there.status, there.body) == (nowhere.status, nowhere.body), operation.name
