@@ -14,6 +14,7 @@ FIRST_RETRY: Final = timedelta(minutes=1)
 """Longer than one try can take, so that nobody else begins another one meanwhile."""
 
 LAST_RETRY: Final = timedelta(hours=1)
+_DOUBLED_AT_MOST: Final = 6
 
 TRIED_FOR: Final = timedelta(days=4)
 """RFC 5321, 4.5.4.1: whoever sends mail gives up after four to five days."""
@@ -59,7 +60,8 @@ def begun(case_id: str, notice_id: str, recipients: Sequence[str], now: datetime
 
 def tried(delivery: Delivery, now: datetime) -> Delivery:
     """Count a try before it is begun. It is put off at once: if this process dies, the next try has its time."""
-    wait = min(FIRST_RETRY * 2**delivery.tries, LAST_RETRY)
+    # A power without a bound would be more than a timedelta can hold after a day.
+    wait = min(FIRST_RETRY * 2 ** min(delivery.tries, _DOUBLED_AT_MOST), LAST_RETRY)
     return evolved(delivery, tries=delivery.tries + 1, next_try=now + wait)
 
 
