@@ -1,5 +1,6 @@
 """The way to the mail server: one connection with TLS, over which letters go one after the other."""
 
+import asyncio
 import re
 import socket
 import ssl
@@ -27,8 +28,12 @@ from services.runtime.unavailable import Unavailable
 
 Tls = Literal["starttls", "implicit"]
 
-ANSWERS_WITHIN: Final = 10.0
-"""Seconds within which the server answers each step. A letter has five, so a try is over before `FIRST_RETRY` is."""
+CONNECTS_WITHIN: Final = 10.0
+"""Seconds within which the server answers each step of a connection."""
+
+TAKES_WITHIN: Final = 100.0
+"""Seconds within which the server takes a letter; some look for viruses first. Less than `FIRST_RETRY`: what is given
+up before the server has spoken may have been taken, and goes out again."""
 
 _PERMANENT: Final = 500
 _BROKEN_OFF: Final = "smtp-broken-off"
@@ -93,7 +98,8 @@ class Post:
         if connection is None:
             return Answer(Fate.PUT_OFF, _BROKEN_OFF)
         try:
-            await connection.send_message(letter)
+            async with asyncio.timeout(TAKES_WITHIN):
+                await connection.send_message(letter, timeout=TAKES_WITHIN)
         except SMTPSenderRefused as refused:
             self._let_go()
             if refused.code >= _PERMANENT:
@@ -104,7 +110,7 @@ class Post:
         except SMTPResponseException as refused:
             self._let_go()
             return Answer(Fate.PUT_OFF, f"smtp-{refused.code}")
-        except SMTPTimeoutError:
+        except TimeoutError:
             self._let_go()
             return Answer(Fate.PUT_OFF, "smtp-silent")
         except (SMTPException, OSError):
@@ -123,7 +129,7 @@ class Post:
             username=server.username,
             password=server.password,
             local_hostname=socket.gethostname(),
-            timeout=ANSWERS_WITHIN,
+            timeout=CONNECTS_WITHIN,
         )
         try:
             await connection.connect()

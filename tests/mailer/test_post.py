@@ -119,7 +119,7 @@ async def test_a_letter_that_is_not_taken_is_put_off_and_the_next_one_goes(
 async def test_a_server_that_says_nothing_is_not_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    monkeypatch.setattr(post, "ANSWERS_WITHIN", 0.3)
+    monkeypatch.setattr(post, "TAKES_WITHIN", 0.3)
     async with post_office(tmp_path) as office:
         setattr(office, step, lambda address: "hangs" if address == "bo@clinic.example" else "250 OK")
         answers = await sent(office.server(), "bo@clinic.example", "anna@clinic.example")
@@ -127,7 +127,7 @@ async def test_a_server_that_says_nothing_is_not_waited_for(
 
 
 async def test_a_server_that_does_not_greet_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(post, "ANSWERS_WITHIN", 0.3)
+    monkeypatch.setattr(post, "CONNECTS_WITHIN", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         server = MailServer("127.0.0.1", silent.getsockname()[1], "starttls", ssl.create_default_context())
         with pytest.raises(MailAway, match="does not answer"):

@@ -2,13 +2,14 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast
 
 import trustme
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
@@ -17,6 +18,7 @@ from services.mailer.post import MailServer, Tls
 
 OK: Final = "250 OK"
 HOST: Final = "127.0.0.1"
+_OPENS_WITHIN: Final = 30.0
 
 Treatment = str
 """What becomes of a step: an answer of the server; `hangs` for none, `drops` for a connection that is broken off."""
@@ -81,7 +83,7 @@ class PostOffice:
         if treatment == "hangs":
             await self.passed.wait()
         elif treatment == "drops":
-            server.transport.abort()
+            cast("asyncio.Transport", server.transport).abort()
         return treatment if treatment[0].isdigit() else OK
 
     def let_in(self, _: SMTP, __: Session, ___: Envelope, mechanism: str, data: object) -> AuthResult:
@@ -121,3 +123,20 @@ async def post_office(
         office.passed.set()
         server.close()
         await server.wait_closed()
+
+
+@contextmanager
+def post_office_beside(folder: Path) -> Iterator[PostOffice]:
+    """Open a mail server in a thread of its own, for tests that wait themselves."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    opened = post_office(folder)
+    try:
+        office = asyncio.run_coroutine_threadsafe(opened.__aenter__(), loop).result(_OPENS_WITHIN)
+        yield office
+        asyncio.run_coroutine_threadsafe(opened.__aexit__(None, None, None), loop).result(_OPENS_WITHIN)
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()

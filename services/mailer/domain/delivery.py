@@ -10,11 +10,11 @@ from contracts.events.facts import NoticeFailed, NoticeSent
 from contracts.evolution import evolved
 from services.mailer.domain.mailbag import NEWS_FOR, Notice
 
-FIRST_RETRY: Final = timedelta(minutes=1)
+FIRST_RETRY: Final = timedelta(minutes=2)
 """Longer than one try can take, so that nobody else begins another one meanwhile."""
 
 LAST_RETRY: Final = timedelta(hours=1)
-_DOUBLED_AT_MOST: Final = 6
+_DOUBLED_AT_MOST: Final = 5
 
 TRIED_FOR: Final = timedelta(days=4)
 """RFC 5321, 4.5.4.1: whoever sends mail gives up after four to five days."""
