@@ -79,6 +79,7 @@ class DistributedHome(Home):
             keyring=keyring,
             people=MongoDirectory(documents, keyring),
             roster=MongoRoster(documents),
+            outbox=MongoOutbox(documents),
         )
         home = cls(f"the log at {settings.kafka_servers}", ports, cluster, log, documents)
         try:
@@ -99,11 +100,6 @@ class DistributedHome(Home):
     def stages_elsewhere(self) -> Sequence[Stage[Any]]:
         """The stages that services run."""
         return [stage for stage in self.stages if stage not in self.stages_here]
-
-    @property
-    def outbox(self) -> MongoOutbox:
-        """How far each mail has come."""
-        return MongoOutbox(self._documents)
 
     async def settle(self, progress: Callable[[int], None]) -> Waiting:
         """Wait until the services have read everything, or do not get on; give what waits then."""

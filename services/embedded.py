@@ -44,7 +44,6 @@ class EmbeddedHome(Home):
         super().__init__(str(directory), ports, clock=clock, pause=pause)
         self._mails = mails
         self._database = database
-        self.outbox = SqliteOutbox(database.connection)
 
     @property
     def stages_here(self) -> Sequence[Stage[Any]]:
@@ -119,4 +118,5 @@ def _ports(database: Database, keyring: SqliteKeyring) -> Ports:
         keyring=keyring,
         people=SqliteDirectory(connection, keyring),
         roster=SqliteRoster(connection),
+        outbox=SqliteOutbox(connection),
     )

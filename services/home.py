@@ -19,6 +19,7 @@ from services.ingest.domain.register import Register
 from services.ingest.intake import Intake
 from services.ingest.zones import Zones
 from services.mailer.domain.mailbag import Mailbags
+from services.mailer.outbox.port import Outbox
 from services.not_detector.domain.stage import NotDetector
 from services.notifier.domain.stage import Notifier
 from services.runtime.directory.port import Directory
@@ -56,6 +57,7 @@ class Ports:
     keyring: Keyring
     people: Directory
     roster: Roster
+    outbox: Outbox
 
 
 class Waiting(NamedTuple):
@@ -114,6 +116,7 @@ class Home(ABC):
         self.keyring = ports.keyring
         self.people = ports.people
         self.roster = ports.roster
+        self.outbox = ports.outbox
         self._founding = Founding(ports.log)
         self.definitions = self._founding.definitions
         self.cases = Cases(self.log, self.store, self.keyring)
