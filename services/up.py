@@ -21,8 +21,9 @@ from services.ingest.access import TOKENS, Tokens
 from services.ingest.cases import Cases
 from services.ingest.clockwork import Clockwork, Timetable
 from services.ingest.door import Door
-from services.ingest.http.api import Api, Reception, no_such_path
+from services.ingest.http.api import Api, Asked, Reception, no_such_path
 from services.ingest.intake import Request
+from services.ingest.statements import STAFF
 from services.mailer.courier import Courier, Desk
 from services.mailer.domain.delivery import Fact
 from services.mailer.domain.letter import Letterhead
@@ -61,7 +62,11 @@ class Up:
     def app(self) -> Starlette:
         """Give what answers over HTTP, and runs the stages meanwhile."""
         return Starlette(
-            routes=[Route("/alive", self._alive), Route("/ready", self._ready), *self._api.routes()],
+            routes=[
+                Route("/alive", self._alive),
+                self._api.closed("/ready", "GET", STAFF, self._ready),
+                *self._api.routes(),
+            ],
             exception_handlers={HTTPException: no_such_path},
             lifespan=self._running,
         )
@@ -119,10 +124,13 @@ class Up:
         await uvicorn.Server(config).serve(sockets=[listening])
 
     async def _alive(self, _: HttpRequest) -> Response:
-        return _answer("alive", self.health.alive())
+        """Tell whoever asks whether it goes on; why not, it tells to those who are let in."""
+        is_alive = not self.health.alive()
+        return JSONResponse({"alive": is_alive}, 200 if is_alive else 503)
 
-    async def _ready(self, _: HttpRequest) -> Response:
-        return _answer("ready", self.health.ready())
+    async def _ready(self, _: Asked) -> Response:
+        why = self.health.ready()
+        return JSONResponse({"ready": not why, "why": why}, 503 if why else 200)
 
 
 class OwnIngest:
@@ -142,7 +150,3 @@ class OwnIngest:
         taken = await self._door.take(Request([fact]))
         for _, refusal in taken.refused:
             _LOG.warning("outcome-not-recorded", case=fact.subject, notice=fact.data.notice, why=refusal.code)
-
-
-def _answer(name: str, why: list[str]) -> JSONResponse:
-    return JSONResponse({name: not why, "why": why}, status_code=503 if why else 200)

@@ -32,7 +32,7 @@ from services.ingest.domain.schedule import changes, joined
 from services.ingest.door import Door
 from services.ingest.http import problems
 from services.ingest.http.bodies import object_of
-from services.ingest.http.operations import BATCH_AT_MOST, OPERATIONS, Enrolment, Numbered, Operation
+from services.ingest.http.operations import BATCH_AT_MOST, OPERATIONS, Enrolment, Numbered
 from services.ingest.http.problems import Fault, Problem
 from services.ingest.intake import Request, Taken
 from services.ingest.statements import (
@@ -140,12 +140,14 @@ class Api:
         }
         for name, kind in (("groups", Group), ("therapists", Therapist)):
             handlers |= self._of_roster(name, kind)
-        return [self._route(operation, handlers[operation.name]) for operation in OPERATIONS]
+        return [self.closed(each.path, each.method, each.roles, handlers[each.name]) for each in OPERATIONS]
 
-    def _route(self, operation: Operation, handle: Handle) -> Route:
+    def closed(self, path: str, method: str, roles: Sequence[Role], handle: Handle) -> Route:
+        """Give a path that is closed to all but some roles, and whose faults are told without what they hold."""
+
         async def endpoint(http: HttpRequest) -> Response:
             try:
-                return await handle(Asked(http, self._client(http, operation.roles)))
+                return await handle(Asked(http, self._client(http, roles)))
             except Problem as problem:
                 return problem.response()
             except Unavailable as away:
@@ -160,7 +162,7 @@ class Api:
                 _LOG.error("fault", place=place_of(error))
                 return Problem(problems.BROKEN).response()
 
-        return Route(operation.path, endpoint, methods=[operation.method])
+        return Route(path, endpoint, methods=[method])
 
     def _of_roster(self, name: str, kind: type[Entry]) -> dict[str, Handle]:
         """Give what lists, gives and removes entries of a kind."""
