@@ -1,6 +1,5 @@
 """The distributed home: the log on Kafka, the rest on MongoDB, and each service a process of its own elsewhere."""
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -103,14 +102,14 @@ class DistributedHome(Home):
 
     async def settle(self, progress: Callable[[int], None]) -> Waiting:
         """Wait until the services have read everything, or do not get on; give what waits then."""
-        left, silent, asked = await self._left(), 0.0, 0.0
+        left, silent, asked = await self.left_by_stage(self.stages_elsewhere), 0.0, 0.0
         while left and silent < PATIENCE:
             if silent - asked >= NOBODY:
                 asked = silent
                 if len(await self._idle(left)) == len(left):
                     break
             await self._pause(LOOK)
-            before, left = left, await self._left()
+            before, left = left, await self.left_by_stage(self.stages_elsewhere)
             # A stage that reads adds to what the next one has to read, so more may be left than before.
             silent, asked = (silent + LOOK, asked) if left == before else (0.0, 0.0)
             progress(max(before.total() - left.total(), 0))
@@ -148,18 +147,11 @@ class DistributedHome(Home):
 
     async def left(self) -> int:
         """Count the events that the services have not processed yet."""
-        return (await self._left()).total()
+        return (await self.left_by_stage(self.stages_elsewhere)).total()
 
-    async def _left(self) -> Counter[str]:
-        """Count the events that each service has not processed yet, where there are any."""
-        left = Counter[str]()
-        for stage in self.stages_elsewhere:
-            ends = await self._kafka.ends(stage.reads, range(stage.reads.partitions))
-            for partition, end in ends.items():
-                if end:
-                    position = await self.store.position(stage.name, partition)
-                    left[stage.name] += end - (position.offset if position is not None else 0)
-        return +left
+    async def idle(self) -> Sequence[str]:
+        """Give those of the stages, that of the mailer included, that no service runs just now."""
+        return await self._idle(stage.name for stage in self.every_stage)
 
     async def _idle(self, stages: Iterable[str]) -> list[str]:
         """Give those of some stages that nobody runs just now."""

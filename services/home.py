@@ -203,6 +203,16 @@ class Home(ABC):
         """
         return Waiting()
 
+    async def left_by_stage(self, stages: Iterable[Stage[Any]]) -> Counter[str]:
+        """Count the events that each of some stages has not processed yet, where there are any."""
+        left = Counter[str]()
+        for stage in stages:
+            for partition, end in (await self.log.ends(stage.reads, range(stage.reads.partitions))).items():
+                if end:
+                    position = await self.store.position(stage.name, partition)
+                    left[stage.name] += end - (position.offset if position is not None else 0)
+        return +left
+
     async def halted(self) -> list[Halted]:
         """Give the cases that a stage could not go on with."""
         return [halted for stage in self.every_stage for halted in await self.store.halted(stage.name)]

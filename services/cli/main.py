@@ -33,6 +33,7 @@ COMMANDS: Final[Mapping[str, Entry]] = MappingProxyType(
         "definitions": Entry(
             "services.cli.definitions:definitions", "List or show definitions, or check a clinic's own."
         ),
+        "doctor": Entry("services.cli.doctor:doctor", "Check a home or a region: what is wrong, and what to do."),
         "halted": Entry("services.cli.halted:halted", "List the cases that cannot go on, or try them again."),
         "dlq": Entry("services.cli.dlq:dlq", "List the facts that could not be read, or take them in."),
         "provision": Entry("services.cli.provision:provision_", "Make what a region stands on: topics, indexes, key."),

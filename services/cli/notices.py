@@ -22,7 +22,7 @@ from services.mailer.domain.standing import Standing, standings
 from services.runtime.roster.port import Clinic, Group
 
 COLUMNS: Final = ("requested", "report", "case", "group", "recipient", "outcome", "tries", "at", "why")
-_KINDS: Final[tuple[type[Data], ...]] = (NoticeRequested, NoticeSent, NoticeFailed)
+KINDS: Final[tuple[type[Data], ...]] = (NoticeRequested, NoticeSent, NoticeFailed)
 _REASONS: Final[Mapping[str, str]] = {
     "gave-up": "it was tried for four days",
     "nobody": "for four days there was nobody for it",
@@ -57,11 +57,16 @@ def notices(place: Place, outcome: str | None, form: Format) -> None:
         say("There is no such notice.")
 
 
+def in_words(reason: str) -> str:
+    """Say in words why a mail failed or waits."""
+    return _REASONS.get(reason, reason.replace("smtp-", "the mail server answers "))
+
+
 async def _rows(place: Place, outcome: str | None, form: Format) -> list[Row]:
     async with await opened(place) as home:
         # Asked first: what is settled meanwhile stands on the log then.
         waiting = await home.outbox.waiting()
-        events = await Notices(home).new(*_KINDS)
+        events = await Notices(home).new(*KINDS)
         wanted = [
             replace(each, reason=await _why_nobody(home, each.notice.data)) if _is_open(each) else each
             for each in standings(events, waiting)
@@ -95,7 +100,7 @@ def _for_people(wanted: list[Standing], names: Mapping[str, str]) -> Iterator[Ro
             "report": short[each.notice.data.report],
             "recipient": each.recipient or f"({each.notice.data.to})",
             "at": None if each.at is None else f"{local(each.at):%Y-%m-%d %H:%M}",
-            "why": _REASONS.get(each.reason, each.reason.replace("smtp-", "the mail server answers ")),
+            "why": in_words(each.reason),
         }
 
 

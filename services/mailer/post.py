@@ -5,6 +5,7 @@ import re
 import socket
 import ssl
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from email.message import EmailMessage
 from enum import Enum
 from types import TracebackType
@@ -141,6 +142,13 @@ class Post:
     @property
     def _named(self) -> str:
         return f"the mail server at {self._server.host}:{self._server.port}"
+
+    def expires(self) -> datetime:
+        """Tell until when the server's certificate holds; it must be open."""
+        if self._connection is None:
+            raise ValueError("a connection that is not open")
+        shown = self._connection.get_transport_info("peercert")
+        return datetime.fromtimestamp(ssl.cert_time_to_seconds(shown["notAfter"]), UTC)
 
     def _let_go(self) -> None:
         """Break the connection off: what it is in the middle of is not known."""
