@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
@@ -42,6 +43,7 @@ ROUNDS: Final = 5
 ANSWERS: Final = 250
 OF_WHICH_REPORT: Final = 5
 CALLERS: Final = 64
+AGAIN: Final = 1.0
 NOW: Final = datetime.now(UTC)
 ODSIS: Final = ("frequency", "intensity", "engagement", "work_school_home", "social_life")
 BETTER, WORSE = 1, 3
@@ -107,7 +109,11 @@ class Load:
         self._done("POST", f"/v1/cases/{case_id}/response-submitted", body)
 
     def _done(self, method: str, path: str, body: Any) -> Any:
-        status, answer = self._ask(method, path, body, f"{self._round}{path}{orjson.dumps(body).decode()}"[:190])
+        """Send a request until it is answered: a server that is busy says when to come again."""
+        key = sha256(f"{self._round}{path}".encode() + orjson.dumps(body)).hexdigest()
+        while (answered := self._ask(method, path, body, key))[0] in (0, HTTPStatus.SERVICE_UNAVAILABLE):
+            time.sleep(AGAIN)
+        status, answer = answered
         assert status in (HTTPStatus.OK, HTTPStatus.CREATED), answer
         return answer
 
