@@ -8,13 +8,21 @@ from typing import Any, Final
 
 import pytest
 
-from contracts.events.facts import CaseEnrolled, OccasionOpened, ResponseSubmitted, SessionMoved, SessionScheduled
-from services.ingest.access import TOKENS, Tokens
+from contracts.events.facts import (
+    CaseEnrolled,
+    NoticeSent,
+    OccasionOpened,
+    ResponseSubmitted,
+    SessionMoved,
+    SessionScheduled,
+)
+from services.ingest.access import EVERY, TOKENS, Tokens
 from services.ingest.http.bodies import BYTES_AT_MOST
 from services.ingest.http.operations import OPERATIONS
 from tests.support.asgi import ask
 from tests.support.open_clinic import ENROLMENT, Clinic
 
+FACT: Final = "9d1c6a52-0d1b-5c8e-8f57-2d7b3c5f9e20"
 SECRET: Final = "nobody at home knows"
 ODSIS: Final = ("frequency", "intensity", "engagement", "work_school_home", "social_life")
 RESPONSE: Final[Mapping[str, Any]] = {
@@ -262,8 +270,8 @@ async def test_for_another_clinic_a_case_is_not_there(clinic: Clinic) -> None:
     for operation in OPERATIONS:
         if "{case}" not in operation.path:
             continue
-        there = await clinic.ask(operation.method, operation.path.format(case=case_id), RESPONSE, clinic="south")
-        nowhere = await clinic.ask(operation.method, operation.path.format(case="f" * 32), RESPONSE, clinic="south")
+        paths = [operation.path.format(case=each, id=FACT) for each in (case_id, "f" * 32)]
+        there, nowhere = [await clinic.ask(operation.method, path, RESPONSE, clinic="south") for path in paths]
 
         # then they are answered alike
         assert (there.status, there.body) == (nowhere.status, nowhere.body), operation.name
@@ -366,3 +374,43 @@ async def opened(clinic: Clinic, case_id: str) -> None:
     async with asyncio.timeout(10):
         while case_id not in {fact.subject for fact in await clinic.facts(OccasionOpened)}:  # noqa: ASYNC110 - a clock
             await asyncio.sleep(0.05)
+
+
+async def test_whether_it_is_alive_is_told_to_everybody_and_why_it_is_not_to_those_who_are_let_in(
+    clinic: Clinic,
+) -> None:
+    alive = await ask(clinic.app, "GET", "/alive")
+    assert (alive.status, alive.json) == (200, {"alive": True})
+    assert (await ask(clinic.app, "GET", "/ready")).problem == (401, "no-credential")
+    assert (await clinic.ask("GET", "/ready", role="patient-app")).problem == (403, "not-allowed")
+    ready = await clinic.ask("GET", "/ready", role="ehr")
+    assert (ready.status, ready.json) == (200, {"ready": True, "why": []})
+
+
+async def test_what_came_of_mails_is_stated_by_the_mailer_alone_and_for_every_clinic(clinic: Clinic) -> None:
+    # given cases of two clinics
+    cases = [await clinic.enrolled()]
+    answer = await clinic.ask("POST", "/v1/cases", ENROLMENT, clinic="south")
+    cases.append(answer.json["case"])
+    said = {"notice": FACT, "recipient": "anna", "recipients": ["anna"], "attempts": 1}
+
+    # when the mailer states that a mail was sent
+    for place, case_id in enumerate(cases):
+        told = {**said, "id": f"{place}{FACT[1:]}"}
+        stated = await clinic.ask("POST", f"/v1/cases/{case_id}/notice-sent", told, role="mailer", clinic=EVERY)
+        assert (stated.status, stated.json) == (201, {"case": case_id, "fact": told["id"]})
+
+        # then it can ask whether that is on the log
+        known = await clinic.ask("GET", f"/v1/cases/{case_id}/facts/{told['id']}", role="mailer", clinic=EVERY)
+        assert (known.status, known.json) == (200, stated.json)
+        other = await clinic.ask("GET", f"/v1/cases/{case_id}/facts/{FACT}", role="mailer", clinic=EVERY)
+        assert other.problem == (404, "not-found")
+
+    # and it can do nothing else, and nobody else can do this
+    assert (await clinic.ask("GET", f"/v1/cases/{cases[0]}", role="mailer", clinic=EVERY)).problem[0] == 403
+    for role in ("admin", "ehr", "patient-app"):
+        refused = await clinic.ask("POST", f"/v1/cases/{cases[0]}/notice-sent", said, role=role)
+        assert refused.problem == (403, "not-allowed")
+    batch = {"facts": [{**said, "case": cases[0], "state": "notice-sent"}]}
+    assert (await clinic.ask("POST", "/v1/facts", batch)).problem == (403, "not-allowed")
+    assert len(await clinic.facts(NoticeSent)) == 2

@@ -17,7 +17,7 @@ from services.ingest.cases import KeyMissing
 from services.ingest.http import problems
 from services.ingest.http.cases import CaseDesk
 from services.ingest.http.fhir import FhirDesk
-from services.ingest.http.operations import FHIR, OPERATIONS, Operation
+from services.ingest.http.operations import FHIR, OPERATIONS
 from services.ingest.http.outcomes import told
 from services.ingest.http.problems import Problem
 from services.ingest.http.reception import Asked, Handle, Reception
@@ -58,13 +58,15 @@ class Api:
             handlers |= desk.handlers()
         paths: dict[str, dict[str, Endpoint]] = defaultdict(dict)
         for operation in OPERATIONS:
-            paths[operation.path][operation.method] = self._endpoint(operation, handlers[operation.name])
+            paths[operation.path][operation.method] = self.closed(operation.roles, handlers[operation.name])
         return [_route(path, endpoints) for path, endpoints in paths.items()]
 
-    def _endpoint(self, operation: Operation, handle: Handle) -> Endpoint:
+    def closed(self, roles: Sequence[Role], handle: Handle) -> Endpoint:
+        """Give what is closed to all but some roles, and whose faults are told without what they hold."""
+
         async def endpoint(http: HttpRequest) -> Response:
             try:
-                return await handle(Asked(http, self._client(http, operation.roles)))
+                return await handle(Asked(http, self._client(http, roles)))
             except Problem as problem:
                 return _told(problem, http)
             except Unavailable as away:

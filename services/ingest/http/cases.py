@@ -37,6 +37,7 @@ class CaseDesk:
             "find": self._find,
             "case": self._case,
             "open": self._open,
+            "fact": self._fact,
             "facts": self._batch,
             **{name: self._stating(statement) for name, statement in STATEMENTS.items()},
         }
@@ -104,6 +105,13 @@ class CaseDesk:
             for each in at.timetable.open_now(case, at.now())
         ]
         return answer({"case": asked.case_id, "occasions": occasions})
+
+    async def _fact(self, asked: Asked) -> Response:
+        """Tell whether a fact of a case is on the log."""
+        case, fact_id = await self._receive().own(asked.client, asked.case_id), asked.http.path_params["id"]
+        if fact_id not in case.facts:
+            raise Problem(problems.NOT_FOUND)
+        return answer({"case": asked.case_id, "fact": fact_id})
 
     def _stating(self, statement: Statement) -> Handle:
         async def handle(asked: Asked) -> Response:

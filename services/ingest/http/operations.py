@@ -11,7 +11,7 @@ from contracts.events.fields import DefinitionRef, EventId, Instant, Name, Sessi
 from services.ingest.access import ROLES, Role
 from services.ingest.http import problems
 from services.ingest.http.problems import REFUSED, Kind
-from services.ingest.statements import STAFF, STATEMENTS
+from services.ingest.statements import CLIENTS, MAILER, STAFF, STATEMENTS
 from services.runtime.roster.port import Clinic, Entry, Group, Therapist
 
 ADMIN: Final[Sequence[Role]] = ("admin",)
@@ -193,9 +193,18 @@ OPERATIONS: Final[Sequence[Operation]] = (
         "GET",
         "/v1/cases/{case}/open",
         "Tell what the patient is asked for now.",
-        ROLES,
+        CLIENTS,
         answer=OpenShown,
         kinds=_OF_CASE,
+    ),
+    Operation(
+        "fact",
+        "GET",
+        "/v1/cases/{case}/facts/{id}",
+        "Tell whether a fact is on the log.",
+        (*STAFF, *MAILER),
+        answer=Recorded,
+        kinds=(*_OF_CASE, problems.NOT_FOUND),
     ),
     *(
         Operation(
@@ -216,7 +225,7 @@ OPERATIONS: Final[Sequence[Operation]] = (
         "POST",
         "/v1/facts",
         "Record several facts together, or none of them.",
-        ROLES,
+        CLIENTS,
         answer=AllRecorded,
         status=_CREATED,
         kinds=_OF_FACTS,
@@ -238,7 +247,7 @@ OPERATIONS: Final[Sequence[Operation]] = (
         "POST",
         _RESPONSES,
         "Answer one instrument on one occasion, as a resource of FHIR R4.",
-        ROLES,
+        CLIENTS,
         QuestionnaireResponse,
         OperationOutcome,
         _CREATED,
@@ -266,7 +275,7 @@ OPERATIONS: Final[Sequence[Operation]] = (
         "GET",
         _QUESTIONNAIRES,
         "Give every instrument as a questionnaire, or those with a `url`.",
-        ROLES,
+        CLIENTS,
         answer=Bundle,
         kinds=(problems.QUERY,),
         query=("url",),
@@ -276,7 +285,7 @@ OPERATIONS: Final[Sequence[Operation]] = (
         "GET",
         f"{_QUESTIONNAIRES}/{{id}}",
         "Give an instrument as a questionnaire.",
-        ROLES,
+        CLIENTS,
         answer=Questionnaire,
     ),
     Operation(
@@ -284,7 +293,7 @@ OPERATIONS: Final[Sequence[Operation]] = (
         "GET",
         f"{FHIR}metadata",
         "Say what the server does of FHIR.",
-        ROLES,
+        CLIENTS,
         answer=CapabilityStatement,
     ),
     *_listed("groups", Group, STAFF, "group"),

@@ -90,13 +90,13 @@ class Reception:
     async def own(self, client: Client, case_id: str) -> Registered:
         """Give what is known of a case of the client's clinic. Raises Problem."""
         case = (await self.cases.registered([case_id])).get(case_id)
-        if case is None or not case.enrolled or case.erased or case.clinic != client.clinic:
+        if case is None or not case.enrolled or case.erased or not client.sees(case.clinic):
             raise unknown_case()
         return case
 
     async def record(self, client: Client, facts: Sequence[Event[Data]], pointers: Sequence[str]) -> None:
         """Record facts of a request; each was made from what its pointer leads to. Raises Problem if one is refused."""
-        taken = await self.door.take(Request(facts, client.clinic))
+        taken = await self.door.take(Request(facts, client.only))
         if taken.refused:
             raise problems.refused([(pointers[place], refusal) for place, refusal in taken.refused])
 
