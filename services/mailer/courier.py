@@ -32,10 +32,10 @@ from services.mailer.outbox.port import Outbox
 from services.mailer.post import Fate, MailServer, Post
 from services.runtime.faults import place_of
 from services.runtime.health import Health
-from services.runtime.keyring.port import Keyring
+from services.runtime.keyring.port import Destroyed, Keyring
 from services.runtime.roster.port import Clinic, Group, Roster, Therapist
 from services.runtime.store.port import AgendaStore, Appointment
-from services.runtime.store.sealed import open_states
+from services.runtime.store.sealed import StateUnreadable, open_states
 from services.runtime.unavailable import Unavailable
 
 TICK: Final = 1.0
@@ -49,12 +49,18 @@ KEPT_FOR: Final = timedelta(days=90)
 
 _LOOK_AGAIN: Final = timedelta(minutes=1)
 _AT_ONCE: Final = 50
+_DOUBLED_AT_MOST: Final = 6
 _BAGS: Final = TypeAdapter(Mailbag)
 _LOG = structlog.get_logger()
 
 WAITING: Final = "waiting"
 
 Told = Callable[[str, int], None]
+
+
+def _fault(error: Exception) -> str:
+    """Tell of a fault without what it says, which could hold anything."""
+    return f"a fault of OnTrack ({place_of(error)})"
 
 
 def _nobody(_: str, __: int) -> None:
@@ -100,18 +106,16 @@ class Courier:
         while True:
             try:
                 await self.round()
-                why = None
+                health.set("mail", None)
             except Unavailable as away:
-                why = str(away)
-            except Exception as error:  # noqa: BLE001 - it goes on, and what is wrong is told
-                why = f"a fault of OnTrack ({place_of(error)})"
-            health.set("mail", why)
-            if why is None:
-                failures = 0
-                await self._until_new()
-            else:
+                health.set("mail", str(away))
                 failures += 1
-                await asyncio.sleep(min(TICK * 2**failures, AWAY_AT_MOST))
+                await asyncio.sleep(min(TICK * 2 ** min(failures, _DOUBLED_AT_MOST), AWAY_AT_MOST))
+                continue
+            except Exception as error:  # noqa: BLE001 - it goes on, and what is wrong is told
+                health.set("mail", _fault(error))
+            failures = 0
+            await self._until_new()
 
     async def _until_new(self) -> None:
         with suppress(TimeoutError):
@@ -120,19 +124,23 @@ class Courier:
         self._new.clear()
 
     async def round(self) -> None:
-        """Send what is to be sent by now, once each. What fails for one case does not keep the others from it.
+        """Send what is to be sent by now, once each. Raises Unavailable, and goes on there next time.
 
-        Raises Unavailable, or what failed first, in the end.
+        What fails for one case keeps no other from its mail: it is tried again a minute later, and raised in the end.
         """
+        faults: list[Exception] = []
         await self._tidy()
         name, at = Mailbags.name, self._at
         async with Post(at.server) as post:
             while appointments := await at.store.appointments(name, at.now(), _AT_ONCE):
+                # All of them come to their end, so that no letter is left between the mail server and the outbox.
                 visits = [self._visited(each, post) for each in appointments]
-                outcomes = await asyncio.gather(*visits, return_exceptions=True)
-                failed = [outcome for outcome in outcomes if outcome is not None]
-                if failed:
-                    raise next((each for each in failed if isinstance(each, Unavailable)), failed[0])
+                for outcome in await asyncio.gather(*visits, return_exceptions=True):
+                    if isinstance(outcome, BaseException):
+                        raise outcome
+                    faults += [] if outcome is None else [outcome]
+        if faults:
+            raise faults[0]
 
     async def _tidy(self) -> None:
         """Forget what is long over, and count what waits, now and then."""
@@ -142,10 +150,24 @@ class Courier:
             await self._at.outbox.forget(now - KEPT_FOR)
             self._told(WAITING, len(await self._at.outbox.waiting()))
 
-    async def _visited(self, appointment: Appointment, post: Post) -> None:
-        """Send what is to be sent of a case, and note when to look at it again."""
-        at, case_id = self._at, appointment.case_id
+    async def _visited(self, appointment: Appointment, post: Post) -> Exception | None:
+        """Send what is to be sent of a case, and note when to look at it again; give what failed. Raises Unavailable."""
+        failed: Exception | None = None
+        try:
+            later = await self._emptied(appointment.case_id, post)
+        except Unavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - the others want their mail, and what is wrong is told
+            failed, later = error, self._at.now() + _LOOK_AGAIN
+        await self._at.store.postpone(Mailbags.name, appointment, later)
+        return failed
+
+    async def _emptied(self, case_id: str, post: Post) -> datetime | None:
+        """Send what is to be sent of a case; give when to come again, None if that is not needed."""
+        at = self._at
         bags = await open_states(at.store, at.keyring, _BAGS, Mailbags.name, [case_id])
+        if case_id not in bags and not isinstance((await at.keyring.keys([case_id])).get(case_id), Destroyed):
+            raise StateUnreadable(f"the key of case {case_id} is missing")
         notices = bags[case_id].notices if case_id in bags else {}
         known: dict[str, list[Delivery]] = defaultdict(list)
         for each in await at.outbox.of(notices):
@@ -158,7 +180,7 @@ class Courier:
             for delivery in deliveries:
                 if delivery.recipient not in notice.settled:
                     later.extend(filter(None, [await self._forwarded(notice, delivery, post)]))
-        await at.store.postpone(Mailbags.name, appointment, min(later, default=None))
+        return min(later, default=None)
 
     async def _begun(self, case_id: str, notice_id: str, notice: Notice) -> Sequence[Delivery]:
         """Take a notice in hand; none as long as there is nobody for it."""
