@@ -105,8 +105,8 @@ class Courier:
         failures = 0
         while True:
             try:
-                await self.round()
-                health.set("mail", None)
+                faults = await self.round()
+                health.set("mail", faults[0] if faults else None)
             except Unavailable as away:
                 health.set("mail", str(away))
                 failures += 1
@@ -123,12 +123,12 @@ class Courier:
                 await self._new.wait()
         self._new.clear()
 
-    async def round(self) -> None:
-        """Send what is to be sent by now, once each. Raises Unavailable, and goes on there next time.
+    async def round(self) -> Sequence[str]:
+        """Send what is to be sent by now, once each; give what failed. Raises Unavailable, and goes on there next time.
 
-        What fails for one case keeps no other from its mail: it is tried again a minute later, and raised in the end.
+        What fails for one case keeps no other from its mail: it is tried again a minute later.
         """
-        faults: list[Exception] = []
+        faults: list[str] = []
         await self._tidy()
         name, at = Mailbags.name, self._at
         async with Post(at.server) as post:
@@ -139,8 +139,7 @@ class Courier:
                     if isinstance(outcome, BaseException):
                         raise outcome
                     faults += [] if outcome is None else [outcome]
-        if faults:
-            raise faults[0]
+        return faults
 
     async def _tidy(self) -> None:
         """Forget what is long over, and count what waits, now and then."""
@@ -150,17 +149,17 @@ class Courier:
             await self._at.outbox.forget(now - KEPT_FOR)
             self._told(WAITING, len(await self._at.outbox.waiting()))
 
-    async def _visited(self, appointment: Appointment, post: Post) -> Exception | None:
-        """Send what is to be sent of a case, and note when to look at it again; give what failed. Raises Unavailable."""
-        failed: Exception | None = None
+    async def _visited(self, appointment: Appointment, post: Post) -> str | None:
+        """Send what is to be sent of a case, and note when to look at it again; tell of a fault. Raises Unavailable."""
+        fault: str | None = None
         try:
             later = await self._emptied(appointment.case_id, post)
         except Unavailable:
             raise
         except Exception as error:  # noqa: BLE001 - the others want their mail, and what is wrong is told
-            failed, later = error, self._at.now() + _LOOK_AGAIN
+            fault, later = _fault(error), self._at.now() + _LOOK_AGAIN
         await self._at.store.postpone(Mailbags.name, appointment, later)
-        return failed
+        return fault
 
     async def _emptied(self, case_id: str, post: Post) -> datetime | None:
         """Send what is to be sent of a case; give when to come again, None if that is not needed."""
