@@ -14,7 +14,8 @@ from services.ingest.cases import Cases
 from services.ingest.clockwork import Clockwork, Timetable
 from services.ingest.domain.register import Register, Registered
 from services.ingest.door import Door
-from services.ingest.http.api import Api, Reception, no_such_path
+from services.ingest.http.api import Api, no_such_path
+from services.ingest.http.reception import Reception
 from services.ingest.intake import Intake
 from services.ingest.settings import IngestSettings
 from services.ingest.zones import Zones

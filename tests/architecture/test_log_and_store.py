@@ -127,7 +127,17 @@ OPERATIONS: Final = {
 }
 """What is asked of the driver of MongoDB. FerretDB does each of them too; what else it does was not tried."""
 
-COMMANDS: Final = {"createUser", "delete", "hello", "ping", "replSetInitiate", "update", "updateUser"}
+COMMANDS: Final = {
+    "buildInfo",
+    "createUser",
+    "dbStats",
+    "delete",
+    "hello",
+    "ping",
+    "replSetInitiate",
+    "update",
+    "updateUser",
+}
 """The commands that go past the driver's own operations. `replSetInitiate` is sent to a MongoDB that is in no set yet;
 FerretDB, whose users and sets are switched on in containers only, never is."""
 
