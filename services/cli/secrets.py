@@ -15,6 +15,7 @@ from cryptography.x509 import ObjectIdentifier
 from services.cli.authority import CLIENT, SERVER, Authority
 from services.cli.home import Failure
 from services.cli.output import counted, say
+from services.ingest.access import EVERY, TOKENS, Client, Tokens, TokensUnusable
 from services.runtime.keyring.master import MasterKey
 from services.users import KAFKA, MONGODB, users
 
@@ -78,6 +79,7 @@ class _Folder:
             self._put(f"users/{user}", "ontrack", (MONGODB,), _password)
         self._administrator()
         self._give(_made_folder(self._place / "tokens"), "ontrack")
+        self._put("users/mailer", "ontrack", ("ontrack_ingest_token",), self._token_of_mailer)
         master = self._place / "master.key"
         if not master.exists():
             MasterKey.create(master)
@@ -97,6 +99,16 @@ class _Folder:
         self._put(folder, "ontrack", (MONGODB,), _password)
         # The database makes its first user with it.
         self._put("mongodb", "mongodb", ("password",), lambda: ((self._place / folder / MONGODB).read_bytes(),))
+
+    def _token_of_mailer(self) -> Sequence[bytes]:
+        """Make the token by which the mailer tells ingest what came of mails."""
+        file = self._place / "tokens" / TOKENS
+        try:
+            secret = Tokens(file).make(Client("mailer", "mailer", EVERY), self._now)
+        except TokensUnusable as wrong:
+            raise Failure(str(wrong)) from None
+        self._give(file, "ontrack")
+        return (secret.encode(),)
 
     def _put(self, folder: str, owner: str | None, names: Sequence[str], make: Callable[[], Sequence[bytes]]) -> None:
         """Write files that are made together, unless they are there. Raises Failure."""

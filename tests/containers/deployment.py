@@ -6,7 +6,7 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
@@ -17,7 +17,7 @@ from tests.containers.compose_program import compose
 from tests.containers.debian import DEBOOTSTRAP
 from tests.containers.engine import Engine, engine_of_its_own
 from tests.containers.ontrack_image import ontrack
-from tests.containers.stand_ins import stand_ins
+from tests.containers.stand_ins import mail, stand_ins
 from tests.support.region import wait_until
 
 ROOT: Final = Path(__file__).parents[2]
@@ -26,7 +26,8 @@ WITHIN: Final = 240.0
 """Seconds within which everything comes up, and goes on after a crash."""
 
 BROKERS: Final = ("kafka-1", "kafka-2", "kafka-3")
-SERVICES: Final = ("ingest", "scoring", "not-detector", "notifier")
+STAGES: Final = ("scoring", "not-detector", "notifier")
+SERVICES: Final = ("ingest", *STAGES)
 API: Final = "https://127.0.0.1:8443"
 
 FITTED: Final = {
@@ -42,13 +43,18 @@ FITTED: Final = {
 
 @dataclass
 class Deployment:
-    """What a compose file brings up. folder: holds its secrets and what commands write"""
+    """What compose files bring up.
+
+    folder: holds its secrets, and is where commands are typed
+    named: what stands in their environment besides
+    """
 
     engine: Engine
     client: Any
     folder: Path
     images: Mapping[str, str]
-    files: Sequence[str] = ("compose.yaml",)
+    files: Sequence[str | Path] = ("compose.yaml",)
+    named: dict[str, str] = field(default_factory=dict)
 
     @property
     def secrets(self) -> Path:
@@ -65,7 +71,7 @@ class Deployment:
             "DOCKER_HOST": self.engine.host,
             "ONTRACK_SECRETS_DIR": str(self.secrets),
         }
-        return {**outer, **own, **self.images, **FITTED}
+        return {**outer, **own, **self.images, **FITTED, **self.named}
 
     def compose(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run `docker compose`."""
@@ -148,28 +154,32 @@ class Deployment:
 
 
 class Caller:
-    """A client of the API, which sends each request again until it is answered. answered: the ids of its facts"""
+    """A client of the API, which sends each request again until it is answered."""
 
     def __init__(self, deployment: Deployment) -> None:
         """Get a token as clinic IT does."""
-        secret = deployment.ontrack("token", "make", "records", "--role", "ehr", "--clinic", "clinic").strip()
+        secret = deployment.ontrack("token", "make", "records", "--role", "admin", "--clinic", "clinic").strip()
         self._deployment = deployment
         self._credential = f"Bearer {secret}"
-        self.answered: list[str] = []
 
     def post(self, path: str, body: Mapping[str, Any], key: str) -> Any:
-        """Say something until it is answered; give the answer."""
+        """State something until it is answered; give the answer."""
+        return self._asked("POST", path, body, HTTPStatus.CREATED, Idempotency_Key=key)
+
+    def put(self, path: str, **body: Any) -> None:
+        """Enter something on the roster."""
+        self._asked("PUT", path, body, HTTPStatus.OK)
+
+    def _asked(self, method: str, path: str, body: Mapping[str, Any], done: HTTPStatus, **headers: str) -> Any:
         answers: list[Any] = []
 
         def is_answered() -> bool:
-            status, answer = self._deployment.asked(
-                "POST", path, body, Authorization=self._credential, Idempotency_Key=key
-            )
-            assert status in (0, HTTPStatus.CREATED, HTTPStatus.SERVICE_UNAVAILABLE), answer
-            answers[:] = [answer] if status == HTTPStatus.CREATED else []
+            status, answer = self._deployment.asked(method, path, body, Authorization=self._credential, **headers)
+            assert status in (0, done, HTTPStatus.SERVICE_UNAVAILABLE), answer
+            answers[:] = [answer] if status == done else []
             return bool(answers)
 
-        self._deployment.wait_until(is_answered, f"an answer to {key}")
+        self._deployment.wait_until(is_answered, f"an answer to {method} {path}")
         return answers[0]
 
 
@@ -182,6 +192,7 @@ def deployment(folder: Path) -> Iterator[Deployment]:
             "ONTRACK_IMAGE": ontrack(client),
             "ONTRACK_KAFKA_IMAGE": servers.kafka,
             "ONTRACK_MONGODB_IMAGE": servers.mongodb,
+            "ONTRACK_MAIL_IMAGE": mail(client),
         }
         lent = Deployment(engine, client, folder, images)
         try:

@@ -4,6 +4,7 @@ import tarfile
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +18,8 @@ from tests.containers import debian, ferretdb
 _HERE: Final = Path(__file__).parent
 _KAFKA: Final = Path(kafka.__file__).parent
 _BASE: Final = [Path(debian.__file__)]
+_LIBRARIES: Final = ("aiosmtpd", "attr", "public")
+"""What a mail server is made of."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,23 @@ def _mongodb(client: Any) -> str:
     if is_missing(client, name):
         build(client, name, files | {"ferretdb": ferretdb.program()}, {"BASE": base(client)})
     return name
+
+
+def mail(client: Any) -> str:
+    """Make the image of a mail server, which is not part of a region, unless an engine has it, and name it."""
+    files = {"Dockerfile": _HERE / "mail.Dockerfile", "mail": _HERE / "mail.py"}
+    name = name_of("mail", *files.values(), *_BASE)
+    if is_missing(client, name):
+        libraries = {f"libraries/{each}": _package(each) for each in _LIBRARIES}
+        build(client, name, files | libraries, {"BASE": base(client)})
+    return name
+
+
+def _package(name: str) -> Path:
+    """Give the folder of a package that tests have."""
+    spec = find_spec(name)
+    assert spec is not None and spec.origin is not None, name  # noqa: PT018 - one thing: it is installed
+    return Path(spec.origin).parent
 
 
 def build(client: Any, name: str, files: Mapping[str, Path], arguments: Mapping[str, str]) -> None:

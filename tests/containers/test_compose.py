@@ -1,19 +1,24 @@
-"""A region comes up from its compose file, and what is answered arrives, whatever crashes meanwhile."""
+"""A region comes up from its compose file, and what is answered comes out as mail, whatever crashes meanwhile."""
 
 import json
 import re
+import secrets
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from http import HTTPStatus
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
+import trustme
 
+from contracts.events.facts import NoticeSent, ResponseSubmitted
 from contracts.topics import CASES, NOTICES, TRACKS
 from deploy.local.prerequisites import Missing
-from tests.containers.deployment import BROKERS, DEPLOY, SERVICES, Caller, Deployment, deployment
+from tests.containers.deployment import BROKERS, DEPLOY, SERVICES, STAGES, Caller, Deployment, deployment
 from tests.support.command import succeeded
 from tests.support.episodes import reported_episodes
 from tests.support.simulated import assert_all_equal
@@ -22,7 +27,9 @@ pytestmark = pytest.mark.xdist_group("docker")
 
 NOW: Final = datetime.now(UTC)
 ODSIS: Final = ("frequency", "intensity", "engagement", "work_school_home", "social_life")
-SESSIONS: Final = range(5)
+HERE: Final = Path(__file__).parent
+NUMBERS: Final = ("P1001", "P1002", "P1003", "P1004")
+THERAPISTS: Final = ("anna", "bo")
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +48,8 @@ def blocks(heading: str) -> list[str]:
     return re.findall(r"^```sh\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
 
 
-def enrolment(number: int) -> dict[str, Any]:
-    return {"number": str(number), "protocol": "open-ended", "policy": "gryesten-2023"}
+def enrolment(number: str) -> dict[str, Any]:
+    return {"number": number, "group": "mondays", "protocol": "open-ended", "policy": "gryesten-2023"}
 
 
 def response(session: int) -> dict[str, Any]:
@@ -51,7 +58,7 @@ def response(session: int) -> dict[str, Any]:
         "session": session,
         "instrument": "odsis",
         "answers": dict.fromkeys(ODSIS, session),
-        "answered_at": (NOW - timedelta(days=40 - session)).isoformat(),
+        "answered_at": (NOW - timedelta(days=10 - 2 * session)).isoformat(),
     }
 
 
@@ -95,42 +102,92 @@ def test_what_the_page_says_to_type_brings_up_a_region(region: Deployment) -> No
     assert region.succeeded("logs", "--no-log-prefix", "provision").splitlines()[-1] == "Everything is there."
 
 
-def test_everything_arrives_whatever_crashes(region: Deployment, tmp_path: Path) -> None:
-    # given a region with four cases
-    region.wait_until_healthy(*BROKERS, "mongodb", *SERVICES)
-    caller = Caller(region)
-    cases = [caller.post("/v1/cases", enrolment(number), f"enrol-{number}")["case"] for number in range(4)]
+def test_what_the_page_says_of_mail_adds_a_mailer(region: Deployment) -> None:
+    # given a clinic's mail server, of another authority, and the password that it wants
+    authority, own, password = trustme.CA(), region.folder / "mail", secrets.token_hex(8)
+    own.mkdir()
+    authority.issue_cert("mail").private_key_and_cert_chain_pem.write_to_path(str(own / "server.pem"))
+    for file in (own / "password", region.folder / "smtp-password"):
+        file.write_text(password)
+    for part in (own, *own.iterdir()):
+        part.chmod(0o755)
+    trusted = region.secrets / "users/mailer/mail-ca.pem"
+    authority.cert_pem.write_to_path(str(trusted))
+    trusted.chmod(0o644)
+    region.files = ("compose.yaml", HERE / "compose.mail.yaml")
+    region.named |= {
+        "ONTRACK_MAIL_SECRETS": str(own),
+        "ONTRACK_SMTP_HOST": "mail",
+        "ONTRACK_SMTP_PORT": "10587",
+        "ONTRACK_SMTP_CA_FILE": f"/run/secrets/{trusted.name}",
+        "ONTRACK_SMTP_USERNAME": "ontrack",
+        "ONTRACK_MAIL_FROM": "ontrack@clinic.example",
+        "ONTRACK_PORTAL_URL": "https://ontrack.clinic.example",
+    }
 
-    # when they answer, and before each session something crashes: a broker, the database, the door, the stages
-    crashes = [(), ("kafka-2",), ("mongodb",), ("ingest",), ("scoring", "not-detector", "notifier")]
+    # when somebody types what the page says, then there is a mailer
+    (typed,) = blocks("Mail")
+    done = region.typed(["bash", "-eux", "-o", "pipefail", "-c", typed])
+    assert done.returncode == 0, done.stdout + done.stderr
+    region.named["COMPOSE_PROFILES"] = "mail"
+    region.wait_until_healthy("mailer")
+
+
+def letters(region: Deployment) -> list[dict[str, Any]]:
+    """What the mail server has taken."""
+    return [json.loads(line) for line in region.succeeded("logs", "--no-log-prefix", "mail").splitlines()]
+
+
+def test_everything_arrives_whatever_crashes(region: Deployment, tmp_path: Path) -> None:
+    # given a region with four cases, in the group of two therapists
+    region.wait_until_healthy(*BROKERS, "mongodb", *SERVICES, "mailer")
+    caller = Caller(region)
+    for name in THERAPISTS:
+        caller.put(f"/v1/therapists/{name}", address=f"{name}@clinic.example")
+    caller.put("/v1/groups/mondays", therapists=list(THERAPISTS))
+    cases = {number: caller.post("/v1/cases", enrolment(number), f"enrol-{number}")["case"] for number in NUMBERS}
+
+    # when they answer, and before each session something crashes: the doors, a broker, the database, the stages
+    crashes = [("ingest", "mailer"), ("kafka-2",), ("mongodb",), STAGES, ()]
     answered = []
-    for session, crashing in zip(SESSIONS, crashes, strict=True):
+    for session, crashing in enumerate(crashes):
         for service in crashing:
             region.crash(service)
-        answered += [respond(caller, case_id, session) for case_id in cases]
+        answered += [respond(caller, case_id, session) for case_id in cases.values()]
 
     # then each is started again, and is well
-    crashed = [service for crashing in crashes for service in crashing]
-    for service in crashed:
+    for service in chain(*crashes):
         region.wait_until(partial(region.was_started_again, service), f"{service} started again")
-    region.wait_until_healthy(*BROKERS, "mongodb", *SERVICES)
+    region.wait_until_healthy(*BROKERS, "mongodb", *SERVICES, "mailer")
 
     # and each case has its report
     def reported() -> set[str]:
         return {report["case"] for report in json.loads(region.ontrack("reports", "--format", "json"))}
 
-    region.wait_until(lambda: reported() == {"0", "1", "2", "3"}, "a report of each case")
+    region.wait_until(lambda: reported() == set(NUMBERS), "a report of each case")
+
+    # and both therapists have mail of each, which says nothing of whom it is about
+    region.wait_until(lambda: len({each["id"] for each in letters(region)}) >= 8, "mail of each report")
+
+    def waiting() -> list[Any]:
+        return list(json.loads(region.ontrack("notices", "--outcome", "waits", "--format", "json")))
+
+    region.wait_until(lambda: not waiting(), "what came of each mail on the log")
+    for letter in letters(region):
+        assert not [name for name in (*cases, *cases.values(), "mondays") if name in letter["text"]]
 
     # and what was answered is on the log, once, and what was concluded is what an embedded home concludes from it
     exported = tmp_path / "exported"
     tmp_path.chmod(0o777)
     region.ontrack("export", "--output", "/out/exported", "--reveal", volume=f"{tmp_path}:/out")
-    facts = [event["id"] for event in events(exported, CASES.name) if event["type"] == "ontrack.response-submitted.v1"]
-    assert sorted(facts) == sorted(answered)
+    facts = events(exported, CASES.name)
+    assert sorted(each["id"] for each in facts if each["type"] == ResponseSubmitted.type()) == sorted(answered)
     assert_all_equal(succeeded("import", exported, "--data", tmp_path / "home"))
 
-    # and each episode has its one report
-    for case_id in cases:
+    # and each episode has its one report, and each therapist one mail of it
+    told = Counter(each["data"]["recipient"] for each in facts if each["type"] == NoticeSent.type())
+    assert told == dict.fromkeys(THERAPISTS, len(cases))
+    for case_id in cases.values():
         own = {
             topic: [event for event in events(exported, topic) if event["subject"] == case_id]
             for topic in (TRACKS.name, NOTICES.name)
@@ -173,7 +230,7 @@ def test_a_small_clinic_has_one_broker(region: Deployment) -> None:
     region.succeeded("down", "--volumes", "--timeout", "1")
 
     # when it is brought up with the overlay for a small clinic
-    region.files = ("compose.yaml", "compose.small.yaml")
+    region.files, region.named = ("compose.yaml", "compose.small.yaml"), {}
     region.succeeded("up", "--detach")
     region.wait_until_healthy("kafka-1", "mongodb", *SERVICES)
 
@@ -181,5 +238,5 @@ def test_a_small_clinic_has_one_broker(region: Deployment) -> None:
     running = region.succeeded("ps", "--services").split()
     assert sorted(running) == sorted(("kafka-1", "mongodb", *SERVICES))
     caller = Caller(region)
-    case_id = caller.post("/v1/cases", enrolment(1), "enrol-1")["case"]
+    case_id = caller.post("/v1/cases", enrolment("1001"), "enrol-1001")["case"]
     assert respond(caller, case_id, 0)

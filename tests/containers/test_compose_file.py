@@ -138,10 +138,11 @@ def test_nothing_is_published_but_the_api_and_that_to_this_machine() -> None:
     assert str(port["target"]) == service("ingest")["environment"]["ONTRACK_API_PORT"]
 
 
-def test_only_the_door_has_a_way_out() -> None:
+def test_only_the_door_and_the_mailer_have_a_way_out() -> None:
     assert read(FILE)["networks"]["inside"]["internal"] is True
     networks = {name: set(own["networks"]) for name, own in read(FILE)["services"].items() if name not in AS_ROOT}
-    assert networks == {name: {"inside"} for name in networks} | {"ingest": {"inside", "outside"}}
+    both = {"inside", "outside"}
+    assert networks == {name: {"inside"} for name in networks} | {"ingest": both, "mailer": both}
 
 
 # Secrets
