@@ -175,6 +175,10 @@ class Documents:
         found += await wanted.sort([(field, 1), ("_id", 1)]).limit(limit).to_list(None)
         return found
 
+    async def count_where(self, collection: str, fields: Document) -> int:
+        """Count the documents with some values."""
+        return int((await self._database.command("count", collection, query=dict(fields)))["n"])
+
     async def ids(self, collection: str) -> AsyncIterator[str]:
         """Give every id, in order."""
         async for document in self._database[collection].find({}, {"_id": 1}).sort("_id", 1):
