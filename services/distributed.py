@@ -1,5 +1,6 @@
 """The distributed home: the log on Kafka, the rest on MongoDB, and each service a process of its own elsewhere."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +14,7 @@ from services.home import Home, Ports, StageRuns, Stages, Waiting, now
 from services.ingest.domain.register import Register
 from services.ingest.zones import Zones
 from services.mailer.domain.mailbag import Mailbags
-from services.mailer.outbox.mongo import BEGUN, NOTICE, OUTBOX, MongoOutbox
+from services.mailer.outbox.mongo import INDEXED, OUTBOX, MongoOutbox
 from services.runtime.directory.mongo import DIRECTORY, NAME, MongoDirectory
 from services.runtime.documents import Documents, told_as
 from services.runtime.founding import Founding, founding_records
@@ -102,14 +103,14 @@ class DistributedHome(Home):
 
     async def settle(self, progress: Callable[[int], None]) -> Waiting:
         """Wait until the services have read everything, or do not get on; give what waits then."""
-        left, silent, asked = await self.left_by_stage(self.stages_elsewhere), 0.0, 0.0
+        left, silent, asked = await self._left(), 0.0, 0.0
         while left and silent < PATIENCE:
             if silent - asked >= NOBODY:
                 asked = silent
                 if len(await self._idle(left)) == len(left):
                     break
             await self._pause(LOOK)
-            before, left = left, await self.left_by_stage(self.stages_elsewhere)
+            before, left = left, await self._left()
             # A stage that reads adds to what the next one has to read, so more may be left than before.
             silent, asked = (silent + LOOK, asked) if left == before else (0.0, 0.0)
             progress(max(before.total() - left.total(), 0))
@@ -147,7 +148,14 @@ class DistributedHome(Home):
 
     async def left(self) -> int:
         """Count the events that the services have not processed yet."""
-        return (await self.left_by_stage(self.stages_elsewhere)).total()
+        return (await self._left()).total()
+
+    async def _left(self) -> Counter[str]:
+        """Count the events that each service has not processed yet, where there are any."""
+        left = Counter[str]()
+        for place, waits in (await self.waiting(self.stages_elsewhere)).items():
+            left[place.stage] += waits.events
+        return left
 
     async def idle(self) -> Sequence[str]:
         """Give those of the stages, that of the mailer included, that no service runs just now."""
@@ -196,7 +204,7 @@ async def provision(
             await documents.create_index(HALTED, "stage", unique=False)
             for timed in (Register.name, Mailbags.name):
                 await documents.create_index(states_of(timed), DUE, unique=False)
-            for field in (NOTICE, BEGUN):
+            for field in INDEXED:
                 await documents.create_index(OUTBOX, field, unique=False)
         file = settings.master_key_file
         has_new_key = is_new and not file.exists()

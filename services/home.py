@@ -67,6 +67,20 @@ class Waiting(NamedTuple):
     idle: Sequence[str] = ()
 
 
+class Place(NamedTuple):
+    """A partition of the topic that a stage reads."""
+
+    stage: str
+    partition: int
+
+
+class Waits(NamedTuple):
+    """How far a stage has come somewhere, and how many events wait for it there."""
+
+    position: int
+    events: int
+
+
 class StageRuns(Exception):
     """A stage is run by a service just now, and must not be. Says which, and what to do."""
 
@@ -203,15 +217,16 @@ class Home(ABC):
         """
         return Waiting()
 
-    async def left_by_stage(self, stages: Iterable[Stage[Any]]) -> Counter[str]:
-        """Count the events that each of some stages has not processed yet, where there are any."""
-        left = Counter[str]()
+    async def waiting(self, stages: Iterable[Stage[Any]]) -> dict[Place, Waits]:
+        """Tell where events wait for some stages, and how many."""
+        found: dict[Place, Waits] = {}
         for stage in stages:
             for partition, end in (await self.log.ends(stage.reads, range(stage.reads.partitions))).items():
-                if end:
-                    position = await self.store.position(stage.name, partition)
-                    left[stage.name] += end - (position.offset if position is not None else 0)
-        return +left
+                position = await self.store.position(stage.name, partition) if end else None
+                offset = position.offset if position is not None else 0
+                if end > offset:
+                    found[Place(stage.name, partition)] = Waits(offset, end - offset)
+        return found
 
     async def halted(self) -> list[Halted]:
         """Give the cases that a stage could not go on with."""

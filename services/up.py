@@ -28,6 +28,7 @@ from services.ingest.statements import STAFF
 from services.mailer.courier import Courier, Desk
 from services.mailer.domain.delivery import Fact
 from services.mailer.domain.letter import Letterhead
+from services.mailer.ingest import NotRecorded, Told
 from services.mailer.post import MailServer
 from services.runtime.faults import PartitionLost, StageStopped, place_of
 from services.runtime.health import Health
@@ -74,13 +75,16 @@ class Up:
 
     @asynccontextmanager
     async def _running(self, _: Starlette) -> AsyncIterator[None]:
-        working = [self._run_stages(), self._clockwork.run(self.health)]
-        if self._courier is not None:
-            working.append(self._courier.run(self.health))
-        running = {asyncio.create_task(each) for each in working}
+        running = {asyncio.create_task(self._run_stages()), asyncio.create_task(self._clockwork.run(self.health))}
+        courier = self._courier
+        delivering = None if courier is None else asyncio.create_task(courier.run(self.health))
         try:
             async with self._door.opened():
-                yield
+                try:
+                    yield
+                finally:
+                    if courier is not None and delivering is not None:
+                        await courier.end(delivering)
         finally:
             for task in running:
                 task.cancel()
@@ -141,13 +145,18 @@ class OwnIngest:
         self._cases = cases
         self._door = door
 
-    async def has(self, case_id: str, fact_id: str) -> bool:
-        """Tell whether a fact of a case is on the log."""
-        known = await self._cases.registered([case_id])
-        return case_id in known and fact_id in known[case_id].facts
+    async def told(self, case_id: str, notice: str) -> Told:
+        """Tell what is on the log of a notice, up to its last record."""
+        case = (await self._cases.registered([case_id])).get(case_id)
+        if case is None or case.erased:
+            raise NotRecorded("ingest does not know the case")
+        told = case.notices.get(notice)
+        return Told() if told is None else Told(told.recipients, told.settled, told.is_over)
 
     async def record(self, fact: Fact) -> None:
-        """Record a fact."""
+        """Record a fact. It is no error if one of that id is there."""
         taken = await self._door.take(Request([fact]))
         for _, refusal in taken.refused:
+            if refusal.code != "id_reused":
+                raise NotRecorded(f"ingest does not record what came of a mail ({refusal.code})")
             _LOG.warning("outcome-not-recorded", case=fact.subject, notice=fact.data.notice, why=refusal.code)

@@ -233,7 +233,7 @@ class NoticeFailed(Data):
 
     recipient: None if it goes to nobody any more: the directory had nobody for it, or it was too late
     recipients: everybody to whom it goes, as the directory had them when it was first tried
-    reason: `smtp-` with the answer of the mail server, `gave-up`, `nobody` or `too-late`
+    reason: `smtp-` with the answer of the mail server, `gave-up:` with the last of several, `nobody` or `too-late`
     """
 
     notice: EventId

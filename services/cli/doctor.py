@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -29,29 +28,31 @@ def doctor(place: Place, form: Format) -> None:
 
     Example: ontrack doctor --data DIR
     """
-    found = run(_all(place))
-    if form == "table":
-        for each in found:
-            _show(each)
-    else:
-        emit([{name: getattr(each, name) for name in COLUMNS} for each in found], COLUMNS, form)
-    wrong = sum(each.verdict == "finding" for each in found)
+    wrong = run(_shown(place, form))
     say(f"{counted(wrong, 'finding')}." if wrong else "Nothing is wrong.")
     if wrong:
         raise SystemExit(FINDING)
 
 
-async def _all(place: Place) -> list[Checked]:
-    return [each async for each in _checked(place)]
+async def _shown(place: Place, form: Format) -> int:
+    """Check and show, to a person as it is found; give how many findings there are."""
+    found: list[Checked] = []
+    async for each in _checked(place):
+        found.append(each)
+        if form == "table":
+            _show(each)
+    if form != "table":
+        emit([{name: getattr(each, name) for name in COLUMNS} for each in found], COLUMNS, form)
+    return sum(each.verdict == "finding" for each in found)
 
 
 async def _checked(place: Place) -> AsyncIterator[Checked]:
     # What a region needs takes a while to load, and a directory needs none of it.
-    now = datetime.now(UTC)
+    sends_mail = bool(os.environ.get(SMTP_HOST))
     if isinstance(place, Path):
         from services.cli.checks.of_directory import of_directory  # noqa: PLC0415
 
-        async for each in of_directory(place, now):
+        async for each in of_directory(place):
             yield each
     else:
         from services.cli.checks.of_region import of_region  # noqa: PLC0415
@@ -59,14 +60,14 @@ async def _checked(place: Place) -> AsyncIterator[Checked]:
         from services.runtime.settings import RegionSettings, settings_of  # noqa: PLC0415
 
         hush()
-        async for each in of_region(settings_of(RegionSettings), now):
+        async for each in of_region(settings_of(RegionSettings), sends_mail=sends_mail):
             yield each
-    if os.environ.get(SMTP_HOST):
+    if sends_mail:
         from services.cli.checks.of_mail_server import of_mail_server  # noqa: PLC0415
-        from services.mailer.settings import MailSettings  # noqa: PLC0415
+        from services.mailer.settings import MailServerSettings  # noqa: PLC0415
         from services.runtime.settings import settings_of  # noqa: PLC0415
 
-        async for each in of_mail_server(settings_of(MailSettings).mail_server()):
+        async for each in of_mail_server(settings_of(MailServerSettings).mail_server()):
             yield each
 
 

@@ -1,14 +1,23 @@
 """What the log says of notices, read as it comes: that they were asked for, and what came of them."""
 
 from collections import Counter
-from typing import cast
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final, cast
 
 from contracts.codec import CaseKey, decode
-from contracts.events.event import DataT, Event
+from contracts.events.event import Data, DataT, Event
+from contracts.events.facts import NoticeFailed, NoticeSent
+from contracts.events.notices import NoticeRequested
 from contracts.topics import NOTICES
 from services.cli.history import chunks
 from services.home import Home
+from services.mailer.domain.whereabouts import Correspondence, Whereabouts
 from services.runtime.log.port import next_offset
+from services.runtime.roster.port import Clinic, Group
+
+_KINDS: Final[tuple[type[Data], ...]] = (NoticeRequested, NoticeSent, NoticeFailed)
+_GAVE_UP: Final = "gave-up:"
 
 
 class Notices:
@@ -32,3 +41,40 @@ class Notices:
                         found.append(cast("Event[DataT]", event))
                 self._offsets[partition] = next_offset(chunk)
         return found
+
+
+async def whereabouts(home: Home) -> list[Whereabouts]:
+    """Tell where every notice is, as the log and the outbox have it."""
+    said = Correspondence.of(await Notices(home).new(*_KINDS))
+    found = said.whereabouts(await home.outbox.of(said.unsettled))
+    return [replace(each, reason=await _why_nobody(home, each)) for each in found]
+
+
+async def _why_nobody(home: Home, each: Whereabouts) -> str:
+    """Say why a notice that waits has no recipient, as far as the roster is the reason; else its own reason."""
+    if each.outcome != "waits" or each.recipient is not None:
+        return each.reason
+    notice = each.notice.data
+    if notice.to == "supervisor":
+        clinic = await home.roster.find(Clinic, notice.clinic, notice.clinic)
+        return each.reason if clinic is not None and clinic.supervisors else "no-supervisors"
+    group = None if notice.group is None else await home.roster.find(Group, notice.clinic, notice.group)
+    return each.reason if group is not None and group.therapists else "no-therapists"
+
+
+_REASONS: Final[Mapping[str, str]] = {
+    "nobody": "for four days there was nobody for it",
+    "too-late": "it had happened more than 30 days ago",
+    "no-address": "the recipient has no address",
+    "no-therapists": "the roster has no therapists of the group",
+    "no-supervisors": "the roster has no supervisors of the clinic",
+    "smtp-silent": "the mail server did not answer",
+    "smtp-broken-off": "the connection broke",
+}
+
+
+def in_words(reason: str) -> str:
+    """Say in words why a mail failed or waits."""
+    if reason.startswith(_GAVE_UP):
+        return f"it was tried for four days: {in_words(reason.removeprefix(_GAVE_UP))}"
+    return _REASONS.get(reason, reason.replace("smtp-", "the mail server answers "))

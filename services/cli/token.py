@@ -55,7 +55,8 @@ def make(name: str, role: Role, clinic: str | None, tokens: Tokens) -> None:
     Example: ontrack token make patients --role patient-app --clinic clinic --data DIR
     """
     if (clinic is None) != (role == "mailer"):
-        raise Failure(f"--clinic: {'none' if role == 'mailer' else 'a clinic'} was expected for the role {role}")
+        told = "the mailer works for every clinic: leave it out" if clinic else f"a clinic was expected for {role}"
+        raise Failure(f"--clinic: {told}")
     for what, given in (("NAME", name), ("--clinic", clinic or "none")):
         if not is_name(given):
             raise Failure(f"{what}: at most 64 letters, digits and . _ : - were expected, the first a letter or digit")

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Final, Literal, Protocol, get_args
+from typing import Annotated, Final, Literal, Protocol, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from contracts.events.fields import Instant, Name
 
@@ -69,6 +69,12 @@ class Token(BaseModel):
     clinic: Name | Literal["*"]
     made: Instant
     digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+    @model_validator(mode="after")
+    def _works_for_whom_it_may(self) -> Self:
+        if (self.clinic == EVERY) != (self.role == "mailer"):
+            raise ValueError("every clinic for the mailer, and one for all others")
+        return self
 
 
 class _File(BaseModel):

@@ -48,8 +48,7 @@ class MailerService(Service[Mailbag]):
             now=now,
         )
         self._courier = Courier(desk, self._measured)
-        working = asyncio.create_task(self._courier.run(self.health))
-        stack.push_async_callback(_stopped, working)
+        stack.push_async_callback(self._courier.end, asyncio.create_task(self._courier.run(self.health)))
 
     def heard(self, partition: int, done: Done, seconds: float) -> None:
         """Hear of a batch that is done: there may be something to send."""
@@ -67,11 +66,6 @@ class MailerService(Service[Mailbag]):
 
 def _mailbags(_: Catalogue) -> Mailbags:
     return Mailbags()
-
-
-async def _stopped(task: "asyncio.Task[None]") -> None:
-    task.cancel()
-    await asyncio.wait({task})
 
 
 def run() -> None:

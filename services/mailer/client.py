@@ -7,17 +7,18 @@ from typing import Final, Self
 
 import httpx2
 import structlog
+from pydantic import TypeAdapter, ValidationError
 
 from services.mailer.domain.delivery import Fact
-from services.mailer.ingest import IngestUnavailable
+from services.mailer.ingest import IngestUnavailable, NotRecorded, Told
 
 _ANSWERS_WITHIN: Final = 15.0
 """Seconds: longer than ingest itself has patience."""
 
-_NOT_LET_IN: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
-_IS_DONE: Final = (HTTPStatus.CREATED, HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND)
-"""The answers after which nothing is left to record: also where another outcome stands, or the case is erased."""
-
+_PROBLEM: Final = "urn:ontrack:problem:"
+_THERE_ALREADY: Final = "key-reused"
+_CHECK: Final = "check that it runs, ONTRACK_INGEST_URL and ONTRACK_INGEST_CA_FILE"
+_TOLD: Final = TypeAdapter(Told)
 _LOG = structlog.get_logger()
 
 
@@ -34,31 +35,38 @@ class IngestOverHttp:
             trust_env=False,
         )
 
-    async def has(self, case_id: str, fact_id: str) -> bool:
-        """Tell whether a fact of a case is on the log."""
-        status = await self._asked("GET", f"/v1/cases/{case_id}/facts/{fact_id}")
-        if status not in (HTTPStatus.OK, HTTPStatus.NOT_FOUND):
-            raise IngestUnavailable(f"ingest does not answer as expected ({status})")
-        return status == HTTPStatus.OK
+    async def told(self, case_id: str, notice: str) -> Told:
+        """Tell what is on the log of a notice, up to its last record."""
+        answer = await self._asked("GET", f"/v1/cases/{case_id}/notices/{notice}")
+        if answer.status_code != HTTPStatus.OK:
+            raise NotRecorded(f"ingest does not tell of a notice ({_code(answer)})")
+        try:
+            return _TOLD.validate_json(answer.content)
+        except ValidationError:
+            raise IngestUnavailable(f"what answers is not ingest: {_CHECK}") from None
 
     async def record(self, fact: Fact) -> None:
-        """Record a fact."""
+        """Record a fact. It is no error if one of that id is there."""
         _, name, _ = fact.type.split(".")
         body = {**fact.data.model_dump(mode="json"), "id": fact.id, "at": fact.time.isoformat()}
-        status = await self._asked("POST", f"/v1/cases/{fact.subject}/{name}", body)
-        if status not in _IS_DONE:
-            raise IngestUnavailable(f"ingest does not record what came of a mail ({status})")
-        if status != HTTPStatus.CREATED:
-            _LOG.warning("outcome-not-recorded", case=fact.subject, notice=fact.data.notice, status=status)
+        answer = await self._asked("POST", f"/v1/cases/{fact.subject}/{name}", body)
+        if answer.status_code == HTTPStatus.CREATED:
+            return
+        if _code(answer) != _THERE_ALREADY:
+            raise NotRecorded(f"ingest does not record what came of a mail ({_code(answer)})")
+        _LOG.warning("outcome-not-recorded", case=fact.subject, notice=fact.data.notice, why=_THERE_ALREADY)
 
-    async def _asked(self, method: str, path: str, body: object = None) -> int:
+    async def _asked(self, method: str, path: str, body: object = None) -> httpx2.Response:
+        """Ask something of ingest, and of nobody else. Raises IngestUnavailable."""
         try:
-            status = (await self._client.request(method, path, json=body)).status_code
+            answer = await self._client.request(method, path, json=body)
         except httpx2.HTTPError as failed:
             raise IngestUnavailable(f"ingest cannot be reached ({type(failed).__name__}): {_CHECK}") from None
-        if status in _NOT_LET_IN:
+        if answer.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             raise IngestUnavailable("ingest does not let the mailer in: check ONTRACK_INGEST_TOKEN")
-        return status
+        if answer.is_error and not _code(answer):
+            raise IngestUnavailable(f"what answers is not ingest ({answer.status_code}): {_CHECK}")
+        return answer
 
     async def __aenter__(self) -> Self:
         """Use the connections."""
@@ -71,4 +79,10 @@ class IngestOverHttp:
         await self._client.aclose()
 
 
-_CHECK: Final = "check that it runs, ONTRACK_INGEST_URL and ONTRACK_INGEST_CA_FILE"
+def _code(answer: httpx2.Response) -> str:
+    """Give the code of a problem document of ingest; nothing if it is none."""
+    try:
+        kind = answer.json()["type"]
+    except (ValueError, TypeError, KeyError):
+        return ""
+    return kind.removeprefix(_PROBLEM) if isinstance(kind, str) and kind.startswith(_PROBLEM) else ""

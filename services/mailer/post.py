@@ -1,6 +1,5 @@
 """The way to the mail server: one connection with TLS, over which letters go one after the other."""
 
-import asyncio
 import re
 import socket
 import ssl
@@ -18,7 +17,6 @@ from aiosmtplib import (
     SMTPConnectTimeoutError,
     SMTPException,
     SMTPRecipientRefused,
-    SMTPRecipientsRefused,
     SMTPResponseException,
     SMTPSenderRefused,
     SMTPServerDisconnected,
@@ -29,17 +27,18 @@ from services.runtime.unavailable import Unavailable
 
 Tls = Literal["starttls", "implicit"]
 
-CONNECTS_WITHIN: Final = 10.0
-"""Seconds within which the server answers each step of a connection."""
+STEP_WITHIN: Final = 10.0
+"""Seconds within which the server answers each step of a connection, and each step before the letter itself."""
 
 TAKES_WITHIN: Final = 100.0
-"""Seconds within which the server takes a letter; some look for viruses first. Less than `FIRST_RETRY`: what is given
-up before the server has spoken may have been taken, and goes out again."""
+"""Seconds within which the server takes a letter; some look for viruses first. What is given up before the server has
+spoken may have been taken, and goes out again."""
 
 _PERMANENT: Final = 500
 _BROKEN_OFF: Final = "smtp-broken-off"
-_POLICY: Final = re.compile(r"^5\.7\.")
-"""RFC 3463: what is wrong is not the address, but what the server thinks of us."""
+_LOGIN_WANTED: Final = 530
+_NO_SUCH_MAILBOX: Final = re.compile(r"5\.(1\.\d+|2\.1)\b")
+"""RFC 3463: what is wrong is the address. Any other answer can be about us, or pass."""
 
 
 class MailAway(Unavailable):
@@ -94,20 +93,24 @@ class Post:
                 raise
 
     async def send(self, letter: EmailMessage) -> Answer:
-        """Hand a letter to the server, over the connection that there is. Raises MailAway: nobody's letter is taken."""
+        """Hand a letter to the server, over the open connection. Raises MailAway: nobody's letter is taken."""
         connection = self._connection
         if connection is None:
-            return Answer(Fate.PUT_OFF, _BROKEN_OFF)
+            raise ValueError("a connection that is not open")
         try:
-            async with asyncio.timeout(TAKES_WITHIN):
-                await connection.send_message(letter, timeout=TAKES_WITHIN)
+            # Not as its headers are read: an address of ours is one mailbox, and goes out as it stands.
+            await connection.mail(str(letter["From"]), timeout=STEP_WITHIN)
+            await connection.rcpt(str(letter["To"]), timeout=STEP_WITHIN)
+            await connection.data(letter.as_bytes(), timeout=TAKES_WITHIN)
         except SMTPSenderRefused as refused:
             self._let_go()
             if refused.code >= _PERMANENT:
-                raise MailAway(f"{self._named} refuses the sender ({refused.code}): check ONTRACK_MAIL_FROM") from None
+                raise MailAway(f"{self._named} {_why_not_from_us(refused.code)}") from None
             return Answer(Fate.PUT_OFF, f"smtp-{refused.code}")
-        except SMTPRecipientsRefused as refused:
-            return _of_recipient(refused.recipients[0])
+        except SMTPRecipientRefused as refused:
+            await self._begin_anew(connection)
+            is_address = refused.code >= _PERMANENT and _NO_SUCH_MAILBOX.match(refused.message)
+            return Answer(Fate.REFUSED if is_address else Fate.PUT_OFF, f"smtp-{refused.code}")
         except SMTPResponseException as refused:
             self._let_go()
             return Answer(Fate.PUT_OFF, f"smtp-{refused.code}")
@@ -118,6 +121,13 @@ class Post:
             self._let_go()
             return Answer(Fate.PUT_OFF, _BROKEN_OFF)
         return Answer(Fate.TAKEN)
+
+    async def _begin_anew(self, connection: SMTP) -> None:
+        """Let the server forget the letter that it has begun to hear of."""
+        try:
+            await connection.rset(timeout=STEP_WITHIN)
+        except (SMTPException, OSError):
+            self._let_go()
 
     async def _connected(self) -> SMTP:
         server = self._server
@@ -130,7 +140,7 @@ class Post:
             username=server.username,
             password=server.password,
             local_hostname=socket.gethostname(),
-            timeout=CONNECTS_WITHIN,
+            timeout=STEP_WITHIN,
         )
         try:
             await connection.connect()
@@ -172,10 +182,10 @@ class Post:
                 connection.close()
 
 
-def _of_recipient(refused: SMTPRecipientRefused) -> Answer:
-    """Tell an address that is wrong from a server that will not send there now, or not for us."""
-    is_address = refused.code >= _PERMANENT and not _POLICY.match(refused.message)
-    return Answer(Fate.REFUSED if is_address else Fate.PUT_OFF, f"smtp-{refused.code}")
+def _why_not_from_us(code: int) -> str:
+    if code == _LOGIN_WANTED:
+        return "asks who sends (530): check ONTRACK_SMTP_USERNAME and ONTRACK_SMTP_PASSWORD"
+    return f"refuses the sender ({code}): check ONTRACK_MAIL_FROM"
 
 
 def _why(failed: Exception) -> str:

@@ -25,8 +25,8 @@ from services.runtime.settings import (
 _URL: Final = r"^https?://[^\s@?#]+$"
 
 
-class MailSettings(Settings):
-    """How mail is sent, and what stands in it."""
+class MailServerSettings(Settings):
+    """By which server mail goes out."""
 
     smtp_host: Annotated[Text, Field(description="The mail server."), Expected("a host name or an address")]
     smtp_port: Annotated[
@@ -52,17 +52,6 @@ class MailSettings(Settings):
         Field(description="The password of that user; best in a file.", validate_default=True),
         Expected("a password"),
     ] = None
-    mail_from: Annotated[
-        str,
-        Field(pattern=ADDRESS, description="The sender of every mail."),
-        Expected("an address such as ontrack@clinic.example"),
-    ]
-    portal_url: Annotated[
-        str,
-        Field(pattern=_URL, description="Where therapists read reports: the links in mails begin so."),
-        Expected("a URL such as https://ontrack.clinic.example"),
-    ]
-
     _vouches_for_mail = field_validator("smtp_ca_file")(require_certificates)
     _belongs_to_a_user = field_validator("smtp_password")(require_with_user)
 
@@ -76,6 +65,21 @@ class MailSettings(Settings):
             username=self.smtp_username,
             password=revealed(self.smtp_password),
         )
+
+
+class MailSettings(MailServerSettings):
+    """What stands in every mail besides."""
+
+    mail_from: Annotated[
+        str,
+        Field(pattern=ADDRESS, max_length=254, description="The sender of every mail."),
+        Expected("an address such as ontrack@clinic.example"),
+    ]
+    portal_url: Annotated[
+        str,
+        Field(pattern=_URL, description="Where therapists read reports: the links in mails begin so."),
+        Expected("a URL such as https://ontrack.clinic.example"),
+    ]
 
     def letterhead(self) -> Letterhead:
         """Give what is the same in every mail."""

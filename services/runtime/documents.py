@@ -67,8 +67,9 @@ class Server:
         """Give the first of the hosts by itself, the hosts, and the name of their replica set."""
         said = parse_uri(self.url, warn=False)
         hosts = [f"{host}:{port}" for host, port in said["nodelist"]]
-        first = dataclasses.replace(self.of_users(), url=f"mongodb://{hosts[0]}/?directConnection=true")
-        return first, hosts, said["options"].get("replicaset")
+        options = {name.lower(): str(value) for name, value in said["options"].items()}
+        url = f"mongodb://{hosts[0]}/?directConnection=true&authSource={options.get('authsource', 'admin')}"
+        return dataclasses.replace(self.of_users(), url=url), hosts, options.get("replicaset")
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +188,10 @@ class Documents:
         wanted = self._database[collection].find({field: {"$lte": until}}, {field: 1})
         found += await wanted.sort([(field, 1), ("_id", 1)]).limit(limit).to_list(None)
         return found
+
+    async def count_where(self, collection: str, fields: Document) -> int:
+        """Count the documents with some values."""
+        return int((await self._database.command("count", collection, query=dict(fields)))["n"])
 
     async def ids(self, collection: str) -> AsyncIterator[str]:
         """Give every id, in order."""

@@ -129,6 +129,7 @@ OPERATIONS: Final = {
 
 COMMANDS: Final = {
     "buildInfo",
+    "count",
     "createUser",
     "dbStats",
     "delete",

@@ -58,12 +58,13 @@ def test_where_all_is_well_that_is_said(sound: Path) -> None:
     ran = ontrack("doctor", "--data", sound)
     assert (ran.exit_code, ran.told) == (0, "Nothing is wrong.\n")
     lines = ran.out.decode().splitlines()
-    assert "ok       mail that waits: none waits for long" in lines
+    assert "ok       mail: none waits for long, and none failed in the last 7 days" in lines
     assert all(line.startswith(("ok       ", "         ")) for line in lines)
 
 
 def test_a_directory_that_is_not_there_is_found(tmp_path: Path) -> None:
-    assert findings(checked(tmp_path / "nowhere")) == ["directory"]
+    for place in (tmp_path / "nowhere", tmp_path):
+        assert findings(checked(place)) == ["directory"]
 
 
 def _opened_to_others(home: Path) -> None:
@@ -99,12 +100,26 @@ def _unread_fact(home: Path) -> None:
     connection.close()
 
 
+def _key_lost(home: Path) -> None:
+    with sqlite3.connect(home / DATABASE) as connection:
+        connection.execute("DELETE FROM keys")
+    connection.close()
+
+
+def _roster_damaged(home: Path) -> None:
+    with sqlite3.connect(home / DATABASE) as connection:
+        connection.execute("INSERT INTO roster VALUES ('clinic', 'x', 'x', '{\"clinic\": \"a secret\"}')")
+    connection.close()
+
+
 DAMAGES: Final[dict[str, tuple[Callable[[Path], None], list[str], str]]] = {
     "a master key that others can read": (_opened_to_others, ["master key", "home"], "run chmod 600"),
     "a master key that is missing": (_without_key, ["master key", "home"], "from where you keep its copy"),
     "a file of tokens that is damaged": (_tokens_damaged, ["tokens"], "put its last good copy there"),
     "a database that is damaged": (_database_damaged, ["database"], "restore the last backup"),
     "a fact that cannot be read": (_unreadable_fact, ["dead letters"], "ontrack dlq list"),
+    "keys that are lost": (_key_lost, ["keys"], "restore the last backup that has the keys"),
+    "a roster that is damaged": (_roster_damaged, ["definitions"], "tell who maintains it"),
     "facts that nobody reads": (_unread_fact, ["progress"], "see whether it runs"),
 }
 
@@ -116,7 +131,8 @@ def test_what_is_wrong_is_found_with_what_to_do(home: Path, name: str, monkeypat
     damage(home)
     found = checked(home)
     assert findings(found) == wanted
-    assert do in found[wanted[0]]["do"]
+    assert do in found[wanted[0]]["do"] + found[wanted[0]]["says"]
+    assert "a secret" not in str(found)
 
 
 def test_mail_that_does_not_go_out_is_found(tmp_path: Path) -> None:
@@ -134,8 +150,11 @@ def test_mail_that_does_not_go_out_is_found(tmp_path: Path) -> None:
 
     # when the clinic is checked, then both are told
     found = checked(tmp_path / "home")
-    assert findings(found) == ["mail that waits", "mail that failed"]
-    assert "1: the mail server answers 550" in found["mail that failed"]["says"]
+    assert findings(found) == ["mail"]
+    assert found["mail"]["says"] == (
+        "1 mail is waiting for more than 10 minutes (1: the roster has no therapists of the group); "
+        "1 mail failed in the last 7 days (1: the mail server answers 550)"
+    )
 
 
 # Judgments

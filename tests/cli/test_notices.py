@@ -59,7 +59,7 @@ def test_a_person_is_told_in_words_and_by_the_clinics_clock(home: Path) -> None:
     told = {(words[3], words[5]): " ".join(words[6:]) for words in lines[1:]}
     assert told["case-1", "bo"] == "failed 1 2026-01-05 10:00 the mail server answers 550"
     assert told["case-2", "bo"] == "waits 1 2026-01-05 10:03 the mail server answers 450"
-    assert told["case-3", "(therapists)"] == "waits 0 the roster has no therapists of the group"
+    assert told["case-3", "(therapists)"] == "waits 0 2026-01-05 10:02 the roster has no therapists of the group"
     assert told["case-1", "anna"] == "sent 1 2026-01-05 10:00"
 
 

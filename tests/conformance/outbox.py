@@ -67,16 +67,28 @@ class OutboxSuite:
 
     async def test_what_has_no_outcome_waits(self, outbox: Outbox) -> None:
         await outbox.begin([ANNA, BO, NOBODY])
-        assert list(await outbox.waiting()) == [ANNA, BO]
+        assert await outbox.waiting() == 2
         assert await outbox.change(ANNA, settled(ANNA, "sent", NOW))
-        assert list(await outbox.waiting()) == [BO]
+        assert await outbox.waiting() == 1
 
     async def test_what_is_old_is_forgotten(self, outbox: Outbox) -> None:
         old = [replace(ANNA, notice=f"old-{number}", begun=NOW - timedelta(seconds=1)) for number in range(3)]
         await outbox.begin([*old, ANNA, BO])
         assert await outbox.forget(NOW - timedelta(seconds=2)) == 0
         assert await outbox.forget(NOW - timedelta(seconds=1)) == len(old)
-        assert list(await outbox.waiting()) == [ANNA, BO]
+        assert await outbox.waiting() == 2
+
+    async def test_the_deliveries_of_a_case_are_forgotten_alone(self, outbox: Outbox) -> None:
+        other = replace(ANNA, notice="notice-3", case_id="case-3")
+        await outbox.begin([ANNA, BO, NOBODY, other])
+        await outbox.forget_case("case-1")
+        assert list(await outbox.of(["notice-1", "notice-2", "notice-3"])) == [other]
+
+    async def test_what_is_written_by_another_version_can_be_changed(self, outbox: Outbox) -> None:
+        # given a delivery whose body says the same in other words
+        await outbox.begin([ANNA])
+        assert await outbox.change(replace(ANNA, reason="said otherwise"), tried(ANNA, NOW))
+        assert list(await outbox.of(["notice-1"])) == [tried(ANNA, NOW)]
 
     async def test_an_outbox_that_is_away_says_so_at_every_call(self, outbox: Outbox, away: TakenAway) -> None:
         calls: list[Callable[[], Awaitable[object]]] = [
@@ -85,5 +97,6 @@ class OutboxSuite:
             lambda: outbox.change(ANNA, tried(ANNA, NOW)),
             outbox.waiting,
             lambda: outbox.forget(NOW),
+            lambda: outbox.forget_case("case-1"),
         ]
         assert await is_told_at_every_call(away, OutboxUnavailable, calls)

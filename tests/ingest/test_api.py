@@ -400,11 +400,11 @@ async def test_what_came_of_mails_is_stated_by_the_mailer_alone_and_for_every_cl
         stated = await clinic.ask("POST", f"/v1/cases/{case_id}/notice-sent", told, role="mailer", clinic=EVERY)
         assert (stated.status, stated.json) == (201, {"case": case_id, "fact": told["id"]})
 
-        # then it can ask whether that is on the log
-        known = await clinic.ask("GET", f"/v1/cases/{case_id}/facts/{told['id']}", role="mailer", clinic=EVERY)
-        assert (known.status, known.json) == (200, stated.json)
-        other = await clinic.ask("GET", f"/v1/cases/{case_id}/facts/{FACT}", role="mailer", clinic=EVERY)
-        assert other.problem == (404, "not-found")
+        # then it can ask what is on the log of that notice, and of another one
+        known = await clinic.ask("GET", f"/v1/cases/{case_id}/notices/{FACT}", role="mailer", clinic=EVERY)
+        assert (known.status, known.json) == (200, {"recipients": ["anna"], "settled": ["anna"], "is_over": True})
+        other = await clinic.ask("GET", f"/v1/cases/{case_id}/notices/{told['id']}", role="mailer", clinic=EVERY)
+        assert other.json == {"recipients": [], "settled": [], "is_over": False}
 
     # and it can do nothing else, and nobody else can do this
     assert (await clinic.ask("GET", f"/v1/cases/{cases[0]}", role="mailer", clinic=EVERY)).problem[0] == 403

@@ -63,7 +63,7 @@ def test_a_region_in_order_has_nothing_but_what_is_not_run(region: Region, servi
     assert found["brokers"]["says"] == "1 of 1 answer"
     assert found["copies"]["says"] == "1 copy of everything, in step"
     assert found["clock of the database"]["verdict"] == "ok"
-    assert found["progress"]["says"] == "none waits"
+    assert found["progress"]["says"] == "nothing waits"
 
 
 def test_a_topic_that_is_missing_is_found_and_nothing_behind_it_is_checked(tmp_path: Path) -> None:
@@ -79,8 +79,8 @@ def test_a_topic_that_is_missing_is_found_and_nothing_behind_it_is_checked(tmp_p
         found = checked(region)
 
         # then that is found
-        assert findings(found) == ["topics"]
-        assert f"{region.brokers.topic(SEALS)}" in found["topics"]["do"]
+        assert findings(found) == ["topics", "copies"]
+        assert f"{region.brokers.topic(SEALS)}" in found["topics"]["says"]
         assert found["services"]["verdict"] == "unknown"
 
 
@@ -92,7 +92,7 @@ def test_servers_that_are_away_are_found(region: Region) -> None:
         found = {each["what"]: each for each in orjson.loads(ran.out)}
         assert ran.exit_code == 1
         assert findings(found) == [what]
-        assert "check that it runs" in found[what]["do"]
+        assert "check that it runs" in found[what]["says"]
         assert found["services"]["verdict"] == "unknown"
 
 

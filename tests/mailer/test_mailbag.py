@@ -10,18 +10,23 @@ from hypothesis import strategies as st
 from contracts.events.event import Data, Event, name_based_id
 from contracts.events.facts import NoticeFailed, NoticeSent
 from contracts.events.notices import NoticeRequested
+from services.mailer import post
 from services.mailer.domain.delivery import (
     FIRST_RETRY,
     LAST_RETRY,
     TRIED_FOR,
+    Delivery,
     begun,
     fact_of,
-    is_over,
+    given_back,
+    put_off,
     settled,
+    still_nobody,
     tried,
-    undeliverable,
+    without_recipient,
 )
 from services.mailer.domain.mailbag import NEWS_FOR, Mailbag, Mailbags, Notice
+from services.runtime.settings import RegionSettings
 
 NOW: Final = datetime(2026, 1, 5, 9, tzinfo=UTC)
 REPORT: Final = name_based_id(b"", "report")
@@ -104,6 +109,10 @@ def test_what_is_left_is_requested_minus_settled_in_any_order(outcomes: list[Eve
 # Deliveries
 
 
+def delivery(*recipients: str) -> Delivery:
+    return begun("case", ONE, recipients or ["anna"], NOW)[0]
+
+
 def test_each_recipient_has_a_delivery_of_their_own_that_knows_the_others() -> None:
     deliveries = begun("case", ONE, ["bo", "anna", "bo"], NOW)
     assert [each.recipient for each in deliveries] == ["anna", "bo"]
@@ -111,46 +120,51 @@ def test_each_recipient_has_a_delivery_of_their_own_that_knows_the_others() -> N
     assert len({each.fact_id for each in deliveries}) == 2
 
 
-def test_tries_are_put_off_twice_as_long_each_time_up_to_an_hour() -> None:
-    (delivery,) = begun("case", ONE, ["anna"], NOW)
-    waits = []
-    for number in range(1, 10):
-        delivery = tried(delivery, NOW)
-        assert delivery.tries == number
-        waits.append((delivery.next_try - NOW) / FIRST_RETRY)
-    assert waits == [1, 2, 4, 8, 16, 30, 30, 30, 30]
-    assert LAST_RETRY == 30 * FIRST_RETRY
+def test_a_try_belongs_to_whoever_began_it_for_longer_than_it_can_take() -> None:
+    longest_write = next(
+        field.le for field in RegionSettings.model_fields["mongodb_timeout"].metadata if hasattr(field, "le")
+    )
+    steps = post.STEP_WITHIN * 2 + post.TAKES_WITHIN
+    assert tried(delivery(), NOW).next_try - NOW > timedelta(seconds=longest_write + steps + 60)
 
 
-def test_tries_end_after_four_days() -> None:
-    (delivery,) = begun("case", ONE, ["anna"], NOW)
-    assert not is_over(delivery, NOW + TRIED_FOR - timedelta(seconds=1))
-    assert is_over(delivery, NOW + TRIED_FOR)
+def test_tries_are_put_off_twice_as_long_each_time_up_to_four_hours() -> None:
+    tries, waits = delivery(), []
+    for number in range(1, 11):
+        tries = put_off(tried(tries, NOW), NOW, "smtp-450")
+        assert (tries.tries, tries.reason) == (number, "smtp-450")
+        waits.append((tries.next_try - NOW) / FIRST_RETRY)
+    assert waits == [1, 2, 4, 8, 16, 32, 64, 120, 120, 120]
+    assert LAST_RETRY == 120 * FIRST_RETRY
+
+
+def test_tries_end_after_four_days_and_the_last_answer_is_kept() -> None:
+    last = NOW + TRIED_FOR
+    assert put_off(tried(delivery(), NOW), last - timedelta(seconds=1), "smtp-450").outcome is None
+    ended = put_off(tried(delivery(), NOW), last, "smtp-450")
+    assert (ended.outcome, ended.reason) == ("failed", "gave-up:smtp-450")
+
+
+def test_every_change_has_a_revision_of_its_own() -> None:
+    first = delivery()
+    counted = tried(first, NOW)
+    back = given_back(first, counted)
+    assert [each.revision for each in (first, counted, back, put_off(counted, NOW, "x"))] == [0, 1, 2, 2]
+    assert (back.tries, back.next_try) == (first.tries, first.next_try)
 
 
 def test_whatever_came_of_a_delivery_is_one_fact() -> None:
-    (delivery,) = begun("case", ONE, ["anna"], NOW)
     later = NOW + timedelta(minutes=1)
-    well, ill = (
-        fact_of(settled(tried(delivery, NOW), *how)) for how in (("sent", later), ("failed", later, "smtp-550"))
-    )
-    assert well.id == ill.id == delivery.fact_id
+    counted = tried(delivery(), NOW)
+    well, ill = fact_of(settled(counted, "sent", later)), fact_of(settled(counted, "failed", later, "smtp-550"))
+    assert well.id == ill.id == counted.fact_id
     assert well.data == NoticeSent(notice=ONE, recipient="anna", recipients=("anna",), attempts=1)
     assert ill.data == NoticeFailed(notice=ONE, recipient="anna", recipients=("anna",), attempts=1, reason="smtp-550")
     assert (well.time, well.subject) == (later, "case")
 
 
-def test_a_notice_waits_four_days_for_somebody_to_whom_it_can_go() -> None:
-    notice = Notice(REPORT, "therapists", "north", "mondays", NOW, NOW)
-    assert undeliverable("case", ONE, notice, NOW + TRIED_FOR - timedelta(seconds=1)) is None
-    ended = undeliverable("case", ONE, notice, NOW + TRIED_FOR)
-    assert ended is not None
+def test_for_four_days_it_is_looked_for_somebody_to_whom_a_notice_can_go() -> None:
+    nobody = without_recipient("case", ONE, NOW)
+    assert still_nobody(nobody, NOW + TRIED_FOR - timedelta(seconds=1)).outcome is None
+    ended = still_nobody(nobody, NOW + TRIED_FOR)
     assert fact_of(ended).data == NoticeFailed(notice=ONE, recipient=None, attempts=0, reason="nobody")
-
-
-def test_a_notice_of_what_happened_long_ago_goes_to_nobody_any_more() -> None:
-    notice = Notice(REPORT, "therapists", "north", "mondays", NOW, NOW + timedelta(days=29))
-    assert undeliverable("case", ONE, notice, NOW + NEWS_FOR) is None
-    ended = undeliverable("case", ONE, notice, NOW + NEWS_FOR + timedelta(seconds=1))
-    assert ended is not None
-    assert ended.reason == "too-late"

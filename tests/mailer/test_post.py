@@ -81,7 +81,11 @@ async def test_a_server_that_is_away_says_so(tmp_path: Path) -> None:
 
 ANSWERS: Final = {
     "an address that does not exist": ("550 5.1.1 no such user", Fate.REFUSED, "smtp-550"),
+    "an address that is no more": ("550 5.2.1 mailbox disabled", Fate.REFUSED, "smtp-550"),
     "an address that is full": ("452 4.2.2 mailbox full", Fate.PUT_OFF, "smtp-452"),
+    "an address that is full for now, said as if for ever": ("552 5.2.2 mailbox full", Fate.PUT_OFF, "smtp-552"),
+    "a refusal that does not say why": ("550 relay not permitted", Fate.PUT_OFF, "smtp-550"),
+    "a domain without a mail server just now": ("550 5.4.1 no answer", Fate.PUT_OFF, "smtp-550"),
     "an address whose server is greylisting": ("450 4.2.0 come back later", Fate.PUT_OFF, "smtp-450"),
     "an address that we may not send to": ("550 5.7.1 relaying denied", Fate.PUT_OFF, "smtp-550"),
 }
@@ -120,6 +124,7 @@ async def test_a_server_that_says_nothing_is_not_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     monkeypatch.setattr(post, "TAKES_WITHIN", 0.3)
+    monkeypatch.setattr(post, "STEP_WITHIN", 2.0 if step == "of_letter" else 0.3)
     async with post_office(tmp_path) as office:
         setattr(office, step, lambda address: "hangs" if address == "bo@clinic.example" else "250 OK")
         answers = await sent(office.server(), "bo@clinic.example", "anna@clinic.example")
@@ -127,7 +132,7 @@ async def test_a_server_that_says_nothing_is_not_waited_for(
 
 
 async def test_a_server_that_does_not_greet_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(post, "CONNECTS_WITHIN", 0.3)
+    monkeypatch.setattr(post, "STEP_WITHIN", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         server = MailServer("127.0.0.1", silent.getsockname()[1], "starttls", ssl.create_default_context())
         with pytest.raises(MailAway, match="does not answer"):
@@ -138,6 +143,9 @@ async def test_a_sender_that_is_refused_concerns_everybody(tmp_path: Path) -> No
     async with post_office(tmp_path) as office:
         office.sender = "553 5.7.1 not yours"
         with pytest.raises(MailAway, match=r"refuses the sender \(553\): check ONTRACK_MAIL_FROM"):
+            await sent(office.server())
+        office.sender = "530 5.7.0 authentication required"
+        with pytest.raises(MailAway, match=r"asks who sends \(530\): check ONTRACK_SMTP_USERNAME"):
             await sent(office.server())
         office.sender = "451 4.3.0 later"
         assert await sent(office.server()) == [Answer(Fate.PUT_OFF, "smtp-451")]

@@ -18,6 +18,7 @@ from services.embedded import EmbeddedHome
 from services.ingest.door import Door
 from services.ingest.intake import Request
 from services.mailer.courier import Courier, Desk
+from services.mailer.domain.delivery import Delivery
 from services.mailer.domain.letter import Letterhead
 from services.mailer.outbox.port import Outbox
 from services.runtime.roster.port import Clinic, Group, Therapist
@@ -126,6 +127,11 @@ class MailingClinic:
             for each in found
             if isinstance(each.data, NoticeSent | NoticeFailed)
         )
+
+    async def under_way(self) -> Sequence[Delivery]:
+        """The deliveries without an outcome."""
+        notices = [notice async for _, bag in self.home.states(self.home.mailbags) for notice in bag.notices]
+        return [each for each in await self.home.outbox.of(notices) if each.outcome is None]
 
     async def waiting(self) -> Sequence[str]:
         """The cases of which something is to be sent."""

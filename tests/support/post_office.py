@@ -35,6 +35,7 @@ class PostOffice:
     """A mail server: the letters that it has taken, and how it treats those that come.
 
     of_recipient, of_letter: what becomes of an address, and of a letter to it
+    asked: set when the first letter comes; passed: lets go on what hangs
     """
 
     port: int = 0
@@ -45,7 +46,7 @@ class PostOffice:
     passed: asyncio.Event = field(default_factory=asyncio.Event)
     trusted: ssl.SSLContext = field(default_factory=ssl.create_default_context)
     ca_file: Path = Path()
-    came: asyncio.Event = field(default_factory=asyncio.Event)
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def to(self) -> list[str]:
@@ -73,11 +74,12 @@ class PostOffice:
     async def handle_DATA(self, server: SMTP, _: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd names it
         """Take a letter."""
         treatment = self.of_letter(envelope.rcpt_tos[0])
-        if treatment == OK:
+        self.asked.set()
+        answer = await self._treated(server, treatment)
+        if answer == OK and treatment != "drops":
             content = envelope.original_content or b""
             self.letters.append(message_from_bytes(content, policy=policy.default))
-            self.came.set()
-        return await self._treated(server, treatment)
+        return answer
 
     async def _treated(self, server: SMTP, treatment: Treatment) -> str:
         if treatment == "hangs":

@@ -1,8 +1,14 @@
 """What came out of one check: what was seen, and what to do if that is wrong."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
+
+from services.cli.output import counted
+from services.runtime.faults import StageStopped, place_of
+from services.runtime.store.sealed import StateUnreadable
+from services.runtime.unavailable import Unavailable
 
 Verdict = Literal["ok", "finding", "unknown"]
 
@@ -15,6 +21,32 @@ class Checked:
     verdict: Verdict
     says: str
     do: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Something that is looked at: its name, and the look, which can fail in any way."""
+
+    what: str
+    look: Callable[[], Awaitable[Checked]]
+
+
+async def looked(check: Check) -> Checked:
+    """Look, and tell if that is not possible: what keeps one check from being made keeps no other one."""
+    try:
+        return await check.look()
+    except (Unavailable, StageStopped, StateUnreadable) as wrong:
+        return ill(check.what, f"it cannot be checked: {wrong}", "mend that, and check again")
+    except Exception as error:  # noqa: BLE001 - its words could hold anything, so only its place is told
+        return ill(check.what, f"it cannot be checked ({place_of(error)})", _TELL)
+
+
+_TELL: Final = "something stands there that OnTrack did not write, or this is a fault of it: tell who maintains it"
+
+
+def are(number: int, what: str) -> str:
+    """Count things that are: `1 case is`, `2 cases are`."""
+    return f"{counted(number, what)} {'is' if number == 1 else 'are'}"
 
 
 def well(what: str, says: str) -> Checked:

@@ -2,8 +2,8 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import orjson
@@ -11,18 +11,20 @@ import orjson
 from contracts.definitions.policy import Policy
 from contracts.definitions.protocol import Protocol
 from contracts.topics import CASES
-from services.cli.checks.checked import SKEW, Checked, ill, well
+from services.cli.checks.checked import SKEW, Check, Checked, are, ill, well
 from services.cli.dead_letters import letters_of
-from services.cli.notice_events import Notices
-from services.cli.notices import KINDS, in_words
+from services.cli.notice_events import in_words, whereabouts
 from services.cli.output import counted
+from services.cli.up import SMTP_HOST
 from services.home import Home
-from services.mailer.domain.standing import Standing, standings
+from services.mailer.domain.mailbag import NEWS_FOR
+from services.mailer.domain.whereabouts import Whereabouts
 from services.runtime.roster.port import Clinic
 
 LATELY: Final = timedelta(days=7)
 """What failed longer ago is known by now."""
 
+_AT_ONCE: Final = 1_000
 LOOK_AGAIN: Final = 3.0
 """Seconds between two looks at what waits."""
 
@@ -30,32 +32,53 @@ SOON: Final = timedelta(minutes=10)
 """A mail that waits for longer than this does not go out."""
 
 
-async def of_home(home: Home, now: datetime) -> AsyncIterator[Checked]:
-    """Check a home that can be opened."""
-    yield await _progress(home)
-    yield await _halted(home)
-    yield await _dead_letters(home)
-    yield await _definitions(home)
-    yield await _clock(home, now)
-    async for each in _mail(home, now):
-        yield each
+def of_home(home: Home, *, sends_mail: bool) -> Sequence[Check]:
+    """Give the checks of a home that can be opened. sends_mail: whether it is meant to send any."""
+    return [
+        Check("progress", lambda: _progress(home)),
+        Check("cases", lambda: _halted(home)),
+        Check("keys", lambda: _keys(home)),
+        Check("dead letters", lambda: _dead_letters(home)),
+        Check("definitions", lambda: _definitions(home)),
+        Check("clock", lambda: _clock(home)),
+        Check("mail", lambda: _mail(home, sends_mail=sends_mail)),
+    ]
 
 
 async def _progress(home: Home) -> Checked:
-    """Check that what was recorded is processed: all of it, or more and more."""
-    before = await home.left_by_stage(home.stages)
+    """Check that what was recorded is processed: that no stage stands still where something waits."""
+    before = await home.waiting(home.stages)
     if before:
         await asyncio.sleep(LOOK_AGAIN)
-    after = await home.left_by_stage(home.stages) if before else before
-    stuck = {stage: number for stage, number in after.items() if number >= before.get(stage, number)}
+    after = await home.waiting(home.stages) if before else before
+    stuck = Counter[str]()
+    for place, waits in after.items():
+        if place in before and before[place].position == waits.position:
+            stuck[place.stage] += waits.events
     if stuck:
-        waits = ", ".join(f"{number:,} for {stage.replace('_', '-')}" for stage, number in stuck.items())
+        told = ", ".join(f"{number:,} for {stage.replace('_', '-')}" for stage, number in stuck.items())
         return ill(
             "progress",
-            f"events wait, and do not become fewer: {waits}",
+            f"events wait, and nothing happens with them: {told}",
             "see whether it runs (ontrack up; in a region ontrack serve), and what it says at /ready",
         )
-    return well("progress", f"{counted(after.total(), 'event')} wait, and they become fewer" if after else "none waits")
+    number = sum(waits.events for waits in after.values())
+    return well("progress", f"{are(number, 'event')} waiting, and worked on" if number else "nothing waits")
+
+
+async def _keys(home: Home) -> Checked:
+    """Check that every case has its key, unless that was destroyed."""
+    missing, cases = 0, [case_id async for case_id in home.store.cases(home.register.name)]
+    for start in range(0, len(cases), _AT_ONCE):
+        some = cases[start : start + _AT_ONCE]
+        missing += len(set(some) - (await home.keyring.keys(some)).keys())
+    if missing:
+        return ill(
+            "keys",
+            f"{are(missing, 'case')} without a key: nothing of them can be read",
+            "restore the last backup that has the keys, into an empty place: ontrack restore",
+        )
+    return well("keys", f"{are(len(cases), 'case')} there, each with its key")
 
 
 async def _halted(home: Home) -> Checked:
@@ -100,10 +123,11 @@ async def _definitions(home: Home) -> Checked:
     return well("definitions", f"{number} protocols and policies are on the log, and clinics name no others")
 
 
-async def _clock(home: Home, now: datetime) -> Checked:
+async def _clock(home: Home) -> Checked:
     """Compare this machine's clock with the times at which facts were recorded."""
     latest = [await _recorded(home, partition) for partition in range(CASES.partitions)]
     newest = max((each for each in latest if each is not None), default=None)
+    now = datetime.now(UTC)
     if newest is not None and newest - now > SKEW:
         ahead = (newest - now).total_seconds()
         return ill("clock", f"the newest fact was recorded {ahead:,.0f} s from now", "set the clocks by NTP")
@@ -122,35 +146,29 @@ async def _recorded(home: Home, partition: int) -> datetime | None:
     return None
 
 
-async def _mail(home: Home, now: datetime) -> AsyncIterator[Checked]:
-    waiting = await home.outbox.waiting()
-    found = list(standings(await Notices(home).new(*KINDS), waiting))
-    late = [each for each in found if each.outcome == "waits" and now - each.notice.recordedtime > SOON]
+async def _mail(home: Home, *, sends_mail: bool) -> Checked:
+    found, now = await whereabouts(home), datetime.now(UTC)
+    late = [each for each in found if each.outcome == "waits" and SOON < now - each.notice.recordedtime <= NEWS_FOR]
     failed = [each for each in found if each.outcome == "failed" and each.at is not None and now - each.at <= LATELY]
+    if late and not sends_mail and not any(each.tries for each in found):
+        return ill(
+            "mail",
+            f"{are(len(late), 'notice')} waiting, and no mail server is named",
+            f"set {SMTP_HOST} and what docs/settings.md says of mail, and start again",
+        )
+    says, do = [], []
     if late:
-        why = _reasons(Counter(map(_why_late, late)))
-        yield ill(
-            "mail that waits",
-            f"{counted(len(late), 'mail')} wait for more than {SOON.seconds // 60} minutes ({why})",
-            "ontrack notices --outcome waits lists them; see whether the mailer runs and what it says at /ready, and "
-            "whether every group has therapists with addresses",
-        )
-    else:
-        yield well("mail that waits", "none waits for long")
+        says.append(f"{are(len(late), 'mail')} waiting for more than {SOON.seconds // 60} minutes ({_why(late)})")
+        do.append("see whether the mailer runs and what it says at /ready, and whether groups have therapists")
     if failed:
-        yield ill(
-            "mail that failed",
-            f"{counted(len(failed), 'mail')} failed in the last {LATELY.days} days "
-            f"({_reasons(Counter(in_words(each.reason) for each in failed))})",
-            "ontrack notices --outcome failed lists them; tell the therapists, and correct their addresses",
-        )
-    else:
-        yield well("mail that failed", f"none in the last {LATELY.days} days")
+        says.append(f"{counted(len(failed), 'mail')} failed in the last {LATELY.days} days ({_why(failed)})")
+        do.append("tell the therapists, and correct their addresses")
+    if says:
+        return ill("mail", "; ".join(says), f"ontrack notices lists them; {'; '.join(do)}")
+    return well("mail", f"none waits for long, and none failed in the last {LATELY.days} days")
 
 
-def _why_late(each: Standing) -> str:
-    return in_words(each.reason) or "nobody has tried"
-
-
-def _reasons(found: Mapping[str, int]) -> str:
-    return "; ".join(f"{number}: {reason}" for reason, number in Counter(found).most_common(3))
+def _why(found: Sequence[Whereabouts]) -> str:
+    """Give the three reasons that are named most often."""
+    reasons = Counter(in_words(each.reason) or "nobody has tried" for each in found)
+    return "; ".join(f"{number}: {reason}" for reason, number in reasons.most_common(3))

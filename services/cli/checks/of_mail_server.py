@@ -13,7 +13,7 @@ async def of_mail_server(server: MailServer) -> AsyncIterator[Checked]:
         try:
             await post.open()
         except MailAway as away:
-            yield ill("mail server", "no mail can be sent", str(away))
+            yield ill("mail server", str(away), "no mail goes out until then")
             return
         yield well("mail server", f"{server.host}:{server.port} takes mail over TLS")
         yield certificate("mail server", post.expires(), datetime.now(UTC), "tell whoever runs it")

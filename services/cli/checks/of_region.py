@@ -9,8 +9,10 @@ from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import urlsplit
 
+from cryptography.x509 import load_der_x509_certificate
+
 from contracts.topics import TOPICS
-from services.cli.checks.checked import Checked, certificate, clock, disk, ill, unknown, well
+from services.cli.checks.checked import Check, Checked, certificate, clock, disk, ill, looked, unknown, well
 from services.cli.checks.of_home import of_home
 from services.cli.output import counted
 from services.distributed import DistributedHome
@@ -30,49 +32,63 @@ ANSWERS_WITHIN: Final = 5.0
 OLDEST: Final = {(8, 0): 17, (8, 2): 3}
 """MongoDB's releases without CVE-2025-14847, and from which patch on; what is newer than all of them has none of it."""
 
+_MONGODB_PORT: Final = 27_017
 _RENEW: Final = "replace it, and start the server again; docs/clinic-it.md says how"
 
 
-async def of_region(settings: RegionSettings, now: datetime) -> AsyncIterator[Checked]:
+async def of_region(settings: RegionSettings, *, sends_mail: bool) -> AsyncIterator[Checked]:
     """Check a region. What cannot be reached is a finding, and what stands behind it is not checked then."""
-    can_be_opened = True
-    async for each in _of_log(settings.brokers()):
-        can_be_opened = can_be_opened and (each.verdict != "finding" or each.what not in ("brokers", "topics"))
-        yield each
-    async for each in _of_database(settings):
-        can_be_opened = can_be_opened and (each.verdict != "finding" or each.what != "database")
-        yield each
-    if not can_be_opened:
-        yield unknown("services", "not checked: the log or the database has to be right first")
+    found: list[Checked] = []
+    for check in (_of_log(settings.brokers()), _of_database(settings)):
+        async for each in check:
+            found.append(each)
+            yield each
+    wrong = {each.what for each in found if each.verdict == "finding"}
+    if wrong & {"brokers", "topics", "database"}:
+        yield unknown("services", "not checked: the log and the database have to be right first")
         return
     try:
-        async with await DistributedHome.open(settings) as home:
-            yield await _services(home)
-            async for each in of_home(home, now):
-                yield each
-    except (NotAHome, MasterKeyUnusable, StageStopped, Unavailable) as wrong:
-        yield ill("region", "it cannot be opened", str(wrong))
+        home = await DistributedHome.open(settings)
+    except (NotAHome, MasterKeyUnusable, StageStopped, Unavailable) as failed:
+        yield ill("region", f"it cannot be opened: {failed}", "mend that, and check again")
+        return
+    async with home:
+        for look in (Check("services", lambda: _services(home)), *of_home(home, sends_mail=sends_mail)):
+            yield await looked(look)
 
 
 async def _of_log(brokers: Brokers) -> AsyncIterator[Checked]:
     cluster = Cluster(brokers)
     try:
         servers = await cluster.servers()
+        away = {server: why for server in servers if (why := await why_away(replace(brokers, servers=server)))}
     except Unavailable as unavailable:
-        yield ill("brokers", "none can be used", str(unavailable))
+        yield ill("brokers", str(unavailable), "mend that, and check again")
         return
-    away = {server: why for server in servers if (why := await why_away(replace(brokers, servers=server)))}
-    answer = f"{len(servers) - len(away)} of {len(servers)} answer"
-    yield ill("brokers", answer, "; ".join(away.values())) if away else well("brokers", answer)
-    async for each in _certificates("broker", [server for server in servers if server not in away], brokers.tls):
+    if len(away) == len(servers):
+        yield ill("brokers", f"none of {len(servers)} can be used: {'; '.join(away.values())}", "start them")
+        return
+    if away:
+        why = f"{len(away)} of {len(servers)} cannot be used: {'; '.join(away.values())}"
+        yield ill("brokers that are away", why, "start them; with two of three away nothing is recorded any more")
+    yield well("brokers", f"{len(servers) - len(away)} of {len(servers)} answer")
+    yield unknown("machines of the brokers", "Kafka does not tell its version, disk and clock: watch them there")
+    async for each in _certificates("broker", servers, brokers.tls):
         yield each
+    yield await looked(Check("topics", lambda: _topics(cluster)))
+    yield await looked(Check("copies", lambda: _kept(cluster)))
+
+
+async def _topics(cluster: Cluster) -> Checked:
     try:
         await cluster.require_topics(TOPICS.values())
     except TopicsUnfit as unfit:
-        yield ill("topics", "not as the table says", str(unfit))
-        return
-    yield well("topics", f"{len(TOPICS)} are there, as the table says")
-    yield _copies(await cluster.copies())
+        return ill("topics", str(unfit), "docs/operation.md says of each what mends it")
+    return well("topics", f"{len(TOPICS)} are there, as the table says")
+
+
+async def _kept(cluster: Cluster) -> Checked:
+    return _copies(await cluster.copies())
 
 
 def _copies(found: Sequence[Copies]) -> Checked:
@@ -98,7 +114,7 @@ def _copies(found: Sequence[Copies]) -> Checked:
             f"not every copy of {_named(behind)} has everything",
             "see whether all brokers run; after a start it takes a while until they have caught up",
         )
-    copies = min(each.copies for each in found)
+    copies = min((each.copies for each in found), default=0)
     return well("copies", f"{counted(copies, 'copy') if copies == 1 else f'{copies} copies'} of everything, in step")
 
 
@@ -114,13 +130,12 @@ _MAJORITY: Final = 2
 
 async def _of_database(settings: RegionSettings) -> AsyncIterator[Checked]:
     server = settings.server()
-    context = ssl.create_default_context(cafile=server.ca_file) if server.tls else None
     async with Documents(server) as documents:
         try:
             with told_as(StoreUnavailable):
                 about, ours = await documents.about(), datetime.now(UTC)
         except Unavailable as away:
-            yield ill("database", "it cannot be used", str(away))
+            yield ill("database", str(away), "mend that, and check again")
             return
     name = "FerretDB" if about.is_ferretdb else f"MongoDB {about.version}"
     if about.is_ferretdb:
@@ -128,14 +143,14 @@ async def _of_database(settings: RegionSettings) -> AsyncIterator[Checked]:
     elif _is_old(about.version):
         yield ill("database", f"{name} has a known hole (CVE-2025-14847)", "upgrade to 8.0.17, 8.2.3 or newer")
     else:
-        yield well("database", f"{name}, {'alone' if not about.members else f'{about.members} in its replica set'}")
+        yield well("database", f"{name}, {'alone' if not about.members else f'a replica set of {about.members}'}")
     yield clock("clock of the database", about.time.astimezone(UTC), ours)
     if about.disk is None:
         yield unknown("disk of the database", "it does not say how full it is: watch it on its machine")
     else:
         yield disk("disk of the database", *about.disk, "make room there: no state can be written on a full disk")
     hosts = urlsplit(server.url).netloc.split(",")
-    async for each in _certificates("database", hosts, context):
+    async for each in _certificates("database", hosts, server.tls):
         yield each
 
 
@@ -157,24 +172,25 @@ async def _services(home: DistributedHome) -> Checked:
     return ill("services", f"nobody runs {names}", f"start what is not run, such as: ontrack serve {first}")
 
 
-async def _certificates(what: str, servers: Sequence[str], context: ssl.SSLContext | None) -> AsyncIterator[Checked]:
-    """Look how long the certificates of servers hold."""
-    if context is None:
-        return
-    for server in servers:
+async def _certificates(what: str, servers: Sequence[str], tls: object) -> AsyncIterator[Checked]:
+    """Look how long the certificates of servers hold, where there are any."""
+    for server in servers if tls else ():
         name = f"{what} {server}"
         try:
-            expires = await _expires(server, context)
+            expires = await _expires(server)
         except (OSError, TimeoutError) as failed:
-            yield unknown(name, f"it shows no certificate ({type(failed).__name__})")
+            yield ill(name, f"it shows no certificate ({type(failed).__name__})", "see whether it runs, and speaks TLS")
         else:
             yield certificate(name, expires, datetime.now(UTC), _RENEW)
 
 
-async def _expires(server: str, context: ssl.SSLContext) -> datetime:
-    host, _, port = server.rpartition(":")
+async def _expires(server: str) -> datetime:
+    """Read until when a server's certificate holds, also one that nobody would trust: nothing is told to the server."""
+    host, _, port = server.rpartition(":") if ":" in server else (server, "", str(_MONGODB_PORT))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     async with asyncio.timeout(ANSWERS_WITHIN):
         _, writer = await asyncio.open_connection(host.strip("[]"), int(port), ssl=context)
-        shown = writer.get_extra_info("peercert")
+        shown = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
         writer.close()
-    return datetime.fromtimestamp(ssl.cert_time_to_seconds(shown["notAfter"]), UTC)
+    return load_der_x509_certificate(shown).not_valid_after_utc

@@ -11,7 +11,7 @@ from contracts.definitions.policy import Policy
 from contracts.definitions.protocol import Protocol
 from contracts.events.event import Data, Event
 from contracts.events.facts import CaseEnrolled, CaseTransferred
-from services.ingest.domain.register import Registered, after
+from services.ingest.domain.register import Registered, Told, after
 from services.ingest.domain.schedule import joined
 from services.ingest.http import problems
 from services.ingest.http.bodies import object_of
@@ -37,7 +37,7 @@ class CaseDesk:
             "find": self._find,
             "case": self._case,
             "open": self._open,
-            "fact": self._fact,
+            "notice": self._notice,
             "facts": self._batch,
             **{name: self._stating(statement) for name, statement in STATEMENTS.items()},
         }
@@ -106,12 +106,11 @@ class CaseDesk:
         ]
         return answer({"case": asked.case_id, "occasions": occasions})
 
-    async def _fact(self, asked: Asked) -> Response:
-        """Tell whether a fact of a case is on the log."""
-        case, fact_id = await self._receive().own(asked.client, asked.case_id), asked.http.path_params["id"]
-        if fact_id not in case.facts:
-            raise Problem(problems.NOT_FOUND)
-        return answer({"case": asked.case_id, "fact": fact_id})
+    async def _notice(self, asked: Asked) -> Response:
+        """Tell what is on the log of a notice; of one that is not known, that is nothing."""
+        case = await self._receive().own(asked.client, asked.case_id)
+        told = case.notices.get(asked.http.path_params["id"], Told())
+        return answer({"recipients": told.recipients, "settled": told.settled, "is_over": told.is_over})
 
     def _stating(self, statement: Statement) -> Handle:
         async def handle(asked: Asked) -> Response:

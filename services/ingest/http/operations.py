@@ -79,6 +79,17 @@ class CaseShown(Body):
     closed: Instant | None
 
 
+class NoticeTold(Body):
+    """What came of a notice.
+
+    recipients: everybody to whom it goes; settled: those to whom it was sent, or of whom it was given up
+    """
+
+    recipients: tuple[Name, ...]
+    settled: tuple[Name, ...]
+    is_over: bool
+
+
 class OccasionShown(Body):
     """A questionnaire that is asked for, and until when."""
 
@@ -198,13 +209,13 @@ OPERATIONS: Final[Sequence[Operation]] = (
         kinds=_OF_CASE,
     ),
     Operation(
-        "fact",
+        "notice",
         "GET",
-        "/v1/cases/{case}/facts/{id}",
-        "Tell whether a fact is on the log.",
+        "/v1/cases/{case}/notices/{id}",
+        "Tell what is on the log of a notice.",
         (*STAFF, *MAILER),
-        answer=Recorded,
-        kinds=(*_OF_CASE, problems.NOT_FOUND),
+        answer=NoticeTold,
+        kinds=_OF_CASE,
     ),
     *(
         Operation(

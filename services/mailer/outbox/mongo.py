@@ -10,8 +10,7 @@ from services.mailer.outbox.port import OutboxUnavailable, read, written
 from services.runtime.documents import Document, Documents, told_as
 
 OUTBOX: Final = "outbox"
-NOTICE: Final = "notice"
-BEGUN: Final = "begun"
+INDEXED: Final = ("notice", "case", "begun", "is_over")
 _AT_ONCE: Final = 500
 
 
@@ -25,35 +24,47 @@ class MongoOutbox:
     async def of(self, notices: Collection[str]) -> Sequence[Delivery]:
         """Give the deliveries of some notices, by notice and recipient."""
         with told_as(OutboxUnavailable):
-            return _read(await self._documents.find_by(OUTBOX, NOTICE, notices))
+            found = await self._documents.find_by(OUTBOX, "notice", notices)
+        return [read(each["body"]) for each in sorted(found, key=lambda each: str(each["_id"]))]
 
     async def begin(self, deliveries: Sequence[Delivery]) -> None:
         """Write deliveries, but those that are there already."""
         documents = {
-            _name(each): {NOTICE: each.notice, BEGUN: instant(each.begun), **_changing(each)} for each in deliveries
+            _name(each): {
+                "notice": each.notice,
+                "case": each.case_id,
+                "begun": instant(each.begun),
+                **_changing(each),
+            }
+            for each in deliveries
         }
         with told_as(OutboxUnavailable):
             await self._documents.put_new(OUTBOX, documents)
 
     async def change(self, before: Delivery, after: Delivery) -> bool:
-        """Put a delivery in the place of one, unless that was changed since; tell whether it was done."""
-        wanted = {"_id": _name(before), "body": written(before)}
+        """Put a delivery in the place of one, unless that has another revision by now; tell whether it was done."""
+        wanted = {"_id": _name(before), "revision": before.revision}
         with told_as(OutboxUnavailable):
             return await self._documents.set_where(OUTBOX, wanted, _changing(after))
 
-    async def waiting(self) -> Sequence[Delivery]:
-        """Give the deliveries without an outcome, by notice and recipient."""
+    async def waiting(self) -> int:
+        """Count the deliveries without an outcome."""
         with told_as(OutboxUnavailable):
-            return _read(await self._documents.find_where(OUTBOX, {"is_over": False}))
+            return await self._documents.count_where(OUTBOX, {"is_over": False})
 
     async def forget(self, until: datetime) -> int:
         """Forget the deliveries that were begun by then; tell how many there were."""
         forgotten = 0
         with told_as(OutboxUnavailable):
-            while old := await self._documents.find_up_to(OUTBOX, BEGUN, instant(until), _AT_ONCE):
+            while old := await self._documents.find_up_to(OUTBOX, "begun", instant(until), _AT_ONCE):
                 await self._documents.remove_each(OUTBOX, [{"_id": each["_id"]} for each in old])
                 forgotten += len(old)
         return forgotten
+
+    async def forget_case(self, case_id: str) -> None:
+        """Forget the deliveries of a case."""
+        with told_as(OutboxUnavailable):
+            await self._documents.remove_where(OUTBOX, {"case": case_id})
 
 
 def _name(delivery: Delivery) -> str:
@@ -61,8 +72,4 @@ def _name(delivery: Delivery) -> str:
 
 
 def _changing(delivery: Delivery) -> Document:
-    return {"is_over": delivery.outcome is not None, "body": written(delivery)}
-
-
-def _read(documents: Sequence[Document]) -> list[Delivery]:
-    return [read(each["body"]) for each in sorted(documents, key=lambda each: str(each["_id"]))]
+    return {"revision": delivery.revision, "is_over": delivery.outcome is not None, "body": written(delivery)}

@@ -23,7 +23,8 @@ class OutboxUnavailable(Unavailable):
 class Outbox(Protocol):
     """Deliveries by notice and recipient.
 
-    Every write is durable when it returns, and every call can raise OutboxUnavailable.
+    Every write is durable when it returns, and every call can raise OutboxUnavailable. Of several that are begun
+    together some may be there and others not, if that fails.
     """
 
     async def of(self, notices: Collection[str]) -> Sequence[Delivery]:
@@ -33,13 +34,16 @@ class Outbox(Protocol):
         """Write deliveries, but those that are there already."""
 
     async def change(self, before: Delivery, after: Delivery) -> bool:
-        """Put a delivery in the place of one, unless that was changed since; tell whether it was done."""
+        """Put a delivery in the place of one, unless that has another revision by now; tell whether it was done."""
 
-    async def waiting(self) -> Sequence[Delivery]:
-        """Give the deliveries without an outcome, by notice and recipient."""
+    async def waiting(self) -> int:
+        """Count the deliveries without an outcome."""
 
     async def forget(self, until: datetime) -> int:
         """Forget the deliveries that were begun by then; tell how many there were."""
+
+    async def forget_case(self, case_id: str) -> None:
+        """Forget the deliveries of a case."""
 
 
 def written(delivery: Delivery) -> str:

@@ -24,34 +24,43 @@ class SqliteOutbox:
         statement = (
             "SELECT body FROM outbox WHERE notice IN (SELECT value FROM json_each(?)) ORDER BY notice, recipient"
         )
-        return self._found(statement, json.dumps(list(notices)))
+        with told_as(OutboxUnavailable):
+            return [read(body) for (body,) in self._connection.execute(statement, (json.dumps(list(notices)),))]
 
     async def begin(self, deliveries: Sequence[Delivery]) -> None:
         """Write deliveries, but those that are there already."""
-        rows = [
-            (each.notice, each.recipient or "", instant(each.begun), each.outcome is not None, written(each))
-            for each in deliveries
-        ]
+        rows = [(*_place(each), each.case_id, instant(each.begun), *_changing(each)) for each in deliveries]
         with told_as(OutboxUnavailable), transaction(self._connection):
-            self._connection.executemany("INSERT OR IGNORE INTO outbox VALUES (?, ?, ?, ?, ?)", rows)
+            self._connection.executemany("INSERT OR IGNORE INTO outbox VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
     async def change(self, before: Delivery, after: Delivery) -> bool:
-        """Put a delivery in the place of one, unless that was changed since; tell whether it was done."""
-        statement = "UPDATE outbox SET body = ?, is_over = ? WHERE notice = ? AND recipient = ? AND body = ?"
-        place = before.notice, before.recipient or "", written(before)
+        """Put a delivery in the place of one, unless that has another revision by now; tell whether it was done."""
+        statement = (
+            "UPDATE outbox SET revision = ?, is_over = ?, body = ? WHERE notice = ? AND recipient = ? AND revision = ?"
+        )
         with told_as(OutboxUnavailable):
-            done = self._connection.execute(statement, (written(after), after.outcome is not None, *place))
+            done = self._connection.execute(statement, (*_changing(after), *_place(before), before.revision))
         return done.rowcount == 1
 
-    async def waiting(self) -> Sequence[Delivery]:
-        """Give the deliveries without an outcome, by notice and recipient."""
-        return self._found("SELECT body FROM outbox WHERE NOT is_over ORDER BY notice, recipient")
+    async def waiting(self) -> int:
+        """Count the deliveries without an outcome."""
+        with told_as(OutboxUnavailable):
+            return int(self._connection.execute("SELECT count(*) FROM outbox WHERE NOT is_over").fetchone()[0])
 
     async def forget(self, until: datetime) -> int:
         """Forget the deliveries that were begun by then; tell how many there were."""
         with told_as(OutboxUnavailable):
             return self._connection.execute("DELETE FROM outbox WHERE begun <= ?", (instant(until),)).rowcount
 
-    def _found(self, statement: str, *values: str) -> list[Delivery]:
+    async def forget_case(self, case_id: str) -> None:
+        """Forget the deliveries of a case."""
         with told_as(OutboxUnavailable):
-            return [read(body) for (body,) in self._connection.execute(statement, values)]
+            self._connection.execute("DELETE FROM outbox WHERE case_id = ?", (case_id,))
+
+
+def _place(delivery: Delivery) -> tuple[str, str]:
+    return delivery.notice, delivery.recipient or ""
+
+
+def _changing(delivery: Delivery) -> tuple[int, bool, str]:
+    return delivery.revision, delivery.outcome is not None, written(delivery)

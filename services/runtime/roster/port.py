@@ -25,8 +25,12 @@ ZoneName = Annotated[str, AfterValidator(_require_zone)]
 """A time zone of the IANA database, such as Europe/Copenhagen."""
 
 SessionName = Annotated[str, Field(pattern=rf"^([0-9]|[1-9][0-9]{{1,2}}|{INDIVIDUAL})$")]
-ADDRESS: Final = r"^[!-?A-~]{1,64}@[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$"
-Address = Annotated[str, Field(pattern=ADDRESS)]
+_ATOM: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_LABEL: Final = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+ADDRESS: Final = rf"^{_ATOM}(\.{_ATOM})*@{_LABEL}(\.{_LABEL})*$"
+"""A mailbox as RFC 5321 has it, without quotes: one mailbox, however a mail server reads it."""
+
+Address = Annotated[str, Field(pattern=ADDRESS, max_length=254)]
 
 
 class Entry(BaseModel):
