@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from contracts.definitions.protocol import Edge, Protocol
@@ -314,6 +314,16 @@ def test_between_two_moments_that_are_named_nothing_is_to_be_said(
     assert course.tick(just_before) == []
 
 
+@example(
+    [
+        ("schedule", 1, MONDAY + timedelta(hours=1)),
+        ("tick", 0, MONDAY),
+        ("schedule", 1, MONDAY),
+        ("tick", 0, MONDAY),
+        ("schedule", 1, MONDAY + timedelta(hours=1)),
+    ],
+    MONDAY,
+)
 @given(STEPS, HOURS)
 def test_what_was_said_is_said_once(steps: Sequence[tuple[str, int | str, datetime]], now: datetime) -> None:
     course = a_course(steps)

@@ -60,6 +60,7 @@ class Registered:
     answered: occasion -> the response that answered it
     responses: response -> the instrument that it answers
     scheduled: session -> when it will be or was, unless it was cancelled
+    planned_by: session -> the fact that gave it its time last
     came: session -> the time at which the clock said that it had come
     open: occasion -> how it was opened, unless it was closed
     spoken: the latest time that the clock has spoken of: nothing that was over by then is asked for any more
@@ -77,6 +78,7 @@ class Registered:
     answered: Mapping[str, str] = field(default_factory=dict)
     responses: Mapping[str, str] = field(default_factory=dict)
     scheduled: Mapping[str, datetime] = field(default_factory=dict)
+    planned_by: Mapping[str, str] = field(default_factory=dict)
     came: Mapping[str, datetime] = field(default_factory=dict)
     open: Mapping[str, Opened] = field(default_factory=dict)
     spoken: datetime | None = None
@@ -167,8 +169,12 @@ def _treated(state: Registered, event: Event[Data]) -> Registered:
 def _planned(state: Registered, event: Event[Data]) -> Registered:
     """Take what a fact says of when sessions are and what is asked around them, if it is one of those."""
     match event.data:
-        case SessionScheduled() | SessionMoved() as planned:
-            return evolved(state, scheduled={**state.scheduled, str(planned.session): planned.scheduled})
+        case (
+            SessionScheduled(session=session, scheduled=scheduled) | SessionMoved(session=session, scheduled=scheduled)
+        ):
+            name = str(session)
+            planned_by = {**state.planned_by, name: event.id}
+            return evolved(state, scheduled={**state.scheduled, name: scheduled}, planned_by=planned_by)
         case SessionCancelled(session=session):
             return evolved(state, scheduled=_without(state.scheduled, str(session)))
         case SessionDue(session=session, scheduled=scheduled):
