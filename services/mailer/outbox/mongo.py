@@ -7,7 +7,7 @@ from typing import Final
 from contracts.events.fields import instant
 from services.mailer.domain.delivery import Delivery
 from services.mailer.outbox.port import OutboxUnavailable, read, written
-from services.runtime.documents import Document, Documents, told_as
+from services.runtime.documents import Document, Documents, Replacement, told_as
 
 OUTBOX: Final = "outbox"
 INDEXED: Final = ("notice", "case", "begun", "is_over")
@@ -31,6 +31,7 @@ class MongoOutbox:
         """Write deliveries, but those that are there already."""
         documents = {
             _name(each): {
+                "number": each.revision,
                 "notice": each.notice,
                 "case": each.case_id,
                 "begun": instant(each.begun),
@@ -43,9 +44,10 @@ class MongoOutbox:
 
     async def change(self, before: Delivery, after: Delivery) -> bool:
         """Put a delivery in the place of one, unless that has another revision by now; tell whether it was done."""
-        wanted = {"_id": _name(before), "revision": before.revision}
+        replacement = Replacement(_name(before), before.revision, after.revision, _changing(after))
         with told_as(OutboxUnavailable):
-            return await self._documents.set_where(OUTBOX, wanted, _changing(after))
+            (standing,) = await self._documents.replace(OUTBOX, [replacement])
+        return standing.is_ours
 
     async def waiting(self) -> int:
         """Count the deliveries without an outcome."""
@@ -72,4 +74,4 @@ def _name(delivery: Delivery) -> str:
 
 
 def _changing(delivery: Delivery) -> Document:
-    return {"revision": delivery.revision, "is_over": delivery.outcome is not None, "body": written(delivery)}
+    return {"is_over": delivery.outcome is not None, "body": written(delivery)}
