@@ -1,7 +1,8 @@
 """The embedded home: every service in one process, over one SQLite file in a data directory."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Final, Self
@@ -92,6 +93,22 @@ class EmbeddedHome(Home):
             database.close()
             raise
         return home
+
+
+@contextmanager
+def empty_home(directory: Path) -> Iterator[Ports]:
+    """Give what a home stands on that is yet to be founded, in a directory that holds its master key, to put one back.
+
+    Raises MasterKeyUnusable, AnotherWriter, NotAHome, Unavailable.
+    """
+    master = MasterKey.read(directory / MASTER_KEY)
+    database = Database.create(directory / DATABASE)
+    try:
+        keyring = SqliteKeyring(database.connection, master)
+        keyring.remember_master()
+        yield _ports(database, keyring)
+    finally:
+        database.close()
 
 
 def _ports(database: Database, keyring: SqliteKeyring) -> Ports:

@@ -7,27 +7,15 @@ import click
 from services.cli.home import Failure, run
 from services.cli.log_import import founding_of
 from services.cli.output import counted, say
+from services.cli.safety import safety_of, safety_options
 from services.distributed import Provisioned, provision
-from services.runtime.log.topics import Safety
 from services.runtime.logs import hush
 from services.runtime.refusals import SettingsWrong
 from services.runtime.settings import RegionSettings, settings_of
 
 
 @click.command("provision")
-@click.option("--replication", type=click.IntRange(1), default=3, show_default=True, help="Copies of every record.")
-@click.option(
-    "--min-insync",
-    type=click.IntRange(1),
-    default=2,
-    show_default=True,
-    help="Copies that must be there before a record is acknowledged.",
-)
-@click.option(
-    "--single-broker",
-    is_flag=True,
-    help="For a cluster of one broker: one copy, and every message flushed to its disk.",
-)
+@safety_options
 @click.option(
     "--log",
     "exported",
@@ -43,9 +31,7 @@ def provision_(replication: int, min_insync: int, single_broker: bool, exported:
 
     Example: ontrack provision --single-broker
     """
-    if min_insync > replication:
-        raise Failure(f"--min-insync {min_insync}: at most --replication ({replication}) was expected")
-    safety = Safety(1, 1, flushed=True) if single_broker else Safety(replication, min_insync)
+    safety = safety_of(replication, min_insync, single_broker=single_broker)
     try:
         settings = settings_of(RegionSettings)
     except SettingsWrong as wrong:

@@ -145,6 +145,11 @@ class Documents:
         found += await wanted.sort([(field, 1), ("_id", 1)]).limit(limit).to_list(None)
         return found
 
+    async def each(self, collection: str) -> AsyncIterator[Document]:
+        """Give every document, in the order of their ids."""
+        async for document in self._database[collection].find({}).sort("_id", 1):
+            yield document
+
     async def ids(self, collection: str) -> AsyncIterator[str]:
         """Give every id, in order."""
         async for document in self._database[collection].find({}, {"_id": 1}).sort("_id", 1):

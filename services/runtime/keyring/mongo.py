@@ -1,6 +1,6 @@
 """The keyring on MongoDB: wrapped keys only; the master key is elsewhere."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from functools import lru_cache
 from secrets import token_bytes
 from typing import Final
@@ -78,9 +78,18 @@ class MongoKeyring:
         _require_same(keys, await self.keys(keys))
 
     async def _add(self, keys: Mapping[str, CaseKey]) -> None:
+        await self.put_back({case_id: self._master.wrap(key) for case_id, key in keys.items()})
+
+    async def wrapped(self) -> AsyncIterator[tuple[str, bytes | None]]:
+        """Give the key of every case as it is kept, by case; None: it was destroyed."""
         with told_as(KeyringUnavailable):
-            wrapped = {case_id: {"wrapped": self._master.wrap(key)} for case_id, key in keys.items()}
-            await self._documents.put_new(KEYS, wrapped)
+            async for each in self._documents.each(KEYS):
+                yield each["_id"], each["wrapped"]
+
+    async def put_back(self, wrapped: Mapping[str, bytes | None]) -> None:
+        """Put keys back as they were kept. A case that has one here already keeps it."""
+        with told_as(KeyringUnavailable):
+            await self._documents.put_new(KEYS, {case_id: {"wrapped": key} for case_id, key in wrapped.items()})
 
     async def destroy(self, case_id: str) -> None:
         """Destroy the key of a case for ever."""

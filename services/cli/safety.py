@@ -1,0 +1,42 @@
+"""How often a region keeps every record, as it is asked for where topics are made."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from services.cli.home import Failure
+from services.runtime.log.topics import Safety
+
+CommandT = TypeVar("CommandT", bound=Callable[..., Any])
+
+
+def safety_options(command: CommandT) -> CommandT:
+    """Let a command be told how often every record is kept."""
+    for option in (_SINGLE_BROKER, _MIN_INSYNC, _REPLICATION):
+        command = option(command)
+    return command
+
+
+_REPLICATION = click.option(
+    "--replication", type=click.IntRange(1), default=3, show_default=True, help="Copies of every record."
+)
+_MIN_INSYNC = click.option(
+    "--min-insync",
+    type=click.IntRange(1),
+    default=2,
+    show_default=True,
+    help="Copies that must be there before a record is acknowledged.",
+)
+_SINGLE_BROKER = click.option(
+    "--single-broker",
+    is_flag=True,
+    help="For a cluster of one broker: one copy, and every message flushed to its disk.",
+)
+
+
+def safety_of(replication: int, min_insync: int, *, single_broker: bool) -> Safety:
+    """Give what was asked for. Raises Failure."""
+    if min_insync > replication:
+        raise Failure(f"--min-insync {min_insync}: at most --replication ({replication}) was expected")
+    return Safety(1, 1, flushed=True) if single_broker else Safety(replication, min_insync)

@@ -1,0 +1,137 @@
+"""Putting a backup back into an empty home, and going on with that where it was broken off.
+
+What makes a home of it, the founding of the log, is put back last: until then nobody can work there. What is there
+already when a try was broken off has to be a part of the very same backup.
+"""
+
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from itertools import islice
+from typing import Final
+
+from contracts.topics import DEFINITIONS, PARTITIONS, TOPICS, Topic
+from services.runtime.backup.archive import AT_ONCE, Backup, Item, Progress, chunked
+from services.runtime.backup.making import (
+    DIRECTORY,
+    KEPT,
+    KEYS,
+    ROSTER,
+    TOKENS,
+    Holding,
+    entry_in,
+    part_of,
+    person_in,
+    roster_entries,
+    sealed_persons,
+    wrapped_keys,
+)
+from services.runtime.log.port import Journal, Record, next_offset
+from services.runtime.refusals import BackupUnusable, PlaceInUse
+from services.runtime.roster.port import Entry
+from services.runtime.store.port import Store
+
+DERIVED: Final = tuple(topic for topic in TOPICS.values() if topic not in KEPT)
+
+EMPTY: Final = (
+    "a backup goes into an empty region: name other topics and another database by ONTRACK_KAFKA_PREFIX and "
+    "ONTRACK_MONGODB_DATABASE, or empty this one by deleting its topics and its database"
+)
+
+
+def require_known(backup: Backup) -> None:
+    """Make sure that this version knows everything that a backup holds. Raises BackupUnusable."""
+    topics = {part_of(topic, partition) for topic in KEPT for partition in range(topic.partitions)}
+    strange = sorted(backup.manifest.by_name.keys() - topics - {KEYS, DIRECTORY, ROSTER, TOKENS})
+    if strange:
+        raise BackupUnusable(f"the backup holds {', '.join(strange)}, which this version does not know")
+    _entries(backup)
+
+
+def tokens_in(backup: Backup) -> bytes | None:
+    """Give the file of tokens, if the backup has one."""
+    return next((item.value for item in list(backup.items(TOKENS))), None)
+
+
+async def require_idle(store: Store, stages: Iterable[str]) -> None:
+    """Make sure that no stage has worked in a place. Raises PlaceInUse."""
+    for stage in stages:
+        positions = [await store.position(stage, partition) for partition in range(PARTITIONS)]
+        if any(positions) or await _is_any(store.cases(stage)) or await store.halted(stage):
+            raise PlaceInUse(f"{stage} has worked here already, and {EMPTY}")
+
+
+async def require_part_of_it(backup: Backup, home: Holding) -> None:
+    """Make sure that keys, directory and roster of a place are empty, or part of a backup. Raises PlaceInUse."""
+    kept = {KEYS: wrapped_keys(home), DIRECTORY: sealed_persons(home), ROSTER: roster_entries(home)}
+    for name, there in kept.items():
+        if not await _is_within(there, backup.items(name)):
+            raise PlaceInUse(f"the {name} is not empty, and {EMPTY}")
+
+
+async def require_beginning_of_it(backup: Backup, log: Journal) -> None:
+    """Make sure that a log is empty, or the beginning of that of a backup. Raises PlaceInUse."""
+    for topic in (*DERIVED, *KEPT):
+        for partition, end in (await log.ends(topic, range(topic.partitions))).items():
+            items = backup.items(part_of(topic, partition))
+            if end and not await _begins_with(items, log, topic, partition):
+                was = "it was founded already" if topic is DEFINITIONS else f"{topic.name} is not empty"
+                raise PlaceInUse(f"{was}, and {EMPTY}")
+
+
+async def put_back(backup: Backup, home: Holding, progress: Progress) -> None:
+    """Put everything back that is not there yet. Raises PlaceInUse if somebody else writes there.
+
+    progress: is told how many records were put back
+    """
+    for chunk in chunked(backup.items(KEYS), AT_ONCE):
+        await home.keyring.put_back({item.key: item.value or None for item in chunk})
+    for chunk in chunked(backup.items(DIRECTORY), AT_ONCE):
+        await home.people.put_back([person_in(item) for item in chunk])
+    for entry in _entries(backup):
+        await home.roster.put(entry)
+    for topic in KEPT:
+        for partition in range(topic.partitions):
+            await _append_rest(backup, home.log, topic, partition, progress)
+
+
+async def _append_rest(backup: Backup, log: Journal, topic: Topic, partition: int, progress: Progress) -> None:
+    """Append what a partition lacks, and make sure that it is then as long as it was."""
+    name = part_of(topic, partition)
+    rest = islice(backup.items(name), await log.end(topic, partition), None)
+    for chunk in chunked(rest, AT_ONCE):
+        await log.append(topic, partition, [Record(item.key, item.value) for item in chunk])
+        progress(len(chunk))
+    part = backup.manifest.by_name.get(name)
+    if await log.end(topic, partition) != (0 if part is None else part.items):
+        raise PlaceInUse(f"somebody else writes to {topic.name}: find out who. Then {EMPTY}")
+
+
+def _entries(backup: Backup) -> list[Entry]:
+    """Give the entries of the roster. Raises BackupUnusable."""
+    try:
+        return [entry_in(item) for item in backup.items(ROSTER)]
+    except ValueError:
+        raise BackupUnusable("the roster of the backup holds what this version does not know") from None
+
+
+async def _is_within(there: AsyncIterable[Item], kept: Iterator[Item]) -> bool:
+    """Tell whether some items are among others; both are in the same order."""
+    async for item in there:
+        if item not in kept:
+            return False
+    return True
+
+
+async def _begins_with(items: Iterator[Item], log: Journal, topic: Topic, partition: int) -> bool:
+    """Tell whether what stands in a partition is the beginning of some items."""
+    offset = 0
+    while records := await log.read(topic, partition, offset, AT_ONCE):
+        if [Item(record.key, record.value) for record in records] != list(islice(items, len(records))):
+            return False
+        offset = next_offset(records)
+    return True
+
+
+async def _is_any(items: AsyncIterator[str]) -> bool:
+    async for _ in items:
+        return True
+    return False
