@@ -17,7 +17,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from contracts.events.fields import Instant
-from services.runtime.keyring.master import MasterKey
+from services.runtime.keyring.master import MasterKey, MasterKeyUnusable
 from services.runtime.refusals import BackupUnusable
 
 FORMAT: Final = 1
@@ -144,6 +144,9 @@ class _Hashed:
         self.digest = sha256()
 
     def write(self, content: bytes) -> int:
+        if self._stream.closed:
+            # An archive that was given up is closed when it is let go of, and writes its end then.
+            return len(content)
         self._stream.write(content)
         seen = self._last + content
         self.digest.update(seen[:-_SEAL])
@@ -182,9 +185,12 @@ class Backup:
                 yield cls(file, archive, manifest, vouched)
 
     def require_master(self, master: MasterKey) -> None:
-        """Make sure that it was made under a master key, and by somebody who has that. Raises BackupUnusable."""
+        """Make sure that it was made under a master key, and by somebody who has that.
+
+        Raises MasterKeyUnusable, BackupUnusable.
+        """
         if self.manifest.master != master.fingerprint.hex():
-            raise BackupUnusable(f"{self._file} was made under another master key: give it the one that it belongs to")
+            raise MasterKeyUnusable(f"the master key is not the one of {self._file}: put the right one there")
         digest, seal = self._vouched
         if not hmac.compare_digest(master.vouch_for(digest).hex(), seal):
             raise BackupUnusable(f"{self._file} was changed by somebody who does not have its master key")

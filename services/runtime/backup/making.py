@@ -1,7 +1,8 @@
 """What goes into a backup, and in which order it is read, so that it is whole although facts keep coming in.
 
-First it is asked where the log ends: of facts before the definitions that they name. What is recorded later is left
-out. Keys and the directory are read afterwards: whoever records a fact has written its key and who the case is before.
+First it is asked where the log ends, and what is recorded later is left out. What speaks of something else is asked for
+before that, so that nothing is spoken of that is not there. Keys and directory are read afterwards: whoever records a
+fact has written before which key it is sealed under, and who the case is.
 """
 
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
@@ -10,15 +11,18 @@ from datetime import datetime
 from typing import Final, Protocol, TypeVar
 
 from contracts.codec import subject_of
-from contracts.topics import ACCESS, CASES, DEFINITIONS, SEALS, Topic
+from contracts.topics import ACCESS, CASES, DEAD_LETTERS, DEFINITIONS, SEALS, Topic
 from services.runtime.backup.archive import AT_ONCE, Item, Progress, Writer
 from services.runtime.directory.port import Directory, SealedPerson
 from services.runtime.keyring.port import Vault
 from services.runtime.log.port import Journal, LogUnavailable, StoredRecord, next_offset
 from services.runtime.roster.port import KINDS, Entry, Roster, kind_of
 
-KEPT: Final = (CASES, ACCESS, SEALS, DEFINITIONS)
-"""The topics that no stage writes. What stands on the others follows from them, to the byte."""
+KEPT: Final = (SEALS, DEAD_LETTERS, ACCESS, CASES, DEFINITIONS)
+"""The topics that do not follow from others: what speaks of facts before the facts, these before what they name.
+
+A dead letter follows from its fact, unless that can be read by now, or its case was erased.
+"""
 
 KEYS: Final = "keys"
 DIRECTORY: Final = "directory"
