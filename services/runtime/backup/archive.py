@@ -21,6 +21,7 @@ from services.runtime.keyring.master import MasterKey, MasterKeyUnusable
 from services.runtime.refusals import BackupUnusable
 
 FORMAT: Final = 1
+VERSION: Final = version("ontrack")
 _MANIFEST: Final = "manifest.json"
 _MAGIC: Final = b"PK"
 _DIGEST: Final = 64
@@ -116,7 +117,7 @@ class Writer:
         """Write what the backup says of itself, and let the master key vouch for it."""
         manifest = Manifest(
             format=FORMAT,
-            ontrack=version("ontrack"),
+            ontrack=VERSION,
             log=log,
             began=began,
             ended=ended,
@@ -136,7 +137,10 @@ class Writer:
 
 
 class _Hashed:
-    """Hands on what is written, and knows the SHA-256 of all but the seal, which is written last."""
+    """Hands on what is written, and knows the SHA-256 of all but the seal, which is written last.
+
+    An archive that was given up still writes its end when it is let go of; where the file is closed, that goes nowhere.
+    """
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
@@ -144,17 +148,16 @@ class _Hashed:
         self.digest = sha256()
 
     def write(self, content: bytes) -> int:
-        if self._stream.closed:
-            # An archive that was given up is closed when it is let go of, and writes its end then.
-            return len(content)
-        self._stream.write(content)
-        seen = self._last + content
-        self.digest.update(seen[:-_SEAL])
-        self._last = seen[-_SEAL:]
+        if not self._stream.closed:
+            self._stream.write(content)
+            seen = self._last + content
+            self.digest.update(seen[:-_SEAL])
+            self._last = seen[-_SEAL:]
         return len(content)
 
     def flush(self) -> None:
-        self._stream.flush()
+        if not self._stream.closed:
+            self._stream.flush()
 
     def close(self) -> None:
         """Leave the file open: the seal is still missing."""

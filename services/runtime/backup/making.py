@@ -113,10 +113,8 @@ async def sealed_persons(home: Holding) -> AsyncIterator[Item]:
 
 
 def person_in(item: Item) -> SealedPerson:
-    """Give whom an item of the directory is about. Raises ValueError."""
-    name, newline, sealed = item.value.partition(b"\n")
-    if not newline:
-        raise ValueError
+    """Give whom an item of the directory is about."""
+    name, _, sealed = item.value.partition(b"\n")
     return SealedPerson(item.key, name.decode(), sealed)
 
 
