@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, TypeVar
 
+from contracts.codec import id_of
 from contracts.topics import ACCESS, CASES, DEAD_LETTERS, DEFINITIONS, SEALS, Topic
 from services.embedded import EmbeddedHome
 from services.home import Home
@@ -107,3 +108,23 @@ async def _records(home: Home, topic: Topic, partition: int) -> Records:
 
 def _partitions(topic: Topic) -> range:
     return range(topic.partitions)
+
+
+def facts_of(kept: Kept) -> set[str]:
+    """Give the ids of the facts."""
+    values = (value for (topic, _), records in kept.log.items() if topic == CASES.name for _, _, value in records)
+    return {identity for value in values if (identity := id_of(value)) is not None}
+
+
+def is_beginning_of(found: tuple[Kept, Following], whole: tuple[Kept, Following]) -> bool:
+    """Tell whether a home is what another one once was: fails by naming where that went another way."""
+    (kept, following), (all_kept, all_following) = found, whole
+    for place, records in kept.log.items():
+        assert records == all_kept.log[place][: len(records)], f"{place} went another way"
+    assert kept.keys.items() <= all_kept.keys.items()
+    assert set(kept.persons) <= set(all_kept.persons)
+    for topic, histories in following.histories.items():
+        for case_id, history in histories.items():
+            went = all_following.histories[topic][case_id][: len(history)]
+            assert history == went, f"{topic}: case {case_id} went another way"
+    return True
