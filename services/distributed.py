@@ -33,7 +33,8 @@ from services.runtime.store.port import StoreUnavailable
 
 _LOG_GONE: Final = (
     "the log that was worked with has lost its beginning, or is elsewhere: compare ONTRACK_KAFKA_SERVERS, "
-    "ONTRACK_KAFKA_PREFIX and ONTRACK_MONGODB_DATABASE with what they were"
+    "ONTRACK_KAFKA_PREFIX and ONTRACK_MONGODB_DATABASE with what they were; if ontrack restore was broken off here, "
+    "give it again"
 )
 
 _STAGES: Final = tuple(stage.name for stage in Stages.by(Catalogue(), Zones()))
@@ -218,13 +219,15 @@ async def empty_region(settings: RegionSettings, safety: Safety, backup: Backup)
     Raises PlaceInUse if it holds anything that is not of the backup, TopicsUnfit, MasterKeyUnusable, Unavailable.
     """
     brokers, master = settings.brokers(), MasterKey.read(settings.master_key_file)
+    cluster = Cluster(brokers)
     async with KafkaLog(brokers) as log, Documents(settings.server()) as documents:
         keyring = MongoKeyring(documents, master)
         ports = _ports(log, documents, keyring)
         await require_idle(ports.store, _STAGES)
         await require_part_of_it(backup, ports)
-        await Cluster(brokers).make_topics(safety)
-        await require_beginning_of_it(backup, log)
+        there = [topic for topic in TOPICS.values() if await cluster.has(topic)]
+        await require_beginning_of_it(backup, log, there)
+        await cluster.make_topics(safety)
         await _make_indexes(documents)
         await keyring.remember_master()
         await keyring.require_own_master()

@@ -9,7 +9,7 @@ from contracts.events.fields import instant
 from services.cli.backup_file import tokens_file, told, whole
 from services.cli.home import Failure, run
 from services.cli.output import progress, say
-from services.cli.place import Place, Region, data_option, opened, settled
+from services.cli.place import Place, Region, data_option
 from services.cli.private import new_file, private_file
 from services.cli.safety import safety_of, safety_options
 from services.cli.token import FILE as TOKENS_FILE
@@ -96,8 +96,7 @@ async def _into_region(file: Path, place: Region, safety: Safety) -> None:
             with progress("Restoring", _records(backup.manifest)) as advance:
                 await put_back(backup, ports, advance)
     _tell("The region is", backup.manifest)
-    async with await opened(place) as home:
-        await settled(home)
+    say("Its services conclude the rest: start them with ontrack serve, unless they wait for it already.")
 
 
 def _is_other(file: Path, tokens: bytes | None) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from itertools import islice
 from typing import Final
 
-from contracts.topics import DEFINITIONS, PARTITIONS, TOPICS, Topic
+from contracts.topics import DEFINITIONS, PARTITIONS, Topic
 from services.runtime.backup.archive import AT_ONCE, Backup, Item, Progress, chunked
 from services.runtime.backup.making import (
     DIRECTORY,
@@ -28,8 +28,6 @@ from services.runtime.log.port import Journal, Record, next_offset
 from services.runtime.refusals import BackupUnusable, PlaceInUse
 from services.runtime.roster.port import Entry
 from services.runtime.store.port import Store
-
-DERIVED: Final = tuple(topic for topic in TOPICS.values() if topic not in KEPT)
 
 EMPTY: Final = (
     "a backup goes into an empty region: name other topics and another database by ONTRACK_KAFKA_PREFIX and "
@@ -64,12 +62,12 @@ async def require_part_of_it(backup: Backup, home: Holding) -> None:
     kept = {KEYS: wrapped_keys(home), DIRECTORY: sealed_persons(home), ROSTER: roster_entries(home)}
     for name, there in kept.items():
         if not await _is_within(there, backup.items(name)):
-            raise PlaceInUse(f"the {name} is not empty, and {EMPTY}")
+            raise PlaceInUse(f"the database has other {name} entries, and {EMPTY}")
 
 
-async def require_beginning_of_it(backup: Backup, log: Journal) -> None:
-    """Make sure that a log is empty, or the beginning of that of a backup. Raises PlaceInUse."""
-    for topic in (*DERIVED, *KEPT):
+async def require_beginning_of_it(backup: Backup, log: Journal, topics: Iterable[Topic]) -> None:
+    """Make sure that some topics are empty, or the beginning of those of a backup. Raises PlaceInUse."""
+    for topic in topics:
         for partition, end in (await log.ends(topic, range(topic.partitions))).items():
             items = backup.items(part_of(topic, partition))
             if end and not await _begins_with(items, log, topic, partition):
