@@ -94,14 +94,14 @@ def test_a_region_that_is_lost_goes_on_from_its_backup_as_a_region_and_as_a_dire
     with working(*posts) as clients:
         wait_for_more(clients)
 
-        # and which is backed up meanwhile, and then killed
+        # and which is backed up meanwhile
         region.succeeded("backup", file)
         wait_for_more(clients)
-        ingest.kill()
+    ingest.stop()
     lost, whole = settled(region), region.asked(contents_of)
     region.stop()
 
-    # when it is restored as another one
+    # when it is killed, and restored as another one
     shutil.copy(region.master_key, other.master_key)
     ran = other.succeeded("restore", file, *SAFETY)
 
