@@ -96,12 +96,11 @@ class EmbeddedHome(Home):
 
 
 @contextmanager
-def empty_home(directory: Path) -> Iterator[Ports]:
-    """Give what a home stands on that is yet to be founded, in a directory that holds its master key, to put one back.
+def empty_home(directory: Path, master: MasterKey) -> Iterator[Ports]:
+    """Give what a home stands on that is yet to be founded, to put one back; it needs its master key only then.
 
-    Raises MasterKeyUnusable, AnotherWriter, NotAHome, Unavailable.
+    Raises AnotherWriter, NotAHome, Unavailable.
     """
-    master = MasterKey.read(directory / MASTER_KEY)
     database = Database.create(directory / DATABASE)
     try:
         keyring = SqliteKeyring(database.connection, master)

@@ -55,11 +55,12 @@ async def _into_directory(file: Path, directory: Path) -> None:
         if _is_other(directory / TOKENS, tokens):
             raise Failure(f"{directory} holds other tokens than {file}; {_GOES}")
         with workplace(directory, dry_run=False) as work:
+            with empty_home(work, master) as ports, progress("Restoring", _records(backup.manifest)) as advance:
+                await put_back(backup, ports, advance)
+            # Only now: what is left of a place that has its lock is removed by whoever comes next.
             _copy_private(work / MASTER_KEY, (directory / MASTER_KEY).read_bytes())
             if tokens is not None:
                 _copy_private(work / TOKENS, tokens)
-            with empty_home(work) as ports, progress("Restoring", _records(backup.manifest)) as advance:
-                await put_back(backup, ports, advance)
             async with await EmbeddedHome.open(work, write=True) as home:
                 await _conclude(home)
             moved(work, directory, _GOES, _OF_A_TRY)

@@ -12,7 +12,7 @@ from contracts.definitions.policy import Policy
 from contracts.events.event import fact_id, new_fact
 from contracts.events.facts import CaseEnrolled
 from contracts.topics import CASES, DEAD_LETTERS, partition_of
-from services.embedded import EmbeddedHome, empty_home
+from services.embedded import MASTER_KEY, EmbeddedHome, empty_home
 from services.runtime.backup.archive import Backup, Writer
 from services.runtime.backup.making import begin, write
 from services.runtime.backup.restoring import put_back
@@ -103,7 +103,7 @@ KEY: Final = b"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 
 async def backed_up(clinic: Clinic, file: Path) -> tuple[Kept, Kept]:
     """Make a backup while something happens all the time; give what was kept before it began, and after it had."""
-    home, master = BusyHome(clinic.home, clinic.enrols), MasterKey.read(file.parent / "home" / "master.key")
+    home, master = BusyHome(clinic.home, clinic.enrols), MasterKey.read(file.parent / "home" / MASTER_KEY)
     before = await kept_of(clinic.home)
     beginning = await begin(home, FIRST_DAY)
     begun = await kept_of(clinic.home)
@@ -121,7 +121,10 @@ async def test_a_backup_is_of_the_moment_when_it_began(clinic: Clinic, tmp_path:
 
     # when it is restored
     directory = master_key_in(tmp_path / "again", KEY)
-    with empty_home(directory) as ports, Backup.opened(tmp_path / "it") as backup:
+    with (
+        empty_home(directory, MasterKey.read(directory / MASTER_KEY)) as ports,
+        Backup.opened(tmp_path / "it") as backup,
+    ):
         await put_back(backup, ports, lambda _: None)
     async with await EmbeddedHome.open(directory, write=True) as home:
         for stage in home.stages:
