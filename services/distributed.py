@@ -15,7 +15,7 @@ from services.home import Home, Ports, StageRuns, Stages, Waiting, now
 from services.ingest.domain.register import Register
 from services.ingest.zones import Zones
 from services.runtime.backup.archive import Backup
-from services.runtime.backup.restoring import require_beginning_of_it, require_idle, require_part_of_it
+from services.runtime.backup.restoring import require_idle, require_part_of_it, require_same_log
 from services.runtime.directory.mongo import DIRECTORY, NAME, MongoDirectory
 from services.runtime.documents import Documents, told_as
 from services.runtime.founding import Founding, founding_records
@@ -214,7 +214,7 @@ async def provision(
 
 @asynccontextmanager
 async def empty_region(settings: RegionSettings, safety: Safety, backup: Backup) -> AsyncIterator[Ports]:
-    """Give what a region stands on that is yet to be founded, to put a backup back, or to go on with that.
+    """Give what a region stands on that is yet to be founded, or has lost its database, to put a backup back there.
 
     Raises PlaceInUse if it holds anything that is not of the backup, TopicsUnfit, MasterKeyUnusable, Unavailable.
     """
@@ -226,7 +226,7 @@ async def empty_region(settings: RegionSettings, safety: Safety, backup: Backup)
         await require_idle(ports.store, _STAGES)
         await require_part_of_it(backup, ports)
         there = [topic for topic in TOPICS.values() if await cluster.has(topic)]
-        await require_beginning_of_it(backup, log, there)
+        await require_same_log(backup, log, there)
         await cluster.make_topics(safety)
         await _make_indexes(documents)
         await keyring.remember_master()

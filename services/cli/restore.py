@@ -6,6 +6,7 @@ from typing import Final
 import click
 
 from contracts.events.fields import instant
+from contracts.topics import SCORES
 from services.cli.backup_file import tokens_file, told, whole
 from services.cli.home import Failure, run
 from services.cli.output import progress, say
@@ -94,8 +95,13 @@ async def _into_region(file: Path, place: Region, safety: Safety) -> None:
             if tokens_go is not None and tokens is not None and not tokens_go.exists():
                 with new_file(tokens_go) as stream:
                     stream.write(tokens)
+            was_there = any((await ports.log.ends(SCORES, range(SCORES.partitions))).values())
             with progress("Restoring", _records(backup.manifest)) as advance:
                 await put_back(backup, ports, advance)
+    if was_there:
+        say("The log was there already, and stays as it is. Keys, directory and roster are those of the backup,")
+        say(f"as of {instant(backup.manifest.began)}. Every stage has to be made anew now, by ontrack rebuild.")
+        return
     _tell("The region is", backup.manifest)
     say("Its services conclude the rest: start them with ontrack serve, unless they wait for it already.")
 

@@ -225,6 +225,55 @@ def without_repeats(kept: Kept) -> Kept:
     return Kept(log, kept.keys, kept.persons, kept.roster)
 
 
+def test_a_region_that_has_lost_its_database_gets_its_keys_back_and_keeps_its_log(
+    region: Region, tmp_path: Path
+) -> None:
+    # given a region with a history and a backup, in which a case was enrolled since
+    cohort, later, file = tmp_path / "cohort.csv", tmp_path / "later.csv", tmp_path / "region.backup"
+    for seed, name in ((5, cohort), (6, later)):
+        ran_apart("simulate", "--groups", "1", "--seed", f"{seed}", "--output", name)
+    later.write_bytes(b"".join(line.replace(b"P0001", b"later", 1) for line in lines_of_a_case(later)))
+    region.provision()
+    processes = served(region)
+    region.succeeded("import", cohort, "--enrol")
+    region.succeeded("backup", file)
+    region.succeeded("import", later, "--enrol")
+    kept, following = settled(region)
+    for process in processes:
+        process.stop()
+
+    # when its database is lost, and the backup restored
+    asyncio.run(dropped(region))
+    ran = region.succeeded("restore", file, *SAFETY)
+
+    # then the log is as it was, and it is said what else there is to do
+    assert "The log was there already, and stays as it is." in ran.told
+    for stage in ("register", "scoring", "not-detector", "notifier"):
+        region.succeeded("rebuild", stage)
+    served(region)
+    kept_again, following_again = settled(region)
+    assert kept_again.log == kept.log
+    assert following_again.histories == following.histories
+
+    # and only the case that came after the backup cannot be read any more
+    [lost] = kept.keys.keys() - kept_again.keys.keys()
+    assert kept_again.keys.items() <= kept.keys.items()
+    assert following_again.halted["scoring"] == [lost]
+    assert following_again.states["notifier"] == {
+        case_id: state for case_id, state in following.states["notifier"].items() if case_id != lost
+    }
+
+
+def lines_of_a_case(file: Path) -> list[bytes]:
+    heads, *lines = file.read_bytes().splitlines(keepends=True)
+    return [heads, *(line for line in lines if line.startswith(b"P0001,"))]
+
+
+async def dropped(region: Region) -> None:
+    async with Documents(region.server) as documents:
+        await documents.drop()
+
+
 # Places that are not empty
 
 

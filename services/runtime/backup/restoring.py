@@ -1,7 +1,7 @@
 """Putting a backup back into an empty home, and going on with that where it was broken off.
 
 What makes a home of it, the founding of the log, is put back last: until then nobody can work there. What is there
-already when a try was broken off has to be a part of the very same backup.
+already has to be part of the very same backup: a try was broken off, or the log is still there and its keys are lost.
 """
 
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
@@ -65,14 +65,21 @@ async def require_part_of_it(backup: Backup, home: Holding) -> None:
             raise PlaceInUse(f"the database has other {name} entries, and {EMPTY}")
 
 
-async def require_beginning_of_it(backup: Backup, log: Journal, topics: Iterable[Topic]) -> None:
-    """Make sure that some topics are empty, or the beginning of those of a backup. Raises PlaceInUse."""
-    for topic in topics:
-        for partition, end in (await log.ends(topic, range(topic.partitions))).items():
-            items = backup.items(part_of(topic, partition))
-            if end and not await _begins_with(items, log, topic, partition):
+async def require_same_log(backup: Backup, log: Journal, topics: Iterable[Topic]) -> None:
+    """Make sure that some topics are empty, or the beginning of those of a backup, or that these are their beginning.
+
+    Then only the database was lost, and the log needs nothing. Raises PlaceInUse.
+    """
+    ends = {topic: await log.ends(topic, range(topic.partitions)) for topic in topics}
+    for topic in KEPT:
+        for partition, end in ends.get(topic, {}).items():
+            if end and not await _begin_alike(backup.items(part_of(topic, partition)), log, topic, partition):
                 was = "it was founded already" if topic is DEFINITIONS else f"{topic.name} is not empty"
                 raise PlaceInUse(f"{was}, and {EMPTY}")
+    is_whole = all(ends.get(topic, {}).get(at, 0) >= _count(backup, topic, at) for topic, at in _places())
+    for topic, partitions in ends.items():
+        if not is_whole and any(end > _count(backup, topic, at) for at, end in partitions.items()):
+            raise PlaceInUse(f"{topic.name} is not empty, and {EMPTY}")
 
 
 async def put_back(backup: Backup, home: Holding, progress: Progress) -> None:
@@ -86,21 +93,28 @@ async def put_back(backup: Backup, home: Holding, progress: Progress) -> None:
         await home.people.put_back([person_in(item) for item in chunk])
     for entry in _entries(backup):
         await home.roster.put(entry)
-    for topic in KEPT:
-        for partition in range(topic.partitions):
-            await _append_rest(backup, home.log, topic, partition, progress)
+    for topic, partition in _places():
+        await _append_rest(backup, home.log, topic, partition, progress)
 
 
 async def _append_rest(backup: Backup, log: Journal, topic: Topic, partition: int, progress: Progress) -> None:
-    """Append what a partition lacks, and make sure that it is then as long as it was."""
-    name = part_of(topic, partition)
-    rest = islice(backup.items(name), await log.end(topic, partition), None)
-    for chunk in chunked(rest, AT_ONCE):
+    """Append what a partition lacks, and make sure that nobody else has appended something."""
+    there = await log.end(topic, partition)
+    for chunk in chunked(islice(backup.items(part_of(topic, partition)), there, None), AT_ONCE):
         await log.append(topic, partition, [Record(item.key, item.value) for item in chunk])
         progress(len(chunk))
-    part = backup.manifest.by_name.get(name)
-    if await log.end(topic, partition) != (0 if part is None else part.items):
+    if await log.end(topic, partition) != max(there, _count(backup, topic, partition)):
         raise PlaceInUse(f"somebody else writes to {topic.name}: find out who. Then {EMPTY}")
+
+
+def _places() -> Iterator[tuple[Topic, int]]:
+    return ((topic, partition) for topic in KEPT for partition in range(topic.partitions))
+
+
+def _count(backup: Backup, topic: Topic, partition: int) -> int:
+    """Count the records that a backup has of a partition."""
+    part = backup.manifest.by_name.get(part_of(topic, partition))
+    return 0 if part is None else part.items
 
 
 def _entries(backup: Backup) -> list[Entry]:
@@ -119,12 +133,15 @@ async def _is_within(there: AsyncIterable[Item], kept: Iterator[Item]) -> bool:
     return True
 
 
-async def _begins_with(items: Iterator[Item], log: Journal, topic: Topic, partition: int) -> bool:
-    """Tell whether what stands in a partition is the beginning of some items."""
+async def _begin_alike(items: Iterator[Item], log: Journal, topic: Topic, partition: int) -> bool:
+    """Tell whether what stands in a partition is the beginning of some items, or they are that of the partition."""
     offset = 0
     while records := await log.read(topic, partition, offset, AT_ONCE):
-        if [Item(record.key, record.value) for record in records] != list(islice(items, len(records))):
+        kept = list(islice(items, len(records)))
+        if [Item(record.key, record.value) for record in records[: len(kept)]] != kept:
             return False
+        if len(kept) < len(records):
+            return True
         offset = next_offset(records)
     return True
 
