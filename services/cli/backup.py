@@ -26,9 +26,9 @@ _OF_KEYS: Final = ("case", "key")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @optional_data_option
 @click.option("--check", is_flag=True, help="Make nothing, but see whether FILE is whole, and list what it holds.")
-@click.option("--keys", "with_keys", is_flag=True, help="Make nothing, but list the cases whose keys FILE holds.")
+@click.option("--list-keys", is_flag=True, help="Make nothing, but list the cases whose keys FILE holds.")
 @format_option
-def backup(file: Path, place: Place | None, check: bool, with_keys: bool, form: Format) -> None:
+def backup(file: Path, place: Place | None, check: bool, list_keys: bool, form: Format) -> None:
     """Keep in FILE what cannot be rebuilt: facts, definitions, keys of cases, directory, roster and tokens.
 
     It can be made while everything runs, and holds whatever was answered before it began. All of it stays sealed, and
@@ -37,13 +37,13 @@ def backup(file: Path, place: Place | None, check: bool, with_keys: bool, form: 
 
     Example: ontrack backup clinic.backup --data ./clinic
     """
-    if check and with_keys:
-        raise Failure("either --check or --keys was expected")
-    if (check or with_keys) and not file.exists():
+    if check and list_keys:
+        raise Failure("either --check or --list-keys was expected")
+    if (check or list_keys) and not file.exists():
         raise Failure(f"{file}: the file of a backup was expected")
     if check:
         run(_check(file, place, form))
-    elif with_keys:
+    elif list_keys:
         run(_list_keys(file, form))
     else:
         run(_make(file, required(place)))
@@ -78,9 +78,7 @@ def _told_keyless(cases: Sequence[str]) -> str:
 
 async def _check(file: Path, place: Place | None, form: Format) -> None:
     master = None if place is None else MasterKey.read(master_key_of(place))
-    with whole(file) as found:
-        if master is not None:
-            found.require_master(master)
+    with whole(file, master) as found:
         manifest = found.manifest
     values = ((part.name, part.items, part.bytes, part.sha256) for part in manifest.parts)
     emit([dict(zip(_OF_PARTS, each, strict=True)) for each in values], _OF_PARTS, form)

@@ -16,14 +16,20 @@ from services.runtime.backup.archive import Backup, Manifest
 from services.runtime.backup.making import DIRECTORY, KEYS, ROSTER
 from services.runtime.backup.making import TOKENS as TOKENS_PART
 from services.runtime.backup.restoring import require_known
+from services.runtime.keyring.master import MasterKey
 
 
 @contextmanager
-def whole(file: Path) -> Iterator[Backup]:
-    """Open a backup and make sure of all that it holds. Raises BackupUnusable."""
+def whole(file: Path, master: MasterKey | None = None) -> Iterator[Backup]:
+    """Open a backup and make sure of all that it holds, and of its master key if that is at hand.
+
+    Raises BackupUnusable, MasterKeyUnusable.
+    """
     with ExitStack() as stack:
         with progress("Reading", file.stat().st_size) as advance:
             backup = stack.enter_context(Backup.opened(file, advance))
+        if master is not None:
+            backup.require_master(master)
         with progress("Checking", sum(part.items for part in backup.manifest.parts)) as advance:
             backup.check(advance)
         require_known(backup)

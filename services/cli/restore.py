@@ -11,7 +11,7 @@ from services.cli.backup_file import tokens_file, told, whole
 from services.cli.home import Failure, run
 from services.cli.output import progress, say
 from services.cli.place import Place, Region, data_option
-from services.cli.private import new_file, private_file
+from services.cli.private import new_file
 from services.cli.safety import safety_of, safety_options
 from services.cli.token import FILE as TOKENS_FILE
 from services.cli.workplace import moved, require_empty, workplace
@@ -44,14 +44,14 @@ def restore(file: Path, place: Place, replication: int, min_insync: int, single_
     Example: ontrack restore clinic.backup --data ./clinic
     """
     safety = safety_of(replication, min_insync, single_broker=single_broker)
-    run(_into_region(file, place, safety) if isinstance(place, Region) else _into_directory(file, place))
+    run(_into_region(file, safety) if isinstance(place, Region) else _into_directory(file, place))
 
 
 async def _into_directory(file: Path, directory: Path) -> None:
-    master = MasterKey.read(directory / MASTER_KEY)
+    key = directory / MASTER_KEY
+    master = MasterKey.read(key)
     require_empty(directory, _GOES, _OF_A_TRY)
-    with whole(file) as backup:
-        backup.require_master(master)
+    with whole(file, master) as backup:
         tokens = tokens_in(backup)
         if _is_other(directory / TOKENS, tokens):
             raise Failure(f"{directory} holds other tokens than {file}; {_GOES}")
@@ -59,9 +59,9 @@ async def _into_directory(file: Path, directory: Path) -> None:
             with empty_home(work, master) as ports, progress("Restoring", _records(backup.manifest)) as advance:
                 await put_back(backup, ports, advance)
             # Only now: what is left of a place that has its lock is removed by whoever comes next.
-            _copy_private(work / MASTER_KEY, (directory / MASTER_KEY).read_bytes())
+            _write(work / MASTER_KEY, key.read_bytes())
             if tokens is not None:
-                _copy_private(work / TOKENS, tokens)
+                _write(work / TOKENS, tokens)
             async with await EmbeddedHome.open(work, write=True) as home:
                 await _conclude(home)
             moved(work, directory, _GOES, _OF_A_TRY)
@@ -75,7 +75,7 @@ async def _conclude(home: Home) -> None:
             await home.rebuild(stage, advance)
 
 
-async def _into_region(file: Path, place: Region, safety: Safety) -> None:
+async def _into_region(file: Path, safety: Safety) -> None:
     # The clients of the servers take a while to load, and help is wanted at once.
     from services.distributed import empty_region  # noqa: PLC0415
     from services.runtime.logs import hush  # noqa: PLC0415
@@ -83,27 +83,31 @@ async def _into_region(file: Path, place: Region, safety: Safety) -> None:
 
     hush()
     settings = settings_of(RegionSettings)
-    master, tokens_go = MasterKey.read(settings.master_key_file), tokens_file(place)
-    with whole(file) as backup:
-        backup.require_master(master)
+    with whole(file, MasterKey.read(settings.master_key_file)) as backup:
         tokens = tokens_in(backup)
-        if tokens is not None and tokens_go is None:
-            raise Failure(f"{file} holds tokens: set {TOKENS_FILE} to where their file belongs")
-        if tokens_go is not None and tokens is not None and _is_other(tokens_go, tokens):
-            raise Failure(f"{tokens_go} holds other tokens than {file}: move it away first")
+        tokens_go = None if tokens is None else _where_tokens_go(file, tokens)
         async with empty_region(settings, safety, backup) as ports:
-            if tokens_go is not None and tokens is not None and not tokens_go.exists():
-                with new_file(tokens_go) as stream:
-                    stream.write(tokens)
+            if tokens is not None and tokens_go is not None:
+                _write(tokens_go, tokens)
             was_there = any((await ports.log.ends(SCORES, range(SCORES.partitions))).values())
             with progress("Restoring", _records(backup.manifest)) as advance:
                 await put_back(backup, ports, advance)
     if was_there:
         say("The log was there already, and stays as it is. Keys, directory and roster are those of the backup,")
         say(f"as of {instant(backup.manifest.began)}. Every stage has to be made anew now, by ontrack rebuild.")
-        return
-    _tell("The region is", backup.manifest)
-    say("Its services conclude the rest: start them with ontrack serve, unless they wait for it already.")
+    else:
+        _tell("The region is", backup.manifest)
+        say("Its services conclude the rest: start them with ontrack serve, unless they wait for it already.")
+
+
+def _where_tokens_go(file: Path, tokens: bytes) -> Path | None:
+    """Give where the tokens of a region go; None if they are there already. Raises Failure."""
+    goes = tokens_file(Region())
+    if goes is None:
+        raise Failure(f"{file} holds tokens: set {TOKENS_FILE} to where their file belongs")
+    if _is_other(goes, tokens):
+        raise Failure(f"{goes} holds other tokens than {file}: move it away first")
+    return None if goes.exists() else goes
 
 
 def _is_other(file: Path, tokens: bytes | None) -> bool:
@@ -111,8 +115,8 @@ def _is_other(file: Path, tokens: bytes | None) -> bool:
     return file.exists() and file.read_bytes() != tokens
 
 
-def _copy_private(file: Path, content: bytes) -> None:
-    with private_file(file) as stream:
+def _write(file: Path, content: bytes) -> None:
+    with new_file(file) as stream:
         stream.write(content)
 
 

@@ -263,14 +263,14 @@ def test_the_keys_that_a_backup_holds_are_listed_also_those_that_were_destroyed_
     # when the keys of both are listed
     listed = [
         {line["case"]: line["key"] for line in map(orjson.loads, ran.out.splitlines())}
-        for ran in (succeeded("backup", each, "--keys", "--format", "ndjson") for each in (kept, later))
+        for ran in (succeeded("backup", each, "--list-keys", "--format", "ndjson") for each in (kept, later))
     ]
 
     # then the older one still holds the key of the erased case
     assert listed == [{gone: "held", stays: "held"}, {gone: "destroyed", stays: "held"}]
 
 
-@pytest.mark.parametrize("options", [("--check",), ("--keys",)])
+@pytest.mark.parametrize("options", [("--check",), ("--list-keys",)])
 def test_a_damaged_backup_is_told_with_exit_code_1(kept: Path, options: tuple[str, ...]) -> None:
     kept.write_bytes(kept.read_bytes()[:-200])
     ran = ontrack("backup", kept, *options)
@@ -282,9 +282,9 @@ def test_a_damaged_backup_is_told_with_exit_code_1(kept: Path, options: tuple[st
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("backup", "{kept}", "--check", "--keys"), "either --check or --keys was expected"),
+        (("backup", "{kept}", "--check", "--list-keys"), "either --check or --list-keys was expected"),
         (("backup", "{place}/nowhere", "--check"), "nowhere: the file of a backup was expected"),
-        (("backup", "{place}/nowhere", "--keys"), "nowhere: the file of a backup was expected"),
+        (("backup", "{place}/nowhere", "--list-keys"), "nowhere: the file of a backup was expected"),
         (("backup", "{place}/new"), "name a data directory: --data DIR"),
         (("backup", "{place}/new", "--data", "{place}/nowhere"), "holds no OnTrack data"),
         (("backup", "{kept}", "--check", "--data", "{place}/nowhere"), "master.key is missing"),
