@@ -8,7 +8,7 @@ fact has written before which key it is sealed under, and who the case is.
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Protocol, TypeVar
+from typing import Final, Protocol
 
 from contracts.codec import subject_of
 from contracts.topics import ACCESS, CASES, DEAD_LETTERS, DEFINITIONS, SEALS, Topic
@@ -28,8 +28,6 @@ KEYS: Final = "keys"
 DIRECTORY: Final = "directory"
 ROSTER: Final = "roster"
 TOKENS: Final = "tokens"
-
-T = TypeVar("T")
 
 
 class Holding(Protocol):
