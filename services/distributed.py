@@ -14,6 +14,8 @@ from contracts.topics import CASES, DEFINITIONS, TOPICS
 from services.home import Home, Ports, StageRuns, Stages, Waiting, now
 from services.ingest.domain.register import Register
 from services.ingest.zones import Zones
+from services.mailer.domain.mailbag import Mailbags
+from services.mailer.outbox.mongo import INDEXED, OUTBOX, MongoOutbox
 from services.runtime.backup.archive import Backup
 from services.runtime.backup.restoring import require_idle, require_part_of_it, require_same_log
 from services.runtime.directory.mongo import DIRECTORY, NAME, MongoDirectory
@@ -37,7 +39,7 @@ _LOG_GONE: Final = (
     "give it again"
 )
 
-_STAGES: Final = tuple(stage.name for stage in Stages.by(Catalogue(), Zones()))
+_STAGES: Final = tuple(stage.name for stage in (*Stages.by(Catalogue(), Zones()), Mailbags()))
 
 PATIENCE: Final = 30.0
 """Seconds without any progress of the stages that are run elsewhere, after which nobody waits for them."""
@@ -150,13 +152,13 @@ class DistributedHome(Home):
     async def _left(self) -> Counter[str]:
         """Count the events that each service has not processed yet, where there are any."""
         left = Counter[str]()
-        for stage in self.stages_elsewhere:
-            ends = await self._kafka.ends(stage.reads, range(stage.reads.partitions))
-            for partition, end in ends.items():
-                if end:
-                    position = await self.store.position(stage.name, partition)
-                    left[stage.name] += end - (position.offset if position is not None else 0)
-        return +left
+        for place, waits in (await self.waiting(self.stages_elsewhere)).items():
+            left[place.stage] += waits.events
+        return left
+
+    async def idle(self) -> Sequence[str]:
+        """Give those of the stages, that of the mailer included, that no service runs just now."""
+        return await self._idle(stage.name for stage in self.every_stage)
 
     async def _idle(self, stages: Iterable[str]) -> list[str]:
         """Give those of some stages that nobody runs just now."""
@@ -243,6 +245,7 @@ def _ports(log: KafkaLog, documents: Documents, keyring: MongoKeyring) -> Ports:
         keyring=keyring,
         people=MongoDirectory(documents, keyring),
         roster=MongoRoster(documents),
+        outbox=MongoOutbox(documents),
     )
 
 
@@ -250,7 +253,10 @@ async def _make_indexes(documents: Documents) -> None:
     with told_as(StoreUnavailable):
         await documents.create_index(DIRECTORY, NAME, unique=True)
         await documents.create_index(HALTED, "stage", unique=False)
-        await documents.create_index(states_of(Register.name), DUE, unique=False)
+        for timed in (Register.name, Mailbags.name):
+            await documents.create_index(states_of(timed), DUE, unique=False)
+        for field in INDEXED:
+            await documents.create_index(OUTBOX, field, unique=False)
 
 
 async def _begin_stages(documents: Documents) -> None:

@@ -11,7 +11,6 @@ from typing import Any, Final, NamedTuple, Self, TypeVar
 
 from pydantic import TypeAdapter
 
-from contracts.codec import CaseKey
 from contracts.definitions.catalogue import Catalogue, Entry
 from contracts.topics import partition_of
 from services.ingest.cases import Cases
@@ -19,6 +18,8 @@ from services.ingest.clockwork import Timetable
 from services.ingest.domain.register import Register
 from services.ingest.intake import Intake
 from services.ingest.zones import Zones
+from services.mailer.domain.mailbag import Mailbags
+from services.mailer.outbox.port import Outbox
 from services.not_detector.domain.stage import NotDetector
 from services.notifier.domain.stage import Notifier
 from services.runtime.directory.port import Directory
@@ -32,7 +33,7 @@ from services.runtime.roster.port import Roster
 from services.runtime.runner import Runner
 from services.runtime.stage import Stage
 from services.runtime.store.port import AgendaStore, Halted
-from services.runtime.store.sealed import open_state
+from services.runtime.store.sealed import open_states
 from services.runtime.unavailable import Unavailable
 from services.scoring.domain.stage import Scoring
 
@@ -56,6 +57,7 @@ class Ports:
     keyring: Vault
     people: Directory
     roster: Roster
+    outbox: Outbox
 
 
 class Waiting(NamedTuple):
@@ -63,6 +65,20 @@ class Waiting(NamedTuple):
 
     events: int = 0
     idle: Sequence[str] = ()
+
+
+class Place(NamedTuple):
+    """A partition of the topic that a stage reads."""
+
+    stage: str
+    partition: int
+
+
+class Waits(NamedTuple):
+    """How far a stage has come somewhere, and how many events wait for it there."""
+
+    position: int
+    events: int
 
 
 class StageRuns(Exception):
@@ -114,6 +130,7 @@ class Home(ABC):
         self.keyring = ports.keyring
         self.people = ports.people
         self.roster = ports.roster
+        self.outbox = ports.outbox
         self._founding = Founding(ports.log)
         self.definitions = self._founding.definitions
         self.cases = Cases(self.log, self.store, self.keyring)
@@ -122,6 +139,7 @@ class Home(ABC):
         stages = Stages.by(self.definitions, self.zones)
         self.stages: Sequence[Stage[Any]] = stages
         self.register, self.scoring, self.not_detector, self.notifier = stages
+        self.mailbags = Mailbags()
         self._work: list[tuple[Runner[Any], int]] = []
         self._stopped: list[StageStopped] = []
 
@@ -129,6 +147,11 @@ class Home(ABC):
     def log_id(self) -> str:
         """The identity of the log."""
         return self._founding.log_id
+
+    @property
+    def every_stage(self) -> Sequence[Stage[Any]]:
+        """The stages, and what is run only where mail is sent."""
+        return (*self.stages, self.mailbags)
 
     @property
     def stages_here(self) -> Sequence[Stage[Any]]:
@@ -194,9 +217,20 @@ class Home(ABC):
         """
         return Waiting()
 
+    async def waiting(self, stages: Iterable[Stage[Any]]) -> dict[Place, Waits]:
+        """Tell where events wait for some stages, and how many."""
+        found: dict[Place, Waits] = {}
+        for stage in stages:
+            for partition, end in (await self.log.ends(stage.reads, range(stage.reads.partitions))).items():
+                position = await self.store.position(stage.name, partition) if end else None
+                offset = position.offset if position is not None else 0
+                if end > offset:
+                    found[Place(stage.name, partition)] = Waits(offset, end - offset)
+        return found
+
     async def halted(self) -> list[Halted]:
         """Give the cases that a stage could not go on with."""
-        return [halted for stage in self.stages for halted in await self.store.halted(stage.name)]
+        return [halted for stage in self.every_stage for halted in await self.store.halted(stage.name)]
 
     async def _patiently(self, runner: Runner[Any], partition: int, progress: Callable[[int], None] | None) -> None:
         """Run one partition to its end.
@@ -238,12 +272,8 @@ class Home(ABC):
         wanted = [case_id async for case_id in self.store.cases(stage.name)] if case_ids is None else list(case_ids)
         for start in range(0, len(wanted), 200):
             some = wanted[start : start + 200]
-            stored = await self.store.load(stage.name, some)
-            keys = await self.keyring.keys(stored)
-            for case_id in some:
-                key = keys.get(case_id)
-                if isinstance(key, CaseKey):
-                    yield case_id, open_state(adapter, stage.name, case_id, key, stored[case_id])
+            for each in (await open_states(self.store, self.keyring, adapter, stage.name, some)).items():
+                yield each
 
     async def cases_named(self, name: str) -> list[str]:
         """Find the cases with an id, an external number, or a `number@clinic`; two clinics may use the same number."""

@@ -4,33 +4,53 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import structlog
 import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from services.embedded import EmbeddedHome
 from services.ingest.access import TOKENS, Tokens
+from services.ingest.cases import Cases
 from services.ingest.clockwork import Clockwork, Timetable
 from services.ingest.door import Door
-from services.ingest.http.api import Api, Reception, no_such_path
+from services.ingest.http.api import Api, no_such_path
+from services.ingest.http.reception import Asked, Reception
+from services.ingest.intake import Request
+from services.ingest.statements import STAFF
+from services.mailer.courier import Courier, Desk
+from services.mailer.domain.delivery import Fact
+from services.mailer.domain.letter import Letterhead
+from services.mailer.ingest import NotRecorded, Told
+from services.mailer.post import MailServer
 from services.runtime.faults import PartitionLost, StageStopped, place_of
 from services.runtime.health import Health
 from services.runtime.unavailable import Unavailable
 
 TRY_AGAIN: Final = 1.0
+_LOG = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """By which server mail goes out, and what is the same in all of it."""
+
+    server: MailServer
+    head: Letterhead
 
 
 class Up:
     """An embedded home that answers over HTTP."""
 
-    def __init__(self, home: EmbeddedHome, directory: Path) -> None:
-        """Serve an open home."""
+    def __init__(self, home: EmbeddedHome, directory: Path, mail: Mail | None = None) -> None:
+        """Serve an open home. mail: how mail is sent; without it none is."""
         self._home = home
         self._recorded = asyncio.Event()
         self.health = Health(waits_for=[])
@@ -38,12 +58,17 @@ class Up:
         timetable = Timetable(home.definitions, home.zones)
         self._clockwork = Clockwork(home.store, home.cases, home.roster, timetable, door, home.clock)
         reception = Reception(door, home.cases, home.people, home.roster, home.definitions, timetable, home.clock)
+        self._courier = None if mail is None else Courier(self._desk(mail))
         self._api = Api(lambda: reception, Tokens(directory / TOKENS))
 
     def app(self) -> Starlette:
         """Give what answers over HTTP, and runs the stages meanwhile."""
         return Starlette(
-            routes=[Route("/alive", self._alive), Route("/ready", self._ready), *self._api.routes()],
+            routes=[
+                Route("/alive", self._alive),
+                Route("/ready", self._api.closed(STAFF, self._ready)),
+                *self._api.routes(),
+            ],
             exception_handlers={HTTPException: no_such_path},
             lifespan=self._running,
         )
@@ -51,9 +76,15 @@ class Up:
     @asynccontextmanager
     async def _running(self, _: Starlette) -> AsyncIterator[None]:
         running = {asyncio.create_task(self._run_stages()), asyncio.create_task(self._clockwork.run(self.health))}
+        courier = self._courier
+        delivering = None if courier is None else asyncio.create_task(courier.run(self.health))
         try:
             async with self._door.opened():
-                yield
+                try:
+                    yield
+                finally:
+                    if courier is not None and delivering is not None:
+                        await courier.end(delivering)
         finally:
             for task in running:
                 task.cancel()
@@ -76,18 +107,56 @@ class Up:
                 await asyncio.sleep(TRY_AGAIN)
             else:
                 self.health.set("stages", None)
+                if self._courier is not None:
+                    self._courier.look()
+
+    def _desk(self, mail: Mail) -> Desk:
+        home = self._home
+        return Desk(
+            store=home.store,
+            keyring=home.keyring,
+            roster=home.roster,
+            outbox=home.outbox,
+            ingest=OwnIngest(home.cases, self._door),
+            server=mail.server,
+            head=mail.head,
+            now=home.clock,
+        )
 
     async def serve(self, listening: socket.socket) -> None:
         """Answer at a socket until the process is told to end."""
         config = uvicorn.Config(self.app(), log_config=None, access_log=False, server_header=False)
         await uvicorn.Server(config).serve(sockets=[listening])
 
-    async def _alive(self, _: Request) -> Response:
-        return _answer("alive", self.health.alive())
+    async def _alive(self, _: HttpRequest) -> Response:
+        """Tell whoever asks whether it goes on; why not, it tells to those who are let in."""
+        is_alive = not self.health.alive()
+        return JSONResponse({"alive": is_alive}, 200 if is_alive else 503)
 
-    async def _ready(self, _: Request) -> Response:
-        return _answer("ready", self.health.ready())
+    async def _ready(self, _: Asked) -> Response:
+        why = self.health.ready()
+        return JSONResponse({"ready": not why, "why": why}, 503 if why else 200)
 
 
-def _answer(name: str, why: list[str]) -> JSONResponse:
-    return JSONResponse({name: not why, "why": why}, status_code=503 if why else 200)
+class OwnIngest:
+    """The ingest of this process, for the courier."""
+
+    def __init__(self, cases: Cases, door: Door) -> None:
+        self._cases = cases
+        self._door = door
+
+    async def told(self, case_id: str, notice: str) -> Told:
+        """Tell what is on the log of a notice, up to its last record."""
+        case = (await self._cases.registered([case_id])).get(case_id)
+        if case is None or case.erased:
+            raise NotRecorded("ingest does not know the case")
+        told = case.notices.get(notice)
+        return Told() if told is None else Told(told.recipients, told.settled, told.is_over)
+
+    async def record(self, fact: Fact) -> None:
+        """Record a fact. It is no error if one of that id is there."""
+        taken = await self._door.take(Request([fact]))
+        for _, refusal in taken.refused:
+            if refusal.code != "id_reused":
+                raise NotRecorded(f"ingest does not record what came of a mail ({refusal.code})")
+            _LOG.warning("outcome-not-recorded", case=fact.subject, notice=fact.data.notice, why=refusal.code)

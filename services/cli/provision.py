@@ -1,6 +1,10 @@
 """`ontrack provision`: what a region stands on."""
 
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any, Final
 
 import click
 
@@ -10,8 +14,12 @@ from services.cli.output import counted, say
 from services.cli.safety import safety_of, safety_options
 from services.distributed import Provisioned, provision
 from services.runtime.logs import hush
-from services.runtime.refusals import SettingsWrong
+from services.runtime.refusals import BrokersMissing, SettingsWrong
 from services.runtime.settings import RegionSettings, settings_of
+from services.runtime.unavailable import Unavailable
+from services.users import let_in, passwords_in
+
+TRY_AGAIN: Final = 1.0
 
 
 @click.command("provision")
@@ -23,22 +31,55 @@ from services.runtime.settings import RegionSettings, settings_of
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="Found the log under the identity of an exported one, so that ontrack import DIR can fill it.",
 )
-def provision_(replication: int, min_insync: int, single_broker: bool, exported: Path | None) -> None:
+@click.option(
+    "--users",
+    metavar="DIR",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Let in the users whose passwords are in DIR, a folder of ontrack secrets, each with the rights it needs.",
+)
+@click.option("--wait", type=click.IntRange(0), default=0, metavar="SECONDS", help="Try so long until servers answer.")
+def provision_(
+    replication: int, min_insync: int, single_broker: bool, exported: Path | None, users: Path | None, wait: int
+) -> None:
     """Make the topics, the indexes, the master key and the definitions of a region, as far as they are not there.
 
     What is there and does not fit is named and left alone. Where the servers are is set by the environment; see
-    ontrack serve --help.
+    ontrack serve --help. With --users it lets the services in at the servers, and makes the database a replica set if
+    ONTRACK_MONGODB_URL names one.
 
     Example: ontrack provision --single-broker
     """
     safety = safety_of(replication, min_insync, single_broker=single_broker)
     try:
         settings = settings_of(RegionSettings)
+        passwords = None if users is None else passwords_in(users)
     except SettingsWrong as wrong:
         raise Failure(str(wrong)) from None
     hush()
     founding = [] if exported is None else founding_of(exported)
-    _tell(run(provision(settings, safety, founding=founding)), settings.master_key_file)
+
+    async def made() -> Provisioned:
+        if passwords is not None:
+            await let_in(settings, passwords)
+        return await provision(settings, safety, founding=founding)
+
+    done = run(_tried(made, wait))
+    if passwords is not None:
+        say(f"Let in {', '.join(passwords)}.")
+    _tell(done, settings.master_key_file)
+
+
+async def _tried(work: Callable[[], Coroutine[Any, Any, Provisioned]], seconds: float) -> Provisioned:
+    """Try something again and again while servers are away, or too few; at least once."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return await work()
+        except (Unavailable, BrokersMissing) as away:
+            if time.monotonic() > deadline:
+                raise
+            say(f"{str(away).splitlines()[0]}. Trying again.")
+        await asyncio.sleep(TRY_AGAIN)
 
 
 def _tell(done: Provisioned, key: Path) -> None:

@@ -1,14 +1,12 @@
 """The service: the register, and beside it the door with its API and its clock. The only place that wires them."""
 
 import asyncio
-import socket
-from collections.abc import Mapping
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp
 
 from contracts.definitions.catalogue import Catalogue
 from services.ingest.access import Tokens
@@ -16,13 +14,14 @@ from services.ingest.cases import Cases
 from services.ingest.clockwork import Clockwork, Timetable
 from services.ingest.domain.register import Register, Registered
 from services.ingest.door import Door
-from services.ingest.http.api import Api, Reception, no_such_path
+from services.ingest.http.api import Api, no_such_path
+from services.ingest.http.reception import Reception
 from services.ingest.intake import Intake
 from services.ingest.settings import IngestSettings
 from services.ingest.zones import Zones
 from services.runtime.directory.mongo import MongoDirectory
 from services.runtime.roster.mongo import MongoRoster
-from services.runtime.service import Ground, Service, listening_at
+from services.runtime.service import Beside, Ground, Service, listening_at
 from services.runtime.settings import settings_of
 
 
@@ -45,10 +44,11 @@ class IngestService(Service[Registered]):
     def _register(self, definitions: Catalogue) -> Register:
         return Register(Timetable(definitions, self._zones).first_moment)
 
-    def beside(self) -> Mapping[socket.socket, ASGIApp]:
+    def beside(self) -> Sequence[Beside]:
         """Give the API, at a port of its own: until the servers answer it says that it cannot do anything yet."""
         app = Starlette(routes=self._api.routes(), exception_handlers={HTTPException: no_such_path})
-        return {listening_at(self._own.api_host, self._own.api_port, "ONTRACK_API"): app}
+        listening = listening_at(self._own.api_host, self._own.api_port, "ONTRACK_API")
+        return [Beside(listening, app, self._own.api_tls())]
 
     async def begin_beside(self, ground: Ground, stack: AsyncExitStack) -> None:
         """Open the door, and start the clock."""

@@ -1,12 +1,13 @@
 """What is set from outside for `ontrack serve ingest`."""
 
+import ssl
 from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
-from services.runtime.settings import LAST_PORT, Expected, ServiceSettings
+from services.runtime.settings import LAST_PORT, Expected, ServiceSettings, YesNo, is_loopback, require_certificate
 
 
 def _require_zone(name: str) -> str:
@@ -33,12 +34,54 @@ class IngestSettings(ServiceSettings):
         Field(ge=0, le=LAST_PORT, description="At which port; 0 takes any that is free, and the log says which."),
         Expected(f"a whole number from 0 to {LAST_PORT}"),
     ] = 8000
+    api_certificate_file: Annotated[
+        Path | None,
+        Field(description="The certificate that the API shows, with those that vouch for it; then it speaks TLS."),
+        Expected("a PEM file with certificates"),
+    ] = None
+    api_key_file: Annotated[
+        Path | None,
+        Field(description="The key of that certificate, without a password.", validate_default=True),
+        Expected("a PEM file with the key of ONTRACK_API_CERTIFICATE_FILE"),
+    ] = None
+    api_plain: Annotated[
+        YesNo,
+        Field(description="Whether other machines may ask without TLS, since it ends before.", validate_default=True),
+    ] = False
     time_zone: Annotated[
         str,
         AfterValidator(_require_zone),
         Field(description="By whose clock the region's clinics go, unless one says otherwise."),
         Expected("a time zone such as Europe/Copenhagen"),
     ] = "Europe/Copenhagen"
+
+    @field_validator("api_key_file")
+    @classmethod
+    def _opens_its_certificate(cls, key: Path | None, info: ValidationInfo) -> Path | None:
+        certificate = info.data.get("api_certificate_file")
+        if (certificate is None) != (key is None):
+            raise ValueError("and ONTRACK_API_CERTIFICATE_FILE belong together: both were expected, or none")
+        if certificate is not None and key is not None:
+            require_certificate(certificate, key)
+        return key
+
+    @field_validator("api_plain")
+    @classmethod
+    def _is_a_choice(cls, plain: bool, info: ValidationInfo) -> bool:  # noqa: FBT001 - pydantic's
+        is_open = not is_loopback(str(info.data.get("api_host", "localhost")))
+        if is_open and not plain and info.data.get("api_certificate_file") is None:
+            raise ValueError(
+                "is false, and ONTRACK_API_HOST lets others ask: ONTRACK_API_CERTIFICATE_FILE was expected"
+            )
+        return plain
+
+    def api_tls(self) -> ssl.SSLContext | None:
+        """Give how connections to the API are encrypted; None: not at all."""
+        if self.api_certificate_file is None:
+            return None
+        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        tls.load_cert_chain(self.api_certificate_file, self.api_key_file)
+        return tls
 
     def zone(self) -> ZoneInfo:
         """Give the zone."""

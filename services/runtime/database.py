@@ -33,6 +33,14 @@ CREATE TABLE roster (
     kind TEXT NOT NULL, clinic TEXT NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL,
     PRIMARY KEY (kind, clinic, id)
 ) WITHOUT ROWID;
+CREATE TABLE outbox (
+    notice TEXT NOT NULL, recipient TEXT NOT NULL, case_id TEXT NOT NULL, begun TEXT NOT NULL,
+    revision INTEGER NOT NULL, is_over INTEGER NOT NULL, body TEXT NOT NULL,
+    PRIMARY KEY (notice, recipient)
+) WITHOUT ROWID;
+CREATE INDEX outbox_begun ON outbox (begun);
+CREATE INDEX outbox_waiting ON outbox (notice) WHERE NOT is_over;
+CREATE INDEX outbox_cases ON outbox (case_id);
 CREATE TABLE master (fingerprint BLOB NOT NULL);
 """
 _PARTITION = 'CREATE TABLE {table} ("offset" INTEGER PRIMARY KEY, key TEXT NOT NULL, value BLOB NOT NULL);\n'

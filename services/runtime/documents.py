@@ -8,6 +8,7 @@ import re
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 from uuid import uuid4
@@ -30,6 +31,8 @@ _CONNECTS_WITHIN: Final = 5.0
 _UNAUTHORIZED: Final = 13
 _DUPLICATE_KEY: Final = 11_000
 _AUTHENTICATION_FAILED: Final = 18
+_IS_INITIATED: Final = 23
+_USER_IS_THERE: Final = 51_003
 _INVALID_LOGIN: Final = "SQLSTATE 28P01"
 """What PostgreSQL says through FerretDB, which has no code of its own for it."""
 
@@ -55,6 +58,33 @@ class Server:
     mechanism: str = "SCRAM-SHA-256"
     timeout: float = 20.0
     at_once: int = AT_ONCE
+
+    def of_users(self) -> "Server":
+        """Give the same with the database that keeps the users."""
+        return dataclasses.replace(self, database="admin")
+
+    def alone(self) -> tuple["Server", Sequence[str], str | None]:
+        """Give the first of the hosts by itself, the hosts, and the name of their replica set."""
+        said = parse_uri(self.url, warn=False)
+        hosts = [f"{host}:{port}" for host, port in said["nodelist"]]
+        options = {name.lower(): str(value) for name, value in said["options"].items()}
+        url = f"mongodb://{hosts[0]}/?directConnection=true&authSource={options.get('authsource', 'admin')}"
+        return dataclasses.replace(self.of_users(), url=url), hosts, options.get("replicaset")
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a server is, and how it is.
+
+    time: by its clock; disk: how many bytes of its disk are free, and how many there are, if it says so
+    members: of its replica set; 0 if it is in none
+    """
+
+    version: str
+    is_ferretdb: bool
+    time: datetime
+    disk: tuple[int, int] | None
+    members: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +141,20 @@ class Documents:
         """Ask for a sign of life."""
         await self._database.command("ping")
 
+    async def about(self) -> About:
+        """Tell what server it is, and how it is."""
+        build = await self._database.command("buildInfo")
+        hello = await self._database.command("hello")
+        size = await self._database.command("dbStats")
+        total = size.get("fsTotalSize")
+        return About(
+            version=str(build["version"]),
+            is_ferretdb="ferretdbVersion" in build or "ferretdb" in build,
+            time=hello["localTime"],
+            disk=None if not total else (int(total - size["fsUsedSize"]), int(total)),
+            members=len(hello.get("hosts", ())),
+        )
+
     def why_away(self) -> str | None:
         """Say why there is no connection, as far as that is known: a call would wait for one first."""
         servers = self._client.delegate.topology_description.server_descriptions().values()
@@ -144,6 +188,10 @@ class Documents:
         wanted = self._database[collection].find({field: {"$lte": until}}, {field: 1})
         found += await wanted.sort([(field, 1), ("_id", 1)]).limit(limit).to_list(None)
         return found
+
+    async def count_where(self, collection: str, fields: Document) -> int:
+        """Count the documents with some values."""
+        return int((await self._database.command("count", collection, query=dict(fields)))["n"])
 
     async def each(self, collection: str) -> AsyncIterator[Document]:
         """Give every document, in the order of their ids."""
@@ -252,6 +300,32 @@ class Documents:
     async def create_index(self, collection: str, field: str, *, unique: bool) -> None:
         """Make an index, unless it is there."""
         await self._database[collection].create_index([(field, 1)], unique=unique)
+
+    async def unite(self, name: str, hosts: Sequence[str]) -> bool:
+        """Make one of some servers the first of a replica set of them, unless it is in one; tell whether it was not.
+
+        To be asked of that server itself.
+        """
+        said = await self._database.command("hello")
+        if "isreplicaset" not in said:
+            return False
+        members = [{"_id": number, "host": host} for number, host in enumerate(hosts)]
+        try:
+            await self._database.command("replSetInitiate", {"_id": name, "members": members})
+        except OperationFailure as refused:
+            if refused.code != _IS_INITIATED:
+                raise
+        return True
+
+    async def let_in(self, user: str, password: str, database: str) -> None:
+        """Let a user of this database read and write in another one, with this password from now on."""
+        identity: dict[str, Any] = {"pwd": password, "roles": [{"role": "readWrite", "db": database}]}
+        try:
+            await self._database.command("createUser", user, **identity)
+        except OperationFailure as refused:
+            if refused.code != _USER_IS_THERE:
+                raise
+            await self._database.command("updateUser", user, **identity)
 
     async def drop(self) -> None:
         """Remove the whole database."""

@@ -16,6 +16,10 @@ class TopicsUnfit(Exception):
         self.faults = tuple(faults)
 
 
+class BrokersMissing(TopicsUnfit):
+    """Topics cannot be made, because there are fewer brokers than copies are asked for."""
+
+
 class SettingsWrong(Exception):
     """Settings are missing or wrong. Names each, and what was expected; never what stands there."""
 

@@ -4,9 +4,10 @@ import asyncio
 import os
 import signal
 import socket
+import ssl
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from types import FrameType
@@ -55,6 +56,12 @@ TRY_AGAIN: Final = 3.0
 ENDS_WITHIN: Final = DRAIN + 5
 """Seconds after which a process that was told to end does so in any case."""
 
+GREETS_WITHIN: Final = 10.0
+"""Seconds within which a client has to agree on how a connection is encrypted."""
+
+LEAVES: Final = 1.0
+"""Seconds that a client has to say good-bye when a service closes an encrypted connection."""
+
 _LOG = structlog.get_logger()
 
 
@@ -67,6 +74,15 @@ class Ground:
     store: MongoStore
     keyring: MongoKeyring
     founding: Founding
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What answers at a socket of its own. tls: how connections to it are encrypted; None: not at all."""
+
+    listening: socket.socket
+    app: ASGIApp
+    tls: ssl.SSLContext | None = None
 
 
 class Service(Generic[StateT]):
@@ -121,7 +137,7 @@ class Service(Generic[StateT]):
                 brokers.named(stage.name),
                 brokers.topic(stage.reads),
                 runner,
-                self._heard,
+                self.heard,
                 self._halts_again,
             )
             self._traces = self._traced(stage, stack)
@@ -140,9 +156,9 @@ class Service(Generic[StateT]):
     async def begin_beside(self, ground: Ground, stack: AsyncExitStack) -> None:
         """Begin what a service does beside its stage, until the stack is left."""
 
-    def beside(self) -> Mapping[socket.socket, ASGIApp]:
+    def beside(self) -> Sequence[Beside]:
         """Give what answers at other sockets than the one where one asks how the service is. Raises SettingsWrong."""
-        return {}
+        return ()
 
     def _traced(self, stage: Stage[StateT], stack: AsyncExitStack) -> "Traces | None":
         """Send traces if that is set, until the stack is left."""
@@ -190,7 +206,8 @@ class Service(Generic[StateT]):
         keyring = MongoKeyring(documents, MasterKey.read(self._settings.master_key_file))
         await keyring.require_own_master()
 
-    def _heard(self, partition: int, done: Done, seconds: float) -> None:
+    def heard(self, partition: int, done: Done, seconds: float) -> None:
+        """Hear of a batch that is done: its states are written, and what came out is on the log."""
         self.metrics.heard(done, seconds)
         if self._traces is not None:
             self._traces.heard(partition, done, seconds)
@@ -235,15 +252,37 @@ class Service(Generic[StateT]):
         # When uvicorn has stopped it raises the signal again; being told to end is no failure.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda number, _: sys.exit(_exit_code(number)))
-        app = ByPort(self.app(), {each.getsockname()[1]: app for each, app in beside.items()})
+        app = ByPort(self.app(), {each.listening.getsockname()[1]: each.app for each in beside})
         config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False)
-        _Server(config).run(sockets=[listening, *beside])
+        _Server(config, beside).run(sockets=[listening])
 
 
 class _Server(uvicorn.Server):
     """A server whose process ends in time, whatever still keeps it: a thread of a driver, or a library that waits."""
 
     _exit_code = 0
+
+    def __init__(self, config: uvicorn.Config, beside: Sequence[Beside]) -> None:
+        super().__init__(config)
+        self._beside = beside
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        # All sockets of one server are encrypted, or none.
+        for each in self._beside:
+            at = asyncio.get_running_loop().create_server(
+                self._protocol,
+                sock=each.listening,
+                backlog=self.config.backlog,
+                ssl=each.tls,
+                ssl_handshake_timeout=None if each.tls is None else GREETS_WITHIN,
+                ssl_shutdown_timeout=None if each.tls is None else LEAVES,
+            )
+            self.servers.append(await at)
+
+    def _protocol(self) -> asyncio.Protocol:
+        kind: Callable[..., asyncio.Protocol] = self.config.http_protocol_class
+        return kind(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self._exit_code = _exit_code(sig)

@@ -94,6 +94,7 @@ LIBRARIES: Final = {
         "services/runtime/brokers.py",
         "services/runtime/log/kafka.py",
         "services/runtime/log/topics.py",
+        "services/runtime/log/users.py",
         "services/runtime/subscription.py",
     },
     "bson": {"services/runtime/documents.py"},
@@ -126,8 +127,20 @@ OPERATIONS: Final = {
 }
 """What is asked of the driver of MongoDB. FerretDB does each of them too; what else it does was not tried."""
 
-COMMANDS: Final = {"delete", "ping", "update"}
-"""The commands that go past the driver's own operations."""
+COMMANDS: Final = {
+    "buildInfo",
+    "count",
+    "createUser",
+    "dbStats",
+    "delete",
+    "hello",
+    "ping",
+    "replSetInitiate",
+    "update",
+    "updateUser",
+}
+"""The commands that go past the driver's own operations. `replSetInitiate` is sent to a MongoDB that is in no set yet;
+FerretDB, whose users and sets are switched on in containers only, never is."""
 
 STORE_TABLES: Final = re.compile(r"\b(FROM|INTO|UPDATE|JOIN|TABLE) +(states|positions|halted)\b")
 STORE_FILES: Final = {"services/runtime/store/sqlite.py", "services/runtime/database.py"}

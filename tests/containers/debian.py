@@ -1,4 +1,4 @@
-"""What the stand-ins are built on: a small Debian of the machine's own release, with Java and PostgreSQL."""
+"""What images are built on: a small Debian of the machine's own release, with Java, PostgreSQL and Python."""
 
 import platform
 import shutil
@@ -10,7 +10,7 @@ from typing import Any, Final
 from deploy.local.building import BuildFailed, run
 from deploy.local.prerequisites import Program
 
-PACKAGES: Final = ("default-jre-headless", "postgresql")
+PACKAGES: Final = ("default-jre-headless", "postgresql", "python3-venv")
 LEFT_OUT: Final = ("./var/cache/apt", "./var/lib/apt/lists", "./var/lib/postgresql/*")
 """What only an installation needs, and the server that PostgreSQL's package makes."""
 

@@ -1,8 +1,12 @@
 ARG BASE
 FROM ${BASE}
-RUN install --directory --owner=postgres /data/db
-COPY ferretdb run /usr/local/bin/
-USER postgres
-VOLUME /data/db
+RUN groupadd --system --gid 999 mongodb \
+    && useradd --system --uid 999 --gid mongodb --home-dir /data/db mongodb \
+    && install --directory --owner=mongodb --group=mongodb /data/db /data/configdb
+COPY ferretdb mongod mongosh docker-entrypoint.sh /usr/local/bin/
+ENV HOME=/data/db
+USER mongodb
+VOLUME /data/db /data/configdb
 EXPOSE 27017
-CMD ["/usr/local/bin/run"]
+ENTRYPOINT ["docker-entrypoint.sh"]
+CMD ["mongod"]

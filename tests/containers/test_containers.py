@@ -19,6 +19,8 @@ from tests.containers.stand_ins import stand_ins
 from tests.support import containers
 from tests.support.sources import ONLY
 
+pytestmark = pytest.mark.xdist_group("docker")
+
 ROOT: Final = Path(__file__).parents[2]
 SUITES: Final = ("tests/conformance/test_kafka.py", "tests/conformance/test_mongodb.py")
 WITHIN_THE_ENGINE: Final = ("-n", "2", "-p", "no:cacheprovider", "-k", "not away")

@@ -56,13 +56,13 @@ def test_a_clinic_that_is_lost_goes_on_from_its_backup(tmp_path: Path) -> None:
     facts = counts(data)[CASES.name]
     with running(data) as clinic:
         for request in before:
-            assert clinic.request(request.path, request.body, token.strip(), request.key) == request.answer
+            assert clinic.ask("POST", request.path, request.body, token.strip(), request.key) == request.answer
         assert counts(data)[CASES.name] == facts
 
         # and what came later is taken again
         for client in posts:
             for request in client.sent:
-                status, answer = clinic.request(request.path, request.body, token.strip(), request.key)
+                status, answer = clinic.ask("POST", request.path, request.body, token.strip(), request.key)
                 assert status == HTTPStatus.CREATED
                 assert request.at is None or answer == request.answer[1]
         assert clinic.end(signal.SIGTERM) == 0
@@ -73,7 +73,7 @@ def test_a_clinic_that_is_lost_goes_on_from_its_backup(tmp_path: Path) -> None:
 
 
 def posting(clinic: Running, token: str) -> Post:
-    return lambda path, body, key: clinic.request(path, body, token, key)
+    return lambda path, body, key: clinic.ask("POST", path, body, token, key)
 
 
 def wait_for_more(clients: Clients) -> None:

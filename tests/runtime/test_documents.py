@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import pytest
 
-from services.runtime.documents import Documents, Server
+from services.runtime.documents import Documents, Server, told_as
 from services.runtime.keyring.master import MasterKey
 from services.runtime.keyring.mongo import MongoKeyring
 from services.runtime.keyring.port import KeyringUnavailable
@@ -13,7 +13,7 @@ from services.runtime.store.mongo import MongoStore
 from services.runtime.store.port import Halted, Outcome, Position, StoreUnavailable, Write
 from services.runtime.unavailable import Unavailable
 from tests.conformance.store import state
-from tests.support.scripted import Reply, scripted
+from tests.support.scripted import HELLO, Reply, scripted
 
 WRITTEN: Final[Reply] = {"ok": 1.0, "n": 1, "nModified": 1}
 NOT_WRITTEN: Final[Reply] = {"ok": 1.0, "n": 0, "nModified": 0, "writeErrors": [{"index": 0, "code": 112}]}
@@ -93,3 +93,92 @@ async def test_a_document_that_another_inserts_at_that_moment_is_written_after_a
             # when it is put there whatever stands there
             # then it is tried again
             await documents.put("halted", {"a": {"reason": "key-missing"}})
+
+
+@pytest.mark.parametrize(
+    ("url", "first", "hosts", "replica_set"),
+    [
+        (
+            "mongodb://db-1:27017,db-2/?replicaSet=ontrack",
+            "mongodb://db-1:27017/?directConnection=true&authSource=admin",
+            ["db-1:27017", "db-2:27017"],
+            "ontrack",
+        ),
+        (
+            "mongodb://db-1:27018/?authSource=users",
+            "mongodb://db-1:27018/?directConnection=true&authSource=users",
+            ["db-1:27018"],
+            None,
+        ),
+    ],
+)
+def test_the_first_of_a_replica_set_is_found_by_itself(
+    url: str, first: str, hosts: list[str], replica_set: str | None
+) -> None:
+    alone, found, name = Server(url, username="administrator", password="secret").alone()
+    assert (alone.url, list(found), name) == (first, hosts, replica_set)
+    assert (alone.database, alone.username, alone.password) == ("admin", "administrator", "secret")
+
+
+IN_NO_SET: Final[Reply] = {**HELLO, "ismaster": False, "isWritablePrimary": False, "isreplicaset": True}
+IN_A_SET: Final[Reply] = {**HELLO, "isWritablePrimary": True, "setName": "ontrack", "hosts": ["db-1:27017"]}
+DONE: Final[Reply] = {"ok": 1.0}
+
+
+def refusal(code: int, name: str) -> Reply:
+    return {"ok": 0.0, "code": code, "codeName": name, "errmsg": name}
+
+
+def sent(heard: list[Reply], command: str) -> list[Reply]:
+    return [each for each in heard if command in each]
+
+
+async def test_a_server_that_is_in_no_replica_set_becomes_the_first_of_one() -> None:
+    # given a MongoDB that was started for a set that there is not yet
+    heard: list[Reply] = []
+    with scripted(heard, hello=[IN_NO_SET], replSetInitiate=[DONE]) as url:
+        async with Documents(Server(f"{url}?directConnection=true", database="admin")) as documents:
+            # when it is to be one, then it is told which
+            assert await documents.unite("ontrack", ["db-1:27017", "db-2:27017"])
+    (told,) = sent(heard, "replSetInitiate")
+    members = [{"_id": 0, "host": "db-1:27017"}, {"_id": 1, "host": "db-2:27017"}]
+    assert told["replSetInitiate"] == {"_id": "ontrack", "members": members}
+    assert told["$db"] == "admin"
+
+
+async def test_somebody_else_may_make_the_replica_set_at_that_moment() -> None:
+    with scripted(hello=[IN_NO_SET], replSetInitiate=[refusal(23, "AlreadyInitialized")]) as url:
+        async with Documents(Server(f"{url}?directConnection=true", database="admin")) as documents:
+            assert await documents.unite("ontrack", ["db-1:27017"])
+
+
+@pytest.mark.parametrize("hello", [HELLO, IN_A_SET], ids=["no set is wanted", "it is in one"])
+async def test_a_server_that_needs_no_replica_set_is_left_alone(hello: Reply) -> None:
+    heard: list[Reply] = []
+    with scripted(heard, hello=[hello]) as url:
+        async with Documents(Server(f"{url}?directConnection=true", database="admin")) as documents:
+            assert not await documents.unite("ontrack", ["db-1:27017"])
+    assert sent(heard, "replSetInitiate") == []
+
+
+async def test_a_user_who_is_there_gets_the_new_password() -> None:
+    # given a database that has the user
+    heard: list[Reply] = []
+    there = refusal(51_003, "Location51003")
+    with scripted(heard, createUser=[there], updateUser=[DONE]) as url:
+        async with Documents(Server(url, database="admin")) as documents:
+            # when they are let in
+            await documents.let_in("scoring", "a-password", "ontrack")
+
+    # then they have the password, and the right to one database
+    (told,) = sent(heard, "updateUser")
+    assert (told["updateUser"], told["pwd"]) == ("scoring", "a-password")
+    assert told["roles"] == [{"role": "readWrite", "db": "ontrack"}]
+
+
+async def test_a_user_who_cannot_be_made_is_told_without_the_password() -> None:
+    with scripted(createUser=[refusal(13, "Unauthorized")]) as url:
+        async with Documents(Server(url, database="admin")) as documents:
+            with pytest.raises(StoreUnavailable, match="Unauthorized") as said, told_as(StoreUnavailable):
+                await documents.let_in("scoring", "a-password", "ontrack")
+    assert "a-password" not in str(said.value)

@@ -8,8 +8,15 @@ from typing import Any, Final
 
 import pytest
 import trustme
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from pymongo import ReadPreference
 
+from services.ingest.settings import IngestSettings
 from services.not_detector import app as not_detector
 from services.not_detector.settings import NotDetectorSettings
 from services.notifier import app as notifier
@@ -84,6 +91,10 @@ MALFORMED: Final[dict[str, tuple[str, list[str]]]] = {
     ),
     "KAFKA_TLS": ("true or false was expected", ["perhaps", "2"]),
     "KAFKA_CA_FILE": ("a PEM file with certificates was expected", ["not-there.pem", ".", __file__]),
+    "KAFKA_CERTIFICATE_FILE": (
+        "a PEM file with a certificate and its key was expected",
+        ["not-there.pem", ".", __file__],
+    ),
     "MONGODB_URL": (
         f"{ADDRESS} was expected",
         [
@@ -294,6 +305,97 @@ def test_who_vouches_for_a_server_is_named_only_where_connections_are_encrypted(
     # and with TLS it is none
     environment({f"{server}_TLS": "true"})
     settings_of(ServiceSettings)
+
+
+# Certificates that are shown
+
+
+@pytest.fixture
+def shown(tmp_path: Path) -> Path:
+    """A certificate and its key in one file."""
+    file = tmp_path / "shown.pem"
+    trustme.CA().issue_cert("ingest.clinic.example").private_key_and_cert_chain_pem.write_to_path(str(file))
+    return file
+
+
+def test_a_certificate_says_who_one_is_to_the_brokers(environment: Set, shown: Path) -> None:
+    environment(NEEDED | {"KAFKA_TLS": "true", "KAFKA_CERTIFICATE_FILE": str(shown)})
+    assert settings_of(ServiceSettings).brokers().arguments()["security_protocol"] == "SSL"
+
+
+def test_a_certificate_is_shown_only_where_connections_are_encrypted(environment: Set, shown: Path) -> None:
+    environment(NEEDED | {"KAFKA_CERTIFICATE_FILE": str(shown)})
+    assert faults() == ["ONTRACK_KAFKA_CERTIFICATE_FILE is set, so ONTRACK_KAFKA_TLS=true was expected"]
+
+
+def test_one_is_known_to_the_brokers_by_a_certificate_or_as_a_user(environment: Set, shown: Path) -> None:
+    user = {"KAFKA_USERNAME": "ontrack", "KAFKA_PASSWORD": SECRET}
+    environment(NEEDED | {"KAFKA_TLS": "true", "KAFKA_CERTIFICATE_FILE": str(shown)} | user)
+    assert faults() == [
+        "ONTRACK_KAFKA_USERNAME and ONTRACK_KAFKA_CERTIFICATE_FILE both say who one is: one of them was expected"
+    ]
+
+
+DOOR: Final = {"TOKENS_FILE": "tokens.json"}
+
+
+def test_the_api_speaks_tls_with_a_certificate_and_its_key(environment: Set, shown: Path) -> None:
+    environment(NEEDED | DOOR | {"API_CERTIFICATE_FILE": str(shown), "API_KEY_FILE": str(shown)})
+    assert settings_of(IngestSettings).api_tls() is not None
+
+
+@pytest.mark.parametrize("alone", ["API_CERTIFICATE_FILE", "API_KEY_FILE"])
+def test_a_certificate_and_its_key_belong_together(environment: Set, shown: Path, alone: str) -> None:
+    environment(NEEDED | DOOR | {alone: str(shown)})
+    assert faults(IngestSettings) == [
+        "ONTRACK_API_KEY_FILE and ONTRACK_API_CERTIFICATE_FILE belong together: both were expected, or none"
+    ]
+
+
+def test_a_key_is_that_of_its_certificate(environment: Set, shown: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.pem"
+    trustme.CA().issue_cert("ingest.clinic.example").private_key_pem.write_to_path(str(other))
+    for key in (other, tmp_path / "not-there.pem"):
+        environment(NEEDED | DOOR | {"API_CERTIFICATE_FILE": str(shown), "API_KEY_FILE": str(key)})
+        assert faults(IngestSettings) == [
+            "ONTRACK_API_KEY_FILE: a PEM file with the key of ONTRACK_API_CERTIFICATE_FILE was expected"
+        ]
+
+
+def test_a_key_with_a_password_is_not_taken_and_asks_nobody(environment: Set, shown: Path, tmp_path: Path) -> None:
+    locked = tmp_path / "locked.pem"
+    key = load_pem_private_key(shown.read_bytes(), None)
+    hidden = BestAvailableEncryption(SECRET.encode())
+    locked.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, hidden))
+    environment(NEEDED | DOOR | {"API_CERTIFICATE_FILE": str(shown), "API_KEY_FILE": str(locked)})
+    assert len(faults(IngestSettings)) == 1
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "ingest.clinic.example", "192.0.2.1"])  # noqa: S104 - refused
+def test_other_machines_ask_the_api_over_tls_unless_somebody_chose_otherwise(
+    environment: Set, shown: Path, host: str
+) -> None:
+    # given an API that others may ask, and no certificate
+    environment(NEEDED | DOOR | {"API_HOST": host})
+
+    # then that is a fault
+    assert faults(IngestSettings) == [
+        "ONTRACK_API_PLAIN is false, and ONTRACK_API_HOST lets others ask: ONTRACK_API_CERTIFICATE_FILE was expected"
+    ]
+
+    # and it is none where somebody says that TLS ends before it
+    environment({"API_PLAIN": "true"})
+    assert settings_of(IngestSettings).api_tls() is None
+
+    # or with a certificate
+    environment({"API_PLAIN": "", "API_CERTIFICATE_FILE": str(shown), "API_KEY_FILE": str(shown)})
+    assert settings_of(IngestSettings).api_tls() is not None
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", ""])
+def test_this_machine_may_ask_the_api_without_tls(environment: Set, host: str) -> None:
+    environment(NEEDED | DOOR | {"API_HOST": host})
+    assert settings_of(IngestSettings).api_tls() is None
 
 
 # Secrets

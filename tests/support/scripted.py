@@ -14,7 +14,7 @@ Reply = Mapping[str, Any]
 _HEADER: Final = struct.Struct("<iiii")
 _OP_QUERY: Final = 2004
 _OP_MSG: Final = 2013
-_HELLO: Final[Reply] = {
+HELLO: Final[Reply] = {
     "ok": 1.0,
     "ismaster": True,
     "helloOk": True,
@@ -31,12 +31,13 @@ class _Scripted(socketserver.ThreadingTCPServer):
 
     daemon_threads = True
 
-    def __init__(self, script: Mapping[str, Sequence[Reply]]) -> None:
+    def __init__(self, script: Mapping[str, Sequence[Reply]], heard: list[Reply]) -> None:
+        self.heard = heard
         self._left = {command: list(replies) for command, replies in script.items()}
         super().__init__(("127.0.0.1", 0), _Answering)
 
     def answer(self, command: str) -> Reply:
-        left = self._left.get(command, [_HELLO])
+        left = self._left.get(command, [HELLO])
         return left.pop(0) if len(left) > 1 else left[0]
 
 
@@ -50,10 +51,12 @@ class _Answering(socketserver.BaseRequestHandler):
             length, request, _, operation = _HEADER.unpack(header)
             body = self._received(length - _HEADER.size)
             if operation == _OP_QUERY:
-                self._send(1, request, struct.pack("<iqii", 8, 0, 0, 1) + bson.encode(_HELLO))
+                self._send(1, request, struct.pack("<iqii", 8, 0, 0, 1) + bson.encode(HELLO))
                 continue
             size = struct.unpack_from("<i", body, 5)[0]
-            command = next(iter(bson.decode(body[5 : 5 + size])))
+            asked = bson.decode(body[5 : 5 + size])
+            self.server.heard.append(asked)
+            command = next(iter(asked))
             self._send(_OP_MSG, request, struct.pack("<ib", 0, 0) + bson.encode(self.server.answer(command)))
 
     def _received(self, size: int) -> bytes:
@@ -67,9 +70,9 @@ class _Answering(socketserver.BaseRequestHandler):
 
 
 @contextmanager
-def scripted(**script: Sequence[Reply]) -> Iterator[str]:
-    """Answer each command by its replies in turn, and then by the last of them; give the URL."""
-    with _Scripted(script) as server:
+def scripted(heard: list[Reply] | None = None, **script: Sequence[Reply]) -> Iterator[str]:
+    """Answer each command by its replies in turn, and then by the last of them; give the URL. heard: gets each."""
+    with _Scripted(script, [] if heard is None else heard) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         try:
             yield f"mongodb://127.0.0.1:{server.server_address[1]}/"

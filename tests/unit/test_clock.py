@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from contracts.definitions.protocol import Edge, Protocol
@@ -46,6 +46,7 @@ class Course:
         self.register = Register()
         self.case = Registered()
         self.said: list[Event[Data]] = []
+        self.now = MONDAY - timedelta(days=30)
         self._count = 0
         self.record(
             CaseEnrolled(clinic="c1", protocol=protocol_like(), policy=policy_like()), MONDAY - timedelta(days=30)
@@ -67,6 +68,7 @@ class Course:
 
     def tick(self, now: datetime) -> list[str]:
         """Let the clock say what it has to say; give that in short."""
+        self.now = max(self.now, now)
         facts = due(CASE, self.case, self.protocol, COPENHAGEN, now)
         for fact in facts:
             self.take(fact)
@@ -297,6 +299,7 @@ def test_a_case_is_looked_at_no_later_than_something_is_to_be_said(
     steps: Sequence[tuple[str, int | str, datetime]], now: datetime
 ) -> None:
     course = a_course(steps)
+    now = max(now, course.now)
     if due(CASE, course.case, course.protocol, COPENHAGEN, now):
         first = first_moment(course.case, course.protocol, COPENHAGEN)
         assert first is not None
@@ -314,6 +317,16 @@ def test_between_two_moments_that_are_named_nothing_is_to_be_said(
     assert course.tick(just_before) == []
 
 
+@example(
+    [
+        ("schedule", 1, MONDAY + timedelta(hours=1)),
+        ("tick", 0, MONDAY),
+        ("schedule", 1, MONDAY),
+        ("tick", 0, MONDAY),
+        ("schedule", 1, MONDAY + timedelta(hours=1)),
+    ],
+    MONDAY,
+)
 @given(STEPS, HOURS)
 def test_what_was_said_is_said_once(steps: Sequence[tuple[str, int | str, datetime]], now: datetime) -> None:
     course = a_course(steps)

@@ -74,7 +74,7 @@ def due(case_id: str, case: Registered, protocol: Protocol, zone: tzinfo, now: d
     for name, starts in case.scheduled.items():
         if starts <= now and case.came.get(name) != starts:
             data = SessionDue(session=session_of(name), scheduled=starts)
-            facts.append(_fact(case_id, data, starts, name, starts))
+            facts.append(_fact(case_id, case, data, starts, name, starts))
     for each in asked(case, protocol, zone):
         stands = case.open.get(each.key)
         if each.key in case.answered:
@@ -82,10 +82,10 @@ def due(case_id: str, case: Registered, protocol: Protocol, zone: tzinfo, now: d
         names = str(each.session), each.instrument
         if each.is_open(now) and (stands is None or stands.closes != each.closes):
             opened = OccasionOpened(session=each.session, instrument=each.instrument, closes=each.closes)
-            facts.append(_fact(case_id, opened, each.opens, *names, each.starts))
+            facts.append(_fact(case_id, case, opened, each.opens, *names, each.starts))
         elif stands is not None and now >= each.closes:
             closed = OccasionClosed(session=each.session, instrument=stands.instrument)
-            facts.append(_fact(case_id, closed, each.closes, *names, each.starts))
+            facts.append(_fact(case_id, case, closed, each.closes, *names, each.starts))
     return sorted((fact for fact in facts if not _has_ended(case, fact.time)), key=lambda fact: fact.time)
 
 
@@ -129,9 +129,15 @@ def _has_ended(case: Registered, at: datetime) -> bool:
     return case.closed_at is not None and at > case.closed_at
 
 
-def _fact(case_id: str, data: Data, at: datetime, *about: str | datetime) -> Event[Data]:
-    """Say something; the same of the same session at the same time is the same fact, whoever says it."""
-    names = [instant(each) if isinstance(each, datetime) else each for each in about]
+def _fact(
+    case_id: str, case: Registered, data: Data, at: datetime, session: str, *about: str | datetime
+) -> Event[Data]:
+    """Say something; the same of the same session at the same time is the same fact, whoever says it.
+
+    Of a session that was moved and moved back it is another one: the earlier ones were overtaken.
+    """
+    names = [instant(each) if isinstance(each, datetime) else each for each in (session, *about)]
+    names.append(case.planned_by.get(session, ""))
     return new_fact(
         data,
         case_id=case_id,

@@ -13,6 +13,8 @@ from contracts.events.facts import (
     CaseEnrolled,
     CaseErased,
     CaseTransferred,
+    NoticeFailed,
+    NoticeSent,
     OccasionClosed,
     OccasionOpened,
     PolicyChanged,
@@ -38,6 +40,19 @@ class Opened:
 
 
 @dataclass(frozen=True)
+class Told:
+    """What came of a notice.
+
+    recipients: everybody to whom it goes; settled: those of whom was recorded that it was sent to them, or failed
+    is_over: nothing is left to be sent
+    """
+
+    recipients: tuple[str, ...] = ()
+    settled: tuple[str, ...] = ()
+    is_over: bool = False
+
+
+@dataclass(frozen=True)
 class Registered:
     """What ingest knows of a case. Occasions are named `session/instrument id`, and sessions as text.
 
@@ -45,10 +60,12 @@ class Registered:
     answered: occasion -> the response that answered it
     responses: response -> the instrument that it answers
     scheduled: session -> when it will be or was, unless it was cancelled
+    planned_by: session -> the fact that gave it its time last
     came: session -> the time at which the clock said that it had come
     open: occasion -> how it was opened, unless it was closed
     spoken: the latest time that the clock has spoken of: nothing that was over by then is asked for any more
     of_group: session -> session of the group, as the last transfer said; if it said nothing, all are the group's
+    notices: notice -> what came of it
     """
 
     clinic: str | None = None
@@ -61,10 +78,12 @@ class Registered:
     answered: Mapping[str, str] = field(default_factory=dict)
     responses: Mapping[str, str] = field(default_factory=dict)
     scheduled: Mapping[str, datetime] = field(default_factory=dict)
+    planned_by: Mapping[str, str] = field(default_factory=dict)
     came: Mapping[str, datetime] = field(default_factory=dict)
     open: Mapping[str, Opened] = field(default_factory=dict)
     spoken: datetime | None = None
     of_group: Mapping[str, int] = field(default_factory=dict)
+    notices: Mapping[str, Told] = field(default_factory=dict)
 
     @property
     def enrolled(self) -> bool:
@@ -107,6 +126,10 @@ class Register:
             answered = {occasion_of(event.data): event.id, **state.answered}
             responses = {**state.responses, event.id: event.data.instrument}
             return evolved(state, facts=facts, answered=answered, responses=responses), ()
+        if isinstance(event.data, NoticeSent | NoticeFailed):
+            notice = event.data.notice
+            told = _told(state.notices.get(notice, Told()), event.data)
+            return evolved(state, facts=facts, notices={**state.notices, notice: told}), ()
         return _planned(_treated(evolved(state, facts=facts), event), event), ()
 
 
@@ -114,6 +137,13 @@ def after(state: Registered, fact: Event[Data]) -> Registered:
     """Give what will be known of a case when a fact is recorded."""
     state, _ = Register().step(state, fact)
     return state
+
+
+def _told(before: Told, outcome: NoticeSent | NoticeFailed) -> Told:
+    recipients = before.recipients or outcome.recipients
+    settled = {*before.settled, *([] if outcome.recipient is None else [outcome.recipient])}
+    is_over = outcome.recipient is None or settled.issuperset(recipients)
+    return Told(recipients, tuple(sorted(settled)), before.is_over or is_over)
 
 
 def _treated(state: Registered, event: Event[Data]) -> Registered:
@@ -139,8 +169,12 @@ def _treated(state: Registered, event: Event[Data]) -> Registered:
 def _planned(state: Registered, event: Event[Data]) -> Registered:
     """Take what a fact says of when sessions are and what is asked around them, if it is one of those."""
     match event.data:
-        case SessionScheduled() | SessionMoved() as planned:
-            return evolved(state, scheduled={**state.scheduled, str(planned.session): planned.scheduled})
+        case (
+            SessionScheduled(session=session, scheduled=scheduled) | SessionMoved(session=session, scheduled=scheduled)
+        ):
+            name = str(session)
+            planned_by = {**state.planned_by, name: event.id}
+            return evolved(state, scheduled={**state.scheduled, name: scheduled}, planned_by=planned_by)
         case SessionCancelled(session=session):
             return evolved(state, scheduled=_without(state.scheduled, str(session)))
         case SessionDue(session=session, scheduled=scheduled):

@@ -11,7 +11,7 @@ from contracts.events.fields import DefinitionRef, EventId, Instant, Name, Sessi
 from services.ingest.access import ROLES, Role
 from services.ingest.http import problems
 from services.ingest.http.problems import REFUSED, Kind
-from services.ingest.statements import STAFF, STATEMENTS
+from services.ingest.statements import CLIENTS, MAILER, STAFF, STATEMENTS
 from services.runtime.roster.port import Clinic, Entry, Group, Therapist
 
 ADMIN: Final[Sequence[Role]] = ("admin",)
@@ -79,6 +79,17 @@ class CaseShown(Body):
     closed: Instant | None
 
 
+class NoticeTold(Body):
+    """What came of a notice.
+
+    recipients: everybody to whom it goes; settled: those to whom it was sent, or of whom it was given up
+    """
+
+    recipients: tuple[Name, ...]
+    settled: tuple[Name, ...]
+    is_over: bool
+
+
 class OccasionShown(Body):
     """A questionnaire that is asked for, and until when."""
 
@@ -95,6 +106,42 @@ class OpenShown(Body):
     occasions: tuple[OccasionShown, ...]
 
 
+class Resource(BaseModel):
+    """A resource of FHIR R4 (4.0.1), which says what else it has."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class QuestionnaireResponse(Resource):
+    """The answers to one questionnaire (FHIR R4)."""
+
+    resourceType: Literal["QuestionnaireResponse"]  # noqa: N815 - FHIR's own name
+
+
+class Questionnaire(Resource):
+    """A questionnaire, with neutral labels (FHIR R4)."""
+
+    resourceType: Literal["Questionnaire"]  # noqa: N815 - FHIR's own name
+
+
+class Bundle(Resource):
+    """What a search found (FHIR R4)."""
+
+    resourceType: Literal["Bundle"]  # noqa: N815 - FHIR's own name
+
+
+class OperationOutcome(Resource):
+    """What became of a request, and where something was not as expected (FHIR R4)."""
+
+    resourceType: Literal["OperationOutcome"]  # noqa: N815 - FHIR's own name
+
+
+class CapabilityStatement(Resource):
+    """What the server does (FHIR R4)."""
+
+    resourceType: Literal["CapabilityStatement"]  # noqa: N815 - FHIR's own name
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One operation.
@@ -102,6 +149,7 @@ class Operation:
     name: by which its handler is found; does: what it is for, in a sentence
     body: what a request brings; without: fields of it that the path or the credential gives
     answer: what is answered, or a list of which; kinds: the problems that it can have beside those of every operation
+    query: what can be asked for in the query
     """
 
     name: str
@@ -113,8 +161,17 @@ class Operation:
     answer: type[BaseModel] | None = None
     status: HTTPStatus = HTTPStatus.OK
     kinds: Sequence[Kind] = ()
+    query: Sequence[str] = ()
+
+    @property
+    def is_fhir(self) -> bool:
+        """Whether it speaks FHIR, with those who ask and of what goes wrong."""
+        return self.path.startswith(FHIR)
 
 
+FHIR: Final = "/fhir/"
+_RESPONSES: Final = f"{FHIR}QuestionnaireResponse"
+_QUESTIONNAIRES: Final = f"{FHIR}Questionnaire"
 _OF_CASE: Final = (REFUSED["unknown_case"],)
 _OF_FACTS: Final = (*REFUSED.values(), problems.KEY_EXPECTED)
 _CREATED: Final = HTTPStatus.CREATED
@@ -147,8 +204,17 @@ OPERATIONS: Final[Sequence[Operation]] = (
         "GET",
         "/v1/cases/{case}/open",
         "Tell what the patient is asked for now.",
-        ROLES,
+        CLIENTS,
         answer=OpenShown,
+        kinds=_OF_CASE,
+    ),
+    Operation(
+        "notice",
+        "GET",
+        "/v1/cases/{case}/notices/{id}",
+        "Tell what is on the log of a notice.",
+        (*STAFF, *MAILER),
+        answer=NoticeTold,
         kinds=_OF_CASE,
     ),
     *(
@@ -170,7 +236,7 @@ OPERATIONS: Final[Sequence[Operation]] = (
         "POST",
         "/v1/facts",
         "Record several facts together, or none of them.",
-        ROLES,
+        CLIENTS,
         answer=AllRecorded,
         status=_CREATED,
         kinds=_OF_FACTS,
@@ -187,6 +253,60 @@ OPERATIONS: Final[Sequence[Operation]] = (
         kinds=(REFUSED["definition_unknown"],),
     ),
     Operation("openapi", "GET", "/openapi.json", "Describe the API for programs (OpenAPI 3.1).", ROLES),
+    Operation(
+        "fhir-answer",
+        "POST",
+        _RESPONSES,
+        "Answer one instrument on one occasion, as a resource of FHIR R4.",
+        CLIENTS,
+        QuestionnaireResponse,
+        OperationOutcome,
+        _CREATED,
+        kinds=(*_OF_FACTS, problems.UNMAPPABLE),
+    ),
+    Operation(
+        "fhir-responses",
+        "GET",
+        _RESPONSES,
+        "Give the responses of a case as they stand, by `subject` or `patient`.",
+        answer=Bundle,
+        kinds=(*_OF_CASE, problems.QUERY),
+        query=("subject", "patient"),
+    ),
+    Operation(
+        "fhir-response",
+        "GET",
+        f"{_RESPONSES}/{{id}}",
+        "Give a response as it stands.",
+        answer=QuestionnaireResponse,
+        kinds=_OF_CASE,
+    ),
+    Operation(
+        "fhir-questionnaires",
+        "GET",
+        _QUESTIONNAIRES,
+        "Give every instrument as a questionnaire, or those with a `url`.",
+        CLIENTS,
+        answer=Bundle,
+        kinds=(problems.QUERY,),
+        query=("url",),
+    ),
+    Operation(
+        "fhir-questionnaire",
+        "GET",
+        f"{_QUESTIONNAIRES}/{{id}}",
+        "Give an instrument as a questionnaire.",
+        CLIENTS,
+        answer=Questionnaire,
+    ),
+    Operation(
+        "fhir-metadata",
+        "GET",
+        f"{FHIR}metadata",
+        "Say what the server does of FHIR.",
+        CLIENTS,
+        answer=CapabilityStatement,
+    ),
     *_listed("groups", Group, STAFF, "group"),
     *_listed("therapists", Therapist, ADMIN, "therapist"),
 )

@@ -25,7 +25,12 @@ ZoneName = Annotated[str, AfterValidator(_require_zone)]
 """A time zone of the IANA database, such as Europe/Copenhagen."""
 
 SessionName = Annotated[str, Field(pattern=rf"^([0-9]|[1-9][0-9]{{1,2}}|{INDIVIDUAL})$")]
-Address = Annotated[str, Field(pattern=r"^[!-?A-~]{1,64}@[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$")]
+_ATOM: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_LABEL: Final = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+ADDRESS: Final = rf"^{_ATOM}(\.{_ATOM})*@{_LABEL}(\.{_LABEL})*$"
+"""A mailbox as RFC 5321 has it, without quotes: one mailbox, however a mail server reads it."""
+
+Address = Annotated[str, Field(pattern=ADDRESS, max_length=254)]
 
 
 class Entry(BaseModel):
@@ -42,12 +47,14 @@ class Clinic(Entry):
 
     zone: by whose clock its sessions are; the region's, if it says nothing
     protocol, policy: of cases that are enrolled without naming theirs
+    supervisors: those of its therapists who are told of reports that nobody has looked at
     """
 
     zone: ZoneName | None = None
     language: Language = "da"
     protocol: DefinitionRef | None = None
     policy: DefinitionRef | None = None
+    supervisors: tuple[Name, ...] = ()
 
 
 class Group(Entry):

@@ -1,0 +1,174 @@
+"""What is checked of every home: that everything is read, and that what was recorded goes where it should."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import orjson
+
+from contracts.definitions.policy import Policy
+from contracts.definitions.protocol import Protocol
+from contracts.topics import CASES
+from services.cli.checks.checked import SKEW, Check, Checked, are, ill, well
+from services.cli.dead_letters import letters_of
+from services.cli.notice_events import in_words, whereabouts
+from services.cli.output import counted
+from services.cli.up import SMTP_HOST
+from services.home import Home
+from services.mailer.domain.mailbag import NEWS_FOR
+from services.mailer.domain.whereabouts import Whereabouts
+from services.runtime.roster.port import Clinic
+
+LATELY: Final = timedelta(days=7)
+"""What failed longer ago is known by now."""
+
+_AT_ONCE: Final = 1_000
+LOOK_AGAIN: Final = 3.0
+"""Seconds between two looks at what waits."""
+
+SOON: Final = timedelta(minutes=10)
+"""A mail that waits for longer than this does not go out."""
+
+
+def of_home(home: Home, *, sends_mail: bool) -> Sequence[Check]:
+    """Give the checks of a home that can be opened. sends_mail: whether it is meant to send any."""
+    return [
+        Check("progress", lambda: _progress(home)),
+        Check("cases", lambda: _halted(home)),
+        Check("keys", lambda: _keys(home)),
+        Check("dead letters", lambda: _dead_letters(home)),
+        Check("definitions", lambda: _definitions(home)),
+        Check("clock", lambda: _clock(home)),
+        Check("mail", lambda: _mail(home, sends_mail=sends_mail)),
+    ]
+
+
+async def _progress(home: Home) -> Checked:
+    """Check that what was recorded is processed: that no stage stands still where something waits."""
+    before = await home.waiting(home.stages)
+    if before:
+        await asyncio.sleep(LOOK_AGAIN)
+    after = await home.waiting(home.stages) if before else before
+    stuck = Counter[str]()
+    for place, waits in after.items():
+        if place in before and before[place].position == waits.position:
+            stuck[place.stage] += waits.events
+    if stuck:
+        told = ", ".join(f"{number:,} for {stage.replace('_', '-')}" for stage, number in stuck.items())
+        return ill(
+            "progress",
+            f"events wait, and nothing happens with them: {told}",
+            "see whether it runs (ontrack up; in a region ontrack serve), and what it says at /ready",
+        )
+    number = sum(waits.events for waits in after.values())
+    return well("progress", f"{are(number, 'event')} waiting, and worked on" if number else "nothing waits")
+
+
+async def _keys(home: Home) -> Checked:
+    """Check that every case has its key, unless that was destroyed."""
+    missing, cases = 0, [case_id async for case_id in home.store.cases(home.register.name)]
+    for start in range(0, len(cases), _AT_ONCE):
+        some = cases[start : start + _AT_ONCE]
+        missing += len(set(some) - (await home.keyring.keys(some)).keys())
+    if missing:
+        return ill(
+            "keys",
+            f"{are(missing, 'case')} without a key: nothing of them can be read",
+            "restore the last backup that has the keys, into an empty place: ontrack restore",
+        )
+    return well("keys", f"{are(len(cases), 'case')} there, each with its key")
+
+
+async def _halted(home: Home) -> Checked:
+    reasons = Counter(each.reason for each in await home.halted())
+    if not reasons:
+        return well("cases", "none is halted")
+    why = "; ".join(f"{number}: {reason}" for reason, number in reasons.most_common(3))
+    return ill(
+        "cases",
+        f"{counted(reasons.total(), 'case')} cannot go on ({why})",
+        "ontrack halted list names them; they go on when the cause is gone, or by ontrack halted resume",
+    )
+
+
+async def _dead_letters(home: Home) -> Checked:
+    found = Counter(letter.status for letter in await letters_of(home))
+    left = found.total() - found["redriven"]
+    if not left:
+        return well("dead letters", "every fact could be read")
+    return ill(
+        "dead letters",
+        f"{counted(left, 'fact')} could not be read",
+        "ontrack dlq list says where and why; ontrack dlq redrive takes those in that can be read by now",
+    )
+
+
+async def _definitions(home: Home) -> Checked:
+    """Check that what clinics enrol their cases with is on the log."""
+    missing = [
+        f"{clinic.clinic} names {ref.partition('#')[0]}"
+        for clinic in await home.roster.all(Clinic)
+        for ref in (clinic.protocol, clinic.policy)
+        if ref is not None and ref not in home.definitions
+    ]
+    if missing:
+        return ill(
+            "definitions",
+            f"not on the log: {'; '.join(missing)}",
+            "enter the clinic with definitions that are there; ontrack definitions list names them",
+        )
+    number = sum(1 for kind in (Protocol, Policy) for _ in home.definitions.of_kind(kind))
+    return well("definitions", f"{number} protocols and policies are on the log, and clinics name no others")
+
+
+async def _clock(home: Home) -> Checked:
+    """Compare this machine's clock with the times at which facts were recorded."""
+    latest = [await _recorded(home, partition) for partition in range(CASES.partitions)]
+    newest = max((each for each in latest if each is not None), default=None)
+    now = datetime.now(UTC)
+    if newest is not None and newest - now > SKEW:
+        ahead = (newest - now).total_seconds()
+        return ill("clock", f"the newest fact was recorded {ahead:,.0f} s from now", "set the clocks by NTP")
+    return well("clock", "no fact was recorded in its future")
+
+
+async def _recorded(home: Home, partition: int) -> datetime | None:
+    """Tell when the last fact of a partition was recorded."""
+    end = await home.log.end(CASES, partition)
+    records = await home.log.read(CASES, partition, end - 1, 1) if end else ()
+    for record in records:
+        try:
+            return datetime.fromisoformat(orjson.loads(record.value)["recordedtime"])
+        except (ValueError, TypeError, KeyError):
+            return None
+    return None
+
+
+async def _mail(home: Home, *, sends_mail: bool) -> Checked:
+    found, now = await whereabouts(home), datetime.now(UTC)
+    late = [each for each in found if each.outcome == "waits" and SOON < now - each.notice.recordedtime <= NEWS_FOR]
+    failed = [each for each in found if each.outcome == "failed" and each.at is not None and now - each.at <= LATELY]
+    if late and not sends_mail and not any(each.tries for each in found):
+        return ill(
+            "mail",
+            f"{are(len(late), 'notice')} waiting, and no mail server is named",
+            f"set {SMTP_HOST} and what docs/settings.md says of mail, and start again",
+        )
+    says, do = [], []
+    if late:
+        says.append(f"{are(len(late), 'mail')} waiting for more than {SOON.seconds // 60} minutes ({_why(late)})")
+        do.append("see whether the mailer runs and what it says at /ready, and whether groups have therapists")
+    if failed:
+        says.append(f"{counted(len(failed), 'mail')} failed in the last {LATELY.days} days ({_why(failed)})")
+        do.append("tell the therapists, and correct their addresses")
+    if says:
+        return ill("mail", "; ".join(says), f"ontrack notices lists them; {'; '.join(do)}")
+    return well("mail", f"none waits for long, and none failed in the last {LATELY.days} days")
+
+
+def _why(found: Sequence[Whereabouts]) -> str:
+    """Give the three reasons that are named most often."""
+    reasons = Counter(in_words(each.reason) or "nobody has tried" for each in found)
+    return "; ".join(f"{number}: {reason}" for reason, number in reasons.most_common(3))

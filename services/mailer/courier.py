@@ -1,0 +1,328 @@
+"""The courier: looks what is to be sent, hands it to the mail server, and records what came of it.
+
+Whatever dies when, a notice is sent, and at most once more than that for each death: a try is counted before it is
+begun, its outcome is noted as soon as the server has spoken, and both before anything is recorded as a fact.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+from pydantic import TypeAdapter
+
+from services.mailer.domain.delivery import (
+    Delivery,
+    begun,
+    fact_of,
+    given_back,
+    put_off,
+    settled,
+    still_nobody,
+    tried,
+    without_recipient,
+)
+from services.mailer.domain.letter import Letterhead, letter
+from services.mailer.domain.mailbag import NEWS_FOR, Mailbag, Mailbags, Notice
+from services.mailer.ingest import Ingest, NotRecorded, Told
+from services.mailer.outbox.port import Outbox, OutboxUnavailable
+from services.mailer.post import Answer, Fate, MailAway, MailServer, Post
+from services.runtime.faults import place_of
+from services.runtime.health import Health
+from services.runtime.keyring.port import Destroyed, Keyring
+from services.runtime.roster.port import Clinic, Group, Roster, Therapist
+from services.runtime.store.port import AgendaStore, Appointment
+from services.runtime.store.sealed import StateUnreadable, open_states
+from services.runtime.unavailable import Unavailable
+
+TICK: Final = 1.0
+"""Seconds between two looks at the agenda, unless somebody says that there is something new."""
+
+AWAY_AT_MOST: Final = 60.0
+"""Seconds that are waited at most before a mail server that is away is tried again."""
+
+ENDS_WITHIN: Final = 15.0
+"""Seconds that the letter in hand is given when the courier is to end."""
+
+NOTED_WITHIN: Final = 60
+"""How often a second is waited for an outbox that is away, to note what the mail server has said."""
+
+KEPT_FOR: Final = timedelta(days=90)
+"""A delivery is forgotten after this: longer than anybody is told of what happened."""
+
+_LOOK_AGAIN: Final = timedelta(minutes=1)
+_FAULT_OF: Final = 2 * _LOOK_AGAIN
+_AT_ONCE: Final = 20
+_DOUBLED_AT_MOST: Final = 6
+_BAGS: Final = TypeAdapter(Mailbag)
+_LOG = structlog.get_logger()
+
+WAITING: Final = "waiting"
+GIVEN_UP: Final = "given_up"
+
+Measured = Callable[[str, int], None]
+
+
+def _nobody(_: str, __: int) -> None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What a courier works with.
+
+    store, keyring: where the stage keeps what is to be sent
+    now: tells the time
+    """
+
+    store: AgendaStore
+    keyring: Keyring
+    roster: Roster
+    outbox: Outbox
+    ingest: Ingest
+    server: MailServer
+    head: Letterhead
+    now: Callable[[], datetime]
+
+
+class Courier:
+    """Sends what is to be sent. Any number may run: each try is begun by one of them only."""
+
+    def __init__(self, desk: Desk, measured: Measured = _nobody) -> None:
+        """Work at a desk. measured: hears the fate of every try, and now and then how many deliveries are `WAITING`."""
+        self._at = desk
+        self._measured = measured
+        self._new = asyncio.Event()
+        self._ending = asyncio.Event()
+        self._sending = asyncio.Lock()
+        self._tidied: datetime | None = None
+        self._faults: dict[str, tuple[str, datetime]] = {}
+
+    def look(self) -> None:
+        """Say that there may be something to send."""
+        self._new.set()
+
+    async def run(self, health: Health) -> None:
+        """Send what is to be sent, as it comes, and tell what keeps it from that, until it is to end."""
+        failures = 0
+        while not self._ending.is_set():
+            try:
+                await self.round()
+                why = next((fault for fault, _ in self._faults.values()), None)
+                failures = 0
+            except Unavailable as away:
+                why = str(away)
+                failures += 1
+            except Exception as error:  # noqa: BLE001 - it goes on, and what is wrong is told
+                why = _fault(error)
+                failures += 1
+            health.set("mail", why)
+            if failures:
+                await _until(self._ending, min(TICK * 2 ** min(failures, _DOUBLED_AT_MOST), AWAY_AT_MOST))
+            else:
+                await _until(self._new, TICK)
+                self._new.clear()
+
+    async def end(self, running: "asyncio.Task[None]") -> None:
+        """Let a running courier end: what the mail server is being told is finished first, if that is done in time."""
+        self._ending.set()
+        self._new.set()
+        await asyncio.wait({running}, timeout=ENDS_WITHIN)
+        running.cancel()
+        await asyncio.wait({running})
+
+    async def round(self) -> None:
+        """Send what is to be sent by now, once each. Raises Unavailable, and goes on there next time.
+
+        What fails for one case keeps no other from its mail: it is tried again a minute later.
+        """
+        await self._tidy()
+        name, at = Mailbags.name, self._at
+        async with Post(at.server) as post:
+            while not self._ending.is_set() and (appointments := await at.store.appointments(name, at.now(), _AT_ONCE)):
+                # All of them come to their end, so that no letter is left between the mail server and the outbox.
+                visits = [self._visited(each, post) for each in appointments]
+                for outcome in await asyncio.gather(*visits, return_exceptions=True):
+                    if outcome is not None:
+                        raise outcome
+
+    async def _tidy(self) -> None:
+        """Forget what is long over, and count what waits, now and then."""
+        now = self._at.now()
+        if self._tidied is None or now - self._tidied >= _LOOK_AGAIN:
+            self._tidied = now
+            self._faults = {case: fault for case, fault in self._faults.items() if now - fault[1] <= _FAULT_OF}
+            await self._at.outbox.forget(now - KEPT_FOR)
+            self._measured(WAITING, await self._at.outbox.waiting())
+
+    async def _visited(self, appointment: Appointment, post: Post) -> None:
+        """Send what is to be sent of a case, and note when to look at it again. Raises Unavailable."""
+        case_id = appointment.case_id
+        try:
+            later = await self._emptied(case_id, post)
+            self._faults.pop(case_id, None)
+        except Unavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - the others want their mail, and what is wrong is told
+            why = str(error) if isinstance(error, NotRecorded | StateUnreadable) else _fault(error)
+            self._faults[case_id] = why, self._at.now()
+            later = self._at.now() + _LOOK_AGAIN
+        await self._at.store.postpone(Mailbags.name, appointment, later)
+
+    async def _emptied(self, case_id: str, post: Post) -> datetime | None:
+        """Send what is to be sent of a case; give when to come again, None if that is not needed."""
+        at = self._at
+        bags = await open_states(at.store, at.keyring, _BAGS, Mailbags.name, [case_id])
+        if case_id not in bags:
+            if isinstance((await at.keyring.keys([case_id])).get(case_id), Destroyed):
+                await at.outbox.forget_case(case_id)
+                return None
+            raise StateUnreadable(f"the key of case {case_id} is missing")
+        notices = bags[case_id].notices
+        known: dict[str, list[Delivery]] = defaultdict(list)
+        for each in await at.outbox.of(notices):
+            known[each.notice].append(each)
+        later: list[datetime] = []
+        for notice_id, notice in notices.items():
+            for delivery in await self._in_hand(case_id, notice_id, notice, known[notice_id], post):
+                if delivery.recipient not in notice.settled:
+                    later.extend(filter(None, [await self._forwarded(notice, delivery, post)]))
+        return min(later, default=None)
+
+    async def _in_hand(
+        self, case_id: str, notice_id: str, notice: Notice, known: Sequence[Delivery], post: Post
+    ) -> Sequence[Delivery]:
+        """Give the deliveries of a notice; it is taken in hand if it is not, or not for everybody."""
+        at, now = self._at, self._at.now()
+        everybody = {each for delivery in known for each in delivery.recipients}
+        if everybody:
+            missing = everybody - {each.recipient for each in known}
+        else:
+            told = await at.ingest.told(case_id, notice_id)
+            if told.is_over:
+                # Its outcome is on its way here.
+                return []
+            nobody = next(iter(known), None) or without_recipient(case_id, notice_id, now)
+            if now - notice.happened > NEWS_FOR:
+                return [await self._kept(nobody, settled(nobody, "failed", now, "too-late"))]
+            async with self._sending:
+                # Whom it is for is asked when it can be sent.
+                await post.open()
+            everybody = set(await self._recipients(notice, told))
+            if not everybody:
+                return [await self._kept(nobody, still_nobody(nobody, now))]
+            if known:
+                await self._changed(nobody, settled(nobody, "void", now))
+            missing = everybody - set(told.settled)
+        if not missing:
+            return known
+        deliveries = [each for each in begun(case_id, notice_id, sorted(everybody), now) if each.recipient in missing]
+        await at.outbox.begin(deliveries)
+        # Somebody else may have begun it at this moment, for whom the directory had then.
+        return await at.outbox.of([notice_id])
+
+    async def _kept(self, before: Delivery, after: Delivery) -> Delivery:
+        """Keep how it stands with a notice that has nobody; give that, or what somebody else has kept."""
+        await self._at.outbox.begin([before])
+        return after if await self._changed(before, after) else before
+
+    async def _recipients(self, notice: Notice, told: Told) -> Sequence[str]:
+        """Give whom a notice is for: as was said of it before, or else as the directory has it now."""
+        roster = self._at.roster
+        if told.recipients or notice.recipients:
+            return told.recipients or notice.recipients
+        if notice.to == "supervisor":
+            clinic = await roster.find(Clinic, notice.clinic, notice.clinic)
+            return clinic.supervisors if clinic is not None else ()
+        group = None if notice.group is None else await roster.find(Group, notice.clinic, notice.group)
+        return group.therapists if group is not None else ()
+
+    async def _forwarded(self, notice: Notice, delivery: Delivery, post: Post) -> datetime | None:
+        """Try a delivery if it is time, and record its outcome; give when to come again, None if that is not needed."""
+        is_due = delivery.recipient is not None and delivery.next_try <= self._at.now()
+        if delivery.outcome is None and is_due:
+            delivery = await self._tried(notice, delivery, post)
+        if delivery.outcome is None:
+            return delivery.next_try
+        if delivery.outcome != "void":
+            await self._at.ingest.record(fact_of(delivery))
+        return None
+
+    async def _tried(self, notice: Notice, delivery: Delivery, post: Post) -> Delivery:
+        """Try a delivery once; give how it stands then."""
+        at, recipient = self._at, delivery.recipient
+        async with self._sending:
+            now = at.now()
+            if self._ending.is_set():
+                return delivery
+            if now - notice.happened > NEWS_FOR:
+                return await self._noted(delivery, settled(delivery, "failed", now, "too-late"), GIVEN_UP)
+            therapist = recipient and await at.roster.find(Therapist, notice.clinic, recipient)
+            if therapist:
+                await post.open()
+            counted = tried(delivery, now)
+            if not await at.outbox.change(delivery, counted):
+                # Somebody else tries it at this moment.
+                return counted
+            if not therapist:
+                return await self._put_off(counted, "no-address")
+            mail = letter(
+                at.head,
+                delivery_id=delivery.fact_id,
+                address=therapist.address,
+                language=therapist.language,
+                report=notice.report,
+                now=now,
+            )
+            try:
+                answer = await post.send(mail)
+            except MailAway:
+                await self._changed(counted, given_back(delivery, counted))
+                raise
+            return await self._answered(counted, answer)
+
+    async def _answered(self, delivery: Delivery, answer: Answer) -> Delivery:
+        """Note what the mail server has said."""
+        now = self._at.now()
+        match answer.fate:
+            case Fate.TAKEN:
+                return await self._noted(delivery, settled(delivery, "sent", now), answer.fate.value)
+            case Fate.REFUSED:
+                return await self._noted(delivery, settled(delivery, "failed", now, answer.reason), answer.fate.value)
+            case Fate.PUT_OFF:
+                return await self._put_off(delivery, answer.reason)
+
+    async def _put_off(self, delivery: Delivery, reason: str) -> Delivery:
+        after = put_off(delivery, self._at.now(), reason)
+        return await self._noted(delivery, after, Fate.PUT_OFF.value if after.outcome is None else GIVEN_UP)
+
+    async def _noted(self, before: Delivery, after: Delivery, fate: str) -> Delivery:
+        """Note what has come of a try."""
+        await self._changed(before, after)
+        self._measured(fate, 1)
+        _LOG.info("mail", notice=after.notice, recipient=after.recipient, tries=after.tries, fate=fate)
+        return after
+
+    async def _changed(self, before: Delivery, after: Delivery) -> bool:
+        """Change a delivery that nobody else has; wait for an outbox that is away, since a letter cannot be unsent."""
+        for _ in range(NOTED_WITHIN):
+            with suppress(OutboxUnavailable):
+                return await self._at.outbox.change(before, after)
+            await _until(self._ending, TICK)
+        return await self._at.outbox.change(before, after)
+
+
+async def _until(event: asyncio.Event, seconds: float) -> None:
+    """Wait for something, but no longer than so many seconds."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
+
+
+def _fault(error: Exception) -> str:
+    """Tell of a fault without what it says, which could hold anything."""
+    return f"a fault of OnTrack ({place_of(error)})"

@@ -1,0 +1,128 @@
+"""One notice on its way to one recipient: when it is tried again, when that ends, and the fact of what came of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, ClassVar, Final, Literal
+
+from contracts.events.event import FACT_ID, Event, name_based_id, new_fact
+from contracts.events.facts import NoticeFailed, NoticeSent
+from contracts.evolution import evolved
+
+LEASE: Final = timedelta(minutes=10)
+"""So long a try belongs to whoever has begun it: longer than a write to the outbox and a letter can take together."""
+
+FIRST_RETRY: Final = timedelta(minutes=2)
+LAST_RETRY: Final = timedelta(hours=4)
+_DOUBLED_AT_MOST: Final = 7
+
+LOOK_AGAIN: Final = timedelta(minutes=1)
+
+TRIED_FOR: Final = timedelta(days=4)
+"""RFC 5321, 4.5.4.1: whoever sends mail gives up after four to five days."""
+
+SOURCE: Final = "urn:ontrack:mailer"
+
+Outcome = Literal["sent", "failed", "void"]
+Fact = Event[NoticeSent | NoticeFailed]
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One notice for one recipient. recipient: None as long as there is nobody for it.
+
+    recipients: everybody to whom the notice goes, this one included
+    begun: when it was taken in hand, to be tried at once; tries: how often it was
+    next_try: when it is to be tried, if it has no outcome by then
+    outcome: what has come of it, at `at`; `void` if somebody was found for what had nobody
+    reason: why it failed, or why it was put off the last time
+    revision: counts its changes, so that of two that change it at one moment only one does
+    """
+
+    __pydantic_config__: ClassVar[Any] = {"hide_input_in_errors": True}
+
+    case_id: str
+    notice: str
+    recipient: str | None
+    recipients: tuple[str, ...]
+    begun: datetime
+    next_try: datetime
+    tries: int = 0
+    outcome: Outcome | None = None
+    at: datetime | None = None
+    reason: str = ""
+    revision: int = 0
+
+    @property
+    def fact_id(self) -> str:
+        """Give the id of the fact of what came of it: the same whatever that was, so that only one can be recorded."""
+        return name_based_id(FACT_ID, "mailer", self.notice, self.recipient or "")
+
+
+def begun(case_id: str, notice_id: str, recipients: Sequence[str], now: datetime) -> list[Delivery]:
+    """Take a notice in hand: one delivery for each of its recipients."""
+    everybody = tuple(sorted(set(recipients)))
+    return [Delivery(case_id, notice_id, each, everybody, begun=now, next_try=now) for each in everybody]
+
+
+def without_recipient(case_id: str, notice_id: str, now: datetime) -> Delivery:
+    """Begin to look for somebody to whom a notice can go."""
+    return Delivery(case_id, notice_id, None, (), begun=now, next_try=now)
+
+
+def still_nobody(delivery: Delivery, now: datetime) -> Delivery:
+    """Look again soon for somebody to whom a notice can go; after four days it has failed."""
+    if now - delivery.begun >= TRIED_FOR:
+        return settled(delivery, "failed", now, "nobody")
+    return _changed(delivery, next_try=now + LOOK_AGAIN)
+
+
+def tried(delivery: Delivery, now: datetime) -> Delivery:
+    """Count a try before it is begun, and keep others from it; if this process dies, the lease ends by itself."""
+    return _changed(delivery, tries=delivery.tries + 1, next_try=now + LEASE)
+
+
+def given_back(delivery: Delivery, counted: Delivery) -> Delivery:
+    """Take a try back that came to nothing for a reason that has nothing to do with this delivery."""
+    return evolved(delivery, revision=counted.revision + 1)
+
+
+def put_off(delivery: Delivery, now: datetime, reason: str) -> Delivery:
+    """Try again later, each time twice as late; after four days it has failed."""
+    if now - delivery.begun >= TRIED_FOR:
+        return settled(delivery, "failed", now, f"gave-up:{reason}")
+    # A power without a bound would be more than a timedelta can hold after some tries.
+    wait = min(FIRST_RETRY * 2 ** min(delivery.tries - 1, _DOUBLED_AT_MOST), LAST_RETRY)
+    return _changed(delivery, next_try=now + wait, reason=reason)
+
+
+def settled(delivery: Delivery, outcome: Outcome, now: datetime, reason: str = "") -> Delivery:
+    """Say what has come of it."""
+    return _changed(delivery, outcome=outcome, at=now, reason=reason)
+
+
+def _changed(delivery: Delivery, **changes: Any) -> Delivery:  # noqa: ANN401 - fields of any type
+    return evolved(delivery, revision=delivery.revision + 1, **changes)
+
+
+def fact_of(delivery: Delivery) -> Fact:
+    """State what has come of a delivery; it was sent, or it failed."""
+    if delivery.at is None or delivery.outcome == "void":
+        raise ValueError("a delivery of which nothing has come")
+    data: NoticeSent | NoticeFailed
+    if delivery.outcome == "sent" and delivery.recipient is not None:
+        data = NoticeSent(
+            notice=delivery.notice,
+            recipient=delivery.recipient,
+            recipients=delivery.recipients,
+            attempts=delivery.tries,
+        )
+    else:
+        data = NoticeFailed(
+            notice=delivery.notice,
+            recipient=delivery.recipient,
+            recipients=delivery.recipients,
+            attempts=delivery.tries,
+            reason=delivery.reason,
+        )
+    return new_fact(data, case_id=delivery.case_id, fact_id=delivery.fact_id, source=SOURCE, happened=delivery.at)

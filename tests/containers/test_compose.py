@@ -1,0 +1,254 @@
+"""A region comes up from its compose file, and what is answered comes out as mail, whatever crashes meanwhile."""
+
+import json
+import re
+import secrets
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from http import HTTPStatus
+from itertools import chain, product
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import trustme
+
+from contracts.events.facts import NoticeSent, ResponseSubmitted
+from contracts.events.notices import NoticeRequested
+from contracts.topics import CASES, NOTICES, TRACKS
+from deploy.local.prerequisites import Missing
+from tests.containers.deployment import BROKERS, DEPLOY, SERVICES, STAGES, Caller, Deployment, deployment
+from tests.support.command import succeeded
+from tests.support.episodes import reported_episodes
+from tests.support.simulated import assert_all_equal
+
+pytestmark = pytest.mark.xdist_group("docker")
+
+NOW: Final = datetime.now(UTC)
+ODSIS: Final = ("frequency", "intensity", "engagement", "work_school_home", "social_life")
+HERE: Final = Path(__file__).parent
+NUMBERS: Final = ("P1001", "P1002", "P1003", "P1004")
+THERAPISTS: Final = ("anna", "bo")
+
+
+@pytest.fixture(scope="module")
+def region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """What nothing was brought up of yet."""
+    try:
+        with deployment(tmp_path_factory.mktemp("region")) as lent:
+            yield lent
+    except Missing as missing:
+        pytest.skip(str(missing))
+
+
+def blocks(heading: str) -> list[str]:
+    """Give what deploy/README.md says to type below a heading."""
+    section = (DEPLOY / "README.md").read_text("utf-8").partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    return re.findall(r"^```sh\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+
+
+def enrolment(number: str) -> dict[str, Any]:
+    return {"number": number, "group": "mondays", "protocol": "open-ended", "policy": "gryesten-2023"}
+
+
+def response(session: int) -> dict[str, Any]:
+    """Answers that are worse at each session."""
+    return {
+        "session": session,
+        "instrument": "odsis",
+        "answers": dict.fromkeys(ODSIS, session),
+        "answered_at": (NOW - timedelta(days=10 - 2 * session)).isoformat(),
+    }
+
+
+def respond(caller: Caller, case_id: str, session: int) -> str:
+    """Answer; give the id of the fact."""
+    key = f"{case_id}-{session}"
+    fact: str = caller.post(f"/v1/cases/{case_id}/response-submitted", response(session), key)["fact"]
+    return fact
+
+
+def events(folder: Path, topic: str) -> list[dict[str, Any]]:
+    """What stands on a topic, each once: what a crash has repeated must be equal to the byte."""
+    found: dict[str, bytes] = {}
+    for line in (folder / f"{topic}.ndjson").read_bytes().splitlines():
+        name = json.loads(line)["id"]
+        assert found.setdefault(name, line) == line, f"{topic}: a repeated event {name} has other bytes"
+    return [json.loads(line) for line in found.values()]
+
+
+def test_nothing_starts_without_secrets(region: Deployment) -> None:
+    # given no secrets
+    # when the region is brought up, then that is refused, and no folder is made in their place
+    up = region.compose("up", "--detach")
+    assert up.returncode != 0
+    assert "bind source path does not exist" in up.stderr
+    assert not region.secrets.exists()
+    region.succeeded("down", "--volumes")
+
+
+def test_what_the_page_says_to_type_brings_up_a_region(region: Deployment) -> None:
+    # given the image, which was built by the same file
+    build, rest = blocks("From nothing to a running region")
+    assert build == "docker compose build\n"
+
+    # when somebody types what the page says
+    typed = region.typed(["bash", "-eux", "-o", "pipefail", "-c", rest])
+
+    # then a case is enrolled over TLS with a token, and everything comes to be well
+    assert typed.returncode == 0, typed.stdout + typed.stderr
+    assert re.search(r'"case": ?"[0-9a-f]{32}"', typed.stdout), typed.stdout
+    region.wait_until_healthy(*BROKERS, "mongodb", *SERVICES)
+
+    # and when it is typed again, nothing is made anew
+    assert "Everything is there." in region.compose("run", "--rm", "secrets").stderr
+    region.succeeded("up", "--detach")
+    assert region.succeeded("logs", "--no-log-prefix", "provision").splitlines()[-1] == "Everything is there."
+
+
+def test_what_the_page_says_of_mail_adds_a_mailer(region: Deployment) -> None:
+    # given a clinic's mail server, of another authority, and the password that it wants
+    authority, own, password = trustme.CA(), region.folder / "mail", secrets.token_hex(8)
+    own.mkdir()
+    authority.issue_cert("mail").private_key_and_cert_chain_pem.write_to_path(str(own / "server.pem"))
+    for file in (own / "password", region.folder / "smtp-password"):
+        file.write_text(password)
+    for part in (own, *own.iterdir()):
+        part.chmod(0o755)
+    trusted = region.secrets / "users/mailer/mail-ca.pem"
+    authority.cert_pem.write_to_path(str(trusted))
+    trusted.chmod(0o644)
+    region.files = ("compose.yaml", HERE / "compose.mail.yaml")
+    region.named |= {
+        "ONTRACK_MAIL_SECRETS": str(own),
+        "ONTRACK_SMTP_HOST": "mail",
+        "ONTRACK_SMTP_PORT": "10587",
+        "ONTRACK_SMTP_CA_FILE": f"/run/secrets/{trusted.name}",
+        "ONTRACK_SMTP_USERNAME": "ontrack",
+        "ONTRACK_MAIL_FROM": "ontrack@clinic.example",
+        "ONTRACK_PORTAL_URL": "https://ontrack.clinic.example",
+    }
+
+    # when somebody types what the page says, then there is a mailer
+    (typed,) = blocks("Mail")
+    done = region.typed(["bash", "-eux", "-o", "pipefail", "-c", typed])
+    assert done.returncode == 0, done.stdout + done.stderr
+    region.named["COMPOSE_PROFILES"] = "mail"
+    region.wait_until_healthy("mailer")
+
+
+def letters(region: Deployment) -> list[dict[str, Any]]:
+    """What the mail server has taken: a letter is a line of JSON, and its library says things too."""
+    said = region.succeeded("logs", "--no-log-prefix", "mail").splitlines()
+    return [json.loads(line) for line in said if line.startswith("{")]
+
+
+def test_everything_arrives_whatever_crashes(region: Deployment, tmp_path: Path) -> None:
+    # given a region with four cases, in the group of two therapists
+    region.wait_until_healthy(*BROKERS, "mongodb", *SERVICES, "mailer")
+    caller = Caller(region)
+    for name in THERAPISTS:
+        caller.put(f"/v1/therapists/{name}", address=f"{name}@clinic.example")
+    caller.put("/v1/groups/mondays", therapists=list(THERAPISTS))
+    cases = {number: caller.post("/v1/cases", enrolment(number), f"enrol-{number}")["case"] for number in NUMBERS}
+
+    # when they answer, and before each session something crashes: the doors, a broker, the database, the stages
+    crashes = [("ingest", "mailer"), ("kafka-2",), ("mongodb",), STAGES, ()]
+    answered = []
+    for session, crashing in enumerate(crashes):
+        for service in crashing:
+            region.crash(service)
+        answered += [respond(caller, case_id, session) for case_id in cases.values()]
+
+    # then each is started again, and is well
+    for service in chain(*crashes):
+        region.wait_until(partial(region.was_started_again, service), f"{service} started again")
+    region.wait_until_healthy(*BROKERS, "mongodb", *SERVICES, "mailer")
+
+    # and each case has its report
+    def reported() -> set[str]:
+        return {report["case"] for report in json.loads(region.ontrack("reports", "--format", "json"))}
+
+    region.wait_until(lambda: reported() == set(NUMBERS), "a report of each case")
+
+    # and everything that was to be told was sent, and nothing is wrong
+    def is_settled() -> bool:
+        nobody_waits = region.ontrack("notices", "--outcome", "waits", "--format", "json") == "[]\n"
+        return nobody_waits and region.compose("run", "--rm", "ontrack", "doctor").returncode == 0
+
+    region.wait_until(is_settled, "everything processed, sent and well")
+
+    # and no mail says whom it is about
+    for letter in letters(region):
+        assert not [name for name in (*cases, *cases.values(), "mondays") if name in letter["text"]]
+
+    # and what was answered is on the log, once, and what was concluded is what an embedded home concludes from it
+    exported = tmp_path / "exported"
+    tmp_path.chmod(0o777)
+    region.ontrack("export", "--output", "/out/exported", "--reveal", volume=f"{tmp_path}:/out")
+    facts = events(exported, CASES.name)
+    assert sorted(each["id"] for each in facts if each["type"] == ResponseSubmitted.type()) == sorted(answered)
+    assert_all_equal(succeeded("import", exported, "--data", tmp_path / "home"))
+
+    # and each therapist was told once of each notice, and no mail is another one
+    requested = [each["id"] for each in events(exported, NOTICES.name) if each["type"] == NoticeRequested.type()]
+    told = [each["data"] for each in facts if each["type"] == NoticeSent.type()]
+    assert Counter((each["notice"], each["recipient"]) for each in told) == Counter(product(requested, THERAPISTS))
+    assert len({each["id"] for each in letters(region)}) == len(told) >= len(cases) * len(THERAPISTS)
+
+    # and each episode has its one report
+    for case_id in cases.values():
+        own = {
+            topic: [event for event in events(exported, topic) if event["subject"] == case_id]
+            for topic in (TRACKS.name, NOTICES.name)
+        }
+        assert reported_episodes(case_id, own[TRACKS.name], own[NOTICES.name]) == 1
+
+
+def test_what_is_made_anew_holds(region: Deployment) -> None:
+    # given another password, and another certificate
+    for file in ("users/scoring/ontrack_kafka_password", "users/scoring/ontrack_mongodb_password"):
+        (region.secrets / file).unlink()
+    for name in ("certificate.pem", "key.pem"):
+        (region.secrets / "api" / name).unlink()
+    region.succeeded("run", "--rm", "secrets")
+
+    # when whoever uses them is started again, as the page says
+    region.succeeded("up", "--detach", "--force-recreate", "provision", "scoring")
+    region.succeeded("restart", "ingest")
+
+    # then they are what holds
+    region.wait_until_healthy("scoring", "ingest")
+    assert region.asked("GET", "/v1/groups")[0] == HTTPStatus.UNAUTHORIZED
+
+
+def test_a_user_may_do_only_what_its_service_does(region: Deployment) -> None:
+    # given the password of scoring, which may not write facts
+    wrong = ["--env", "ONTRACK_KAFKA_USERNAME=scoring", "--env", "ONTRACK_MONGODB_USERNAME=scoring"]
+    folder = f"{region.secrets}/users/scoring:/run/secrets:ro"
+
+    # when somebody takes in a file with it
+    tried = region.compose("run", "--rm", *wrong, "--volume", folder, "ontrack", "reports")
+
+    # then the brokers do not let them read what scoring does not read
+    assert tried.returncode != 0
+    assert "Authorization" in tried.stderr, tried.stderr
+
+
+def test_a_small_clinic_has_one_broker(region: Deployment) -> None:
+    # given that nothing runs
+    region.succeeded("down", "--volumes", "--timeout", "1")
+
+    # when it is brought up with the overlay for a small clinic
+    region.files, region.named = ("compose.yaml", "compose.small.yaml"), {}
+    region.succeeded("up", "--detach")
+    region.wait_until_healthy("kafka-1", "mongodb", *SERVICES)
+
+    # then there is one broker, and what is said is recorded
+    running = region.succeeded("ps", "--services").split()
+    assert sorted(running) == sorted(("kafka-1", "mongodb", *SERVICES))
+    caller = Caller(region)
+    case_id = caller.post("/v1/cases", enrolment("1001"), "enrol-1001")["case"]
+    assert respond(caller, case_id, 0)
