@@ -11,7 +11,7 @@ import click
 from services.cli.home import Failure, run
 from services.cli.log_import import founding_of
 from services.cli.output import counted, say
-from services.cli.safety import safety_of, safety_options
+from services.cli.region_options import safety_of, safety_options, users_option
 from services.distributed import Provisioned, provision
 from services.runtime.logs import hush
 from services.runtime.refusals import BrokersMissing, SettingsWrong
@@ -31,12 +31,7 @@ TRY_AGAIN: Final = 1.0
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="Found the log under the identity of an exported one, so that ontrack import DIR can fill it.",
 )
-@click.option(
-    "--users",
-    metavar="DIR",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="Let in the users whose passwords are in DIR, a folder of ontrack secrets, each with the rights it needs.",
-)
+@users_option
 @click.option("--wait", type=click.IntRange(0), default=0, metavar="SECONDS", help="Try so long until servers answer.")
 def provision_(
     replication: int, min_insync: int, single_broker: bool, exported: Path | None, users: Path | None, wait: int

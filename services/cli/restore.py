@@ -12,7 +12,7 @@ from services.cli.home import Failure, run
 from services.cli.output import progress, say
 from services.cli.place import Place, Region, data_option
 from services.cli.private import new_file
-from services.cli.safety import safety_of, safety_options
+from services.cli.region_options import safety_of, safety_options, users_option
 from services.cli.token import FILE as TOKENS_FILE
 from services.cli.workplace import moved, require_empty, workplace
 from services.embedded import MASTER_KEY, EmbeddedHome, empty_home
@@ -33,7 +33,10 @@ _OF_A_TRY: Final = (MASTER_KEY, TOKENS)
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @data_option
 @safety_options
-def restore(file: Path, place: Place, replication: int, min_insync: int, single_broker: bool) -> None:
+@users_option
+def restore(
+    file: Path, place: Place, replication: int, min_insync: int, single_broker: bool, users: Path | None
+) -> None:
     """Make a home of the backup FILE: in a directory that holds nothing but the master key, or in an empty region.
 
     FILE is checked before anything is written. Whatever followed from its facts is concluded again: by this command in
@@ -44,7 +47,7 @@ def restore(file: Path, place: Place, replication: int, min_insync: int, single_
     Example: ontrack restore clinic.backup --data ./clinic
     """
     safety = safety_of(replication, min_insync, single_broker=single_broker)
-    run(_into_region(file, safety) if isinstance(place, Region) else _into_directory(file, place))
+    run(_into_region(file, safety, users) if isinstance(place, Region) else _into_directory(file, place))
 
 
 async def _into_directory(file: Path, directory: Path) -> None:
@@ -75,23 +78,29 @@ async def _conclude(home: Home) -> None:
             await home.rebuild(stage, advance)
 
 
-async def _into_region(file: Path, safety: Safety) -> None:
+async def _into_region(file: Path, safety: Safety, users: Path | None) -> None:
     # The clients of the servers take a while to load, and help is wanted at once.
     from services.distributed import empty_region  # noqa: PLC0415
     from services.runtime.logs import hush  # noqa: PLC0415
     from services.runtime.settings import RegionSettings, settings_of  # noqa: PLC0415
+    from services.users import let_in, passwords_in  # noqa: PLC0415
 
     hush()
     settings = settings_of(RegionSettings)
+    passwords = None if users is None else passwords_in(users)
     with whole(file, MasterKey.read(settings.master_key_file)) as backup:
         tokens = tokens_in(backup)
-        tokens_go = None if tokens is None else _where_tokens_go(file, tokens)
+        tokens_go = None if tokens is None else _where_tokens_go(file)
+        if passwords is not None:
+            await let_in(settings, passwords)
         async with empty_region(settings, safety, backup) as ports:
-            if tokens is not None and tokens_go is not None:
+            if tokens is not None and tokens_go is not None and not tokens_go.exists():
                 _write(tokens_go, tokens)
             was_there = any((await ports.log.ends(SCORES, range(SCORES.partitions))).values())
             with progress("Restoring", _records(backup.manifest)) as advance:
                 await put_back(backup, ports, advance)
+    if tokens_go is not None and _is_other(tokens_go, tokens):
+        say(f"{tokens_go} holds other tokens than the backup and stays as it is: which were revoked since, it knows.")
     if was_there:
         say("The log was there already, and stays as it is. Keys, directory and roster are those of the backup,")
         say(f"as of {instant(backup.manifest.began)}. Every stage has to be made anew now, by ontrack rebuild.")
@@ -100,14 +109,12 @@ async def _into_region(file: Path, safety: Safety) -> None:
         say("Its services conclude the rest: start them with ontrack serve, unless they wait for it already.")
 
 
-def _where_tokens_go(file: Path, tokens: bytes) -> Path | None:
-    """Give where the tokens of a region go; None if they are there already. Raises Failure."""
+def _where_tokens_go(file: Path) -> Path:
+    """Give where the tokens of a region go. Raises Failure."""
     goes = tokens_file(Region())
     if goes is None:
         raise Failure(f"{file} holds tokens: set {TOKENS_FILE} to where their file belongs")
-    if _is_other(goes, tokens):
-        raise Failure(f"{goes} holds other tokens than {file}: move it away first")
-    return None if goes.exists() else goes
+    return goes
 
 
 def _is_other(file: Path, tokens: bytes | None) -> bool:

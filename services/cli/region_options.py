@@ -1,6 +1,7 @@
-"""How often a region keeps every record, as it is asked for where topics are made."""
+"""How a region is made, as whoever provisions or restores one says it: copies of records, and users."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -40,3 +41,11 @@ def safety_of(replication: int, min_insync: int, *, single_broker: bool) -> Safe
     if min_insync > replication:
         raise Failure(f"--min-insync {min_insync}: at most --replication ({replication}) was expected")
     return Safety(1, 1, flushed=True) if single_broker else Safety(replication, min_insync)
+
+
+users_option = click.option(
+    "--users",
+    metavar="DIR",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Let in the users whose passwords are in DIR, a folder of ontrack secrets, each with the rights it needs.",
+)
