@@ -1,7 +1,8 @@
 """The distributed home: the log on Kafka, the rest on MongoDB, and each service a process of its own elsewhere."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Self
@@ -15,6 +16,8 @@ from services.ingest.domain.register import Register
 from services.ingest.zones import Zones
 from services.mailer.domain.mailbag import Mailbags
 from services.mailer.outbox.mongo import INDEXED, OUTBOX, MongoOutbox
+from services.runtime.backup.archive import Backup
+from services.runtime.backup.restoring import require_idle, require_part_of_it, require_same_log
 from services.runtime.directory.mongo import DIRECTORY, NAME, MongoDirectory
 from services.runtime.documents import Documents, told_as
 from services.runtime.founding import Founding, founding_records
@@ -32,8 +35,11 @@ from services.runtime.store.port import StoreUnavailable
 
 _LOG_GONE: Final = (
     "the log that was worked with has lost its beginning, or is elsewhere: compare ONTRACK_KAFKA_SERVERS, "
-    "ONTRACK_KAFKA_PREFIX and ONTRACK_MONGODB_DATABASE with what they were"
+    "ONTRACK_KAFKA_PREFIX and ONTRACK_MONGODB_DATABASE with what they were; if ontrack restore was broken off here, "
+    "give it again"
 )
+
+_STAGES: Final = tuple(stage.name for stage in (*Stages.by(Catalogue(), Zones()), Mailbags()))
 
 PATIENCE: Final = 30.0
 """Seconds without any progress of the stages that are run elsewhere, after which nobody waits for them."""
@@ -73,14 +79,7 @@ class DistributedHome(Home):
         master = MasterKey.read(settings.master_key_file)
         documents, log = Documents(settings.server()), KafkaLog(brokers)
         keyring = MongoKeyring(documents, master)
-        ports = Ports(
-            log=log,
-            store=MongoStore(documents),
-            keyring=keyring,
-            people=MongoDirectory(documents, keyring),
-            roster=MongoRoster(documents),
-            outbox=MongoOutbox(documents),
-        )
+        ports = _ports(log, documents, keyring)
         home = cls(f"the log at {settings.kafka_servers}", ports, cluster, log, documents)
         try:
             await keyring.require_own_master()
@@ -199,20 +198,13 @@ async def provision(
         is_new = await log.end(DEFINITIONS, 0) == 0
         if is_new and (has_worked or any((await log.ends(CASES, range(CASES.partitions))).values())):
             raise NotAHome(_LOG_GONE)
-        with told_as(StoreUnavailable):
-            await documents.create_index(DIRECTORY, NAME, unique=True)
-            await documents.create_index(HALTED, "stage", unique=False)
-            for timed in (Register.name, Mailbags.name):
-                await documents.create_index(states_of(timed), DUE, unique=False)
-            for field in INDEXED:
-                await documents.create_index(OUTBOX, field, unique=False)
+        await _make_indexes(documents)
         file = settings.master_key_file
         has_new_key = is_new and not file.exists()
         keyring = MongoKeyring(documents, MasterKey.create(file) if has_new_key else MasterKey.read(file))
         if is_new:
             await keyring.remember_master()
-            for stage in (*Stages.by(Catalogue(), Zones()), Mailbags()):
-                await MongoStore(documents).begin(stage.name)
+            await _begin_stages(documents)
             records = list(founding) or founding_records(str(uuid4()), library(), clock())
             await log.append(DEFINITIONS, 0, [Record("log", record) for record in records])
         await keyring.require_own_master()
@@ -220,6 +212,56 @@ async def provision(
         await said.learn()
         published = await said.publish(library(), clock())
     return Provisioned(topics, is_new, published, has_new_key)
+
+
+@asynccontextmanager
+async def empty_region(settings: RegionSettings, safety: Safety, backup: Backup) -> AsyncIterator[Ports]:
+    """Give what a region stands on that is yet to be founded, or has lost its database, to put a backup back there.
+
+    Raises PlaceInUse if it holds anything that is not of the backup, TopicsUnfit, MasterKeyUnusable, Unavailable.
+    """
+    brokers, master = settings.brokers(), MasterKey.read(settings.master_key_file)
+    cluster = Cluster(brokers)
+    async with KafkaLog(brokers) as log, Documents(settings.server()) as documents:
+        keyring = MongoKeyring(documents, master)
+        ports = _ports(log, documents, keyring)
+        await require_idle(ports.store, _STAGES)
+        await require_part_of_it(backup, ports)
+        there = [topic for topic in TOPICS.values() if await cluster.has(topic)]
+        await require_same_log(backup, log, there)
+        await cluster.make_topics(safety)
+        await _make_indexes(documents)
+        await keyring.remember_master()
+        await keyring.require_own_master()
+        await _begin_stages(documents)
+        yield ports
+
+
+def _ports(log: KafkaLog, documents: Documents, keyring: MongoKeyring) -> Ports:
+    """Give the ports over brokers and a database."""
+    return Ports(
+        log=log,
+        store=MongoStore(documents),
+        keyring=keyring,
+        people=MongoDirectory(documents, keyring),
+        roster=MongoRoster(documents),
+        outbox=MongoOutbox(documents),
+    )
+
+
+async def _make_indexes(documents: Documents) -> None:
+    with told_as(StoreUnavailable):
+        await documents.create_index(DIRECTORY, NAME, unique=True)
+        await documents.create_index(HALTED, "stage", unique=False)
+        for timed in (Register.name, Mailbags.name):
+            await documents.create_index(states_of(timed), DUE, unique=False)
+        for field in INDEXED:
+            await documents.create_index(OUTBOX, field, unique=False)
+
+
+async def _begin_stages(documents: Documents) -> None:
+    for stage in _STAGES:
+        await MongoStore(documents).begin(stage)
 
 
 async def _has_worked(documents: Documents) -> bool:

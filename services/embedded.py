@@ -1,7 +1,8 @@
 """The embedded home: every service in one process, over one SQLite file in a data directory."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Self
@@ -107,6 +108,21 @@ class EmbeddedHome(Home):
             database.close()
             raise
         return home
+
+
+@contextmanager
+def empty_home(directory: Path, master: MasterKey) -> Iterator[Ports]:
+    """Give what a home stands on that is yet to be founded, to put one back; it needs its master key only then.
+
+    Raises AnotherWriter, NotAHome, Unavailable.
+    """
+    database = Database.create(directory / DATABASE)
+    try:
+        keyring = SqliteKeyring(database.connection, master)
+        keyring.remember_master()
+        yield _ports(database, keyring)
+    finally:
+        database.close()
 
 
 def _ports(database: Database, keyring: SqliteKeyring) -> Ports:

@@ -25,7 +25,7 @@ from services.notifier.domain.stage import Notifier
 from services.runtime.directory.port import Directory
 from services.runtime.faults import PartitionLost, StageStopped
 from services.runtime.founding import Founding
-from services.runtime.keyring.port import Keyring
+from services.runtime.keyring.port import Vault
 from services.runtime.log.port import Journal
 from services.runtime.rebuild import rebuild
 from services.runtime.refusals import NotAHome
@@ -54,7 +54,7 @@ class Ports:
 
     log: Journal
     store: AgendaStore
-    keyring: Keyring
+    keyring: Vault
     people: Directory
     roster: Roster
     outbox: Outbox

@@ -18,7 +18,7 @@ from services.runtime.collector import spare_the_collector
 from services.runtime.database import AnotherWriter
 from services.runtime.faults import PartitionLost, StageStopped
 from services.runtime.keyring.master import MasterKeyUnusable
-from services.runtime.refusals import NotAHome, SettingsWrong, TopicsUnfit
+from services.runtime.refusals import BackupUnusable, NotAHome, PlaceInUse, SettingsWrong, TopicsUnfit
 from services.runtime.store.sealed import StateUnreadable
 from services.runtime.unavailable import Unavailable
 
@@ -52,9 +52,9 @@ def run(work: Coroutine[Any, Any, T]) -> T:
             return loop.run_until_complete(work)
     except KeyboardInterrupt:
         raise Failure("interrupted. Nothing is lost: give the same command again.", INTERRUPTED) from None
-    except (NotAHome, AnotherWriter, MasterKeyUnusable, KeyMissing, SettingsWrong) as wrong:
+    except (NotAHome, AnotherWriter, MasterKeyUnusable, KeyMissing, SettingsWrong, PlaceInUse) as wrong:
         raise Failure(str(wrong)) from None
-    except (StageStopped, StateUnreadable, TopicsUnfit) as stopped:
+    except (StageStopped, StateUnreadable, TopicsUnfit, BackupUnusable) as stopped:
         raise Failure(str(stopped), FINDING) from None
     except DefinitionFaults as faults:
         raise Failure("\n".join(str(fault) for fault in faults.faults)) from None

@@ -25,6 +25,8 @@ COMMANDS: Final[Mapping[str, Entry]] = MappingProxyType(
         "token": Entry("services.cli.token:token", "Make, list and revoke the tokens of the API's clients."),
         "import": Entry("services.cli.imports:import_", "Take responses from a file, or an exported log."),
         "export": Entry("services.cli.export:export", "Write the log as NDJSON."),
+        "backup": Entry("services.cli.backup:backup", "Keep what cannot be rebuilt in one file, or check such a file."),
+        "restore": Entry("services.cli.restore:restore", "Make a home of a backup."),
         "tracks": Entry("services.cli.tracks:tracks", "List the status of every session of every case."),
         "case": Entry("services.cli.case:case", "Show one case as a picture."),
         "reports": Entry("services.cli.reports:reports", "List the reports, open them, or write them as HTML."),

@@ -66,7 +66,11 @@ def _place(context: click.Context, option: click.Parameter, value: Path | None) 
 
 
 def _required_place(context: click.Context, option: click.Parameter, value: Path | None) -> Place:
-    place = _place(context, option, value)
+    return required(_place(context, option, value))
+
+
+def required(place: Place | None) -> Place:
+    """Make sure that a place was named. Raises click.BadParameter."""
     if place is None:
         raise click.BadParameter(f"name a data directory: --data DIR, or set {DATA}")
     return place
@@ -78,6 +82,15 @@ data_option = click.option(
     type=click.Path(path_type=Path, file_okay=False),
     envvar=DATA,
     callback=_required_place,
+    help=f"The data directory (or set {DATA}; or {SERVERS} and more for a region).",
+)
+
+optional_data_option = click.option(
+    "--data",
+    "place",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar=DATA,
+    callback=_place,
     help=f"The data directory (or set {DATA}; or {SERVERS} and more for a region).",
 )
 

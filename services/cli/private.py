@@ -1,6 +1,9 @@
 """Files that hold answers or keys: only their owner may read them, whatever stood there before."""
 
+import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final
 
@@ -19,6 +22,54 @@ def private_file(file: Path) -> IO[bytes]:
     os.fchmod(descriptor, PRIVATE)
     stream.truncate(0)
     return stream
+
+
+@contextmanager
+def new_file(file: Path) -> Iterator[IO[bytes]]:
+    """Give a file to write that nobody else can read; under its name it is there whole, or not at all. Raises Failure.
+
+    Until it is whole it lies beside, with `.new` behind its name; what a killed command left there is written over.
+    """
+    unfinished = file.with_name(f"{file.name}.new")
+    try:
+        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, PRIVATE)
+        with os.fdopen(descriptor, "wb") as stream:
+            _lock(stream, unfinished)
+            # Asked only now: whoever held the lock may have given the file its name.
+            require_absent(file)
+            os.fchmod(descriptor, PRIVATE)
+            try:
+                stream.truncate(0)
+                yield stream
+                stream.flush()
+                os.fsync(descriptor)
+                unfinished.rename(file)
+            except BaseException:
+                unfinished.unlink(missing_ok=True)
+                raise
+        _sync(file.parent)
+    except OSError as error:
+        raise Failure(f"{file}: a file that can be written was expected ({error.strerror})") from None
+
+
+def require_absent(file: Path) -> None:
+    """Refuse to take the place of a file. Raises Failure."""
+    if file.exists() or file.is_symlink():
+        raise Failure(f"{file} is there already, and nothing is written over it: name a file that is not there yet")
+
+
+def _lock(stream: IO[bytes], file: Path) -> None:
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise Failure(f"{file} is being written by another command; wait until it is done") from None
+
+
+def _sync(directory: Path) -> None:
+    """See to it that a new name survives a power cut."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    os.fsync(descriptor)
+    os.close(descriptor)
 
 
 def private_directory(directory: Path) -> None:

@@ -11,8 +11,8 @@ import click
 from services.cli.home import Failure, run
 from services.cli.log_import import founding_of
 from services.cli.output import counted, say
+from services.cli.region_options import safety_of, safety_options, users_option
 from services.distributed import Provisioned, provision
-from services.runtime.log.topics import Safety
 from services.runtime.logs import hush
 from services.runtime.refusals import BrokersMissing, SettingsWrong
 from services.runtime.settings import RegionSettings, settings_of
@@ -23,19 +23,7 @@ TRY_AGAIN: Final = 1.0
 
 
 @click.command("provision")
-@click.option("--replication", type=click.IntRange(1), default=3, show_default=True, help="Copies of every record.")
-@click.option(
-    "--min-insync",
-    type=click.IntRange(1),
-    default=2,
-    show_default=True,
-    help="Copies that must be there before a record is acknowledged.",
-)
-@click.option(
-    "--single-broker",
-    is_flag=True,
-    help="For a cluster of one broker: one copy, and every message flushed to its disk.",
-)
+@safety_options
 @click.option(
     "--log",
     "exported",
@@ -43,12 +31,7 @@ TRY_AGAIN: Final = 1.0
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="Found the log under the identity of an exported one, so that ontrack import DIR can fill it.",
 )
-@click.option(
-    "--users",
-    metavar="DIR",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="Let in the users whose passwords are in DIR, a folder of ontrack secrets, each with the rights it needs.",
-)
+@users_option
 @click.option("--wait", type=click.IntRange(0), default=0, metavar="SECONDS", help="Try so long until servers answer.")
 def provision_(
     replication: int, min_insync: int, single_broker: bool, exported: Path | None, users: Path | None, wait: int
@@ -61,9 +44,7 @@ def provision_(
 
     Example: ontrack provision --single-broker
     """
-    if min_insync > replication:
-        raise Failure(f"--min-insync {min_insync}: at most --replication ({replication}) was expected")
-    safety = Safety(1, 1, flushed=True) if single_broker else Safety(replication, min_insync)
+    safety = safety_of(replication, min_insync, single_broker=single_broker)
     try:
         settings = settings_of(RegionSettings)
         passwords = None if users is None else passwords_in(users)

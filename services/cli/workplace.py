@@ -1,9 +1,9 @@
-"""Where the home of an imported log is made until it is whole: half a history is never taken for a home."""
+"""Where a home is made of an imported log, or of a backup, until it is whole: half a history is never taken for one."""
 
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
@@ -17,10 +17,16 @@ _MARK: Final = ".importing-"
 _LOCK: Final = Path(DATABASE).with_suffix(".lock").name
 
 
-def require_empty(directory: Path) -> None:
-    """Refuse a directory that holds anything but workplaces. Raises Failure."""
-    if directory.exists() and not all(_is_workplace(file) for file in directory.iterdir()):
-        raise Failure(f"{directory} holds something already; an exported log goes into an empty directory")
+EXPORTED: Final = "an exported log goes into an empty directory"
+
+
+def require_empty(directory: Path, goes: str = EXPORTED, but_for: Collection[str] = ()) -> None:
+    """Refuse a directory that holds anything but workplaces, and files of some names. Raises Failure.
+
+    goes: what would go there, and into what
+    """
+    if directory.exists() and not all(file.name in but_for or _is_workplace(file) for file in directory.iterdir()):
+        raise Failure(f"{directory} holds something already; {goes}")
 
 
 @contextmanager
@@ -50,25 +56,26 @@ def workplace(directory: Path, *, dry_run: bool) -> Iterator[Path]:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def moved(work: Path, directory: Path) -> None:
-    """Move a home that is whole from its workplace to `directory`. Raises Failure.
+def moved(work: Path, directory: Path, goes: str = EXPORTED, but_for: Collection[str] = ()) -> None:
+    """Move a home that is whole from its workplace to `directory`, unless something came there. Raises Failure.
 
-    A directory that is there already is filled, not replaced: it may be the one in which the command runs.
+    A directory that is there already is filled, not replaced: it may be the one in which the command runs. The database
+    makes a home of it; by the lock, which comes last, the next one knows a workplace that nobody uses any more.
     """
     place = directory.resolve()
     with _locked(work) as is_ours:
         if not is_ours:
-            raise Failure(f"{work}: another import took this place away; nothing was taken, start again")
-        require_empty(place)
+            raise Failure(f"{work}: another command took this place away; nothing was taken, start again")
+        require_empty(place, goes, but_for)
         if work.parent != place:
             work.rename(place)
             return
-        for file in sorted(work.iterdir(), key=lambda file: file.name == DATABASE):
+        for file in sorted(work.iterdir(), key=lambda file: (file.name == _LOCK, file.name == DATABASE)):
             file.rename(place / file.name)
 
 
 def _remove_left(place: Path) -> None:
-    """Remove what imports into the same place left behind when they were killed."""
+    """Remove what commands that make a home in the same place left behind when they were killed."""
     inside = [file for file in place.iterdir() if _is_workplace(file)] if place.is_dir() else []
     above = place.parent.iterdir() if place.parent.is_dir() and os.access(place.parent, os.R_OK) else ()
     beside = [file for file in above if file.name.startswith(f".{place.name}{_MARK}")]
@@ -76,7 +83,7 @@ def _remove_left(place: Path) -> None:
         with _locked(left) as is_nobodys:
             if is_nobodys:
                 shutil.rmtree(left)
-                say(f"{left} was left by an import that was killed; it was removed.")
+                say(f"{left} was left by a command that was killed; it was removed.")
 
 
 def _is_workplace(file: Path) -> bool:

@@ -193,6 +193,11 @@ class Documents:
         """Count the documents with some values."""
         return int((await self._database.command("count", collection, query=dict(fields)))["n"])
 
+    async def each(self, collection: str) -> AsyncIterator[Document]:
+        """Give every document, in the order of their ids."""
+        async for document in self._database[collection].find({}).sort("_id", 1):
+            yield document
+
     async def ids(self, collection: str) -> AsyncIterator[str]:
         """Give every id, in order."""
         async for document in self._database[collection].find({}, {"_id": 1}).sort("_id", 1):

@@ -22,3 +22,11 @@ class BrokersMissing(TopicsUnfit):
 
 class SettingsWrong(Exception):
     """Settings are missing or wrong. Names each, and what was expected; never what stands there."""
+
+
+class BackupUnusable(Exception):
+    """A backup is not as it was made, or is none, or is one of another master key or version. Says which."""
+
+
+class PlaceInUse(Exception):
+    """A backup goes into an empty place, and this one holds something. Says what, and what to do."""

@@ -1,15 +1,19 @@
 """What every `Directory` promises. An adapter's tests inherit `DirectorySuite` and give it an empty directory."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
-from services.runtime.directory.port import Directory, Person
-from services.runtime.keyring.port import Keyring
+from services.runtime.directory.port import Directory, Person, SealedPerson
+from services.runtime.keyring.port import Vault
 from services.runtime.unavailable import Unavailable
 from tests.conformance.away import TakenAway, is_told_at_every_call
 
 ANNA, BO = Person("north", "P-17"), Person("north", "P-18")
+
+
+async def all_of(persons: AsyncIterator[SealedPerson]) -> list[SealedPerson]:
+    return [each async for each in persons]
 
 
 class DirectorySuite:
@@ -21,7 +25,7 @@ class DirectorySuite:
         raise NotImplementedError
 
     @pytest.fixture
-    def keys(self) -> Keyring:
+    def keys(self) -> Vault:
         """The keyring whose keys its entries are sealed under."""
         raise NotImplementedError
 
@@ -93,7 +97,7 @@ class DirectorySuite:
     # Case ids
 
     async def test_a_number_that_is_not_known_has_the_case_id_that_the_keyring_makes(
-        self, directory: Directory, keys: Keyring
+        self, directory: Directory, keys: Vault
     ) -> None:
         # given an empty directory
         # when the case ids of some numbers are asked for
@@ -123,7 +127,7 @@ class DirectorySuite:
 
     # Erased cases
 
-    async def test_a_case_that_was_erased_is_nobody(self, directory: Directory, keys: Keyring) -> None:
+    async def test_a_case_that_was_erased_is_nobody(self, directory: Directory, keys: Vault) -> None:
         # given two cases
         await directory.enter({"a": ANNA, "b": BO})
 
@@ -134,6 +138,48 @@ class DirectorySuite:
         assert dict(await directory.persons()) == {"b": BO}
         await directory.enter({"a": ANNA})
         assert dict(await directory.persons()) == {"b": BO}
+
+    # Persons as they are kept
+
+    async def test_all_persons_are_given_as_they_are_kept(
+        self, directory: Directory, keys: Vault, connected: Callable[[], Awaitable[Directory]]
+    ) -> None:
+        # given many persons, of whom one was erased
+        given = {f"{number:032x}": Person("north", f"P-{number:08}") for number in range(1_201)}
+        await directory.enter(given)
+        await keys.destroy(f"{7:032x}")
+
+        # when all are given as they are kept
+        found = await all_of((await connected()).sealed())
+
+        # then they come by case, each once, the erased one too, and nobody can see who they are
+        assert [person.case_id for person in found] == sorted(given)
+        assert {person.name for person in found} == {keys.case_id("north", each.number) for each in given.values()}
+        assert not any(given[person.case_id].number.encode() in person.sealed for person in found)
+
+    async def test_a_person_who_is_put_back_is_who_was_kept_and_takes_the_place_of_nobody(
+        self, directory: Directory
+    ) -> None:
+        # given somebody as they were kept, who is another case by now
+        await directory.enter({"a": ANNA})
+        kept = await all_of(directory.sealed())
+        await directory.enter({"b": ANNA})
+
+        # when they are put back, then that case stays who it is
+        await directory.put_back(kept)
+        assert dict(await directory.persons()) == {"b": ANNA}
+
+        # and when nobody is in their place any more, then they are who they were
+        await directory.enter({"b": BO})
+        await directory.put_back(kept)
+        assert dict(await directory.persons()) == {"a": ANNA, "b": BO}
+        assert dict(await directory.case_ids("north", ["P-17"])) == {"P-17": "a"}
+
+        # and a case that is somebody else by now stays that
+        await directory.enter({"a": Person("north", "P-99")})
+        await directory.put_back(kept)
+        await directory.put_back([])
+        assert dict(await directory.persons()) == {"a": Person("north", "P-99"), "b": BO}
 
     # What lasts
 
@@ -160,6 +206,8 @@ class DirectorySuite:
             lambda: directory.enter({"b": BO}),
             lambda: directory.case_ids("north", ["P-17"]),
             directory.persons,
+            lambda: all_of(directory.sealed()),
+            lambda: directory.put_back([SealedPerson("c", "somebody", b"sealed")]),
         ]
         assert await is_told_at_every_call(away, Unavailable, calls)
         assert dict(await directory.persons()) == {"a": ANNA, "b": BO}

@@ -1,14 +1,14 @@
-"""What every `Keyring` promises. An adapter's tests inherit `KeyringSuite` and give it an empty keyring."""
+"""What every `Keyring` promises, as a `Vault`. An adapter's tests inherit `KeyringSuite` and give it an empty one."""
 
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 import pytest
 from cryptography.exceptions import InvalidTag
 
 from contracts.codec import CaseKey
 from contracts.topics import partition_of
-from services.runtime.keyring.port import Destroyed, Keyring, KeyringUnavailable
+from services.runtime.keyring.port import Destroyed, KeyringUnavailable, Vault
 from tests.conformance.away import TakenAway, is_told_at_every_call
 
 
@@ -21,16 +21,20 @@ def secrets(keys: Mapping[str, CaseKey | Destroyed]) -> dict[str, bytes | Destro
     return {case_id: key.secret if isinstance(key, CaseKey) else key for case_id, key in keys.items()}
 
 
+async def all_of(wrapped: AsyncIterator[tuple[str, bytes | None]]) -> list[tuple[str, bytes | None]]:
+    return [each async for each in wrapped]
+
+
 class KeyringSuite:
     """Behaviour that no adapter may change."""
 
     @pytest.fixture
-    def keyring(self) -> Keyring:
+    def keyring(self) -> Vault:
         """An empty keyring."""
         raise NotImplementedError
 
     @pytest.fixture
-    def connected(self) -> Callable[[], Awaitable[Keyring]]:
+    def connected(self) -> Callable[[], Awaitable[Vault]]:
         """Another connection to the same keyring, with the same master key."""
         raise NotImplementedError
 
@@ -40,13 +44,13 @@ class KeyringSuite:
         raise NotImplementedError
 
     @pytest.fixture
-    def elsewhere(self) -> Keyring:
+    def elsewhere(self) -> Vault:
         """The keyring of somebody else, with another master key."""
         raise NotImplementedError
 
     # Keys
 
-    async def test_a_case_that_never_had_a_key_is_absent(self, keyring: Keyring) -> None:
+    async def test_a_case_that_never_had_a_key_is_absent(self, keyring: Vault) -> None:
         # given one case with a key
         created = await keyring.create(["a"])
 
@@ -58,7 +62,7 @@ class KeyringSuite:
         assert dict(await keyring.keys(["b"])) == {}
         assert dict(await keyring.keys([])) == {}
 
-    async def test_every_case_has_a_key_of_its_own(self, keyring: Keyring) -> None:
+    async def test_every_case_has_a_key_of_its_own(self, keyring: Vault) -> None:
         # given some cases
         # when keys are made for them
         created = await keyring.create(["a", "b", "c"])
@@ -73,7 +77,7 @@ class KeyringSuite:
         with pytest.raises(InvalidTag):
             other.unseal(sealed, b"context")
 
-    async def test_a_case_keeps_its_key(self, keyring: Keyring) -> None:
+    async def test_a_case_keeps_its_key(self, keyring: Vault) -> None:
         # given a case with a key
         created = await keyring.create(["a"])
 
@@ -84,13 +88,13 @@ class KeyringSuite:
         assert secrets(again)["a"] == secrets(created)["a"]
         assert secrets(await keyring.keys(["a", "b"])) == secrets(again)
 
-    async def test_making_no_keys_changes_nothing(self, keyring: Keyring) -> None:
+    async def test_making_no_keys_changes_nothing(self, keyring: Vault) -> None:
         # given an empty keyring
         # when keys are made for nobody
         # then there are none
         assert dict(await keyring.create([])) == {}
 
-    async def test_many_keys_are_made_and_found_at_once(self, keyring: Keyring) -> None:
+    async def test_many_keys_are_made_and_found_at_once(self, keyring: Vault) -> None:
         # given many cases
         names = [f"{number:032x}" for number in range(1_500)]
 
@@ -105,7 +109,7 @@ class KeyringSuite:
 
     # Keys from elsewhere
 
-    async def test_a_key_that_is_adopted_is_the_key_of_its_case(self, keyring: Keyring) -> None:
+    async def test_a_key_that_is_adopted_is_the_key_of_its_case(self, keyring: Vault) -> None:
         # given keys that come with an exported log
         keys = {"a": a_key(1), "b": a_key(2)}
 
@@ -116,7 +120,7 @@ class KeyringSuite:
         assert secrets(await keyring.keys(["a", "b"])) == secrets(keys)
         assert secrets(await keyring.create(["a", "b"])) == secrets(keys)
 
-    async def test_adopting_the_same_key_again_changes_nothing(self, keyring: Keyring) -> None:
+    async def test_adopting_the_same_key_again_changes_nothing(self, keyring: Vault) -> None:
         # given a key that was adopted
         await keyring.adopt({"a": a_key(1)})
 
@@ -126,7 +130,7 @@ class KeyringSuite:
         # then both are there
         assert secrets(await keyring.keys(["a", "b"])) == secrets({"a": a_key(1), "b": a_key(2)})
 
-    async def test_a_case_that_has_another_key_does_not_adopt_one(self, keyring: Keyring) -> None:
+    async def test_a_case_that_has_another_key_does_not_adopt_one(self, keyring: Vault) -> None:
         # given a case with a key
         created = await keyring.create(["a"])
 
@@ -137,7 +141,7 @@ class KeyringSuite:
         # then it keeps its own
         assert secrets(await keyring.keys(["a"])) == secrets(created)
 
-    async def test_a_refusal_to_adopt_tells_no_key(self, keyring: Keyring) -> None:
+    async def test_a_refusal_to_adopt_tells_no_key(self, keyring: Vault) -> None:
         # given a case with a key
         await keyring.adopt({"a": a_key(1)})
 
@@ -152,7 +156,7 @@ class KeyringSuite:
 
     # Keys that are destroyed
 
-    async def test_a_destroyed_key_stays_destroyed(self, keyring: Keyring) -> None:
+    async def test_a_destroyed_key_stays_destroyed(self, keyring: Vault) -> None:
         # given two cases with keys
         created = await keyring.create(["a", "b"])
 
@@ -165,7 +169,7 @@ class KeyringSuite:
         assert secrets(await keyring.create(["a", "b"])) == expected
         assert secrets(await keyring.keys(["a", "b"])) == expected
 
-    async def test_a_destroyed_key_does_not_come_back_with_an_exported_log(self, keyring: Keyring) -> None:
+    async def test_a_destroyed_key_does_not_come_back_with_an_exported_log(self, keyring: Vault) -> None:
         # given a case whose key was destroyed
         await keyring.adopt({"a": a_key(1)})
         await keyring.destroy("a")
@@ -178,7 +182,7 @@ class KeyringSuite:
         # then it stays destroyed
         assert dict(await keyring.keys(["a"])) == {"a": Destroyed.DESTROYED}
 
-    async def test_destroying_twice_is_destroying_once(self, keyring: Keyring) -> None:
+    async def test_destroying_twice_is_destroying_once(self, keyring: Vault) -> None:
         # given a case whose key was destroyed
         await keyring.create(["a"])
         await keyring.destroy("a")
@@ -189,7 +193,7 @@ class KeyringSuite:
         # then it is destroyed
         assert dict(await keyring.keys(["a"])) == {"a": Destroyed.DESTROYED}
 
-    async def test_a_case_without_a_key_never_gets_one_after_it_was_destroyed(self, keyring: Keyring) -> None:
+    async def test_a_case_without_a_key_never_gets_one_after_it_was_destroyed(self, keyring: Vault) -> None:
         # given a case that never had a key
         # when its key is destroyed
         await keyring.destroy("a")
@@ -197,15 +201,63 @@ class KeyringSuite:
         # then it gets none
         assert dict(await keyring.create(["a"])) == {"a": Destroyed.DESTROYED}
 
+    # Keys as they are kept
+
+    async def test_all_keys_are_given_as_they_are_kept(
+        self, keyring: Vault, connected: Callable[[], Awaitable[Vault]]
+    ) -> None:
+        # given many cases with keys, of which one was destroyed
+        names = [f"{number:032x}" for number in range(1_201)]
+        created = await keyring.create(names)
+        await keyring.destroy(names[7])
+
+        # when all keys are given as they are kept
+        wrapped = [each async for each in (await connected()).wrapped()]
+
+        # then they come by case, each once, and no key can be seen
+        assert [case_id for case_id, _ in wrapped] == names
+        assert [case_id for case_id, key in wrapped if key is None] == [names[7]]
+        for case_id, key in wrapped:
+            made = created[case_id]
+            assert isinstance(made, CaseKey)
+            assert key is None or made.secret[:16] not in key
+
+    async def test_keys_that_are_put_back_are_those_that_were_kept(self, keyring: Vault) -> None:
+        # given keys as they are kept, one of them destroyed
+        await keyring.adopt({"a": a_key(1), "b": a_key(2)})
+        await keyring.destroy("b")
+        kept = {case_id: key async for case_id, key in keyring.wrapped()}
+
+        # when they are put back for cases that have none here
+        await keyring.put_back({f"{case_id} again": key for case_id, key in kept.items()})
+
+        # then those have the same keys, and the destroyed one is destroyed for ever
+        expected = {"a again": a_key(1).secret, "b again": Destroyed.DESTROYED}
+        assert secrets(await keyring.keys(expected)) == expected
+        assert secrets(await keyring.create(["b again"])) == {"b again": Destroyed.DESTROYED}
+
+    async def test_a_key_that_is_put_back_takes_the_place_of_none(self, keyring: Vault) -> None:
+        # given a key as it was kept, and its case whose key was destroyed since, and a case with another key
+        await keyring.adopt({"a": a_key(1), "b": a_key(2)})
+        kept = {case_id: key async for case_id, key in keyring.wrapped()}
+        await keyring.destroy("a")
+
+        # when both are put back, the second with the key of the first
+        await keyring.put_back({"a": kept["a"], "b": kept["a"]})
+        await keyring.put_back({})
+
+        # then the one stays destroyed, and the other keeps its own
+        assert secrets(await keyring.keys(["a", "b"])) == {"a": Destroyed.DESTROYED, "b": a_key(2).secret}
+
     # Case ids
 
-    def test_a_number_has_the_same_case_id_each_time(self, keyring: Keyring) -> None:
+    def test_a_number_has_the_same_case_id_each_time(self, keyring: Vault) -> None:
         # given the external number of a clinic
         # when its case id is asked for, twice
         # then it is the same
         assert keyring.case_id("north", "P-17") == keyring.case_id("north", "P-17")
 
-    def test_case_ids_differ_by_clinic_and_by_number(self, keyring: Keyring) -> None:
+    def test_case_ids_differ_by_clinic_and_by_number(self, keyring: Vault) -> None:
         # given numbers of clinics that read alike
         pairs = [("north", "17"), ("north", "18"), ("south", "17"), ("north1", "7"), ("nort", "h17"), ("north", "017")]
 
@@ -213,7 +265,7 @@ class KeyringSuite:
         # then all differ
         assert len({keyring.case_id(clinic, number) for clinic, number in pairs}) == len(pairs)
 
-    def test_case_ids_can_be_keys_of_records(self, keyring: Keyring) -> None:
+    def test_case_ids_can_be_keys_of_records(self, keyring: Vault) -> None:
         # given many numbers
         ids = {keyring.case_id("north", f"P-{number}") for number in range(1_000)}
 
@@ -223,7 +275,7 @@ class KeyringSuite:
         assert all(case_id.isascii() and case_id.isalnum() for case_id in ids)
         assert {partition_of(case_id) for case_id in ids} == set(range(12))
 
-    def test_nobody_guesses_a_case_id_from_the_number(self, keyring: Keyring, elsewhere: Keyring) -> None:
+    def test_nobody_guesses_a_case_id_from_the_number(self, keyring: Vault, elsewhere: Vault) -> None:
         # given the clinic and number of a case, and a stranger who knows both and this code
         clinic, number = "north", "0101801234"
 
@@ -244,7 +296,7 @@ class KeyringSuite:
 
     # What lasts
 
-    async def test_keys_last(self, keyring: Keyring, connected: Callable[[], Awaitable[Keyring]]) -> None:
+    async def test_keys_last(self, keyring: Vault, connected: Callable[[], Awaitable[Vault]]) -> None:
         # given a key that was made, one that was adopted, one that was destroyed
         created = await keyring.create(["made", "destroyed"])
         await keyring.adopt({"adopted": a_key(1)})
@@ -263,7 +315,7 @@ class KeyringSuite:
         assert other.case_id("north", "P-17") == keyring.case_id("north", "P-17")
 
     async def test_a_key_that_somebody_else_destroyed_is_destroyed(
-        self, keyring: Keyring, connected: Callable[[], Awaitable[Keyring]]
+        self, keyring: Vault, connected: Callable[[], Awaitable[Vault]]
     ) -> None:
         # given a key that two have used
         await keyring.create(["a"])
@@ -277,7 +329,7 @@ class KeyringSuite:
         assert dict(await other.keys(["a"])) == {"a": Destroyed.DESTROYED}
 
     async def test_a_key_that_somebody_else_made_is_kept(
-        self, keyring: Keyring, connected: Callable[[], Awaitable[Keyring]]
+        self, keyring: Vault, connected: Callable[[], Awaitable[Vault]]
     ) -> None:
         # given a case that has no key, as two know
         other = await connected()
@@ -289,7 +341,7 @@ class KeyringSuite:
         # then it has one
         assert secrets(first) == secrets(second)
 
-    async def test_a_keyring_that_is_away_says_so_at_every_call(self, keyring: Keyring, away: TakenAway) -> None:
+    async def test_a_keyring_that_is_away_says_so_at_every_call(self, keyring: Vault, away: TakenAway) -> None:
         # given a key that was used
         created = await keyring.create(["a"])
 
@@ -300,6 +352,8 @@ class KeyringSuite:
             lambda: keyring.create(["a", "b"]),
             lambda: keyring.adopt({"c": a_key(1)}),
             lambda: keyring.destroy("d"),
+            lambda: all_of(keyring.wrapped()),
+            lambda: keyring.put_back({"e": None}),
         ]
         assert await is_told_at_every_call(away, KeyringUnavailable, calls)
         assert secrets(await keyring.keys(["a", "c", "d"])) == {

@@ -15,7 +15,7 @@ from services.runtime.directory.port import Directory
 from services.runtime.documents import Documents, Server
 from services.runtime.keyring.master import MasterKey, MasterKeyUnusable
 from services.runtime.keyring.mongo import MongoKeyring
-from services.runtime.keyring.port import Keyring
+from services.runtime.keyring.port import Vault
 from services.runtime.roster.mongo import MongoRoster
 from services.runtime.roster.port import Roster
 from services.runtime.store.mongo import MongoStore, states_of
@@ -170,12 +170,12 @@ async def founded(documents: Documents) -> MongoKeyring:
 
 class TestKeyring(KeyringSuite):
     @pytest.fixture
-    async def keyring(self, documents: Documents) -> Keyring:
+    async def keyring(self, documents: Documents) -> Vault:
         return await founded(documents)
 
     @pytest.fixture
-    def connected(self, another: Callable[[], Documents]) -> Callable[[], Awaitable[Keyring]]:
-        async def connect() -> Keyring:
+    def connected(self, another: Callable[[], Documents]) -> Callable[[], Awaitable[Vault]]:
+        async def connect() -> Vault:
             return MongoKeyring(another(), MASTER)
 
         return connect
@@ -185,11 +185,11 @@ class TestKeyring(KeyringSuite):
         return away
 
     @pytest.fixture
-    def elsewhere(self, documents: Documents) -> Keyring:
+    def elsewhere(self, documents: Documents) -> Vault:
         return MongoKeyring(documents, OTHER_MASTER)
 
     async def test_a_database_that_has_lost_its_keys_makes_no_new_ones(
-        self, documents: Documents, keyring: Keyring
+        self, documents: Documents, keyring: Vault
     ) -> None:
         # given a database that had the key of a case, and has lost all that it held
         await keyring.create(["a"])
@@ -204,11 +204,11 @@ class TestKeyring(KeyringSuite):
 
 class TestDirectory(DirectorySuite):
     @pytest.fixture
-    async def keys(self, documents: Documents) -> Keyring:
+    async def keys(self, documents: Documents) -> Vault:
         return await founded(documents)
 
     @pytest.fixture
-    async def directory(self, documents: Documents, keys: Keyring) -> Directory:
+    async def directory(self, documents: Documents, keys: Vault) -> Directory:
         await documents.create_index(DIRECTORY, NAME, unique=True)
         return MongoDirectory(documents, keys)
 

@@ -16,7 +16,7 @@ from services.runtime.database import Database
 from services.runtime.directory.port import Directory, Person
 from services.runtime.directory.sqlite import SqliteDirectory
 from services.runtime.keyring.master import MasterKey, MasterKeyUnusable
-from services.runtime.keyring.port import Destroyed, Keyring, KeyringUnavailable
+from services.runtime.keyring.port import Destroyed, KeyringUnavailable, Vault
 from services.runtime.keyring.sqlite import SqliteKeyring
 from services.runtime.log.port import Log, LogUnavailable, Record
 from services.runtime.log.sqlite import SqliteLog
@@ -174,12 +174,12 @@ class TestStore(StoreSuite):
 
 class TestKeyring(KeyringSuite):
     @pytest.fixture
-    def keyring(self, connection: sqlite3.Connection) -> Keyring:
+    def keyring(self, connection: sqlite3.Connection) -> Vault:
         return SqliteKeyring(connection, MASTER)
 
     @pytest.fixture
-    def connected(self, another: Callable[[], sqlite3.Connection]) -> Callable[[], Awaitable[Keyring]]:
-        async def connect() -> Keyring:
+    def connected(self, another: Callable[[], sqlite3.Connection]) -> Callable[[], Awaitable[Vault]]:
+        async def connect() -> Vault:
             return SqliteKeyring(another(), MASTER)
 
         return connect
@@ -189,7 +189,7 @@ class TestKeyring(KeyringSuite):
         return away
 
     @pytest.fixture
-    def elsewhere(self, connection: sqlite3.Connection) -> Keyring:
+    def elsewhere(self, connection: sqlite3.Connection) -> Vault:
         return SqliteKeyring(connection, OTHER_MASTER)
 
     async def test_keys_made_from_the_same_random_bytes_are_the_same(self, connection: sqlite3.Connection) -> None:
@@ -204,7 +204,7 @@ class TestKeyring(KeyringSuite):
         assert isinstance(key, CaseKey)
         assert key.secret == b"r" * CaseKey.LENGTH
 
-    async def test_another_master_key_opens_no_keys_and_says_so(self, keyring: Keyring, elsewhere: Keyring) -> None:
+    async def test_another_master_key_opens_no_keys_and_says_so(self, keyring: Vault, elsewhere: Vault) -> None:
         # given a key that was wrapped by one master key
         await keyring.create(["a"])
 
@@ -213,7 +213,7 @@ class TestKeyring(KeyringSuite):
         with pytest.raises(MasterKeyUnusable, match="the master key is not the one"):
             await elsewhere.keys(["a"])
 
-    async def test_no_key_stands_in_the_file_in_plain(self, keyring: Keyring, file: Path) -> None:
+    async def test_no_key_stands_in_the_file_in_plain(self, keyring: Vault, file: Path) -> None:
         # given a key in the keyring
         await keyring.adopt({"a": a_key(7)})
 
@@ -238,7 +238,7 @@ class TestKeyring(KeyringSuite):
         assert not [path for path in _files(file) if wrapped in path.read_bytes()]
 
     async def test_a_destroyed_key_is_nowhere_in_the_files_while_they_are_open(
-        self, keyring: Keyring, file: Path
+        self, keyring: Vault, file: Path
     ) -> None:
         # given a key in a file that stays open, as that of a home that serves
         await keyring.adopt({"a": a_key(7)})
@@ -253,7 +253,7 @@ class TestKeyring(KeyringSuite):
 
     async def test_a_key_that_is_destroyed_while_somebody_reads_has_to_be_destroyed_again(
         self,
-        keyring: Keyring,
+        keyring: Vault,
         connection: sqlite3.Connection,
         another: Callable[[], sqlite3.Connection],
         file: Path,
@@ -307,11 +307,11 @@ class TestKeyring(KeyringSuite):
 
 class TestDirectory(DirectorySuite):
     @pytest.fixture
-    def keys(self, connection: sqlite3.Connection) -> Keyring:
+    def keys(self, connection: sqlite3.Connection) -> Vault:
         return SqliteKeyring(connection, MASTER)
 
     @pytest.fixture
-    def directory(self, connection: sqlite3.Connection, keys: Keyring) -> Directory:
+    def directory(self, connection: sqlite3.Connection, keys: Vault) -> Directory:
         return SqliteDirectory(connection, keys)
 
     @pytest.fixture

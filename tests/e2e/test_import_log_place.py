@@ -152,7 +152,7 @@ def test_what_a_killed_import_left_is_removed_by_the_next(exported: Path, tmp_pa
 
     # then what it left is gone, which is said
     assert_all_equal(ran)
-    assert f"{left} was left by an import that was killed; it was removed." in ran.told
+    assert f"{left} was left by a command that was killed; it was removed." in ran.told
     assert not left.exists()
     assert [file.name for file in (tmp_path / "disk").iterdir()] == ["40"]
     assert {file.name for file in target.iterdir()} == {DATABASE, "master.key", "ontrack.lock"}

@@ -1,14 +1,10 @@
 """Every command of the README does what it says; `make demo` and `make test` are run by CI themselves."""
 
 import http.client
-import os
 import re
 import shutil
-import signal
-import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -19,39 +15,15 @@ from deploy.local.places import home, made
 from deploy.local.ports import free_ports
 from deploy.local.prerequisites import Missing, Program, require
 from deploy.local.scratch import scratch_directory
+from tests.support.pages import README, ROOT, blocks_of, typed
 
-ROOT: Final = Path(__file__).parents[2]
-SECONDS: Final = 600
 CURL: Final = Program("curl", "curl", lambda: None if (found := shutil.which("curl")) is None else Path(found))
 
 
 def commands(heading: str) -> str:
     """Give what the README says to type below a heading."""
-    page = ROOT.joinpath("README.md").read_text(encoding="utf-8")
-    section = page.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
-    (block,) = re.findall(r"^```sh\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
-    return str(block)
-
-
-def typed(text: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Type it into a shell of its own, which stops where something fails; end whatever is left running if it does."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("ONTRACK_")}
-    shell = subprocess.Popen(
-        ["bash", "-eux", "-o", "pipefail", "-c", text],
-        cwd=folder,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        out, told = shell.communicate(timeout=SECONDS)
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(shell.pid, signal.SIGKILL)
-    return subprocess.CompletedProcess(shell.args, shell.returncode, out, told)
+    (block,) = blocks_of(README, heading)
+    return block
 
 
 def answers(port: int) -> bool:

@@ -86,6 +86,13 @@ def run_apart(*arguments: str | Path, given: bytes = b"", directory: Path | None
     return Ran(ran.returncode, ran.stdout, ran.stderr.decode())
 
 
+def ran_apart(*arguments: str | Path) -> Ran:
+    """Run a command as a process of its own that has to succeed."""
+    ran = run_apart(*arguments)
+    assert ran.exit_code == 0, ran.told
+    return ran
+
+
 def ended(process: subprocess.Popen[bytes], what: str) -> int:
     """Wait until a process has ended; give its exit code. what: it does, for the message if it never ends."""
     try:

@@ -22,6 +22,7 @@ __all__ = [
     "contents",
     "contents_of",
     "counts",
+    "holds_all_of",
     "master_key_in",
     "progress",
     "raw_histories",
@@ -72,6 +73,16 @@ def same(one: Contents, other: Contents) -> bool:
         assert one.states[stage] == other.states[stage], f"the states of {stage} differ"
     assert one.reports == other.reports, "the reports differ"
     assert one.digest == other.digest, "the digests differ"
+    return True
+
+
+def holds_all_of(found: Contents, whole: Contents) -> bool:
+    """Tell whether a home holds whatever another one does, and perhaps more; fails by naming what it does not."""
+    assert whole.numbers.items() <= found.numbers.items(), "somebody is missing"
+    for topic, histories in whole.histories.items():
+        for case_id, history in histories.items():
+            there = found.histories[topic].get(case_id, [])
+            assert there[: len(history)] == history, f"{topic}: case {case_id} went another way"
     return True
 
 

@@ -166,6 +166,7 @@ class Region:
     folder: Path
     safety: Safety = ONE_BROKER
     processes: list[Process] = field(default_factory=list)
+    names_tokens: bool = True
 
     @property
     def master_key(self) -> Path:
@@ -188,7 +189,7 @@ class Region:
             "MONGODB_AT_ONCE": str(self.server.at_once),
             "MONGODB_TIMEOUT": str(self.server.timeout),
             "MASTER_KEY_FILE": str(self.master_key),
-            "TOKENS_FILE": str(self.tokens),
+            **({"TOKENS_FILE": str(self.tokens)} if self.names_tokens else {}),
         }
         others = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
         return {**others, **{f"{PREFIX}{name}": value for name, value in named.items()}}

@@ -1,13 +1,13 @@
 """The directory on MongoDB, sealed under the keys of its cases."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import Final
 
 import orjson
 
 from contracts.codec import CaseKey
-from services.runtime.directory.port import DirectoryUnavailable, Person
+from services.runtime.directory.port import DirectoryUnavailable, Person, SealedPerson
 from services.runtime.documents import Documents, told_as
 from services.runtime.keyring.port import Keyring
 
@@ -62,3 +62,15 @@ class MongoDirectory:
             for case_id, key in keys.items()
             if isinstance(key, CaseKey)
         }
+
+    async def sealed(self) -> AsyncIterator[SealedPerson]:
+        """Give everybody as they are kept, by case."""
+        with told_as(DirectoryUnavailable):
+            async for each in self._documents.each(DIRECTORY):
+                yield SealedPerson(each["_id"], each[NAME], each["entry"])
+
+    async def put_back(self, persons: Sequence[SealedPerson]) -> None:
+        """Put persons back as they were kept. A case, or a person, that is here already stays as it is."""
+        entries = {each.case_id: {NAME: each.name, "entry": each.sealed} for each in persons}
+        with told_as(DirectoryUnavailable):
+            await self._documents.put_new(DIRECTORY, entries)

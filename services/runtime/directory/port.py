@@ -1,8 +1,8 @@
 """What the services need of a directory. It is not history: what it holds of a case is gone with the case's key."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from services.runtime.unavailable import Unavailable
 
@@ -17,6 +17,14 @@ class Person:
 
     clinic: str
     number: str
+
+
+class SealedPerson(NamedTuple):
+    """Who a case is, as a directory keeps it: found by a keyed hash of clinic and number, sealed under its key."""
+
+    case_id: str
+    name: str
+    sealed: bytes
 
 
 class Directory(Protocol):
@@ -37,3 +45,9 @@ class Directory(Protocol):
 
     async def persons(self) -> Mapping[str, Person]:
         """Give who every case is, as far as that is known and its key is there."""
+
+    def sealed(self) -> AsyncIterator[SealedPerson]:
+        """Give everybody as they are kept, by case: also those of whom nobody can tell any more who they are."""
+
+    async def put_back(self, persons: Sequence[SealedPerson]) -> None:
+        """Put persons back as they were kept. A case, or a person, that is here already stays as it is."""

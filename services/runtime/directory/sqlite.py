@@ -1,7 +1,7 @@
 """The directory in one SQLite file."""
 
 import sqlite3
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -9,7 +9,7 @@ import orjson
 
 from contracts.codec import CaseKey
 from services.runtime.database import told_as, transaction
-from services.runtime.directory.port import DirectoryUnavailable, Person
+from services.runtime.directory.port import DirectoryUnavailable, Person, SealedPerson
 from services.runtime.keyring.port import Keyring
 
 _CONTEXT = b"directory"
@@ -56,7 +56,7 @@ class SqliteDirectory:
 
     async def persons(self) -> Mapping[str, Person]:
         """Give who every case is, as far as that is known and its key is there."""
-        entries: dict[str, bytes] = dict(self._rows("SELECT case_id, entry FROM directory"))
+        entries: dict[str, bytes] = {row[0]: row[1] for row in self._rows("SELECT case_id, entry FROM directory")}
         keys = await self._keyring.keys(entries)
         return {
             case_id: Person(**orjson.loads(key.unseal(entries[case_id], _CONTEXT, case_id.encode())))
@@ -64,6 +64,20 @@ class SqliteDirectory:
             if isinstance(key, CaseKey)
         }
 
-    def _rows(self, statement: str, values: Sequence[str] = ()) -> list[tuple[Any, Any]]:
+    async def sealed(self) -> AsyncIterator[SealedPerson]:
+        """Give everybody as they are kept, by case."""
+        last = ""
+        statement = "SELECT case_id, name, entry FROM directory WHERE case_id > ? ORDER BY case_id LIMIT ?"
+        while rows := self._rows(statement, (last, _AT_ONCE)):
+            for row in rows:
+                yield SealedPerson(*row)
+            last = rows[-1][0]
+
+    async def put_back(self, persons: Sequence[SealedPerson]) -> None:
+        """Put persons back as they were kept. A case, or a person, that is here already stays as it is."""
+        with told_as(DirectoryUnavailable), transaction(self._connection):
+            self._connection.executemany("INSERT OR IGNORE INTO directory VALUES (?, ?, ?)", persons)
+
+    def _rows(self, statement: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         with told_as(DirectoryUnavailable):
             return self._connection.execute(statement, values).fetchall()

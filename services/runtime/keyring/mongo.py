@@ -1,12 +1,12 @@
 """The keyring on MongoDB: wrapped keys only; the master key is elsewhere."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from functools import lru_cache
 from secrets import token_bytes
 from typing import Final
 
 from contracts.codec import CaseKey
-from services.runtime.documents import Documents, told_as
+from services.runtime.documents import Document, Documents, told_as
 from services.runtime.keyring.master import MasterKey, MasterKeyUnusable
 from services.runtime.keyring.port import Destroyed, KeyringUnavailable
 
@@ -54,9 +54,10 @@ class MongoKeyring:
         """Give the keys of some cases; a case that never had one is absent."""
         with told_as(KeyringUnavailable):
             found = await self._documents.find(KEYS, case_ids)
+        kept = {each["_id"]: _wrapped(each) for each in found}
         return {
-            each["_id"]: Destroyed.DESTROYED if each["wrapped"] is None else self._unwrap(each["wrapped"])
-            for each in found
+            case_id: Destroyed.DESTROYED if wrapped is None else self._unwrap(wrapped)
+            for case_id, wrapped in kept.items()
         }
 
     async def create(self, case_ids: Collection[str]) -> Mapping[str, CaseKey | Destroyed]:
@@ -78,9 +79,18 @@ class MongoKeyring:
         _require_same(keys, await self.keys(keys))
 
     async def _add(self, keys: Mapping[str, CaseKey]) -> None:
+        await self.put_back({case_id: self._master.wrap(key) for case_id, key in keys.items()})
+
+    async def wrapped(self) -> AsyncIterator[tuple[str, bytes | None]]:
+        """Give the key of every case as it is kept, by case; None: it was destroyed."""
         with told_as(KeyringUnavailable):
-            wrapped = {case_id: {"wrapped": self._master.wrap(key)} for case_id, key in keys.items()}
-            await self._documents.put_new(KEYS, wrapped)
+            async for each in self._documents.each(KEYS):
+                yield each["_id"], _wrapped(each)
+
+    async def put_back(self, wrapped: Mapping[str, bytes | None]) -> None:
+        """Put keys back as they were kept. A case that has one here already keeps it."""
+        with told_as(KeyringUnavailable):
+            await self._documents.put_new(KEYS, {case_id: {"wrapped": key} for case_id, key in wrapped.items()})
 
     async def destroy(self, case_id: str) -> None:
         """Destroy the key of a case for ever."""
@@ -91,6 +101,12 @@ class MongoKeyring:
     def case_id(self, clinic: str, number: str) -> str:
         """Give the case id of a clinic's external number."""
         return self._master.case_id(clinic, number)
+
+
+def _wrapped(document: Document) -> bytes | None:
+    """Give a key as it is kept; None if it was destroyed. FerretDB leaves a field without a value out of a new one."""
+    wrapped: bytes | None = document.get("wrapped")
+    return wrapped
 
 
 def _require_same(keys: Mapping[str, CaseKey], known: Mapping[str, CaseKey | Destroyed]) -> None:

@@ -1,6 +1,6 @@
 """What the services need of a keyring."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from enum import Enum
 from typing import Protocol
 
@@ -38,3 +38,13 @@ class Keyring(Protocol):
 
     def case_id(self, clinic: str, number: str) -> str:
         """Give the case id of a clinic's external number: the same each time, and to be guessed by nobody."""
+
+
+class Vault(Keyring, Protocol):
+    """What backups need of a keyring besides: the keys as they are kept. Every call can raise KeyringUnavailable."""
+
+    def wrapped(self) -> AsyncIterator[tuple[str, bytes | None]]:
+        """Give the key of every case as it is kept, wrapped by the master key, by case; None: it was destroyed."""
+
+    async def put_back(self, wrapped: Mapping[str, bytes | None]) -> None:
+        """Put keys back as they were kept, destroyed ones as destroyed. A case that has one here already keeps it."""

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from secrets import token_bytes
 
 from contracts.codec import CaseKey
@@ -83,6 +83,25 @@ class SqliteKeyring:
         if new:
             with told_as(KeyringUnavailable), transaction(self._connection):
                 self._connection.executemany("INSERT INTO keys VALUES (?, ?)", new)
+
+    async def wrapped(self) -> AsyncIterator[tuple[str, bytes | None]]:
+        """Give the key of every case as it is kept, by case; None: it was destroyed."""
+        last = ""
+        # Some at a time: who reads for long would keep a destroyed key's bytes in the write-ahead log.
+        while rows := self._some_after(last):
+            for case_id, wrapped in rows:
+                yield case_id, wrapped
+            last = rows[-1][0]
+
+    def _some_after(self, case_id: str) -> list[tuple[str, bytes | None]]:
+        statement = "SELECT case_id, wrapped FROM keys WHERE case_id > ? ORDER BY case_id LIMIT ?"
+        with told_as(KeyringUnavailable):
+            return self._connection.execute(statement, (case_id, _AT_ONCE)).fetchall()
+
+    async def put_back(self, wrapped: Mapping[str, bytes | None]) -> None:
+        """Put keys back as they were kept. A case that has one here already keeps it."""
+        with told_as(KeyringUnavailable), transaction(self._connection):
+            self._connection.executemany("INSERT OR IGNORE INTO keys VALUES (?, ?)", wrapped.items())
 
     async def destroy(self, case_id: str) -> None:
         """Destroy the key of a case for ever."""

@@ -1,0 +1,141 @@
+"""`ontrack restore`: a home made of a backup."""
+
+from pathlib import Path
+from typing import Final
+
+import click
+
+from contracts.events.fields import instant
+from contracts.topics import SCORES
+from services.cli.backup_file import tokens_file, told, whole
+from services.cli.home import Failure, run
+from services.cli.output import progress, say
+from services.cli.place import Place, Region, data_option
+from services.cli.private import new_file
+from services.cli.region_options import safety_of, safety_options, users_option
+from services.cli.token import FILE as TOKENS_FILE
+from services.cli.workplace import moved, require_empty, workplace
+from services.embedded import MASTER_KEY, EmbeddedHome, empty_home
+from services.home import Home
+from services.ingest.access import TOKENS
+from services.runtime.backup.archive import Manifest
+from services.runtime.backup.making import KEPT
+from services.runtime.backup.restoring import put_back, tokens_in
+from services.runtime.keyring.master import MasterKey
+from services.runtime.log.topics import Safety
+
+_GOES: Final = f"a backup goes into a directory that holds {MASTER_KEY} and nothing else"
+_OF_A_TRY: Final = (MASTER_KEY, TOKENS)
+"""What stands in a directory when a try was broken off while the home was moved there."""
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@data_option
+@safety_options
+@users_option
+def restore(
+    file: Path, place: Place, replication: int, min_insync: int, single_broker: bool, users: Path | None
+) -> None:
+    """Make a home of the backup FILE: in a directory that holds nothing but the master key, or in an empty region.
+
+    FILE is checked before anything is written. Whatever followed from its facts is concluded again: by this command in
+    a directory, by the services in a region. What was recorded after the backup is not in it. A region is made as by
+    ontrack provision, which takes the same options; they mean nothing for a directory. One that was broken off is
+    finished by the same command.
+
+    Example: ontrack restore clinic.backup --data ./clinic
+    """
+    safety = safety_of(replication, min_insync, single_broker=single_broker)
+    run(_into_region(file, safety, users) if isinstance(place, Region) else _into_directory(file, place))
+
+
+async def _into_directory(file: Path, directory: Path) -> None:
+    key = directory / MASTER_KEY
+    master = MasterKey.read(key)
+    require_empty(directory, _GOES, _OF_A_TRY)
+    with whole(file, master) as backup:
+        tokens = tokens_in(backup)
+        if _is_other(directory / TOKENS, tokens):
+            raise Failure(f"{directory} holds other tokens than {file}; {_GOES}")
+        with workplace(directory, dry_run=False) as work:
+            with empty_home(work, master) as ports, progress("Restoring", _records(backup.manifest)) as advance:
+                await put_back(backup, ports, advance)
+            # Only now: what is left of a place that has its lock is removed by whoever comes next.
+            _write(work / MASTER_KEY, key.read_bytes())
+            if tokens is not None:
+                _write(work / TOKENS, tokens)
+            async with await EmbeddedHome.open(work, write=True) as home:
+                await _conclude(home)
+            moved(work, directory, _GOES, _OF_A_TRY)
+    _tell(f"{directory} is", backup.manifest)
+
+
+async def _conclude(home: Home) -> None:
+    """Let every stage read the facts. By `rebuild`: that goes on however many of them cannot be read."""
+    with progress("Concluding", None) as advance:
+        for stage in home.stages:
+            await home.rebuild(stage, advance)
+
+
+async def _into_region(file: Path, safety: Safety, users: Path | None) -> None:
+    # The clients of the servers take a while to load, and help is wanted at once.
+    from services.distributed import empty_region  # noqa: PLC0415
+    from services.runtime.logs import hush  # noqa: PLC0415
+    from services.runtime.settings import RegionSettings, settings_of  # noqa: PLC0415
+    from services.users import let_in, passwords_in  # noqa: PLC0415
+
+    hush()
+    settings = settings_of(RegionSettings)
+    passwords = None if users is None else passwords_in(users)
+    with whole(file, MasterKey.read(settings.master_key_file)) as backup:
+        tokens = tokens_in(backup)
+        tokens_go = None if tokens is None else _where_tokens_go(file)
+        if passwords is not None:
+            await let_in(settings, passwords)
+        async with empty_region(settings, safety, backup) as ports:
+            if tokens is not None and tokens_go is not None and not tokens_go.exists():
+                _write(tokens_go, tokens)
+            was_there = any((await ports.log.ends(SCORES, range(SCORES.partitions))).values())
+            with progress("Restoring", _records(backup.manifest)) as advance:
+                await put_back(backup, ports, advance)
+    if tokens_go is not None and _is_other(tokens_go, tokens):
+        say(f"{tokens_go} holds other tokens than the backup and stays as it is: which were revoked since, it knows.")
+    if was_there:
+        say("The log was there already, and stays as it is. Keys, directory and roster are those of the backup,")
+        say(f"as of {instant(backup.manifest.began)}. Every stage has to be made anew now, by ontrack rebuild.")
+    else:
+        _tell("The region is", backup.manifest)
+        say("Its services conclude the rest: start them with ontrack serve, unless they wait for it already.")
+
+
+def _where_tokens_go(file: Path) -> Path:
+    """Give where the tokens of a region go. Raises Failure."""
+    goes = tokens_file(Region())
+    if goes is None:
+        raise Failure(f"{file} holds tokens: set {TOKENS_FILE} to where their file belongs")
+    return goes
+
+
+def _is_other(file: Path, tokens: bytes | None) -> bool:
+    """Tell whether a file is there and holds other tokens."""
+    return file.exists() and file.read_bytes() != tokens
+
+
+def _write(file: Path, content: bytes) -> None:
+    with new_file(file) as stream:
+        stream.write(content)
+
+
+def _records(manifest: Manifest) -> int:
+    """Count the records that go onto the log."""
+    topics = tuple(f"{topic.name}/" for topic in KEPT)
+    return sum(part.items for part in manifest.parts if part.name.startswith(topics))
+
+
+def _tell(what: str, manifest: Manifest) -> None:
+    say(f"{what} as the backup has it: {told(manifest)}.")
+    say(
+        f"It is as of {instant(manifest.began)}. What came later is lost, unless clients send it again: let them send "
+        "all that they have sent since then. What is there already changes nothing."
+    )

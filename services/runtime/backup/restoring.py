@@ -1,0 +1,152 @@
+"""Putting a backup back into an empty home, and going on with that where it was broken off.
+
+What makes a home of it, the founding of the log, is put back last: until then nobody can work there. What is there
+already has to be part of the very same backup: a try was broken off, or the log is still there and its keys are lost.
+"""
+
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from itertools import islice
+from typing import Final
+
+from contracts.topics import DEFINITIONS, PARTITIONS, Topic
+from services.runtime.backup.archive import AT_ONCE, Backup, Item, Progress, chunked
+from services.runtime.backup.making import (
+    DIRECTORY,
+    KEPT,
+    KEYS,
+    ROSTER,
+    TOKENS,
+    Holding,
+    entry_in,
+    part_of,
+    person_in,
+    roster_entries,
+    sealed_persons,
+    wrapped_keys,
+)
+from services.runtime.log.port import Journal, Record, next_offset
+from services.runtime.refusals import BackupUnusable, PlaceInUse
+from services.runtime.roster.port import Entry
+from services.runtime.store.port import Store
+
+EMPTY: Final = (
+    "a backup goes into an empty region: name other topics and another database by ONTRACK_KAFKA_PREFIX and "
+    "ONTRACK_MONGODB_DATABASE, or empty this one by deleting its topics and its database"
+)
+
+
+def require_known(backup: Backup) -> None:
+    """Make sure that this version knows everything that a backup holds. Raises BackupUnusable."""
+    topics = {part_of(topic, partition) for topic in KEPT for partition in range(topic.partitions)}
+    strange = sorted(backup.manifest.by_name.keys() - topics - {KEYS, DIRECTORY, ROSTER, TOKENS})
+    if strange:
+        raise BackupUnusable(f"the backup holds {', '.join(strange)}, which this version does not know")
+    _entries(backup)
+
+
+def tokens_in(backup: Backup) -> bytes | None:
+    """Give the file of tokens, if the backup has one."""
+    return next((item.value for item in list(backup.items(TOKENS))), None)
+
+
+async def require_idle(store: Store, stages: Iterable[str]) -> None:
+    """Make sure that no stage has worked in a place. Raises PlaceInUse."""
+    for stage in stages:
+        positions = [await store.position(stage, partition) for partition in range(PARTITIONS)]
+        if any(positions) or await _is_any(store.cases(stage)) or await store.halted(stage):
+            raise PlaceInUse(f"{stage} has worked here already, and {EMPTY}")
+
+
+async def require_part_of_it(backup: Backup, home: Holding) -> None:
+    """Make sure that keys, directory and roster of a place are empty, or part of a backup. Raises PlaceInUse."""
+    kept = {KEYS: wrapped_keys(home), DIRECTORY: sealed_persons(home), ROSTER: roster_entries(home)}
+    for name, there in kept.items():
+        if not await _is_within(there, backup.items(name)):
+            raise PlaceInUse(f"the database has other {name} entries, and {EMPTY}")
+
+
+async def require_same_log(backup: Backup, log: Journal, topics: Iterable[Topic]) -> None:
+    """Make sure that some topics are empty, or the beginning of those of a backup, or that these are their beginning.
+
+    Then only the database was lost, and the log needs nothing. Raises PlaceInUse.
+    """
+    ends = {topic: await log.ends(topic, range(topic.partitions)) for topic in topics}
+    for topic in KEPT:
+        for partition, end in ends.get(topic, {}).items():
+            if end and not await _begin_alike(backup.items(part_of(topic, partition)), log, topic, partition):
+                was = "it was founded already" if topic is DEFINITIONS else f"{topic.name} is not empty"
+                raise PlaceInUse(f"{was}, and {EMPTY}")
+    is_whole = all(ends.get(topic, {}).get(at, 0) >= _count(backup, topic, at) for topic, at in _places())
+    for topic, partitions in ends.items():
+        if not is_whole and any(end > _count(backup, topic, at) for at, end in partitions.items()):
+            raise PlaceInUse(f"{topic.name} is not empty, and {EMPTY}")
+
+
+async def put_back(backup: Backup, home: Holding, progress: Progress) -> None:
+    """Put everything back that is not there yet. Raises PlaceInUse if somebody else writes there.
+
+    progress: is told how many records were put back
+    """
+    for chunk in chunked(backup.items(KEYS), AT_ONCE):
+        await home.keyring.put_back({item.key: item.value or None for item in chunk})
+    for chunk in chunked(backup.items(DIRECTORY), AT_ONCE):
+        await home.people.put_back([person_in(item) for item in chunk])
+    for entry in _entries(backup):
+        await home.roster.put(entry)
+    for topic, partition in _places():
+        await _append_rest(backup, home.log, topic, partition, progress)
+
+
+async def _append_rest(backup: Backup, log: Journal, topic: Topic, partition: int, progress: Progress) -> None:
+    """Append what a partition lacks, and make sure that nobody else has appended something."""
+    there = await log.end(topic, partition)
+    for chunk in chunked(islice(backup.items(part_of(topic, partition)), there, None), AT_ONCE):
+        await log.append(topic, partition, [Record(item.key, item.value) for item in chunk])
+        progress(len(chunk))
+    if await log.end(topic, partition) != max(there, _count(backup, topic, partition)):
+        raise PlaceInUse(f"somebody else writes to {topic.name}: find out who. Then {EMPTY}")
+
+
+def _places() -> Iterator[tuple[Topic, int]]:
+    return ((topic, partition) for topic in KEPT for partition in range(topic.partitions))
+
+
+def _count(backup: Backup, topic: Topic, partition: int) -> int:
+    """Count the records that a backup has of a partition."""
+    part = backup.manifest.by_name.get(part_of(topic, partition))
+    return 0 if part is None else part.items
+
+
+def _entries(backup: Backup) -> list[Entry]:
+    """Give the entries of the roster. Raises BackupUnusable."""
+    try:
+        return [entry_in(item) for item in backup.items(ROSTER)]
+    except ValueError:
+        raise BackupUnusable("the roster of the backup holds what this version does not know") from None
+
+
+async def _is_within(there: AsyncIterable[Item], kept: Iterator[Item]) -> bool:
+    """Tell whether some items are among others; both are in the same order."""
+    async for item in there:
+        if item not in kept:
+            return False
+    return True
+
+
+async def _begin_alike(items: Iterator[Item], log: Journal, topic: Topic, partition: int) -> bool:
+    """Tell whether what stands in a partition is the beginning of some items, or they are that of the partition."""
+    offset = 0
+    while records := await log.read(topic, partition, offset, AT_ONCE):
+        kept = list(islice(items, len(records)))
+        if [Item(record.key, record.value) for record in records[: len(kept)]] != kept:
+            return False
+        if len(kept) < len(records):
+            return True
+        offset = next_offset(records)
+    return True
+
+
+async def _is_any(items: AsyncIterator[str]) -> bool:
+    async for _ in items:
+        return True
+    return False
