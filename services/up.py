@@ -9,7 +9,6 @@ from typing import Final
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -18,9 +17,10 @@ from services.embedded import EmbeddedHome
 from services.ingest.access import TOKENS, Tokens
 from services.ingest.clockwork import Clockwork, Timetable
 from services.ingest.door import Door
-from services.ingest.http.api import Api, Reception, no_such_path
+from services.ingest.http.api import Api, Reception
 from services.runtime.faults import PartitionLost, StageStopped, place_of
 from services.runtime.health import Health
+from services.runtime.http import Config
 from services.runtime.unavailable import Unavailable
 
 TRY_AGAIN: Final = 1.0
@@ -42,11 +42,11 @@ class Up:
 
     def app(self) -> Starlette:
         """Give what answers over HTTP, and runs the stages meanwhile."""
-        return Starlette(
-            routes=[Route("/alive", self._alive), Route("/ready", self._ready), *self._api.routes()],
-            exception_handlers={HTTPException: no_such_path},
-            lifespan=self._running,
-        )
+        routes = [Route("/alive", self._alive), Route("/ready", self._ready)]
+        app = Starlette(routes=routes, lifespan=self._running)
+        app.router.default = self._api
+        app.router.redirect_slashes = False
+        return app
 
     @asynccontextmanager
     async def _running(self, _: Starlette) -> AsyncIterator[None]:
@@ -79,8 +79,7 @@ class Up:
 
     async def serve(self, listening: socket.socket) -> None:
         """Answer at a socket until the process is told to end."""
-        config = uvicorn.Config(self.app(), log_config=None, access_log=False, server_header=False)
-        await uvicorn.Server(config).serve(sockets=[listening])
+        await uvicorn.Server(Config(self.app())).serve(sockets=[listening])
 
     async def _alive(self, _: Request) -> Response:
         return _answer("alive", self.health.alive())

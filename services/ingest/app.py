@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from contracts.definitions.catalogue import Catalogue
@@ -16,7 +14,7 @@ from services.ingest.cases import Cases
 from services.ingest.clockwork import Clockwork, Timetable
 from services.ingest.domain.register import Register, Registered
 from services.ingest.door import Door
-from services.ingest.http.api import Api, Reception, no_such_path
+from services.ingest.http.api import Api, Reception
 from services.ingest.intake import Intake
 from services.ingest.settings import IngestSettings
 from services.ingest.zones import Zones
@@ -32,7 +30,13 @@ def now() -> datetime:
 
 
 class IngestService(Service[Registered]):
-    """The register as a stage, and the API beside it."""
+    """The register as a stage, and the API beside it.
+
+    Nobody waits for the register, since `cases.py` knows what it lacks. So it takes the facts of half a second
+    together, and writes the state of a case once for all of them.
+    """
+
+    pause = 0.5
 
     def __init__(self, settings: IngestSettings) -> None:
         """Make the service."""
@@ -47,8 +51,7 @@ class IngestService(Service[Registered]):
 
     def beside(self) -> Mapping[socket.socket, ASGIApp]:
         """Give the API, at a port of its own: until the servers answer it says that it cannot do anything yet."""
-        app = Starlette(routes=self._api.routes(), exception_handlers={HTTPException: no_such_path})
-        return {listening_at(self._own.api_host, self._own.api_port, "ONTRACK_API"): app}
+        return {listening_at(self._own.api_host, self._own.api_port, "ONTRACK_API"): self._api}
 
     async def begin_beside(self, ground: Ground, stack: AsyncExitStack) -> None:
         """Open the door, and start the clock."""

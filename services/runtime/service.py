@@ -27,6 +27,7 @@ from services.runtime.documents import Documents
 from services.runtime.faults import place_of
 from services.runtime.founding import Founding
 from services.runtime.health import Health
+from services.runtime.http import Config
 from services.runtime.keyring.master import MasterKey, MasterKeyUnusable
 from services.runtime.keyring.mongo import MongoKeyring
 from services.runtime.log.kafka import KafkaLog
@@ -124,6 +125,7 @@ class Service(Generic[StateT]):
                 self._heard,
                 self._halts_again,
             )
+            serving.pause = self.pause
             self._traces = self._traced(stage, stack)
             stack.push_async_callback(serving.stop)
             await self._until_it_works(serving.start, documents)
@@ -236,8 +238,7 @@ class Service(Generic[StateT]):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda number, _: sys.exit(_exit_code(number)))
         app = ByPort(self.app(), {each.getsockname()[1]: app for each, app in beside.items()})
-        config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False)
-        _Server(config).run(sockets=[listening, *beside])
+        _Server(Config(app)).run(sockets=[listening, *beside])
 
 
 class _Server(uvicorn.Server):

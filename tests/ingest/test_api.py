@@ -346,10 +346,25 @@ async def test_a_token_that_was_revoked_lets_nobody_in(clinic: Clinic, tmp_path:
 
 
 async def test_where_nothing_is_that_is_said(clinic: Clinic) -> None:
-    assert (await clinic.ask("GET", "/v2/cases")).problem == (404, "not-found")
-    wrong = await clinic.ask("DELETE", "/v1/cases")
+    for path in ("/v2/cases", "/v1/cases/", "/v1/cases/a/b/c", "/", "//", "/v1/groups/{id}/"):
+        assert (await clinic.ask("GET", path)).problem == (404, "not-found"), path
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/v1/cases", "POST"),
+        ("/v1/groups/mondays", "DELETE, GET, HEAD, PUT"),
+        ("/v1/cases/find", "POST"),
+        ("/v1/cases/a", "GET, HEAD"),
+    ],
+)
+async def test_a_method_that_is_none_of_a_path_is_refused_and_those_that_are_are_named(
+    clinic: Clinic, path: str, allowed: str
+) -> None:
+    wrong = await clinic.ask("PATCH", path)
     assert wrong.problem == (405, "wrong-method")
-    assert wrong.headers["allow"] == "POST"
+    assert wrong.headers["allow"] == allowed
 
 
 # The roster, and what follows from it

@@ -11,11 +11,10 @@ from typing import Any, Final, TypeVar
 import orjson
 import structlog
 from pydantic import BaseModel, ValidationError
-from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
 from starlette.responses import FileResponse, Response
-from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from contracts.definitions.catalogue import Catalogue
 from contracts.definitions.definition import Definition
@@ -32,7 +31,8 @@ from services.ingest.domain.schedule import changes, joined
 from services.ingest.door import Door
 from services.ingest.http import problems
 from services.ingest.http.bodies import object_of
-from services.ingest.http.operations import BATCH_AT_MOST, OPERATIONS, Enrolment, Numbered, Operation
+from services.ingest.http.operations import BATCH_AT_MOST, OPERATIONS, Enrolment, Numbered
+from services.ingest.http.paths import Paths
 from services.ingest.http.problems import Fault, Problem
 from services.ingest.intake import Request, Taken
 from services.ingest.statements import (
@@ -65,26 +65,25 @@ _GONE: Final = 499
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request, and who makes it."""
+    """A request, who makes it, and what its path names."""
 
     http: HttpRequest
     client: Client
+    named: str
 
     @property
     def case_id(self) -> str:
         """The case that the path names. Raises Problem."""
-        case_id: str = self.http.path_params["case"]
-        if not _CASE.fullmatch(case_id):
+        if not _CASE.fullmatch(self.named):
             raise _unknown_case()
-        return case_id
+        return self.named
 
     @property
     def entry_id(self) -> str:
         """The entry of the roster that the path names. Raises Problem."""
-        entry_id: str = self.http.path_params["id"]
-        if not _CASE.fullmatch(entry_id):
+        if not _CASE.fullmatch(self.named):
             raise Problem(problems.NOT_FOUND)
-        return entry_id
+        return self.named
 
 
 Handle = Callable[[Asked], Awaitable[Response]]
@@ -107,12 +106,20 @@ class Reception:
 
 
 class Api:
-    """The API of one clinic's or one region's ingest."""
+    """The API of one clinic's or one region's ingest, as an application."""
 
     def __init__(self, reception: Callable[[], Reception | None], access: Access) -> None:
         """Let clients in by `access`. reception: None as long as nothing can be done yet."""
         self._reception = reception
         self._access = access
+        handlers = self._handlers()
+        self._paths = Paths((each.method, each.path, (each, handlers[each.name])) for each in OPERATIONS)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        http = HttpRequest(scope, receive)
+        response = await self._answer(http)
+        await response(scope, receive, send)
 
     @property
     def _at(self) -> Reception:
@@ -122,8 +129,8 @@ class Api:
             raise Problem(problems.BUSY)
         return reception
 
-    def routes(self) -> Sequence[Route]:
-        """Give every path, each closed to whom it is not for."""
+    def _handlers(self) -> Mapping[str, Handle]:
+        """Give what handles each operation."""
         handlers: dict[str, Handle] = {
             "enrol": self._enrol,
             "find": self._find,
@@ -139,27 +146,26 @@ class Api:
         }
         for name, kind in (("groups", Group), ("therapists", Therapist)):
             handlers |= self._of_roster(name, kind)
-        return [self._route(operation, handlers[operation.name]) for operation in OPERATIONS]
+        return handlers
 
-    def _route(self, operation: Operation, handle: Handle) -> Route:
-        async def endpoint(http: HttpRequest) -> Response:
-            try:
-                return await handle(Asked(http, self._client(http, operation.roles)))
-            except Problem as problem:
-                return problem.response()
-            except Unavailable as away:
-                _LOG.warning("not-recorded", why=str(away))
-                return Problem(problems.BUSY).response()
-            except (KeyMissing, TokensUnusable) as wrong:
-                _LOG.error("not-recorded", why=str(wrong))
-                return Problem(problems.BROKEN).response()
-            except ClientDisconnect:
-                return Response(status_code=_GONE)
-            except Exception as error:  # noqa: BLE001 - its message could hold an answer, so only its place is told
-                _LOG.error("fault", place=place_of(error))
-                return Problem(problems.BROKEN).response()
-
-        return Route(operation.path, endpoint, methods=[operation.method])
+    async def _answer(self, http: HttpRequest) -> Response:
+        """Give the answer to a request; each operation is closed to whom it is not for."""
+        try:
+            (operation, handle), named = self._paths.find(http.method, http.scope["path"])
+            return await handle(Asked(http, self._client(http, operation.roles), named))
+        except Problem as problem:
+            return problem.response()
+        except Unavailable as away:
+            _LOG.warning("not-recorded", why=str(away))
+            return Problem(problems.BUSY).response()
+        except (KeyMissing, TokensUnusable) as wrong:
+            _LOG.error("not-recorded", why=str(wrong))
+            return Problem(problems.BROKEN).response()
+        except ClientDisconnect:
+            return Response(status_code=_GONE)
+        except Exception as error:  # noqa: BLE001 - its message could hold an answer, so only its place is told
+            _LOG.error("fault", place=place_of(error))
+            return Problem(problems.BROKEN).response()
 
     def _of_roster(self, name: str, kind: type[Entry]) -> dict[str, Handle]:
         """Give what lists, gives and removes entries of a kind."""
@@ -413,10 +419,3 @@ def _json(body: Mapping[str, Any], status: int = 200) -> Response:
 
 def _created(body: Mapping[str, Any]) -> Response:
     return _json(body, 201)
-
-
-async def no_such_path(_: HttpRequest, error: Exception) -> Response:
-    """Answer where no path is, or not for that method."""
-    if isinstance(error, HTTPException) and error.status_code == problems.METHOD.status:
-        return Problem(problems.METHOD, headers=error.headers).response()
-    return Problem(problems.NOT_FOUND).response()
