@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -151,7 +152,7 @@ class Intake:
         self, facts: Sequence[Event[Data] | Record], recorded: datetime | None
     ) -> Mapping[int, LogUnavailable]:
         """Append facts; give the partitions where the log was away."""
-        keys = await self._keyring.create({fact.subject for fact in facts if isinstance(fact, Event)})
+        keys = await self._keys({fact.subject for fact in facts if isinstance(fact, Event)})
         by_partition: dict[int, list[Record]] = defaultdict(list)
         for fact in facts:
             record = fact if isinstance(fact, Record) else _sealed(fact, keys[fact.subject], recorded)
@@ -165,6 +166,12 @@ class Intake:
             else:
                 self._cases.recorded(partition, start, by_partition[partition])
         return away
+
+    async def _keys(self, case_ids: AbstractSet[str]) -> Mapping[str, CaseKey | Destroyed]:
+        """Give the keys of cases; one that never had a key gets one now."""
+        at_hand = self._cases.keys_at_hand(case_ids)
+        others = case_ids - at_hand.keys()
+        return {**at_hand, **await self._keyring.create(others)} if others else at_hand
 
 
 def _taken(considered: Considered, away: Mapping[int, LogUnavailable]) -> Taken | LogUnavailable:

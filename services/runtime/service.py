@@ -71,7 +71,12 @@ class Ground:
 
 
 class Service(Generic[StateT]):
-    """One stage over Kafka and MongoDB."""
+    """One stage over Kafka and MongoDB.
+
+    pause: seconds after each time that it has read something, for more to be read together
+    """
+
+    pause = 0.0
 
     def __init__(self, settings: ServiceSettings, stage: Callable[[Catalogue], Stage[StateT]]) -> None:
         """Make the service; `stage` makes its stage from the definitions that the log has."""
