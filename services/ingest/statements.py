@@ -180,7 +180,7 @@ def stated(
     at = body.pop("at", None) if statement.at is None else None
     for name, kind in statement.refers.items():
         named = body.get(name)
-        if isinstance(named, str) and named not in known:
+        if isinstance(named, str):
             entry = known.named(kind, named)
             if entry is None:
                 raise Unpublished(name)

@@ -10,6 +10,11 @@ import orjson
 import pytest
 from starlette.applications import Starlette
 
+from contracts.definitions.catalogue import Catalogue
+from contracts.definitions.definition import Definition
+from contracts.definitions.files import library
+from contracts.definitions.instrument import Instrument
+from contracts.definitions.policy import Policy
 from contracts.events.event import Data, Event
 from contracts.events.facts import CaseEnrolled, OccasionOpened, ResponseSubmitted, SessionMoved, SessionScheduled
 from contracts.topics import CASES
@@ -20,6 +25,13 @@ from services.ingest.http.operations import OPERATIONS
 from services.up import Up
 from tests.support.asgi import Answer, ask, started
 from tests.support.said import said_on
+
+def named(kind: type[Definition], name: str) -> str:
+    """The full reference of a definition that ships."""
+    entry = Catalogue(library()).named(kind, name)
+    assert entry is not None
+    return entry.ref
+
 
 NOW: Final = datetime(2026, 1, 5, 8, tzinfo=UTC)
 SESSION: Final = NOW + timedelta(hours=1)
@@ -33,6 +45,8 @@ RESPONSE: Final[Mapping[str, Any]] = {
     "comment": SECRET,
     "answered_at": "2026-01-05T07:30:00Z",
 }
+POLICY: Final = named(Policy, "gryesten-2023")
+INSTRUMENT: Final = named(Instrument, "odsis")
 OTHER_POLICY: Final = {"policy": "none", "from_session": 1, "reason": "a try", "by": "anna"}
 
 
@@ -198,16 +212,14 @@ async def test_several_facts_are_recorded_together_or_not_at_all(clinic: Clinic)
     [
         ("response-submitted", {**RESPONSE, "session": 99}, (422, "wrong-session", ["/session"])),
         ("response-submitted", {**RESPONSE, "instrument": "odsis@9"}, (422, "unknown-definition", ["/instrument"])),
-        (
-            "policy-changed",
-            {"policy": "none", "from_session": 1, "reason": "x", "by": "a"},
-            (422, "unknown-definition", ["/policy"]),
-        ),
+        ("policy-changed", OTHER_POLICY, (422, "unknown-definition", ["/policy"])),
         (
             "response-submitted",
             {**RESPONSE, "instrument": f"odsis@1#{'0' * 64}"},
             (422, "unknown-definition", ["/instrument"]),
         ),
+        ("response-submitted", {**RESPONSE, "instrument": POLICY}, (422, "unknown-definition", ["/instrument"])),
+        ("policy-changed", {**OTHER_POLICY, "policy": INSTRUMENT}, (422, "unknown-definition", ["/policy"])),
         (
             "response-submitted",
             {**RESPONSE, "answers": {**RESPONSE["answers"], "intensity": 7}},

@@ -36,6 +36,7 @@ _KEY: Final = {
     "schema": {"type": "string", "pattern": "^[!-~]{1,200}$"},
 }
 _NAME: Final = {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$"}
+_TELLS_A_CASE: Final = ("enrol", "find")
 _NAMED: Final = {"type": "string", "maxLength": 160, "description": "An id, `id@version` or the full reference."}
 _PROBLEM: Final = {
     "type": "object",
@@ -147,12 +148,19 @@ def _responses(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
     answer: dict[str, Any] = {"description": HTTPStatus(operation.status).phrase}
     if operation.answer is not None:
         answer["content"] = {JSON: {"schema": _answered(operation, schemas)}}
+    if operation.name in _TELLS_A_CASE:
+        answer["links"] = {each.name: _with_its_case(each) for each in OPERATIONS if "{case}" in each.path}
     kinds: list[Kind] = [*_ALWAYS, *operation.kinds]
     if operation.method in ("POST", "PUT"):
         kinds += _OF_BODIES
     if "{id}" in operation.path:
         kinds.append(problems.NOT_FOUND)
     return {str(int(operation.status)): answer, **_refusals(kinds)}
+
+
+def _with_its_case(operation: Operation) -> dict[str, Any]:
+    """Describe what can be asked of the case that an answer tells."""
+    return {"operationId": operation.name, "parameters": {"case": "$response.body#/case"}}
 
 
 def _answered(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
