@@ -59,7 +59,11 @@ TRACKS: Final = Topic(
     read_by=("notifier",),
 )
 NOTICES: Final = Topic(
-    "rom.notices.v1", "reports, and who must be told", get_args(NoticeEvent), written_by=("notifier",)
+    "rom.notices.v1",
+    "reports, who must be told, and who was",
+    get_args(NoticeEvent),
+    written_by=("notifier",),
+    read_by=("mailer",),
 )
 DEFINITIONS: Final = Topic(
     "rom.definitions.v1",
@@ -67,7 +71,7 @@ DEFINITIONS: Final = Topic(
     get_args(Publication),
     of_cases=False,
     written_by=("ingest",),
-    read_by=("ingest", "scoring", "not_detector", "notifier"),
+    read_by=("ingest", "scoring", "not_detector", "notifier", "mailer"),
 )
 DEAD_LETTERS: Final = Topic(
     "rom.cases.v1.dlq",

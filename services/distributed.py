@@ -1,6 +1,5 @@
 """The distributed home: the log on Kafka, the rest on MongoDB, and each service a process of its own elsewhere."""
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +12,8 @@ from contracts.topics import CASES, DEFINITIONS, TOPICS
 from services.home import Home, Ports, StageRuns, Stages, Waiting, now
 from services.ingest.domain.register import Register
 from services.ingest.zones import Zones
+from services.mailer.domain.mailbag import Mailbags
+from services.mailer.outbox.mongo import BEGUN, NOTICE, OUTBOX, MongoOutbox
 from services.runtime.directory.mongo import DIRECTORY, NAME, MongoDirectory
 from services.runtime.documents import Documents, told_as
 from services.runtime.founding import Founding, founding_records
@@ -77,6 +78,7 @@ class DistributedHome(Home):
             keyring=keyring,
             people=MongoDirectory(documents, keyring),
             roster=MongoRoster(documents),
+            outbox=MongoOutbox(documents),
         )
         home = cls(f"the log at {settings.kafka_servers}", ports, cluster, log, documents)
         try:
@@ -100,14 +102,14 @@ class DistributedHome(Home):
 
     async def settle(self, progress: Callable[[int], None]) -> Waiting:
         """Wait until the services have read everything, or do not get on; give what waits then."""
-        left, silent, asked = await self._left(), 0.0, 0.0
+        left, silent, asked = await self.left_by_stage(self.stages_elsewhere), 0.0, 0.0
         while left and silent < PATIENCE:
             if silent - asked >= NOBODY:
                 asked = silent
                 if len(await self._idle(left)) == len(left):
                     break
             await self._pause(LOOK)
-            before, left = left, await self._left()
+            before, left = left, await self.left_by_stage(self.stages_elsewhere)
             # A stage that reads adds to what the next one has to read, so more may be left than before.
             silent, asked = (silent + LOOK, asked) if left == before else (0.0, 0.0)
             progress(max(before.total() - left.total(), 0))
@@ -145,18 +147,11 @@ class DistributedHome(Home):
 
     async def left(self) -> int:
         """Count the events that the services have not processed yet."""
-        return (await self._left()).total()
+        return (await self.left_by_stage(self.stages_elsewhere)).total()
 
-    async def _left(self) -> Counter[str]:
-        """Count the events that each service has not processed yet, where there are any."""
-        left = Counter[str]()
-        for stage in self.stages_elsewhere:
-            ends = await self._kafka.ends(stage.reads, range(stage.reads.partitions))
-            for partition, end in ends.items():
-                if end:
-                    position = await self.store.position(stage.name, partition)
-                    left[stage.name] += end - (position.offset if position is not None else 0)
-        return +left
+    async def idle(self) -> Sequence[str]:
+        """Give those of the stages, that of the mailer included, that no service runs just now."""
+        return await self._idle(stage.name for stage in self.every_stage)
 
     async def _idle(self, stages: Iterable[str]) -> list[str]:
         """Give those of some stages that nobody runs just now."""
@@ -199,13 +194,16 @@ async def provision(
         with told_as(StoreUnavailable):
             await documents.create_index(DIRECTORY, NAME, unique=True)
             await documents.create_index(HALTED, "stage", unique=False)
-            await documents.create_index(states_of(Register.name), DUE, unique=False)
+            for timed in (Register.name, Mailbags.name):
+                await documents.create_index(states_of(timed), DUE, unique=False)
+            for field in (NOTICE, BEGUN):
+                await documents.create_index(OUTBOX, field, unique=False)
         file = settings.master_key_file
         has_new_key = is_new and not file.exists()
         keyring = MongoKeyring(documents, MasterKey.create(file) if has_new_key else MasterKey.read(file))
         if is_new:
             await keyring.remember_master()
-            for stage in Stages.by(Catalogue(), Zones()):
+            for stage in (*Stages.by(Catalogue(), Zones()), Mailbags()):
                 await MongoStore(documents).begin(stage.name)
             records = list(founding) or founding_records(str(uuid4()), library(), clock())
             await log.append(DEFINITIONS, 0, [Record("log", record) for record in records])

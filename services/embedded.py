@@ -1,15 +1,16 @@
 """The embedded home: every service in one process, over one SQLite file in a data directory."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 from uuid import uuid4
 
 from contracts.definitions.files import library
 from contracts.topics import DEFINITIONS
 from services.home import Home, Pause, Ports, now
+from services.mailer.outbox.sqlite import SqliteOutbox
 from services.runtime.database import Database
 from services.runtime.directory.sqlite import SqliteDirectory
 from services.runtime.founding import founding_records
@@ -19,6 +20,7 @@ from services.runtime.log.port import Record
 from services.runtime.log.sqlite import SqliteLog
 from services.runtime.refusals import NotAHome
 from services.runtime.roster.sqlite import SqliteRoster
+from services.runtime.stage import Stage
 from services.runtime.store.sqlite import SqliteStore
 
 DATABASE: Final = "ontrack.db"
@@ -34,20 +36,33 @@ class EmbeddedHome(Home):
         database: Database,
         ports: Ports,
         *,
+        mails: bool = False,
         clock: Callable[[], datetime] = now,
         pause: Pause = asyncio.sleep,
     ) -> None:
-        """Use the open database of a directory."""
+        """Use the open database of a directory. mails: whether it is kept what is to be sent by mail."""
         super().__init__(str(directory), ports, clock=clock, pause=pause)
+        self._mails = mails
         self._database = database
+
+    @property
+    def stages_here(self) -> Sequence[Stage[Any]]:
+        """All of them; that of the mailer only where mail is sent."""
+        return self.every_stage if self._mails else self.stages
 
     @classmethod
     async def found(
-        cls, directory: Path, *, founding: Iterable[bytes] = (), clock: Callable[[], datetime] = now
+        cls,
+        directory: Path,
+        *,
+        founding: Iterable[bytes] = (),
+        mails: bool = False,
+        clock: Callable[[], datetime] = now,
     ) -> Self:
         """Open a home for writing; make it first, or finish making it, where that has not been done.
 
         founding: the records of `rom.definitions.v1` of another log, for a new home to go on under its identity
+        mails: whether it is kept what is to be sent by mail
         """
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         database, file = Database.create(directory / DATABASE), directory / MASTER_KEY
@@ -55,7 +70,7 @@ class EmbeddedHome(Home):
             is_new = await SqliteLog(database.connection).end(DEFINITIONS, 0) == 0
             master = MasterKey.create(file) if is_new and not file.exists() else MasterKey.read(file)
             keyring = SqliteKeyring(database.connection, master)
-            home = cls(directory, database, _ports(database, keyring), clock=clock)
+            home = cls(directory, database, _ports(database, keyring), mails=mails, clock=clock)
             if is_new:
                 keyring.remember_master()
                 await home._found(list(founding))
@@ -103,4 +118,5 @@ def _ports(database: Database, keyring: SqliteKeyring) -> Ports:
         keyring=keyring,
         people=SqliteDirectory(connection, keyring),
         roster=SqliteRoster(connection),
+        outbox=SqliteOutbox(connection),
     )

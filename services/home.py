@@ -11,7 +11,6 @@ from typing import Any, Final, NamedTuple, Self, TypeVar
 
 from pydantic import TypeAdapter
 
-from contracts.codec import CaseKey
 from contracts.definitions.catalogue import Catalogue, Entry
 from contracts.topics import partition_of
 from services.ingest.cases import Cases
@@ -19,6 +18,8 @@ from services.ingest.clockwork import Timetable
 from services.ingest.domain.register import Register
 from services.ingest.intake import Intake
 from services.ingest.zones import Zones
+from services.mailer.domain.mailbag import Mailbags
+from services.mailer.outbox.port import Outbox
 from services.not_detector.domain.stage import NotDetector
 from services.notifier.domain.stage import Notifier
 from services.runtime.directory.port import Directory
@@ -32,7 +33,7 @@ from services.runtime.roster.port import Roster
 from services.runtime.runner import Runner
 from services.runtime.stage import Stage
 from services.runtime.store.port import AgendaStore, Halted
-from services.runtime.store.sealed import open_state
+from services.runtime.store.sealed import open_states
 from services.runtime.unavailable import Unavailable
 from services.scoring.domain.stage import Scoring
 
@@ -56,6 +57,7 @@ class Ports:
     keyring: Keyring
     people: Directory
     roster: Roster
+    outbox: Outbox
 
 
 class Waiting(NamedTuple):
@@ -114,6 +116,7 @@ class Home(ABC):
         self.keyring = ports.keyring
         self.people = ports.people
         self.roster = ports.roster
+        self.outbox = ports.outbox
         self._founding = Founding(ports.log)
         self.definitions = self._founding.definitions
         self.cases = Cases(self.log, self.store, self.keyring)
@@ -122,6 +125,7 @@ class Home(ABC):
         stages = Stages.by(self.definitions, self.zones)
         self.stages: Sequence[Stage[Any]] = stages
         self.register, self.scoring, self.not_detector, self.notifier = stages
+        self.mailbags = Mailbags()
         self._work: list[tuple[Runner[Any], int]] = []
         self._stopped: list[StageStopped] = []
 
@@ -129,6 +133,11 @@ class Home(ABC):
     def log_id(self) -> str:
         """The identity of the log."""
         return self._founding.log_id
+
+    @property
+    def every_stage(self) -> Sequence[Stage[Any]]:
+        """The stages, and what is run only where mail is sent."""
+        return (*self.stages, self.mailbags)
 
     @property
     def stages_here(self) -> Sequence[Stage[Any]]:
@@ -194,9 +203,19 @@ class Home(ABC):
         """
         return Waiting()
 
+    async def left_by_stage(self, stages: Iterable[Stage[Any]]) -> Counter[str]:
+        """Count the events that each of some stages has not processed yet, where there are any."""
+        left = Counter[str]()
+        for stage in stages:
+            for partition, end in (await self.log.ends(stage.reads, range(stage.reads.partitions))).items():
+                if end:
+                    position = await self.store.position(stage.name, partition)
+                    left[stage.name] += end - (position.offset if position is not None else 0)
+        return +left
+
     async def halted(self) -> list[Halted]:
         """Give the cases that a stage could not go on with."""
-        return [halted for stage in self.stages for halted in await self.store.halted(stage.name)]
+        return [halted for stage in self.every_stage for halted in await self.store.halted(stage.name)]
 
     async def _patiently(self, runner: Runner[Any], partition: int, progress: Callable[[int], None] | None) -> None:
         """Run one partition to its end.
@@ -238,12 +257,8 @@ class Home(ABC):
         wanted = [case_id async for case_id in self.store.cases(stage.name)] if case_ids is None else list(case_ids)
         for start in range(0, len(wanted), 200):
             some = wanted[start : start + 200]
-            stored = await self.store.load(stage.name, some)
-            keys = await self.keyring.keys(stored)
-            for case_id in some:
-                key = keys.get(case_id)
-                if isinstance(key, CaseKey):
-                    yield case_id, open_state(adapter, stage.name, case_id, key, stored[case_id])
+            for each in (await open_states(self.store, self.keyring, adapter, stage.name, some)).items():
+                yield each
 
     async def cases_named(self, name: str) -> list[str]:
         """Find the cases with an id, an external number, or a `number@clinic`; two clinics may use the same number."""

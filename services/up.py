@@ -4,33 +4,52 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import structlog
 import uvicorn
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from services.embedded import EmbeddedHome
 from services.ingest.access import TOKENS, Tokens
+from services.ingest.cases import Cases
 from services.ingest.clockwork import Clockwork, Timetable
 from services.ingest.door import Door
-from services.ingest.http.api import Api, Reception
+from services.ingest.http.api import Api
+from services.ingest.http.reception import Asked, Reception
+from services.ingest.intake import Request
+from services.ingest.statements import STAFF
+from services.mailer.courier import Courier, Desk
+from services.mailer.domain.delivery import Fact
+from services.mailer.domain.letter import Letterhead
+from services.mailer.post import MailServer
 from services.runtime.faults import PartitionLost, StageStopped, place_of
 from services.runtime.health import Health
 from services.runtime.http import Config
 from services.runtime.unavailable import Unavailable
 
 TRY_AGAIN: Final = 1.0
+_LOG = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """By which server mail goes out, and what is the same in all of it."""
+
+    server: MailServer
+    head: Letterhead
 
 
 class Up:
     """An embedded home that answers over HTTP."""
 
-    def __init__(self, home: EmbeddedHome, directory: Path) -> None:
-        """Serve an open home."""
+    def __init__(self, home: EmbeddedHome, directory: Path, mail: Mail | None = None) -> None:
+        """Serve an open home. mail: how mail is sent; without it none is."""
         self._home = home
         self._recorded = asyncio.Event()
         self.health = Health(waits_for=[])
@@ -38,19 +57,23 @@ class Up:
         timetable = Timetable(home.definitions, home.zones)
         self._clockwork = Clockwork(home.store, home.cases, home.roster, timetable, door, home.clock)
         reception = Reception(door, home.cases, home.people, home.roster, home.definitions, timetable, home.clock)
+        self._courier = None if mail is None else Courier(self._desk(mail))
         self._api = Api(lambda: reception, Tokens(directory / TOKENS))
 
     def app(self) -> Starlette:
         """Give what answers over HTTP, and runs the stages meanwhile."""
-        routes = [Route("/alive", self._alive), Route("/ready", self._ready)]
-        app = Starlette(routes=routes, lifespan=self._running)
-        app.router.default = self._api
-        app.router.redirect_slashes = False
-        return app
+        return self._api.app(
+            Route("/alive", self._alive),
+            Route("/ready", self._api.closed(STAFF, self._ready)),
+            lifespan=self._running,
+        )
 
     @asynccontextmanager
     async def _running(self, _: Starlette) -> AsyncIterator[None]:
-        running = {asyncio.create_task(self._run_stages()), asyncio.create_task(self._clockwork.run(self.health))}
+        working = [self._run_stages(), self._clockwork.run(self.health)]
+        if self._courier is not None:
+            working.append(self._courier.run(self.health))
+        running = {asyncio.create_task(each) for each in working}
         try:
             async with self._door.opened():
                 yield
@@ -76,17 +99,50 @@ class Up:
                 await asyncio.sleep(TRY_AGAIN)
             else:
                 self.health.set("stages", None)
+                if self._courier is not None:
+                    self._courier.look()
+
+    def _desk(self, mail: Mail) -> Desk:
+        home = self._home
+        return Desk(
+            store=home.store,
+            keyring=home.keyring,
+            roster=home.roster,
+            outbox=home.outbox,
+            ingest=OwnIngest(home.cases, self._door),
+            server=mail.server,
+            head=mail.head,
+            now=home.clock,
+        )
 
     async def serve(self, listening: socket.socket) -> None:
         """Answer at a socket until the process is told to end."""
         await uvicorn.Server(Config(self.app())).serve(sockets=[listening])
 
-    async def _alive(self, _: Request) -> Response:
-        return _answer("alive", self.health.alive())
+    async def _alive(self, _: HttpRequest) -> Response:
+        """Tell whoever asks whether it goes on; why not, it tells to those who are let in."""
+        is_alive = not self.health.alive()
+        return JSONResponse({"alive": is_alive}, 200 if is_alive else 503)
 
-    async def _ready(self, _: Request) -> Response:
-        return _answer("ready", self.health.ready())
+    async def _ready(self, _: Asked) -> Response:
+        why = self.health.ready()
+        return JSONResponse({"ready": not why, "why": why}, 503 if why else 200)
 
 
-def _answer(name: str, why: list[str]) -> JSONResponse:
-    return JSONResponse({name: not why, "why": why}, status_code=503 if why else 200)
+class OwnIngest:
+    """The ingest of this process, for the courier."""
+
+    def __init__(self, cases: Cases, door: Door) -> None:
+        self._cases = cases
+        self._door = door
+
+    async def has(self, case_id: str, fact_id: str) -> bool:
+        """Tell whether a fact of a case is on the log."""
+        known = await self._cases.registered([case_id])
+        return case_id in known and fact_id in known[case_id].facts
+
+    async def record(self, fact: Fact) -> None:
+        """Record a fact."""
+        taken = await self._door.take(Request([fact]))
+        for _, refusal in taken.refused:
+            _LOG.warning("outcome-not-recorded", case=fact.subject, notice=fact.data.notice, why=refusal.code)

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypeVar
 
@@ -73,10 +74,11 @@ class Catalogue:
             return
         self._entries[entry.ref] = entry
         model = entry.model
-        for name in (model.id, f"{model.id}@{model.version}", entry.ref):
-            known = self._newest.get((type(model), name))
+        names = model.id, f"{model.id}@{model.version}", entry.ref
+        for place in product((type(model), Definition), names):
+            known = self._newest.get(place)
             if known is None or known.model.version < model.version:
-                self._newest[type(model), name] = entry
+                self._newest[place] = entry
 
     def get(self, kind: type[DefinitionT], ref: str) -> DefinitionT:
         """Find a definition by its full reference; raises DefinitionMissing."""
@@ -102,7 +104,10 @@ class Catalogue:
         return self.get(Guidance, ref)
 
     def named(self, kind: type[DefinitionT], name: str) -> Entry | None:
-        """Find a definition by id, `id@version` or full reference; of several versions the newest."""
+        """Find a definition by id, `id@version` or full reference; of several versions the newest.
+
+        kind: of definition, or `Definition` for any
+        """
         return self._newest.get((kind, name))
 
     def of_kind(self, kind: type[DefinitionT]) -> list[tuple[str, DefinitionT]]:

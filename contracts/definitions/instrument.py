@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
 from functools import cached_property
 from types import MappingProxyType
-from typing import Annotated, Final, Literal, Self
+from typing import Final, Literal, Self
 
 from pydantic import Field, model_validator
 
 from contracts.definitions.definition import Definition, DefinitionId, Part, Text
+from contracts.definitions.fhir import InFhir, ItemId
 from contracts.events.fields import FlagKind
 
-ItemId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$", max_length=40)]
 HUNDREDTH = Decimal("0.01")
 COLUMNS: Final = ("case", "session", "answered_at", "instrument", "comment")
 """The columns of a file of responses beside those that are named after items."""
@@ -131,6 +131,7 @@ class Instrument(Definition):
 
     asked: before the session, right after it, or entered by the clinic
     comparable_from: scores are comparable with those of versions from here to `version`
+    fhir: how public questionnaires know it; without that it stands in FHIR under its own id and those of its items
     """
 
     kind: Literal["instrument"]
@@ -142,6 +143,7 @@ class Instrument(Definition):
     scales: tuple[Scale, ...] = ()
     cut_offs: tuple[CutOff, ...] = ()
     flags: tuple[Flag, ...] = ()
+    fhir: InFhir | None = None
 
     @model_validator(mode="after")
     def _names_only_what_it_has(self) -> Self:
@@ -162,6 +164,8 @@ class Instrument(Definition):
                 raise ValueError(f"a limit within the range of its items was expected for the flag {flag.id}")
         if self.comparable_from > self.version:
             raise ValueError("comparable_from was expected not to be above version")
+        for expected in self.fhir.faults_in(self.ranges) if self.fhir is not None else ():
+            raise ValueError(expected)
         return self
 
     def item(self, item_id: str) -> Item:

@@ -46,6 +46,7 @@ _FORMS: Final = MappingProxyType(
         "^[a-z0-9][a-z0-9_]*$": "small letters, digits and _ were expected, such as item_1",
         "^[a-z0-9][a-z0-9-]*/[a-z0-9][a-z0-9-]*$": "the flag of an instrument was expected, such as odsis/intensity",
         "^individual-[1-9]$": "individual-1 to -9 was expected",
+        r"^\S+$": "text without spaces was expected",
     }
 )
 _SAID_WITHIN: Final = frozenset({"literal_error", "too_short"})

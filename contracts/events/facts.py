@@ -1,7 +1,9 @@
 """`rom.cases.v1`: what happened to a case in the world. Only ingest writes these."""
 
 from decimal import Decimal
-from typing import Literal
+from typing import Annotated, Final, Literal
+
+from pydantic import Field
 
 from contracts.events.event import Data
 from contracts.events.fields import (
@@ -15,6 +17,8 @@ from contracts.events.fields import (
     Session,
     Words,
 )
+
+MOST_ATTEMPTS: Final = 9_999
 
 
 class CaseEnrolled(Data):
@@ -212,19 +216,30 @@ class ReportClosed(Data):
 
 
 class NoticeSent(Data):
-    """A notice was handed to a recipient's mail server."""
+    """A notice was handed to a mail server.
+
+    recipients: everybody to whom it goes, as the directory had them when it was first tried; `recipient` is one of them
+    attempts: how often it was tried for this recipient
+    """
 
     notice: EventId
     recipient: Name
-    attempts: int = 1
+    recipients: tuple[Name, ...]
+    attempts: Annotated[int, Field(ge=1, le=MOST_ATTEMPTS)] = 1
 
 
 class NoticeFailed(Data):
-    """A notice could not be handed over and is not tried again."""
+    """A notice could not be handed over and is not tried again.
+
+    recipient: None if it goes to nobody any more: the directory had nobody for it, or it was too late
+    recipients: everybody to whom it goes, as the directory had them when it was first tried
+    reason: `smtp-` with the answer of the mail server, `gave-up`, `nobody` or `too-late`
+    """
 
     notice: EventId
-    recipient: Name
-    attempts: int
+    recipient: Name | None
+    recipients: tuple[Name, ...] = ()
+    attempts: Annotated[int, Field(ge=0, le=MOST_ATTEMPTS)]
     reason: Name
 
 

@@ -1,9 +1,10 @@
-"""`rom.notices.v1`: the reports that therapists read, and who must be told that one is waiting."""
+"""`rom.notices.v1`: the reports that therapists read, who must be told that one is waiting, and who was."""
 
 from decimal import Decimal
 from typing import Literal, NamedTuple
 
 from contracts.events.event import Data
+from contracts.events.facts import NoticeFailed, NoticeSent
 from contracts.events.fields import CountedSession, DefinitionRef, EventId, Instant, Name, Session
 from contracts.events.scores import FactSetAside, FlaggedAnswer
 from contracts.events.tracks import Decision, RuleKind, Status
@@ -171,4 +172,4 @@ class NoticeRequested(Data):
     group: Name | None
 
 
-NoticeEvent = ReportIssued | ReportRevised | ReportOverdue | NoticeRequested | FactSetAside
+NoticeEvent = ReportIssued | ReportRevised | ReportOverdue | NoticeRequested | NoticeSent | NoticeFailed | FactSetAside

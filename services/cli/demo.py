@@ -13,10 +13,10 @@ import click
 from contracts.definitions.definition import Language
 from contracts.events.event import Data, Event, fact_id, new_fact
 from contracts.events.facts import ResponseSubmitted
-from contracts.events.notices import ReportContent
+from contracts.events.notices import NoticeRequested, ReportContent
 from services.cli.home import Failure, run
 from services.cli.interruption import heed
-from services.cli.notices import Notices
+from services.cli.notice_events import Notices
 from services.cli.output import counted, program, progress, say
 from services.cli.reports import write_reports
 from services.cli.simulate import instruments_of, setting_of
@@ -182,7 +182,7 @@ class _Clinic:
 
     async def _look_at_reports(self, week: _Week, until: datetime) -> None:
         """Count what is new, and let the therapists react to what they were told of since they last looked."""
-        told = await self._notices.new()
+        told = [event.data for event in await self._notices.new(NoticeRequested)]
         self.notices.update(asked.to for asked in told)
         to_therapists = [asked for asked in told if asked.to == "therapists"]
         week.notices += len(to_therapists)

@@ -36,6 +36,7 @@ SHOWN: Final = frozenset(
             "patient_agreed",
             "notice",
             "recipient",
+            "recipients",
             "attempts",
         ),
         # scores

@@ -81,7 +81,7 @@ async def _rows(home: Home, case_id: str | None) -> list[Row]:
             "offset": each.offset,
             "reason": each.reason,
         }
-        for stage in home.stages
+        for stage in home.every_stage
         for each in await home.store.halted(stage.name)
         if case_id in (None, each.case_id)
     ]

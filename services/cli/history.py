@@ -60,5 +60,7 @@ def _interleaved(course: Sequence[Event[Data]], told: Sequence[Event[Data]]) -> 
     following: dict[str | None, list[Event[Data]]] = defaultdict(list)
     known = {event.id for event in course}
     for event in told:
+        if event.id in known:
+            continue
         following[event.causationid if event.causationid in known else None].append(event)
     return [each for event in course for each in (event, *following[event.id])] + following[None]

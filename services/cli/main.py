@@ -28,10 +28,12 @@ COMMANDS: Final[Mapping[str, Entry]] = MappingProxyType(
         "tracks": Entry("services.cli.tracks:tracks", "List the status of every session of every case."),
         "case": Entry("services.cli.case:case", "Show one case as a picture."),
         "reports": Entry("services.cli.reports:reports", "List the reports, open them, or write them as HTML."),
+        "notices": Entry("services.cli.notices:notices", "List the mails that say that a report is waiting."),
         "policy": Entry("services.cli.policy:policy", "List the NOT policies, or show one in sentences."),
         "definitions": Entry(
             "services.cli.definitions:definitions", "List or show definitions, or check a clinic's own."
         ),
+        "doctor": Entry("services.cli.doctor:doctor", "Check a home or a region: what is wrong, and what to do."),
         "halted": Entry("services.cli.halted:halted", "List the cases that cannot go on, or try them again."),
         "dlq": Entry("services.cli.dlq:dlq", "List the facts that could not be read, or take them in."),
         "provision": Entry("services.cli.provision:provision_", "Make what a region stands on: topics, indexes, key."),

@@ -7,7 +7,7 @@ from services.cli.output import progress, say
 from services.cli.place import Place, data_option, opened
 from services.home import StageRuns
 
-STAGES = ("register", "scoring", "not_detector", "notifier")
+STAGES = ("register", "scoring", "not_detector", "notifier", "mailer")
 
 
 class _Stage(click.Choice[str]):
@@ -23,9 +23,9 @@ class _Stage(click.Choice[str]):
 def rebuild(name: str, place: Place) -> None:
     """Make what a stage knows of its cases anew, from the log.
 
-    STAGE is register, scoring, not_detector or notifier. Needed when its states are lost, or of a version that knows
-    them otherwise. What it had published stays; what it had not come to is published. In a region its service must
-    not run meanwhile.
+    STAGE is register, scoring, not_detector, notifier or mailer. Needed when its states are lost, or of a version that
+    knows them otherwise. What it had published stays; what it had not come to is published. In a region its service
+    must not run meanwhile.
 
     Example: ontrack rebuild scoring --data DIR
     """
@@ -34,7 +34,7 @@ def rebuild(name: str, place: Place) -> None:
 
 async def _rebuild(name: str, place: Place) -> None:
     async with await opened(place, write=True) as home:
-        stage = next(stage for stage in home.stages if stage.name == name)
+        stage = next(stage for stage in home.every_stage if stage.name == name)
         try:
             with progress(f"Rebuilding {name}", None) as advance:
                 await home.rebuild(stage, advance)

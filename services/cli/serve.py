@@ -15,6 +15,7 @@ SERVICES: Final = MappingProxyType(
         "scoring": "services.scoring.app",
         "not-detector": "services.not_detector.app",
         "notifier": "services.notifier.app",
+        "mailer": "services.mailer.app",
     }
 )
 

@@ -154,4 +154,5 @@ def _(data: facts.NoticeSent, naming: Naming) -> str:
 
 @fact.register
 def _(data: facts.NoticeFailed, naming: Naming) -> str:
-    return f"notice {naming.report(data.notice)} could not be sent to {data.recipient}: {data.reason}"
+    whom = data.recipient or "anybody"
+    return f"notice {naming.report(data.notice)} could not be sent to {whom}: {data.reason}"

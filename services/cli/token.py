@@ -12,7 +12,7 @@ from services.cli.home import FINDING, Failure
 from services.cli.output import Format, Row, format_option, say
 from services.cli.place import DATA
 from services.cli.tables import print_rows
-from services.ingest.access import ROLES, TOKENS, Client, Role, Token, Tokens, TokensUnusable
+from services.ingest.access import EVERY, ROLES, TOKENS, Client, Role, Token, Tokens, TokensUnusable
 
 FILE: Final = "ONTRACK_TOKENS_FILE"
 COLUMNS: Final = ("id", "made", "role", "clinic", "name")
@@ -47,18 +47,20 @@ def token() -> None:
 @token.command("make")
 @click.argument("name")
 @click.option("--role", type=click.Choice(ROLES), required=True, help="What the client may do.")
-@click.option("--clinic", required=True, help="The only clinic whose cases it can see.")
+@click.option("--clinic", help="The only clinic whose cases it can see; the mailer works for all of them.")
 @tokens_option
-def make(name: str, role: Role, clinic: str, tokens: Tokens) -> None:
+def make(name: str, role: Role, clinic: str | None, tokens: Tokens) -> None:
     """Make a token for the client NAME. It is printed here, and kept nowhere: only a digest of it is.
 
     Example: ontrack token make patients --role patient-app --clinic clinic --data DIR
     """
-    for what, given in (("NAME", name), ("--clinic", clinic)):
+    if (clinic is None) != (role == "mailer"):
+        raise Failure(f"--clinic: {'none' if role == 'mailer' else 'a clinic'} was expected for the role {role}")
+    for what, given in (("NAME", name), ("--clinic", clinic or "none")):
         if not is_name(given):
             raise Failure(f"{what}: at most 64 letters, digits and . _ : - were expected, the first a letter or digit")
     try:
-        secret = tokens.make(Client(name, role, clinic), datetime.now(UTC))
+        secret = tokens.make(Client(name, role, clinic or EVERY), datetime.now(UTC))
     except TokensUnusable as wrong:
         raise Failure(str(wrong)) from None
     click.echo(secret)

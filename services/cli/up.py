@@ -1,8 +1,9 @@
 """`ontrack up`: a clinic in one process, with its API."""
 
+import os
 import socket
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -10,7 +11,12 @@ from contracts.events.fields import is_name
 from services.cli.home import Failure, run
 from services.cli.output import say
 from services.cli.place import DATA
+from services.runtime.refusals import SettingsWrong
 
+if TYPE_CHECKING:
+    from services.up import Mail
+
+SMTP_HOST: Final = "ONTRACK_SMTP_HOST"
 LOOPBACK: Final = "127.0.0.1"
 FIRST: Final = "first"
 """The name of the client that a first start makes a token for."""
@@ -53,14 +59,32 @@ async def _served(directory: Path, listening: socket.socket, clinic: str) -> Non
     from services.runtime.logs import set_up_logs  # noqa: PLC0415
     from services.up import Up  # noqa: PLC0415
 
+    try:
+        mail = _mail()
+    except SettingsWrong as wrong:
+        raise Failure(str(wrong)) from None
     set_up_logs("text", "warning")
     is_new = not directory.exists()
-    home = await EmbeddedHome.found(directory)
+    home = await EmbeddedHome.found(directory, mails=mail is not None)
     tokens, port = Tokens(directory / TOKENS), listening.getsockname()[1]
     secret = None if tokens.all() else tokens.make(Client(FIRST, "admin", clinic), home.clock())
     _welcome(directory, port, secret, is_new=is_new)
-    await Up(home, directory).serve(listening)
+    if mail is None:
+        say(f"No mail is sent: set {SMTP_HOST} and what docs/settings.md says of mail, and start again.")
+    await Up(home, directory, mail).serve(listening)
     say("Ended. Everything that was answered is kept.")
+
+
+def _mail() -> "Mail | None":
+    """Read how mail is sent, if that is set. Raises SettingsWrong."""
+    if not os.environ.get(SMTP_HOST):
+        return None
+    from services.mailer.settings import MailSettings  # noqa: PLC0415
+    from services.runtime.settings import settings_of  # noqa: PLC0415
+    from services.up import Mail  # noqa: PLC0415
+
+    settings = settings_of(MailSettings)
+    return Mail(settings.mail_server(), settings.letterhead())
 
 
 def _welcome(directory: Path, port: int, secret: str | None, *, is_new: bool) -> None:

@@ -15,8 +15,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from contracts.events.fields import Instant, Name
 
-Role = Literal["patient-app", "ehr", "admin"]
+Role = Literal["patient-app", "ehr", "admin", "mailer"]
 ROLES: Final[Sequence[Role]] = get_args(Role)
+
+EVERY: Final = "*"
+"""In the place of a clinic: whoever works for all of them."""
 
 TOKENS: Final = "tokens.json"
 """The file of tokens in a data directory."""
@@ -32,11 +35,20 @@ class TokensUnusable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Who asks: the name of a system, what it may do, and the only clinic whose cases exist for it."""
+    """Who asks: the name of a system, what it may do, and the only clinic whose cases exist for it, or `EVERY`."""
 
     name: str
     role: Role
     clinic: str
+
+    @property
+    def only(self) -> str | None:
+        """The only clinic whose cases exist for it; None if all of them do."""
+        return None if self.clinic == EVERY else self.clinic
+
+    def sees(self, clinic: str | None) -> bool:
+        """Tell whether the cases of a clinic exist for it."""
+        return self.only in (None, clinic)
 
 
 class Access(Protocol):
@@ -54,7 +66,7 @@ class Token(BaseModel):
     id: Name
     name: Name
     role: Role
-    clinic: Name
+    clinic: Name | Literal["*"]
     made: Instant
     digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 

@@ -14,7 +14,8 @@ from services.ingest.cases import Cases
 from services.ingest.clockwork import Clockwork, Timetable
 from services.ingest.domain.register import Register, Registered
 from services.ingest.door import Door
-from services.ingest.http.api import Api, Reception
+from services.ingest.http.api import Api
+from services.ingest.http.reception import Reception
 from services.ingest.intake import Intake
 from services.ingest.settings import IngestSettings
 from services.ingest.zones import Zones
@@ -51,7 +52,7 @@ class IngestService(Service[Registered]):
 
     def beside(self) -> Mapping[socket.socket, ASGIApp]:
         """Give the API, at a port of its own: until the servers answer it says that it cannot do anything yet."""
-        return {listening_at(self._own.api_host, self._own.api_port, "ONTRACK_API"): self._api}
+        return {listening_at(self._own.api_host, self._own.api_port, "ONTRACK_API"): self._api.app()}
 
     async def begin_beside(self, ground: Ground, stack: AsyncExitStack) -> None:
         """Open the door, and start the clock."""

@@ -11,6 +11,7 @@ from typing import Final
 from pydantic import TypeAdapter
 
 from contracts.codec import CaseKey, Unreadable
+from contracts.events.event import Data, Event
 from contracts.topics import CASES, partition_of
 from services.ingest.domain.register import Register, Registered
 from services.runtime.keyring.port import Destroyed, Keyring
@@ -108,6 +109,7 @@ class Cases:
         self._tails: dict[int, _Tail] = {}
         self._at_hand: dict[str, _AtHand] = {}
         self._reading = asyncio.Lock()
+        self._looking_back = asyncio.Lock()
 
     async def registered(self, case_ids: Collection[str]) -> Mapping[str, Registered]:
         """Give what is known of some cases; one of which nothing is known is absent.
@@ -152,6 +154,26 @@ class Cases:
                 yield await self.registered(some)
                 some = []
         yield await self.registered([*some, *since])
+
+    async def facts(self, case_id: str) -> AsyncIterator[Event[Data]]:
+        """Give the facts of a case from the log, in their order; none of one whose key was destroyed.
+
+        There is no index: the whole partition is read, for one caller at a time. Raises KeyMissing, or Unavailable.
+        """
+        key = (await self._keyring.keys([case_id])).get(case_id)
+        if not isinstance(key, CaseKey):
+            return
+        partition, offset = partition_of(case_id), 0
+        async with self._looking_back:
+            while records := await self._log.read(CASES, partition, offset, _AT_ONCE):
+                offset = next_offset(records)
+                for record in records:
+                    if record.key == case_id:
+                        event = record.event or event_of(record, CASES, key)
+                        if not isinstance(event, Unreadable):
+                            yield event
+                # A log in a file is read without a wait: others have their turn here.
+                await asyncio.sleep(0)
 
     def recorded(self, partition: int, start: int | None, records: Sequence[Record]) -> None:
         """Learn what was just recorded, so that it need not be read: unless something else stands before it."""

@@ -19,6 +19,8 @@ from contracts.events.facts import (
     CaseClosed,
     CaseTransferred,
     NeedsStated,
+    NoticeFailed,
+    NoticeSent,
     PolicyChanged,
     ProblemNamed,
     ReportClosed,
@@ -34,10 +36,14 @@ from contracts.events.facts import (
     SessionScheduled,
 )
 from contracts.events.fields import EnteredBy, EventId, Instant
-from services.ingest.access import ROLES, Client, Role
+from services.ingest.access import EVERY, Client, Role
 from services.ingest.domain.register import Registered
 
 STAFF: Final[Sequence[Role]] = ("ehr", "admin")
+CLIENTS: Final[Sequence[Role]] = ("patient-app", *STAFF)
+"""The roles of a clinic's own clients."""
+
+MAILER: Final[Sequence[Role]] = ("mailer",)
 
 AHEAD_AT_MOST: Final = timedelta(days=1)
 """So far a moment may lie ahead: clocks differ."""
@@ -80,14 +86,14 @@ STATEMENTS: Final = {
         Statement(
             ResponseSubmitted,
             "Answer one instrument on one occasion.",
-            ROLES,
+            CLIENTS,
             {"instrument": Instrument},
             at="answered_at",
         ),
         Statement(ResponseCorrected, "Put other answers in the place of those of a response."),
         Statement(ResponseWithdrawn, "Let a response no longer count; its occasion is unanswered again."),
-        Statement(ProblemNamed, "Say a problem in the patient's own words.", ROLES),
-        Statement(NeedsStated, "Say what the patient needs, as the patient or the therapist sees it.", ROLES),
+        Statement(ProblemNamed, "Say a problem in the patient's own words.", CLIENTS),
+        Statement(NeedsStated, "Say what the patient needs, as the patient or the therapist sees it.", CLIENTS),
         Statement(SessionScheduled, "Give a session its time."),
         Statement(SessionMoved, "Give a session another time."),
         Statement(SessionCancelled, "Say that a session does not take place."),
@@ -101,6 +107,8 @@ STATEMENTS: Final = {
         Statement(ReportDiscussed, "Say that patient and therapist talked about a report."),
         Statement(ActionChosen, "Say what is to be done."),
         Statement(ReportClosed, "End the loop of a report."),
+        Statement(NoticeSent, "Say that a notice was handed to the mail server.", MAILER),
+        Statement(NoticeFailed, "Say that a notice could not be sent.", MAILER),
     )
 }
 
@@ -145,7 +153,9 @@ class Origin:
             data,
             case_id=case_id,
             fact_id=given_id or fact_id(client.clinic, client.name, f"{case_id}\x1f{self.key}{part}"),
-            source=f"urn:ontrack:{client.clinic}:{client.name}",
+            source=f"urn:ontrack:{client.name}"
+            if client.clinic == EVERY
+            else f"urn:ontrack:{client.clinic}:{client.name}",
             happened=happened,
         )
 

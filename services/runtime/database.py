@@ -33,6 +33,10 @@ CREATE TABLE roster (
     kind TEXT NOT NULL, clinic TEXT NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL,
     PRIMARY KEY (kind, clinic, id)
 ) WITHOUT ROWID;
+CREATE TABLE outbox (
+    notice TEXT NOT NULL, recipient TEXT NOT NULL, begun TEXT NOT NULL, is_over INTEGER NOT NULL, body TEXT NOT NULL,
+    PRIMARY KEY (notice, recipient)
+) WITHOUT ROWID;
 CREATE TABLE master (fingerprint BLOB NOT NULL);
 """
 _PARTITION = 'CREATE TABLE {table} ("offset" INTEGER PRIMARY KEY, key TEXT NOT NULL, value BLOB NOT NULL);\n'

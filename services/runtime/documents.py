@@ -8,6 +8,7 @@ import re
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 from uuid import uuid4
@@ -55,6 +56,21 @@ class Server:
     mechanism: str = "SCRAM-SHA-256"
     timeout: float = 20.0
     at_once: int = AT_ONCE
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a server is, and how it is.
+
+    time: by its clock; disk: how many bytes of its disk are free, and how many there are, if it says so
+    members: of its replica set; 0 if it is in none
+    """
+
+    version: str
+    is_ferretdb: bool
+    time: datetime
+    disk: tuple[int, int] | None
+    members: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +126,20 @@ class Documents:
     async def ping(self) -> None:
         """Ask for a sign of life."""
         await self._database.command("ping")
+
+    async def about(self) -> About:
+        """Tell what server it is, and how it is."""
+        build = await self._database.command("buildInfo")
+        hello = await self._database.command("hello")
+        size = await self._database.command("dbStats")
+        total = size.get("fsTotalSize")
+        return About(
+            version=str(build["version"]),
+            is_ferretdb="ferretdbVersion" in build or "ferretdb" in build,
+            time=hello["localTime"],
+            disk=None if not total else (int(total - size["fsUsedSize"]), int(total)),
+            members=len(hello.get("hosts", ())),
+        )
 
     def why_away(self) -> str | None:
         """Say why there is no connection, as far as that is known: a call would wait for one first."""

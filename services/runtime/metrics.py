@@ -45,6 +45,10 @@ METRICS: Final[Mapping[str, Metric]] = MappingProxyType(
         "ontrack_states_lost_total": Metric(
             "counter", "Partitions that were given up because another process had written one of their states."
         ),
+        "ontrack_mail_tries_total": Metric(
+            "counter", "Mails that were tried, by what the server made of them: taken, put_off or refused.", ("fate",)
+        ),
+        "ontrack_mail_waiting": Metric("gauge", "Mails that were begun and are neither sent nor given up."),
         "ontrack_partitions": Metric(
             "gauge", "Partitions that this process has, by how it stands with them.", ("standing",)
         ),
@@ -88,9 +92,9 @@ class Metrics:
         self._histograms["ontrack_batch_records"].labels(stage=self._stage).observe(done.read)
         self._histograms["ontrack_batch_seconds"].labels(stage=self._stage).observe(seconds)
 
-    def add(self, name: str, number: int) -> None:
+    def add(self, name: str, number: int, **labels: str) -> None:
         """Count something."""
-        self._counters[name].labels(stage=self._stage).inc(number)
+        self._counters[name].labels(stage=self._stage, **labels).inc(number)
 
     def set(self, name: str, value: float, **labels: str) -> None:
         """Say how much of something there is."""

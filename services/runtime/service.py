@@ -127,7 +127,7 @@ class Service(Generic[StateT]):
                 brokers.named(stage.name),
                 brokers.topic(stage.reads),
                 runner,
-                self._heard,
+                self.heard,
                 self._halts_again,
             )
             serving.pause = self.pause
@@ -197,7 +197,8 @@ class Service(Generic[StateT]):
         keyring = MongoKeyring(documents, MasterKey.read(self._settings.master_key_file))
         await keyring.require_own_master()
 
-    def _heard(self, partition: int, done: Done, seconds: float) -> None:
+    def heard(self, partition: int, done: Done, seconds: float) -> None:
+        """Hear of a batch that is done: its states are written, and what came out is on the log."""
         self.metrics.heard(done, seconds)
         if self._traces is not None:
             self._traces.heard(partition, done, seconds)

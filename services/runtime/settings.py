@@ -34,7 +34,7 @@ _OPTION: Final = r"(?i:replicaSet|authSource)=[^@&;=\s]+"
 
 _DATABASE_URL: Final = rf"^mongodb://[^@/?\s]+(/[^@?\s]*(\?{_OPTION}(&{_OPTION})*)?)?$"
 
-SettingsT = TypeVar("SettingsT", bound="RegionSettings")
+SettingsT = TypeVar("SettingsT", bound="Settings")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +63,38 @@ Text = Annotated[str, Field(min_length=1)]
 Secret = Annotated[SecretStr, Field(min_length=1)]
 
 
-class RegionSettings(BaseSettings):
-    """Where the servers of a region are, and how one proves to them who one is."""
+def require_certificates(file: Path | None, info: ValidationInfo) -> Path | None:
+    """Make sure that a file `NAME_ca_file` has certificates, and that there is TLS at all. Raises ValueError."""
+    tls = f"{_server(info)}_tls"
+    if file is not None:
+        if info.data.get(tls) is False:
+            raise ValueError(f"is set, so {_variable(tls)}=true was expected")
+        try:
+            ssl.create_default_context(cafile=file)
+        except OSError:
+            raise ValueError from None
+    return file
+
+
+def require_with_user(password: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+    """Make sure that `NAME_password` is set if `NAME_username` is, and only then. Raises ValueError."""
+    name = f"{_server(info)}_username"
+    if name in info.data and (info.data[name] is None) != (password is None):
+        where = f"(or the file {_variable(str(info.field_name)).lower()} in the folder of {SECRETS})"
+        raise ValueError(f"{where} and {_variable(name)} belong together: both were expected, or none")
+    return password
+
+
+class Settings(BaseSettings):
+    """What is set from outside."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
     )
+
+
+class RegionSettings(Settings):
+    """Where the servers of a region are, and how one proves to them who one is."""
 
     kafka_servers: Annotated[
         str,
@@ -143,41 +169,22 @@ class RegionSettings(BaseSettings):
         Expected("a file"),
     ]
 
-    @field_validator("kafka_ca_file", "mongodb_ca_file")
-    @classmethod
-    def _vouches(cls, file: Path | None, info: ValidationInfo) -> Path | None:
-        tls = f"{_server(info)}_tls"
-        if file is not None:
-            if info.data.get(tls) is False:
-                raise ValueError(f"is set, so {_variable(tls)}=true was expected")
-            try:
-                ssl.create_default_context(cafile=file)
-            except OSError:
-                raise ValueError from None
-        return file
-
-    @field_validator("kafka_password", "mongodb_password")
-    @classmethod
-    def _belongs_to_a_user(cls, password: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
-        name = f"{_server(info)}_username"
-        if name in info.data and (info.data[name] is None) != (password is None):
-            where = f"(or the file {_variable(str(info.field_name)).lower()} in the folder of {SECRETS})"
-            raise ValueError(f"{where} and {_variable(name)} belong together: both were expected, or none")
-        return password
+    _vouch = field_validator("kafka_ca_file", "mongodb_ca_file")(require_certificates)
+    _belong_to_a_user = field_validator("kafka_password", "mongodb_password")(require_with_user)
 
     @field_validator("mongodb_mechanism")
     @classmethod
     def _stays_secret(cls, mechanism: str, info: ValidationInfo) -> str:
         data = info.data
         is_shown = mechanism == "PLAIN" and data.get("mongodb_username") and data.get("mongodb_tls") is False
-        if is_shown and not _is_this_machine(str(data.get("mongodb_url", ""))):
+        if is_shown and not is_this_machine(str(data.get("mongodb_url", ""))):
             raise ValueError("is PLAIN, so ONTRACK_MONGODB_TLS=true was expected")
         return mechanism
 
     def brokers(self) -> Brokers:
         """Give how the brokers are reached."""
         tls = ssl.create_default_context(cafile=self.kafka_ca_file) if self.kafka_tls else None
-        return Brokers(self.kafka_servers, self.kafka_prefix, tls, self.kafka_username, _revealed(self.kafka_password))
+        return Brokers(self.kafka_servers, self.kafka_prefix, tls, self.kafka_username, revealed(self.kafka_password))
 
     def server(self) -> Server:
         """Give how the database is reached."""
@@ -187,7 +194,7 @@ class RegionSettings(BaseSettings):
             tls=self.mongodb_tls,
             ca_file=None if self.mongodb_ca_file is None else str(self.mongodb_ca_file),
             username=self.mongodb_username,
-            password=_revealed(self.mongodb_password),
+            password=revealed(self.mongodb_password),
             mechanism=self.mongodb_mechanism,
             timeout=self.mongodb_timeout,
             at_once=self.mongodb_at_once,
@@ -306,17 +313,17 @@ def _meant(name: str) -> str | None:
 
 def _known() -> list[str]:
     """Name every setting of a service or of all, without the prefix."""
-    return ["SECRETS", *{name.upper() for kind in _kinds(RegionSettings) for name in kind.model_fields}]
+    return ["SECRETS", *{name.upper() for kind in _kinds(Settings) for name in kind.model_fields}]
 
 
-def _kinds(kind: type[RegionSettings]) -> Iterator[type[RegionSettings]]:
+def _kinds(kind: type[Settings]) -> Iterator[type[Settings]]:
     """Give settings with all that are more of their kind: whatever one service reads may be set for all."""
     yield kind
     for more in kind.__subclasses__():
         yield from _kinds(more)
 
 
-def _told(kind: type[RegionSettings], errors: list[ErrorDetails]) -> Iterator[str]:
+def _told(kind: type[Settings], errors: list[ErrorDetails]) -> Iterator[str]:
     """Say what is wrong with settings, and what was expected; never what stands there."""
     for error in errors:
         name = str(error["loc"][0])
@@ -328,7 +335,7 @@ def _told(kind: type[RegionSettings], errors: list[ErrorDetails]) -> Iterator[st
             yield f"{_variable(name)}{is_not_set}: {expected(kind, name)} was expected"
 
 
-def expected(kind: type[RegionSettings], name: str) -> str:
+def expected(kind: type[Settings], name: str) -> str:
     """Say what a setting has to be."""
     found: list[Any] = [each for each in kind.model_fields[name].metadata if isinstance(each, Expected)]
     return str(found[0].what)
@@ -338,7 +345,7 @@ def _variable(name: str) -> str:
     return f"{PREFIX}{name.upper()}"
 
 
-def _is_this_machine(url: str) -> bool:
+def is_this_machine(url: str) -> bool:
     """Tell whether what goes to a server never leaves this machine."""
     return all(_is_loopback(urlsplit(f"//{server}").hostname or "") for server in urlsplit(url).netloc.split(","))
 
@@ -354,5 +361,6 @@ def _server(info: ValidationInfo) -> str:
     return str(info.field_name).partition("_")[0]
 
 
-def _revealed(secret: SecretStr | None) -> str | None:
+def revealed(secret: SecretStr | None) -> str | None:
+    """Give what a secret is, for whom it is meant."""
     return None if secret is None else secret.get_secret_value()

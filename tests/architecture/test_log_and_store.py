@@ -126,7 +126,7 @@ OPERATIONS: Final = {
 }
 """What is asked of the driver of MongoDB. FerretDB does each of them too; what else it does was not tried."""
 
-COMMANDS: Final = {"delete", "ping", "update"}
+COMMANDS: Final = {"buildInfo", "dbStats", "delete", "hello", "ping", "update"}
 """The commands that go past the driver's own operations."""
 
 STORE_TABLES: Final = re.compile(r"\b(FROM|INTO|UPDATE|JOIN|TABLE) +(states|positions|halted)\b")

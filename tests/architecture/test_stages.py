@@ -16,11 +16,12 @@ import pytest
 from contracts.events.event import Data
 from contracts.topics import CASES, DEAD_LETTERS, DEFINITIONS, NOTICES, SCORES, TOPICS, TRACKS, Topic
 from services.ingest.domain.register import Register
+from services.mailer.domain.mailbag import Mailbags
 from services.not_detector.domain.stage import NotDetector
 from services.notifier.domain.stage import Notifier
 from services.scoring.domain.stage import Scoring
 
-STAGES: Final = (Scoring, Register, NotDetector, Notifier)
+STAGES: Final = (Scoring, Register, NotDetector, Notifier, Mailbags)
 
 
 def named(step: ast.AST) -> Iterator[str]:
@@ -49,8 +50,10 @@ def taken_by(stage: type) -> set[type[Data]]:
     return {known[name] for name in named(tree)}
 
 
-@pytest.mark.parametrize("stage", [NotDetector, Notifier], ids=lambda stage: stage.name)
-def test_a_stage_acts_on_the_events_that_its_step_names_and_on_no_other(stage: type[NotDetector | Notifier]) -> None:
+@pytest.mark.parametrize("stage", [NotDetector, Notifier, Mailbags], ids=lambda stage: stage.name)
+def test_a_stage_acts_on_the_events_that_its_step_names_and_on_no_other(
+    stage: type[NotDetector | Notifier | Mailbags],
+) -> None:
     assert taken_by(stage) == stage.acts_on
 
 
@@ -62,7 +65,7 @@ def test_a_stage_that_must_know_every_fact_again_acts_on_all_that_it_reads(stage
 
 @pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
 def test_a_stage_acts_only_on_what_its_topic_carries(
-    stage: type[Scoring | Register | NotDetector | Notifier],
+    stage: type[Scoring | Register | NotDetector | Notifier | Mailbags],
 ) -> None:
     assert stage.acts_on <= frozenset(stage.reads.events)
 

@@ -12,6 +12,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from services.ingest.domain.register import Register
+from services.mailer.domain.mailbag import Mailbags
 from services.not_detector.domain.stage import NotDetector
 from services.notifier.domain.stage import Notifier
 from services.scoring.domain.stage import Scoring
@@ -21,6 +22,7 @@ SHAPES: Final = {
     "scoring": (2, "28b1182574a3f3c6"),
     "not_detector": (2, "c04f93468f6ee8c9"),
     "notifier": (1, "067f9f4c623cd15e"),
+    "mailer": (1, "81d101495cd82e31"),
 }
 """Stage -> the number of its shape, and the digest of the shape. Whoever changes a digest raises the number."""
 
@@ -42,9 +44,9 @@ def _without_words(schema: object) -> object:
     return [_without_words(part) for part in schema] if isinstance(schema, list) else schema
 
 
-@pytest.mark.parametrize("stage", [Register, Scoring, NotDetector, Notifier], ids=lambda stage: stage.name)
+@pytest.mark.parametrize("stage", [Register, Scoring, NotDetector, Notifier, Mailbags], ids=lambda stage: stage.name)
 def test_a_stage_whose_states_have_another_shape_has_another_number(
-    stage: type[Register | Scoring | NotDetector | Notifier],
+    stage: type[Register | Scoring | NotDetector | Notifier | Mailbags],
 ) -> None:
     assert (stage.schema, shape(stage.state)) == SHAPES[stage.name]
 

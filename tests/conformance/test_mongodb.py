@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from services.mailer.outbox.mongo import MongoOutbox
+from services.mailer.outbox.port import Outbox
 from services.runtime.directory.mongo import DIRECTORY, NAME, MongoDirectory
 from services.runtime.directory.port import Directory
 from services.runtime.documents import Documents, Server
@@ -21,6 +23,7 @@ from services.runtime.store.port import StatesLost, Store
 from tests.conformance.away import TakenAway
 from tests.conformance.directory import DirectorySuite
 from tests.conformance.keyring import KeyringSuite
+from tests.conformance.outbox import OutboxSuite
 from tests.conformance.roster import RosterSuite
 from tests.conformance.store import APPLIED, StoreSuite, begun, saved, state
 from tests.support.proxy import Line, Proxy
@@ -231,6 +234,23 @@ class TestRoster(RosterSuite):
     def connected(self, another: Callable[[], Documents]) -> Callable[[], Awaitable[Roster]]:
         async def connect() -> Roster:
             return MongoRoster(another())
+
+        return connect
+
+    @pytest.fixture
+    def away(self, away: TakenAway) -> TakenAway:
+        return away
+
+
+class TestOutbox(OutboxSuite):
+    @pytest.fixture
+    def outbox(self, documents: Documents) -> Outbox:
+        return MongoOutbox(documents)
+
+    @pytest.fixture
+    def connected(self, another: Callable[[], Documents]) -> Callable[[], Awaitable[Outbox]]:
+        async def connect() -> Outbox:
+            return MongoOutbox(another())
 
         return connect
 

@@ -10,6 +10,8 @@ import pytest
 
 from contracts.codec import CaseKey
 from contracts.topics import SCORES
+from services.mailer.outbox.port import Outbox
+from services.mailer.outbox.sqlite import SqliteOutbox
 from services.runtime.database import Database
 from services.runtime.directory.port import Directory, Person
 from services.runtime.directory.sqlite import SqliteDirectory
@@ -26,6 +28,7 @@ from tests.conformance.away import TakenAway
 from tests.conformance.directory import DirectorySuite
 from tests.conformance.keyring import KeyringSuite, a_key
 from tests.conformance.log import LogAwaySuite, LogSuite
+from tests.conformance.outbox import OutboxSuite
 from tests.conformance.roster import RosterSuite
 from tests.conformance.store import StoreSuite, begun
 
@@ -343,6 +346,23 @@ class TestRoster(RosterSuite):
     def connected(self, another: Callable[[], sqlite3.Connection]) -> Callable[[], Awaitable[Roster]]:
         async def connect() -> Roster:
             return SqliteRoster(another())
+
+        return connect
+
+    @pytest.fixture
+    def away(self, away: TakenAway) -> TakenAway:
+        return away
+
+
+class TestOutbox(OutboxSuite):
+    @pytest.fixture
+    def outbox(self, connection: sqlite3.Connection) -> Outbox:
+        return SqliteOutbox(connection)
+
+    @pytest.fixture
+    def connected(self, another: Callable[[], sqlite3.Connection]) -> Callable[[], Awaitable[Outbox]]:
+        async def connect() -> Outbox:
+            return SqliteOutbox(another())
 
         return connect
 

@@ -320,6 +320,29 @@ def test_a_byte_order_mark_is_no_fault(tmp_path: Path) -> None:
     assert marked.ref == plain.ref
 
 
+def in_fhir(**changes: object) -> Body:
+    """Give how the sleep diary stands in FHIR."""
+    codes = [f"n{number}" for number in range(8)]
+    return {
+        "sources": ["The clinic's own"],
+        "code": {"system": "urn:clinic", "code": "sleep"},
+        "answer_system": "urn:clinic:nights",
+        "items": {"nights": {"links": ["q1"], "answers": codes}},
+        **changes,
+    }
+
+
+def test_an_instrument_says_how_it_stands_in_fhir_or_says_nothing_of_it(tmp_path: Path) -> None:
+    write(tmp_path, {"said.json": an_instrument(fhir=in_fhir()), "unsaid.json": an_instrument(id="other")})
+    said, unsaid = sorted(load_directory(tmp_path), key=lambda entry: entry.model.id, reverse=True)
+    assert isinstance(said.model, Instrument)
+    assert isinstance(unsaid.model, Instrument)
+    assert said.model.fhir is not None
+    assert said.model.fhir.items["nights"].answers[7] == "n7"
+    assert unsaid.model.fhir is None
+    assert "fhir" not in unsaid.body
+
+
 # What is wrong
 
 Case = tuple[Body | str | bytes, str, str]
@@ -361,6 +384,36 @@ FAULTY: dict[str, Case] = {
         an_instrument(flags=[{"id": "x", "kind": "negative", "items": ["days"], "at_least": 1, "source": "Our own"}]),
         "",
         "items of this instrument were expected, not: days",
+    ),
+    "link ids of items that are not there": (
+        an_instrument(fhir=in_fhir(items={"days": {"links": ["q1"]}})),
+        "",
+        "exactly the items of this instrument were expected in fhir.items: nights",
+    ),
+    "a link id of two things": (
+        an_instrument(fhir=in_fhir(comment=["q1"])),
+        "",
+        "each link id once was expected in fhir",
+    ),
+    "fewer codes than values": (
+        an_instrument(fhir=in_fhir(items={"nights": {"links": ["q1"], "answers": ["n0", "n1"]}})),
+        "",
+        "a code of its own was expected for each of the 8 values of nights in fhir",
+    ),
+    "a code of two values": (
+        an_instrument(fhir=in_fhir(items={"nights": {"links": ["q1"], "answers": ["n0"] * 8}})),
+        "",
+        "a code of its own was expected for each of the 8 values of nights in fhir",
+    ),
+    "codes of no system": (
+        an_instrument(fhir=in_fhir(answer_system=None)),
+        "",
+        "the answer_system of the codes of answers was expected in fhir",
+    ),
+    "a link id with a space": (
+        an_instrument(fhir=in_fhir(items={"nights": {"links": ["q 1"]}})),
+        "fhir.items.nights.links.0",
+        "text without spaces was expected",
     ),
     "a flag with two limits": (
         an_instrument(

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from contracts.definitions.catalogue import Catalogue, Entry
 from contracts.definitions.definition import Definition, Text
+from contracts.definitions.fhir import InFhir
 from contracts.definitions.files import LIBRARY, library
 from contracts.definitions.guidance import Guidance
 from contracts.definitions.instrument import Instrument, Scale
@@ -629,3 +630,48 @@ def test_the_preface_says_who_decides_and_that_nobody_reads_along(
 ) -> None:
     preface = guidance().preface.in_language(language)
     assert [each for each in words if each not in preface] == []
+
+
+# How instruments stand in FHIR
+
+
+def in_fhir(name: str) -> InFhir:
+    found = instrument(name).fhir
+    assert found is not None, f"{name} says nothing of FHIR"
+    return found
+
+
+def test_phq_9_stands_in_fhir_as_loinc_has_it() -> None:
+    found = in_fhir("phq-9")
+    assert (found.code.system, found.code.code) == ("http://loinc.org", "44249-1")
+    assert {name: item.code.code for name, item in found.items.items() if item.code} == {
+        "interest": "44250-9",
+        "mood": "44255-8",
+        "sleep": "44259-0",
+        "energy": "44254-1",
+        "appetite": "44251-7",
+        "self_worth": "44258-2",
+        "concentration": "44252-5",
+        "movement": "44253-3",
+        "self_harm": "44260-8",
+    }
+    assert {item.answers for item in found.items.values()} == {("LA6568-5", "LA6569-3", "LA6570-1", "LA6571-9")}
+    for item in found.items.values():
+        assert item.code is not None
+        assert item.links[0] == f"/{item.code.code}"
+
+
+def test_who_5_stands_in_fhir_as_danish_municipalities_have_it() -> None:
+    found = in_fhir("who-5")
+    links = {"mood": "happy", "calm": "calm", "energy": "active", "rest": "rested", "interest": "interest"}
+    assert {name: item.links for name, item in found.items.items()} == {name: (link,) for name, link in links.items()}
+    assert found.items["mood"].answers[5] == "0e5aa952-d470-4219-b275-5e8204d96987"
+    assert found.comment == ("who5comment",)
+
+
+def test_what_stands_in_fhir_under_codes_of_others_says_where_that_is_from_and_what_they_ask_to_be_said() -> None:
+    declared = {name: found for name in sorted(INSTRUMENTS) if (found := instrument(name).fhir) is not None}
+    assert set(declared) == {"phq-9", "who-5"}
+    for found in declared.values():
+        assert found.sources
+        assert found.notice

@@ -10,6 +10,7 @@ from typing import Final
 from services.ingest.http.operations import OPERATIONS
 from services.ingest.http.problems import KINDS
 from services.ingest.settings import IngestSettings
+from services.mailer.settings import MailerSettings
 from services.not_detector.settings import NotDetectorSettings
 from services.notifier.settings import NotifierSettings
 from services.runtime.metrics import METRICS
@@ -22,6 +23,7 @@ SERVICES: Final[Mapping[str, type[RegionSettings]]] = {
     "scoring": ScoringSettings,
     "not-detector": NotDetectorSettings,
     "notifier": NotifierSettings,
+    "mailer": MailerSettings,
 }
 
 

@@ -14,6 +14,7 @@ from contracts.codec import UnreadableReason
 from contracts.topics import TOPICS
 from services.cli.main import COMMANDS
 from services.ingest.domain.register import Register
+from services.mailer.domain.mailbag import Mailbags
 from services.not_detector.domain.stage import NotDetector
 from services.notifier.domain.stage import Notifier
 from services.runtime.database import Database
@@ -29,7 +30,7 @@ PAGES: Final = [
     ROOT / "CONTRIBUTING.md",
     *sorted(DOCS.rglob("*.md")),
     *(ROOT / folder / "README.md" for folder in ("contracts", "deploy/local", "tests/containers")),
-    *(ROOT / "services" / name / "README.md" for name in ("ingest", "scoring", "not_detector", "notifier")),
+    *(ROOT / "services" / name / "README.md" for name in ("ingest", "scoring", "not_detector", "notifier", "mailer")),
 ]
 RECORDS: Final = sorted((DOCS / "adr").glob("[0-9]*.md"))
 
@@ -176,7 +177,7 @@ def test_a_table_that_is_made_from_the_code_is_in_step_with_it(
 
 
 def test_the_events_of_the_logs_are_those_of_the_code() -> None:
-    code = "\n".join(text for path, text in SOURCES.items() if path.is_relative_to(ROOT / "services" / "runtime"))
+    code = "\n".join(text for path, text in SOURCES.items() if path.is_relative_to(ROOT / "services"))
     logged = set(re.findall(r'_LOG\.\w+\(\s*"([^"]+)"', code))
     assert {named(row["event"]) for row in table(DOCS / "metrics.md", "log events")} == logged
 
@@ -246,7 +247,7 @@ def test_the_table_of_topics_is_that_of_the_contracts() -> None:
 
 
 def test_the_table_of_stages_is_that_of_the_services() -> None:
-    stages: list[Any] = [Register, Scoring, NotDetector, Notifier]
+    stages: list[Any] = [Register, Scoring, NotDetector, Notifier, Mailbags]
     assert [list(row.values())[:4] for row in table(ARCHITECTURE, "stages")] == [
         [
             f"`{stage.name}`",

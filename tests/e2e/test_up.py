@@ -1,25 +1,33 @@
 """`ontrack up`, as somebody starts it who has never seen it."""
 
 import http.client
+import os
 import re
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from http import HTTPStatus
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
 
 import orjson
 
 from deploy.local.ports import free_ports
 from tests.support.command import ONTRACK, PATIENCE, ontrack, succeeded
+from tests.support.post_office import post_office_beside
 from tests.support.region import wait_until
+
+ODSIS: Final = ("frequency", "intensity", "engagement", "work_school_home", "social_life")
 
 
 class Running:
     """A clinic that runs as a process of its own, and what it has printed."""
 
-    def __init__(self, data: Path, port: int) -> None:
+    def __init__(self, data: Path, port: int, environment: Mapping[str, str]) -> None:
         self.port = port
         self._said = data.with_name(f"{data.name}-{port}.txt")
         with self._said.open("wb") as stream:
@@ -28,6 +36,7 @@ class Running:
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=subprocess.STDOUT,
+                env={**os.environ, **environment},
             )
 
     @property
@@ -53,12 +62,22 @@ class Running:
 
     def find(self, number: str, token: str) -> int:
         """Ask for the case of a number."""
+        return self.ask("POST", "/v1/cases/find", {"number": number}, token)[0]
+
+    def ask(self, method: str, path: str, body: object, token: str) -> tuple[int, Any]:
+        """Send a request, whose key is what it says; give the status and what is answered."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-        connection.request("POST", "/v1/cases/find", orjson.dumps({"number": number}), headers)
-        status = connection.getresponse().status
+        content = orjson.dumps(body)
+        headers = {
+            "Authorization": f"Bearer {token}",
+            "Content-Type": "application/json",
+            "Idempotency-Key": sha256(path.encode() + content).hexdigest(),
+        }
+        connection.request(method, path, content, headers)
+        answer = connection.getresponse()
+        found = answer.status, orjson.loads(answer.read())
         connection.close()
-        return status
+        return found
 
     def end(self, number: signal.Signals) -> int:
         """End it; give its exit code."""
@@ -67,8 +86,10 @@ class Running:
 
 
 @contextmanager
-def running(data: Path, port: int | None = None) -> Iterator[Running]:
-    started = Running(data, port or free_ports(1)[0])
+def running(
+    data: Path, port: int | None = None, environment: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Running]:
+    started = Running(data, port or free_ports(1)[0], environment)
     try:
         wait_until(started.is_alive, f"it is alive, having said {started.lines}")
         yield started
@@ -148,3 +169,55 @@ def test_tokens_are_made_listed_and_revoked_while_it_runs(tmp_path: Path) -> Non
         again = ontrack("token", "revoke", token["id"], "--data", data)
         assert again.exit_code == 1
         assert "the id of a token was expected" in again.told
+
+
+def test_a_therapist_is_told_by_mail_where_a_mail_server_is_named(tmp_path: Path) -> None:
+    # given a clinic that has a mail server, and a group that anna leads
+    with post_office_beside(tmp_path) as office:
+        mail = {
+            "ONTRACK_SMTP_HOST": "127.0.0.1",
+            "ONTRACK_SMTP_PORT": str(office.port),
+            "ONTRACK_SMTP_CA_FILE": str(office.ca_file),
+            "ONTRACK_MAIL_FROM": "ontrack@clinic.example",
+            "ONTRACK_PORTAL_URL": "https://ontrack.clinic.example",
+        }
+        with running(tmp_path / "live", environment=mail) as clinic:
+            wait_until(lambda: any("docs/api.md" in line for line in clinic.lines), "it has said what to do next")
+            assert not any("No mail is sent" in line for line in clinic.lines)
+            clinic.ask("PUT", "/v1/therapists/anna", {"address": "anna@clinic.example"}, clinic.token)
+            clinic.ask("PUT", "/v1/groups/mondays", {"therapists": ["anna"]}, clinic.token)
+
+            # when a patient of the group gets worse
+            enrolment = {"number": "1", "group": "mondays", "protocol": "open-ended", "policy": "gryesten-2023"}
+            _, enrolled = clinic.ask("POST", "/v1/cases", enrolment, clinic.token)
+            for session, value in enumerate((1, 3)):
+                answers = {
+                    "session": session,
+                    "instrument": "odsis",
+                    "answers": dict.fromkeys(ODSIS, value),
+                    "answered_at": (datetime.now(UTC) - timedelta(days=7 - 7 * session)).isoformat(),
+                }
+                status, told = clinic.ask(
+                    "POST", f"/v1/cases/{enrolled['case']}/response-submitted", answers, clinic.token
+                )
+                assert status == HTTPStatus.CREATED, told
+
+            # then anna has a mail, and the clinic knows it
+            wait_until(lambda: office.to == ["anna@clinic.example"], "a mail was sent")
+            listed = ("notices", "--data", tmp_path / "live", "--outcome", "sent", "--format", "json")
+            wait_until(lambda: len(orjson.loads(succeeded(*listed).out)) == 1, "the log says that it was sent")
+            assert clinic.end(signal.SIGTERM) == 0
+
+
+def test_what_is_wrong_with_the_settings_of_mail_is_told_before_anything_is_made(tmp_path: Path) -> None:
+    ran = subprocess.run(
+        [ONTRACK, "up", "--data", tmp_path / "live", "--port", str(free_ports(1)[0])],
+        env={**os.environ, "ONTRACK_SMTP_HOST": "mail.clinic.example", "ONTRACK_MAIL_FROM": "OnTrack"},
+        capture_output=True,
+        check=False,
+        timeout=PATIENCE,
+    )
+    assert ran.returncode == 2
+    assert b"ONTRACK_MAIL_FROM: an address such as ontrack@clinic.example was expected" in ran.stderr
+    assert b"ONTRACK_PORTAL_URL is not set" in ran.stderr
+    assert not (tmp_path / "live").exists()

@@ -232,5 +232,5 @@ def nothing_said_comes_back(_: object, response: Any, case: Any) -> None:
     if _SHOWS.match(f"{case.method} ") and response.status_code < 400:
         return
     headers = "\n".join(f"{name}: {value}" for name, value in response.headers.items())
-    found = _MARKED.search(f"{headers}\n{response.text}")
-    assert found is None, f"{found[0]} came back" if found else ""
+    found = _MARKED.findall(f"{headers}\n{response.text}")
+    assert not found, f"{', '.join(found)} came back"

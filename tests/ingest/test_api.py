@@ -1,43 +1,37 @@
 """What the API promises to those who send it something, and to those of whom it is."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-import orjson
 import pytest
-from starlette.applications import Starlette
 
-from contracts.definitions.catalogue import Catalogue
-from contracts.definitions.definition import Definition
 from contracts.definitions.files import library
-from contracts.definitions.instrument import Instrument
-from contracts.definitions.policy import Policy
-from contracts.events.event import Data, Event
-from contracts.events.facts import CaseEnrolled, OccasionOpened, ResponseSubmitted, SessionMoved, SessionScheduled
-from contracts.topics import CASES
-from services.embedded import EmbeddedHome
-from services.ingest.access import TOKENS, Client, Role, Tokens
+from contracts.events.facts import (
+    CaseEnrolled,
+    NoticeSent,
+    OccasionOpened,
+    ResponseSubmitted,
+    SessionMoved,
+    SessionScheduled,
+)
+from services.ingest.access import EVERY, TOKENS, Tokens
 from services.ingest.http.bodies import BYTES_AT_MOST
 from services.ingest.http.operations import OPERATIONS
-from services.up import Up
-from tests.support.asgi import Answer, ask, started
-from tests.support.said import said_on
+from tests.support.asgi import ask
+from tests.support.open_clinic import ENROLMENT, Clinic
 
-def named(kind: type[Definition], name: str) -> str:
+
+def reference(name: str) -> str:
     """The full reference of a definition that ships."""
-    entry = Catalogue(library()).named(kind, name)
-    assert entry is not None
-    return entry.ref
+    return next(entry.ref for entry in library() if entry.model.id == name)
 
 
-NOW: Final = datetime(2026, 1, 5, 8, tzinfo=UTC)
-SESSION: Final = NOW + timedelta(hours=1)
+FACT: Final = "9d1c6a52-0d1b-5c8e-8f57-2d7b3c5f9e20"
 SECRET: Final = "nobody at home knows"
 ODSIS: Final = ("frequency", "intensity", "engagement", "work_school_home", "social_life")
-ENROLMENT: Final = {"number": "1001", "protocol": "group-cbt-depression-14", "policy": "gryesten-2023"}
 RESPONSE: Final[Mapping[str, Any]] = {
     "session": 1,
     "instrument": "odsis",
@@ -45,67 +39,9 @@ RESPONSE: Final[Mapping[str, Any]] = {
     "comment": SECRET,
     "answered_at": "2026-01-05T07:30:00Z",
 }
-POLICY: Final = named(Policy, "gryesten-2023")
-INSTRUMENT: Final = named(Instrument, "odsis")
+POLICY: Final = reference("gryesten-2023")
+INSTRUMENT: Final = reference("odsis")
 OTHER_POLICY: Final = {"policy": "none", "from_session": 1, "reason": "a try", "by": "anna"}
-
-
-class Clinic:
-    """A running embedded home, whose API is called as a client."""
-
-    def __init__(self, app: Starlette, home: EmbeddedHome, tokens: Tokens) -> None:
-        self.app = app
-        self.home = home
-        self._tokens = tokens
-        self._secrets: dict[tuple[Role, str], str] = {}
-        self._keys = 0
-
-    def secret(self, role: Role, clinic: str) -> str:
-        """The token of a client."""
-        if (role, clinic) not in self._secrets:
-            self._secrets[role, clinic] = self._tokens.make(Client(f"the-{role}", role, clinic), NOW)
-        return self._secrets[role, clinic]
-
-    async def ask(
-        self,
-        method: str,
-        path: str,
-        body: object = None,
-        *,
-        role: Role = "admin",
-        clinic: str = "north",
-        key: str | None = None,
-        **headers: str,
-    ) -> Answer:
-        """Send a request, with a key of its own unless one is given."""
-        self._keys += 1
-        sent = {
-            "authorization": f"Bearer {self.secret(role, clinic)}",
-            "content-type": "application/json",
-            "idempotency-key": key or f"key-{self._keys}",
-        }
-        sent |= {name.replace("_", "-"): value for name, value in headers.items()}
-        content = body if isinstance(body, bytes) else orjson.dumps(body) if body is not None else b""
-        return await ask(self.app, method, path, headers=sent, body=[content])
-
-    async def enrolled(self, **changes: Any) -> str:
-        """Enrol a case; give its id."""
-        answer = await self.ask("POST", "/v1/cases", {**ENROLMENT, **changes})
-        assert answer.status == 201, answer.body
-        case_id: str = answer.json["case"]
-        return case_id
-
-    async def facts(self, *kinds: type[Data]) -> list[Event[Data]]:
-        """The facts on the log, all or those of some types."""
-        return await said_on(self.home.log, self.home.keyring, CASES, *kinds)
-
-
-@pytest.fixture
-async def clinic(tmp_path: Path) -> AsyncIterator[Clinic]:
-    home = await EmbeddedHome.found(tmp_path / "home", clock=lambda: NOW)
-    app = Up(home, tmp_path / "home").app()
-    async with started(app):
-        yield Clinic(app, home, Tokens(tmp_path / "home" / TOKENS))
 
 
 # Cases and their facts
@@ -212,14 +148,16 @@ async def test_several_facts_are_recorded_together_or_not_at_all(clinic: Clinic)
     [
         ("response-submitted", {**RESPONSE, "session": 99}, (422, "wrong-session", ["/session"])),
         ("response-submitted", {**RESPONSE, "instrument": "odsis@9"}, (422, "unknown-definition", ["/instrument"])),
-        ("policy-changed", OTHER_POLICY, (422, "unknown-definition", ["/policy"])),
+        (
+            "policy-changed",
+            {"policy": "none", "from_session": 1, "reason": "x", "by": "a"},
+            (422, "unknown-definition", ["/policy"]),
+        ),
         (
             "response-submitted",
             {**RESPONSE, "instrument": f"odsis@1#{'0' * 64}"},
             (422, "unknown-definition", ["/instrument"]),
         ),
-        ("response-submitted", {**RESPONSE, "instrument": POLICY}, (422, "unknown-definition", ["/instrument"])),
-        ("policy-changed", {**OTHER_POLICY, "policy": INSTRUMENT}, (422, "unknown-definition", ["/policy"])),
         (
             "response-submitted",
             {**RESPONSE, "answers": {**RESPONSE["answers"], "intensity": 7}},
@@ -230,6 +168,8 @@ async def test_several_facts_are_recorded_together_or_not_at_all(clinic: Clinic)
             {**RESPONSE, "answers": {**RESPONSE["answers"], "SECRET": 1}},
             (422, "answers-invalid", ["/answers"]),
         ),
+        ("response-submitted", {**RESPONSE, "instrument": POLICY}, (422, "unknown-definition", ["/instrument"])),
+        ("policy-changed", {**OTHER_POLICY, "policy": INSTRUMENT}, (422, "unknown-definition", ["/policy"])),
         ("response-submitted", {**RESPONSE, "SECRET": 1}, (422, "invalid-body", [""])),
         ("response-submitted", {**RESPONSE, "comment": 17}, (422, "invalid-body", ["/comment"])),
         ("response-submitted", {**RESPONSE, "entered_by": "import"}, (422, "invalid-body", ["/entered_by"])),
@@ -341,8 +281,8 @@ async def test_for_another_clinic_a_case_is_not_there(clinic: Clinic) -> None:
     for operation in OPERATIONS:
         if "{case}" not in operation.path:
             continue
-        there = await clinic.ask(operation.method, operation.path.format(case=case_id), RESPONSE, clinic="south")
-        nowhere = await clinic.ask(operation.method, operation.path.format(case="f" * 32), RESPONSE, clinic="south")
+        paths = [operation.path.format(case=each, id=FACT) for each in (case_id, "f" * 32)]
+        there, nowhere = [await clinic.ask(operation.method, path, RESPONSE, clinic="south") for path in paths]
 
         # then they are answered alike
         assert (there.status, there.body) == (nowhere.status, nowhere.body), operation.name
@@ -360,23 +300,11 @@ async def test_a_token_that_was_revoked_lets_nobody_in(clinic: Clinic, tmp_path:
 async def test_where_nothing_is_that_is_said(clinic: Clinic) -> None:
     for path in ("/v2/cases", "/v1/cases/", "/v1/cases/a/b/c", "/", "//", "/v1/groups/{id}/"):
         assert (await clinic.ask("GET", path)).problem == (404, "not-found"), path
-
-
-@pytest.mark.parametrize(
-    ("path", "allowed"),
-    [
-        ("/v1/cases", "POST"),
-        ("/v1/groups/mondays", "DELETE, GET, HEAD, PUT"),
-        ("/v1/cases/find", "POST"),
-        ("/v1/cases/a", "GET, HEAD"),
-    ],
-)
-async def test_a_method_that_is_none_of_a_path_is_refused_and_those_that_are_are_named(
-    clinic: Clinic, path: str, allowed: str
-) -> None:
-    wrong = await clinic.ask("PATCH", path)
+    wrong = await clinic.ask("DELETE", "/v1/cases")
     assert wrong.problem == (405, "wrong-method")
-    assert wrong.headers["allow"] == allowed
+    assert wrong.headers["allow"] == "POST"
+    wrong = await clinic.ask("POST", "/v1/groups/mondays")
+    assert set(wrong.headers["allow"].split(", ")) == {"GET", "HEAD", "PUT", "DELETE"}
 
 
 # The roster, and what follows from it
@@ -458,3 +386,43 @@ async def opened(clinic: Clinic, case_id: str) -> None:
     async with asyncio.timeout(10):
         while case_id not in {fact.subject for fact in await clinic.facts(OccasionOpened)}:  # noqa: ASYNC110 - a clock
             await asyncio.sleep(0.05)
+
+
+async def test_whether_it_is_alive_is_told_to_everybody_and_why_it_is_not_to_those_who_are_let_in(
+    clinic: Clinic,
+) -> None:
+    alive = await ask(clinic.app, "GET", "/alive")
+    assert (alive.status, alive.json) == (200, {"alive": True})
+    assert (await ask(clinic.app, "GET", "/ready")).problem == (401, "no-credential")
+    assert (await clinic.ask("GET", "/ready", role="patient-app")).problem == (403, "not-allowed")
+    ready = await clinic.ask("GET", "/ready", role="ehr")
+    assert (ready.status, ready.json) == (200, {"ready": True, "why": []})
+
+
+async def test_what_came_of_mails_is_stated_by_the_mailer_alone_and_for_every_clinic(clinic: Clinic) -> None:
+    # given cases of two clinics
+    cases = [await clinic.enrolled()]
+    answer = await clinic.ask("POST", "/v1/cases", ENROLMENT, clinic="south")
+    cases.append(answer.json["case"])
+    said = {"notice": FACT, "recipient": "anna", "recipients": ["anna"], "attempts": 1}
+
+    # when the mailer states that a mail was sent
+    for place, case_id in enumerate(cases):
+        told = {**said, "id": f"{place}{FACT[1:]}"}
+        stated = await clinic.ask("POST", f"/v1/cases/{case_id}/notice-sent", told, role="mailer", clinic=EVERY)
+        assert (stated.status, stated.json) == (201, {"case": case_id, "fact": told["id"]})
+
+        # then it can ask whether that is on the log
+        known = await clinic.ask("GET", f"/v1/cases/{case_id}/facts/{told['id']}", role="mailer", clinic=EVERY)
+        assert (known.status, known.json) == (200, stated.json)
+        other = await clinic.ask("GET", f"/v1/cases/{case_id}/facts/{FACT}", role="mailer", clinic=EVERY)
+        assert other.problem == (404, "not-found")
+
+    # and it can do nothing else, and nobody else can do this
+    assert (await clinic.ask("GET", f"/v1/cases/{cases[0]}", role="mailer", clinic=EVERY)).problem[0] == 403
+    for role in ("admin", "ehr", "patient-app"):
+        refused = await clinic.ask("POST", f"/v1/cases/{cases[0]}/notice-sent", said, role=role)
+        assert refused.problem == (403, "not-allowed")
+    batch = {"facts": [{**said, "case": cases[0], "state": "notice-sent"}]}
+    assert (await clinic.ask("POST", "/v1/facts", batch)).problem == (403, "not-allowed")
+    assert len(await clinic.facts(NoticeSent)) == 2

@@ -18,6 +18,7 @@ from contracts.topics import CASES
 from services.distributed import DistributedHome
 from services.ingest.access import Client, Tokens
 from services.ingest.app import IngestService
+from tests.support.fhir import odsis
 from tests.support.region import Process, Region, region_of_its_own
 from tests.support.said import said_on
 
@@ -112,6 +113,28 @@ def test_any_number_of_processes_know_what_the_others_were_told(region: Region, 
     # and everything is on the log once
     found = responses(region)
     assert len(found) == len(set(found)) == 20
+
+
+def test_what_comes_in_as_fhir_through_one_process_goes_out_through_the_other(region: Region, caller: Caller) -> None:
+    # given two processes, and a case
+    processes = region.serve("ingest", "ingest")
+    for process in processes:
+        process.wait_until_ready()
+    case_id = caller.enrol(processes[0], 1)
+
+    # when a response comes to one of them
+    resource = odsis(case=case_id, identifier={"system": "urn:their:forms", "value": "1"})
+    status, answer = processes[0].request("POST", "/fhir/QuestionnaireResponse", resource, **caller.credential)
+    assert status == HTTPStatus.CREATED, answer
+
+    # then the other one gives it out, and is not told it again
+    path = f"/fhir/QuestionnaireResponse?subject=Patient/{case_id}"
+    status, bundle = processes[1].request("GET", path, **caller.credential)
+    assert (status, bundle["total"]) == (HTTPStatus.OK, 1)
+    assert bundle["entry"][0]["resource"]["item"] == resource["item"]
+    again = processes[1].request("POST", "/fhir/QuestionnaireResponse", resource, **caller.credential)
+    assert again == (HTTPStatus.CREATED, answer)
+    assert len(responses(region)) == 1
 
 
 def test_many_requests_at_once_are_all_answered(region: Region, caller: Caller) -> None:

@@ -65,8 +65,12 @@ def secrets(folder: Path) -> Path:
 
 
 def certificate(authority: trustme.CA, folder: Path) -> Tls:
-    """Write a certificate of this machine, and its key as the servers take it."""
-    made = authority.issue_cert("127.0.0.1")
+    """Write a certificate of this machine."""
+    return as_files(authority.issue_cert("127.0.0.1"), folder)
+
+
+def as_files(made: trustme.LeafCert, folder: Path) -> Tls:
+    """Write a certificate, and its key as the servers take it."""
     key = load_pem_private_key(made.private_key_pem.bytes(), None)
     tls = Tls(folder / "certificate.pem", folder / "key.pem")
     tls.certificate.write_bytes(b"".join(part.bytes() for part in made.cert_chain_pems))

@@ -23,10 +23,18 @@ class Answer:
 
     @property
     def problem(self) -> tuple[int, str]:
-        """The status and the code of a problem document."""
+        """The status and the code of a problem, told by a problem document or by an outcome of FHIR."""
+        if self.headers["content-type"] == "application/fhir+json":
+            return self.status, self.issues[0]["details"]["coding"][0]["code"]
         assert self.headers["content-type"] == "application/problem+json"
         assert self.json["status"] == self.status
         return self.status, self.json["type"].removeprefix("urn:ontrack:problem:")
+
+    @property
+    def issues(self) -> list[dict[str, Any]]:
+        """What an outcome of FHIR says."""
+        assert self.json["resourceType"] == "OperationOutcome"
+        return list(self.json["issue"])
 
     @property
     def pointers(self) -> list[str]:
@@ -49,6 +57,7 @@ async def ask(
         sent.append(message)
 
     encoded = [(name.lower().encode(), value.encode("latin-1")) for name, value in (headers or {}).items()]
+    path, _, query = path.partition("?")
     scope = {
         "type": "http",
         "asgi": {"version": "3.0"},
@@ -57,7 +66,7 @@ async def ask(
         "scheme": "http",
         "path": path,
         "raw_path": path.encode(),
-        "query_string": b"",
+        "query_string": query.encode(),
         "root_path": "",
         "headers": encoded,
         "client": ("127.0.0.1", 1),

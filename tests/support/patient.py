@@ -10,6 +10,7 @@ from typing import Final
 from contracts.codec import CaseKey
 from services.embedded import DATABASE, MASTER_KEY, EmbeddedHome
 from services.home import Home, Ports
+from services.mailer.outbox.sqlite import SqliteOutbox
 from services.runtime.database import Database
 from services.runtime.directory.sqlite import SqliteDirectory
 from services.runtime.keyring.master import MasterKey
@@ -63,6 +64,7 @@ async def patient(
         keyring=keyring,
         people=SqliteDirectory(connection, keyring),
         roster=SqliteRoster(connection),
+        outbox=SqliteOutbox(connection),
     )
     async with EmbeddedHome(directory, database, ports, pause=pause) as home:
         await home.take_up()

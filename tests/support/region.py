@@ -241,11 +241,15 @@ class Region:
 
     def ontrack(self, *arguments: str | Path, given: bytes = b"") -> Ran:
         """Run a command on it, as a process of its own."""
+        return self.ontrack_with({}, *arguments, given=given)
+
+    def ontrack_with(self, environment: Mapping[str, str], *arguments: str | Path, given: bytes = b"") -> Ran:
+        """Run a command with something else in its environment."""
         ran = subprocess.run(
             [ONTRACK, *arguments],
             input=given,
             capture_output=True,
-            env=self.environment,
+            env={**self.environment, **environment},
             timeout=PATIENCE,
             check=False,
         )

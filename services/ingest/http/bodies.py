@@ -1,6 +1,8 @@
 """What comes in a request, taken in within bounds: so much, in so much time, JSON, and of a form that is expected."""
 
 import asyncio
+import json
+from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 import orjson
@@ -13,18 +15,38 @@ BODY_WITHIN: Final = 10.0
 """Seconds within which a body has to be there."""
 
 JSON: Final = "application/json"
+DIGITS_AT_MOST: Final = 40
+"""Digits of a number that is read exactly: written out, one such as 1e999999999 would fill the memory."""
 
 
 async def object_of(request: Request, media_types: tuple[str, ...] = (JSON,)) -> dict[str, Any]:
     """Give the JSON object that a request brings. Raises Problem."""
+    return _object(await _body(request, media_types))
+
+
+async def exact_object_of(request: Request, media_types: tuple[str, ...]) -> dict[str, Any]:
+    """Give the JSON object that a request brings, with a decimal for each number with a point. Raises Problem."""
+    body = await _body(request, media_types)
+    _object(body)
+    try:
+        said: dict[str, Any] = json.loads(body, parse_float=_exact, parse_int=_exact, object_pairs_hook=_once_each)
+    except (ValueError, InvalidOperation, RecursionError):
+        raise Problem(NOT_JSON) from None
+    return said
+
+
+async def _body(request: Request, media_types: tuple[str, ...]) -> bytes:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type not in media_types:
         raise Problem(MEDIA)
     try:
         async with asyncio.timeout(BODY_WITHIN):
-            body = await _bytes_of(request)
+            return await _bytes_of(request)
     except TimeoutError:
         raise Problem(TOO_SLOW) from None
+
+
+def _object(body: bytes) -> dict[str, Any]:
     try:
         said = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -32,6 +54,21 @@ async def object_of(request: Request, media_types: tuple[str, ...] = (JSON,)) ->
     if not isinstance(said, dict):
         raise Problem(INVALID, Fault("", "an object"))
     return said
+
+
+def _exact(text: str) -> int | Decimal:
+    number = Decimal(text)
+    if len(text) > DIGITS_AT_MOST or abs(number.adjusted()) > DIGITS_AT_MOST:
+        raise Problem(INVALID, Fault("", f"numbers of at most {DIGITS_AT_MOST} digits"))
+    return number if set(text) & set(".eE") else int(text)
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object of its pairs; a name that stands twice would hide a value."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise Problem(INVALID, Fault("", "each name once in an object"))
+    return found
 
 
 async def _bytes_of(request: Request) -> bytes:

@@ -18,10 +18,11 @@ from pydantic import BaseModel
 
 from contracts.events.event import Data
 from contracts.schemas.models import OfEvents
+from services.ingest.fhir import terms
 from services.ingest.http import problems
 from services.ingest.http.api import DESCRIPTION
 from services.ingest.http.bodies import BYTES_AT_MOST, JSON
-from services.ingest.http.operations import BATCH_AT_MOST, OPERATIONS, Operation
+from services.ingest.http.operations import BATCH_AT_MOST, OPERATIONS, Operation, OperationOutcome
 from services.ingest.http.problems import MEDIA_TYPE, RETRY_AFTER, Kind
 from services.ingest.statements import STATEMENTS, Statement
 from services.runtime.roster.port import Entry
@@ -36,6 +37,7 @@ _KEY: Final = {
     "schema": {"type": "string", "pattern": "^[!-~]{1,200}$"},
 }
 _NAME: Final = {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$"}
+_RESOURCE_ID: Final = {"type": "string", "pattern": "^[A-Za-z0-9.-]{1,64}$"}
 _TELLS_A_CASE: Final = ("enrol", "find")
 _NAMED: Final = {"type": "string", "maxLength": 160, "description": "An id, `id@version` or the full reference."}
 _PROBLEM: Final = {
@@ -63,7 +65,7 @@ _PROBLEM: Final = {
 
 def document() -> dict[str, Any]:
     """Describe the API."""
-    schemas: dict[str, Any] = {"Problem": _PROBLEM}
+    schemas: dict[str, Any] = {}
     paths: dict[str, dict[str, Any]] = defaultdict(dict)
     for operation in OPERATIONS:
         paths[operation.path][operation.method.lower()] = _described(operation, schemas)
@@ -87,7 +89,12 @@ def document() -> dict[str, Any]:
 def _described(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
     """Describe an operation; the schemas that it refers to are added."""
     has_key = problems.KEY_EXPECTED in operation.kinds
-    parameters: list[dict[str, Any]] = [_parameter(name) for name in re.findall(r"\{(\w+)\}", operation.path)]
+    id_schema = _RESOURCE_ID if operation.is_fhir else _NAME
+    parameters: list[dict[str, Any]] = [
+        {"name": name, "in": "path", "required": True, "schema": id_schema}
+        for name in re.findall(r"\{(\w+)\}", operation.path)
+    ]
+    parameters += [{"name": name, "in": "query", "schema": {"type": "string"}} for name in operation.query]
     found: dict[str, Any] = {
         "operationId": operation.name,
         "summary": operation.does,
@@ -96,12 +103,10 @@ def _described(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
         "responses": _responses(operation, schemas),
     }
     if operation.method in ("POST", "PUT"):
-        found["requestBody"] = {"required": True, "content": {JSON: {"schema": _body(operation, schemas)}}}
+        schema = _body(operation, schemas)
+        media_types = (terms.MEDIA_TYPE, JSON) if operation.is_fhir else (JSON,)
+        found["requestBody"] = {"required": True, "content": {each: {"schema": schema} for each in media_types}}
     return found
-
-
-def _parameter(name: str) -> dict[str, Any]:
-    return {"name": name, "in": "path", "required": True, "schema": _NAME}
 
 
 def _body(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
@@ -147,15 +152,20 @@ def _batch(schemas: dict[str, Any]) -> dict[str, Any]:
 def _responses(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
     answer: dict[str, Any] = {"description": HTTPStatus(operation.status).phrase}
     if operation.answer is not None:
-        answer["content"] = {JSON: {"schema": _answered(operation, schemas)}}
+        media_type = terms.MEDIA_TYPE if operation.is_fhir else JSON
+        answer["content"] = {media_type: {"schema": _answered(operation, schemas)}}
     if operation.name in _TELLS_A_CASE:
-        answer["links"] = {each.name: _with_its_case(each) for each in OPERATIONS if "{case}" in each.path}
+        answer["links"] = {each.name: _with_its_case(each) for each in OPERATIONS if "/cases/{case}" in each.path}
     kinds: list[Kind] = [*_ALWAYS, *operation.kinds]
     if operation.method in ("POST", "PUT"):
         kinds += _OF_BODIES
     if "{id}" in operation.path:
         kinds.append(problems.NOT_FOUND)
-    return {str(int(operation.status)): answer, **_refusals(kinds)}
+    told = _added("Problem", _PROBLEM, schemas)
+    if operation.is_fhir:
+        told = _added("OperationOutcome", _schema(OperationOutcome, schemas), schemas)
+    content = {terms.MEDIA_TYPE if operation.is_fhir else MEDIA_TYPE: {"schema": told}}
+    return {str(int(operation.status)): answer, **_refusals(kinds, content)}
 
 
 def _with_its_case(operation: Operation) -> dict[str, Any]:
@@ -175,7 +185,7 @@ def _answered(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _refusals(kinds: Iterable[Kind]) -> dict[str, Any]:
+def _refusals(kinds: Iterable[Kind], content: dict[str, Any]) -> dict[str, Any]:
     """Describe the answers of problems, by status: each names the codes that it can have."""
     by_status: dict[int, dict[str, Kind]] = defaultdict(dict)
     for kind in kinds:
@@ -183,7 +193,6 @@ def _refusals(kinds: Iterable[Kind]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for status, of_status in sorted(by_status.items()):
         told = "; ".join(f"`{kind.code}`: {kind.title}" for kind in of_status.values())
-        content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
         found[str(status)] = {"description": told, "content": content}
         if status == problems.BUSY.status:
             said = {"description": f"Seconds to wait, {RETRY_AFTER}.", "schema": {"type": "integer"}}

@@ -11,7 +11,7 @@ from contracts.events.fields import DefinitionRef, EventId, Instant, Name, Sessi
 from services.ingest.access import ROLES, Role
 from services.ingest.http import problems
 from services.ingest.http.problems import REFUSED, Kind
-from services.ingest.statements import STAFF, STATEMENTS
+from services.ingest.statements import CLIENTS, MAILER, STAFF, STATEMENTS
 from services.runtime.roster.port import Clinic, Entry, Group, Therapist
 
 ADMIN: Final[Sequence[Role]] = ("admin",)
@@ -95,6 +95,42 @@ class OpenShown(Body):
     occasions: tuple[OccasionShown, ...]
 
 
+class Resource(BaseModel):
+    """A resource of FHIR R4 (4.0.1), which says what else it has."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class QuestionnaireResponse(Resource):
+    """The answers to one questionnaire (FHIR R4)."""
+
+    resourceType: Literal["QuestionnaireResponse"]  # noqa: N815 - FHIR's own name
+
+
+class Questionnaire(Resource):
+    """A questionnaire, with neutral labels (FHIR R4)."""
+
+    resourceType: Literal["Questionnaire"]  # noqa: N815 - FHIR's own name
+
+
+class Bundle(Resource):
+    """What a search found (FHIR R4)."""
+
+    resourceType: Literal["Bundle"]  # noqa: N815 - FHIR's own name
+
+
+class OperationOutcome(Resource):
+    """What became of a request, and where something was not as expected (FHIR R4)."""
+
+    resourceType: Literal["OperationOutcome"]  # noqa: N815 - FHIR's own name
+
+
+class CapabilityStatement(Resource):
+    """What the server does (FHIR R4)."""
+
+    resourceType: Literal["CapabilityStatement"]  # noqa: N815 - FHIR's own name
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One operation.
@@ -102,6 +138,7 @@ class Operation:
     name: by which its handler is found; does: what it is for, in a sentence
     body: what a request brings; without: fields of it that the path or the credential gives
     answer: what is answered, or a list of which; kinds: the problems that it can have beside those of every operation
+    query: what can be asked for in the query
     """
 
     name: str
@@ -113,8 +150,17 @@ class Operation:
     answer: type[BaseModel] | None = None
     status: HTTPStatus = HTTPStatus.OK
     kinds: Sequence[Kind] = ()
+    query: Sequence[str] = ()
+
+    @property
+    def is_fhir(self) -> bool:
+        """Whether it speaks FHIR, with those who ask and of what goes wrong."""
+        return self.path.startswith(FHIR)
 
 
+FHIR: Final = "/fhir/"
+_RESPONSES: Final = f"{FHIR}QuestionnaireResponse"
+_QUESTIONNAIRES: Final = f"{FHIR}Questionnaire"
 _OF_CASE: Final = (REFUSED["unknown_case"],)
 _OF_FACTS: Final = (*REFUSED.values(), problems.KEY_EXPECTED)
 _CREATED: Final = HTTPStatus.CREATED
@@ -147,9 +193,18 @@ OPERATIONS: Final[Sequence[Operation]] = (
         "GET",
         "/v1/cases/{case}/open",
         "Tell what the patient is asked for now.",
-        ROLES,
+        CLIENTS,
         answer=OpenShown,
         kinds=_OF_CASE,
+    ),
+    Operation(
+        "fact",
+        "GET",
+        "/v1/cases/{case}/facts/{id}",
+        "Tell whether a fact is on the log.",
+        (*STAFF, *MAILER),
+        answer=Recorded,
+        kinds=(*_OF_CASE, problems.NOT_FOUND),
     ),
     *(
         Operation(
@@ -170,7 +225,7 @@ OPERATIONS: Final[Sequence[Operation]] = (
         "POST",
         "/v1/facts",
         "Record several facts together, or none of them.",
-        ROLES,
+        CLIENTS,
         answer=AllRecorded,
         status=_CREATED,
         kinds=_OF_FACTS,
@@ -187,6 +242,60 @@ OPERATIONS: Final[Sequence[Operation]] = (
         kinds=(REFUSED["definition_unknown"],),
     ),
     Operation("openapi", "GET", "/openapi.json", "Describe the API for programs (OpenAPI 3.1).", ROLES),
+    Operation(
+        "fhir-answer",
+        "POST",
+        _RESPONSES,
+        "Answer one instrument on one occasion, as a resource of FHIR R4.",
+        CLIENTS,
+        QuestionnaireResponse,
+        OperationOutcome,
+        _CREATED,
+        kinds=(*_OF_FACTS, problems.UNMAPPABLE),
+    ),
+    Operation(
+        "fhir-responses",
+        "GET",
+        _RESPONSES,
+        "Give the responses of a case as they stand, by `subject` or `patient`.",
+        answer=Bundle,
+        kinds=(*_OF_CASE, problems.QUERY),
+        query=("subject", "patient"),
+    ),
+    Operation(
+        "fhir-response",
+        "GET",
+        f"{_RESPONSES}/{{id}}",
+        "Give a response as it stands.",
+        answer=QuestionnaireResponse,
+        kinds=_OF_CASE,
+    ),
+    Operation(
+        "fhir-questionnaires",
+        "GET",
+        _QUESTIONNAIRES,
+        "Give every instrument as a questionnaire, or those with a `url`.",
+        CLIENTS,
+        answer=Bundle,
+        kinds=(problems.QUERY,),
+        query=("url",),
+    ),
+    Operation(
+        "fhir-questionnaire",
+        "GET",
+        f"{_QUESTIONNAIRES}/{{id}}",
+        "Give an instrument as a questionnaire.",
+        CLIENTS,
+        answer=Questionnaire,
+    ),
+    Operation(
+        "fhir-metadata",
+        "GET",
+        f"{FHIR}metadata",
+        "Say what the server does of FHIR.",
+        CLIENTS,
+        answer=CapabilityStatement,
+    ),
     *_listed("groups", Group, STAFF, "group"),
     *_listed("therapists", Therapist, ADMIN, "therapist"),
 )

@@ -62,7 +62,7 @@ MEDIA: Final = Kind(
     "wrong-media-type",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     "Another media type was expected",
-    "send `Content-Type: application/json`",
+    "send `Content-Type: application/json`, or below `/fhir/` `application/fhir+json`",
 )
 KEY_EXPECTED: Final = Kind(
     "idempotency-key-expected",
@@ -76,6 +76,18 @@ INVALID: Final = Kind(
     HTTPStatus.UNPROCESSABLE_ENTITY,
     "The body is not what was expected",
     "`errors` names each field and what was expected there",
+)
+UNMAPPABLE: Final = Kind(
+    "unmappable-resource",
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    "The resource is no response that can be taken",
+    "the issues of the outcome name each place and what was expected there",
+)
+QUERY: Final = Kind(
+    "wrong-query",
+    HTTPStatus.BAD_REQUEST,
+    "Another query was expected",
+    "search by what the documentation names, and by nothing else",
 )
 BUSY: Final = Kind(
     "busy",
@@ -153,8 +165,15 @@ KINDS: Final[Sequence[Kind]] = (
     NOT_JSON,
     INVALID,
     *dict.fromkeys(REFUSED.values()),
+    UNMAPPABLE,
+    QUERY,
     BUSY,
     BROKEN,
+)
+
+
+_HEADERS: Final[Mapping[Kind, Mapping[str, str]]] = MappingProxyType(
+    {NO_CREDENTIAL: {"WWW-Authenticate": "Bearer"}, BUSY: {"Retry-After": str(RETRY_AFTER)}}
 )
 
 
@@ -166,19 +185,14 @@ class Problem(Exception):
         super().__init__(kind.code)
         self.kind = kind
         self.faults = faults
-        self.headers = dict(headers or {})
+        self.headers = {**(headers or {}), **_HEADERS.get(kind, {})}
 
     def response(self) -> Response:
         """Give the answer."""
         body: dict[str, Any] = {"type": self.kind.uri, "title": self.kind.title, "status": int(self.kind.status)}
         if self.faults:
             body["errors"] = [fault._asdict() for fault in self.faults[:FAULTS_AT_MOST]]
-        headers = dict(self.headers)
-        if self.kind is NO_CREDENTIAL:
-            headers["WWW-Authenticate"] = "Bearer"
-        if self.kind is BUSY:
-            headers["Retry-After"] = str(RETRY_AFTER)
-        return Response(orjson.dumps(body), self.kind.status, headers, MEDIA_TYPE)
+        return Response(orjson.dumps(body), self.kind.status, self.headers, MEDIA_TYPE)
 
 
 def refused(refusals: Sequence[tuple[str, Refusal]]) -> Problem:

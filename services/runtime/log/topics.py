@@ -24,6 +24,9 @@ from services.runtime.refusals import TopicsUnfit
 KEPT_FOR_EVER: Final = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
 """The settings of every topic that decide whether history stays."""
 
+IN_SYNC: Final = "min.insync.replicas"
+FLUSHED: Final = "flush.messages"
+
 _LOOK_AGAIN: Final = 0.2
 _OTHER_SAFETY: Final = "it was made with other copies; ask for those, or change them with Kafka's own tools"
 
@@ -42,8 +45,23 @@ class Safety:
 
     def settings(self) -> dict[str, str]:
         """Give the settings of a topic."""
-        flush = {"flush.messages": "1"} if self.flushed else {}
-        return {**KEPT_FOR_EVER, "min.insync.replicas": str(self.min_insync), **flush}
+        flush = {FLUSHED: "1"} if self.flushed else {}
+        return {**KEPT_FOR_EVER, IN_SYNC: str(self.min_insync), **flush}
+
+
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """How safely a topic is kept.
+
+    copies: that each of its partitions has, at least; in_sync: how many of these have everything, at least
+    min_insync: how many must have a record before it is acknowledged; flushed: whether each writes it to its disk first
+    """
+
+    topic: str
+    copies: int
+    in_sync: int
+    min_insync: int
+    flushed: bool
 
 
 class Cluster:
@@ -80,6 +98,20 @@ class Cluster:
             faults = [*not_there, *_faults(wanted, there), *await _setting_faults(admin, list(there), KEPT_FOR_EVER)]
         if faults:
             raise TopicsUnfit(faults)
+
+    async def copies(self, topics: Iterable[Topic] = tuple(TOPICS.values())) -> Sequence[Copies]:
+        """Tell how safely topics are kept, as far as they are there."""
+        names = [self._brokers.topic(topic) for topic in topics]
+        async with self._admin() as admin:
+            described = [each for each in await admin.describe_topics() if each["topic"] in names]
+            settings = await _settings(admin, [each["topic"] for each in described], (IN_SYNC, FLUSHED))
+        return [_copies(each, settings[each["topic"]]) for each in described]
+
+    async def servers(self) -> Sequence[str]:
+        """Give the brokers that the cluster has just now, each as host:port."""
+        async with self._admin() as admin:
+            brokers = (await admin.describe_cluster())["brokers"]
+        return sorted(f"{each['host']}:{each['port']}" for each in brokers)
 
     async def has(self, topic: Topic) -> bool:
         """Tell whether a topic is there."""
@@ -163,22 +195,38 @@ def _copies_faults(safety: Safety, there: Mapping[str, _Topic]) -> list[str]:
 
 async def _setting_faults(admin: AIOKafkaAdminClient, names: list[str], wanted: Mapping[str, str]) -> list[str]:
     """Tell which topics are set otherwise."""
-    if not names:
-        return []
+    return [
+        f"the topic {name} has {key}={settings.get(key)}, {key}={value} was expected: "
+        + ("history would be lost" if key in KEPT_FOR_EVER else _OTHER_SAFETY)
+        for name, settings in (await _settings(admin, names, wanted)).items()
+        for key, value in wanted.items()
+        if settings.get(key) != value
+    ]
+
+
+async def _settings(
+    admin: AIOKafkaAdminClient, names: Sequence[str], wanted: Iterable[str]
+) -> dict[str, Mapping[str, str]]:
+    """Give some settings of some topics."""
+    found: dict[str, Mapping[str, str]] = {}
     resources = [ConfigResource(ConfigResourceType.TOPIC, name, dict.fromkeys(wanted)) for name in names]
-    faults = []
-    for response in await admin.describe_configs(resources):
+    for response in await admin.describe_configs(resources) if resources else ():
         for code, _, _, name, entries in response.resources:
             if code:
                 raise for_code(code)
-            settings: dict[str, Any] = {entry[0]: entry[1] for entry in entries}
-            faults += [
-                f"the topic {name} has {key}={settings.get(key)}, {key}={value} was expected: "
-                + ("history would be lost" if key in KEPT_FOR_EVER else _OTHER_SAFETY)
-                for key, value in wanted.items()
-                if settings.get(key) != value
-            ]
-    return faults
+            found[name] = {entry[0]: entry[1] for entry in entries}
+    return found
+
+
+def _copies(described: Mapping[str, Any], settings: Mapping[str, str]) -> Copies:
+    partitions = described["partitions"]
+    return Copies(
+        topic=described["topic"],
+        copies=min(len(each["replicas"]) for each in partitions),
+        in_sync=min(len(each["isr"]) for each in partitions),
+        min_insync=int(settings[IN_SYNC]),
+        flushed=settings[FLUSHED] == "1",
+    )
 
 
 def _new(name: str, topic: Topic, safety: Safety) -> NewTopic:

@@ -25,7 +25,8 @@ ZoneName = Annotated[str, AfterValidator(_require_zone)]
 """A time zone of the IANA database, such as Europe/Copenhagen."""
 
 SessionName = Annotated[str, Field(pattern=rf"^([0-9]|[1-9][0-9]{{1,2}}|{INDIVIDUAL})$")]
-Address = Annotated[str, Field(pattern=r"^[!-?A-~]{1,64}@[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$")]
+ADDRESS: Final = r"^[!-?A-~]{1,64}@[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$"
+Address = Annotated[str, Field(pattern=ADDRESS)]
 
 
 class Entry(BaseModel):
@@ -42,12 +43,14 @@ class Clinic(Entry):
 
     zone: by whose clock its sessions are; the region's, if it says nothing
     protocol, policy: of cases that are enrolled without naming theirs
+    supervisors: those of its therapists who are told of reports that nobody has looked at
     """
 
     zone: ZoneName | None = None
     language: Language = "da"
     protocol: DefinitionRef | None = None
     policy: DefinitionRef | None = None
+    supervisors: tuple[Name, ...] = ()
 
 
 class Group(Entry):

@@ -1,12 +1,14 @@
 """States as a store holds them: sealed under the key of their case, bound to stage and case."""
 
+from collections.abc import Collection
 from typing import TypeVar
 
 from cryptography.exceptions import InvalidTag
 from pydantic import TypeAdapter, ValidationError
 
 from contracts.codec import CaseKey
-from services.runtime.store.port import StoredState
+from services.runtime.keyring.port import Keyring
+from services.runtime.store.port import Store, StoredState
 
 StateT = TypeVar("StateT")
 
@@ -21,3 +23,19 @@ def open_state(states: TypeAdapter[StateT], stage: str, case_id: str, key: CaseK
         return states.validate_json(key.unseal(stored.body, stage.encode(), case_id.encode()))
     except (InvalidTag, ValidationError):
         raise StateUnreadable(f"the stored state of case {case_id} in {stage} cannot be read") from None
+
+
+async def open_states(
+    store: Store, keyring: Keyring, states: TypeAdapter[StateT], stage: str, case_ids: Collection[str]
+) -> dict[str, StateT]:
+    """Give what a stage knows of some cases, in their order; one of which it knows, or can read, nothing is absent.
+
+    Raises StateUnreadable, StatesLost, Unavailable.
+    """
+    stored = await store.load(stage, case_ids)
+    keys = await keyring.keys(stored)
+    return {
+        case_id: open_state(states, stage, case_id, key, stored[case_id])
+        for case_id in case_ids
+        if isinstance(key := keys.get(case_id), CaseKey)
+    }

@@ -1,0 +1,1 @@
+"""What `ontrack doctor` checks, and what it says of it."""

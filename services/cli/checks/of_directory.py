@@ -1,0 +1,77 @@
+"""What is checked of a data directory: its files, who may read them, and the disk under them."""
+
+import shutil
+import sqlite3
+from collections.abc import AsyncIterator
+from datetime import datetime
+from pathlib import Path
+
+from services.cli.checks.checked import Checked, disk, ill, well
+from services.cli.checks.of_home import of_home
+from services.embedded import DATABASE, MASTER_KEY, EmbeddedHome
+from services.ingest.access import TOKENS, Tokens, TokensUnusable
+from services.runtime.database import Database
+from services.runtime.faults import StageStopped
+from services.runtime.keyring.master import MasterKey, MasterKeyUnusable
+from services.runtime.refusals import NotAHome
+from services.runtime.unavailable import Unavailable
+
+
+async def of_directory(directory: Path, now: datetime) -> AsyncIterator[Checked]:
+    """Check a data directory. What cannot be opened is a finding, and what stands in it is not checked then."""
+    usage = shutil.disk_usage(directory) if directory.exists() else None
+    if usage is None:
+        yield ill("directory", f"{directory} is not there", "name the data directory: --data DIR")
+        return
+    yield disk(
+        "disk", usage.free, usage.total, "make room, or move the directory: no answer can be taken on a full disk"
+    )
+    yield _master_key(directory)
+    yield _tokens(directory)
+    integrity = _integrity(directory)
+    yield integrity
+    if integrity.verdict == "ok":
+        try:
+            async with await EmbeddedHome.open(directory) as home:
+                yield well("home", f"log {home.log_id}")
+                async for each in of_home(home, now):
+                    yield each
+        except (NotAHome, MasterKeyUnusable, StageStopped, Unavailable) as wrong:
+            yield ill("home", "it cannot be opened", str(wrong))
+
+
+def _master_key(directory: Path) -> Checked:
+    try:
+        MasterKey.read(directory / MASTER_KEY)
+    except MasterKeyUnusable as wrong:
+        what, _, do = str(wrong).partition(": ")
+        return ill("master key", what, do)
+    return well("master key", "it is there, and only its owner may read it. Keep a copy elsewhere")
+
+
+def _tokens(directory: Path) -> Checked:
+    try:
+        number = len(Tokens(directory / TOKENS).all())
+    except TokensUnusable as wrong:
+        what, _, do = str(wrong).partition(": ")
+        return ill("tokens", what, do)
+    if not number:
+        return well("tokens", "there are none, so nobody is let in over HTTP; ontrack token make makes one")
+    return well("tokens", f"{number} let clients in")
+
+
+def _integrity(directory: Path) -> Checked:
+    """Let SQLite look through the whole file."""
+    try:
+        database = Database.open(directory / DATABASE, write=False)
+        try:
+            (said,) = database.connection.execute("PRAGMA quick_check(1)").fetchone()
+        finally:
+            database.close()
+    except (NotAHome, Unavailable) as wrong:
+        return ill("database", "it cannot be opened", str(wrong))
+    except sqlite3.DatabaseError as damaged:
+        said = str(damaged)
+    if said != "ok":
+        return ill("database", f"it is damaged ({said.splitlines()[0]})", "restore the last backup: ontrack restore")
+    return well("database", "SQLite finds no damage")

@@ -1,0 +1,81 @@
+"""`ontrack doctor`: what is wrong with a home or a region, and what to do."""
+
+import os
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from services.cli.checks.checked import Checked
+from services.cli.home import FINDING, run
+from services.cli.output import Format, counted, emit, format_option, say
+from services.cli.place import Place, data_option
+from services.cli.screen import painted, size, wrapped
+from services.cli.up import SMTP_HOST
+
+COLUMNS = ("verdict", "what", "says", "do")
+
+
+@click.command("doctor")
+@data_option
+@format_option
+def doctor(place: Place, form: Format) -> None:
+    """Check a data directory or a region, and say in plain words what is wrong and what to do.
+
+    In a region: servers, versions, certificates, clocks, disks, topics and their copies, and services. In both: whether
+    everything that was recorded is processed, halted cases, dead letters, unknown definitions, and mail that does not
+    go out. It changes nothing. The exit code is 1 if something is wrong.
+
+    Example: ontrack doctor --data DIR
+    """
+    found = run(_all(place))
+    if form == "table":
+        for each in found:
+            _show(each)
+    else:
+        emit([{name: getattr(each, name) for name in COLUMNS} for each in found], COLUMNS, form)
+    wrong = sum(each.verdict == "finding" for each in found)
+    say(f"{counted(wrong, 'finding')}." if wrong else "Nothing is wrong.")
+    if wrong:
+        raise SystemExit(FINDING)
+
+
+async def _all(place: Place) -> list[Checked]:
+    return [each async for each in _checked(place)]
+
+
+async def _checked(place: Place) -> AsyncIterator[Checked]:
+    # What a region needs takes a while to load, and a directory needs none of it.
+    now = datetime.now(UTC)
+    if isinstance(place, Path):
+        from services.cli.checks.of_directory import of_directory  # noqa: PLC0415
+
+        async for each in of_directory(place, now):
+            yield each
+    else:
+        from services.cli.checks.of_region import of_region  # noqa: PLC0415
+        from services.runtime.logs import hush  # noqa: PLC0415
+        from services.runtime.settings import RegionSettings, settings_of  # noqa: PLC0415
+
+        hush()
+        async for each in of_region(settings_of(RegionSettings), now):
+            yield each
+    if os.environ.get(SMTP_HOST):
+        from services.cli.checks.of_mail_server import of_mail_server  # noqa: PLC0415
+        from services.mailer.settings import MailSettings  # noqa: PLC0415
+        from services.runtime.settings import settings_of  # noqa: PLC0415
+
+        async for each in of_mail_server(settings_of(MailSettings).mail_server()):
+            yield each
+
+
+def _show(each: Checked) -> None:
+    """Show one check: what was seen, and below it what to do."""
+    mark = {"ok": "ok", "finding": "FINDING", "unknown": "unknown"}[each.verdict]
+    first = f"{mark:<8} {each.what}: "
+    for line in wrapped(each.says, first=first, rest=" " * 9, width=size()[0]):
+        click.echo(painted(line, bold=each.verdict == "finding"))
+    if each.do:
+        for line in wrapped(each.do, first=" " * 9 + "→ ", rest=" " * 11, width=size()[0]):
+            click.echo(line)

@@ -1,0 +1,170 @@
+"""Cases over HTTP: they are enrolled, found and shown, and facts about them are stated, one or many at once."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from pydantic import ValidationError
+from starlette.responses import Response
+
+from contracts.definitions.policy import Policy
+from contracts.definitions.protocol import Protocol
+from contracts.events.event import Data, Event
+from contracts.events.facts import CaseEnrolled, CaseTransferred
+from services.ingest.domain.register import Registered, after
+from services.ingest.domain.schedule import joined
+from services.ingest.http import problems
+from services.ingest.http.bodies import object_of
+from services.ingest.http.operations import BATCH_AT_MOST, Enrolment, Numbered
+from services.ingest.http.problems import Fault, Problem
+from services.ingest.http.reception import CASE, Asked, Handle, Receive, answer, read, unpublished
+from services.ingest.statements import STATEMENTS, Misstated, Origin, Statement, Unnamed, Unpublished, stated
+from services.runtime.directory.port import Person
+from services.runtime.roster.port import Group
+
+
+class CaseDesk:
+    """What is asked and stated about cases."""
+
+    def __init__(self, receive: Receive) -> None:
+        """Hand on to what there is."""
+        self._receive = receive
+
+    def handlers(self) -> Mapping[str, Handle]:
+        """Give the handlers of its operations, by name."""
+        return {
+            "enrol": self._enrol,
+            "find": self._find,
+            "case": self._case,
+            "open": self._open,
+            "fact": self._fact,
+            "facts": self._batch,
+            **{name: self._stating(statement) for name, statement in STATEMENTS.items()},
+        }
+
+    async def _enrol(self, asked: Asked) -> Response:
+        """Enrol a case: who it is goes into the directory first, so that a case on the log can be found again."""
+        enrolment = read(Enrolment, await object_of(asked.http))
+        at, client = self._receive(), asked.client
+        origin = at.origin(asked)
+        case_id = (await at.people.case_ids(client.clinic, [enrolment.number]))[enrolment.number]
+        data = CaseEnrolled(
+            clinic=client.clinic,
+            group=enrolment.group,
+            protocol=await at.reference(client, Protocol, enrolment.protocol),
+            policy=await at.reference(client, Policy, enrolment.policy),
+        )
+        try:
+            happened = origin.moment(None, "at") if enrolment.at is None else origin.has_come(enrolment.at, "at")
+            fact = origin.event(case_id, data, happened, enrolment.id)
+        except Misstated as wrong:
+            raise Problem(problems.INVALID, Fault(f"/{wrong.place}", wrong.expected)) from None
+        except Unnamed:
+            raise Problem(problems.KEY_EXPECTED) from None
+        if case_id not in await at.cases.registered([case_id]):
+            await at.people.enter({case_id: Person(client.clinic, enrolment.number)})
+        begun = Registered(group=enrolment.group, clinic=client.clinic)
+        facts = [fact, *await self._scheduled(fact, begun, origin)]
+        await at.record(client, facts, [""] * len(facts))
+        return answer({"case": case_id, "fact": fact.id}, HTTPStatus.CREATED)
+
+    async def _scheduled(self, fact: Event[Data], case: Registered, origin: Origin) -> list[Event[Data]]:
+        """State when the sessions of a case are that joins a group. case: as it is then."""
+        roster = self._receive().roster
+        group = await roster.find(Group, case.clinic or "", case.group) if case.group is not None else None
+        followed = joined(case, group.sessions) if group is not None else []
+        return [origin.follows(fact, data) for data in followed]
+
+    async def _find(self, asked: Asked) -> Response:
+        """Tell which case a number of the clinic is, if it is enrolled."""
+        number = read(Numbered, await object_of(asked.http)).number
+        at = self._receive()
+        case_id = (await at.people.case_ids(asked.client.clinic, [number]))[number]
+        await at.own(asked.client, case_id)
+        return answer({"case": case_id})
+
+    async def _case(self, asked: Asked) -> Response:
+        """Tell how a case stands."""
+        case = await self._receive().own(asked.client, asked.case_id)
+        return answer(
+            {
+                "case": asked.case_id,
+                "group": case.group,
+                "protocol": case.protocol,
+                "policy": case.policy,
+                "closed": case.closed_at,
+            }
+        )
+
+    async def _open(self, asked: Asked) -> Response:
+        """Tell what the patient is asked for now, and until when."""
+        at = self._receive()
+        case = await at.own(asked.client, asked.case_id)
+        occasions = [
+            {"session": each.session, "instrument": each.instrument, "opens": each.opens, "closes": each.closes}
+            for each in at.timetable.open_now(case, at.now())
+        ]
+        return answer({"case": asked.case_id, "occasions": occasions})
+
+    async def _fact(self, asked: Asked) -> Response:
+        """Tell whether a fact of a case is on the log."""
+        case, fact_id = await self._receive().own(asked.client, asked.case_id), asked.http.path_params["id"]
+        if fact_id not in case.facts:
+            raise Problem(problems.NOT_FOUND)
+        return answer({"case": asked.case_id, "fact": fact_id})
+
+    def _stating(self, statement: Statement) -> Handle:
+        async def handle(asked: Asked) -> Response:
+            said = await object_of(asked.http)
+            at = self._receive()
+            origin = at.origin(asked)
+            fact = self._stated(statement, said, asked.case_id, origin)
+            facts = [fact]
+            if isinstance(fact.data, CaseTransferred):
+                case = await at.own(asked.client, fact.subject)
+                facts += await self._scheduled(fact, after(case, fact), origin)
+            await at.record(asked.client, facts, [""] * len(facts))
+            return answer({"case": fact.subject, "fact": fact.id}, HTTPStatus.CREATED)
+
+        return handle
+
+    async def _batch(self, asked: Asked) -> Response:
+        """Record several facts together, or none of them."""
+        said = (await object_of(asked.http)).get("facts")
+        if not isinstance(said, list) or not 0 < len(said) <= BATCH_AT_MOST:
+            raise Problem(problems.INVALID, Fault("/facts", f"a list of 1 to {BATCH_AT_MOST} facts"))
+        at = self._receive()
+        origin = at.origin(asked)
+        facts = [self._of_batch(place, each, origin) for place, each in enumerate(said)]
+        await at.record(asked.client, facts, [f"/facts/{place}" for place in range(len(facts))])
+        recorded = [{"case": fact.subject, "fact": fact.id} for fact in facts]
+        return answer({"facts": recorded}, HTTPStatus.CREATED)
+
+    def _of_batch(self, place: int, said: object, origin: Origin) -> Event[Data]:
+        pointer = f"/facts/{place}"
+        if not isinstance(said, dict):
+            raise Problem(problems.INVALID, Fault(pointer, "an object"))
+        body = dict(said)
+        case_id, name = body.pop("case", None), body.pop("state", None)
+        if not isinstance(case_id, str) or not CASE.fullmatch(case_id):
+            raise Problem(problems.INVALID, Fault(f"{pointer}/case", "the id of a case"))
+        statement = STATEMENTS.get(name) if isinstance(name, str) else None
+        if statement is None:
+            raise Problem(problems.INVALID, Fault(f"{pointer}/state", f"one of {', '.join(STATEMENTS)}"))
+        if origin.client.role not in statement.roles:
+            raise Problem(problems.NOT_ALLOWED, Fault(f"{pointer}/state", "a fact that the client's role may state"))
+        return self._stated(statement, body, case_id, origin, pointer)
+
+    def _stated(
+        self, statement: Statement, said: Mapping[str, Any], case_id: str, origin: Origin, pointer: str = ""
+    ) -> Event[Data]:
+        try:
+            return stated(statement, said, case_id, origin, self._receive().definitions, pointer)
+        except ValidationError as error:
+            raise problems.invalid(error, statement.fields, pointer) from None
+        except Misstated as wrong:
+            raise Problem(problems.INVALID, Fault(f"{pointer}/{wrong.place}", wrong.expected)) from None
+        except Unpublished as unknown:
+            raise unpublished(unknown.place, pointer) from None
+        except Unnamed:
+            raise Problem(problems.KEY_EXPECTED) from None

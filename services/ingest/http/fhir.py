@@ -1,0 +1,236 @@
+"""FHIR R4 over HTTP: responses come in and go out as resources. What is recorded is a fact like any other."""
+
+import re
+from collections.abc import Iterator, Mapping
+from http import HTTPStatus
+from typing import Final
+
+from pydantic import ValidationError
+from starlette.responses import Response
+
+from contracts.codec import content_digest
+from contracts.definitions.catalogue import DefinitionMissing
+from contracts.definitions.definition import id_of
+from contracts.definitions.protocol import Protocol
+from contracts.events.event import Data, Event
+from contracts.events.fields import LAST_SESSION
+from services.ingest.access import Client
+from services.ingest.domain.register import Registered
+from services.ingest.domain.responses import Standing, standing
+from services.ingest.fhir.answers import ROOT
+from services.ingest.fhir.capability import capability_statement
+from services.ingest.fhir.form import Form, forms
+from services.ingest.fhir.incoming import Subject, Understood, understood
+from services.ingest.fhir.outcome import Issue, Resource, Unmappable, outcome
+from services.ingest.fhir.outgoing import (
+    questionnaire,
+    questionnaire_response,
+    response_id,
+    searchset,
+    split_response_id,
+)
+from services.ingest.fhir.terms import MEDIA_TYPE, SESSION
+from services.ingest.fhir.validation import issues_in
+from services.ingest.http import problems
+from services.ingest.http.bodies import JSON, exact_object_of
+from services.ingest.http.outcomes import Refused, code_of, resource_answer
+from services.ingest.http.problems import Problem
+from services.ingest.http.reception import CASE, Asked, Handle, Receive, Reception, unknown_case
+from services.ingest.statements import STAFF, STATEMENTS, Misstated, Origin, Unnamed, stated
+
+_STATEMENT: Final = STATEMENTS["response-submitted"]
+_RESPONSE_ID: Final = re.compile(r"[A-Za-z0-9.-]{1,32}[0-9a-f]{32}")
+_FORMATS: Final = ("json", JSON, MEDIA_TYPE)
+
+
+class FhirDesk:
+    """What is asked and answered in FHIR."""
+
+    def __init__(self, receive: Receive) -> None:
+        """Hand on to what there is."""
+        self._receive = receive
+
+    def handlers(self) -> Mapping[str, Handle]:
+        """Give the handlers of its operations, by name."""
+        return {
+            "fhir-answer": self._answer,
+            "fhir-responses": self._responses,
+            "fhir-response": self._response,
+            "fhir-questionnaires": self._questionnaires,
+            "fhir-questionnaire": self._questionnaire,
+            "fhir-metadata": self._metadata,
+        }
+
+    async def _answer(self, asked: Asked) -> Response:
+        """Record what a QuestionnaireResponse says."""
+        resource = await exact_object_of(asked.http, (MEDIA_TYPE, JSON))
+        at = self._receive()
+        if issues := issues_in(resource):
+            raise Refused(issues)
+        try:
+            found = understood(resource, at.definitions)
+        except Unmappable as unmappable:
+            raise Refused(unmappable.issues) from None
+        try:
+            fact = await _stated(asked, found, at)
+            await at.record(asked.client, [fact], [""])
+        except Refused:
+            raise
+        except Problem as problem:
+            raise _in_place(problem, found) from None
+        told = [Issue("informational", place, "this is not kept", "information") for place in found.said.unkept]
+        recorded = Issue("informational", "", "", "information")
+        location = f"{_base(asked)}/QuestionnaireResponse/{response_id(fact.subject, fact.id)}"
+        done = outcome("The response is recorded", told or [recorded])
+        return resource_answer(done, HTTPStatus.CREATED, {"Location": location})
+
+    async def _responses(self, asked: Asked) -> Response:
+        """Give the responses of a case."""
+        at, named = self._receive(), _query(asked, "subject", "patient")
+        if len(named) != 1:
+            raise Refused([Issue("required", "", "a subject or a patient: Patient/ID, or the ID")], problems.QUERY)
+        (case_id,) = (value.removeprefix("Patient/") for value in named.values())
+        if not CASE.fullmatch(case_id):
+            raise unknown_case()
+        await at.own(asked.client, case_id)
+        found = [_shown(at, case_id, response) for response in await _standing(at, case_id)]
+        query = f"QuestionnaireResponse?subject=Patient/{case_id}"
+        return resource_answer(searchset(_base(asked), query, found))
+
+    async def _response(self, asked: Asked) -> Response:
+        """Give a response."""
+        at, name = self._receive(), asked.http.path_params["id"]
+        if not _RESPONSE_ID.fullmatch(name):
+            raise Problem(problems.NOT_FOUND)
+        case_id, fact_id = split_response_id(name)
+        await at.own(asked.client, case_id)
+        for response in await _standing(at, case_id):
+            if response.id == fact_id:
+                return resource_answer(_shown(at, case_id, response))
+        raise Problem(problems.NOT_FOUND)
+
+    async def _questionnaires(self, asked: Asked) -> Response:
+        """Give every instrument, each in all its versions, or those with a canonical URL."""
+        named = _query(asked, "url").get("url")
+        known = forms(self._receive().definitions)
+        found = [form for form in known if named in (None, form.url, form.canonical)]
+        query = "Questionnaire" if named is None or not found else f"Questionnaire?url={found[0].url}"
+        return resource_answer(searchset(_base(asked), query, map(questionnaire, found)))
+
+    async def _questionnaire(self, asked: Asked) -> Response:
+        """Give an instrument."""
+        for form in forms(self._receive().definitions):
+            if form.resource_id == asked.http.path_params["id"]:
+                return resource_answer(questionnaire(form))
+        raise Problem(problems.NOT_FOUND)
+
+    async def _metadata(self, _: Asked) -> Response:
+        """Say what this server does."""
+        return resource_answer(capability_statement())
+
+
+async def _stated(asked: Asked, found: Understood, at: Reception) -> Event[Data]:
+    """Make the fact that a resource states. Raises Problem."""
+    # The header tells one request from another, the identifier one response from another: the request comes first.
+    origin = Origin(asked.client, asked.key or found.key, at.now())
+    case_id = await _case_id(found.subject, asked.client, at)
+    case = await at.own(asked.client, case_id)
+
+    def fact(session: int | str) -> Event[Data]:
+        try:
+            return stated(_STATEMENT, found.statement(session), case_id, origin, at.definitions)
+        except Misstated as wrong:
+            raise Refused([Issue("value", found.place_of(wrong.place), wrong.expected)]) from None
+        except ValidationError as error:
+            raise problems.invalid(error, _STATEMENT.fields) from None
+        except Unnamed:
+            expected = "an identifier with a value, or the header Idempotency-Key"
+            raise Refused([Issue("required", f"{ROOT}.identifier", expected)], problems.KEY_EXPECTED) from None
+
+    if found.session is not None:
+        return fact(found.session)
+    known = case.facts.get(fact(0).id)
+    if known is None:
+        return fact(_session_open_now(case, found.form, at))
+    # A repetition: it was for a session that is asked for no more.
+    repeated = (fact(session) for session in _sessions(at.timetable.protocol(case)))
+    return next((each for each in repeated if content_digest(each) == known), fact(0))
+
+
+async def _case_id(subject: Subject, client: Client, at: Reception) -> str:
+    """Give whose response it is. Raises Problem if a reference and a number name two cases."""
+    if subject.number is None:
+        return subject.case_id or ""
+    if client.role not in STAFF:
+        # Numbers can be guessed, so whoever may not look for a case by one may not name it by one.
+        issue = Issue("forbidden", f"{ROOT}.subject.identifier", "a reference, Patient/ and the id of the case")
+        raise Refused([issue], problems.NOT_ALLOWED)
+    case_id = (await at.people.case_ids(client.clinic, [subject.number]))[subject.number]
+    if subject.case_id not in (None, case_id):
+        raise unknown_case()
+    return case_id
+
+
+def _session_open_now(case: Registered, form: Form, at: Reception) -> int | str:
+    """Give the session for which the instrument is asked now. Raises Problem if that is none, or several."""
+    asked = at.timetable.open_now(case, at.now())
+    sessions = [each.session for each in asked if id_of(each.instrument) == form.instrument.id]
+    if len(sessions) == 1:
+        return sessions[0]
+    place, named = f"{ROOT}.extension", f"the extension {SESSION}, since this is asked for"
+    if sessions:
+        told = f"{named} now for the sessions {', '.join(map(str, sessions))}"
+        raise Refused([Issue("multiple-matches", place, told)])
+    raise Refused([Issue("business-rule", place, f"{named} for no session just now")])
+
+
+def _sessions(protocol: Protocol | None) -> Iterator[int | str]:
+    """Give every session that a course can have."""
+    yield 0
+    if protocol is not None and protocol.sessions != "any":
+        yield from (planned.id for planned in protocol.sessions)
+        return
+    yield from range(1, LAST_SESSION + 1)
+    yield from (f"individual-{number}" for number in range(1, 10))
+
+
+def _in_place(problem: Problem, found: Understood) -> Refused:
+    """Say where in the resource that stands which keeps the fact from being recorded."""
+    kind = problem.kind
+    code, is_conflict = code_of(kind), kind.status == HTTPStatus.CONFLICT
+    if not problem.faults:
+        place = found.place_of("case") if kind is problems.REFUSED["unknown_case"] else ""
+        return Refused([Issue(code, place, kind.means)], kind)
+    issues = [
+        Issue(code, found.place_of(fault.pointer), kind.means if is_conflict else fault.expected)
+        for fault in problem.faults
+    ]
+    return Refused(issues, kind)
+
+
+async def _standing(at: Reception, case_id: str) -> list[Standing]:
+    return standing([fact async for fact in at.cases.facts(case_id)])
+
+
+def _shown(at: Reception, case_id: str, response: Standing) -> Resource:
+    ref = response.said.instrument
+    try:
+        return questionnaire_response(Form(ref, at.definitions.instrument(ref)), case_id, response)
+    except DefinitionMissing:
+        # It was published by another process a moment ago.
+        raise Problem(problems.BUSY) from None
+
+
+def _query(asked: Asked, *names: str) -> dict[str, str]:
+    """Give what the query asks for. Raises Problem if it asks for more than can be answered: that would be too much."""
+    pairs = asked.http.query_params.multi_items()
+    found = {name: value for name, value in pairs if name != "_format"}
+    is_known = all(name in names or (name == "_format" and value in _FORMATS) for name, value in pairs)
+    if not is_known or len(pairs) > len(dict(pairs)):
+        expected = f"each once, and no others: {', '.join(names)}, and _format, which is json"
+        raise Refused([Issue("not-supported", "", expected)], problems.QUERY)
+    return found
+
+
+def _base(asked: Asked) -> str:
+    return f"{str(asked.http.base_url).rstrip('/')}/fhir"

@@ -1,0 +1,143 @@
+"""What every handler of the API has: a request and who makes it, and what there is to ask and hand on to."""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, TypeVar
+
+import orjson
+from pydantic import BaseModel, ValidationError
+from starlette.requests import Request as HttpRequest
+from starlette.responses import Response
+
+from contracts.definitions.catalogue import Catalogue
+from contracts.definitions.definition import Definition
+from contracts.events.event import Data, Event
+from services.ingest.access import Client
+from services.ingest.cases import Cases
+from services.ingest.clockwork import Timetable
+from services.ingest.domain.admission import Refusal
+from services.ingest.domain.register import Registered
+from services.ingest.door import Door
+from services.ingest.http import problems
+from services.ingest.http.problems import Fault, Problem
+from services.ingest.intake import Request
+from services.ingest.statements import Origin
+from services.runtime.directory.port import Directory
+from services.runtime.roster.port import Clinic, Roster
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+KEY: Final = re.compile(r"[!-~]{1,200}")
+CASE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request, and who makes it."""
+
+    http: HttpRequest
+    client: Client
+
+    @property
+    def case_id(self) -> str:
+        """The case that the path names. Raises Problem."""
+        case_id: str = self.http.path_params["case"]
+        if not CASE.fullmatch(case_id):
+            raise unknown_case()
+        return case_id
+
+    @property
+    def entry_id(self) -> str:
+        """The entry that the path names. Raises Problem."""
+        entry_id: str = self.http.path_params["id"]
+        if not CASE.fullmatch(entry_id):
+            raise Problem(problems.NOT_FOUND)
+        return entry_id
+
+    @property
+    def key(self) -> str | None:
+        """The idempotency key, if there is one. Raises Problem."""
+        key = self.http.headers.get("idempotency-key")
+        if key is not None and not KEY.fullmatch(key):
+            raise Problem(problems.KEY_EXPECTED)
+        return key
+
+
+Handle = Callable[[Asked], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Reception:
+    """What the API asks and hands on to.
+
+    now: tells the time
+    """
+
+    door: Door
+    cases: Cases
+    people: Directory
+    roster: Roster
+    definitions: Catalogue
+    timetable: Timetable
+    now: Callable[[], datetime]
+
+    def origin(self, asked: Asked) -> Origin:
+        """Tell where the facts of a request come from. Raises Problem."""
+        return Origin(asked.client, asked.key, self.now())
+
+    async def own(self, client: Client, case_id: str) -> Registered:
+        """Give what is known of a case of the client's clinic. Raises Problem."""
+        case = (await self.cases.registered([case_id])).get(case_id)
+        if case is None or not case.enrolled or case.erased or not client.sees(case.clinic):
+            raise unknown_case()
+        return case
+
+    async def record(self, client: Client, facts: Sequence[Event[Data]], pointers: Sequence[str]) -> None:
+        """Record facts of a request; each was made from what its pointer leads to. Raises Problem if one is refused."""
+        taken = await self.door.take(Request(facts, client.only))
+        if taken.refused:
+            raise problems.refused([(pointers[place], refusal) for place, refusal in taken.refused])
+
+    async def reference(self, client: Client, kind: type[Definition], name: str | None) -> str:
+        """Give the full reference of a protocol or a policy: of the one that is named, or else of the clinic's own."""
+        place = kind.__name__.lower()
+        if name is None:
+            clinic = await self.roster.find(Clinic, client.clinic, client.clinic)
+            ref: str | None = None if clinic is None else getattr(clinic, place)
+            if ref is None:
+                raise Problem(problems.INVALID, Fault(f"/{place}", f"a {place}, since the clinic has none of its own"))
+            return ref
+        entry = self.definitions.named(kind, name)
+        if entry is None:
+            raise unpublished(place)
+        return entry.ref
+
+
+Receive = Callable[[], Reception]
+"""Gives what there is to ask. Raises Problem as long as nothing can be done yet."""
+
+
+def unpublished(place: str, pointer: str = "") -> Problem:
+    """Tell that nobody has published a definition."""
+    expected = "the id of a definition that was published, with or without its version"
+    return problems.refused([(pointer, Refusal("definition_unknown", place, expected))])
+
+
+def unknown_case() -> Problem:
+    """Tell that a case is not there, for this client."""
+    return Problem(problems.REFUSED["unknown_case"])
+
+
+def read(model: type[ModelT], said: Mapping[str, Any]) -> ModelT:
+    """Read what a request says. Raises Problem."""
+    try:
+        return model.model_validate_json(orjson.dumps(said))
+    except ValidationError as error:
+        raise problems.invalid(error, frozenset(model.model_fields)) from None
+
+
+def answer(body: Mapping[str, Any], status: int = 200, media_type: str = "application/json") -> Response:
+    """Give an answer."""
+    return Response(orjson.dumps(body), status, media_type=media_type)

@@ -1,0 +1,112 @@
+"""The roster over HTTP: what a clinic is, its groups and its therapists; the cases of a group follow its times."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any
+
+from starlette.responses import Response
+
+from contracts.definitions.policy import Policy
+from contracts.definitions.protocol import Protocol
+from services.ingest.domain.schedule import changes
+from services.ingest.http import problems
+from services.ingest.http.bodies import object_of
+from services.ingest.http.problems import Problem
+from services.ingest.http.reception import Asked, Handle, Receive, answer, read
+from services.ingest.intake import Request
+from services.ingest.statements import group_fact
+from services.runtime.roster.port import Clinic, Entry, Group, Therapist
+
+
+class RosterDesk:
+    """What is asked and said about clinics, groups and therapists."""
+
+    def __init__(self, receive: Receive) -> None:
+        """Hand on to what there is."""
+        self._receive = receive
+
+    def handlers(self) -> Mapping[str, Handle]:
+        """Give the handlers of its operations, by name."""
+        return {
+            "get-clinic": self._clinic,
+            "put-clinic": self._put_clinic,
+            "put-groups": self._put_group,
+            "put-therapists": self._put_therapist,
+            **self._of("groups", Group),
+            **self._of("therapists", Therapist),
+        }
+
+    def _of(self, name: str, kind: type[Entry]) -> Mapping[str, Handle]:
+        """Give what lists, gives and removes entries of a kind."""
+
+        async def every(asked: Asked) -> Response:
+            entries = await self._receive().roster.all(kind, asked.client.clinic)
+            return answer({name: [_shown(entry) for entry in entries]})
+
+        async def one(asked: Asked) -> Response:
+            entry = await self._receive().roster.find(kind, asked.client.clinic, asked.entry_id)
+            if entry is None:
+                raise Problem(problems.NOT_FOUND)
+            return answer(_shown(entry))
+
+        async def remove(asked: Asked) -> Response:
+            await self._receive().roster.remove(kind, asked.client.clinic, asked.entry_id)
+            return Response(status_code=HTTPStatus.NO_CONTENT)
+
+        return {f"list-{name}": every, f"get-{name}": one, f"delete-{name}": remove}
+
+    async def _clinic(self, asked: Asked) -> Response:
+        """Give what the roster says of the client's clinic."""
+        name = asked.client.clinic
+        return answer(_shown(await self._receive().roster.find(Clinic, name, name) or Clinic(clinic=name, id=name)))
+
+    async def _put_clinic(self, asked: Asked) -> Response:
+        """Say by whose clock a clinic goes, its language, and what its cases are enrolled with."""
+        said, name = await object_of(asked.http), asked.client.clinic
+        at = self._receive()
+        for kind in (Protocol, Policy):
+            place = kind.__name__.lower()
+            if isinstance(said.get(place), str):
+                said[place] = await at.reference(asked.client, kind, said[place])
+        clinic = read(Clinic, {**said, "clinic": name, "id": name})
+        await at.roster.put(clinic)
+        return answer(_shown(clinic))
+
+    async def _put_therapist(self, asked: Asked) -> Response:
+        """Say where mail of a therapist goes."""
+        therapist = read(Therapist, await _said(asked))
+        await self._receive().roster.put(therapist)
+        return answer(_shown(therapist))
+
+    async def _put_group(self, asked: Asked) -> Response:
+        """Say when the sessions of a group are and who leads it; the cases of the group follow."""
+        group = read(Group, await _said(asked))
+        roster = self._receive().roster
+        before = await roster.find(Group, group.clinic, group.id)
+        sessions = before.sessions if before is not None else {}
+        await self._followed(group, sessions)
+        await roster.put(group)
+        # Once more, for cases that have joined meanwhile by what stood there.
+        await self._followed(group, sessions)
+        return answer(_shown(group))
+
+    async def _followed(self, group: Group, before: Mapping[str, datetime]) -> None:
+        """State what follows for the cases of a group when its sessions are at other times."""
+        at = self._receive()
+        now = at.now()
+        async for cases in at.cases.all():
+            for case_id, case in cases.items():
+                if (case.clinic, case.group, case.closed_at) == (group.clinic, group.id, None):
+                    follows = changes(case, before, group.sessions)
+                    facts = [group_fact(case_id, case, data, now) for data in follows]
+                    if facts:
+                        await at.door.take(Request(facts, group.clinic))
+
+
+async def _said(asked: Asked) -> Mapping[str, Any]:
+    return {**await object_of(asked.http), "clinic": asked.client.clinic, "id": asked.entry_id}
+
+
+def _shown(entry: Entry) -> dict[str, Any]:
+    return entry.model_dump(mode="json", exclude={"clinic"})

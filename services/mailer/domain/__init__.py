@@ -1,0 +1,1 @@
+"""What the mailer decides, without input or output."""

@@ -1,0 +1,100 @@
+"""What is to be sent of a case: a projection of its notices, requested minus sent and failed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+from contracts.events.event import Data, Event
+from contracts.events.facts import NoticeFailed, NoticeSent
+from contracts.events.notices import NoticeRequested
+from contracts.evolution import evolved
+from contracts.topics import NOTICES
+
+NEWS_FOR: Final = timedelta(days=30)
+"""What happened longer ago than this is nothing that anybody must still be told of."""
+
+
+@dataclass(frozen=True)
+class Notice:
+    """A notice that was requested, and has not gone to everybody.
+
+    happened: when that happened of which it tells; requested: when OnTrack learned of that
+    recipients: everybody to whom it goes; empty as long as nothing was recorded of any of them
+    settled: those of whom was recorded that it was sent to them, or failed
+    """
+
+    report: str
+    to: Literal["therapists", "supervisor"]
+    clinic: str
+    group: str | None
+    happened: datetime
+    requested: datetime
+    recipients: tuple[str, ...] = ()
+    settled: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Mailbag:
+    """What is to be sent of a case: notice -> what is known of it."""
+
+    notices: Mapping[str, Notice] = field(default_factory=dict)
+
+
+class Mailbags:
+    """A stage that says nothing: it only knows what is to be sent."""
+
+    name = "mailer"
+    reads = NOTICES
+    writes = None
+    acts_on: frozenset[type[Data]] = frozenset({NoticeRequested, NoticeSent, NoticeFailed})
+    state = Mailbag
+    schema = 1
+
+    def initial(self, case_id: str) -> Mailbag:  # noqa: ARG002 - every case begins with nothing to send
+        """Begin a case."""
+        return Mailbag()
+
+    def due(self, state: Mailbag) -> datetime | None:
+        """Give the moment from which on something is to be sent."""
+        return min((notice.requested for notice in state.notices.values()), default=None)
+
+    def step(self, state: Mailbag, event: Event[Data]) -> tuple[Mailbag, Sequence[Event[Data]]]:
+        """Take a request, or what came of one.
+
+        What had happened long before it was recorded is history that was imported: nobody is told of it.
+        """
+        match event.data:
+            case NoticeRequested() if event.recordedtime - event.time <= NEWS_FOR:
+                return _with(state, event.id, _requested(event, event.data)), ()
+            case NoticeSent() | NoticeFailed() as outcome if outcome.notice in state.notices:
+                return _with(state, outcome.notice, _settled(state.notices[outcome.notice], outcome)), ()
+            case _:
+                return state, ()
+
+
+def _requested(event: Event[Data], data: NoticeRequested) -> Notice:
+    return Notice(
+        report=data.report,
+        to=data.to,
+        clinic=data.clinic,
+        group=data.group,
+        happened=event.time,
+        requested=event.recordedtime,
+    )
+
+
+def _settled(notice: Notice, outcome: NoticeSent | NoticeFailed) -> Notice | None:
+    """Give what is left to be sent of a notice; None if that is nothing."""
+    if outcome.recipient is None:
+        return None
+    recipients = notice.recipients or outcome.recipients
+    settled = {*notice.settled, outcome.recipient}
+    if settled.issuperset(recipients):
+        return None
+    return evolved(notice, recipients=recipients, settled=tuple(sorted(settled)))
+
+
+def _with(bag: Mailbag, notice_id: str, notice: Notice | None) -> Mailbag:
+    others = {each: known for each, known in bag.notices.items() if each != notice_id}
+    return Mailbag(others if notice is None else {**others, notice_id: notice})

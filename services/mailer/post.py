@@ -1,0 +1,201 @@
+"""The way to the mail server: one connection with TLS, over which letters go one after the other."""
+
+import asyncio
+import re
+import socket
+import ssl
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from enum import Enum
+from types import TracebackType
+from typing import Final, Literal, NamedTuple, Self
+
+from aiosmtplib import (
+    SMTP,
+    SMTPAuthenticationError,
+    SMTPConnectError,
+    SMTPConnectTimeoutError,
+    SMTPException,
+    SMTPRecipientRefused,
+    SMTPRecipientsRefused,
+    SMTPResponseException,
+    SMTPSenderRefused,
+    SMTPServerDisconnected,
+    SMTPTimeoutError,
+)
+
+from services.runtime.unavailable import Unavailable
+
+Tls = Literal["starttls", "implicit"]
+
+CONNECTS_WITHIN: Final = 10.0
+"""Seconds within which the server answers each step of a connection."""
+
+TAKES_WITHIN: Final = 100.0
+"""Seconds within which the server takes a letter; some look for viruses first. Less than `FIRST_RETRY`: what is given
+up before the server has spoken may have been taken, and goes out again."""
+
+_PERMANENT: Final = 500
+_BROKEN_OFF: Final = "smtp-broken-off"
+_POLICY: Final = re.compile(r"^5\.7\.")
+"""RFC 3463: what is wrong is not the address, but what the server thinks of us."""
+
+
+class MailAway(Unavailable):
+    """No letter can be sent just now, whomever it is for: the server is away, or refuses us. Says what to check."""
+
+
+class Fate(Enum):
+    """What the server has made of a letter."""
+
+    TAKEN = "taken"
+    PUT_OFF = "put_off"
+    REFUSED = "refused"
+
+
+class Answer(NamedTuple):
+    """What the server has made of a letter, and the reason if it was not taken, as a `Name`."""
+
+    fate: Fate
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MailServer:
+    """A mail server. tls: from the start (`implicit`), or as the first thing that is asked for."""
+
+    host: str
+    port: int
+    tls: Tls
+    context: ssl.SSLContext
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+
+
+class Post:
+    """Sends letters over one connection, which is made anew after it broke, until no other one can be had."""
+
+    def __init__(self, server: MailServer) -> None:
+        """Send by a server."""
+        self._server = server
+        self._connection: SMTP | None = None
+        self._away: MailAway | None = None
+
+    async def open(self) -> None:
+        """Make sure that there is a connection. Raises MailAway, at once if that has been found out already."""
+        if self._away is not None:
+            raise self._away
+        if self._connection is None or not self._connection.is_connected:
+            try:
+                self._connection = await self._connected()
+            except MailAway as away:
+                self._away = away
+                raise
+
+    async def send(self, letter: EmailMessage) -> Answer:
+        """Hand a letter to the server, over the connection that there is. Raises MailAway: nobody's letter is taken."""
+        connection = self._connection
+        if connection is None:
+            return Answer(Fate.PUT_OFF, _BROKEN_OFF)
+        try:
+            async with asyncio.timeout(TAKES_WITHIN):
+                await connection.send_message(letter, timeout=TAKES_WITHIN)
+        except SMTPSenderRefused as refused:
+            self._let_go()
+            if refused.code >= _PERMANENT:
+                raise MailAway(f"{self._named} refuses the sender ({refused.code}): check ONTRACK_MAIL_FROM") from None
+            return Answer(Fate.PUT_OFF, f"smtp-{refused.code}")
+        except SMTPRecipientsRefused as refused:
+            return _of_recipient(refused.recipients[0])
+        except SMTPResponseException as refused:
+            self._let_go()
+            return Answer(Fate.PUT_OFF, f"smtp-{refused.code}")
+        except TimeoutError:
+            self._let_go()
+            return Answer(Fate.PUT_OFF, "smtp-silent")
+        except (SMTPException, OSError):
+            self._let_go()
+            return Answer(Fate.PUT_OFF, _BROKEN_OFF)
+        return Answer(Fate.TAKEN)
+
+    async def _connected(self) -> SMTP:
+        server = self._server
+        connection = SMTP(
+            hostname=server.host,
+            port=server.port,
+            use_tls=server.tls == "implicit",
+            start_tls=server.tls == "starttls",
+            tls_context=server.context,
+            username=server.username,
+            password=server.password,
+            local_hostname=socket.gethostname(),
+            timeout=CONNECTS_WITHIN,
+        )
+        try:
+            await connection.connect()
+        except (SMTPException, OSError, ValueError) as failed:
+            connection.close()
+            raise MailAway(f"{self._named} {_why(failed)}") from None
+        return connection
+
+    @property
+    def _named(self) -> str:
+        return f"the mail server at {self._server.host}:{self._server.port}"
+
+    def expires(self) -> datetime:
+        """Tell until when the server's certificate holds; it must be open."""
+        if self._connection is None:
+            raise ValueError("a connection that is not open")
+        shown = self._connection.get_transport_info("peercert")
+        return datetime.fromtimestamp(ssl.cert_time_to_seconds(shown["notAfter"]), UTC)
+
+    def _let_go(self) -> None:
+        """Break the connection off: what it is in the middle of is not known."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    async def __aenter__(self) -> Self:
+        """Use the connection."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Take leave of the server."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            try:
+                await connection.quit()
+            except (SMTPException, OSError):
+                connection.close()
+
+
+def _of_recipient(refused: SMTPRecipientRefused) -> Answer:
+    """Tell an address that is wrong from a server that will not send there now, or not for us."""
+    is_address = refused.code >= _PERMANENT and not _POLICY.match(refused.message)
+    return Answer(Fate.REFUSED if is_address else Fate.PUT_OFF, f"smtp-{refused.code}")
+
+
+def _why(failed: Exception) -> str:
+    """Say why there is no connection, and what to check; what the server said can quote, and is not repeated."""
+    cause = failed.__cause__ if isinstance(failed.__cause__, ssl.SSLError) else failed
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return (
+            f"shows a certificate that is not trusted ({cause.verify_message}): check ONTRACK_SMTP_CA_FILE, and that "
+            "ONTRACK_SMTP_HOST names it as its certificate does"
+        )
+    if isinstance(cause, ssl.SSLError):
+        return "does not speak TLS at this port: check ONTRACK_SMTP_PORT and ONTRACK_SMTP_TLS"
+    match failed:
+        case SMTPAuthenticationError(code=code):
+            return f"does not let the user in ({code}): check ONTRACK_SMTP_USERNAME and ONTRACK_SMTP_PASSWORD"
+        case SMTPConnectTimeoutError() | SMTPTimeoutError() | TimeoutError():
+            return "does not answer: check that it runs, ONTRACK_SMTP_HOST, ONTRACK_SMTP_PORT and ONTRACK_SMTP_TLS"
+        case SMTPResponseException(code=code):
+            return f"takes no mail just now ({code})"
+        case SMTPServerDisconnected() | SMTPConnectError() | OSError():
+            return "cannot be reached: check that it runs, ONTRACK_SMTP_HOST, ONTRACK_SMTP_PORT and ONTRACK_SMTP_TLS"
+        case _:
+            return "offers no STARTTLS, or no way to log in: mail is sent with TLS only; check ONTRACK_SMTP_TLS"

@@ -1,0 +1,166 @@
+"""`ontrack doctor` on a data directory: what is wrong there is found, and said with what to do."""
+
+import asyncio
+import shutil
+import sqlite3
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+import pytest
+
+from contracts.topics import CASES
+from services.cli.checks.checked import Checked, certificate, clock, disk
+from services.embedded import DATABASE, MASTER_KEY
+from services.ingest.access import TOKENS
+from services.runtime.database import table_of
+from tests.support.command import ontrack
+from tests.support.mailing import led_by, mailing_clinic
+
+NOW: Final = datetime.now(UTC)
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clinic in order, with a case of which everybody was told."""
+    folder = tmp_path_factory.mktemp("clinic")
+
+    async def make() -> None:
+        async with mailing_clinic(folder, NOW - timedelta(hours=1)) as clinic:
+            await clinic.deteriorates()
+            await clinic.round()
+
+    asyncio.run(make())
+    return folder / "home"
+
+
+@pytest.fixture
+def home(sound: Path, tmp_path: Path) -> Path:
+    """A copy of it that may be damaged."""
+    return Path(shutil.copytree(sound, tmp_path / "home"))
+
+
+def checked(home: Path) -> dict[str, dict[str, Any]]:
+    """What was checked, by what it is about."""
+    ran = ontrack("doctor", "--data", home, "--format", "json")
+    found = {each["what"]: each for each in orjson.loads(ran.out)}
+    assert ran.exit_code == bool(findings(found)), ran.told
+    return found
+
+
+def findings(found: dict[str, dict[str, Any]]) -> list[str]:
+    return [what for what, each in found.items() if each["verdict"] == "finding"]
+
+
+def test_where_all_is_well_that_is_said(sound: Path) -> None:
+    ran = ontrack("doctor", "--data", sound)
+    assert (ran.exit_code, ran.told) == (0, "Nothing is wrong.\n")
+    lines = ran.out.decode().splitlines()
+    assert "ok       mail that waits: none waits for long" in lines
+    assert all(line.startswith(("ok       ", "         ")) for line in lines)
+
+
+def test_a_directory_that_is_not_there_is_found(tmp_path: Path) -> None:
+    assert findings(checked(tmp_path / "nowhere")) == ["directory"]
+
+
+def _opened_to_others(home: Path) -> None:
+    (home / MASTER_KEY).chmod(0o644)
+
+
+def _without_key(home: Path) -> None:
+    (home / MASTER_KEY).unlink()
+
+
+def _tokens_damaged(home: Path) -> None:
+    (home / TOKENS).write_text("{")
+    (home / TOKENS).chmod(0o600)
+
+
+def _database_damaged(home: Path) -> None:
+    file = home / DATABASE
+    content = bytearray(file.read_bytes())
+    content[5 * 16_384 : 30 * 16_384] = bytes(25 * 16_384)
+    file.write_bytes(content)
+
+
+def _unreadable_fact(home: Path) -> None:
+    with sqlite3.connect(home / DATABASE) as connection:
+        connection.execute(f"INSERT INTO {table_of(CASES, 11)} VALUES (0, 'case-x', 'nonsense')")  # noqa: S608 - ours
+    connection.close()
+    ontrack("halted", "resume", "--data", home)
+
+
+def _unread_fact(home: Path) -> None:
+    with sqlite3.connect(home / DATABASE) as connection:
+        connection.execute('UPDATE positions SET "offset" = "offset" - 1 WHERE stage = \'scoring\' AND "offset" > 0')
+    connection.close()
+
+
+DAMAGES: Final[dict[str, tuple[Callable[[Path], None], list[str], str]]] = {
+    "a master key that others can read": (_opened_to_others, ["master key", "home"], "run chmod 600"),
+    "a master key that is missing": (_without_key, ["master key", "home"], "from where you keep its copy"),
+    "a file of tokens that is damaged": (_tokens_damaged, ["tokens"], "put its last good copy there"),
+    "a database that is damaged": (_database_damaged, ["database"], "restore the last backup"),
+    "a fact that cannot be read": (_unreadable_fact, ["dead letters"], "ontrack dlq list"),
+    "facts that nobody reads": (_unread_fact, ["progress"], "see whether it runs"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_what_is_wrong_is_found_with_what_to_do(home: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.cli.checks.of_home.LOOK_AGAIN", 0.01)
+    damage, wanted, do = DAMAGES[name]
+    damage(home)
+    found = checked(home)
+    assert findings(found) == wanted
+    assert do in found[wanted[0]]["do"]
+
+
+def test_mail_that_does_not_go_out_is_found(tmp_path: Path) -> None:
+    # given mail that was refused, and mail for which there is nobody
+    async def make() -> None:
+        async with mailing_clinic(tmp_path, NOW - timedelta(hours=1)) as clinic:
+            clinic.office.of_recipient = lambda address: "550 5.1.1 no" if address.startswith("bo@") else "250 OK"
+            await clinic.deteriorates("case-1")
+            await clinic.round()
+            await clinic.put(led_by())
+            await clinic.deteriorates("case-2")
+            await clinic.round()
+
+    asyncio.run(make())
+
+    # when the clinic is checked, then both are told
+    found = checked(tmp_path / "home")
+    assert findings(found) == ["mail that waits", "mail that failed"]
+    assert "1: the mail server answers 550" in found["mail that failed"]["says"]
+
+
+# Judgments
+
+JUDGED: Final[dict[str, tuple[Checked, str, str]]] = {
+    "a disk with room": (disk("disk", 50 * 10**9, 100 * 10**9, "-"), "ok", "50.0 GB of 100 GB are free"),
+    "a disk that is nearly full": (
+        disk("disk", 4 * 10**9, 100 * 10**9, "-"),
+        "finding",
+        "only 4.0 GB of 100 GB are free",
+    ),
+    "a small disk that is nearly full": (disk("disk", 9 * 10**8, 2 * 10**9, "-"), "finding", "only 0.9 GB of 2 GB"),
+    "a certificate for a year": (certificate("x", NOW + timedelta(days=365), NOW, "-"), "ok", "in 365 days"),
+    "a certificate for a month": (certificate("x", NOW + timedelta(days=30), NOW, "-"), "ok", "in 30 days"),
+    "a certificate for less": (certificate("x", NOW + timedelta(days=29), NOW, "-"), "finding", "in 29 days"),
+    "a certificate for a day": (certificate("x", NOW + timedelta(days=1), NOW, "-"), "finding", "in 1 day,"),
+    "a certificate of yesterday": (certificate("x", NOW - timedelta(days=1), NOW, "-"), "finding", "expired on"),
+    "a clock that is right": (clock("x", NOW + timedelta(seconds=5), NOW), "ok", "goes as"),
+    "a clock that is fast": (clock("x", NOW + timedelta(seconds=90), NOW), "finding", "90 s ahead of the clock"),
+    "a clock that is slow": (clock("x", NOW - timedelta(seconds=90), NOW), "finding", "90 s behind the clock"),
+}
+
+
+@pytest.mark.parametrize("name", JUDGED)
+def test_what_was_measured_is_judged(name: str) -> None:
+    found, verdict, says = JUDGED[name]
+    assert found.verdict == verdict
+    assert says in found.says

@@ -1,0 +1,83 @@
+"""`ontrack notices`: what was sent, what failed, and what waits."""
+
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+import pytest
+
+from tests.support.command import ontrack, succeeded
+from tests.support.mailing import led_by, mailing_clinic
+
+REFUSED: Final = "550 5.1.1 nobody here"
+LATER: Final = "450 4.2.0 come back later"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clinic with mail that was sent, that was refused, that is put off, and for which there is nobody."""
+    folder = tmp_path_factory.mktemp("clinic")
+
+    async def make() -> None:
+        async with mailing_clinic(folder) as clinic:
+            said = REFUSED
+            clinic.office.of_recipient = lambda address: said if address == "bo@north.example" else "250 OK"
+            await clinic.deteriorates("case-1")
+            await clinic.round()
+            said = LATER
+            await clinic.deteriorates("case-2")
+            await clinic.round(after=timedelta(minutes=1))
+            await clinic.put(led_by())
+            await clinic.deteriorates("case-3")
+            await clinic.round()
+
+    asyncio.run(make())
+    return folder / "home"
+
+
+def listed(home: Path, *arguments: str) -> list[dict[str, Any]]:
+    """What it says to programs."""
+    found: list[dict[str, Any]] = orjson.loads(succeeded("notices", "--data", home, "--format", "json", *arguments).out)
+    return found
+
+
+def test_each_notice_stands_there_for_each_of_its_recipients(home: Path) -> None:
+    found = [tuple(each[name] for name in ("case", "recipient", "outcome", "tries", "why")) for each in listed(home)]
+    assert sorted(found, key=str) == [
+        ("case-1", "anna", "sent", 1, ""),
+        ("case-1", "bo", "failed", 1, "smtp-550"),
+        ("case-2", "anna", "sent", 1, ""),
+        ("case-2", "bo", "waits", 1, "smtp-450"),
+        ("case-3", None, "waits", 0, "no-therapists"),
+    ]
+
+
+def test_a_person_is_told_in_words_and_by_the_clinics_clock(home: Path) -> None:
+    lines = [line.split() for line in succeeded("notices", "--data", home).out.decode().splitlines()]
+    told = {(words[3], words[5]): " ".join(words[6:]) for words in lines[1:]}
+    assert told["case-1", "bo"] == "failed 1 2026-01-05 10:00 the mail server answers 550"
+    assert told["case-2", "bo"] == "waits 1 2026-01-05 10:03 the mail server answers 450"
+    assert told["case-3", "(therapists)"] == "waits 0 the roster has no therapists of the group"
+    assert told["case-1", "anna"] == "sent 1 2026-01-05 10:00"
+
+
+@pytest.mark.parametrize(("outcome", "number"), [("sent", 2), ("failed", 1), ("waits", 2)])
+def test_one_kind_of_outcome_can_be_asked_for(home: Path, outcome: str, number: int) -> None:
+    assert [each["outcome"] for each in listed(home, "--outcome", outcome)] == [outcome] * number
+
+
+def test_where_there_is_none_that_is_said(tmp_path: Path) -> None:
+    async def make() -> None:
+        async with mailing_clinic(tmp_path):
+            pass
+
+    asyncio.run(make())
+    assert ontrack("notices", "--data", tmp_path / "home").told == "There is no such notice.\n"
+
+
+def test_what_was_sent_stands_once_in_the_history_of_a_case(home: Path) -> None:
+    told = succeeded("case", "case-1", "--data", home, "--all-events").out.decode()
+    assert told.count("sent to anna") == 1
+    assert told.count("could not be sent to bo: smtp-550") == 1

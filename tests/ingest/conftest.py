@@ -1,0 +1,20 @@
+"""The clinic that the tests of the API ask."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from services.embedded import EmbeddedHome
+from services.ingest.access import TOKENS, Tokens
+from services.up import Up
+from tests.support.asgi import started
+from tests.support.open_clinic import NOW, Clinic
+
+
+@pytest.fixture
+async def clinic(tmp_path: Path) -> AsyncIterator[Clinic]:
+    home = await EmbeddedHome.found(tmp_path / "home", clock=lambda: NOW)
+    app = Up(home, tmp_path / "home").app()
+    async with started(app):
+        yield Clinic(app, home, Tokens(tmp_path / "home" / TOKENS))

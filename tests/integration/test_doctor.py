@@ -1,0 +1,119 @@
+"""`ontrack doctor` on a region: what is wrong there is found, and said with what to do."""
+
+import asyncio
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+import pytest
+import trustme
+
+from contracts.topics import SEALS
+from deploy.local.kafka import KafkaCluster, Security
+from deploy.local.mongodb import MongoStandIn
+from deploy.local.ports import free_ports
+from deploy.local.scratch import scratch_directory
+from services.runtime.brokers import Brokers
+from services.runtime.documents import Server
+from services.runtime.log.topics import Cluster, Safety
+from tests.integration.test_security import PASSWORDS, USER, SecureRegion, as_files
+from tests.support.region import Process, Region, region_of_its_own
+from tests.support.servers import FERRETDB_AT_ONCE
+
+SERVICES: Final = ("ingest", "scoring", "not-detector", "notifier")
+ONE_THAT_FLUSHES: Final = Safety(replication=1, min_insync=1, flushed=True)
+
+
+@pytest.fixture(scope="module")
+def region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
+    with region_of_its_own(tmp_path_factory.mktemp("region"), safety=ONE_THAT_FLUSHES) as region:
+        yield region.provision()
+
+
+@pytest.fixture(scope="module")
+def services(region: Region) -> list[Process]:
+    return [process.wait_until_ready() for process in region.serve(*SERVICES)]
+
+
+def checked(region: Region) -> dict[str, dict[str, Any]]:
+    """What was checked, by what it is about."""
+    ran = region.ontrack("doctor", "--format", "json")
+    found = {each["what"]: each for each in orjson.loads(ran.out)}
+    assert ran.exit_code == bool(findings(found)), ran.told
+    return found
+
+
+def findings(found: dict[str, dict[str, Any]]) -> list[str]:
+    return [what for what, each in found.items() if each["verdict"] == "finding"]
+
+
+def test_a_region_in_order_has_nothing_but_what_is_not_run(region: Region, services: list[Process]) -> None:
+    # given a region whose services run, but for the mailer
+    assert len(services) == len(SERVICES)
+
+    # when it is checked
+    found = checked(region)
+
+    # then that is the only finding
+    assert findings(found) == ["services"]
+    assert found["services"]["says"] == "nobody runs mailer"
+    assert found["services"]["do"] == "start what is not run, such as: ontrack serve mailer"
+    assert found["brokers"]["says"] == "1 of 1 answer"
+    assert found["copies"]["says"] == "1 copy of everything, in step"
+    assert found["clock of the database"]["verdict"] == "ok"
+    assert found["progress"]["says"] == "none waits"
+
+
+def test_a_topic_that_is_missing_is_found_and_nothing_behind_it_is_checked(tmp_path: Path) -> None:
+    with region_of_its_own(tmp_path) as region:
+        # given a region of one broker that does not flush, and then one without one of its topics
+        region.provision()
+        copies = checked(region)["copies"]
+        assert copies["says"].startswith("one broker keeps ")
+        assert copies["says"].endswith("and 6 more topics and does not flush each message: a power cut loses answers")
+        asyncio.run(Cluster(region.brokers).remove_topics([SEALS]))
+
+        # when it is checked
+        found = checked(region)
+
+        # then that is found
+        assert findings(found) == ["topics"]
+        assert f"{region.brokers.topic(SEALS)}" in found["topics"]["do"]
+        assert found["services"]["verdict"] == "unknown"
+
+
+def test_servers_that_are_away_are_found(region: Region) -> None:
+    nowhere = free_ports(2)
+    for name, what, port in (("KAFKA_SERVERS", "brokers", nowhere[0]), ("MONGODB_URL", "database", nowhere[1])):
+        place = f"127.0.0.1:{port}" if what == "brokers" else f"mongodb://127.0.0.1:{port}/"
+        ran = region.ontrack_with({f"ONTRACK_{name}": place}, "doctor", "--format", "json")
+        found = {each["what"]: each for each in orjson.loads(ran.out)}
+        assert ran.exit_code == 1
+        assert findings(found) == [what]
+        assert "check that it runs" in found[what]["do"]
+        assert found["services"]["verdict"] == "unknown"
+
+
+def test_certificates_that_are_about_to_expire_are_found(tmp_path: Path) -> None:
+    # given servers whose certificates hold for ten days more
+    authority, soon = trustme.CA(), datetime.now(UTC) + timedelta(days=10, hours=1)
+    authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+    tls = as_files(authority.issue_cert("127.0.0.1", not_after=soon), tmp_path)
+    with scratch_directory() as servers:
+        kafka = KafkaCluster(servers / "kafka", security=Security(tls, {USER: PASSWORDS["kafka"]}))
+        mongodb = MongoStandIn(servers / "mongodb", tls=tls, users={USER: PASSWORDS["mongodb"]})
+        kafka.start()
+        mongodb.start()
+        server = Server(f"mongodb://{mongodb.secure_address}/", at_once=FERRETDB_AT_ONCE)
+        region = SecureRegion(Brokers(kafka.secure_servers), server, tmp_path, trusted=tmp_path / "authority.pem")
+        region.succeeded("provision", "--single-broker")
+
+        # when they are checked
+        found = checked(region)
+
+    # then each is found, with its day
+    wanted = [f"broker {kafka.secure_servers}", f"database {mongodb.secure_address}"]
+    assert findings(found) == [*wanted, "services"]
+    assert {found[each]["says"] for each in wanted} == {f"its certificate expires in 10 days, on {soon:%Y-%m-%d}"}

@@ -1,0 +1,372 @@
+"""The courier on a home, with a real mail server: what is to be sent is sent, whatever refuses, breaks or dies."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from contracts.events.facts import CaseErased, NoticeSent, SessionDue
+from contracts.events.notices import NoticeRequested
+from contracts.topics import NOTICES
+from services.embedded import EmbeddedHome
+from services.mailer.domain.delivery import FIRST_RETRY, TRIED_FOR, Delivery, Fact
+from services.mailer.domain.mailbag import NEWS_FOR, Mailbags
+from services.mailer.outbox.port import Outbox
+from services.mailer.post import MailAway
+from services.runtime.roster.port import Clinic, Group, Therapist
+from services.runtime.unavailable import Unavailable
+from services.up import OwnIngest
+from tests.support.mailing import BO, GROUP, WEEK, MailingClinic, led_by, mailing_clinic
+from tests.support.said import said_on
+
+
+class Died(BaseException):
+    """The process ended here."""
+
+
+@pytest.fixture
+async def clinic(tmp_path: Path) -> AsyncIterator[MailingClinic]:
+    async with mailing_clinic(tmp_path) as made:
+        yield made
+
+
+SENT_TO_BOTH: Final = Counter([("sent", "anna", "1"), ("sent", "bo", "1")])
+
+
+# Who gets mail
+
+
+async def test_both_therapists_get_one_mail_and_the_log_says_so(clinic: MailingClinic) -> None:
+    # given a patient who is not on track
+    await clinic.deteriorates()
+
+    # when the courier comes by, and again
+    await clinic.round()
+    await clinic.round(after=timedelta(days=2))
+
+    # then each of the two has a mail in their language, and a link to the report
+    assert sorted(clinic.office.to) == ["anna@north.example", "bo@north.example"]
+    subjects = {str(letter["To"]): letter["Subject"] for letter in clinic.office.letters}
+    assert subjects["anna@north.example"] == "En rapport venter i OnTrack"
+    assert subjects["bo@north.example"] == "A report is waiting in OnTrack"
+    (request,) = await said_on(clinic.home.log, clinic.home.keyring, NOTICES, NoticeRequested)
+    assert isinstance(request.data, NoticeRequested)
+    for letter in clinic.office.letters:
+        assert f"https://ontrack.north.example/reports/{request.data.report}" in letter.get_content()
+
+    # and the log says what came of it, on the topic on which it was asked for too
+    assert await clinic.outcomes() == SENT_TO_BOTH
+    passed_on = await said_on(clinic.home.log, clinic.home.keyring, NOTICES, NoticeSent)
+    assert {each.data.recipients for each in passed_on if isinstance(each.data, NoticeSent)} == {("anna", "bo")}
+    assert await clinic.waiting() == []
+
+
+async def test_a_mail_says_nothing_of_whom_it_is_about(clinic: MailingClinic) -> None:
+    await clinic.deteriorates("case-9f3a")
+    await clinic.round()
+    for letter in clinic.office.letters:
+        text = letter.as_string()
+        assert not [said for said in ("case-9f3a", "north clinic", "mondays", "odsis", "ODSIS") if said in text]
+
+
+async def test_it_goes_to_those_who_have_the_group_when_it_is_sent(clinic: MailingClinic) -> None:
+    await clinic.deteriorates()
+    await clinic.put(led_by("anna", "carl"))
+    await clinic.round()
+    assert sorted(clinic.office.to) == ["anna@north.example", "carl@north.example"]
+
+
+async def test_who_joins_the_group_later_is_not_told_of_what_was_told(clinic: MailingClinic) -> None:
+    # given a notice that one got, and the other not yet
+    clinic.office.of_recipient = lambda address: "450 4.2.0 later" if "bo@" in address else "250 OK"
+    await clinic.deteriorates()
+    await clinic.round()
+
+    # when somebody joins the group, and everything but the log is lost
+    await clinic.put(led_by("anna", "bo", "carl"))
+    await clinic.outbox.forget(clinic.clock.time)
+    clinic.office.of_recipient = lambda _: "250 OK"
+    await clinic.round(after=FIRST_RETRY)
+
+    # then it goes to whom it was for, and to nobody else
+    assert clinic.office.to == ["anna@north.example", "bo@north.example"]
+
+
+async def test_the_supervisor_is_told_of_what_nobody_looked_at(clinic: MailingClinic) -> None:
+    # given a report that was announced, and a clinic with a supervisor
+    await clinic.put(Clinic(clinic="north", id="north", supervisors=("carl",)))
+    await clinic.deteriorates()
+    await clinic.round()
+    clinic.office.letters.clear()
+
+    # when the next session comes
+    clinic.clock.time += WEEK
+    await clinic.record("case-1", SessionDue(session=2, scheduled=clinic.clock.time), clinic.clock.time)
+    await clinic.home.catch_up()
+    await clinic.round()
+
+    # then the supervisor is told
+    assert clinic.office.to == ["carl@north.example"]
+
+
+async def test_a_notice_waits_until_there_is_somebody_for_it(clinic: MailingClinic) -> None:
+    # given a group that nobody leads
+    await clinic.put(led_by())
+    await clinic.deteriorates()
+    await clinic.round()
+    assert await clinic.waiting() == ["case-1"]
+
+    # when somebody does, even three days later
+    await clinic.put(GROUP)
+    await clinic.round(after=timedelta(days=3))
+    assert await clinic.outcomes() == SENT_TO_BOTH
+
+
+async def test_a_notice_for_nobody_is_given_up_after_four_days(clinic: MailingClinic) -> None:
+    await clinic.home.roster.remove(Group, "north", "mondays")
+    await clinic.deteriorates()
+    await clinic.round()
+    await clinic.round(after=TRIED_FOR)
+    assert await clinic.outcomes() == Counter([("failed", None, "nobody")])
+    assert await clinic.waiting() == []
+
+
+async def test_who_has_no_address_is_waited_for_and_the_other_is_told(clinic: MailingClinic) -> None:
+    await clinic.home.roster.remove(Therapist, "north", "bo")
+    await clinic.deteriorates()
+    await clinic.round()
+    assert await clinic.outcomes() == Counter([("sent", "anna", "1")])
+    (delivery,) = await clinic.outbox.waiting()
+    assert (delivery.recipient, delivery.reason) == ("bo", "no-address")
+    await clinic.put(BO)
+    await clinic.round(after=FIRST_RETRY)
+    assert await clinic.outcomes() == Counter([("sent", "anna", "1"), ("sent", "bo", "2")])
+
+
+async def test_history_makes_no_mail(clinic: MailingClinic) -> None:
+    await clinic.deteriorates(since=clinic.clock.time - WEEK - NEWS_FOR - timedelta(hours=1))
+    await clinic.round()
+    assert clinic.office.letters == []
+    assert await clinic.outcomes() == Counter()
+
+
+async def test_what_was_never_sent_in_a_month_is_not_sent_any_more(clinic: MailingClinic) -> None:
+    await clinic.deteriorates()
+    await clinic.round(after=NEWS_FOR + timedelta(hours=1))
+    assert clinic.office.letters == []
+    assert await clinic.outcomes() == Counter([("failed", None, "too-late")])
+
+
+async def test_nobody_is_told_of_a_case_that_was_erased(clinic: MailingClinic) -> None:
+    await clinic.deteriorates()
+    await clinic.record("case-1", CaseErased(ground="asked for", by="admin"), clinic.clock.time)
+    await clinic.home.keyring.destroy("case-1")
+    await clinic.round()
+    await clinic.round(after=timedelta(days=1))
+    assert clinic.office.letters == []
+
+
+# A mail server that is difficult
+
+
+async def test_a_letter_that_is_put_off_is_tried_again_later_each_time(clinic: MailingClinic) -> None:
+    # given a mailbox whose server asks to come back later
+    clinic.office.of_recipient = lambda address: "451 4.7.1 greylisted" if "bo@" in address else "250 OK"
+    await clinic.deteriorates()
+    await clinic.round()
+    assert await clinic.outcomes() == Counter([("sent", "anna", "1")])
+
+    # when it is time, and before
+    tries = []
+    for minutes in (1, 1, 2, 2, 4, 4):
+        await clinic.round(after=timedelta(minutes=minutes))
+        (delivery,) = await clinic.outbox.waiting()
+        tries.append(delivery.tries)
+    assert tries == [1, 2, 2, 3, 3, 4]
+    assert delivery.reason == "smtp-451"
+
+    # then it is taken in the end, and the other one is left alone
+    clinic.office.of_recipient = lambda _: "250 OK"
+    await clinic.round(after=timedelta(minutes=16))
+    assert await clinic.outcomes() == Counter([("sent", "anna", "1"), ("sent", "bo", "5")])
+    assert clinic.office.to == ["anna@north.example", "bo@north.example"]
+
+
+async def test_an_address_that_is_refused_is_given_up_at_once(clinic: MailingClinic) -> None:
+    clinic.office.of_recipient = lambda address: "550 5.1.1 nobody here" if "bo@" in address else "250 OK"
+    await clinic.deteriorates()
+    await clinic.round()
+    assert await clinic.outcomes() == Counter([("sent", "anna", "1"), ("failed", "bo", "smtp-550")])
+    assert await clinic.waiting() == []
+
+
+async def test_what_is_put_off_for_four_days_is_given_up(clinic: MailingClinic) -> None:
+    clinic.office.of_letter = lambda _: "451 4.3.0 not now"
+    await clinic.deteriorates()
+    started = clinic.clock.time
+    while await clinic.waiting():
+        await clinic.round(after=timedelta(minutes=30))
+    assert TRIED_FOR <= clinic.clock.time - started < TRIED_FOR + timedelta(hours=2)
+    assert await clinic.outcomes() == Counter([("failed", "anna", "gave-up"), ("failed", "bo", "gave-up")])
+
+
+async def test_a_server_that_was_away_for_a_night_puts_nothing_off(clinic: MailingClinic) -> None:
+    # given a server that is away
+    await clinic.deteriorates()
+    for _ in range(20):
+        with pytest.raises(MailAway, match="cannot be reached"):
+            await clinic.round(after=timedelta(minutes=30), server=clinic.office.server(port=1))
+
+    # when it is back
+    await clinic.round()
+
+    # then everything goes at once, at the first try
+    assert await clinic.outcomes() == SENT_TO_BOTH
+
+
+# Deaths
+
+
+class DyingOutbox:
+    """An outbox whose process dies before or after one of its changes."""
+
+    def __init__(self, outbox: Outbox, change: int, *, is_done: bool) -> None:
+        self._outbox = outbox
+        self._left = change
+        self._is_done = is_done
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._outbox, name)
+
+    async def change(self, before: Delivery, after: Delivery) -> bool:
+        self._left -= 1
+        if self._left:
+            return await self._outbox.change(before, after)
+        if self._is_done:
+            await self._outbox.change(before, after)
+        raise Died
+
+
+class DyingIngest(OwnIngest):
+    """An ingest during whose work the courier dies."""
+
+    is_done = False
+
+    async def record(self, fact: Fact) -> None:
+        if self.is_done:
+            await super().record(fact)
+        raise Died
+
+
+@pytest.mark.parametrize("is_done", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("change", range(1, 5))
+async def test_a_death_at_any_write_costs_one_mail_too_many_at_most(
+    clinic: MailingClinic, change: int, *, is_done: bool
+) -> None:
+    # given a courier that dies at one of the four writes by which two mails are sent
+    await clinic.deteriorates()
+    with pytest.raises(Died):
+        await clinic.round(outbox=DyingOutbox(clinic.outbox, change, is_done=is_done))
+
+    # when another one goes on
+    await clinic.round(after=FIRST_RETRY)
+
+    # then both have their mail, one of them twice at most, and the log says each once
+    got = Counter(clinic.office.to)
+    assert set(got) == {"anna@north.example", "bo@north.example"}
+    assert got.total() <= 3
+    assert {(what, whom) for what, whom, _ in await clinic.outcomes()} == {("sent", "anna"), ("sent", "bo")}
+    assert (await clinic.outcomes()).total() == 2
+    ids = {letter["Message-ID"] for letter in clinic.office.letters}
+    assert len(ids) == 2
+
+
+@pytest.mark.parametrize("is_done", [False, True], ids=["before", "after"])
+async def test_a_death_while_an_outcome_is_recorded_costs_nothing(clinic: MailingClinic, *, is_done: bool) -> None:
+    await clinic.deteriorates()
+    dying = DyingIngest(clinic.home.cases, clinic.door)
+    dying.is_done = is_done
+    with pytest.raises(Died):
+        await clinic.round(ingest=dying)
+    await clinic.round(after=FIRST_RETRY)
+    assert Counter(clinic.office.to) == Counter(["anna@north.example", "bo@north.example"])
+    assert {(what, whom) for what, whom, _ in await clinic.outcomes()} == {("sent", "anna"), ("sent", "bo")}
+
+
+async def test_an_outbox_that_was_lost_sends_nothing_again(clinic: MailingClinic) -> None:
+    # given mail that was sent, of which only the facts are left, and those are not read yet
+    await clinic.deteriorates()
+    await clinic.courier().round()
+    await clinic.outbox.forget(clinic.clock.time)
+
+    # when a courier comes by before and after they are
+    await clinic.courier().round()
+    await clinic.round()
+    await clinic.round(after=timedelta(days=1))
+
+    # then nobody gets a mail again
+    assert Counter(clinic.office.to) == Counter(["anna@north.example", "bo@north.example"])
+    assert await clinic.outcomes() == SENT_TO_BOTH
+
+
+async def test_states_that_are_made_anew_send_nothing_again(clinic: MailingClinic) -> None:
+    await clinic.deteriorates()
+    await clinic.round()
+    await clinic.outbox.forget(clinic.clock.time)
+    await clinic.home.rebuild(clinic.home.mailbags, lambda _: None)
+    await clinic.round(after=timedelta(days=1))
+    assert await clinic.outcomes() == SENT_TO_BOTH
+    assert len(clinic.office.letters) == 2
+
+
+async def test_two_couriers_at_once_send_each_mail_once(clinic: MailingClinic) -> None:
+    for number in range(8):
+        await clinic.deteriorates(f"case-{number}")
+    await asyncio.gather(*(clinic.courier().round() for _ in range(4)))
+    await clinic.round(after=FIRST_RETRY)
+    assert Counter(clinic.office.to) == Counter({"anna@north.example": 8, "bo@north.example": 8})
+    assert (await clinic.outcomes()).total() == 16
+
+
+class Deaf(OwnIngest):
+    """An ingest that is away."""
+
+    async def has(self, _: str, __: str) -> bool:
+        raise Unavailable("ingest is away")
+
+
+async def test_nothing_is_sent_as_long_as_ingest_cannot_say_what_was_sent(clinic: MailingClinic) -> None:
+    await clinic.deteriorates()
+    with pytest.raises(Unavailable, match="ingest is away"):
+        await clinic.round(ingest=Deaf(clinic.home.cases, clinic.door))
+    assert clinic.office.letters == []
+    await clinic.round()
+    assert await clinic.outcomes() == SENT_TO_BOTH
+
+
+async def test_a_case_that_cannot_be_read_keeps_no_other_from_its_mail(clinic: MailingClinic) -> None:
+    # given two cases, of which one state was damaged
+    await clinic.deteriorates("case-1")
+    await clinic.deteriorates("case-2")
+    stored = (await clinic.home.store.load(Mailbags.name, ["case-1"]))["case-1"]
+    await damage(clinic.home, "case-1", stored.body)
+
+    # when the courier comes by
+    (fault,) = await clinic.courier().round()
+    await clinic.home.catch_up()
+
+    # then the other is told of, and the fault is told
+    assert fault.startswith("a fault of OnTrack (StateUnreadable")
+    assert await clinic.outcomes() == SENT_TO_BOTH
+
+
+async def damage(home: EmbeddedHome, case_id: str, body: bytes) -> None:
+    """Change a bit of a stored state."""
+    home._database.connection.execute(  # noqa: SLF001 - what no port does
+        "UPDATE states SET body = ? WHERE stage = ? AND case_id = ?",
+        (bytes([body[0] ^ 1]) + body[1:], Mailbags.name, case_id),
+    )

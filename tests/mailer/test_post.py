@@ -1,0 +1,145 @@
+"""What the post makes of a mail server, on a real one."""
+
+import socket
+import ssl
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Final, Literal
+
+import pytest
+
+from deploy.local.ports import free_ports
+from services.mailer import post
+from services.mailer.domain.letter import Letterhead, letter
+from services.mailer.post import Answer, Fate, MailAway, MailServer, Post
+from tests.support.post_office import post_office
+
+NOW: Final = datetime(2026, 1, 5, 9, tzinfo=UTC)
+HEAD: Final = Letterhead("ontrack@clinic.example", "https://ontrack.clinic.example")
+TAKEN: Final = Answer(Fate.TAKEN)
+
+
+def mail(address: str = "anna@clinic.example") -> EmailMessage:
+    return letter(HEAD, delivery_id="5b6f", address=address, language="da", report="9d1c", now=NOW)
+
+
+async def sent(server: MailServer, *addresses: str) -> list[Answer]:
+    async with Post(server) as opened:
+        answers = []
+        for address in addresses or ("anna@clinic.example",):
+            await opened.open()
+            answers.append(await opened.send(mail(address)))
+        return answers
+
+
+@pytest.mark.parametrize("tls", ["starttls", "implicit"])
+async def test_letters_go_over_tls_one_after_the_other(tmp_path: Path, tls: Literal["starttls", "implicit"]) -> None:
+    async with post_office(tmp_path, tls=tls) as office:
+        assert await sent(office.server(tls), "anna@clinic.example", "bo@clinic.example") == [TAKEN, TAKEN]
+        assert office.to == ["anna@clinic.example", "bo@clinic.example"]
+
+
+async def test_who_has_a_user_shows_it(tmp_path: Path) -> None:
+    async with post_office(tmp_path, asks_who=True) as office:
+        assert await sent(office.server(username="ontrack", password="letters-91c2")) == [TAKEN]
+        with pytest.raises(MailAway, match=r"does not let the user in \(535\): check ONTRACK_SMTP_USERNAME") as away:
+            await sent(office.server(username="ontrack", password="wrong-3f"))
+        assert "wrong-3f" not in str(away.value)
+        assert len(office.letters) == 1
+
+
+async def test_nothing_is_sent_without_tls(tmp_path: Path) -> None:
+    async with post_office(tmp_path, tls="none") as office:
+        with pytest.raises(MailAway, match="offers no STARTTLS"):
+            await sent(office.server())
+        with pytest.raises(MailAway, match="does not speak TLS at this port"):
+            await sent(office.server("implicit"))
+        assert office.letters == []
+
+
+@pytest.mark.parametrize("tls", ["starttls", "implicit"])
+async def test_nothing_is_sent_to_a_server_for_which_nobody_vouches(
+    tmp_path: Path, tls: Literal["starttls", "implicit"]
+) -> None:
+    async with post_office(tmp_path, tls=tls) as office:
+        for server in (
+            office.server(tls, context=ssl.create_default_context()),
+            office.server(tls, host="localhost"),
+        ):
+            with pytest.raises(MailAway, match=r"a certificate that is not trusted \(.+\): check ONTRACK_SMTP_CA_FILE"):
+                await sent(server)
+        assert office.letters == []
+
+
+async def test_a_server_that_is_away_says_so(tmp_path: Path) -> None:
+    async with post_office(tmp_path) as office:
+        gone = office.server(port=free_ports(1)[0])
+        with pytest.raises(MailAway, match=f"at 127.0.0.1:{gone.port} cannot be reached: check that it runs"):
+            await sent(gone)
+
+
+ANSWERS: Final = {
+    "an address that does not exist": ("550 5.1.1 no such user", Fate.REFUSED, "smtp-550"),
+    "an address that is full": ("452 4.2.2 mailbox full", Fate.PUT_OFF, "smtp-452"),
+    "an address whose server is greylisting": ("450 4.2.0 come back later", Fate.PUT_OFF, "smtp-450"),
+    "an address that we may not send to": ("550 5.7.1 relaying denied", Fate.PUT_OFF, "smtp-550"),
+}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+async def test_what_a_server_says_of_one_address_holds_for_that_one(tmp_path: Path, name: str) -> None:
+    said, fate, reason = ANSWERS[name]
+    async with post_office(tmp_path) as office:
+        office.of_recipient = lambda address: said if address == "bo@clinic.example" else "250 OK"
+        answers = await sent(office.server(), "bo@clinic.example", "anna@clinic.example")
+        assert answers == [Answer(fate, reason), TAKEN]
+        assert office.to == ["anna@clinic.example"]
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("451 4.3.0 try again", "smtp-451"),
+        ("554 5.6.0 not like that", "smtp-554"),
+        ("421 4.3.2 closing down", "smtp-421"),
+        ("drops", "smtp-broken-off"),
+    ],
+)
+async def test_a_letter_that_is_not_taken_is_put_off_and_the_next_one_goes(
+    tmp_path: Path, said: str, reason: str
+) -> None:
+    async with post_office(tmp_path) as office:
+        office.of_letter = lambda address: said if address == "bo@clinic.example" else "250 OK"
+        answers = await sent(office.server(), "bo@clinic.example", "anna@clinic.example")
+        assert answers == [Answer(Fate.PUT_OFF, reason), TAKEN]
+
+
+@pytest.mark.parametrize("step", ["of_recipient", "of_letter"])
+async def test_a_server_that_says_nothing_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    monkeypatch.setattr(post, "TAKES_WITHIN", 0.3)
+    async with post_office(tmp_path) as office:
+        setattr(office, step, lambda address: "hangs" if address == "bo@clinic.example" else "250 OK")
+        answers = await sent(office.server(), "bo@clinic.example", "anna@clinic.example")
+        assert answers == [Answer(Fate.PUT_OFF, "smtp-silent"), TAKEN]
+
+
+async def test_a_server_that_does_not_greet_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(post, "CONNECTS_WITHIN", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        server = MailServer("127.0.0.1", silent.getsockname()[1], "starttls", ssl.create_default_context())
+        with pytest.raises(MailAway, match="does not answer"):
+            await sent(server)
+
+
+async def test_a_sender_that_is_refused_concerns_everybody(tmp_path: Path) -> None:
+    async with post_office(tmp_path) as office:
+        office.sender = "553 5.7.1 not yours"
+        with pytest.raises(MailAway, match=r"refuses the sender \(553\): check ONTRACK_MAIL_FROM"):
+            await sent(office.server())
+        office.sender = "451 4.3.0 later"
+        assert await sent(office.server()) == [Answer(Fate.PUT_OFF, "smtp-451")]
+        office.sender = "250 OK"
+        assert await sent(office.server()) == [TAKEN]

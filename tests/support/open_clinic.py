@@ -1,0 +1,67 @@
+"""A clinic in one process whose API is called as its clients call it."""
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import orjson
+from starlette.applications import Starlette
+
+from contracts.events.event import Data, Event
+from contracts.topics import CASES
+from services.embedded import EmbeddedHome
+from services.ingest.access import Client, Role, Tokens
+from tests.support.asgi import Answer, ask
+from tests.support.said import said_on
+
+NOW: Final = datetime(2026, 1, 5, 8, tzinfo=UTC)
+ENROLMENT: Final = {"number": "1001", "protocol": "group-cbt-depression-14", "policy": "gryesten-2023"}
+
+
+class Clinic:
+    """A running embedded home, whose API is called as a client."""
+
+    def __init__(self, app: Starlette, home: EmbeddedHome, tokens: Tokens) -> None:
+        self.app = app
+        self.home = home
+        self._tokens = tokens
+        self._secrets: dict[tuple[Role, str], str] = {}
+        self._keys = 0
+
+    def secret(self, role: Role, clinic: str) -> str:
+        """The token of a client."""
+        if (role, clinic) not in self._secrets:
+            self._secrets[role, clinic] = self._tokens.make(Client(f"the-{role}", role, clinic), NOW)
+        return self._secrets[role, clinic]
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        role: Role = "admin",
+        clinic: str = "north",
+        key: str | None = None,
+        **headers: str,
+    ) -> Answer:
+        """Send a request, with a key of its own unless one is given."""
+        self._keys += 1
+        sent = {
+            "authorization": f"Bearer {self.secret(role, clinic)}",
+            "content-type": "application/json",
+            "idempotency-key": key or f"key-{self._keys}",
+        }
+        sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+        content = body if isinstance(body, bytes) else orjson.dumps(body) if body is not None else b""
+        return await ask(self.app, method, path, headers=sent, body=[content])
+
+    async def enrolled(self, **changes: Any) -> str:
+        """Enrol a case; give its id."""
+        answer = await self.ask("POST", "/v1/cases", {**ENROLMENT, **changes})
+        assert answer.status == 201, answer.body
+        case_id: str = answer.json["case"]
+        return case_id
+
+    async def facts(self, *kinds: type[Data]) -> list[Event[Data]]:
+        """The facts on the log, all or those of some types."""
+        return await said_on(self.home.log, self.home.keyring, CASES, *kinds)
