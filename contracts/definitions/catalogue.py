@@ -74,8 +74,8 @@ class Catalogue:
             return
         self._entries[entry.ref] = entry
         model = entry.model
-        names = model.id, f"{model.id}@{model.version}", entry.ref
-        for place in product((type(model), Definition), names):
+        kinds: tuple[type[Definition], ...] = (type(model), Definition)
+        for place in product(kinds, (model.id, f"{model.id}@{model.version}", entry.ref)):
             known = self._newest.get(place)
             if known is None or known.model.version < model.version:
                 self._newest[place] = entry
