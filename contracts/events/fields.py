@@ -1,6 +1,7 @@
 """The types of the fields that events share, with their units and ranges."""
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import lru_cache
 from typing import Annotated, Final, Literal
 
@@ -32,6 +33,15 @@ IndividualSession = Annotated[str, Field(pattern=f"^{INDIVIDUAL}$")]
 """A session outside the group, which the rules do not count."""
 
 Session = CountedSession | IndividualSession
+
+SessionName = Annotated[str, Field(pattern=rf"^([0-9]|[1-9][0-9]{{1,2}}|{INDIVIDUAL})$")]
+"""A session as a text, where it names something."""
+
+ScoreValue = Annotated[Decimal, Field(max_digits=12, decimal_places=4)]
+"""A score that a person states: one with more digits is none, and could not be reckoned with."""
+
+AT_ONCE: Final = 100
+"""So many things can be named at once: nobody means more, and what is recorded has to fit into one record."""
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]*$", max_length=64)]
 """The id of an item, scale, flag, need, action, clinic, group or person: never a person's name."""

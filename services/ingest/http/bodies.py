@@ -3,6 +3,7 @@
 import asyncio
 import json
 from decimal import Decimal, InvalidOperation
+from itertools import chain
 from typing import Any, Final
 
 import orjson
@@ -13,6 +14,9 @@ from services.ingest.http.problems import INVALID, MEDIA, NOT_JSON, TOO_LARGE, T
 BYTES_AT_MOST: Final = 1 << 20
 BODY_WITHIN: Final = 10.0
 """Seconds within which a body has to be there."""
+
+DEEP_AT_MOST: Final = 32
+"""Objects and lists within one another. What was read is written again to be checked, and that ends somewhere."""
 
 JSON: Final = "application/json"
 DIGITS_AT_MOST: Final = 40
@@ -53,7 +57,19 @@ def _object(body: bytes) -> dict[str, Any]:
         raise Problem(NOT_JSON) from None
     if not isinstance(said, dict):
         raise Problem(INVALID, Fault("", "an object"))
+    if _is_deep(said):
+        raise Problem(INVALID, Fault("", f"at most {DEEP_AT_MOST} objects and lists within one another"))
     return said
+
+
+def _is_deep(said: dict[str, Any]) -> bool:
+    level: list[Any] = [said]
+    for _ in range(DEEP_AT_MOST):
+        values = chain.from_iterable(each.values() if isinstance(each, dict) else each for each in level)
+        level = [value for value in values if isinstance(value, dict | list)]
+        if not level:
+            return False
+    return True
 
 
 def _exact(text: str) -> int | Decimal:
