@@ -17,6 +17,7 @@ from starlette.types import Lifespan
 from services.ingest.access import Access, Client, Role, TokensUnusable
 from services.ingest.cases import KeyMissing
 from services.ingest.http import problems
+from services.ingest.http.bodies import Room
 from services.ingest.http.cases import CaseDesk
 from services.ingest.http.fhir import FhirDesk
 from services.ingest.http.operations import FHIR, OPERATIONS
@@ -44,6 +45,7 @@ class Api:
         """Let clients in by `access`. reception: None as long as nothing can be done yet."""
         self._reception = reception
         self._access = access
+        self._room = Room()
 
     def _receive(self) -> Reception:
         """Give what there is to ask. Raises Problem."""
@@ -76,7 +78,9 @@ class Api:
 
         async def endpoint(http: HttpRequest) -> Response:
             try:
-                return await handle(Asked(http, self._client(http, roles)))
+                client = self._client(http, roles)
+                with self._room.lent() as loan:
+                    return await handle(Asked(http, client, loan))
             except Problem as problem:
                 return _told(problem, http)
             except Unavailable as away:
