@@ -30,9 +30,9 @@ from services.ingest.access import EVERY, TOKENS, Client, Tokens
 from services.runtime.database import table_of
 from services.runtime.log.kafka import KafkaLog
 from services.runtime.log.port import next_offset
-from tests.e2e.test_up import running
 from tests.support.post_office import OK, PostOffice, post_office_beside
 from tests.support.region import region_of_its_own, wait_until
+from tests.support.up import running
 
 pytestmark = pytest.mark.benchmark
 

@@ -1,8 +1,8 @@
 """What schemathesis, which loads this, is told of the clinics that it asks, and what is noted of each answer.
 
 What it makes of the description alone is refused sooner or later: no case has the id that it thinks of. So a part of
-its requests is led on: to a case that is there, by a client that may, with a body that is good but for one field. What
-is led on, and how, follows from the request, so that the same run can be had again.
+its requests is led on: to a case that is there, by a client that may, with a body that is good, or good but for one
+field. How a request is led on follows from it, so that the same run can be had again.
 
     ONTRACK_FUZZ  a folder: `world.json` says who asks and what there is; `answers.ndjson` notes what was answered
 """
@@ -10,6 +10,7 @@ is led on, and how, follows from the request, so that the same run can be had ag
 import hashlib
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +19,10 @@ from typing import Any, Final
 
 import orjson
 import schemathesis
+
+from services.ingest.fhir.outgoing import split_response_id
+from services.ingest.statements import STATEMENTS
+from tests.support import fhir
 
 Body = dict[str, Any]
 
@@ -35,6 +40,12 @@ REFS: Final[list[str]] = WORLD["refs"]
 DEFINED: Final = {"instrument", "policy", "protocol"}
 """Fields that name a definition."""
 
+TRIED: Final = Counter[str]()
+"""How often each operation was asked for."""
+
+LED: Final = 5
+"""Of so many requests for an operation one is led all the way."""
+
 RESPONSES: Final[dict[str, list[str]]] = {}
 """By case: those that are recorded."""
 
@@ -43,7 +54,7 @@ ODSIS: Final = ("frequency", "intensity", "engagement", "work_school_home", "soc
 MARK: Final = "kanin"
 """Words that hold it, and numbers that begin with 77 and have ten digits, are what may not come back."""
 
-_MARKED: Final = re.compile(rf"{MARK}[0-9a-f]{{8}}|77[0-9]{{8}}")
+_MARKED: Final = re.compile(rf"{MARK}[0-9a-f]{{8}}|(?<![0-9a-f])77[0-9]{{8}}(?![0-9a-f])")
 _SHOWS: Final = re.compile(r"(GET|PUT) ")
 """What shows what was entered before: nothing that a patient has said."""
 
@@ -139,12 +150,23 @@ GOOD: Final[Mapping[str, Good]] = {
         "note": marked(chance),
     },
     "report-closed": lambda chance, _: {"report": an_id(chance), "by": "anna", "note": marked(chance)},
+    "notice-sent": lambda chance, _: {"notice": an_id(chance), "recipient": "anna"},
+    "notice-failed": lambda chance, _: {
+        "notice": an_id(chance),
+        "recipient": "anna",
+        "attempts": 1,
+        "reason": "refused",
+    },
+    "fhir-answer": lambda chance, case_id: fhir.odsis(
+        [chance.randrange(5) for _ in ODSIS], session=session(chance), case=case_id, authored=moment(chance)
+    ),
     "put-clinic": lambda _, __: {"zone": "Europe/Copenhagen", "protocol": "open-ended", "policy": "gryesten-2023"},
     "put-groups": lambda chance, _: {"sessions": {str(session(chance)): moment(chance)}, "therapists": ["anna"]},
     "put-therapists": lambda _, __: {"address": "anna@north.example"},
 }
-CHANGES: Final = {"response-corrected", "response-withdrawn"}
-STATED: Final = tuple(name for name in GOOD if name not in {"enrol", "find"} and not name.startswith("put-"))
+OF_RESPONSES: Final = {"response-corrected", "response-withdrawn", "fact"}
+MAILED: Final = ("notice-sent", "notice-failed")
+STATED: Final = tuple(name for name in STATEMENTS if name not in MAILED)
 
 
 def good_body(name: str, case_id: str, chance: Random) -> Body:
@@ -183,38 +205,73 @@ def before_call(_: object, case: Any, __: object) -> None:
     what = repr((name, case.method, case.path_parameters, sorted(case.headers.items()), case.body))
     chance = Random(hashlib.sha256(what.encode("utf-8", "replace")).hexdigest())
     is_a_story = case.meta is not None and case.meta.phase.name.value == "stateful"
-    _, clinic, token = CLIENTS[0] if is_a_story or chance.random() < 0.7 else chance.choice(CLIENTS)
+    is_led = TRIED[name] % LED == 0
+    TRIED[name] += 1
+    _, clinic, token = _somebody(name, chance, is_sure=is_a_story or is_led)
     case.headers["Authorization"] = f"Bearer {token}"
-    if "Idempotency-Key" not in case.headers and chance.random() < 0.9:
-        case.headers["Idempotency-Key"] = marked(chance)
+    if is_led or ("Idempotency-Key" not in case.headers and chance.random() < 0.9):
+        case.headers["Idempotency-Key"] = f"{marked(chance)}{TRIED.total()}"
     parameters = case.path_parameters
-    if not is_a_story and is_fit(parameters.get("case")) and chance.random() < 0.9:
-        whose = clinic if chance.random() < 0.9 else chance.choice(list(CASES))
-        answered = [each for each in CASES[whose] if each in RESPONSES] if name in CHANGES else []
+    if not is_a_story and is_fit(parameters.get("case")) and (is_led or chance.random() < 0.9):
+        whose = clinic if clinic in CASES and chance.random() < 0.9 else chance.choice(list(CASES))
+        answered = [each for each in CASES[whose] if each in RESPONSES] if name in OF_RESPONSES else []
         parameters["case"] = chance.choice(answered or CASES[whose])
     if is_fit(parameters.get("id")) and chance.random() < 0.7:
-        parameters["id"] = "mondays"
+        parameters["id"] = _an_entry(name, parameters, chance)
+    if name == "fhir-responses" and chance.random() < 0.7:
+        case.query = {"subject": f"Patient/{chance.choice(CASES[CLIENTS[0][1]])}"}
     if name in GOOD or name == "facts":
-        case_id = parameters.get("case") or chance.choice(CASES[clinic])
-        match chance.randrange(3):
+        case_id = parameters.get("case") or chance.choice(CASES.get(clinic) or CASES[CLIENTS[0][1]])
+        match 0 if is_led else chance.randrange(3):
             case 0:
                 case.body = good_body(name, case_id, chance)
             case 1:
                 case.body = spoiled(good_body(name, case_id, chance), case.body, chance)
 
 
+def _somebody(name: str, chance: Random, *, is_sure: bool) -> tuple[str, str, str]:
+    """Choose who asks: mostly somebody who may."""
+    if is_sure or chance.random() < 0.7:
+        may = [each for each in CLIENTS if (each[0] == "mailer") == (name in MAILED)]
+        return may[0]
+    return chance.choice(CLIENTS)
+
+
+def _an_entry(name: str, parameters: Mapping[str, Any], chance: Random) -> str:
+    """Choose something that is there, of the kind that an operation gives."""
+    answered = [(case_id, each) for case_id, some in RESPONSES.items() for each in some]
+    match name:
+        case "fact":
+            return chance.choice(RESPONSES.get(parameters.get("case", "")) or [an_id(chance)])
+        case "fhir-questionnaire":
+            return "odsis.1"
+        case "fhir-response" if answered:
+            return "".join(chance.choice(answered)).replace("-", "")
+        case _:
+            return "mondays"
+
+
+def _recorded(name: str, response: Any) -> list[dict[str, str]]:
+    """Give the facts that an answer says are recorded, each with its case."""
+    if response.status_code != 201:
+        return []
+    if name == "fhir-answer":
+        case_id, fact_id = split_response_id(response.headers["location"][0].rpartition("/")[2])
+        return [{"case": case_id, "fact": fact_id}]
+    said = orjson.loads(response.content)
+    return list(said.get("facts", [said]))
+
+
 @schemathesis.hook
 def after_call(_: object, case: Any, response: Any) -> None:
     """Note what was answered."""
     name = case.operation.definition.raw["operationId"]
-    is_done = response.status_code == 201
-    said = orjson.loads(response.content) if is_done else {}
-    recorded = said.get("facts", [said]) if is_done else []
+    recorded = _recorded(name, response)
     for each in recorded:
         if name == "enrol":
             clinic = next(clinic for _, clinic, token in CLIENTS if case.headers["Authorization"].endswith(token))
             CASES[clinic].append(each["case"])
-        if name == "response-submitted":
+        if name in ("response-submitted", "fhir-answer"):
             RESPONSES.setdefault(each["case"], []).append(each["fact"])
     noted = {
         "operation": name,
