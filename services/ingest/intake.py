@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
+from typing import Final
 
 from contracts.codec import CaseKey, decode, encode, prepared
 from contracts.definitions.catalogue import Catalogue
@@ -17,6 +19,8 @@ from services.runtime.keyring.port import Destroyed, Keyring
 from services.runtime.log.port import Journal, LogUnavailable, Record, next_offset
 
 _AT_ONCE = 2_000
+_REASONS_AT_MOST: Final = 100
+"""Reasons that are looked for why a fact is refused: answers can have a fault in each of a great many names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +117,7 @@ class Intake:
             if is_known(case, fact):
                 known += 1
                 continue
-            against = list(refusals(case, fact, self._definitions))
+            against = list(islice(refusals(case, fact, self._definitions), _REASONS_AT_MOST))
             if against:
                 refused.extend((place, refusal) for refusal in against)
                 continue

@@ -63,6 +63,8 @@ class Config(uvicorn.Config):
         )
         self.limits = limits
         self.connections = _allowed(limits.connections)
+        self.unused: dict[Connection, None] = {}
+        """The connections where nobody waits for an answer, the one that has been so for longest first."""
 
 
 def _allowed(connections: int) -> int:
@@ -89,15 +91,9 @@ class Connection(H11Protocol):
         super().__init__(config, server_state, app_state, _loop)
         self._limits = config.limits
         self._at_most = config.connections
-        self._unused_since = 0.0
+        self._unused = config.unused
         self._late: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
-
-    @property
-    def is_unused(self) -> bool:
-        """Whether nobody waits for an answer here."""
-        cycle: RequestResponseCycle | None = self.cycle
-        return cycle is None or cycle.response_complete
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         """Take a connection, if there is room for it."""
@@ -110,15 +106,15 @@ class Connection(H11Protocol):
         with suppress(OSError):
             transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         super().connection_made(transport)
-        self._unused_since = self.loop.time()
+        self._see_use()
         self._watch_request()
 
     def _room_was_made(self) -> bool:
         """Let go of the connection that has been unused for longest; tell whether there was one."""
-        unused = [each for each in self.connections if isinstance(each, Connection) and each.is_unused]
-        if not unused:
+        longest = next(iter(self._unused), None)
+        if longest is None:
             return False
-        longest = min(unused, key=lambda each: each._unused_since)  # noqa: SLF001 - another of this class
+        del self._unused[longest]
         self.connections.discard(longest)
         longest.transport.abort()
         return True
@@ -126,7 +122,16 @@ class Connection(H11Protocol):
     def data_received(self, data: bytes) -> None:
         """Take what comes."""
         super().data_received(data)
+        self._see_use()
         self._watch_request()
+
+    def _see_use(self) -> None:
+        """See whether somebody waits for an answer here."""
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is None or cycle.response_complete:
+            self._unused.setdefault(self)
+        else:
+            self._unused.pop(self, None)
 
     def _watch_request(self) -> None:
         """See that a request that has begun, or is the first one, comes to its end."""
@@ -138,8 +143,8 @@ class Connection(H11Protocol):
 
     def on_response_complete(self) -> None:
         """Be ready for the next request."""
-        self._unused_since = self.loop.time()
         super().on_response_complete()
+        self._see_use()
         came, _ = self.conn.trailing_data
         if came:
             self._watch_request()
@@ -158,6 +163,7 @@ class Connection(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget a connection, and let nothing keep what it held."""
+        self._unused.pop(self, None)
         for timer in (self._late, self._stalled, self.timeout_keep_alive_task):
             _cancel(timer)
         super().connection_lost(exc)

@@ -65,6 +65,11 @@ class Process:
                 start_new_session=True,
             )
 
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.pid
+
     def asked(self, path: str) -> tuple[int, bytes]:
         """Ask it something over HTTP: the status and the body; status 0 if it does not answer."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -10,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Lifespan
 
@@ -117,7 +118,12 @@ def _route(path: str, endpoints: Mapping[str, Endpoint]) -> Route:
 
 async def _described(_: Asked) -> Response:
     """Give the description that ships with this version."""
-    return FileResponse(DESCRIPTION, media_type="application/json")
+    return Response(_description(), media_type="application/json")
+
+
+@cache
+def _description() -> bytes:
+    return DESCRIPTION.read_bytes()
 
 
 async def _no_such_path(http: HttpRequest, error: Exception) -> Response:
