@@ -11,7 +11,6 @@ from typing import Final
 import structlog
 import uvicorn
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -21,7 +20,7 @@ from services.ingest.access import TOKENS, Tokens
 from services.ingest.cases import Cases
 from services.ingest.clockwork import Clockwork, Timetable
 from services.ingest.door import Door
-from services.ingest.http.api import Api, no_such_path
+from services.ingest.http.api import Api
 from services.ingest.http.reception import Asked, Reception
 from services.ingest.intake import Request
 from services.ingest.statements import STAFF
@@ -32,6 +31,7 @@ from services.mailer.ingest import NotRecorded, Told
 from services.mailer.post import MailServer
 from services.runtime.faults import PartitionLost, StageStopped, place_of
 from services.runtime.health import Health
+from services.runtime.http import Config
 from services.runtime.unavailable import Unavailable
 
 TRY_AGAIN: Final = 1.0
@@ -63,13 +63,9 @@ class Up:
 
     def app(self) -> Starlette:
         """Give what answers over HTTP, and runs the stages meanwhile."""
-        return Starlette(
-            routes=[
-                Route("/alive", self._alive),
-                Route("/ready", self._api.closed(STAFF, self._ready)),
-                *self._api.routes(),
-            ],
-            exception_handlers={HTTPException: no_such_path},
+        return self._api.app(
+            Route("/alive", self._alive),
+            Route("/ready", self._api.closed(STAFF, self._ready)),
             lifespan=self._running,
         )
 
@@ -125,8 +121,7 @@ class Up:
 
     async def serve(self, listening: socket.socket) -> None:
         """Answer at a socket until the process is told to end."""
-        config = uvicorn.Config(self.app(), log_config=None, access_log=False, server_header=False)
-        await uvicorn.Server(config).serve(sockets=[listening])
+        await uvicorn.Server(Config(self.app())).serve(sockets=[listening])
 
     async def _alive(self, _: HttpRequest) -> Response:
         """Tell whoever asks whether it goes on; why not, it tells to those who are let in."""

@@ -21,7 +21,9 @@ settings.register_profile("here", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
 
-LONG = [Path(__file__).parent / name for name in ("containers", "failures", "integration", "conformance", "e2e")]
+LONG = [
+    Path(__file__).parent / name for name in ("containers", "failures", "integration", "conformance", "e2e", "fuzz")
+]
 """Where real servers and whole commands are tried."""
 
 NOT_OURS = "data that is not part of the project:"

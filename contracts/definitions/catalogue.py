@@ -3,13 +3,14 @@
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypeVar
 
 from pydantic import TypeAdapter
 
 from contracts.codec import canonical
-from contracts.definitions.definition import Definition, split_reference
+from contracts.definitions.definition import Definition
 from contracts.definitions.guidance import Guidance
 from contracts.definitions.instrument import Instrument
 from contracts.definitions.policy import Policy
@@ -55,6 +56,7 @@ class Catalogue:
     def __init__(self, entries: Iterable[Entry] = ()) -> None:
         """Start with some definitions."""
         self._entries: dict[str, Entry] = {}
+        self._newest: dict[tuple[type[Definition], str], Entry] = {}
         for entry in entries:
             self.add(entry)
 
@@ -68,7 +70,15 @@ class Catalogue:
 
     def add(self, entry: Entry) -> None:
         """Make a definition known."""
-        self._entries.setdefault(entry.ref, entry)
+        if entry.ref in self._entries:
+            return
+        self._entries[entry.ref] = entry
+        model = entry.model
+        kinds: tuple[type[Definition], ...] = (type(model), Definition)
+        for place in product(kinds, (model.id, f"{model.id}@{model.version}", entry.ref)):
+            known = self._newest.get(place)
+            if known is None or known.model.version < model.version:
+                self._newest[place] = entry
 
     def get(self, kind: type[DefinitionT], ref: str) -> DefinitionT:
         """Find a definition by its full reference; raises DefinitionMissing."""
@@ -94,14 +104,11 @@ class Catalogue:
         return self.get(Guidance, ref)
 
     def named(self, kind: type[DefinitionT], name: str) -> Entry | None:
-        """Find a definition by id, `id@version` or full reference; of several versions the newest."""
-        found = [
-            entry
-            for entry in self._entries.values()
-            if isinstance(entry.model, kind)
-            and name in (entry.model.id, f"{entry.model.id}@{entry.model.version}", entry.ref)
-        ]
-        return max(found, key=lambda entry: split_reference(entry.ref)[1], default=None)
+        """Find a definition by id, `id@version` or full reference; of several versions the newest.
+
+        kind: of definition, or `Definition` for any
+        """
+        return self._newest.get((kind, name))
 
     def of_kind(self, kind: type[DefinitionT]) -> list[tuple[str, DefinitionT]]:
         """Give every definition of a kind with its reference, by id and version."""

@@ -1,12 +1,12 @@
 """`rom.cases.v1`: what happened to a case in the world. Only ingest writes these."""
 
-from decimal import Decimal
 from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
 from contracts.events.event import Data
 from contracts.events.fields import (
+    AT_ONCE,
     Answers,
     CountedSession,
     DefinitionRef,
@@ -14,7 +14,9 @@ from contracts.events.fields import (
     EventId,
     Instant,
     Name,
+    ScoreValue,
     Session,
+    SessionName,
     Words,
 )
 
@@ -38,7 +40,7 @@ class CaseTransferred(Data):
 
     group: Name
     clinic: Name | None = None
-    sessions: dict[str, CountedSession] = {}
+    sessions: dict[SessionName, CountedSession] = {}
     reason: Words | None = None
 
 
@@ -167,7 +169,7 @@ class BaselineSet(Data):
 
     instrument: Name
     scale: Name
-    value: Decimal
+    value: ScoreValue
     reason: Words
     by: Name
 
@@ -192,7 +194,7 @@ class NeedsStated(Data):
 
     report: EventId | None = None
     seen_by: Literal["patient", "therapist"]
-    needs: tuple[Name, ...]
+    needs: Annotated[tuple[Name, ...], Field(max_length=AT_ONCE)]
     text: Words | None = None
     by: Name
 

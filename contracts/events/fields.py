@@ -1,6 +1,7 @@
 """The types of the fields that events share, with their units and ranges."""
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import lru_cache
 from typing import Annotated, Final, Literal
 
@@ -15,6 +16,7 @@ from pydantic import (
     ValidatorFunctionWrapHandler,
     WrapValidator,
 )
+from pydantic_core import PydanticKnownError
 
 DefinitionRef = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*@[1-9][0-9]*#[0-9a-f]{64}$", max_length=160)]
 """`id@version#sha256`: names one definition and, by the hash of its content, no other."""
@@ -32,6 +34,15 @@ IndividualSession = Annotated[str, Field(pattern=f"^{INDIVIDUAL}$")]
 """A session outside the group, which the rules do not count."""
 
 Session = CountedSession | IndividualSession
+
+SessionName = Annotated[str, Field(pattern=rf"^([0-9]|[1-9][0-9]{{1,2}}|{INDIVIDUAL})$")]
+"""A session as a text, where it names something."""
+
+ScoreValue = Annotated[Decimal, Field(max_digits=12, decimal_places=4)]
+"""A score that a person states: one with more digits is none, and could not be reckoned with."""
+
+AT_ONCE: Final = 100
+"""So many things can be named at once: nobody means more, and what is recorded has to fit into one record."""
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]*$", max_length=64)]
 """The id of an item, scale, flag, need, action, clinic, group or person: never a person's name."""
@@ -86,8 +97,11 @@ _INSTANT_LENGTH: Final = len("2026-01-31T23:59:59.999Z")
 def _moment(value: object, read: ValidatorFunctionWrapHandler, info: ValidationInfo) -> datetime:
     """Read a moment; one that stands on the wire as `instant` writes it in half the time of any other."""
     moment: datetime
-    if info.mode != "json" or type(value) is not str:
+    if info.mode != "json":
         moment = read(value)
+    elif type(value) is not str:
+        # A number would be taken for seconds, or for milliseconds if it is large.
+        raise PydanticKnownError("datetime_type")
     elif _has_form_of_an_instant(value):
         moment = datetime.fromisoformat(value)
     else:

@@ -1,9 +1,11 @@
 """What is known of cases, up to the last fact on the log: what the register has of them, and every fact since."""
 
 import asyncio
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Final
 
 from pydantic import TypeAdapter
@@ -31,6 +33,7 @@ BEHIND_AT_MOST: Final = 50_000
 _AT_ONCE: Final = 2_000
 _CASES_AT_ONCE: Final = 200
 _STATES: Final = TypeAdapter(Registered)
+_offset: Final = attrgetter("offset")
 
 
 class KeyMissing(Exception):
@@ -55,9 +58,10 @@ class _Tail:
         self.count += len(records)
         self.position = next_offset(records)
 
-    def since(self, case_id: str, offset: int) -> list[StoredRecord]:
+    def since(self, case_id: str, offset: int) -> Sequence[StoredRecord]:
         """Give the facts of a case after an offset."""
-        return [record for record in self.by_case.get(case_id, ()) if record.offset > offset]
+        records = self.by_case.get(case_id, ())
+        return records[bisect_right(records, offset, key=_offset) :]
 
     def forget_before(self, offset: int) -> None:
         for case_id, records in list(self.by_case.items()):
@@ -128,6 +132,14 @@ class Cases:
         for case_id in list(self._at_hand)[: max(0, len(self._at_hand) - self._cases_at_hand)]:
             del self._at_hand[case_id]
         return found
+
+    def keys_at_hand(self, case_ids: Collection[str]) -> Mapping[str, CaseKey]:
+        """Give the keys of those cases that are at hand.
+
+        A key is destroyed after its case was erased by a fact, so whoever goes by what is registered needs to ask no
+        keyring again.
+        """
+        return {case_id: self._at_hand[case_id].key for case_id in case_ids if case_id in self._at_hand}
 
     async def all(self) -> AsyncIterator[Mapping[str, Registered]]:
         """Give every case there is, some at a time."""

@@ -1,7 +1,6 @@
 """The door: what comes at the same time is judged and recorded together, and each caller is answered by itself."""
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -55,7 +54,7 @@ class Door:
         self._patience = patience
         self._waiting_at_most = waiting_at_most
         self._recorded = recorded
-        self._callers: deque[_Caller] = deque()
+        self._callers: dict[_Caller, None] = {}
         self._waiting = 0
         self._came = asyncio.Event()
 
@@ -69,7 +68,7 @@ class Door:
         if self._waiting + facts > self._waiting_at_most:
             raise DoorBusy(f"more than {self._waiting_at_most:,} facts wait to be recorded")
         caller = _Caller(request)
-        self._callers.append(caller)
+        self._callers[caller] = None
         self._waiting += facts
         self._came.set()
         try:
@@ -86,7 +85,7 @@ class Door:
 
     def _let_go(self, caller: _Caller) -> None:
         if caller in self._callers:
-            self._callers.remove(caller)
+            del self._callers[caller]
             self._waiting -= len(caller.request.facts)
 
     @asynccontextmanager
@@ -113,11 +112,14 @@ class Door:
         """Give those whose turn it is: at least one, if anybody waits."""
         callers: list[_Caller] = []
         facts = 0
-        while self._callers and (not callers or facts + len(self._callers[0].request.facts) <= AT_ONCE):
-            caller = self._callers.popleft()
+        for caller in self._callers:
             facts += len(caller.request.facts)
+            if callers and facts > AT_ONCE:
+                break
             callers.append(caller)
-        self._waiting -= facts
+        for caller in callers:
+            del self._callers[caller]
+        self._waiting -= sum(len(caller.request.facts) for caller in callers)
         return callers
 
     async def _answered(self, callers: Sequence[_Caller]) -> None:

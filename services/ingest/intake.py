@@ -2,8 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
+from typing import Final
 
 from contracts.codec import CaseKey, decode, encode, prepared
 from contracts.definitions.catalogue import Catalogue
@@ -16,6 +19,8 @@ from services.runtime.keyring.port import Destroyed, Keyring
 from services.runtime.log.port import Journal, LogUnavailable, Record, next_offset
 
 _AT_ONCE = 2_000
+_REASONS_AT_MOST: Final = 100
+"""Reasons that are looked for why a fact is refused: answers can have a fault in each of a great many names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +117,7 @@ class Intake:
             if is_known(case, fact):
                 known += 1
                 continue
-            against = list(refusals(case, fact, self._definitions))
+            against = list(islice(refusals(case, fact, self._definitions), _REASONS_AT_MOST))
             if against:
                 refused.extend((place, refusal) for refusal in against)
                 continue
@@ -151,7 +156,7 @@ class Intake:
         self, facts: Sequence[Event[Data] | Record], recorded: datetime | None
     ) -> Mapping[int, LogUnavailable]:
         """Append facts; give the partitions where the log was away."""
-        keys = await self._keyring.create({fact.subject for fact in facts if isinstance(fact, Event)})
+        keys = await self._keys({fact.subject for fact in facts if isinstance(fact, Event)})
         by_partition: dict[int, list[Record]] = defaultdict(list)
         for fact in facts:
             record = fact if isinstance(fact, Record) else _sealed(fact, keys[fact.subject], recorded)
@@ -165,6 +170,12 @@ class Intake:
             else:
                 self._cases.recorded(partition, start, by_partition[partition])
         return away
+
+    async def _keys(self, case_ids: AbstractSet[str]) -> Mapping[str, CaseKey | Destroyed]:
+        """Give the keys of cases; one that never had a key gets one now."""
+        at_hand = self._cases.keys_at_hand(case_ids)
+        others = case_ids - at_hand.keys()
+        return {**at_hand, **await self._keyring.create(others)} if others else at_hand
 
 
 def _taken(considered: Considered, away: Mapping[int, LogUnavailable]) -> Taken | LogUnavailable:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import orjson
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from contracts.definitions.catalogue import Catalogue
 from contracts.definitions.definition import Definition
@@ -167,8 +167,11 @@ class Origin:
         )
 
     def moment(self, at: object, place: str) -> datetime:
-        """Read when something happened; now, if that is not said. Raises ValidationError, Misstated."""
-        happened = self.now if at is None else _AT.validate_json(orjson.dumps(at))
+        """Read when something happened; now, if that is not said. Raises Misstated."""
+        try:
+            happened = self.now if at is None else _AT.validate_json(orjson.dumps(at))
+        except ValidationError:
+            raise Misstated(place, "a moment such as 2026-01-05T08:30:00Z") from None
         return self.has_come(happened, place)
 
     def has_come(self, happened: datetime, place: str) -> datetime:
@@ -190,7 +193,7 @@ def stated(
     at = body.pop("at", None) if statement.at is None else None
     for name, kind in statement.refers.items():
         named = body.get(name)
-        if isinstance(named, str) and named not in known:
+        if isinstance(named, str):
             entry = known.named(kind, named)
             if entry is None:
                 raise Unpublished(name)
@@ -204,7 +207,14 @@ def stated(
         happened = origin.has_come(getattr(data, statement.at), statement.at)
     else:
         happened = origin.moment(at, "at")
-    return origin.event(case_id, data, happened, None if given_id is None else _ID.validate_python(given_id), part)
+    return origin.event(case_id, data, happened, None if given_id is None else _read_id(given_id), part)
+
+
+def _read_id(said: object) -> str:
+    try:
+        return _ID.validate_python(said)
+    except ValidationError:
+        raise Misstated("id", "a UUID in small letters") from None
 
 
 def group_fact(case_id: str, case: Registered, data: Data, now: datetime) -> Event[Data]:

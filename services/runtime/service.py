@@ -28,6 +28,7 @@ from services.runtime.documents import Documents
 from services.runtime.faults import place_of
 from services.runtime.founding import Founding
 from services.runtime.health import Health
+from services.runtime.http import Config
 from services.runtime.keyring.master import MasterKey, MasterKeyUnusable
 from services.runtime.keyring.mongo import MongoKeyring
 from services.runtime.log.kafka import KafkaLog
@@ -86,7 +87,12 @@ class Beside:
 
 
 class Service(Generic[StateT]):
-    """One stage over Kafka and MongoDB."""
+    """One stage over Kafka and MongoDB.
+
+    pause: seconds after each time that it has read something, for more to be read together
+    """
+
+    pause = 0.0
 
     def __init__(self, settings: ServiceSettings, stage: Callable[[Catalogue], Stage[StateT]]) -> None:
         """Make the service; `stage` makes its stage from the definitions that the log has."""
@@ -140,6 +146,7 @@ class Service(Generic[StateT]):
                 self.heard,
                 self._halts_again,
             )
+            serving.pause = self.pause
             self._traces = self._traced(stage, stack)
             stack.push_async_callback(serving.stop)
             await self._until_it_works(serving.start, documents)
@@ -253,8 +260,7 @@ class Service(Generic[StateT]):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda number, _: sys.exit(_exit_code(number)))
         app = ByPort(self.app(), {each.listening.getsockname()[1]: each.app for each in beside})
-        config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False)
-        _Server(config, beside).run(sockets=[listening])
+        _Server(Config(app), beside).run(sockets=[listening])
 
 
 class _Server(uvicorn.Server):

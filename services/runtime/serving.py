@@ -69,6 +69,7 @@ class Serving(Generic[StateT]):
     shares: the partitions that this process has; lost: how often one was given up because another had written there
     has_joined: whether the group has said which partitions it gets, and has not begun to divide them anew
     turns: how often records were read; is_free: whether they are processed, so that the next can be read
+    pause: seconds after each time that records were read, so that more are read together, where nobody waits for that
 
     A partition that is given to this process is paused, taken up where the store says that it was left, and let run.
     Whatever goes wrong with it, it is paused again and taken up anew after a while; nothing is skipped meanwhile.
@@ -93,6 +94,7 @@ class Serving(Generic[StateT]):
         self.has_joined = False
         self.turns = 0
         self.is_free = True
+        self.pause = 0.0
         self._runner = runner
         self._heard = heard
         self._halts_again = halts_again
@@ -242,6 +244,7 @@ class Serving(Generic[StateT]):
         finally:
             self.is_free = True
         await self._subscription.tell_group(self._read(batches))
+        await asyncio.sleep(self.pause)
 
     def runs(self, partition: int) -> bool:
         """Tell whether a partition runs here."""

@@ -2,10 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from secrets import token_bytes
 
 from contracts.codec import CaseKey
 from services.runtime.keyring.port import Destroyed
-from services.runtime.store.port import Halted, Held, Outcome, Position, StoredState, Write
+from services.runtime.store.port import Appointment, Halted, Held, Outcome, Position, StoredState, Write
 
 
 class MemoryStore:
@@ -67,6 +70,15 @@ class MemoryStore:
         for each in halted:
             self._halted[stage].pop(each.case_id, None)
 
+    async def appointments(self, stage: str, until: datetime, limit: int) -> Sequence[Appointment]:
+        due = [Appointment(state.due, case_id) for case_id, state in self._states[stage].items() if state.due]
+        return sorted(each for each in due if each.due <= until)[:limit]
+
+    async def postpone(self, stage: str, appointment: Appointment, due: datetime | None) -> bool:
+        state = self._states[stage][appointment.case_id]
+        self._states[stage][appointment.case_id] = replace(state, due=due)
+        return True
+
     async def halted(self, stage: str, partition: int | None = None) -> Sequence[Halted]:
         return [each for _, each in sorted(self._halted[stage].items()) if partition in (None, each.partition)]
 
@@ -79,7 +91,7 @@ def _outcome(held: StoredState | None, write: Write) -> Outcome:
 
 
 class MemoryKeyring:
-    """A `Keyring` of keys that exist already."""
+    """A `Keyring` for one process."""
 
     def __init__(self, keys: Mapping[str, CaseKey]) -> None:
         self._keys: dict[str, CaseKey | Destroyed] = dict(keys)
@@ -88,6 +100,9 @@ class MemoryKeyring:
         return {case_id: self._keys[case_id] for case_id in case_ids if case_id in self._keys}
 
     async def create(self, case_ids: Collection[str]) -> Mapping[str, CaseKey | Destroyed]:
+        self._keys |= {
+            case_id: CaseKey(token_bytes(CaseKey.LENGTH)) for case_id in case_ids if case_id not in self._keys
+        }
         return await self.keys(case_ids)
 
     async def adopt(self, keys: Mapping[str, CaseKey]) -> None:

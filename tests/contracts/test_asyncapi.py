@@ -110,7 +110,7 @@ def test_every_reference_leads_to_something() -> None:
 DRAFT_07: Final = {
     *("$schema", "$id", "$ref", "title", "description", "default", "type", "enum", "const", "format", "anyOf"),
     *("properties", "required", "additionalProperties", "patternProperties", "propertyNames", "items"),
-    *("pattern", "minLength", "maxLength", "minimum", "maximum"),
+    *("pattern", "minLength", "maxLength", "maxItems", "minimum", "maximum"),
 }
 """What the schemas of events use, as far as it means the same in JSON Schema draft 07, of which AsyncAPI's is made."""
 

@@ -21,6 +21,12 @@ def read(adapter: TypeAdapter[datetime], text: str) -> datetime | None:
         return None
 
 
+@pytest.mark.parametrize("number", ["0", "1767600000", "1767600000000", "1.5", "true"])
+def test_a_number_is_no_instant(number: str) -> None:
+    with pytest.raises(ValidationError, match="Input should be a valid datetime"):
+        INSTANTS.validate_json(number, strict=True)
+
+
 @given(moment=moments())
 def test_an_instant_that_was_written_is_read_again(moment: datetime) -> None:
     # given a moment in any zone, as it stands on the wire

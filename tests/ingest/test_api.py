@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import pytest
 
+from contracts.definitions.files import library
 from contracts.events.facts import (
     CaseEnrolled,
     NoticeSent,
@@ -16,11 +17,20 @@ from contracts.events.facts import (
     SessionMoved,
     SessionScheduled,
 )
+from contracts.events.fields import LAST_SESSION, WORDS_AT_MOST
+from contracts.topics import CASES
 from services.ingest.access import EVERY, TOKENS, Tokens
 from services.ingest.http.bodies import BYTES_AT_MOST
 from services.ingest.http.operations import OPERATIONS
+from services.runtime.log.kafka import BATCH_BYTES
 from tests.support.asgi import ask
 from tests.support.open_clinic import ENROLMENT, Clinic
+
+
+def reference(name: str) -> str:
+    """The full reference of a definition that ships."""
+    return next(entry.ref for entry in library() if entry.model.id == name)
+
 
 FACT: Final = "9d1c6a52-0d1b-5c8e-8f57-2d7b3c5f9e20"
 SECRET: Final = "nobody at home knows"
@@ -32,6 +42,10 @@ RESPONSE: Final[Mapping[str, Any]] = {
     "comment": SECRET,
     "answered_at": "2026-01-05T07:30:00Z",
 }
+NEEDS: Final = {"seen_by": "patient", "by": "anna"}
+BASELINE: Final = {"instrument": "odsis", "scale": "total", "reason": "a try", "by": "anna"}
+POLICY: Final = reference("gryesten-2023")
+INSTRUMENT: Final = reference("odsis")
 OTHER_POLICY: Final = {"policy": "none", "from_session": 1, "reason": "a try", "by": "anna"}
 
 
@@ -159,6 +173,8 @@ async def test_several_facts_are_recorded_together_or_not_at_all(clinic: Clinic)
             {**RESPONSE, "answers": {**RESPONSE["answers"], "SECRET": 1}},
             (422, "answers-invalid", ["/answers"]),
         ),
+        ("response-submitted", {**RESPONSE, "instrument": POLICY}, (422, "unknown-definition", ["/instrument"])),
+        ("policy-changed", {**OTHER_POLICY, "policy": INSTRUMENT}, (422, "unknown-definition", ["/policy"])),
         ("response-submitted", {**RESPONSE, "SECRET": 1}, (422, "invalid-body", [""])),
         ("response-submitted", {**RESPONSE, "comment": 17}, (422, "invalid-body", ["/comment"])),
         ("response-submitted", {**RESPONSE, "entered_by": "import"}, (422, "invalid-body", ["/entered_by"])),
@@ -169,7 +185,13 @@ async def test_several_facts_are_recorded_together_or_not_at_all(clinic: Clinic)
         ),
         ("response-submitted", {**RESPONSE, "answered_at": "SECRET"}, (422, "invalid-body", ["/answered_at"])),
         ("session-attended", {"session": 1, "at": "2026-01-07T07:30:00Z"}, (422, "invalid-body", ["/at"])),
+        ("session-attended", {"session": 1, "at": "SECRET"}, (422, "invalid-body", ["/at"])),
+        ("session-attended", {"session": 1, "id": "SECRET"}, (422, "invalid-body", ["/id"])),
         ("case-closed", {"reason": "SECRET"}, (422, "invalid-body", ["/reason"])),
+        ("case-transferred", {"group": "b", "sessions": {"SECRET": 1}}, (422, "invalid-body", ["/sessions"])),
+        ("needs-stated", {**NEEDS, "needs": ["SECRET"] * 101}, (422, "invalid-body", ["/needs"])),
+        ("baseline-set", {**BASELINE, "value": "1E+999999999"}, (422, "invalid-body", ["/value"])),
+        ("baseline-set", {**BASELINE, "value": 1e300}, (422, "invalid-body", ["/value"])),
     ],
 )
 async def test_what_is_wrong_is_named_and_never_said(
@@ -212,6 +234,7 @@ async def test_an_occasion_is_answered_once(clinic: Clinic) -> None:
         (b'{"number": "\xff"}', {}, (400, "not-json")),
         (b'{"number": "\\ud800"}', {}, (400, "not-json")),
         (b"[" * 200_000, {}, (400, "not-json")),
+        *((b'{"number": %b}' % (b"[" * deep + b"]" * deep), {}, (422, "invalid-body")) for deep in (32, 255, 1_000)),
         (b"", {}, (400, "not-json")),
         (b"[]", {}, (422, "invalid-body")),
         (b"{}", {"content_type": "text/plain"}, (415, "wrong-media-type")),
@@ -226,6 +249,25 @@ async def test_a_body_that_is_not_what_was_expected_has_a_code_of_its_own(
 ) -> None:
     assert (await clinic.ask("POST", "/v1/cases", body, **headers)).problem == expected
     assert await clinic.facts() == []
+
+
+async def test_what_can_be_said_at_once_fits_into_one_record(clinic: Clinic) -> None:
+    # given the most that can be said in a text, of characters that take most room, and in lists
+    words = "\x01" * WORDS_AT_MOST
+    sessions = dict.fromkeys(map(str, range(LAST_SESSION + 1)), LAST_SESSION)
+    most = {
+        "needs-stated": {**NEEDS, "needs": ["n" * 64] * 100, "text": words},
+        "case-transferred": {"group": "tuesdays", "sessions": sessions, "reason": words},
+        "response-submitted": {**RESPONSE, "comment": words},
+    }
+    for state, body in most.items():
+        # when it is said
+        case_id = await clinic.enrolled(number=state)
+        assert (await clinic.ask("POST", f"/v1/cases/{case_id}/{state}", body)).status == 201
+
+    # then its record is smaller than a batch of the brokers
+    records = [record for partition in range(CASES.partitions) for record in await clinic.records(partition)]
+    assert 20_000 < max(len(record.value) for record in records) < BATCH_BYTES
 
 
 async def test_a_request_without_a_key_is_refused(clinic: Clinic) -> None:
@@ -287,7 +329,8 @@ async def test_a_token_that_was_revoked_lets_nobody_in(clinic: Clinic, tmp_path:
 
 
 async def test_where_nothing_is_that_is_said(clinic: Clinic) -> None:
-    assert (await clinic.ask("GET", "/v2/cases")).problem == (404, "not-found")
+    for path in ("/v2/cases", "/v1/cases/", "/v1/cases/a/b/c", "/", "//", "/v1/groups/{id}/"):
+        assert (await clinic.ask("GET", path)).problem == (404, "not-found"), path
     wrong = await clinic.ask("DELETE", "/v1/cases")
     assert wrong.problem == (405, "wrong-method")
     assert wrong.headers["allow"] == "POST"

@@ -21,7 +21,7 @@ from services.ingest.intake import Intake, Request, Taken
 from services.runtime.store.port import Write
 from services.runtime.unavailable import Unavailable
 from tests.support.clinic import definitions, instrument, odsis, policy_like, protocol_like
-from tests.support.faults import Away, Trouble, TroubledLog, When
+from tests.support.faults import Away, Trouble, TroubledKeyring, TroubledLog, When
 from tests.support.said import said_on
 from tests.support.workbench import Workbench, cases_of
 
@@ -58,8 +58,9 @@ class Entrance:
     def __init__(self, bench: Workbench, known: Catalogue, **limits: Any) -> None:
         self.bench = bench
         log = TroubledLog(bench.log, bench.trouble)
-        cases = Cases(log, bench.store, bench.keyring)
-        intake = Intake(log, cases, bench.keyring, known, lambda: MOMENT)
+        keyring = TroubledKeyring(bench.keyring, bench.trouble)
+        cases = Cases(log, bench.store, keyring)
+        intake = Intake(log, cases, keyring, known, lambda: MOMENT)
         self.door = Door(intake, **limits)
 
     async def bring(self, *facts: Event[Data], clinic: str | None = "c1") -> Taken:
@@ -172,6 +173,24 @@ async def test_while_the_log_is_away_those_who_come_are_told_and_may_come_again(
             # then it is there once
             assert ids(await entrance.on_log()) == ids([enrolled(), answered(1)])
             assert len(await entrance.on_log()) == 2
+
+
+async def test_a_case_that_was_just_spoken_of_needs_no_keyring(tmp_path: Path) -> None:
+    trouble = Away(call="keyring.keys", times=0)
+    async with an_entrance(tmp_path, trouble) as entrance:
+        # given a case of which something was recorded
+        await entrance.bring(enrolled())
+        await entrance.bring(answered(1))
+
+        # when the keyring is away for good, then more of the case is recorded all the same
+        trouble.times = MANY
+        assert await entrance.bring(answered(2)) == Taken(1)
+
+        # and nothing of another case
+        other = cases_of(0, 2)[1]
+        with pytest.raises(Unavailable):
+            await entrance.bring(enrolled(other))
+    assert trouble.calls.count("keyring.create") == 1
 
 
 async def test_when_too_much_waits_those_who_come_are_told_at_once(tmp_path: Path) -> None:

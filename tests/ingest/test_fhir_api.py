@@ -293,7 +293,7 @@ async def test_an_answered_occasion_stays_as_it_is(clinic: Clinic) -> None:
         (b'{"status": "\xff"}', {}, (400, "not-json")),
         (b'{"status": "\\ud800"}', {}, (400, "not-json")),
         (b"[" * 200_000, {}, (400, "not-json")),
-        (b'{"a":' * 1_020 + b"1" + b"}" * 1_020, {}, (400, "not-json")),
+        (b'{"a":' * 1_020 + b"1" + b"}" * 1_020, {}, (422, "invalid-body")),
         (b'{"resourceType": NaN}', {}, (400, "not-json")),
         (b"[]", {}, (422, "invalid-body")),
         (b"{}", {}, (422, "unmappable-resource")),

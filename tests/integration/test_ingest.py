@@ -1,5 +1,6 @@
 """Ingest as a service: what its API answers is on the log, through whichever of its processes it came."""
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,7 @@ from contracts.events.facts import OccasionOpened, ResponseSubmitted, SessionDue
 from contracts.topics import CASES
 from services.distributed import DistributedHome
 from services.ingest.access import Client, Tokens
+from services.ingest.app import IngestService
 from tests.support.fhir import odsis
 from tests.support.region import Process, Region, region_of_its_own
 from tests.support.said import said_on
@@ -143,6 +145,23 @@ def test_many_requests_at_once_are_all_answered(region: Region, caller: Caller) 
         outcomes = list(together.map(lambda case_id: caller.respond(ingest, case_id, 1), cases))
     assert {status for status, _ in outcomes} == {HTTPStatus.CREATED}
     assert sorted(answer["fact"] for _, answer in outcomes) == sorted(responses(region))
+
+
+def test_the_register_takes_what_is_recorded_of_a_case_together(region: Region, caller: Caller) -> None:
+    # given a case
+    (ingest,) = region.serve("ingest")
+    ingest.wait_until_ready()
+    case_id = caller.enrol(ingest, 1)
+
+    # when one answer to it comes after the other
+    began = time.monotonic()
+    for session in range(40):
+        assert caller.respond(ingest, case_id, session)[0] == HTTPStatus.CREATED
+    ingest.wait_until(lambda: ingest.events_read() == 41, "the register has read everything")
+
+    # then the register has taken many of them at a time: no more often than it pauses in between
+    batches = ingest.measured(r"ontrack_batch_records_count\{[^}]*\}")
+    assert batches <= 2 + (time.monotonic() - began) / IngestService.pause
 
 
 def test_a_file_is_imported_while_ingest_runs(region: Region, caller: Caller, tmp_path: Path) -> None:

@@ -102,8 +102,12 @@ def _limited(kind: object, limits: list[Any]) -> SearchStrategy[Any]:
     pattern = next((limit.pattern for limit in limits if hasattr(limit, "pattern")), None)
     if kind is AwareDatetime:
         return moments()
-    if get_origin(kind) is dict:
+    if get_origin(kind) in (dict, tuple):
         return _values(kind)
+    if kind is Decimal:
+        digits, places = (next(getattr(limit, name) for limit in limits) for name in ("max_digits", "decimal_places"))
+        largest = Decimal(10) ** (digits - places) - 1
+        return st.decimals(-largest, largest, places=places)
     if kind is int:
         return st.integers(least, most)
     if kind is not str:

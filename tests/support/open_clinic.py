@@ -1,5 +1,6 @@
 """A clinic in one process whose API is called as its clients call it."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -10,6 +11,7 @@ from contracts.events.event import Data, Event
 from contracts.topics import CASES
 from services.embedded import EmbeddedHome
 from services.ingest.access import Client, Role, Tokens
+from services.runtime.log.port import StoredRecord
 from tests.support.asgi import Answer, ask
 from tests.support.said import said_on
 
@@ -61,6 +63,10 @@ class Clinic:
         assert answer.status == 201, answer.body
         case_id: str = answer.json["case"]
         return case_id
+
+    async def records(self, partition: int) -> Sequence[StoredRecord]:
+        """The records of a partition of the facts."""
+        return await self.home.log.read(CASES, partition, 0, 100_000)
 
     async def facts(self, *kinds: type[Data]) -> list[Event[Data]]:
         """The facts on the log, all or those of some types."""

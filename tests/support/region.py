@@ -65,6 +65,11 @@ class Process:
                 start_new_session=True,
             )
 
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.pid
+
     def asked(self, path: str) -> tuple[int, bytes]:
         """Ask it something over HTTP: the status and the body; status 0 if it does not answer."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
@@ -118,13 +123,14 @@ class Process:
 
     def partitions(self) -> int:
         """Count the partitions that it runs."""
-        return self._measured(r'ontrack_partitions\{[^}]*standing="running"\}')
+        return self.measured(r'ontrack_partitions\{[^}]*standing="running"\}')
 
     def events_read(self) -> int:
         """Count the events that it has read since it was started."""
-        return self._measured(r"ontrack_events_read_total\{[^}]*\}")
+        return self.measured(r"ontrack_events_read_total\{[^}]*\}")
 
-    def _measured(self, metric: str) -> int:
+    def measured(self, metric: str) -> int:
+        """Give one number that it measures; 0 while it does not. metric: a pattern of its name and labels."""
         _, page = self.asked("/metrics")
         found = re.search(rf"^{metric} ([0-9.e+]+)$", page.decode(), re.MULTILINE)
         return int(float(found[1])) if found else 0

@@ -24,8 +24,9 @@ class Running:
 
     def __init__(self, data: Path, port: int, environment: Mapping[str, str]) -> None:
         self.port = port
-        self._said = data.with_name(f"{data.name}-{port}.txt")
-        with self._said.open("wb") as stream:
+        self.data = data
+        self.said = data.with_name(f"{data.name}-{port}.txt")
+        with self.said.open("ab") as stream:
             self.process = subprocess.Popen(
                 [ONTRACK, "up", "--data", data, "--port", str(port)],
                 stdin=subprocess.DEVNULL,
@@ -37,7 +38,7 @@ class Running:
     @property
     def lines(self) -> list[str]:
         """What it has printed."""
-        return self._said.read_text("utf-8").splitlines()
+        return self.said.read_text("utf-8").splitlines()
 
     @property
     def token(self) -> str:

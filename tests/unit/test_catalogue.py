@@ -7,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from contracts.definitions.catalogue import Catalogue, DefinitionMissing, Entry, entry_of
+from contracts.definitions.definition import Definition
 from contracts.definitions.files import library
 from contracts.definitions.guidance import Guidance
 from contracts.definitions.instrument import Instrument
@@ -58,6 +59,13 @@ def test_of_several_versions_a_name_means_the_newest() -> None:
     assert newest is not None
     assert first is not None
     assert (newest.model.version, first.model.version) == (10, 1)
+
+
+def test_a_name_can_mean_a_definition_of_any_kind() -> None:
+    known = Catalogue(library())
+    for each in library():
+        assert known.named(Definition, each.model.id) == known.named(type(each.model), each.model.id)
+    assert known.named(Policy, "odsis") is None
 
 
 @pytest.mark.parametrize("twice", ["needs", "actions"])

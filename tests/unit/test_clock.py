@@ -1,6 +1,7 @@
 """What the clock says, and when: time is a parameter, so whole courses are gone through in no time."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -123,6 +124,21 @@ def test_nothing_is_said_before_its_time_and_nothing_twice() -> None:
     assert course.tick(MORNING - timedelta(milliseconds=1)) == []
     assert len(course.tick(MORNING)) == len(MORNING_FORMS)
     assert course.tick(MORNING) == []
+
+
+@given(st.datetimes(timezones=st.just(UTC)), st.sampled_from(("1", "individual-1")))
+@example(datetime.max.replace(tzinfo=UTC), "1")
+@example(datetime.min.replace(tzinfo=UTC), "1")
+def test_a_session_at_any_time_is_looked_at(starts: datetime, name: str) -> None:
+    # given a session at a time that a calendar has, however far
+    case = replace(Course().case, scheduled={name: starts})
+    for zone in (COPENHAGEN, ZoneInfo("Pacific/Kiritimati"), ZoneInfo("Pacific/Pago_Pago")):
+        # when the clock looks at its case, then it finds when to look again, and something or nothing to say
+        protocol = Course().protocol
+        assert first_moment(case, protocol, zone) is not None
+        for now in (MONDAY, datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)):
+            due(CASE, case, protocol, zone, now)
+            next_moment(case, protocol, zone, now)
 
 
 def test_what_is_answered_is_not_closed() -> None:

@@ -1,11 +1,12 @@
 """Which facts are taken: a fact that cannot be true of its case is refused at the door, with what was expected."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from contracts.codec import content_digest
 from contracts.definitions.catalogue import Catalogue, DefinitionMissing
+from contracts.definitions.definition import Definition
 from contracts.definitions.instrument import Instrument
 from contracts.events.event import Data, Event
 from contracts.events.facts import CaseEnrolled, PolicyChanged, ResponseCorrected, ResponseSubmitted, ResponseWithdrawn
@@ -64,10 +65,11 @@ def refusals(case: Registered, fact: Event[Data], definitions: Catalogue) -> Ite
         case CaseEnrolled(protocol=protocol, policy=policy):
             if case.enrolled:
                 yield Refusal("already_enrolled", "case", "a case that is not enrolled yet")
-            yield from _unknown_definitions(definitions, protocol=protocol, policy=policy)
+            yield from _unknown_definition("protocol", definitions.protocol, protocol)
+            yield from _unknown_definition("policy", definitions.policy, policy)
             return
         case PolicyChanged(policy=policy):
-            yield from _unknown_definitions(definitions, policy=policy)
+            yield from _unknown_definition("policy", definitions.policy, policy)
     if not case.enrolled:
         yield _UNKNOWN
         return
@@ -87,7 +89,7 @@ def _about_response(
 ) -> Iterator[Refusal]:
     if case.closed_at is not None and fact.time > case.closed_at:
         yield Refusal("case_closed", "answered_at", "a time before the end of the course")
-    unknown = list(_unknown_definitions(definitions, instrument=response.instrument))
+    unknown = list(_unknown_definition("instrument", definitions.instrument, response.instrument))
     if unknown:
         yield from unknown
         return
@@ -113,10 +115,11 @@ def _about_answers(instrument: Instrument, answers: Mapping[str, int]) -> Iterat
         yield Refusal("answers_invalid", fault.field if fault.field in items else ANSWERS, fault.expected)
 
 
-def _unknown_definitions(definitions: Catalogue, **named: str) -> Iterator[Refusal]:
-    for field, ref in named.items():
-        if ref not in definitions:
-            yield Refusal("definition_unknown", field, str(DefinitionMissing(ref)))
+def _unknown_definition(field: str, find: Callable[[str], Definition], ref: str) -> Iterator[Refusal]:
+    try:
+        find(ref)
+    except DefinitionMissing as missing:
+        yield Refusal("definition_unknown", field, str(missing))
 
 
 def _subject_of(fact: Event[Data]) -> str:

@@ -17,6 +17,9 @@ from services.ingest.domain.register import Registered, occasion_key, session_of
 
 SOURCE: Final = "urn:ontrack:clock"
 
+_FIRST: Final = datetime.min.replace(tzinfo=UTC)
+_LAST: Final = datetime.max.replace(microsecond=999_000, tzinfo=UTC)
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -53,8 +56,15 @@ def moment(edge: Edge, starts: datetime, minutes: int, zone: tzinfo) -> datetime
     """Give the moment of an edge of a session that starts then and takes so many minutes.
 
     A time of day that comes twice, as clocks go back, is the first one; one that does not come, as they go forward, is
-    as long after midnight as on any other day.
+    as long after midnight as on any other day. A moment beyond the years 1 to 9999 is the last one on that side.
     """
+    try:
+        return _moment(edge, starts, minutes, zone)
+    except OverflowError:
+        return _FIRST if starts < _FIRST + timedelta(days=366) else _LAST
+
+
+def _moment(edge: Edge, starts: datetime, minutes: int, zone: tzinfo) -> datetime:
     if edge.at is None:
         begins = starts + timedelta(minutes=minutes) if edge.after == "end" else starts
         return begins + timedelta(minutes=edge.minutes)

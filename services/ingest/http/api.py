@@ -2,19 +2,23 @@
 
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Final
 
 import structlog
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Lifespan
 
 from services.ingest.access import Access, Client, Role, TokensUnusable
 from services.ingest.cases import KeyMissing
 from services.ingest.http import problems
+from services.ingest.http.bodies import Room
 from services.ingest.http.cases import CaseDesk
 from services.ingest.http.fhir import FhirDesk
 from services.ingest.http.operations import FHIR, OPERATIONS
@@ -42,6 +46,7 @@ class Api:
         """Let clients in by `access`. reception: None as long as nothing can be done yet."""
         self._reception = reception
         self._access = access
+        self._room = Room()
 
     def _receive(self) -> Reception:
         """Give what there is to ask. Raises Problem."""
@@ -50,7 +55,15 @@ class Api:
             raise Problem(problems.BUSY)
         return reception
 
-    def routes(self) -> Sequence[Route]:
+    def app(self, *others: Route, lifespan: Lifespan[Starlette] | None = None) -> Starlette:
+        """Give what answers, at other paths too. lifespan: what runs meanwhile."""
+        routes = [*others, *self._routes()]
+        app = Starlette(routes=routes, exception_handlers={HTTPException: _no_such_path}, lifespan=lifespan)
+        # A redirection would repeat what a client has put behind the path.
+        app.router.redirect_slashes = False
+        return app
+
+    def _routes(self) -> Sequence[Route]:
         """Give every path, each closed to whom it is not for."""
         desks = CaseDesk(self._receive), RosterDesk(self._receive), FhirDesk(self._receive)
         handlers: dict[str, Handle] = {"openapi": _described}
@@ -66,7 +79,9 @@ class Api:
 
         async def endpoint(http: HttpRequest) -> Response:
             try:
-                return await handle(Asked(http, self._client(http, roles)))
+                client = self._client(http, roles)
+                with self._room.lent() as loan:
+                    return await handle(Asked(http, client, loan))
             except Problem as problem:
                 return _told(problem, http)
             except Unavailable as away:
@@ -103,10 +118,15 @@ def _route(path: str, endpoints: Mapping[str, Endpoint]) -> Route:
 
 async def _described(_: Asked) -> Response:
     """Give the description that ships with this version."""
-    return FileResponse(DESCRIPTION, media_type="application/json")
+    return Response(_description(), media_type="application/json")
 
 
-async def no_such_path(http: HttpRequest, error: Exception) -> Response:
+@cache
+def _description() -> bytes:
+    return DESCRIPTION.read_bytes()
+
+
+async def _no_such_path(http: HttpRequest, error: Exception) -> Response:
     """Answer where no path is, or not for that method."""
     if isinstance(error, HTTPException) and error.status_code == problems.METHOD.status:
         return _told(Problem(problems.METHOD, headers=error.headers), http)

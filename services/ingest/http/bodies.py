@@ -2,31 +2,77 @@
 
 import asyncio
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from itertools import chain
 from typing import Any, Final
 
 import orjson
 from starlette.requests import Request
 
-from services.ingest.http.problems import INVALID, MEDIA, NOT_JSON, TOO_LARGE, TOO_SLOW, Fault, Problem
+from services.ingest.http.problems import BUSY, INVALID, MEDIA, NOT_JSON, TOO_LARGE, TOO_SLOW, Fault, Problem
 
 BYTES_AT_MOST: Final = 1 << 20
+BYTES_TOGETHER: Final = 32 << 20
+"""Bytes of the bodies of all requests that are not answered yet: what is read from them takes ten times as much."""
+
 BODY_WITHIN: Final = 10.0
 """Seconds within which a body has to be there."""
+
+DEEP_AT_MOST: Final = 32
+"""Objects and lists within one another. What was read is written again to be checked, and that ends somewhere."""
 
 JSON: Final = "application/json"
 DIGITS_AT_MOST: Final = 40
 """Digits of a number that is read exactly: written out, one such as 1e999999999 would fill the memory."""
 
 
-async def object_of(request: Request, media_types: tuple[str, ...] = (JSON,)) -> dict[str, Any]:
+class Room:
+    """The room that there is for bodies."""
+
+    def __init__(self, size: int = BYTES_TOGETHER) -> None:
+        """Have room for so many bytes."""
+        self._left = size
+
+    @contextmanager
+    def lent(self) -> Iterator["Loan"]:
+        """Lend room to a request until it is answered."""
+        loan = Loan(self)
+        try:
+            yield loan
+        finally:
+            self._left += loan.size
+
+    def take(self, size: int) -> None:
+        """Take some of it. Raises Problem where there is too little."""
+        if size > self._left:
+            raise Problem(BUSY)
+        self._left -= size
+
+
+@dataclass(slots=True)
+class Loan:
+    """The room that a request has taken."""
+
+    room: Room
+    size: int = 0
+
+    def take(self, size: int) -> None:
+        """Take more. Raises Problem."""
+        self.room.take(size)
+        self.size += size
+
+
+async def object_of(request: Request, loan: Loan, media_types: tuple[str, ...] = (JSON,)) -> dict[str, Any]:
     """Give the JSON object that a request brings. Raises Problem."""
-    return _object(await _body(request, media_types))
+    return _object(await _body(request, loan, media_types))
 
 
-async def exact_object_of(request: Request, media_types: tuple[str, ...]) -> dict[str, Any]:
+async def exact_object_of(request: Request, loan: Loan, media_types: tuple[str, ...]) -> dict[str, Any]:
     """Give the JSON object that a request brings, with a decimal for each number with a point. Raises Problem."""
-    body = await _body(request, media_types)
+    body = await _body(request, loan, media_types)
     _object(body)
     try:
         said: dict[str, Any] = json.loads(body, parse_float=_exact, parse_int=_exact, object_pairs_hook=_once_each)
@@ -35,13 +81,13 @@ async def exact_object_of(request: Request, media_types: tuple[str, ...]) -> dic
     return said
 
 
-async def _body(request: Request, media_types: tuple[str, ...]) -> bytes:
+async def _body(request: Request, loan: Loan, media_types: tuple[str, ...]) -> bytes:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type not in media_types:
         raise Problem(MEDIA)
     try:
         async with asyncio.timeout(BODY_WITHIN):
-            return await _bytes_of(request)
+            return await _bytes_of(request, loan)
     except TimeoutError:
         raise Problem(TOO_SLOW) from None
 
@@ -53,7 +99,19 @@ def _object(body: bytes) -> dict[str, Any]:
         raise Problem(NOT_JSON) from None
     if not isinstance(said, dict):
         raise Problem(INVALID, Fault("", "an object"))
+    if _is_deep(said):
+        raise Problem(INVALID, Fault("", f"at most {DEEP_AT_MOST} objects and lists within one another"))
     return said
+
+
+def _is_deep(said: dict[str, Any]) -> bool:
+    level: list[Any] = [said]
+    for _ in range(DEEP_AT_MOST):
+        values = chain.from_iterable(each.values() if isinstance(each, dict) else each for each in level)
+        level = [value for value in values if isinstance(value, dict | list)]
+        if not level:
+            return False
+    return True
 
 
 def _exact(text: str) -> int | Decimal:
@@ -71,7 +129,7 @@ def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-async def _bytes_of(request: Request) -> bytes:
+async def _bytes_of(request: Request, loan: Loan) -> bytes:
     declared = request.headers.get("content-length", "0")
     if declared.isdecimal() and int(declared) > BYTES_AT_MOST:
         raise Problem(TOO_LARGE)
@@ -81,5 +139,6 @@ async def _bytes_of(request: Request) -> bytes:
         size += len(chunk)
         if size > BYTES_AT_MOST:
             raise Problem(TOO_LARGE)
+        loan.take(len(chunk))
         chunks.append(chunk)
     return b"".join(chunks)

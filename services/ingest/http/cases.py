@@ -44,7 +44,7 @@ class CaseDesk:
 
     async def _enrol(self, asked: Asked) -> Response:
         """Enrol a case: who it is goes into the directory first, so that a case on the log can be found again."""
-        enrolment = read(Enrolment, await object_of(asked.http))
+        enrolment = read(Enrolment, await object_of(asked.http, asked.loan))
         at, client = self._receive(), asked.client
         origin = at.origin(asked)
         case_id = (await at.people.case_ids(client.clinic, [enrolment.number]))[enrolment.number]
@@ -77,7 +77,7 @@ class CaseDesk:
 
     async def _find(self, asked: Asked) -> Response:
         """Tell which case a number of the clinic is, if it is enrolled."""
-        number = read(Numbered, await object_of(asked.http)).number
+        number = read(Numbered, await object_of(asked.http, asked.loan)).number
         at = self._receive()
         case_id = (await at.people.case_ids(asked.client.clinic, [number]))[number]
         await at.own(asked.client, case_id)
@@ -114,7 +114,7 @@ class CaseDesk:
 
     def _stating(self, statement: Statement) -> Handle:
         async def handle(asked: Asked) -> Response:
-            said = await object_of(asked.http)
+            said = await object_of(asked.http, asked.loan)
             at = self._receive()
             origin = at.origin(asked)
             fact = self._stated(statement, said, asked.case_id, origin)
@@ -129,7 +129,7 @@ class CaseDesk:
 
     async def _batch(self, asked: Asked) -> Response:
         """Record several facts together, or none of them."""
-        said = (await object_of(asked.http)).get("facts")
+        said = (await object_of(asked.http, asked.loan)).get("facts")
         if not isinstance(said, list) or not 0 < len(said) <= BATCH_AT_MOST:
             raise Problem(problems.INVALID, Fault("/facts", f"a list of 1 to {BATCH_AT_MOST} facts"))
         at = self._receive()

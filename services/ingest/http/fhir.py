@@ -63,7 +63,7 @@ class FhirDesk:
 
     async def _answer(self, asked: Asked) -> Response:
         """Record what a QuestionnaireResponse says."""
-        resource = await exact_object_of(asked.http, (MEDIA_TYPE, JSON))
+        resource = await exact_object_of(asked.http, asked.loan, (MEDIA_TYPE, JSON))
         at = self._receive()
         if issues := issues_in(resource):
             raise Refused(issues)

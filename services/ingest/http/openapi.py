@@ -15,13 +15,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core.core_schema import DecimalSchema
 
 from contracts.events.event import Data
 from contracts.schemas.models import OfEvents
 from services.ingest.fhir import terms
 from services.ingest.http import problems
 from services.ingest.http.api import DESCRIPTION
-from services.ingest.http.bodies import BYTES_AT_MOST, JSON
+from services.ingest.http.bodies import BYTES_AT_MOST, DEEP_AT_MOST, JSON
 from services.ingest.http.operations import BATCH_AT_MOST, OPERATIONS, Operation, OperationOutcome
 from services.ingest.http.problems import MEDIA_TYPE, RETRY_AFTER, Kind
 from services.ingest.statements import STATEMENTS, Statement
@@ -38,6 +40,8 @@ _KEY: Final = {
 }
 _NAME: Final = {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$"}
 _RESOURCE_ID: Final = {"type": "string", "pattern": "^[A-Za-z0-9.-]{1,64}$"}
+_REFERENCES: Final = ("protocol", "policy")
+_TELLS_A_CASE: Final = ("enrol", "find")
 _NAMED: Final = {"type": "string", "maxLength": 160, "description": "An id, `id@version` or the full reference."}
 _PROBLEM: Final = {
     "type": "object",
@@ -62,6 +66,14 @@ _PROBLEM: Final = {
 }
 
 
+class _OfRequests(OfEvents):
+    """Facts as clients state them: a decimal may be a number too."""
+
+    def decimal_schema(self, schema: DecimalSchema) -> JsonSchemaValue:
+        """Describe a decimal."""
+        return {"anyOf": [{"type": "number"}, super().decimal_schema(schema)]}
+
+
 def document() -> dict[str, Any]:
     """Describe the API."""
     schemas: dict[str, Any] = {}
@@ -74,7 +86,8 @@ def document() -> dict[str, Any]:
             "title": "OnTrack ingest",
             "version": version("ontrack"),
             "description": "Enrol cases, state facts about them, and ask what a patient is asked for. A request is "
-            f"answered when its facts are safely recorded. A body has at most {BYTES_AT_MOST:,} bytes.",
+            f"answered when its facts are safely recorded. A body has at most {BYTES_AT_MOST:,} bytes, and at most "
+            f"{DEEP_AT_MOST} objects and lists within one another.",
         },
         "security": [{"token": []}],
         "paths": dict(paths),
@@ -118,16 +131,19 @@ def _body(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
     schema = _schema(operation.body, schemas)
     if issubclass(operation.body, Entry):
         name = f"{operation.body.__name__}Said"
-        return _added(name, _without(schema, ("clinic", "id")), schemas)
+        schema = _without(schema, ("clinic", "id"))
+        named = {each: _NAMED | {"type": ["string", "null"]} for each in schema["properties"] if each in _REFERENCES}
+        return _added(name, {**schema, "properties": {**schema["properties"], **named}}, schemas)
     return _added(operation.body.__name__, schema, schemas)
 
 
 def _statement(statement: Statement, schemas: dict[str, Any]) -> dict[str, Any]:
     """Describe what a client states: the fact, without what the credential says, and with when and which."""
-    schema = _without(_schema(statement.fact, schemas), ("entered_by",))
-    more: dict[str, Any] = {"id": {"type": "string", "format": "uuid", "description": "The event's id."}}
+    schema = _without(_schema(statement.fact, schemas, _OfRequests), ("entered_by",))
+    more: dict[str, Any] = {"id": {"type": ["string", "null"], "format": "uuid", "description": "The event's id."}}
     if statement.at is None:
-        more["at"] = {"type": "string", "format": "date-time", "description": "When it happened; now, if not said."}
+        said = "When it happened; now, if not said."
+        more["at"] = {"type": ["string", "null"], "format": "date-time", "description": said}
     more |= dict.fromkeys(statement.refers, _NAMED)
     return {**schema, "properties": {**schema["properties"], **more}}
 
@@ -153,6 +169,8 @@ def _responses(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
     if operation.answer is not None:
         media_type = terms.MEDIA_TYPE if operation.is_fhir else JSON
         answer["content"] = {media_type: {"schema": _answered(operation, schemas)}}
+    if operation.name in _TELLS_A_CASE:
+        answer["links"] = {each.name: _with_its_case(each) for each in OPERATIONS if "/cases/{case}" in each.path}
     kinds: list[Kind] = [*_ALWAYS, *operation.kinds]
     if operation.method in ("POST", "PUT"):
         kinds += _OF_BODIES
@@ -163,6 +181,11 @@ def _responses(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
         told = _added("OperationOutcome", _schema(OperationOutcome, schemas), schemas)
     content = {terms.MEDIA_TYPE if operation.is_fhir else MEDIA_TYPE: {"schema": told}}
     return {str(int(operation.status)): answer, **_refusals(kinds, content)}
+
+
+def _with_its_case(operation: Operation) -> dict[str, Any]:
+    """Describe what can be asked of the case that an answer tells."""
+    return {"operationId": operation.name, "parameters": {"case": "$response.body#/case"}}
 
 
 def _answered(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
@@ -192,9 +215,11 @@ def _refusals(kinds: Iterable[Kind], content: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _schema(model: type[BaseModel] | type[Data], schemas: dict[str, Any]) -> dict[str, Any]:
+def _schema(
+    model: type[BaseModel] | type[Data], schemas: dict[str, Any], generator: type[OfEvents] = OfEvents
+) -> dict[str, Any]:
     """Describe a model; what it refers to is added."""
-    schema = model.model_json_schema(schema_generator=OfEvents, ref_template="#/components/schemas/{model}")
+    schema = model.model_json_schema(schema_generator=generator, ref_template="#/components/schemas/{model}")
     schemas.update(schema.pop("$defs", {}))
     return schema
 

@@ -21,6 +21,7 @@ from services.ingest.domain.admission import Refusal
 from services.ingest.domain.register import Registered
 from services.ingest.door import Door
 from services.ingest.http import problems
+from services.ingest.http.bodies import Loan
 from services.ingest.http.problems import Fault, Problem
 from services.ingest.intake import Request
 from services.ingest.statements import Origin
@@ -35,10 +36,11 @@ CASE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request, and who makes it."""
+    """A request, who makes it, and the room for its body."""
 
     http: HttpRequest
     client: Client
+    loan: Loan
 
     @property
     def case_id(self) -> str:

@@ -63,7 +63,7 @@ class RosterDesk:
 
     async def _put_clinic(self, asked: Asked) -> Response:
         """Say by whose clock a clinic goes, its language, and what its cases are enrolled with."""
-        said, name = await object_of(asked.http), asked.client.clinic
+        said, name = await object_of(asked.http, asked.loan), asked.client.clinic
         at = self._receive()
         for kind in (Protocol, Policy):
             place = kind.__name__.lower()
@@ -105,7 +105,7 @@ class RosterDesk:
 
 
 async def _said(asked: Asked) -> Mapping[str, Any]:
-    return {**await object_of(asked.http), "clinic": asked.client.clinic, "id": asked.entry_id}
+    return {**await object_of(asked.http, asked.loan), "clinic": asked.client.clinic, "id": asked.entry_id}
 
 
 def _shown(entry: Entry) -> dict[str, Any]:

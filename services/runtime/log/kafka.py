@@ -19,7 +19,7 @@ from services.runtime.log.port import LogUnavailable, Record, StoredRecord
 PATIENCE: Final = 20.0
 """Seconds that a call waits for the brokers before it says that they are away."""
 
-_BATCH_BYTES: Final = 1 << 18
+BATCH_BYTES: Final = 1 << 18
 _FETCH_BYTES: Final = 1 << 22
 _GLANCE_BYTES: Final = 1 << 10
 """A broker gives at least one batch, however large."""
@@ -132,7 +132,7 @@ class KafkaLog:
                     acks="all",
                     enable_idempotence=True,
                     linger_ms=0,
-                    max_batch_size=_BATCH_BYTES,
+                    max_batch_size=BATCH_BYTES,
                 )
                 await _start(producer)
                 self._producer = producer

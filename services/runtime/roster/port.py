@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from contracts.definitions.definition import Language
-from contracts.events.fields import INDIVIDUAL, DefinitionRef, Instant, Name
+from contracts.events.fields import AT_ONCE, DefinitionRef, Instant, Name, SessionName
 from services.runtime.unavailable import Unavailable
 
 
@@ -24,7 +24,6 @@ def _require_zone(name: str) -> str:
 ZoneName = Annotated[str, AfterValidator(_require_zone)]
 """A time zone of the IANA database, such as Europe/Copenhagen."""
 
-SessionName = Annotated[str, Field(pattern=rf"^([0-9]|[1-9][0-9]{{1,2}}|{INDIVIDUAL})$")]
 _ATOM: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL: Final = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 ADDRESS: Final = rf"^{_ATOM}(\.{_ATOM})*@{_LABEL}(\.{_LABEL})*$"
@@ -54,14 +53,14 @@ class Clinic(Entry):
     language: Language = "da"
     protocol: DefinitionRef | None = None
     policy: DefinitionRef | None = None
-    supervisors: tuple[Name, ...] = ()
+    supervisors: Annotated[tuple[Name, ...], Field(max_length=AT_ONCE)] = ()
 
 
 class Group(Entry):
     """A group. sessions: session -> when it begins; therapists: who leads it now."""
 
     sessions: dict[SessionName, Instant] = {}
-    therapists: tuple[Name, ...] = ()
+    therapists: Annotated[tuple[Name, ...], Field(max_length=AT_ONCE)] = ()
 
 
 class Therapist(Entry):

@@ -1,0 +1,1 @@
+"""Requests by chance, made from what the API says of itself."""
