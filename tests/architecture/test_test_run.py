@@ -1,8 +1,9 @@
-"""A skipped test is listed at the end, and fails where every test is required."""
+"""How tests are run: a skipped one is listed, and fails where each is required; those of a group stay together."""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-CONFTEST = Path(__file__).parents[1] / "conftest.py"
+ROOT = Path(__file__).parents[2]
+CONFTEST = ROOT / "tests/conftest.py"
 
 SKIPS = {
     "mark": """
@@ -127,3 +129,25 @@ def test_an_expected_failure_is_no_skip(tmp_path: Path) -> None:
     # then the run passes, for the test did run
     assert run.returncode == 0, run.stdout
     assert "1 xfailed" in run.stdout
+
+
+def test_tests_of_one_group_run_on_one_worker(tmp_path: Path) -> None:
+    # given many tests of one group
+    source = """
+        import os
+        import pytest
+        @pytest.mark.xdist_group("one server")
+        @pytest.mark.parametrize("number", range(20))
+        def test_it(number):
+            with open("pids", "a") as pids:
+                print(os.getpid(), file=pids)
+    """
+
+    # when they are run as `make test` runs them
+    options = re.search("^SPREAD := (.*)$", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    assert options is not None
+    run = run_pytest(tmp_path, source, *options[1].split(), require_all=True)
+
+    # then one worker ran all of them
+    assert run.returncode == 0, run.stdout
+    assert len(set((tmp_path / "pids").read_text().split())) == 1
