@@ -11,7 +11,6 @@ from typing import Final
 import structlog
 import uvicorn
 from starlette.applications import Starlette
-from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -59,12 +58,11 @@ class Up:
         self._clockwork = Clockwork(home.store, home.cases, home.roster, timetable, door, home.clock)
         reception = Reception(door, home.cases, home.people, home.roster, home.definitions, timetable, home.clock)
         self._courier = None if mail is None else Courier(self._desk(mail))
-        self._api = Api(lambda: reception, Tokens(directory / TOKENS))
+        self._api = Api(lambda: reception, Tokens(directory / TOKENS), self.health)
 
     def app(self) -> Starlette:
         """Give what answers over HTTP, and runs the stages meanwhile."""
         return self._api.app(
-            Route("/alive", self._alive),
             Route("/ready", self._api.closed(STAFF, self._ready)),
             lifespan=self._running,
         )
@@ -122,11 +120,6 @@ class Up:
     async def serve(self, listening: socket.socket) -> None:
         """Answer at a socket until the process is told to end."""
         await uvicorn.Server(Config(self.app())).serve(sockets=[listening])
-
-    async def _alive(self, _: HttpRequest) -> Response:
-        """Tell whoever asks whether it goes on; why not, it tells to those who are let in."""
-        is_alive = not self.health.alive()
-        return JSONResponse({"alive": is_alive}, 200 if is_alive else 503)
 
     async def _ready(self, _: Asked) -> Response:
         why = self.health.ready()

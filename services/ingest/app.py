@@ -42,7 +42,7 @@ class IngestService(Service[Registered]):
         self._zones = Zones(settings.zone())
         super().__init__(settings, self._register)
         self._reception: Reception | None = None
-        self._api = Api(lambda: self._reception, Tokens(settings.tokens_file))
+        self._api = Api(lambda: self._reception, Tokens(settings.tokens_file), self.health)
 
     def _register(self, definitions: Catalogue) -> Register:
         return Register(Timetable(definitions, self._zones).first_moment)

@@ -237,18 +237,26 @@ def test_a_user_may_do_only_what_its_service_does(region: Deployment) -> None:
     assert "Authorization" in tried.stderr, tried.stderr
 
 
-def test_a_small_clinic_has_one_broker(region: Deployment) -> None:
-    # given that nothing runs
-    region.succeeded("down", "--volumes", "--timeout", "1")
+def test_a_region_that_is_lost_comes_back_from_its_backup_as_a_small_clinic_with_one_broker(region: Deployment) -> None:
+    # given a backup, made as the page says
+    backing_up, restoring = blocks("Backing up and restoring")
+    done = region.typed(["bash", "-eux", "-o", "pipefail", "-c", backing_up])
+    assert done.returncode == 0, done.stdout + done.stderr
+    before = region.ontrack("reports", "--format", "json")
 
-    # when it is brought up with the overlay for a small clinic
+    # when all but secrets and backup is lost, and somebody types what the page says, with the overlay
+    region.succeeded("--profile", "*", "down", "--volumes", "--timeout", "1")
     region.files, region.named = ("compose.yaml", "compose.small.yaml"), {}
-    region.succeeded("up", "--detach")
-    region.wait_until_healthy("kafka-1", "mongodb", *SERVICES)
+    done = region.typed(["bash", "-eux", "-o", "pipefail", "-c", restoring])
 
-    # then there is one broker, and what is said is recorded
+    # then there is one broker, and all that was reported
+    assert done.returncode == 0, done.stdout + done.stderr
+    region.wait_until_healthy("kafka-1", "mongodb", *SERVICES)
     running = region.succeeded("ps", "--services").split()
     assert sorted(running) == sorted(("kafka-1", "mongodb", *SERVICES))
+    region.wait_until(lambda: region.ontrack("reports", "--format", "json") == before, "all reports concluded again")
+
+    # and what is said is recorded
     caller = Caller(region)
-    case_id = caller.post("/v1/cases", enrolment("1001"), "enrol-1001")["case"]
+    case_id = caller.post("/v1/cases", enrolment("P2001"), "once-more")["case"]
     assert respond(caller, case_id, 0)

@@ -25,7 +25,8 @@ from tests.support import containers
 FILE: Final = "compose.yaml"
 SMALL: Final = "compose.small.yaml"
 
-RUN_ONCE: Final = {"provision", "ontrack", "secrets"}
+RUN_ONCE: Final = {"provision", "ontrack", "restore", "secrets"}
+OF_THE_ADMINISTRATOR: Final = {"provision", "restore"}
 AS_ROOT: Final = {"secrets": {"CHOWN", "DAC_OVERRIDE"}}
 """Who is root, and what it may do as such: it gives files to those who read them."""
 
@@ -161,19 +162,20 @@ def test_each_sees_its_own_secrets_only_and_is_not_started_without(name: str) ->
     if name == "secrets":
         assert mounted.keys() == {"/secrets"}
         return
-    folder = "users/administrator" if name == "provision" else "users/operator" if name == "ontrack" else name
+    of_people = "users/operator" if name == "ontrack" else name
+    folder = "users/administrator" if name in OF_THE_ADMINISTRATOR else of_people
     own = f"users/{name}" if name in SERVICES else folder
     assert mounted["/run/secrets"]["source"] == str(DEPLOY / "secrets" / own)
     for target, each in mounted.items():
         assert each["bind"].get("create_host_path", False) is False
-        # Tokens are made by a command.
-        assert each.get("read_only", False) is (target != "/run/tokens" or name != "ontrack")
+        # Tokens are made by one command, and come back by another.
+        assert each.get("read_only", False) is (target != "/run/tokens" or name not in {"ontrack", "restore"})
     assert not any("authority" in each["source"] for each in mounted.values())
 
 
 def test_what_the_services_are_told_are_settings() -> None:
     known = {row["setting"].strip("`") for row in setting_rows()} | {f"{PREFIX}SECRETS"}
-    for name in (*SERVICES, "provision", "ontrack"):
+    for name in (*SERVICES, "provision", "restore", "ontrack"):
         assert service(name)["environment"].keys() <= known, name
 
 
@@ -236,7 +238,7 @@ def test_a_small_clinic_has_one_broker_that_flushes_every_message() -> None:
 
     # then the other brokers do not run, and nobody seeks them
     assert {name for name in BROKERS if "profiles" not in small[name]} == {"kafka-1"}
-    for name in (*SERVICES, "provision", "ontrack", "kafka-1"):
+    for name in (*SERVICES, "provision", "restore", "ontrack", "kafka-1"):
         for variable, value in small[name]["environment"].items():
             assert variable == "KAFKA_SUPER_USERS" or not re.search(r"kafka-[23]", value), (name, variable)
 
@@ -247,6 +249,8 @@ def test_a_small_clinic_has_one_broker_that_flushes_every_message() -> None:
     assert set(copies.values()) == {"1"}
     assert len(copies) == 7
     assert "--single-broker" in small["provision"]["command"]
+    assert "--single-broker" in small["restore"]["entrypoint"]
+    assert small["restore"]["depends_on"].keys() == {"kafka-1", "mongodb"}
 
 
 def test_three_brokers_keep_three_copies_and_acknowledge_with_two() -> None:

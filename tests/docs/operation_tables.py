@@ -10,7 +10,7 @@ from typing import Final
 from services.ingest.http.operations import OPERATIONS
 from services.ingest.http.problems import KINDS
 from services.ingest.settings import IngestSettings
-from services.mailer.settings import MailerSettings
+from services.mailer.settings import MailerSettings, MailSettings
 from services.not_detector.settings import NotDetectorSettings
 from services.notifier.settings import NotifierSettings
 from services.runtime.metrics import METRICS
@@ -46,6 +46,14 @@ def setting_rows() -> Iterator[Row]:
                     "default": "has to be set" if field.is_required() else _shown(field.default),
                     "read by": readers,
                 }
+
+
+def mail_setting_rows() -> Iterator[Row]:
+    """Say what a clinic in one process is told of mail: all that it can be told."""
+    own = {f"`{PREFIX}{name.upper()}`" for name in MailSettings.model_fields}
+    for row in setting_rows():
+        if row["setting"] in own:
+            yield {name: text for name, text in row.items() if name != "read by"}
 
 
 def operation_rows() -> Iterator[Row]:
@@ -91,5 +99,6 @@ def _shown(default: object) -> str:
 
 
 if __name__ == "__main__":
-    for found in (list(setting_rows()), list(metric_rows()), list(operation_rows()), list(problem_rows())):
+    for rows in (setting_rows, mail_setting_rows, metric_rows, operation_rows, problem_rows):
+        found = list(rows())
         print(drawn(list(found[0]), found), end="\n\n")

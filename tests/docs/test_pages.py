@@ -22,7 +22,7 @@ from services.runtime.settings import settings_of
 from services.scoring.domain.stage import Scoring
 from services.scoring.settings import ScoringSettings
 from tests.docs.markdown import ARCHITECTURE, DOCS, ROOT, Row, drawn, named, table
-from tests.docs.operation_tables import metric_rows, operation_rows, problem_rows, setting_rows
+from tests.docs.operation_tables import mail_setting_rows, metric_rows, operation_rows, problem_rows, setting_rows
 
 OPERATION: Final = DOCS / "operation.md"
 PAGES: Final = [
@@ -164,6 +164,7 @@ def test_the_libraries_are_those_that_the_project_needs() -> None:
     ("page", "name", "rows"),
     [
         (DOCS / "settings.md", "settings", setting_rows),
+        (DOCS / "clinic-it.md", "mail settings", mail_setting_rows),
         (DOCS / "metrics.md", "metrics", metric_rows),
         (DOCS / "api.md", "operations", operation_rows),
         (DOCS / "api.md", "problems", problem_rows),

@@ -144,6 +144,7 @@ def test_many_requests_at_once_are_all_answered(region: Region, caller: Caller) 
         cases = list(together.map(lambda number: caller.enrol(ingest, number), range(100)))
         outcomes = list(together.map(lambda case_id: caller.respond(ingest, case_id, 1), cases))
     assert {status for status, _ in outcomes} == {HTTPStatus.CREATED}
+    assert ingest.request("GET", "/alive", None) == (HTTPStatus.OK, {"alive": True})
     assert sorted(answer["fact"] for _, answer in outcomes) == sorted(responses(region))
 
 

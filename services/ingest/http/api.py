@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Lifespan
 
@@ -27,6 +27,7 @@ from services.ingest.http.problems import Problem
 from services.ingest.http.reception import Asked, Handle, Reception
 from services.ingest.http.roster import RosterDesk
 from services.runtime.faults import place_of
+from services.runtime.health import Health
 from services.runtime.unavailable import Unavailable
 
 DESCRIPTION: Final = Path(__file__).with_name("openapi.json")
@@ -42,10 +43,11 @@ _GONE: Final = 499
 class Api:
     """The API of one clinic's or one region's ingest."""
 
-    def __init__(self, reception: Callable[[], Reception | None], access: Access) -> None:
+    def __init__(self, reception: Callable[[], Reception | None], access: Access, health: Health) -> None:
         """Let clients in by `access`. reception: None as long as nothing can be done yet."""
         self._reception = reception
         self._access = access
+        self._health = health
         self._room = Room()
 
     def _receive(self) -> Reception:
@@ -57,11 +59,16 @@ class Api:
 
     def app(self, *others: Route, lifespan: Lifespan[Starlette] | None = None) -> Starlette:
         """Give what answers, at other paths too. lifespan: what runs meanwhile."""
-        routes = [*others, *self._routes()]
+        routes = [Route("/alive", self._alive), *others, *self._routes()]
         app = Starlette(routes=routes, exception_handlers={HTTPException: _no_such_path}, lifespan=lifespan)
         # A redirection would repeat what a client has put behind the path.
         app.router.redirect_slashes = False
         return app
+
+    async def _alive(self, _: HttpRequest) -> Response:
+        """Tell whoever asks whether it goes on; why not is not for everybody."""
+        is_alive = not self._health.alive()
+        return JSONResponse({"alive": is_alive}, 200 if is_alive else 503)
 
     def _routes(self) -> Sequence[Route]:
         """Give every path, each closed to whom it is not for."""
