@@ -187,12 +187,11 @@ async def last_of(data: Path) -> list[Record]:
     async with await EmbeddedHome.open(data) as home:
         ends = await home.log.ends(CASES, range(CASES.partitions))
         of_each = RESPONSES // CASES.partitions
-        records = [
+        return [
             Record(record.key, record.value)
             for partition, end in ends.items()
             for record in await home.log.read(CASES, partition, max(0, end - of_each), of_each)
         ]
-    return records
 
 
 async def appended(file: Path, records: Sequence[Record], together: int) -> float:
