@@ -77,14 +77,14 @@ class About:
     """What a server is, and how it is.
 
     time: by its clock; disk: how many bytes of its disk are free, and how many there are, if it says so
-    members: of its replica set; 0 if it is in none
+    members: the hosts of its replica set; none if it is in none
     """
 
     version: str
     is_ferretdb: bool
     time: datetime
     disk: tuple[int, int] | None
-    members: int
+    members: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +152,7 @@ class Documents:
             is_ferretdb="ferretdbVersion" in build or "ferretdb" in build,
             time=hello["localTime"],
             disk=None if not total else (int(total - size["fsUsedSize"]), int(total)),
-            members=len(hello.get("hosts", ())),
+            members=tuple(hello.get("hosts", ())),
         )
 
     def why_away(self) -> str | None:

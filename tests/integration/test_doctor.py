@@ -20,6 +20,7 @@ from services.runtime.documents import Server
 from services.runtime.log.topics import Cluster, Safety
 from tests.integration.test_security import PASSWORDS, USER, SecureRegion, as_files
 from tests.support.region import Process, Region, region_of_its_own
+from tests.support.scripted import HELLO, scripted
 from tests.support.servers import FERRETDB_AT_ONCE
 
 SERVICES: Final = ("ingest", "scoring", "not-detector", "notifier")
@@ -94,6 +95,24 @@ def test_servers_that_are_away_are_found(region: Region) -> None:
         assert findings(found) == [what]
         assert "check that it runs" in found[what]["says"]
         assert found["services"]["verdict"] == "unknown"
+
+
+def test_members_of_the_database_that_are_away_are_found(region: Region) -> None:
+    # given a MongoDB whose replica set has two members, one of which is away
+    (nobody,) = free_ports(1)
+    hello = {**HELLO, "localTime": datetime.now(UTC), "setName": "ontrack"}
+    hello["hosts"] = [region.brokers.servers, f"127.0.0.1:{nobody}"]
+    build, size = {"ok": 1.0, "version": "8.0.17"}, {"ok": 1.0}
+    nothing = {"ok": 1.0, "cursor": {"id": 0, "ns": "ontrack.any", "firstBatch": []}}
+    with scripted(buildInfo=[build], hello=[hello], dbStats=[size], find=[nothing]) as url:
+        # when the region is checked
+        ran = region.ontrack_with({"ONTRACK_MONGODB_URL": url}, "doctor", "--format", "json")
+
+    # then that is found
+    found = {each["what"]: each for each in orjson.loads(ran.out)}
+    assert found["database"]["says"] == "MongoDB 8.0.17, a replica set of 2"
+    assert found["members of the database"]["verdict"] == "finding"
+    assert found["members of the database"]["says"] == f"1 of 2 cannot be reached: 127.0.0.1:{nobody}"
 
 
 def test_certificates_that_are_about_to_expire_are_found(tmp_path: Path) -> None:

@@ -143,7 +143,9 @@ async def _of_database(settings: RegionSettings) -> AsyncIterator[Checked]:
     elif _is_old(about.version):
         yield ill("database", f"{name} has a known hole (CVE-2025-14847)", "upgrade to 8.0.17, 8.2.3 or newer")
     else:
-        yield well("database", f"{name}, {'alone' if not about.members else f'a replica set of {about.members}'}")
+        yield well("database", f"{name}, {'alone' if not about.members else f'a replica set of {len(about.members)}'}")
+    if about.members:
+        yield await looked(Check("members of the database", lambda: _members(about.members)))
     yield clock("clock of the database", about.time.astimezone(UTC), ours)
     if about.disk is None:
         yield unknown("disk of the database", "it does not say how full it is: watch it on its machine")
@@ -152,6 +154,30 @@ async def _of_database(settings: RegionSettings) -> AsyncIterator[Checked]:
     hosts = urlsplit(server.url).netloc.split(",")
     async for each in _certificates("database", hosts, server.tls):
         yield each
+
+
+async def _members(hosts: Sequence[str]) -> Checked:
+    what = "members of the database"
+    away = [host for host in hosts if not await _listens(host)]
+    if away:
+        why = f"{len(away)} of {len(hosts)} cannot be reached: {', '.join(away)}"
+        return ill(what, why, "start them; without a majority nothing is written any more")
+    return well(what, f"{len(hosts)} of {len(hosts)} listen")
+
+
+def _address(server: str) -> tuple[str, int]:
+    host, _, port = server.rpartition(":") if ":" in server else (server, "", str(_MONGODB_PORT))
+    return host.strip("[]"), int(port)
+
+
+async def _listens(server: str) -> bool:
+    try:
+        async with asyncio.timeout(ANSWERS_WITHIN):
+            _, writer = await asyncio.open_connection(*_address(server))
+            writer.close()
+    except OSError:
+        return False
+    return True
 
 
 def _is_old(version: str) -> bool:
@@ -186,11 +212,10 @@ async def _certificates(what: str, servers: Sequence[str], tls: object) -> Async
 
 async def _expires(server: str) -> datetime:
     """Read until when a server's certificate holds, also one that nobody would trust: nothing is told to the server."""
-    host, _, port = server.rpartition(":") if ":" in server else (server, "", str(_MONGODB_PORT))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     async with asyncio.timeout(ANSWERS_WITHIN):
-        _, writer = await asyncio.open_connection(host.strip("[]"), int(port), ssl=context)
+        _, writer = await asyncio.open_connection(*_address(server), ssl=context)
         shown = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
         writer.close()
     return load_der_x509_certificate(shown).not_valid_after_utc
