@@ -448,6 +448,8 @@ async def test_what_came_of_mails_is_stated_by_the_mailer_alone_and_for_every_cl
         assert (known.status, known.json) == (200, {"recipients": ["anna"], "settled": ["anna"], "is_over": True})
         other = await clinic.ask("GET", f"/v1/cases/{case_id}/notices/{told['id']}", role="mailer", clinic=EVERY)
         assert other.json == {"recipients": [], "settled": [], "is_over": False}
+        nothing = await clinic.ask("GET", f"/v1/cases/{case_id}/notices/1,2", role="mailer", clinic=EVERY)
+        assert nothing.problem == (404, "not-found")
 
     # and it can do nothing else, and nobody else can do this
     assert (await clinic.ask("GET", f"/v1/cases/{cases[0]}", role="mailer", clinic=EVERY)).problem[0] == 403

@@ -313,10 +313,6 @@ async def of_another_master_key(region: Region) -> None:
         await MongoKeyring(documents, MasterKey(bytes(32))).remember_master()
 
 
-async def with_other_tokens(region: Region) -> None:
-    Tokens(region.tokens).make(Credential("another", "ehr", "clinic"), NOW)
-
-
 async def without_a_place_for_tokens(region: Region) -> None:
     region.names_tokens = False
 
@@ -331,7 +327,6 @@ async def without_a_place_for_tokens(region: Region) -> None:
         (with_a_roster, "the database has other roster entries, and a backup goes into an empty region"),
         (worked, "notifier has worked here already, and a backup goes into an empty region"),
         (of_another_master_key, "the master key is not the one of this data"),
-        (with_other_tokens, "holds other tokens than"),
         (without_a_place_for_tokens, "holds tokens: set ONTRACK_TOKENS_FILE to where their file belongs"),
     ],
     ids=lambda value: value.__name__ if callable(value) else "",
@@ -350,6 +345,20 @@ def test_a_region_that_is_not_empty_is_refused_and_left_as_it_is(
     assert refused.exit_code == 2
     assert told in refused.told
     assert asyncio.run(counted(empty)) == before
+
+
+def test_a_region_that_has_tokens_keeps_them_and_is_restored(empty: Region, file: Path) -> None:
+    # given an empty region with tokens, as `ontrack secrets` makes one for the mailer
+    Tokens(empty.tokens).make(Credential("another", "ehr", "clinic"), NOW)
+    before = empty.tokens.read_bytes()
+
+    # when a backup is restored there
+    ran = empty.succeeded("restore", file, *SAFETY)
+
+    # then they hold, and that is said
+    assert f"{empty.tokens} holds other tokens than the backup and stays as it is" in ran.told
+    assert empty.tokens.read_bytes() == before
+    assert asyncio.run(counted(empty))[0] > 0
 
 
 async def counted(region: Region) -> list[int]:

@@ -109,7 +109,7 @@ class CaseDesk:
     async def _notice(self, asked: Asked) -> Response:
         """Tell what is on the log of a notice; of one that is not known, that is nothing."""
         case = await self._receive().own(asked.client, asked.case_id)
-        told = case.notices.get(asked.http.path_params["id"], Told())
+        told = case.notices.get(asked.entry_id, Told())
         return answer({"recipients": told.recipients, "settled": told.settled, "is_over": told.is_over})
 
     def _stating(self, statement: Statement) -> Handle:

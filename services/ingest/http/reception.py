@@ -52,7 +52,7 @@ class Asked:
 
     @property
     def entry_id(self) -> str:
-        """The entry that the path names. Raises Problem."""
+        """The entry or the notice that the path names. Raises Problem."""
         entry_id: str = self.http.path_params["id"]
         if not CASE.fullmatch(entry_id):
             raise Problem(problems.NOT_FOUND)
