@@ -22,7 +22,8 @@ settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 LONG = [
-    Path(__file__).parent / name for name in ("containers", "failures", "integration", "conformance", "e2e", "fuzz")
+    Path(__file__).parent / name
+    for name in ("containers", "failures", "integration", "conformance", "e2e", "fuzz", "hostile")
 ]
 """Where real servers and whole commands are tried."""
 
