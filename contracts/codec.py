@@ -95,9 +95,24 @@ def plain_data(data: Data) -> bytes:
 
 
 def content_digest(event: Event[Data]) -> str:
-    """Give a digest of what an event says and when it happened; the same whatever key it is sealed under."""
+    """Give a digest of what an event says, and of when it happened; the same whatever key it is sealed under.
+
+    What happened at the very moment at which it was recorded bears a time that nobody has said. It is no part of it,
+    since it is another one whenever the same is said again.
+    """
+    dated, undated = content_digests(event)
+    return undated if instant(event.time) == instant(event.recordedtime) else dated
+
+
+def content_digests(event: Event[Data]) -> tuple[str, str]:
+    """Give both digests that an event can have: with the time at which it happened, and without it."""
     plain = event.sealed.plain if event.sealed is not None else plain_data(event.data)
-    content = b"\x1f".join((event.type.encode(), instant(event.time).encode(), plain))
+    kind = event.type.encode()
+    dated, undated = (b"\x1f".join((kind, time, plain)) for time in (instant(event.time).encode(), b""))
+    return _digest(dated), _digest(undated)
+
+
+def _digest(content: bytes) -> str:
     return hashlib.blake2b(content, digest_size=12).hexdigest()
 
 

@@ -38,10 +38,16 @@ class Considered:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Facts that are recorded together or not at all. clinic: for whom no other cases exist; None: all of them do."""
+    """Facts that are recorded together or not at all.
+
+    clinic: for whom no other cases exist; None: all of them do
+    came: when the request came, if that is the time of each fact of which nobody has said when it happened. These
+        happen when they are recorded, so that the same request can come again at another moment
+    """
 
     facts: Sequence[Event[Data]]
     clinic: str | None = None
+    came: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +88,15 @@ class Intake:
         Unavailable, and then nothing was recorded.
         """
         cases = dict(await self._cases.registered({fact.subject for request in requests for fact in request.facts}))
+        recorded = self._clock()
         judged: list[Considered] = []
         for request in requests:
-            considered, after = self._judged(request, cases)
+            considered, after = self._judged(request, cases, recorded)
             judged.append(considered)
             if not considered.refused:
                 cases.update(after)
         new = [fact for considered in judged if not considered.refused for fact in considered.new]
-        away = await self._append(new, self._clock()) if new else {}
+        away = await self._append(new, recorded) if new else {}
         return [_taken(considered, away) for considered in judged]
 
     async def consider(self, facts: Sequence[Event[Data]]) -> Considered:
@@ -98,11 +105,11 @@ class Intake:
 
     def judged(self, facts: Sequence[Event[Data]], registered: Mapping[str, Registered]) -> Considered:
         """Say what would become of facts, in the light of what is registered and of the facts before each."""
-        considered, _ = self._judged(Request(facts), registered)
+        considered, _ = self._judged(Request(facts), registered, self._clock())
         return considered
 
     def _judged(
-        self, request: Request, registered: Mapping[str, Registered]
+        self, request: Request, registered: Mapping[str, Registered], recorded: datetime
     ) -> tuple[Considered, Mapping[str, Registered]]:
         """Say what would become of the facts of a request, and what would be known of their cases then."""
         cases: dict[str, Registered] = {}
@@ -121,8 +128,10 @@ class Intake:
             if against:
                 refused.extend((place, refusal) for refusal in against)
                 continue
-            cases[fact.subject], _ = self._register.step(case, fact)
-            new.append(fact)
+            happened = recorded if fact.time == request.came else fact.time
+            stands = fact._replace(time=happened, recordedtime=recorded)
+            cases[fact.subject], _ = self._register.step(case, stands)
+            new.append(stands)
         return Considered(tuple(new), known, tuple(refused)), cases
 
     async def recorded(self, facts: Sequence[Event[Data]]) -> Mapping[str, Event[Data]]:

@@ -76,7 +76,7 @@ class Visitors:
         enough = len(self.answered) + more
 
         def is_enough() -> bool:
-            assert self._wrong == []
+            assert self._wrong == [], self._wrong
             return len(self.answered) >= enough
 
         wait_until(is_enough, f"{more} more requests answered")
@@ -127,7 +127,7 @@ class Visitors:
         chance = Random(f"those who come again, {self._seed}")
         for visit in self.owed:
             wait_until(lambda visit=visit: self._made(visit, chance), f"{visit.key} answered")  # type: ignore[misc]
-        assert self._wrong == []
+        assert self._wrong == [], self._wrong
 
     def require_kept(self, on_log: Sequence[Event[Data]]) -> None:
         """Make sure that everything that was answered is on the log, once, and nothing else is."""

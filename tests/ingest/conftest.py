@@ -9,12 +9,14 @@ from services.embedded import EmbeddedHome
 from services.ingest.access import TOKENS, Tokens
 from services.up import Up
 from tests.support.asgi import started
+from tests.support.clock import Clock
 from tests.support.open_clinic import NOW, Clinic
 
 
 @pytest.fixture
 async def clinic(tmp_path: Path) -> AsyncIterator[Clinic]:
-    home = await EmbeddedHome.found(tmp_path / "home", clock=lambda: NOW)
+    clock = Clock(NOW)
+    home = await EmbeddedHome.found(tmp_path / "home", clock=clock)
     app = Up(home, tmp_path / "home").app()
     async with started(app):
-        yield Clinic(app, home, Tokens(tmp_path / "home" / TOKENS))
+        yield Clinic(app, home, Tokens(tmp_path / "home" / TOKENS), clock)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,9 +20,11 @@ from contracts.events.facts import (
 from contracts.events.fields import LAST_SESSION, WORDS_AT_MOST
 from contracts.topics import CASES
 from services.ingest.access import EVERY, TOKENS, Tokens
+from services.ingest.domain.clock import SOURCE
 from services.ingest.http.bodies import BYTES_AT_MOST
 from services.ingest.http.operations import OPERATIONS
 from services.runtime.log.kafka import BATCH_BYTES
+from services.runtime.roster.port import Group
 from tests.support.asgi import ask
 from tests.support.open_clinic import ENROLMENT, Clinic
 
@@ -92,6 +94,39 @@ async def test_a_repeated_enrolment_is_answered_alike(clinic: Clinic) -> None:
     again = await clinic.ask("POST", "/v1/cases", ENROLMENT, key="same")
     assert (first.status, first.body) == (again.status, again.body)
     assert len(await clinic.facts(CaseEnrolled)) == 1
+
+
+async def test_what_says_no_time_can_be_repeated_later(clinic: Clinic) -> None:
+    # given a case of a group, and something said of it, all of it without a time
+    sessions = {"sessions": {"1": "2026-02-02T09:00:00Z"}}
+    await clinic.ask("PUT", "/v1/groups/mondays", sessions)
+    enrolled = await clinic.ask("POST", "/v1/cases", {**ENROLMENT, "group": "mondays"}, key="enrolled")
+    case_id = enrolled.json["case"]
+    of_case = f"/v1/cases/{case_id}"
+    said: list[tuple[str, object]] = [
+        (f"{of_case}/session-attended", {"session": 1}),
+        ("/v1/facts", {"facts": [{"case": case_id, "state": "session-absent", "session": 2}]}),
+        (f"{of_case}/case-transferred", {"group": "mondays"}),
+        ("/v1/cases", {**ENROLMENT, "group": "mondays"}),
+    ]
+    keys = ("attended", "absent", "transferred", "enrolled")
+    first = [await clinic.ask("POST", *each, key=key) for each, key in zip(said, keys, strict=True)]
+    recorded = [fact for fact in await clinic.facts() if fact.source != SOURCE]
+
+    # when the same comes again an hour later, and the group has other sessions by then
+    clinic.clock.time += timedelta(hours=1)
+    later = clinic.clock.time + timedelta(days=9)
+    await clinic.home.roster.put(Group(clinic="north", id="mondays", sessions={"1": later}))
+    again = [await clinic.ask("POST", *each, key=key) for each, key in zip(said, keys, strict=True)]
+
+    # then each is answered alike, and nothing else is recorded
+    assert [(each.status, each.body) for each in again] == [(201, each.body) for each in first]
+    assert [fact for fact in await clinic.facts() if fact.source != SOURCE] == recorded
+
+    # and a time that is said is a part of what is said
+    for at, status in (("2026-01-05T08:00:00Z", 201), ("2026-01-05T08:00:00Z", 201), ("2026-01-05T07:00:00Z", 409)):
+        dated = {"session": 3, "at": at}
+        assert (await clinic.ask("POST", f"{of_case}/session-attended", dated, key="dated")).status == status
 
 
 async def test_a_key_that_was_used_for_something_else_is_refused(clinic: Clinic) -> None:

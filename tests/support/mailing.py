@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -24,6 +24,7 @@ from services.mailer.outbox.port import Outbox
 from services.runtime.roster.port import Clinic, Group, Therapist
 from services.up import OwnIngest
 from tests.support.clinic import odsis
+from tests.support.clock import Clock
 from tests.support.post_office import PostOffice, post_office
 from tests.support.said import said_on
 
@@ -35,16 +36,6 @@ ANNA, BO, CARL = (
     for name in ("anna", "bo", "carl")
 )
 GROUP: Final = Group(clinic="north", id="mondays", therapists=("anna", "bo"))
-
-
-@dataclass
-class Clock:
-    """A clock that is set by hand."""
-
-    time: datetime = MONDAY
-
-    def __call__(self) -> datetime:
-        return self.time
 
 
 class MailingClinic:

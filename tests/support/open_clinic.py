@@ -13,6 +13,7 @@ from services.embedded import EmbeddedHome
 from services.ingest.access import Client, Role, Tokens
 from services.runtime.log.port import StoredRecord
 from tests.support.asgi import Answer, ask
+from tests.support.clock import Clock
 from tests.support.said import said_on
 
 NOW: Final = datetime(2026, 1, 5, 8, tzinfo=UTC)
@@ -22,8 +23,9 @@ ENROLMENT: Final = {"number": "1001", "protocol": "group-cbt-depression-14", "po
 class Clinic:
     """A running embedded home, whose API is called as a client."""
 
-    def __init__(self, app: Starlette, home: EmbeddedHome, tokens: Tokens) -> None:
+    def __init__(self, app: Starlette, home: EmbeddedHome, tokens: Tokens, clock: Clock) -> None:
         self.app = app
+        self.clock = clock
         self.home = home
         self._tokens = tokens
         self._secrets: dict[tuple[Role, str], str] = {}

@@ -32,15 +32,25 @@ T = TypeVar("T")
 STAGES: Final = ("scoring", "not-detector", "notifier")
 SERVE: Final = (ONTRACK, "serve")
 _LOOK_AGAIN: Final = 0.05
+_LOOK_AGAIN_AT_MOST: Final = 1.0
+_SHARE: Final = 4
 
 
 def wait_until(holds: Callable[[], bool], what: str, within: float = PATIENCE) -> None:
-    """Wait until something holds. what: it is, for the message if it never does."""
+    """Wait until something holds. what: it is, for the message if it never does.
+
+    Some looks are a whole command, and what is waited for needs the machine too: between two looks is some times as
+    long as the last one took.
+    """
     deadline = time.monotonic() + within
-    while not holds():
-        if time.monotonic() > deadline:
+    while True:
+        began = time.monotonic()
+        if holds():
+            return
+        looked = time.monotonic()
+        if looked > deadline:
             raise StillWaiting(f"{what} was not so within {within:.0f} s")
-        time.sleep(_LOOK_AGAIN)
+        time.sleep(min(max(_LOOK_AGAIN, _SHARE * (looked - began)), _LOOK_AGAIN_AT_MOST))
 
 
 class Process:

@@ -61,15 +61,23 @@ class CaseDesk:
             raise Problem(problems.INVALID, Fault(f"/{wrong.place}", wrong.expected)) from None
         except Unnamed:
             raise Problem(problems.KEY_EXPECTED) from None
-        if case_id not in await at.cases.registered([case_id]):
+        case = (await at.cases.registered([case_id])).get(case_id, Registered())
+        if not case.facts:
             await at.people.enter({case_id: Person(client.clinic, enrolment.number)})
         begun = Registered(group=enrolment.group, clinic=client.clinic)
-        facts = [fact, *await self._scheduled(fact, begun, origin)]
-        await at.record(client, facts, [""] * len(facts))
+        facts = [fact, *await self._scheduled(fact, case, begun, origin)]
+        await at.record(origin, facts, [""] * len(facts))
         return answer({"case": case_id, "fact": fact.id}, HTTPStatus.CREATED)
 
-    async def _scheduled(self, fact: Event[Data], case: Registered, origin: Origin) -> list[Event[Data]]:
-        """State when the sessions of a case are that joins a group. case: as it is then."""
+    async def _scheduled(
+        self, fact: Event[Data], before: Registered, case: Registered, origin: Origin
+    ) -> list[Event[Data]]:
+        """State when the sessions of a case are that joins a group. before, case: as it was, and as it is then.
+
+        When it has joined already, the fact comes again: what followed from it was recorded with it, and stands.
+        """
+        if fact.id in before.facts:
+            return []
         roster = self._receive().roster
         group = await roster.find(Group, case.clinic or "", case.group) if case.group is not None else None
         followed = joined(case, group.sessions) if group is not None else []
@@ -121,8 +129,8 @@ class CaseDesk:
             facts = [fact]
             if isinstance(fact.data, CaseTransferred):
                 case = await at.own(asked.client, fact.subject)
-                facts += await self._scheduled(fact, after(case, fact), origin)
-            await at.record(asked.client, facts, [""] * len(facts))
+                facts += await self._scheduled(fact, case, after(case, fact), origin)
+            await at.record(origin, facts, [""] * len(facts))
             return answer({"case": fact.subject, "fact": fact.id}, HTTPStatus.CREATED)
 
         return handle
@@ -135,7 +143,7 @@ class CaseDesk:
         at = self._receive()
         origin = at.origin(asked)
         facts = [self._of_batch(place, each, origin) for place, each in enumerate(said)]
-        await at.record(asked.client, facts, [f"/facts/{place}" for place in range(len(facts))])
+        await at.record(origin, facts, [f"/facts/{place}" for place in range(len(facts))])
         recorded = [{"case": fact.subject, "fact": fact.id} for fact in facts]
         return answer({"facts": recorded}, HTTPStatus.CREATED)
 

@@ -96,9 +96,9 @@ class Reception:
             raise unknown_case()
         return case
 
-    async def record(self, client: Client, facts: Sequence[Event[Data]], pointers: Sequence[str]) -> None:
+    async def record(self, origin: Origin, facts: Sequence[Event[Data]], pointers: Sequence[str]) -> None:
         """Record facts of a request; each was made from what its pointer leads to. Raises Problem if one is refused."""
-        taken = await self.door.take(Request(facts, client.only))
+        taken = await self.door.take(Request(facts, origin.client.only, origin.now))
         if taken.refused:
             raise problems.refused([(pointers[place], refusal) for place, refusal in taken.refused])
 

@@ -101,7 +101,7 @@ class RosterDesk:
                     follows = changes(case, before, group.sessions)
                     facts = [group_fact(case_id, case, data, now) for data in follows]
                     if facts:
-                        await at.door.take(Request(facts, group.clinic))
+                        await at.door.take(Request(facts, group.clinic, now))
 
 
 async def _said(asked: Asked) -> Mapping[str, Any]:
