@@ -22,6 +22,9 @@ from tests.docs.markdown import table
 from tests.docs.operation_tables import setting_rows
 from tests.support import containers
 
+# One worker builds Compose, and the others do something else meanwhile.
+pytestmark = pytest.mark.xdist_group("docker")
+
 FILE: Final = "compose.yaml"
 SMALL: Final = "compose.small.yaml"
 

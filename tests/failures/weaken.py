@@ -39,7 +39,7 @@ WEAKENINGS: Final = (
         "services/runtime/documents.py",
         'return {"_id": replacement.id, "number": replacement.expected}, {"$set": fields}, False',
         'return {"_id": replacement.id}, {"$set": fields}, False',
-        "tests/failures/test_processes.py::test_of_two_owners_of_a_partition_only_one_writes[1-scoring]",
+        "tests/failures/test_processes.py::test_of_two_owners_of_a_partition_only_one_writes[1]",
         "has other bytes|case [0-9a-f]+ differs",
     ),
     Weakening(

@@ -21,7 +21,6 @@ from tests.support.digests import alike, digests, digests_of
 from tests.support.enrichd import enrichd
 from tests.support.region import Region, wait_until
 
-CASES_OF_A_CLINIC: Final = 2_000
 WITH_ALL: Final = 100
 
 
@@ -60,17 +59,18 @@ def test_a_clinic_is_told_of_alike_in_both_homes(at_work: Region, tmp_path: Path
         assert at_work.succeeded(*command).out == succeeded(*command, "--data", directory).out
 
 
-def test_two_thousand_cases_have_the_same_digest_in_both_homes(region: Region, tmp_path: Path) -> None:
-    # given two thousand cases, a hundred of them with every form, the others with the one that they are judged by
+@pytest.mark.parametrize("number", [600, pytest.param(2_000, marks=pytest.mark.torture)])
+def test_many_cases_have_the_same_digest_in_both_homes(region: Region, tmp_path: Path, number: int) -> None:
+    # given many cases, a hundred of them with every form, the others with the one that they are judged by
     cohort, shorter = tmp_path / "cohort.csv", tmp_path / "shorter.csv"
-    succeeded("simulate", "--groups", str(CASES_OF_A_CLINIC // 8), "--sessions", "4", "--seed", "5", "--output", cohort)
+    succeeded("simulate", "--groups", str(number // 8), "--sessions", "4", "--seed", "5", "--output", cohort)
     responses = copied(cohort, shorter, lambda row: row["instrument"] == "odsis" or int(row["case"][1:]) <= WITH_ALL)
 
     # when they are imported into a region, whose services start when all is recorded, and into a directory
     region.provision()
     with ThreadPoolExecutor() as beside:
         importing = beside.submit(region.succeeded, "import", shorter, "--enrol")
-        wait_until_recorded(region, CASES_OF_A_CLINIC + responses, importing)
+        wait_until_recorded(region, number + responses, importing)
         region.serve()
         importing.result()
     wait_until(lambda: region.asked(lambda home: home.left()) == 0, "everything processed")
@@ -82,9 +82,9 @@ def test_two_thousand_cases_have_the_same_digest_in_both_homes(region: Region, t
 
     # and it is much: every case, and NOT episodes with one report each
     print(f"{there.reported} of {len(there.cases)} cases have been not on track")
-    assert there.states == dict.fromkeys(there.states, CASES_OF_A_CLINIC)
-    assert there.events[CASES.name] == CASES_OF_A_CLINIC + responses
-    assert there.reported > CASES_OF_A_CLINIC / 10
+    assert there.states == dict.fromkeys(there.states, number)
+    assert there.events[CASES.name] == number + responses
+    assert there.reported > number / 10
 
 
 def copied(file: Path, copy: Path, wanted: Callable[[Mapping[str, str]], bool]) -> int:
