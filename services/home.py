@@ -195,6 +195,8 @@ class Home(ABC):
         for place in list(self._work):
             if not await self._goes_on(self._patiently(*place, progress)):
                 self._work.remove(place)
+            # A file is read and written without a wait: others have their turn here.
+            await asyncio.sleep(0)
         if self._stopped:
             raise self._stopped[0]
 

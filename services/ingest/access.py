@@ -1,10 +1,11 @@
 """Who may use the API: clients with a role and a clinic, known by secret tokens of which only digests are kept."""
 
+import fcntl
 import hmac
 import os
 import secrets
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -123,22 +124,38 @@ class Tokens:
     def make(self, client: Client, at: datetime) -> str:
         """Make a token for a client; it is given here and can never be told again. Raises TokensUnusable."""
         secret = _BEGINS + secrets.token_urlsafe(_BYTES)
-        known = self.all()
-        names = {token.id for token in known}
-        name = next(name for name in iter(lambda: secrets.token_hex(3), "") if name not in names)
-        token = Token(
-            id=name, name=client.name, role=client.role, clinic=client.clinic, made=at, digest=_digest(secret)
-        )
-        self._write([*known, token])
+        with self._alone():
+            known = self.all()
+            names = {token.id for token in known}
+            name = next(name for name in iter(lambda: secrets.token_hex(3), "") if name not in names)
+            token = Token(
+                id=name, name=client.name, role=client.role, clinic=client.clinic, made=at, digest=_digest(secret)
+            )
+            self._write([*known, token])
         return secret
 
     def revoke(self, token_id: str) -> bool:
         """Let a token prove nobody from now on; tell whether there was one. Raises TokensUnusable."""
-        known = self.all()
-        kept = [token for token in known if token.id != token_id]
-        if len(kept) < len(known):
-            self._write(kept)
+        with self._alone():
+            known = self.all()
+            kept = [token for token in known if token.id != token_id]
+            if len(kept) < len(known):
+                self._write(kept)
         return len(kept) < len(known)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Let nobody else change the file meanwhile: what they had read before would undo this, or this that."""
+        try:
+            self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder = os.open(self._file.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise TokensUnusable(f"{self._file} cannot be written ({error.strerror})") from None
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(folder)
 
     def _read(self) -> tuple[Token, ...]:
         try:
@@ -152,7 +169,6 @@ class Tokens:
         """Put another file in the place of the one that is there, whole."""
         unfinished = self._file.with_name(f"{self._file.name}.new")
         try:
-            self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with suppress(FileNotFoundError):
                 unfinished.unlink()
             descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

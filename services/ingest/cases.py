@@ -133,6 +133,20 @@ class Cases:
             del self._at_hand[case_id]
         return found
 
+    async def readable(self, case_ids: Collection[str]) -> tuple[Mapping[str, Registered], Mapping[str, str]]:
+        """Give what is known of some cases, and of those that cannot be read, why. Raises Unavailable."""
+        try:
+            return await self.registered(case_ids), {}
+        except KeyMissing:
+            found: dict[str, Registered] = {}
+            unreadable: dict[str, str] = {}
+            for case_id in case_ids:
+                try:
+                    found |= await self.registered([case_id])
+                except KeyMissing as missing:
+                    unreadable[case_id] = str(missing)
+            return found, unreadable
+
     def keys_at_hand(self, case_ids: Collection[str]) -> Mapping[str, CaseKey]:
         """Give the keys of those cases that are at hand.
 
@@ -142,7 +156,7 @@ class Cases:
         return {case_id: self._at_hand[case_id].key for case_id in case_ids if case_id in self._at_hand}
 
     async def all(self) -> AsyncIterator[Mapping[str, Registered]]:
-        """Give every case there is, some at a time."""
+        """Give every case there is and can be read, some at a time."""
         async with self._reading:
             await self._read_on(range(CASES.partitions))
             since = {case_id for tail in self._tails.values() for case_id in tail.by_case}
@@ -151,9 +165,9 @@ class Cases:
             since.discard(case_id)
             some.append(case_id)
             if len(some) == _CASES_AT_ONCE:
-                yield await self.registered(some)
+                yield (await self.readable(some))[0]
                 some = []
-        yield await self.registered([*some, *since])
+        yield (await self.readable([*some, *since]))[0]
 
     async def facts(self, case_id: str) -> AsyncIterator[Event[Data]]:
         """Give the facts of a case from the log, in their order; none of one whose key was destroyed.

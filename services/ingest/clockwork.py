@@ -1,8 +1,8 @@
 """The clock at work: it looks at the cases whose time has come, and records what is to be said of them."""
 
 import asyncio
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
@@ -26,6 +26,7 @@ TICK: Final = 1.0
 """Seconds between two looks at the agenda."""
 
 _AT_ONCE: Final = 500
+_LOOK_AGAIN: Final = timedelta(minutes=1)
 _LOG = structlog.get_logger()
 
 
@@ -84,6 +85,7 @@ class Clockwork:
         self._timetable = timetable
         self._door = door
         self._now = now
+        self._unreadable: dict[str, str] = {}
 
     async def run(self, health: Health) -> None:
         """Say what is to be said, every second, and tell what keeps it from that."""
@@ -95,7 +97,7 @@ class Clockwork:
             except Exception as error:  # noqa: BLE001 - it goes on, and what is wrong is told
                 health.set("clock", f"a fault of OnTrack ({place_of(error)})")
             else:
-                health.set("clock", None)
+                health.set("clock", next(iter(self._unreadable.values()), None))
             await asyncio.sleep(TICK)
 
     async def tick(self) -> int:
@@ -104,8 +106,14 @@ class Clockwork:
         self._timetable.zones.learn({each.clinic: zone for each in clinics if (zone := zone_of(each)) is not None})
         now, said = self._now(), 0
         while appointments := await self._agenda.appointments(Register.name, now, _AT_ONCE):
-            known = await self._cases.registered([each.case_id for each in appointments])
-            kept = [self._kept(each, known.get(each.case_id, Registered()), now) for each in appointments]
+            known, unreadable = await self._cases.readable([each.case_id for each in appointments])
+            self._noted(appointments, unreadable)
+            kept = [
+                self._put_off(each, now)
+                if each.case_id in unreadable
+                else self._kept(each, known.get(each.case_id, Registered()), now)
+                for each in appointments
+            ]
             outcomes = await asyncio.gather(*kept, return_exceptions=True)
             for outcome in outcomes:
                 if isinstance(outcome, BaseException):
@@ -114,6 +122,17 @@ class Clockwork:
             if len(appointments) < _AT_ONCE:
                 break
         return said
+
+    def _noted(self, appointments: Sequence[Appointment], unreadable: Mapping[str, str]) -> None:
+        """Note which cases cannot be read, for that to be told: the others have their time all the same."""
+        for each in appointments:
+            self._unreadable.pop(each.case_id, None)
+        self._unreadable.update(unreadable)
+
+    async def _put_off(self, appointment: Appointment, now: datetime) -> int:
+        """Come again to a case that cannot be read."""
+        await self._agenda.postpone(Register.name, appointment, now + _LOOK_AGAIN)
+        return 0
 
     async def _kept(self, appointment: Appointment, case: Registered, now: datetime) -> int:
         """Say what is to be said of a case, and note when to look at it again."""

@@ -4,13 +4,14 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Final
 
 from contracts.codec import CaseKey, decode, encode, prepared
 from contracts.definitions.catalogue import Catalogue
 from contracts.events.event import Data, Event
+from contracts.events.fields import to_milliseconds
 from contracts.topics import CASES, partition_of
 from services.ingest.cases import Cases
 from services.ingest.domain.admission import Refusal, is_known, of_another, refusals
@@ -96,7 +97,7 @@ class Intake:
             if not considered.refused:
                 cases.update(after)
         new = [fact for considered in judged if not considered.refused for fact in considered.new]
-        away = await self._append(new, recorded) if new else {}
+        away = await self._append(new, None) if new else {}
         return [_taken(considered, away) for considered in judged]
 
     async def consider(self, facts: Sequence[Event[Data]]) -> Considered:
@@ -121,15 +122,14 @@ class Intake:
             if request.clinic is not None and (strange := of_another(case, request.clinic)):
                 refused.append((place, strange))
                 continue
-            if is_known(case, fact):
+            stands = _standing(fact, request.came, recorded)
+            if is_known(case, stands):
                 known += 1
                 continue
             against = list(islice(refusals(case, fact, self._definitions), _REASONS_AT_MOST))
             if against:
                 refused.extend((place, refusal) for refusal in against)
                 continue
-            happened = recorded if fact.time == request.came else fact.time
-            stands = fact._replace(time=happened, recordedtime=recorded)
             cases[fact.subject], _ = self._register.step(case, stands)
             new.append(stands)
         return Considered(tuple(new), known, tuple(refused)), cases
@@ -185,6 +185,15 @@ class Intake:
         at_hand = self._cases.keys_at_hand(case_ids)
         others = case_ids - at_hand.keys()
         return {**at_hand, **await self._keyring.create(others)} if others else at_hand
+
+
+def _standing(fact: Event[Data], came: datetime | None, recorded: datetime) -> Event[Data]:
+    """Give a fact as it will stand on the log: what happens as it is recorded is that of which nobody said when."""
+    if fact.time == came:
+        return fact._replace(time=recorded, recordedtime=recorded)
+    if to_milliseconds(fact.time) == to_milliseconds(recorded):
+        recorded -= timedelta(milliseconds=1)
+    return fact._replace(recordedtime=recorded)
 
 
 def _taken(considered: Considered, away: Mapping[int, LogUnavailable]) -> Taken | LogUnavailable:

@@ -49,6 +49,9 @@ AHEAD_AT_MOST: Final = timedelta(days=1)
 """So far a moment may lie ahead: clocks differ."""
 
 _ENTERED_BY: Final = "entered_by"
+BY_THE_CREDENTIAL: Final = (_ENTERED_BY, "clinic")
+"""What the credential says, so that the body cannot: who enters it, and whose it is."""
+
 _BY_ROLE: Final[Mapping[Role, EnteredBy]] = {"patient-app": "patient", "ehr": "ehr", "admin": "clinic"}
 _AT: Final = TypeAdapter[datetime](Instant)
 _ID: Final = TypeAdapter[str](EventId)
@@ -77,7 +80,7 @@ class Statement:
     @property
     def fields(self) -> frozenset[str]:
         """Name everything that a request can hold."""
-        return frozenset({self.at or "at", "id", *self.fact.model_fields} - {_ENTERED_BY})
+        return frozenset({self.at or "at", "id", *self.fact.model_fields}.difference(BY_THE_CREDENTIAL))
 
 
 STATEMENTS: Final = {
@@ -198,9 +201,10 @@ def stated(
             if entry is None:
                 raise Unpublished(name)
             body[name] = entry.ref
+    for name in BY_THE_CREDENTIAL:
+        if name in body:
+            raise Misstated(name, "nothing: the credential says it")
     if _ENTERED_BY in statement.fact.model_fields:
-        if _ENTERED_BY in body:
-            raise Misstated(_ENTERED_BY, "nothing: the credential says who enters it")
         body[_ENTERED_BY] = _BY_ROLE[origin.client.role]
     data = statement.fact.model_validate_json(orjson.dumps(body))
     if statement.at is not None:

@@ -1,6 +1,7 @@
 """Who is let in, and what is kept of the tokens that let them in."""
 
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -86,3 +87,24 @@ def test_a_file_that_others_can_read_lets_nobody_in(tokens: Tokens, file: Path) 
     file.chmod(0o640)
     with pytest.raises(TokensUnusable, match="chmod 600"):
         Tokens(file).client(f"Bearer {secret}")
+
+
+def test_of_several_who_change_the_tokens_at_once_nobody_undoes_what_another_did(file: Path) -> None:
+    # given some tokens, and as many who each revoke one and make another
+    for _ in range(8):
+        Tokens(file).make(PATIENTS, NOW)
+    old = {token.id for token in Tokens(file).all()}
+
+    # when they do that at the same time
+    def change(token_id: str) -> None:
+        own = Tokens(file)
+        assert own.revoke(token_id)
+        own.make(RECORDS, NOW)
+
+    with ThreadPoolExecutor(8) as together:
+        for done in [together.submit(change, token_id) for token_id in old]:
+            done.result()
+
+    # then all of that has been done
+    assert [token.name for token in Tokens(file).all()] == [RECORDS.name] * 8
+    assert not {token.id for token in Tokens(file).all()} & old

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from starlette.responses import Response
+from starlette.routing import Route
 
 from contracts.definitions.files import library
 from contracts.events.facts import (
@@ -20,12 +22,16 @@ from contracts.events.facts import (
 from contracts.events.fields import LAST_SESSION, WORDS_AT_MOST
 from contracts.topics import CASES
 from services.ingest.access import EVERY, TOKENS, Tokens
+from services.ingest.access import Client as Caller
 from services.ingest.domain.clock import SOURCE
+from services.ingest.http.api import IN_HAND_AT_MOST, Api
 from services.ingest.http.bodies import BYTES_AT_MOST
 from services.ingest.http.operations import OPERATIONS
+from services.ingest.http.reception import Asked
+from services.runtime.health import Health
 from services.runtime.log.kafka import BATCH_BYTES
 from services.runtime.roster.port import Group
-from tests.support.asgi import ask
+from tests.support.asgi import Answer, ask
 from tests.support.open_clinic import ENROLMENT, Clinic
 
 
@@ -127,6 +133,87 @@ async def test_what_says_no_time_can_be_repeated_later(clinic: Clinic) -> None:
     for at, status in (("2026-01-05T08:00:00Z", 201), ("2026-01-05T08:00:00Z", 201), ("2026-01-05T07:00:00Z", 409)):
         dated = {"session": 3, "at": at}
         assert (await clinic.ask("POST", f"{of_case}/session-attended", dated, key="dated")).status == status
+
+    # even where none was said at first, or it is the very moment at which it is recorded
+    now = clinic.clock.time
+    for key, body, status in (
+        ("attended", {"session": 1, "at": "2026-01-05T08:00:00Z"}, 409),
+        ("this-moment", {"session": 4, "at": now.isoformat()}, 201),
+        ("this-moment", {"session": 4, "at": now.isoformat()}, 201),
+    ):
+        assert (await clinic.ask("POST", f"{of_case}/session-attended", body, key=key)).status == status
+
+
+class Waiting:
+    """An operation that waits for something, and a client who asks for it."""
+
+    def __init__(self, tokens: Tokens, within: float) -> None:
+        self.waits = asyncio.Event()
+        self.in_hand = 0
+        api = Api(lambda: None, tokens, Health(waits_for=[]))
+        self._app = api.app(Route("/waits", api.closed(["ehr"], self._handle, within)))
+        self._credential = f"Bearer {tokens.make(Caller('records', 'ehr', 'north'), datetime.now(UTC))}"
+
+    async def _handle(self, _: Asked) -> Response:
+        self.in_hand += 1
+        await self.waits.wait()
+        return Response()
+
+    async def ask(self) -> Answer:
+        return await ask(self._app, "GET", "/waits", headers={"authorization": self._credential})
+
+
+async def test_who_is_not_answered_in_time_is_told_to_come_again(tmp_path: Path) -> None:
+    waiting = Waiting(Tokens(tmp_path / TOKENS), within=0.05)
+    async with asyncio.timeout(30):
+        answer = await waiting.ask()
+    assert (answer.problem, answer.headers["retry-after"]) == ((503, "busy"), "2")
+
+
+async def test_who_comes_when_too_many_wait_is_told_to_come_again_at_once(tmp_path: Path) -> None:
+    # given as many who wait as there can be
+    waiting = Waiting(Tokens(tmp_path / TOKENS), within=600)
+    asked = [asyncio.create_task(waiting.ask()) for _ in range(IN_HAND_AT_MOST)]
+    async with asyncio.timeout(60):
+        while waiting.in_hand < IN_HAND_AT_MOST:  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0)
+
+        # when another one comes, then that one is told so, and the others are answered
+        assert (await waiting.ask()).problem == (503, "busy")
+        waiting.waits.set()
+        assert {(await each).status for each in asked} == {200}
+
+
+async def test_nobody_moves_a_case_to_another_clinic(clinic: Clinic) -> None:
+    # given a case, and groups of another clinic
+    case_id = await clinic.enrolled()
+    await clinic.ask("PUT", "/v1/groups/tuesdays", {"sessions": {"1": "2026-02-02T09:00:00Z"}}, clinic="south")
+
+    # when it is to be moved there, then that is refused, whatever the other clinic has
+    for group in ("tuesdays", "nowhere"):
+        body = {"group": group, "clinic": "south"}
+        moved = await clinic.ask("POST", f"/v1/cases/{case_id}/case-transferred", body)
+        assert (*moved.problem, moved.pointers) == (422, "invalid-body", ["/clinic"])
+
+
+async def test_nothing_is_open_after_the_course(clinic: Clinic) -> None:
+    # given a case that is asked something
+    case_id = await clinic.enrolled()
+    body = {"session": 1, "scheduled": (clinic.clock.time + timedelta(hours=1)).isoformat()}
+    assert (await clinic.ask("POST", f"/v1/cases/{case_id}/session-scheduled", body)).status == 201
+    path = f"/v1/cases/{case_id}/open"
+
+    async def is_open() -> bool:
+        return bool((await clinic.ask("GET", path)).json["occasions"])
+
+    async with asyncio.timeout(30):
+        while not await is_open():  # noqa: ASYNC110 - a clock
+            await asyncio.sleep(0.05)
+
+    # when its course ends, then it is asked nothing any more
+    assert (await clinic.ask("POST", f"/v1/cases/{case_id}/case-closed", {"reason": "other"})).status == 201
+    clinic.clock.time += timedelta(minutes=5)
+    assert not await is_open()
 
 
 async def test_a_key_that_was_used_for_something_else_is_refused(clinic: Clinic) -> None:

@@ -1,6 +1,7 @@
 """The clock at work on a home: what it says is recorded once, however many say it and whatever is away meanwhile."""
 
 import asyncio
+import sqlite3
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -24,11 +25,12 @@ from contracts.events.facts import (
 )
 from contracts.events.scores import OccasionMissed
 from contracts.topics import CASES, SCORES
-from services.embedded import EmbeddedHome
+from services.embedded import DATABASE, EmbeddedHome
 from services.home import Home
 from services.ingest.clockwork import Clockwork, Timetable
 from services.ingest.door import Door
 from services.ingest.intake import Request
+from services.runtime.health import Health
 from services.runtime.roster.port import Clinic
 from services.runtime.unavailable import Unavailable
 from tests.support.clinic import odsis
@@ -204,3 +206,28 @@ async def test_many_cases_are_looked_at_in_portions(tmp_path: Path) -> None:
         await ward.admit(*(f"case-{number}" for number in range(600)))
         assert await ward.tick_at(MORNING) == 600 * FORMS
         assert await ward.tick_at(MORNING) == 0
+
+
+async def test_a_case_that_cannot_be_read_keeps_no_other_from_its_time(tmp_path: Path) -> None:
+    # given two cases, of one of which the key is lost
+    async with a_ward(tmp_path / "home") as ward:
+        await ward.admit("anna", "bo")
+    database = sqlite3.connect(tmp_path / "home" / DATABASE)
+    assert database.execute("DELETE FROM keys WHERE case_id = 'anna'").rowcount == 1
+    database.commit()
+    database.close()
+
+    async with a_ward(tmp_path / "home") as ward:
+        # when their time comes
+        ward.time = MORNING
+        clock, health = ward.clock(), Health(waits_for=[])
+        running = asyncio.create_task(clock.run(health))
+        async with asyncio.timeout(30):
+            while not health.alive():  # noqa: ASYNC110 - nobody is told of it but who looks
+                await asyncio.sleep(0.01)
+        running.cancel()
+
+        # then what is to be said of the other one is said, and what is wrong is told
+        assert len((await ward.home.cases.registered(["bo"]))["bo"].open) == FORMS
+        (why,) = health.alive()
+        assert "the key of case anna is missing" in why

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from contracts.codec import content_digests
+from contracts.codec import content_digest
 from contracts.definitions.catalogue import Catalogue, DefinitionMissing
 from contracts.definitions.definition import Definition
 from contracts.definitions.instrument import Instrument
@@ -48,8 +48,8 @@ def of_another(case: Registered, clinic: str) -> Refusal | None:
 
 
 def is_known(case: Registered, fact: Event[Data]) -> bool:
-    """Tell whether a fact has been recorded already, with this very content, at this time or at none that was said."""
-    return fact.id in case.facts and case.facts[fact.id] in content_digests(fact)
+    """Tell whether a fact has been recorded already, with this very content."""
+    return fact.id in case.facts and case.facts[fact.id] == content_digest(fact)
 
 
 def refusals(case: Registered, fact: Event[Data], definitions: Catalogue) -> Iterator[Refusal]:

@@ -127,7 +127,9 @@ def first_moment(case: Registered, protocol: Protocol, zone: tzinfo) -> datetime
 
 
 def open_now(case: Registered, protocol: Protocol, zone: tzinfo, now: datetime) -> list[Asked]:
-    """Give what the patient is asked for now: what the clock has opened and nobody has answered."""
+    """Give what a patient whose course goes on is asked for now: what the clock has opened and nobody has answered."""
+    if _has_ended(case, now):
+        return []
     return [
         each
         for each in asked(case, protocol, zone)

@@ -1,7 +1,9 @@
 """The API: every operation at its path, closed to whom it is not for; what goes wrong is told without a value."""
 
+import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -35,6 +37,16 @@ DESCRIPTION: Final = Path(__file__).with_name("openapi.json")
 
 Endpoint = Callable[[HttpRequest], Awaitable[Response]]
 
+ANSWERED_WITHIN: Final = 30.0
+"""Seconds after which a request is told to come again: log and database are away, or much waits for them."""
+
+LOOKED_THROUGH_WITHIN: Final = 600.0
+"""The same for what looks through all cases, or all of a partition."""
+
+IN_HAND_AT_MOST: Final = 2_000
+"""Requests that are not answered yet; their clients can have gone long ago."""
+
+_LOOKING_THROUGH: Final = frozenset({"put-group", "fhir-responses", "fhir-response"})
 _LOG = structlog.get_logger()
 _GONE: Final = 499
 """What is logged of a client that did not wait for its answer; nobody is there to read it."""
@@ -49,6 +61,7 @@ class Api:
         self._access = access
         self._health = health
         self._room = Room()
+        self._in_hand = 0
 
     def _receive(self) -> Reception:
         """Give what there is to ask. Raises Problem."""
@@ -78,17 +91,22 @@ class Api:
             handlers |= desk.handlers()
         paths: dict[str, dict[str, Endpoint]] = defaultdict(dict)
         for operation in OPERATIONS:
-            paths[operation.path][operation.method] = self.closed(operation.roles, handlers[operation.name])
+            within = LOOKED_THROUGH_WITHIN if operation.name in _LOOKING_THROUGH else ANSWERED_WITHIN
+            paths[operation.path][operation.method] = self.closed(operation.roles, handlers[operation.name], within)
         return [_route(path, endpoints) for path, endpoints in paths.items()]
 
-    def closed(self, roles: Sequence[Role], handle: Handle) -> Endpoint:
-        """Give what is closed to all but some roles, and whose faults are told without what they hold."""
+    def closed(self, roles: Sequence[Role], handle: Handle, within: float = ANSWERED_WITHIN) -> Endpoint:
+        """Give what is closed to all but some roles, answers in time, and tells its faults without what they hold."""
 
         async def endpoint(http: HttpRequest) -> Response:
             try:
                 client = self._client(http, roles)
-                with self._room.lent() as loan:
-                    return await handle(Asked(http, client, loan))
+                with self._taken_in_hand(), self._room.lent() as loan:
+                    async with asyncio.timeout(within):
+                        return await handle(Asked(http, client, loan))
+            except TimeoutError:
+                _LOG.warning("not-recorded", why=f"no answer within {within:.0f} s")
+                return _told(Problem(problems.BUSY), http)
             except Problem as problem:
                 return _told(problem, http)
             except Unavailable as away:
@@ -104,6 +122,17 @@ class Api:
                 return _told(Problem(problems.BROKEN), http)
 
         return endpoint
+
+    @contextmanager
+    def _taken_in_hand(self) -> Iterator[None]:
+        """Count a request until it is answered. Raises Problem if there are too many."""
+        if self._in_hand >= IN_HAND_AT_MOST:
+            raise Problem(problems.BUSY)
+        self._in_hand += 1
+        try:
+            yield
+        finally:
+            self._in_hand -= 1
 
     def _client(self, http: HttpRequest, roles: Sequence[Role]) -> Client:
         client = self._access.client(http.headers.get("authorization"))

@@ -8,13 +8,13 @@ from typing import Final
 from pydantic import ValidationError
 from starlette.responses import Response
 
+from contracts.codec import content_digests
 from contracts.definitions.catalogue import DefinitionMissing
 from contracts.definitions.definition import id_of
 from contracts.definitions.protocol import Protocol
 from contracts.events.event import Data, Event
 from contracts.events.fields import LAST_SESSION
 from services.ingest.access import Client
-from services.ingest.domain.admission import is_known
 from services.ingest.domain.register import Registered
 from services.ingest.domain.responses import Standing, standing
 from services.ingest.fhir.answers import ROOT
@@ -149,11 +149,12 @@ async def _stated(asked: Asked, found: Understood, at: Reception) -> Event[Data]
 
     if found.session is not None:
         return fact(found.session)
-    if fact(0).id not in case.facts:
+    known = case.facts.get(fact(0).id)
+    if known is None:
         return fact(_session_open_now(case, found.form, at))
     # A repetition: it was for a session that is asked for no more.
     repeated = (fact(session) for session in _sessions(at.timetable.protocol(case)))
-    return next((each for each in repeated if is_known(case, each)), fact(0))
+    return next((each for each in repeated if content_digests(each)[0] == known), fact(0))
 
 
 async def _case_id(subject: Subject, client: Client, at: Reception) -> str:

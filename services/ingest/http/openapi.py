@@ -26,7 +26,7 @@ from services.ingest.http.api import DESCRIPTION
 from services.ingest.http.bodies import BYTES_AT_MOST, DEEP_AT_MOST, JSON
 from services.ingest.http.operations import BATCH_AT_MOST, OPERATIONS, Operation, OperationOutcome
 from services.ingest.http.problems import MEDIA_TYPE, RETRY_AFTER, Kind
-from services.ingest.statements import STATEMENTS, Statement
+from services.ingest.statements import BY_THE_CREDENTIAL, STATEMENTS, Statement
 from services.runtime.roster.port import Entry
 
 _ALWAYS: Final = (problems.NO_CREDENTIAL, problems.NOT_ALLOWED, problems.BUSY, problems.BROKEN)
@@ -139,7 +139,7 @@ def _body(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
 
 def _statement(statement: Statement, schemas: dict[str, Any]) -> dict[str, Any]:
     """Describe what a client states: the fact, without what the credential says, and with when and which."""
-    schema = _without(_schema(statement.fact, schemas, _OfRequests), ("entered_by",))
+    schema = _without(_schema(statement.fact, schemas, _OfRequests), BY_THE_CREDENTIAL)
     more: dict[str, Any] = {"id": {"type": ["string", "null"], "format": "uuid", "description": "The event's id."}}
     if statement.at is None:
         said = "When it happened; now, if not said."
