@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-FILES_KEPT: Final = 256
+FILES_KEPT: Final = 512
 """Descriptors that are left for the servers behind, for files and for what comes after."""
 
 _PROBLEM: Final = (

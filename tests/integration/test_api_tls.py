@@ -1,6 +1,7 @@
 """Ingest's API speaks TLS where it has a certificate, and the service tells how it is beside it as ever."""
 
 import http.client
+import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import closing
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 import trustme
 
+from services.runtime.service import GREETING_AT_MOST, GREETS_WITHIN
 from tests.integration.test_security import certificate
 from tests.support.command import ontrack
 from tests.support.region import Process, Region, region_of_its_own
@@ -61,6 +63,35 @@ def test_a_client_that_stays_keeps_it_from_nothing(ingest: Process, authority: t
         # when the service is told to end, then it does so in order
         assert ingest.stop() == 0
     assert "stopped" in ingest.log.read_text()
+
+
+def test_clients_that_connect_and_say_nothing_cost_little_and_keep_nobody_out_for_long(
+    ingest: Process, authority: trustme.CA
+) -> None:
+    # given more who connect and say nothing than are borne at a time
+    before = memory(ingest)
+    silent = [socket.create_connection(("127.0.0.1", ingest.api_port)) for _ in range(3 * GREETING_AT_MOST)]
+
+    # when somebody asks meanwhile
+    def is_answered() -> bool:
+        with closing(connection(ingest, authority)) as trusted:
+            try:
+                trusted.request("GET", "/v1/groups")
+                return trusted.getresponse().status == HTTPStatus.UNAUTHORIZED
+            except OSError:
+                return False
+
+    # then they are answered when the others have had their time, and it has cost no more than it may
+    ingest.wait_until(is_answered, "a client answered", 3 * GREETS_WITHIN)
+    assert memory(ingest) - before < 40
+    for each in silent:
+        each.close()
+
+
+def memory(process: Process) -> float:
+    """Give how much memory a process has had at most, in megabytes."""
+    lines = Path(f"/proc/{process.pid}/status").read_text("utf-8").splitlines()
+    return int(next(line for line in lines if line.startswith("VmHWM:")).split()[1]) / 1_024
 
 
 def test_whoever_watches_asks_by_a_command(region: Region) -> None:
