@@ -195,8 +195,6 @@ class Home(ABC):
         for place in list(self._work):
             if not await self._goes_on(self._patiently(*place, progress)):
                 self._work.remove(place)
-            # A file is read and written without a wait: others have their turn here.
-            await asyncio.sleep(0)
         if self._stopped:
             raise self._stopped[0]
 
@@ -252,6 +250,8 @@ class Home(ABC):
                     tries = 0
                     if progress is not None:
                         progress(read)
+                    # A file is read and written without a wait: others have their turn here.
+                    await asyncio.sleep(0)
                 return
             except (Unavailable, PartitionLost) as failed:
                 is_lost = is_lost or isinstance(failed, PartitionLost)

@@ -13,6 +13,7 @@ from services.cli.place import Place, data_option
 from services.cli.screen import painted, size, wrapped
 from services.cli.up import SMTP_HOST
 
+INGEST_URL = "ONTRACK_INGEST_URL"
 COLUMNS = ("verdict", "what", "says", "do")
 
 
@@ -22,9 +23,10 @@ COLUMNS = ("verdict", "what", "says", "do")
 def doctor(place: Place, form: Format) -> None:
     """Check a data directory or a region, and say in plain words what is wrong and what to do.
 
-    In a region: servers, versions, certificates, clocks, disks, topics and their copies, and services. In both: whether
-    everything that was recorded is processed, halted cases, dead letters, unknown definitions, and mail that does not
-    go out. It changes nothing. The exit code is 1 if something is wrong.
+    In a region: servers, versions, certificates, clocks, disks, topics and their copies, services, and the API if
+    ONTRACK_INGEST_URL says where it is. In both: whether everything that was recorded is processed, halted cases, dead
+    letters, unknown definitions, and mail that does not go out. It changes nothing. The exit code is 1 if something is
+    wrong.
 
     Example: ontrack doctor --data DIR
     """
@@ -55,13 +57,16 @@ async def _checked(place: Place) -> AsyncIterator[Checked]:
         async for each in of_directory(place):
             yield each
     else:
-        from services.cli.checks.of_region import of_region  # noqa: PLC0415
+        from services.cli.checks.of_region import of_api, of_region  # noqa: PLC0415
         from services.runtime.logs import hush  # noqa: PLC0415
         from services.runtime.settings import RegionSettings, settings_of  # noqa: PLC0415
 
         hush()
         async for each in of_region(settings_of(RegionSettings), sends_mail=sends_mail):
             yield each
+        if url := os.environ.get(INGEST_URL):
+            async for each in of_api(url):
+                yield each
     if sends_mail:
         from services.cli.checks.of_mail_server import of_mail_server  # noqa: PLC0415
         from services.mailer.settings import MailServerSettings  # noqa: PLC0415

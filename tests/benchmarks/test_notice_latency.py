@@ -146,7 +146,7 @@ def test_up(tmp_path: Path) -> None:
 
 
 def test_region(tmp_path: Path) -> None:
-    with region_of_its_own(tmp_path) as region, post_office_beside(tmp_path) as office:
+    with post_office_beside(tmp_path) as office, region_of_its_own(tmp_path) as region:
         tokens = Tokens(region.provision().tokens)
         admin = tokens.make(Client("caller", "admin", "north"), NOW)
         ingest, *others = region.serve("ingest", "scoring", "not-detector", "notifier")

@@ -38,9 +38,9 @@ def services(region: Region) -> list[Process]:
     return [process.wait_until_ready() for process in region.serve(*SERVICES)]
 
 
-def checked(region: Region) -> dict[str, dict[str, Any]]:
+def checked(region: Region, **environment: str) -> dict[str, dict[str, Any]]:
     """What was checked, by what it is about."""
-    ran = region.ontrack("doctor", "--format", "json")
+    ran = region.ontrack_with(environment, "doctor", "--format", "json")
     found = {each["what"]: each for each in orjson.loads(ran.out)}
     assert ran.exit_code == bool(findings(found)), ran.told
     return found
@@ -64,6 +64,17 @@ def test_in_a_region_in_order_nothing_is_found(region: Region, services: list[Pr
     assert found["copies"]["says"] == "1 copy of everything, in step"
     assert found["clock of the database"]["verdict"] == "ok"
     assert found["progress"]["says"] == "nothing waits"
+
+
+def test_whether_the_api_can_be_reached_is_looked_at_where_it_is_said_where_it_is(
+    region: Region, services: list[Process]
+) -> None:
+    ingest, (nobody,) = services[0], free_ports(1)
+    found = checked(region, ONTRACK_INGEST_URL=f"http://127.0.0.1:{ingest.api_port}")
+    assert found["API"]["says"] == f"it listens at 127.0.0.1:{ingest.api_port}"
+    found = checked(region, ONTRACK_INGEST_URL=f"http://127.0.0.1:{nobody}")
+    assert findings(found) == ["API"]
+    assert found["API"]["says"] == f"nothing listens at 127.0.0.1:{nobody}"
 
 
 def test_where_mail_is_to_be_sent_somebody_has_to_run_the_mailer(region: Region, services: list[Process]) -> None:
@@ -138,10 +149,10 @@ def test_certificates_that_are_about_to_expire_are_found(tmp_path: Path) -> None
         region = SecureRegion(Brokers(kafka.secure_servers), server, tmp_path, trusted=tmp_path / "authority.pem")
         region.succeeded("provision", "--single-broker")
 
-        # when they are checked
-        found = checked(region)
+        # when they are checked, with an API that shows it too
+        found = checked(region, ONTRACK_INGEST_URL=f"https://{kafka.secure_servers}")
 
     # then each is found, with its day
-    wanted = [f"broker {kafka.secure_servers}", f"database {mongodb.secure_address}"]
-    assert findings(found) == [*wanted, "services"]
+    wanted = [f"{what} {kafka.secure_servers}" for what in ("broker", "API")] + [f"database {mongodb.secure_address}"]
+    assert set(findings(found)) == {*wanted, "services"}
     assert {found[each]["says"] for each in wanted} == {f"its certificate expires in 10 days, on {soon:%Y-%m-%d}"}

@@ -34,6 +34,7 @@ OLDEST: Final = {(8, 0): 17, (8, 2): 3}
 """MongoDB's releases without CVE-2025-14847, and from which patch on; what is newer than all of them has none of it."""
 
 _MONGODB_PORT: Final = 27_017
+_HTTPS_PORT: Final = 443
 _RENEW: Final = "replace it, and start the server again; docs/clinic-it.md says how"
 
 
@@ -59,6 +60,18 @@ async def of_region(settings: RegionSettings, *, sends_mail: bool) -> AsyncItera
             *of_home(home, sends_mail=sends_mail),
         ):
             yield await looked(look)
+
+
+async def of_api(url: str) -> AsyncIterator[Checked]:
+    """Check where clients ask: that somebody answers there, and how long the certificate holds that they see."""
+    said = urlsplit(url)
+    server = f"{said.hostname}:{said.port or _HTTPS_PORT}"
+    if not await _listens(server):
+        yield ill("API", f"nothing listens at {server}", "start ingest, or see what keeps it from starting")
+        return
+    yield well("API", f"it listens at {server}")
+    async for each in _certificates("API", [server], said.scheme == "https"):
+        yield each
 
 
 async def _of_log(brokers: Brokers) -> AsyncIterator[Checked]:
