@@ -20,6 +20,11 @@ from tests.support.requests import Requests
 TOGETHER: Final = 6
 """Visitors at a time."""
 
+OCCASIONS: Final = 150
+"""Responses of each visitor, on occasions of its own."""
+
+ANSWERS: Final = {"frequency": 1, "intensity": 2, "engagement": 1, "work_school_home": 0, "social_life": 1}
+
 AGAIN: Final = 0.05
 """Seconds after which a visitor that was not answered comes again."""
 
@@ -85,18 +90,31 @@ class Visitors:
         chance = Random(f"visitor {number} of {self._seed}")
         visits = 0
         while not self._is_over.is_set():
-            visit = self._visit(f"{number}-{visits}", chance)
+            visit = self._visit(number, visits, chance)
             visits += 1
             # Half of those that are not answered insist, the others come again when all is over.
             if not self._made(visit, chance) and not (chance.random() < 0.5 and self._insisted(visit, chance)):
                 self.owed.append(visit)
 
-    def _visit(self, key: str, chance: Random) -> Visit:
-        session = chance.randrange(1_000)
-        if chance.random() < 0.7:
-            return Visit(key, f"/v1/cases/{chance.choice(self._cases)}/session-attended", {"session": session}, 1)
+    def _visit(self, number: int, visits: int, chance: Random) -> Visit:
+        """Say what nobody has said: a response, that somebody came, or several of them, or a new case."""
+        key, session, case_id = f"{number}-{visits}", number * OCCASIONS + visits, chance.choice(self._cases)
+        kind = chance.random()
+        if kind < 0.4 and visits < OCCASIONS:
+            said = {
+                "session": session,
+                "instrument": "odsis",
+                "answers": ANSWERS,
+                "answered_at": "2026-01-05T08:00:00Z",
+            }
+            return Visit(key, f"/v1/cases/{case_id}/response-submitted", said, 1)
+        if kind < 0.5:
+            body = {"number": key, "protocol": "open-ended", "policy": "gryesten-2023"}
+            return Visit(key, "/v1/cases", body, 1)
+        if kind < 0.8:
+            return Visit(key, f"/v1/cases/{case_id}/session-attended", {"session": session % 1_000}, 1)
         some = chance.sample(self._cases, 3)
-        facts = [{"case": case_id, "state": "session-attended", "session": session} for case_id in some]
+        facts = [{"case": each, "state": "session-attended", "session": session % 1_000} for each in some]
         return Visit(key, "/v1/facts", {"facts": facts}, len(facts))
 
     def _insisted(self, visit: Visit, chance: Random) -> bool:

@@ -10,6 +10,7 @@ import pytest
 from starlette.responses import Response
 from starlette.routing import Route
 
+from contracts.definitions.catalogue import entry_of
 from contracts.definitions.files import library
 from contracts.events.facts import (
     CaseEnrolled,
@@ -142,6 +143,36 @@ async def test_what_says_no_time_can_be_repeated_later(clinic: Clinic) -> None:
         ("this-moment", {"session": 4, "at": now.isoformat()}, 201),
     ):
         assert (await clinic.ask("POST", f"{of_case}/session-attended", body, key=key)).status == status
+
+
+async def test_what_names_a_definition_by_its_id_or_not_at_all_can_be_repeated_when_that_is_another_one(
+    clinic: Clinic,
+) -> None:
+    # given a case by the clinic's defaults, and a response that names its instrument by its id
+    defaults = {"protocol": "group-cbt-depression-14", "policy": "gryesten-2023"}
+    await clinic.ask("PUT", "/v1/clinic", defaults)
+    enrolment = {"number": "1001"}
+    enrolled = await clinic.ask("POST", "/v1/cases", enrolment, key="enrolled")
+    path = f"/v1/cases/{enrolled.json['case']}/response-submitted"
+    answered = await clinic.ask("POST", path, RESPONSE, key="answered")
+    assert (enrolled.status, answered.status) == (201, 201)
+
+    # when there are another default and a newer version, and the same comes again
+    await clinic.ask("PUT", "/v1/clinic", {**defaults, "policy": "gryesten-2023-window"})
+    (odsis,) = [each for each in library() if each.model.id == "odsis"]
+    await clinic.home.publish([entry_of({**odsis.body, "version": odsis.model.version + 1})])
+    again = [
+        await clinic.ask("POST", "/v1/cases", enrolment, key="enrolled"),
+        await clinic.ask("POST", path, RESPONSE, key="answered"),
+    ]
+
+    # then it is answered alike, and something else under the same key is refused as ever
+    assert [(each.status, each.body) for each in again] == [(each.status, each.body) for each in (enrolled, answered)]
+    for where, body, key in (
+        (path, {**RESPONSE, "comment": None}, "answered"),
+        ("/v1/cases", {**enrolment, "group": "mondays"}, "enrolled"),
+    ):
+        assert (await clinic.ask("POST", where, body, key=key)).problem == (409, "key-reused")
 
 
 class Waiting:

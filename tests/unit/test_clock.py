@@ -14,6 +14,7 @@ from contracts.events.event import Data, Event, new_fact
 from contracts.events.facts import (
     CaseClosed,
     CaseEnrolled,
+    CaseTransferred,
     OccasionClosed,
     OccasionOpened,
     ResponseSubmitted,
@@ -24,6 +25,7 @@ from contracts.events.facts import (
 )
 from services.ingest.domain.clock import due, first_moment, moment, next_moment, open_now
 from services.ingest.domain.register import Register, Registered
+from services.ingest.domain.schedule import joined
 from tests.support.clinic import definitions, instrument, odsis, policy_like, protocol_like
 
 COPENHAGEN = ZoneInfo("Europe/Copenhagen")
@@ -200,6 +202,31 @@ def test_a_session_that_takes_place_after_all_is_asked_again() -> None:
     course.record(SessionCancelled(session=1), MORNING - timedelta(hours=2))
     course.record(SessionMoved(session=1, scheduled=MONDAY + timedelta(days=7)), MORNING)
     assert course.go_through(MONDAY + timedelta(days=30))[0] == "01-12 05:00 open 1/odsis until 01-12 09:00"
+
+
+def test_after_a_transfer_a_case_is_asked_by_the_sessions_of_its_new_group() -> None:
+    # given a case that had its first session with a group of Mondays
+    week, tuesday = timedelta(days=7), MONDAY + timedelta(days=8)
+    course = Course().schedule(s1=MONDAY, s2=MONDAY + week, s3=MONDAY + 2 * week)
+    course.tick(MORNING)
+    course.tick(NEXT_NOON)
+
+    # when it goes on in one of Tuesdays, which is ahead by a session
+    transferred = NEXT_NOON + timedelta(hours=1)
+    course.record(CaseTransferred(group="tuesdays", sessions={"2": 3, "3": 4}), transferred)
+    for data in joined(course.case, {"3": tuesday, "4": tuesday + week}):
+        course.record(data, transferred)
+
+    # then nothing is asked on Mondays any more, and each session on its Tuesday, under its own number
+    assert course.tick(MONDAY + week) == []
+    assert course.tick(MORNING + timedelta(days=8)) == [
+        f"01-13 05:00 open 2/{name} until 01-13 09:00" for name in MORNING_FORMS
+    ]
+    assert course.tick(tuesday)[0] == "01-13 09:00 due 2"
+    course.tick(MONDAY + 2 * week)
+    assert course.tick(MORNING + timedelta(days=15)) == [
+        f"01-20 05:00 open 3/{name} until 01-20 09:00" for name in MORNING_FORMS
+    ]
 
 
 def test_nothing_is_said_of_what_comes_after_the_end_of_a_course() -> None:

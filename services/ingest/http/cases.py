@@ -1,12 +1,16 @@
 """Cases over HTTP: they are enrolled, found and shown, and facts about them are stated, one or many at once."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
+from itertools import product
 from typing import Any
 
 from pydantic import ValidationError
 from starlette.responses import Response
 
+from contracts.codec import content_digests
+from contracts.definitions.catalogue import Catalogue
+from contracts.definitions.definition import Definition
 from contracts.definitions.policy import Policy
 from contracts.definitions.protocol import Protocol
 from contracts.events.event import Data, Event
@@ -66,8 +70,32 @@ class CaseDesk:
             await at.people.enter({case_id: Person(client.clinic, enrolment.number)})
         begun = Registered(group=enrolment.group, clinic=client.clinic)
         facts = [fact, *await self._scheduled(fact, case, begun, origin)]
-        await at.record(origin, facts, [""] * len(facts))
+        named = product(
+            _meant(at.definitions, Protocol, enrolment.protocol, data.protocol),
+            _meant(at.definitions, Policy, enrolment.policy, data.policy),
+        )
+        before = (data.model_copy(update={"protocol": protocol, "policy": policy}) for protocol, policy in named)
+        await self._recorded(origin, facts, (fact._replace(data=each) for each in before))
         return answer({"case": case_id, "fact": fact.id}, HTTPStatus.CREATED)
+
+    async def _recorded(
+        self, origin: Origin, facts: Sequence[Event[Data]], meant_before: Iterable[Event[Data]]
+    ) -> None:
+        """Record what a request states. Raises Problem.
+
+        meant_before: what its first fact would say if a definition that it does not name in full was another one. When
+            the same request comes again, a newer version or another default may have taken its place.
+        """
+        at = self._receive()
+        try:
+            await at.record(origin, facts, [""] * len(facts))
+        except Problem as problem:
+            if problem.kind is not problems.REFUSED["id_reused"]:
+                raise
+            case = (await at.cases.registered([facts[0].subject]))[facts[0].subject]
+            known = case.facts[facts[0].id]
+            if not any(known in content_digests(each) for each in meant_before):
+                raise
 
     async def _scheduled(
         self, fact: Event[Data], before: Registered, case: Registered, origin: Origin
@@ -130,10 +158,18 @@ class CaseDesk:
             if isinstance(fact.data, CaseTransferred):
                 case = await at.own(asked.client, fact.subject)
                 facts += await self._scheduled(fact, case, after(case, fact), origin)
-            await at.record(origin, facts, [""] * len(facts))
+            await self._recorded(origin, facts, self._meant_before(statement, said, origin, asked.case_id))
             return answer({"case": fact.subject, "fact": fact.id}, HTTPStatus.CREATED)
 
         return handle
+
+    def _meant_before(
+        self, statement: Statement, said: Mapping[str, Any], origin: Origin, case_id: str
+    ) -> Iterator[Event[Data]]:
+        """Give what was stated if a definition that is named by its id alone was another version."""
+        for name, kind in statement.refers.items():
+            for ref in _meant(self._receive().definitions, kind, said.get(name), ""):
+                yield self._stated(statement, {**said, name: ref}, case_id, origin)
 
     async def _batch(self, asked: Asked) -> Response:
         """Record several facts together, or none of them."""
@@ -175,3 +211,12 @@ class CaseDesk:
             raise unpublished(unknown.place, pointer) from None
         except Unnamed:
             raise Problem(problems.KEY_EXPECTED) from None
+
+
+def _meant(definitions: Catalogue, kind: type[Definition], name: str | None, now: str) -> list[str]:
+    """Give what a name can have meant at any time: any definition if none is named, and any version of an id.
+
+    now: what it means now, if it is named in full
+    """
+    found = [ref for ref, model in definitions.of_kind(kind) if name in (None, model.id)]
+    return found or [each for each in [now] if each]
