@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Set as AbstractSet
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import structlog
@@ -27,6 +28,8 @@ TICK: Final = 1.0
 
 _AT_ONCE: Final = 500
 _LOOK_AGAIN: Final = timedelta(minutes=1)
+_EVER: Final = datetime.max.replace(tzinfo=UTC)
+_ALL: Final = 10_000_000
 _LOG = structlog.get_logger()
 
 
@@ -103,8 +106,10 @@ class Clockwork:
     async def tick(self) -> int:
         """Say what is to be said by now; give how many facts that were. Raises Unavailable, and goes on next time."""
         clinics = await self._roster.all(Clinic)
-        self._timetable.zones.learn({each.clinic: zone for each in clinics if (zone := zone_of(each)) is not None})
+        zones = {each.clinic: zone for each in clinics if (zone := zone_of(each)) is not None}
         now, said = self._now(), 0
+        if moved := self._timetable.zones.learn(zones):
+            await self._look_again(moved, now)
         while appointments := await self._agenda.appointments(Register.name, now, _AT_ONCE):
             known, unreadable = await self._cases.readable([each.case_id for each in appointments])
             self._noted(appointments, unreadable)
@@ -122,6 +127,16 @@ class Clockwork:
             if len(appointments) < _AT_ONCE:
                 break
         return said
+
+    async def _look_again(self, clinics: AbstractSet[str], now: datetime) -> None:
+        """Look at the cases of clinics that go by another clock from now on, or did before this process was started."""
+        appointments = await self._agenda.appointments(Register.name, _EVER, _ALL)
+        for start in range(0, len(appointments), _AT_ONCE):
+            some = appointments[start : start + _AT_ONCE]
+            known, _ = await self._cases.readable([each.case_id for each in some])
+            for each in some:
+                if each.case_id in known and known[each.case_id].clinic in clinics and each.due > now:
+                    await self._agenda.postpone(Register.name, each, now)
 
     def _noted(self, appointments: Sequence[Appointment], unreadable: Mapping[str, str]) -> None:
         """Note which cases cannot be read, for that to be told: the others have their time all the same."""

@@ -19,6 +19,10 @@ class Zones:
         """Give the zone of a clinic."""
         return self._clinics.get(clinic or "", self._region)
 
-    def learn(self, clinics: Mapping[str, ZoneInfo]) -> None:
-        """Know the clinics that have one of their own, and no others."""
+    def learn(self, clinics: Mapping[str, ZoneInfo]) -> set[str]:
+        """Know the clinics that have one of their own, and no others; give those that had another one so far."""
+        changed = {
+            name for name in clinics.keys() | self._clinics.keys() if clinics.get(name) != self._clinics.get(name)
+        }
         self._clinics = dict(clinics)
+        return changed
