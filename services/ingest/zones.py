@@ -21,8 +21,5 @@ class Zones:
 
     def learn(self, clinics: Mapping[str, ZoneInfo]) -> set[str]:
         """Know the clinics that have one of their own, and no others; give those that had another one so far."""
-        changed = {
-            name for name in clinics.keys() | self._clinics.keys() if clinics.get(name) != self._clinics.get(name)
-        }
-        self._clinics = dict(clinics)
-        return changed
+        before, self._clinics = self._clinics, dict(clinics)
+        return {name for name in clinics.keys() | before.keys() if clinics.get(name) != before.get(name)}
