@@ -45,6 +45,11 @@ LEFT_OUT: Final = (
     "use_after_free",
     "ensure_resource_availability",
 )
+ASKED_OF_ONE_PROCESS: Final = (
+    # Where hooks lead a broken request on to a case that there is, nothing may be left that is broken. The process is
+    # asked the same each time, so that it is known of each; what a service has differs from run to run.
+    "negative_data_rejection",
+)
 CLIENTS: Final[Sequence[tuple[Role, str]]] = (
     *((role, clinic) for clinic in ("north", "south") for role in ("admin", "ehr", "patient-app")),
     ("mailer", EVERY),
@@ -148,7 +153,9 @@ def a_world(place: Place, folder: Path) -> None:
     (folder / "world.json").write_bytes(orjson.dumps(world))
 
 
-def asked_by_chance(place: Place, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+def asked_by_chance(
+    place: Place, folder: Path, *options: str, left_out: Sequence[str]
+) -> subprocess.CompletedProcess[str]:
     """Let schemathesis ask."""
     command: list[str | Path] = [
         SCHEMATHESIS,
@@ -160,7 +167,7 @@ def asked_by_chance(place: Place, folder: Path, *options: str) -> subprocess.Com
         place.requests.url,
         "--no-color",
     ]
-    chosen = ["--checks", "all", "--exclude-checks", ",".join(LEFT_OUT), *options]
+    chosen = ["--checks", "all", "--exclude-checks", ",".join(left_out), *options]
     environment = {
         **os.environ,
         "ONTRACK_FUZZ": str(folder),
@@ -202,7 +209,8 @@ def test_whatever_is_asked_is_answered_as_described_and_only_what_was_answered_i
         a_world(place, tmp_path)
 
         # when they ask whatever the description makes one think of
-        ran = asked_by_chance(place, tmp_path, *options)
+        left_out = LEFT_OUT if where is one_process else (*LEFT_OUT, *ASKED_OF_ONE_PROCESS)
+        ran = asked_by_chance(place, tmp_path, *options, left_out=left_out)
 
         # then each answer is one that is described, and says nothing that was said before
         assert ran.returncode == 0, ran.stdout[-20_000:] + ran.stderr[-2_000:]
