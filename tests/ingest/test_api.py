@@ -171,6 +171,7 @@ async def test_what_names_a_definition_by_its_id_or_not_at_all_can_be_repeated_w
     for where, body, key in (
         (path, {**RESPONSE, "comment": None}, "answered"),
         ("/v1/cases", {**enrolment, "group": "mondays"}, "enrolled"),
+        ("/v1/cases", {**enrolment, "at": "2026-01-04T08:00:00Z"}, "enrolled"),
     ):
         assert (await clinic.ask("POST", where, body, key=key)).problem == (409, "key-reused")
 

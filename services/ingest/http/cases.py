@@ -92,9 +92,9 @@ class CaseDesk:
         except Problem as problem:
             if problem.kind is not problems.REFUSED["id_reused"]:
                 raise
-            case = (await at.cases.registered([facts[0].subject]))[facts[0].subject]
-            known = case.facts[facts[0].id]
-            if not any(known in content_digests(each) for each in meant_before):
+            case = (await at.cases.registered([facts[0].subject])).get(facts[0].subject, Registered())
+            known = case.facts.get(facts[0].id)
+            if not any(known == _digest(each, origin) for each in meant_before):
                 raise
 
     async def _scheduled(
@@ -211,6 +211,12 @@ class CaseDesk:
             raise unpublished(unknown.place, pointer) from None
         except Unnamed:
             raise Problem(problems.KEY_EXPECTED) from None
+
+
+def _digest(fact: Event[Data], origin: Origin) -> str:
+    """Give the digest that a fact has on the log: without its time, if the request does not say when it happened."""
+    dated, undated = content_digests(fact)
+    return undated if fact.time == origin.now else dated
 
 
 def _meant(definitions: Catalogue, kind: type[Definition], name: str | None, now: str) -> list[str]:
