@@ -1,6 +1,6 @@
 """A clinic in one process whose API is called as its clients call it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -18,6 +18,15 @@ from tests.support.said import said_on
 
 NOW: Final = datetime(2026, 1, 5, 8, tzinfo=UTC)
 ENROLMENT: Final = {"number": "1001", "protocol": "group-cbt-depression-14", "policy": "gryesten-2023"}
+SECRET: Final = "nobody at home knows"
+ODSIS: Final = ("frequency", "intensity", "engagement", "work_school_home", "social_life")
+RESPONSE: Final[Mapping[str, Any]] = {
+    "session": 1,
+    "instrument": "odsis",
+    "answers": dict.fromkeys(ODSIS, 2),
+    "comment": SECRET,
+    "answered_at": "2026-01-05T07:30:00Z",
+}
 
 
 class Clinic:

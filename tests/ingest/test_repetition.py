@@ -1,0 +1,123 @@
+"""A request that comes again is recorded once and answered alike; another one under its key is refused."""
+
+import asyncio
+from datetime import timedelta
+
+from contracts.definitions.catalogue import entry_of
+from contracts.definitions.files import library
+from contracts.events.facts import CaseEnrolled, ResponseSubmitted
+from services.ingest.domain.clock import SOURCE
+from services.runtime.roster.port import Group
+from tests.support.open_clinic import ENROLMENT, RESPONSE, Clinic
+
+
+async def test_a_repeated_request_is_answered_alike_and_recorded_once(clinic: Clinic) -> None:
+    case_id = await clinic.enrolled()
+    path = f"/v1/cases/{case_id}/response-submitted"
+
+    # when the same comes many times at once, and later again
+    answers = await asyncio.gather(*(clinic.ask("POST", path, RESPONSE, key="same") for _ in range(20)))
+    answers.append(await clinic.ask("POST", path, RESPONSE, key="same"))
+
+    # then all are answered alike
+    assert len({(answer.status, answer.body) for answer in answers}) == 1
+    assert len(await clinic.facts(ResponseSubmitted)) == 1
+
+
+async def test_a_repeated_enrolment_is_answered_alike(clinic: Clinic) -> None:
+    first = await clinic.ask("POST", "/v1/cases", ENROLMENT, key="same")
+    again = await clinic.ask("POST", "/v1/cases", ENROLMENT, key="same")
+    assert (first.status, first.body) == (again.status, again.body)
+    assert len(await clinic.facts(CaseEnrolled)) == 1
+
+
+async def test_what_says_no_time_can_be_repeated_later(clinic: Clinic) -> None:
+    # given a case of a group, and something said of it, all of it without a time
+    sessions = {"sessions": {"1": "2026-02-02T09:00:00Z"}}
+    await clinic.ask("PUT", "/v1/groups/mondays", sessions)
+    enrolled = await clinic.ask("POST", "/v1/cases", {**ENROLMENT, "group": "mondays"}, key="enrolled")
+    case_id = enrolled.json["case"]
+    of_case = f"/v1/cases/{case_id}"
+    said: list[tuple[str, object]] = [
+        (f"{of_case}/session-attended", {"session": 1}),
+        ("/v1/facts", {"facts": [{"case": case_id, "state": "session-absent", "session": 2}]}),
+        (f"{of_case}/case-transferred", {"group": "mondays"}),
+        ("/v1/cases", {**ENROLMENT, "group": "mondays"}),
+    ]
+    keys = ("attended", "absent", "transferred", "enrolled")
+    first = [await clinic.ask("POST", *each, key=key) for each, key in zip(said, keys, strict=True)]
+    recorded = [fact for fact in await clinic.facts() if fact.source != SOURCE]
+
+    # when the same comes again an hour later, and the group has other sessions by then
+    clinic.clock.time += timedelta(hours=1)
+    later = clinic.clock.time + timedelta(days=9)
+    await clinic.home.roster.put(Group(clinic="north", id="mondays", sessions={"1": later}))
+    again = [await clinic.ask("POST", *each, key=key) for each, key in zip(said, keys, strict=True)]
+
+    # then each is answered alike, and nothing else is recorded
+    assert [(each.status, each.body) for each in again] == [(201, each.body) for each in first]
+    assert [fact for fact in await clinic.facts() if fact.source != SOURCE] == recorded
+
+    # and a time that is said is a part of what is said
+    for at, status in (("2026-01-05T08:00:00Z", 201), ("2026-01-05T08:00:00Z", 201), ("2026-01-05T07:00:00Z", 409)):
+        dated = {"session": 3, "at": at}
+        assert (await clinic.ask("POST", f"{of_case}/session-attended", dated, key="dated")).status == status
+
+    # even where none was said at first, or it is the very moment at which it is recorded
+    now = clinic.clock.time
+    for key, body, status in (
+        ("attended", {"session": 1, "at": "2026-01-05T08:00:00Z"}, 409),
+        ("this-moment", {"session": 4, "at": now.isoformat()}, 201),
+        ("this-moment", {"session": 4, "at": now.isoformat()}, 201),
+    ):
+        assert (await clinic.ask("POST", f"{of_case}/session-attended", body, key=key)).status == status
+
+
+async def test_what_names_a_definition_by_its_id_or_not_at_all_can_be_repeated_when_that_is_another_one(
+    clinic: Clinic,
+) -> None:
+    # given a case by the clinic's defaults, and a response that names its instrument by its id
+    defaults = {"protocol": "group-cbt-depression-14", "policy": "gryesten-2023"}
+    await clinic.ask("PUT", "/v1/clinic", defaults)
+    enrolment = {"number": "1001"}
+    enrolled = await clinic.ask("POST", "/v1/cases", enrolment, key="enrolled")
+    path = f"/v1/cases/{enrolled.json['case']}/response-submitted"
+    answered = await clinic.ask("POST", path, RESPONSE, key="answered")
+    assert (enrolled.status, answered.status) == (201, 201)
+
+    # when there are another default and a newer version, and the same comes again
+    await clinic.ask("PUT", "/v1/clinic", {**defaults, "policy": "gryesten-2023-window"})
+    (odsis,) = [each for each in library() if each.model.id == "odsis"]
+    await clinic.home.publish([entry_of({**odsis.body, "version": odsis.model.version + 1})])
+    again = [
+        await clinic.ask("POST", "/v1/cases", enrolment, key="enrolled"),
+        await clinic.ask("POST", path, RESPONSE, key="answered"),
+    ]
+
+    # then it is answered alike, and something else under the same key is refused as ever
+    assert [(each.status, each.body) for each in again] == [(each.status, each.body) for each in (enrolled, answered)]
+    for where, body, key in (
+        (path, {**RESPONSE, "comment": None}, "answered"),
+        ("/v1/cases", {**enrolment, "group": "mondays"}, "enrolled"),
+        ("/v1/cases", {**enrolment, "at": "2026-01-04T08:00:00Z"}, "enrolled"),
+    ):
+        assert (await clinic.ask("POST", where, body, key=key)).problem == (409, "key-reused")
+
+
+async def test_a_key_that_was_used_for_something_else_is_refused(clinic: Clinic) -> None:
+    case_id = await clinic.enrolled()
+    path = f"/v1/cases/{case_id}/response-submitted"
+    await clinic.ask("POST", path, RESPONSE, key="same")
+    other = await clinic.ask("POST", path, {**RESPONSE, "comment": None}, key="same")
+    assert other.problem == (409, "key-reused")
+    assert len(await clinic.facts(ResponseSubmitted)) == 1
+
+
+async def test_the_id_of_an_event_takes_the_place_of_a_key(clinic: Clinic) -> None:
+    case_id = await clinic.enrolled()
+    event_id = "11111111-2222-4333-8444-555555555555"
+    path = f"/v1/cases/{case_id}/response-submitted"
+    for _ in range(2):
+        answer = await clinic.ask("POST", path, {**RESPONSE, "id": event_id})
+        assert answer.json["fact"] == event_id
+    assert len(await clinic.facts(ResponseSubmitted)) == 1
