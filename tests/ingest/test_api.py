@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+import orjson
 import pytest
 
 from contracts.definitions.files import library
@@ -232,6 +233,16 @@ async def test_a_body_that_is_not_what_was_expected_has_a_code_of_its_own(
 ) -> None:
     assert (await clinic.ask("POST", "/v1/cases", body, **headers)).problem == expected
     assert await clinic.facts() == []
+
+
+async def test_of_two_answers_to_one_item_none_is_taken(clinic: Clinic) -> None:
+    path = f"/v1/cases/{await clinic.enrolled()}/response-submitted"
+    body = orjson.dumps(RESPONSE)
+    item = b'"frequency":%d' % RESPONSE["answers"]["frequency"]
+    assert item in body
+    for twice in (b'"frequency":0,' + item, b'"\\u0066requency":0,' + item):
+        assert (await clinic.ask("POST", path, body.replace(item, twice))).problem == (422, "invalid-body")
+    assert (await clinic.ask("POST", path, body)).status == 201
 
 
 async def test_what_can_be_said_at_once_fits_into_one_record(clinic: Clinic) -> None:

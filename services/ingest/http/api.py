@@ -2,8 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -20,13 +19,13 @@ from starlette.types import Lifespan
 from services.ingest.access import Access, Client, Role, TokensUnusable
 from services.ingest.cases import KeyMissing
 from services.ingest.http import problems
-from services.ingest.http.bodies import Room
 from services.ingest.http.cases import CaseDesk
 from services.ingest.http.fhir import FhirDesk
 from services.ingest.http.operations import FHIR, OPERATIONS
 from services.ingest.http.outcomes import told
 from services.ingest.http.problems import Problem
 from services.ingest.http.reception import Asked, Handle, Reception
+from services.ingest.http.room import Room
 from services.ingest.http.roster import RosterDesk
 from services.runtime.faults import place_of
 from services.runtime.health import Health
@@ -43,9 +42,6 @@ ANSWERED_WITHIN: Final = 30.0
 LOOKED_THROUGH_WITHIN: Final = 600.0
 """The same for what looks through all cases, or all of a partition."""
 
-IN_HAND_AT_MOST: Final = 2_000
-"""Requests that are not answered yet; their clients can have gone long ago."""
-
 _LOOKING_THROUGH: Final = frozenset({"put-group", "fhir-responses", "fhir-response"})
 _LOG = structlog.get_logger()
 _GONE: Final = 499
@@ -61,7 +57,6 @@ class Api:
         self._access = access
         self._health = health
         self._room = Room()
-        self._in_hand = 0
 
     def _receive(self) -> Reception:
         """Give what there is to ask. Raises Problem."""
@@ -101,7 +96,7 @@ class Api:
         async def endpoint(http: HttpRequest) -> Response:
             try:
                 client = self._client(http, roles)
-                with self._taken_in_hand(), self._room.lent() as loan:
+                with self._room.lent(client.clinic) as loan:
                     async with asyncio.timeout(within):
                         return await handle(Asked(http, client, loan))
             except TimeoutError:
@@ -122,17 +117,6 @@ class Api:
                 return _told(Problem(problems.BROKEN), http)
 
         return endpoint
-
-    @contextmanager
-    def _taken_in_hand(self) -> Iterator[None]:
-        """Count a request until it is answered. Raises Problem if there are too many."""
-        if self._in_hand >= IN_HAND_AT_MOST:
-            raise Problem(problems.BUSY)
-        self._in_hand += 1
-        try:
-            yield
-        finally:
-            self._in_hand -= 1
 
     def _client(self, http: HttpRequest, roles: Sequence[Role]) -> Client:
         client = self._access.client(http.headers.get("authorization"))

@@ -21,8 +21,8 @@ from services.ingest.domain.admission import Refusal
 from services.ingest.domain.register import Registered
 from services.ingest.door import Door
 from services.ingest.http import problems
-from services.ingest.http.bodies import Loan
 from services.ingest.http.problems import Fault, Problem
+from services.ingest.http.room import Loan
 from services.ingest.intake import Request
 from services.ingest.statements import Origin
 from services.runtime.directory.port import Directory
@@ -36,7 +36,7 @@ CASE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request, who makes it, and the room for its body."""
+    """A request, who makes it, and the room that it has taken."""
 
     http: HttpRequest
     client: Client
