@@ -100,20 +100,18 @@ def content_digest(event: Event[Data]) -> str:
     What happened at the very moment at which it was recorded bears a time that nobody has said. It is no part of it,
     since it is another one whenever the same is said again.
     """
-    dated, undated = content_digests(event)
-    return undated if instant(event.time) == instant(event.recordedtime) else dated
+    return _digest(event, is_dated=instant(event.time) != instant(event.recordedtime))
 
 
 def content_digests(event: Event[Data]) -> tuple[str, str]:
     """Give both digests that an event can have: with the time at which it happened, and without it."""
+    return _digest(event, is_dated=True), _digest(event, is_dated=False)
+
+
+def _digest(event: Event[Data], *, is_dated: bool) -> str:
+    time = instant(event.time) if is_dated else ""
     plain = event.sealed.plain if event.sealed is not None else plain_data(event.data)
-    kind = event.type.encode()
-    dated, undated = (b"\x1f".join((kind, time, plain)) for time in (instant(event.time).encode(), b""))
-    return _digest(dated), _digest(undated)
-
-
-def _digest(content: bytes) -> str:
-    return hashlib.blake2b(content, digest_size=12).hexdigest()
+    return hashlib.blake2b(b"\x1f".join((event.type.encode(), time.encode(), plain)), digest_size=12).hexdigest()
 
 
 def seal(event: Event[Data], key: CaseKey) -> Sealed:

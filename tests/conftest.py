@@ -32,8 +32,8 @@ REFUSED = "was skipped, though every test must run:"
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Run one worker more than there are cores: a region in trouble waits for time-outs more than it works."""
-    return (os.cpu_count() or 1) + 1
+    """Run two workers more than there are cores: a region in trouble waits for time-outs more than it works."""
+    return (os.cpu_count() or 1) + 2
 
 
 def pytest_configure(config: pytest.Config) -> None:
