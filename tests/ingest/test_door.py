@@ -1,7 +1,7 @@
 """What whoever brings facts to the door is promised, however many come at once and whatever is away meanwhile."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,11 +13,12 @@ import pytest
 from contracts.definitions.catalogue import Catalogue
 from contracts.events.event import Data, Event, fact_id, new_fact
 from contracts.events.facts import CaseEnrolled, ResponseSubmitted
-from contracts.topics import CASES
+from contracts.topics import CASES, Topic
 from services.ingest.cases import Cases
 from services.ingest.domain.register import Register
 from services.ingest.door import Door, DoorBusy
 from services.ingest.intake import Intake, Request, Taken
+from services.runtime.log.port import Journal, LogUnavailable, Record
 from services.runtime.store.port import Write
 from services.runtime.unavailable import Unavailable
 from tests.support.clinic import definitions, instrument, odsis, policy_like, protocol_like
@@ -28,6 +29,9 @@ from tests.support.workbench import Workbench, cases_of
 MOMENT: Final = datetime(2026, 1, 5, 9, tzinfo=UTC)
 CASE: Final = cases_of(0, 1)[0]
 MANY: Final = 64
+SOON: Final = 0.2
+"""Seconds."""
+
 AWAY: Final[Sequence[tuple[str, When]]] = (
     ("log.append_each", "before"),
     ("log.append_each", "after"),
@@ -52,12 +56,28 @@ def answered(session: int, case_id: str = CASE, total: int = 8) -> Event[Data]:
     return fact(data, case_id, key=str(session))
 
 
+class StallingLog(TroubledLog):
+    """A log that can be made to answer nothing for a while. came: somebody waits for it."""
+
+    def __init__(self, log: Journal, trouble: Trouble) -> None:
+        super().__init__(log, trouble)
+        self.goes_on, self.came = asyncio.Event(), asyncio.Event()
+        self.goes_on.set()
+
+    async def append_each(
+        self, topic: Topic, records: Mapping[int, Sequence[Record]]
+    ) -> Mapping[int, int | LogUnavailable | None]:
+        self.came.set()
+        await self.goes_on.wait()
+        return await super().append_each(topic, records)
+
+
 class Entrance:
     """A door over a file, open."""
 
     def __init__(self, bench: Workbench, known: Catalogue, **limits: Any) -> None:
         self.bench = bench
-        log = TroubledLog(bench.log, bench.trouble)
+        log = self.log = StallingLog(bench.log, bench.trouble)
         keyring = TroubledKeyring(bench.keyring, bench.trouble)
         cases = Cases(log, bench.store, keyring)
         intake = Intake(log, cases, keyring, known, lambda: MOMENT)
@@ -200,6 +220,29 @@ async def test_when_too_much_waits_those_who_come_are_told_at_once(tmp_path: Pat
         with pytest.raises(DoorBusy):
             await entrance.bring(enrolled(cases_of(3, MANY + 1)[-1]))
         assert await asyncio.gather(*waiting) == [Taken(1)] * MANY
+
+
+async def test_while_the_log_answers_nothing_those_who_come_wait_for_a_bounded_time(tmp_path: Path) -> None:
+    async with an_entrance(tmp_path, patience=SOON) as entrance:
+        await entrance.bring(enrolled())
+
+        # given a log that answers nothing any more, to a caller whose turn it is
+        entrance.log.goes_on.clear()
+        entrance.log.came.clear()
+        first = asyncio.create_task(entrance.bring(answered(1)))
+        await entrance.log.came.wait()
+
+        # when another one comes, then it is told that nothing was recorded, and the first that this is not known
+        with pytest.raises(DoorBusy):
+            await entrance.bring(answered(2))
+        with pytest.raises(Unavailable, match="as far as is known"):
+            await first
+
+        # and when the log goes on, what the first had brought is there, and the other can come again
+        entrance.log.goes_on.set()
+        assert await entrance.bring(answered(1)) == Taken(0)
+        assert await entrance.bring(answered(2)) == Taken(1)
+        assert len(await entrance.on_log()) == 3
 
 
 async def test_what_is_wrong_with_one_case_is_told_to_nobody_else(tmp_path: Path) -> None:
