@@ -59,7 +59,7 @@ class Door:
         self._came = asyncio.Event()
 
     async def take(self, request: Request) -> Taken:
-        """Record the facts of a request, all of them or none; tell what became of them once they are durable.
+        """Record the facts of a request; tell what became of them once they are durable. If one is refused, none is.
 
         Raises DoorBusy, and nothing was recorded; Unavailable if that is not known, and the same request can come
         again; KeyMissing.
