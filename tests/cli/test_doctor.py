@@ -11,15 +11,17 @@ from typing import Any, Final
 import orjson
 import pytest
 
-from contracts.topics import CASES
+from contracts.topics import CASES, partition_of
 from services.cli.checks.checked import Checked, certificate, clock, disk
 from services.embedded import DATABASE, MASTER_KEY
 from services.ingest.access import TOKENS
 from services.runtime.database import table_of
+from services.runtime.roster.port import Clinic
 from tests.support.command import ontrack
 from tests.support.mailing import led_by, mailing_clinic
 
 NOW: Final = datetime.now(UTC)
+_OF_THE_CASE: Final = table_of(CASES, partition_of("case-1"))
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +96,16 @@ def _unreadable_fact(home: Path) -> None:
     ontrack("halted", "resume", "--data", home)
 
 
+def _fact_without_key(home: Path) -> None:
+    """Let a fact be there of a case whose key never was, as by somebody who writes past ingest."""
+    with sqlite3.connect(home / DATABASE) as connection:
+        ((fact,),) = connection.execute(f"SELECT value FROM {_OF_THE_CASE} LIMIT 1")  # noqa: S608 - ours
+        other = fact.replace(b'"case-1"', b'"case-2"')
+        connection.execute(f"INSERT INTO {table_of(CASES, partition_of('case-2'))} VALUES (0, 'case-2', ?)", (other,))  # noqa: S608 - ours
+    connection.close()
+    ontrack("halted", "resume", "--data", home)
+
+
 def _unread_fact(home: Path) -> None:
     with sqlite3.connect(home / DATABASE) as connection:
         connection.execute('UPDATE positions SET "offset" = "offset" - 1 WHERE stage = \'scoring\' AND "offset" > 0')
@@ -103,6 +115,24 @@ def _unread_fact(home: Path) -> None:
 def _key_lost(home: Path) -> None:
     with sqlite3.connect(home / DATABASE) as connection:
         connection.execute("DELETE FROM keys")
+    connection.close()
+
+
+def _fact_of_tomorrow(home: Path) -> None:
+    """Let the last fact of the case be recorded an hour from now, as by a machine whose clock is fast."""
+    with sqlite3.connect(home / DATABASE) as connection:
+        ((offset, value),) = connection.execute(f'SELECT max("offset"), value FROM {_OF_THE_CASE}')  # noqa: S608 - ours
+        fact = orjson.loads(value) | {"recordedtime": (datetime.now(UTC) + timedelta(hours=1)).isoformat()}
+        connection.execute(f'UPDATE {_OF_THE_CASE} SET value = ? WHERE "offset" = ?', (orjson.dumps(fact), offset))  # noqa: S608 - ours
+    connection.close()
+
+
+def _unknown_protocol(home: Path) -> None:
+    """Let the clinic enrol its cases by a protocol that nobody has published."""
+    entry = Clinic(clinic="north", id="north", protocol=f"two-weeks@3#{'0' * 64}")
+    with sqlite3.connect(home / DATABASE) as connection:
+        values = ("clinic", "north", "north", entry.model_dump_json())
+        connection.execute("INSERT OR REPLACE INTO roster VALUES (?, ?, ?, ?)", values)
     connection.close()
 
 
@@ -118,8 +148,11 @@ DAMAGES: Final[dict[str, tuple[Callable[[Path], None], list[str], str]]] = {
     "a file of tokens that is damaged": (_tokens_damaged, ["tokens"], "put its last good copy there"),
     "a database that is damaged": (_database_damaged, ["database"], "restore the last backup"),
     "a fact that cannot be read": (_unreadable_fact, ["dead letters"], "ontrack dlq list"),
+    "a case that is halted": (_fact_without_key, ["cases"], "ontrack halted list names them"),
     "keys that are lost": (_key_lost, ["keys"], "restore the last backup that has the keys"),
     "a roster that is damaged": (_roster_damaged, ["definitions"], "tell who maintains it"),
+    "a fact that is recorded in its future": (_fact_of_tomorrow, ["clock"], "3,600 s ahead of this machine's clock"),
+    "a protocol that nobody has published": (_unknown_protocol, ["definitions"], "north names two-weeks@3"),
     "facts that nobody reads": (_unread_fact, ["progress"], "see whether it runs"),
 }
 
