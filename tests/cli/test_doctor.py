@@ -13,9 +13,13 @@ import pytest
 
 from contracts.topics import CASES, partition_of
 from services.cli.checks.checked import Checked, certificate, clock, disk
+from services.cli.checks.servers import broker_disk, copies, database
 from services.embedded import DATABASE, MASTER_KEY
 from services.ingest.access import TOKENS
 from services.runtime.database import table_of
+from services.runtime.documents import About
+from services.runtime.log.disks import BrokerDisk
+from services.runtime.log.topics import Copies
 from services.runtime.roster.port import Clinic
 from tests.support.command import ontrack
 from tests.support.mailing import led_by, mailing_clinic
@@ -192,6 +196,19 @@ def test_mail_that_does_not_go_out_is_found(tmp_path: Path) -> None:
 
 # Judgments
 
+
+def mongodb(version: str, *members: str) -> About:
+    return About(version=version, is_ferretdb=False, time=NOW, disk=None, members=members)
+
+
+def kept(
+    topic: str = "cases", *, copies: int = 3, behind: int = 0, min_insync: int = 2, flushed: bool = False
+) -> Copies:
+    """A topic of which the last brokers do not have everything."""
+    late = frozenset(range(copies - behind + 1, copies + 1))
+    return Copies(topic=topic, copies=copies, behind=late, min_insync=min_insync, flushed=flushed)
+
+
 JUDGED: Final[dict[str, tuple[Checked, str, str]]] = {
     "a disk with room": (disk("disk", 50 * 10**9, 100 * 10**9, "-"), "ok", "50.0 GB of 100 GB are free"),
     "a disk that is nearly full": (
@@ -208,6 +225,36 @@ JUDGED: Final[dict[str, tuple[Checked, str, str]]] = {
     "a clock that is right": (clock("x", NOW + timedelta(seconds=5), NOW), "ok", "goes as"),
     "a clock that is fast": (clock("x", NOW + timedelta(seconds=90), NOW), "finding", "90 s ahead of the clock"),
     "a clock that is slow": (clock("x", NOW - timedelta(seconds=90), NOW), "finding", "90 s behind the clock"),
+    "MongoDB alone": (database(mongodb("8.0.17")), "ok", "MongoDB 8.0.17, alone"),
+    "MongoDB of three": (database(mongodb("8.2.3", "a", "b", "c")), "ok", "MongoDB 8.2.3, a replica set of 3"),
+    "MongoDB that is newer": (database(mongodb("9.0.0")), "ok", "MongoDB 9.0.0"),
+    "MongoDB whose version is no number": (database(mongodb("latest")), "ok", "MongoDB latest"),
+    "MongoDB 8.0 with a hole": (database(mongodb("8.0.16")), "finding", "MongoDB 8.0.16 can have a known hole"),
+    "MongoDB 8.2 with a hole": (database(mongodb("8.2.2")), "finding", "MongoDB 8.2.2 can have a known hole"),
+    "MongoDB that nobody mends": (database(mongodb("8.1.9")), "finding", "MongoDB 8.1.9 can have a known hole"),
+    "MongoDB that is older": (database(mongodb("7.0.5")), "finding", "MongoDB 7.0.5 can have a known hole"),
+    "a broker's disk with room": (broker_disk("x", BrokerDisk((50 * 10**9, 100 * 10**9))), "ok", "50.0 GB of 100 GB"),
+    "a broker's disk that is nearly full": (
+        broker_disk("x", BrokerDisk((4 * 10**9, 100 * 10**9))),
+        "finding",
+        "only 4.0 GB of 100 GB are free",
+    ),
+    "a broker that does not say": (broker_disk("x", BrokerDisk()), "unknown", "is not told to this user"),
+    "a broker that is too old to say": (broker_disk("x", BrokerDisk(is_too_old=True)), "finding", "older than 3.3"),
+    "three copies": (copies([kept()]), "ok", "3 copies of everything, in step"),
+    "one copy that is flushed": (copies([kept(copies=1, min_insync=1, flushed=True)]), "ok", "1 copy of everything"),
+    "one copy that is not": (copies([kept(copies=1, min_insync=1)]), "finding", "keeps cases and does not flush each"),
+    "copies of which one is enough": (
+        copies([kept(), kept("scores", min_insync=1)]),
+        "finding",
+        "what only one broker has is acknowledged, on scores",
+    ),
+    "a broker that is behind": (
+        copies([kept(behind=1), kept("scores"), kept("tracks", behind=1)]),
+        "finding",
+        "not everything of cases, tracks is on broker 3",
+    ),
+    "two brokers that are behind": (copies([kept(behind=2)]), "finding", "of cases is on broker 2 and broker 3"),
 }
 
 
