@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 import sqlite3
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -12,7 +12,10 @@ import orjson
 import pytest
 
 from contracts.topics import CASES, partition_of
+from services.cli.authority import AUTHORITY_HOLDS, CERTIFICATE_HOLDS, CLIENT, Authority
 from services.cli.checks.checked import Checked, certificate, clock, disk
+from services.cli.checks.of_files import of_files
+from services.cli.checks.of_mail_server import of_mail_server
 from services.cli.checks.servers import broker_disk, copies, database
 from services.embedded import DATABASE, MASTER_KEY
 from services.ingest.access import TOKENS
@@ -21,8 +24,10 @@ from services.runtime.documents import About
 from services.runtime.log.disks import BrokerDisk
 from services.runtime.log.topics import Copies
 from services.runtime.roster.port import Clinic
+from services.runtime.settings import RegionSettings
 from tests.support.command import ontrack
 from tests.support.mailing import led_by, mailing_clinic
+from tests.support.post_office import post_office
 
 NOW: Final = datetime.now(UTC)
 _OF_THE_CASE: Final = table_of(CASES, partition_of("case-1"))
@@ -54,6 +59,10 @@ def checked(home: Path) -> dict[str, dict[str, Any]]:
     found = {each["what"]: each for each in orjson.loads(ran.out)}
     assert ran.exit_code == bool(findings(found)), ran.told
     return found
+
+
+async def all_of(found: AsyncIterator[Checked]) -> list[Checked]:
+    return [each async for each in found]
 
 
 def findings(found: dict[str, dict[str, Any]]) -> list[str]:
@@ -192,6 +201,67 @@ def test_mail_that_does_not_go_out_is_found(tmp_path: Path) -> None:
         "1 mail is waiting for more than 10 minutes (1: the roster has no therapists of the group); "
         "1 mail failed in the last 7 days (1: the mail server answers 550)"
     )
+
+
+def test_certificates_of_a_regions_own_files_that_are_about_to_expire_are_found(tmp_path: Path) -> None:
+    # given an authority that holds for twenty days more, and an administrator who is known for ten
+    authority = Authority.create(NOW - AUTHORITY_HOLDS + timedelta(days=20, hours=1))
+    known = authority.issue("administrator", (), (CLIENT,), NOW - CERTIFICATE_HOLDS + timedelta(days=10, hours=1))
+    (tmp_path / "ca.pem").write_bytes(authority.files.certificate)
+    (tmp_path / "administrator.pem").write_bytes(b"".join(known))
+    settings = RegionSettings(
+        kafka_servers="127.0.0.1:9092",
+        kafka_tls=True,
+        kafka_ca_file=tmp_path / "ca.pem",
+        kafka_certificate_file=tmp_path / "administrator.pem",
+        mongodb_url="mongodb://127.0.0.1:27017/",
+        mongodb_tls=True,
+        mongodb_ca_file=tmp_path / "ca.pem",
+        master_key_file=tmp_path / "master.key",
+    )
+
+    # when they are looked at
+    found = asyncio.run(all_of(of_files(settings)))
+
+    # then each is found once, with what will be
+    assert {(each.what, each.verdict, each.says.partition(", on")[0]) for each in found} == {
+        (f"file {tmp_path / 'ca.pem'}", "finding", "its certificate expires in 20 days"),
+        (f"file {tmp_path / 'administrator.pem'}", "finding", "its certificate expires in 10 days"),
+    }
+    assert [each.do.partition(":")[0] for each in found] == [
+        "from then on nobody trusts the servers that it vouches for",
+        "from then on the brokers do not let its owner in",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("holds", "verdict", "says"),
+    [
+        (timedelta(days=10, hours=1), "finding", "its certificate expires in 10 days, on "),
+        (timedelta(days=90, hours=1), "ok", "its certificate expires in 90 days, on "),
+    ],
+)
+def test_how_long_the_mail_servers_certificate_holds_is_told(
+    tmp_path: Path, holds: timedelta, verdict: str, says: str
+) -> None:
+    async def look() -> list[Checked]:
+        async with post_office(tmp_path, expires=NOW + holds) as office:
+            return await all_of(of_mail_server(office.server()))
+
+    takes, certified = asyncio.run(look())
+    assert (takes.verdict, takes.says.partition(" ")[2]) == ("ok", "takes mail over TLS")
+    assert (certified.verdict, certified.says.rpartition(" ")[0] + " ") == (verdict, says)
+
+
+def test_a_mail_server_that_takes_nothing_is_found(tmp_path: Path) -> None:
+    async def look() -> list[Checked]:
+        async with post_office(tmp_path, expires=NOW - timedelta(days=1)) as office:
+            return await all_of(of_mail_server(office.server()))
+
+    (found,) = asyncio.run(look())
+    assert found.verdict == "finding"
+    assert "shows a certificate that is not trusted (certificate has expired)" in found.says
+    assert found.do == "no mail goes out until then"
 
 
 # Judgments

@@ -180,4 +180,5 @@ def test_certificates_that_are_about_to_expire_are_found(tmp_path: Path) -> None
     # then each is found, with its day
     wanted = [f"{what} {kafka.secure_servers}" for what in ("broker", "API")] + [f"database {mongodb.secure_address}"]
     assert set(findings(found)) == {*wanted, "services"}
+    assert found[f"file {region.trusted}"]["verdict"] == "ok"
     assert {found[each]["says"] for each in wanted} == {f"its certificate expires in 10 days, on {soon:%Y-%m-%d}"}

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from contracts.topics import TOPICS
 from services.cli.checks.checked import Check, Checked, certificate, clock, disk, ill, looked, unknown, well
+from services.cli.checks.of_files import of_files
 from services.cli.checks.of_home import of_home
 from services.cli.checks.reached import expires, listens
 from services.cli.checks.servers import broker_disk, copies, database
@@ -32,7 +33,7 @@ _RENEW: Final = "replace it, and start the server again; deploy/README.md says h
 async def of_region(settings: RegionSettings, *, sends_mail: bool) -> AsyncIterator[Checked]:
     """Check a region. What cannot be reached is a finding, and what stands behind it is not checked then."""
     found: list[Checked] = []
-    for check in (_of_log(settings.brokers()), _of_database(settings)):
+    for check in (of_files(settings), _of_log(settings.brokers()), _of_database(settings)):
         async for each in check:
             found.append(each)
             yield each
