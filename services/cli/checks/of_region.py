@@ -84,6 +84,8 @@ async def _of_log(brokers: Brokers) -> AsyncIterator[Checked]:
         why = f"{len(away)} of {number} cannot be used: {'; '.join(away)}"
         yield ill("brokers that are away", why, "start them; with two of three away nothing is recorded any more")
     yield well("brokers", f"{number - len(away)} of {number} answer")
+    # Kafka's protocol tells which requests and features a broker knows, which fit many releases, and a broker's time
+    # only of what is written. No time that OnTrack keeps is a broker's.
     yield unknown("release and clock of the brokers", "Kafka tells neither: watch them on its machines")
     for server in (server for server, why in whys.items() if not why):
         what = f"disk of broker {server}"
