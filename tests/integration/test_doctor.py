@@ -130,6 +130,18 @@ def test_one_broker_of_three_that_is_away_is_found(tmp_path: Path) -> None:
             assert found["copies"]["says"].endswith("and 6 more topics is on broker 3")
 
 
+def test_a_broker_that_calls_itself_by_an_address_at_which_it_is_not_is_found(region: Region) -> None:
+    (nobody,) = free_ports(1)
+    with scratch_directory() as servers:
+        kafka = KafkaCluster(servers / "kafka")
+        kafka.brokers[0].advertised_port = nobody
+        kafka.start()
+        found = checked(region, ONTRACK_KAFKA_SERVERS=kafka.servers)
+    assert findings(found) == ["brokers"]
+    assert found["brokers"]["says"].startswith(f"none of 1 can be used: 127.0.0.1:{nobody} does not listen")
+    assert "advertised.listeners" in found["brokers"]["do"]
+
+
 def test_servers_that_are_away_are_found(region: Region) -> None:
     nowhere = free_ports(2)
     for name, what, port in (("KAFKA_SERVERS", "brokers", nowhere[0]), ("MONGODB_URL", "database", nowhere[1])):

@@ -76,7 +76,10 @@ async def _of_log(brokers: Brokers) -> AsyncIterator[Checked]:
     whys = {server: await why_away(replace(brokers, servers=server)) for server in servers}
     away = [why for why in whys.values() if why]
     if len(away) == len(servers):
-        yield ill("brokers", f"none of {len(servers)} can be used: {'; '.join(away)}", "start them")
+        why = f"none of {len(servers)} can be used: {'; '.join(away)}"
+        yield ill(
+            "brokers", why, "start them, and see that advertised.listeners names them as they are reached from here"
+        )
         return
     number = len(servers) + len(gone)
     away += [f"broker {each} is to keep something, and is not there" for each in gone]
