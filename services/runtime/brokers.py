@@ -13,6 +13,7 @@ from aiokafka.errors import (
     SaslAuthenticationFailed,
     UnsupportedSaslMechanismError,
 )
+from aiokafka.protocol.api import Request, Response
 from aiokafka.protocol.metadata import MetadataRequest
 
 from contracts.topics import Topic
@@ -21,7 +22,7 @@ REQUEST_TIMEOUT: Final = 10.0
 """Seconds within which a broker answers one request; then the connection is given up and another one is made."""
 
 KNOCK: Final = 1.5
-"""Seconds within which a broker that is asked why it lets nobody in has to answer."""
+"""Seconds within which a broker that is asked something by itself has to answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ async def why_away(brokers: Brokers) -> str | None:
     why = None
     for server in brokers.servers.split(","):
         try:
-            await _knock(brokers, server)
+            await asked(brokers, server, MetadataRequest([]))
         except (KafkaError, OSError, TimeoutError) as refused:
             why = f"{server} {_told(brokers, refused)}"
         else:
@@ -85,14 +86,17 @@ async def why_away(brokers: Brokers) -> str | None:
     return why
 
 
-async def _knock(brokers: Brokers, server: str) -> None:
-    """Connect to a broker, prove who one is, and ask it something."""
+async def asked(brokers: Brokers, server: str, request: Request[Any]) -> Response:
+    """Connect to one broker, prove who one is, and ask it something. Raises KafkaError, OSError, TimeoutError.
+
+    Raises NotImplementedError if the broker knows no version of the request that is described here.
+    """
     host, _, port = server.rpartition(":")
     own = {"bootstrap_servers", "request_timeout_ms"}
     arguments = {name: value for name, value in brokers.arguments().items() if name not in own}
     connection = await create_conn(host.strip("[]"), int(port), request_timeout_ms=round(KNOCK * 1_000), **arguments)
     try:
-        await connection.send(MetadataRequest([]))
+        return await connection.send(request)
     finally:
         connection.close()
 

@@ -92,6 +92,7 @@ LIBRARIES: Final = {
     "faststream": {"services/runtime/subscription.py"},
     "aiokafka": {
         "services/runtime/brokers.py",
+        "services/runtime/log/disks.py",
         "services/runtime/log/kafka.py",
         "services/runtime/log/topics.py",
         "services/runtime/log/users.py",

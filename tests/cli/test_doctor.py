@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 import sqlite3
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -11,15 +11,26 @@ from typing import Any, Final
 import orjson
 import pytest
 
-from contracts.topics import CASES
+from contracts.topics import CASES, partition_of
+from services.cli.authority import AUTHORITY_HOLDS, CERTIFICATE_HOLDS, CLIENT, Authority
 from services.cli.checks.checked import Checked, certificate, clock, disk
+from services.cli.checks.of_files import of_files
+from services.cli.checks.of_mail_server import of_mail_server
+from services.cli.checks.servers import broker_disk, copies, database
 from services.embedded import DATABASE, MASTER_KEY
 from services.ingest.access import TOKENS
 from services.runtime.database import table_of
+from services.runtime.documents import About
+from services.runtime.log.disks import BrokerDisk
+from services.runtime.log.topics import Copies
+from services.runtime.roster.port import Clinic
+from services.runtime.settings import RegionSettings
 from tests.support.command import ontrack
 from tests.support.mailing import led_by, mailing_clinic
+from tests.support.post_office import post_office
 
 NOW: Final = datetime.now(UTC)
+_OF_THE_CASE: Final = table_of(CASES, partition_of("case-1"))
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +59,10 @@ def checked(home: Path) -> dict[str, dict[str, Any]]:
     found = {each["what"]: each for each in orjson.loads(ran.out)}
     assert ran.exit_code == bool(findings(found)), ran.told
     return found
+
+
+async def all_of(found: AsyncIterator[Checked]) -> list[Checked]:
+    return [each async for each in found]
 
 
 def findings(found: dict[str, dict[str, Any]]) -> list[str]:
@@ -94,6 +109,16 @@ def _unreadable_fact(home: Path) -> None:
     ontrack("halted", "resume", "--data", home)
 
 
+def _fact_without_key(home: Path) -> None:
+    """Let a fact be there of a case whose key never was, as by somebody who writes past ingest."""
+    with sqlite3.connect(home / DATABASE) as connection:
+        ((fact,),) = connection.execute(f"SELECT value FROM {_OF_THE_CASE} LIMIT 1")  # noqa: S608 - ours
+        other = fact.replace(b'"case-1"', b'"case-2"')
+        connection.execute(f"INSERT INTO {table_of(CASES, partition_of('case-2'))} VALUES (0, 'case-2', ?)", (other,))  # noqa: S608 - ours
+    connection.close()
+    ontrack("halted", "resume", "--data", home)
+
+
 def _unread_fact(home: Path) -> None:
     with sqlite3.connect(home / DATABASE) as connection:
         connection.execute('UPDATE positions SET "offset" = "offset" - 1 WHERE stage = \'scoring\' AND "offset" > 0')
@@ -103,6 +128,24 @@ def _unread_fact(home: Path) -> None:
 def _key_lost(home: Path) -> None:
     with sqlite3.connect(home / DATABASE) as connection:
         connection.execute("DELETE FROM keys")
+    connection.close()
+
+
+def _fact_of_tomorrow(home: Path) -> None:
+    """Let the last fact of the case be recorded an hour from now, as by a machine whose clock is fast."""
+    with sqlite3.connect(home / DATABASE) as connection:
+        ((offset, value),) = connection.execute(f'SELECT max("offset"), value FROM {_OF_THE_CASE}')  # noqa: S608 - ours
+        fact = orjson.loads(value) | {"recordedtime": (datetime.now(UTC) + timedelta(hours=1)).isoformat()}
+        connection.execute(f'UPDATE {_OF_THE_CASE} SET value = ? WHERE "offset" = ?', (orjson.dumps(fact), offset))  # noqa: S608 - ours
+    connection.close()
+
+
+def _unknown_protocol(home: Path) -> None:
+    """Let the clinic enrol its cases by a protocol that nobody has published."""
+    entry = Clinic(clinic="north", id="north", protocol=f"two-weeks@3#{'0' * 64}")
+    with sqlite3.connect(home / DATABASE) as connection:
+        values = ("clinic", "north", "north", entry.model_dump_json())
+        connection.execute("INSERT OR REPLACE INTO roster VALUES (?, ?, ?, ?)", values)
     connection.close()
 
 
@@ -118,8 +161,11 @@ DAMAGES: Final[dict[str, tuple[Callable[[Path], None], list[str], str]]] = {
     "a file of tokens that is damaged": (_tokens_damaged, ["tokens"], "put its last good copy there"),
     "a database that is damaged": (_database_damaged, ["database"], "restore the last backup"),
     "a fact that cannot be read": (_unreadable_fact, ["dead letters"], "ontrack dlq list"),
+    "a case that is halted": (_fact_without_key, ["cases"], "ontrack halted list names them"),
     "keys that are lost": (_key_lost, ["keys"], "restore the last backup that has the keys"),
     "a roster that is damaged": (_roster_damaged, ["definitions"], "tell who maintains it"),
+    "a fact that is recorded in its future": (_fact_of_tomorrow, ["clock"], "3,600 s ahead of this machine's clock"),
+    "a protocol that nobody has published": (_unknown_protocol, ["definitions"], "north names two-weeks@3"),
     "facts that nobody reads": (_unread_fact, ["progress"], "see whether it runs"),
 }
 
@@ -157,7 +203,81 @@ def test_mail_that_does_not_go_out_is_found(tmp_path: Path) -> None:
     )
 
 
+def test_certificates_of_a_regions_own_files_that_are_about_to_expire_are_found(tmp_path: Path) -> None:
+    # given an authority that holds for twenty days more, and an administrator who is known for ten
+    authority = Authority.create(NOW - AUTHORITY_HOLDS + timedelta(days=20, hours=1))
+    known = authority.issue("administrator", (), (CLIENT,), NOW - CERTIFICATE_HOLDS + timedelta(days=10, hours=1))
+    (tmp_path / "ca.pem").write_bytes(authority.files.certificate)
+    (tmp_path / "administrator.pem").write_bytes(b"".join(known))
+    settings = RegionSettings(
+        kafka_servers="127.0.0.1:9092",
+        kafka_tls=True,
+        kafka_ca_file=tmp_path / "ca.pem",
+        kafka_certificate_file=tmp_path / "administrator.pem",
+        mongodb_url="mongodb://127.0.0.1:27017/",
+        mongodb_tls=True,
+        mongodb_ca_file=tmp_path / "ca.pem",
+        master_key_file=tmp_path / "master.key",
+    )
+
+    # when they are looked at
+    found = asyncio.run(all_of(of_files(settings)))
+
+    # then each is found once, with what will be
+    assert {(each.what, each.verdict, each.says.partition(", on")[0]) for each in found} == {
+        (f"file {tmp_path / 'ca.pem'}", "finding", "its certificate expires in 20 days"),
+        (f"file {tmp_path / 'administrator.pem'}", "finding", "its certificate expires in 10 days"),
+    }
+    assert [each.do.partition(":")[0] for each in found] == [
+        "from then on nobody trusts the servers that it vouches for",
+        "from then on the brokers do not let its owner in",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("holds", "verdict", "says"),
+    [
+        (timedelta(days=10, hours=1), "finding", "its certificate expires in 10 days, on "),
+        (timedelta(days=90, hours=1), "ok", "its certificate expires in 90 days, on "),
+    ],
+)
+def test_how_long_the_mail_servers_certificate_holds_is_told(
+    tmp_path: Path, holds: timedelta, verdict: str, says: str
+) -> None:
+    async def look() -> list[Checked]:
+        async with post_office(tmp_path, expires=NOW + holds) as office:
+            return await all_of(of_mail_server(office.server()))
+
+    takes, certified = asyncio.run(look())
+    assert (takes.verdict, takes.says.partition(" ")[2]) == ("ok", "takes mail over TLS")
+    assert (certified.verdict, certified.says.rpartition(" ")[0] + " ") == (verdict, says)
+
+
+def test_a_mail_server_that_takes_nothing_is_found(tmp_path: Path) -> None:
+    async def look() -> list[Checked]:
+        async with post_office(tmp_path, expires=NOW - timedelta(days=1)) as office:
+            return await all_of(of_mail_server(office.server()))
+
+    (found,) = asyncio.run(look())
+    assert found.verdict == "finding"
+    assert "shows a certificate that is not trusted (certificate has expired)" in found.says
+    assert found.do == "no mail goes out until then"
+
+
 # Judgments
+
+
+def mongodb(version: str, *members: str) -> About:
+    return About(version=version, is_ferretdb=False, time=NOW, disk=None, members=members)
+
+
+def kept(
+    topic: str = "cases", *, copies: int = 3, behind: int = 0, min_insync: int = 2, flushed: bool = False
+) -> Copies:
+    """A topic of which the last brokers do not have everything."""
+    late = frozenset(range(copies - behind + 1, copies + 1))
+    return Copies(topic=topic, copies=copies, behind=late, min_insync=min_insync, flushed=flushed)
+
 
 JUDGED: Final[dict[str, tuple[Checked, str, str]]] = {
     "a disk with room": (disk("disk", 50 * 10**9, 100 * 10**9, "-"), "ok", "50.0 GB of 100 GB are free"),
@@ -175,6 +295,36 @@ JUDGED: Final[dict[str, tuple[Checked, str, str]]] = {
     "a clock that is right": (clock("x", NOW + timedelta(seconds=5), NOW), "ok", "goes as"),
     "a clock that is fast": (clock("x", NOW + timedelta(seconds=90), NOW), "finding", "90 s ahead of the clock"),
     "a clock that is slow": (clock("x", NOW - timedelta(seconds=90), NOW), "finding", "90 s behind the clock"),
+    "MongoDB alone": (database(mongodb("8.0.17")), "ok", "MongoDB 8.0.17, alone"),
+    "MongoDB of three": (database(mongodb("8.2.3", "a", "b", "c")), "ok", "MongoDB 8.2.3, a replica set of 3"),
+    "MongoDB that is newer": (database(mongodb("9.0.0")), "ok", "MongoDB 9.0.0"),
+    "MongoDB whose version is no number": (database(mongodb("latest")), "ok", "MongoDB latest"),
+    "MongoDB 8.0 with a hole": (database(mongodb("8.0.16")), "finding", "MongoDB 8.0.16 can have a known hole"),
+    "MongoDB 8.2 with a hole": (database(mongodb("8.2.2")), "finding", "MongoDB 8.2.2 can have a known hole"),
+    "MongoDB that nobody mends": (database(mongodb("8.1.9")), "finding", "MongoDB 8.1.9 can have a known hole"),
+    "MongoDB that is older": (database(mongodb("7.0.5")), "finding", "MongoDB 7.0.5 can have a known hole"),
+    "a broker's disk with room": (broker_disk("x", BrokerDisk((50 * 10**9, 100 * 10**9))), "ok", "50.0 GB of 100 GB"),
+    "a broker's disk that is nearly full": (
+        broker_disk("x", BrokerDisk((4 * 10**9, 100 * 10**9))),
+        "finding",
+        "only 4.0 GB of 100 GB are free",
+    ),
+    "a broker that does not say": (broker_disk("x", BrokerDisk()), "unknown", "is not told to this user"),
+    "a broker that is too old to say": (broker_disk("x", BrokerDisk(is_too_old=True)), "finding", "older than 3.3"),
+    "three copies": (copies([kept()]), "ok", "3 copies of everything, in step"),
+    "one copy that is flushed": (copies([kept(copies=1, min_insync=1, flushed=True)]), "ok", "1 copy of everything"),
+    "one copy that is not": (copies([kept(copies=1, min_insync=1)]), "finding", "keeps cases and does not flush each"),
+    "copies of which one is enough": (
+        copies([kept(), kept("scores", min_insync=1)]),
+        "finding",
+        "what only one broker has is acknowledged, on scores",
+    ),
+    "a broker that is behind": (
+        copies([kept(behind=1), kept("scores"), kept("tracks", behind=1)]),
+        "finding",
+        "not everything of cases, tracks is on broker 3",
+    ),
+    "two brokers that are behind": (copies([kept(behind=2)]), "finding", "of cases is on broker 2 and broker 3"),
 }
 
 

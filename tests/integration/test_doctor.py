@@ -19,11 +19,12 @@ from services.runtime.brokers import Brokers
 from services.runtime.documents import Server
 from services.runtime.log.topics import Cluster, Safety
 from tests.integration.test_security import PASSWORDS, USER, SecureRegion, as_files
-from tests.support.region import Process, Region, region_of_its_own
+from tests.support.region import Process, Region, region_of_its_own, wait_until
 from tests.support.scripted import HELLO, scripted
 from tests.support.servers import FERRETDB_AT_ONCE
 
 SERVICES: Final = ("ingest", "scoring", "not-detector", "notifier")
+THREE_THAT_AGREE: Final = Safety(replication=3, min_insync=2)
 ONE_THAT_FLUSHES: Final = Safety(replication=1, min_insync=1, flushed=True)
 
 
@@ -63,6 +64,7 @@ def test_in_a_region_in_order_nothing_is_found(region: Region, services: list[Pr
     assert found["brokers"]["says"] == "1 of 1 answer"
     assert found["copies"]["says"] == "1 copy of everything, in step"
     assert found["clock of the database"]["verdict"] == "ok"
+    assert found[f"disk of broker {region.brokers.servers}"]["says"].endswith("GB are free")
     assert found["progress"]["says"] == "nothing waits"
 
 
@@ -103,6 +105,41 @@ def test_a_topic_that_is_missing_is_found_and_nothing_behind_it_is_checked(tmp_p
         assert findings(found) == ["topics", "copies"]
         assert f"{region.brokers.topic(SEALS)}" in found["topics"]["says"]
         assert found["services"]["verdict"] == "unknown"
+
+
+def test_one_broker_of_three_that_is_away_is_found(tmp_path: Path) -> None:
+    with scratch_directory() as servers:
+        # given a region on three brokers, one of which has ended
+        kafka = KafkaCluster(servers / "kafka", 3)
+        kafka.start()
+        with region_of_its_own(tmp_path, Brokers(kafka.servers), safety=THREE_THAT_AGREE) as region:
+            region.provision()
+            assert checked(region)["copies"]["says"] == "3 copies of everything, in step"
+            kafka.brokers[2].kill()
+            wait_until(lambda: asyncio.run(Cluster(region.brokers).servers()).gone == [3], "one broker fewer")
+
+            # when it is checked
+            found = checked(region)
+
+            # then that is found, and the others are looked at
+            assert findings(found) == ["brokers that are away", "copies", "services"]
+            assert found["brokers that are away"]["says"] == (
+                "1 of 3 cannot be used: broker 3 is to keep something, and is not there"
+            )
+            assert found["brokers"]["says"] == "2 of 3 answer"
+            assert found["copies"]["says"].endswith("and 6 more topics is on broker 3")
+
+
+def test_a_broker_that_calls_itself_by_an_address_at_which_it_is_not_is_found(region: Region) -> None:
+    (nobody,) = free_ports(1)
+    with scratch_directory() as servers:
+        kafka = KafkaCluster(servers / "kafka")
+        kafka.brokers[0].advertised_port = nobody
+        kafka.start()
+        found = checked(region, ONTRACK_KAFKA_SERVERS=kafka.servers)
+    assert findings(found) == ["brokers"]
+    assert found["brokers"]["says"].startswith(f"none of 1 can be used: 127.0.0.1:{nobody} does not listen")
+    assert "advertised.listeners" in found["brokers"]["do"]
 
 
 def test_servers_that_are_away_are_found(region: Region) -> None:
@@ -155,4 +192,5 @@ def test_certificates_that_are_about_to_expire_are_found(tmp_path: Path) -> None
     # then each is found, with its day
     wanted = [f"{what} {kafka.secure_servers}" for what in ("broker", "API")] + [f"database {mongodb.secure_address}"]
     assert set(findings(found)) == {*wanted, "services"}
+    assert found[f"file {region.trusted}"]["verdict"] == "ok"
     assert {found[each]["says"] for each in wanted} == {f"its certificate expires in 10 days, on {soon:%Y-%m-%d}"}

@@ -15,6 +15,7 @@ from contracts.topics import CASES, DEAD_LETTERS, DEFINITIONS, NOTICES, SCORES, 
 from deploy.local.kafka import KafkaCluster, Security
 from deploy.local.scratch import scratch_directory
 from services.runtime.brokers import Brokers, why_away
+from services.runtime.log.disks import BrokerDisk, disk_of
 from services.runtime.log.kafka import KafkaLog
 from services.runtime.log.port import LogUnavailable, Record
 from services.runtime.log.topics import Cluster
@@ -147,6 +148,12 @@ def test_whoever_gives_commands_reads_everything_and_writes_what_is_taken_in(gua
 @pytest.mark.parametrize("user", ["ingest", OPERATOR])
 def test_everybody_sees_how_topics_are_made(guarded: Guarded, user: str) -> None:
     asyncio.run(Cluster(guarded.as_user(user)).require_topics(TOPICS.values()))
+
+
+def test_how_full_disks_are_is_told_to_whoever_may_describe_the_cluster(guarded: Guarded) -> None:
+    administrator, operator = guarded.administrator, guarded.as_user(OPERATOR)
+    assert asyncio.run(disk_of(administrator, administrator.servers)).room is not None
+    assert asyncio.run(disk_of(operator, operator.servers)) == BrokerDisk()
 
 
 def test_a_password_that_is_changed_holds_from_then_on(guarded: Guarded) -> None:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
@@ -96,12 +97,16 @@ class PostOffice:
 
 @asynccontextmanager
 async def post_office(
-    folder: Path, *, tls: Literal["starttls", "implicit", "none"] = "starttls", asks_who: bool = False
+    folder: Path,
+    *,
+    tls: Literal["starttls", "implicit", "none"] = "starttls",
+    asks_who: bool = False,
+    expires: datetime | None = None,
 ) -> AsyncIterator[PostOffice]:
-    """Open a mail server; asks_who: whether it lets in known users only."""
+    """Open a mail server; asks_who: whether it lets in known users only; expires: when its certificate does."""
     office, authority = PostOffice(), trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(HOST).configure_cert(context)
+    authority.issue_cert(HOST, not_after=expires).configure_cert(context)
     authority.configure_trust(office.trusted)
     office.ca_file = folder / "mail-authority.pem"
     authority.cert_pem.write_to_path(str(office.ca_file))

@@ -130,7 +130,8 @@ async def _clock(home: Home) -> Checked:
     now = datetime.now(UTC)
     if newest is not None and newest - now > SKEW:
         ahead = (newest - now).total_seconds()
-        return ill("clock", f"the newest fact was recorded {ahead:,.0f} s from now", "set the clocks by NTP")
+        says = f"the newest fact was recorded {ahead:,.0f} s ahead of this machine's clock"
+        return ill("clock", says, "set this clock by NTP, and that of the machine on which ingest runs")
     return well("clock", "no fact was recorded in its future")
 
 

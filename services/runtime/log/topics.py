@@ -15,9 +15,10 @@ from aiokafka.errors import (
     TopicAlreadyExistsError,
     for_code,
 )
+from aiokafka.protocol.metadata import MetadataRequest
 
 from contracts.topics import TOPICS, Topic
-from services.runtime.brokers import REQUEST_TIMEOUT, Brokers, why_away
+from services.runtime.brokers import REQUEST_TIMEOUT, Brokers, asked, why_away
 from services.runtime.log.port import LogUnavailable
 from services.runtime.refusals import BrokersMissing, TopicsUnfit
 
@@ -53,15 +54,25 @@ class Safety:
 class Copies:
     """How safely a topic is kept.
 
-    copies: that each of its partitions has, at least; in_sync: how many of these have everything, at least
+    copies: that each of its partitions has, at least; behind: the brokers that are to have everything of it, and do not
     min_insync: how many must have a record before it is acknowledged; flushed: whether each writes it to its disk first
     """
 
     topic: str
     copies: int
-    in_sync: int
+    behind: frozenset[int]
     min_insync: int
     flushed: bool
+
+
+class Servers(NamedTuple):
+    """The brokers of a cluster.
+
+    there: each that it has, as host:port; gone: the ids of those that are to keep something, and that it does not have
+    """
+
+    there: Sequence[str]
+    gone: Sequence[int]
 
 
 class Cluster:
@@ -107,11 +118,22 @@ class Cluster:
             settings = await _settings(admin, [each["topic"] for each in described], (IN_SYNC, FLUSHED))
         return [_copies(each, settings[each["topic"]]) for each in described]
 
-    async def servers(self) -> Sequence[str]:
-        """Give the brokers that the cluster has just now, each as host:port."""
-        async with self._admin() as admin:
-            brokers = (await admin.describe_cluster())["brokers"]
-        return sorted(f"{each['host']}:{each['port']}" for each in brokers)
+    async def servers(self) -> Servers:
+        """Tell which brokers the cluster has just now, and which it misses.
+
+        Each is asked by itself, until one answers: a client asks any of them, also one that is away.
+        """
+        for server in self._brokers.servers.split(","):
+            try:
+                told = (await asked(self._brokers, server, MetadataRequest())).to_object()
+            except (KafkaError, OSError, TimeoutError):
+                continue
+            keeping = {
+                broker for topic in told["topics"] for each in topic["partitions"] for broker in each["replicas"]
+            }
+            there = {each["node_id"]: f"{each['host']}:{each['port']}" for each in told["brokers"]}
+            return Servers(sorted(there.values()), sorted(keeping - there.keys()))
+        raise LogUnavailable(f"the brokers are away: {await why_away(self._brokers)}")
 
     async def has(self, topic: Topic) -> bool:
         """Tell whether a topic is there."""
@@ -223,7 +245,7 @@ def _copies(described: Mapping[str, Any], settings: Mapping[str, str]) -> Copies
     return Copies(
         topic=described["topic"],
         copies=min(len(each["replicas"]) for each in partitions),
-        in_sync=min(len(each["isr"]) for each in partitions),
+        behind=frozenset(broker for each in partitions for broker in {*each["replicas"]} - {*each["isr"]}),
         min_insync=int(settings[IN_SYNC]),
         flushed=settings[FLUSHED] == "1",
     )
