@@ -9,7 +9,7 @@ from contracts.topics import CASES, DEFINITIONS, TOPICS
 from services.ingest.domain.register import Register
 from services.runtime.brokers import Brokers
 from services.runtime.documents import Documents, told_as
-from services.runtime.log.users import EVERY, Act, Kind, Right
+from services.runtime.log.users import EVERY, THE_CLUSTER, Act, Kind, Right
 from services.runtime.log.users import let_in as let_in_at
 from services.runtime.refusals import SettingsWrong
 from services.runtime.settings import RegionSettings
@@ -61,6 +61,8 @@ def rights(brokers: Brokers) -> Iterator[Right]:
         group = _GROUPS.get(service, service.replace("-", "_"))
         yield Right(service, Act.READ, Kind.GROUP, brokers.named(group))
     yield Right(OPERATOR, Act.DESCRIBE, Kind.GROUP, EVERY)
+    # Whoever looks after a region sees how full its disks are.
+    yield Right(OPERATOR, Act.DESCRIBE, Kind.CLUSTER, THE_CLUSTER)
 
 
 def passwords_in(folder: Path) -> Mapping[str, Passwords]:

@@ -150,10 +150,10 @@ def test_everybody_sees_how_topics_are_made(guarded: Guarded, user: str) -> None
     asyncio.run(Cluster(guarded.as_user(user)).require_topics(TOPICS.values()))
 
 
-def test_how_full_disks_are_is_told_to_whoever_may_describe_the_cluster(guarded: Guarded) -> None:
-    administrator, operator = guarded.administrator, guarded.as_user(OPERATOR)
-    assert asyncio.run(disk_of(administrator, administrator.servers)).room is not None
-    assert asyncio.run(disk_of(operator, operator.servers)) == BrokerDisk()
+def test_how_full_disks_are_is_told_to_the_operator_and_to_no_service(guarded: Guarded) -> None:
+    operator, service = guarded.as_user(OPERATOR), guarded.as_user("scoring")
+    assert asyncio.run(disk_of(operator, operator.servers)).room is not None
+    assert asyncio.run(disk_of(service, service.servers)) == BrokerDisk()
 
 
 def test_a_password_that_is_changed_holds_from_then_on(guarded: Guarded) -> None:

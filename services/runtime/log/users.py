@@ -23,6 +23,9 @@ from services.runtime.log.port import LogUnavailable
 EVERY: Final = "*"
 """The name of a right to everything of its kind."""
 
+THE_CLUSTER: Final = "kafka-cluster"
+"""The name of the only cluster there is."""
+
 _SCRAM_SHA_512: Final = 2
 _ITERATIONS: Final = 8_192
 _SALT_BYTES: Final = 24
@@ -35,6 +38,7 @@ class Kind(IntEnum):
 
     TOPIC = 2
     GROUP = 3
+    CLUSTER = 4
 
 
 class Act(IntEnum):
@@ -48,7 +52,7 @@ class Act(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Right:
-    """A user may do something with a topic or a group, named as it is in the cluster."""
+    """A user may do something with a topic or a group, named as it is in the cluster, or with the `THE_CLUSTER`."""
 
     user: str
     act: Act
