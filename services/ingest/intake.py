@@ -1,11 +1,11 @@
 """The intake library: the only code that writes facts. Validates all, then records all."""
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import islice
+from itertools import chain, islice
 from typing import Final
 
 from contracts.codec import CaseKey, decode, encode, prepared
@@ -14,7 +14,7 @@ from contracts.events.event import Data, Event
 from contracts.events.fields import to_milliseconds
 from contracts.topics import CASES, partition_of
 from services.ingest.cases import Cases
-from services.ingest.domain.admission import Refusal, is_known, of_another, refusals
+from services.ingest.domain.admission import Refusal, is_known, is_reused, of_another, refusals, reuse_of
 from services.ingest.domain.register import Register, Registered
 from services.runtime.keyring.port import Destroyed, Keyring
 from services.runtime.log.port import Journal, LogUnavailable, Record, next_offset
@@ -37,6 +37,10 @@ class Considered:
     refused: tuple[tuple[int, Refusal], ...]
 
 
+def _nothing_else(_: int) -> Iterable[Event[Data]]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """Facts that are recorded together or not at all.
@@ -44,11 +48,16 @@ class Request:
     clinic: for whom no other cases exist; None: all of them do
     came: when the request came, if that is the time of each fact of which nobody has said when it happened. These
         happen when they are recorded, so that the same request can come again at another moment
+    meant_before: gives what the fact at a place may have said when the request came first: a definition that is not
+        named in full can have been another one then
+    keyed: case -> the ids that a key gives to the facts about it, in their order, and to one more
     """
 
     facts: Sequence[Event[Data]]
     clinic: str | None = None
     came: datetime | None = None
+    meant_before: Callable[[int], Iterable[Event[Data]]] = _nothing_else
+    keyed: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +123,12 @@ class Intake:
     ) -> tuple[Considered, Mapping[str, Registered]]:
         """Say what would become of the facts of a request, and what would be known of their cases then."""
         cases: dict[str, Registered] = {}
+        reused = {
+            fact_id
+            for case_id, ids in request.keyed.items()
+            if case_id in registered and is_reused(registered[case_id], ids)
+            for fact_id in ids
+        }
         new: list[Event[Data]] = []
         refused: list[tuple[int, Refusal]] = []
         known = 0
@@ -122,10 +137,15 @@ class Intake:
             if request.clinic is not None and (strange := of_another(case, request.clinic)):
                 refused.append((place, strange))
                 continue
-            stands = _standing(fact, request.came, recorded)
-            if is_known(case, stands):
-                known += 1
+            if fact.id in reused:
+                refused.append((place, reuse_of(fact)))
                 continue
+            stands = _standing(fact, request.came, recorded)
+            if fact.id in case.facts:
+                meant = chain([fact], request.meant_before(place))
+                if any(is_known(case, _standing(each, request.came, recorded)) for each in meant):
+                    known += 1
+                    continue
             against = list(islice(refusals(case, fact, self._definitions), _REASONS_AT_MOST))
             if against:
                 refused.extend((place, refusal) for refusal in against)

@@ -1,8 +1,9 @@
 """What a client may state about a case: which facts, who may, and what of a fact is not for the client to say."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import count, takewhile
 from typing import Any, Final
 
 import orjson
@@ -147,15 +148,32 @@ class Origin:
     key: str | None
     now: datetime
 
-    def event(self, case_id: str, data: Data, happened: datetime, given_id: str | None, part: str = "") -> Event[Data]:
-        """State a fact of this request. given_id: the event's id, if the client gave it. Raises Unnamed."""
-        if given_id is None and self.key is None:
+    def fact_id(self, case_id: str, part: int = 0) -> str:
+        """Give the id that the key gives to a fact about a case, of several to each in turn. Raises Unnamed."""
+        if self.key is None:
             raise Unnamed
+        name = "\x1f".join([case_id, *([str(part)] if part else []), self.key])
+        return fact_id(self.client.clinic, self.client.name, name)
+
+    def keyed(self, facts: Collection[Event[Data]]) -> Mapping[str, Sequence[str]]:
+        """Give the ids that the key gives to the facts about each case, in their order, and to one more."""
+        if self.key is None:
+            return {}
+        ids = {fact.id for fact in facts}
+        found: dict[str, Sequence[str]] = {}
+        for case_id in {fact.subject for fact in facts}:
+            stated = list(takewhile(ids.__contains__, (self.fact_id(case_id, part) for part in count())))
+            if stated:
+                found[case_id] = [*stated, self.fact_id(case_id, len(stated))]
+        return found
+
+    def event(self, case_id: str, data: Data, happened: datetime, given_id: str | None, part: int = 0) -> Event[Data]:
+        """State a fact of this request. given_id: the event's id, if the client gave it. Raises Unnamed."""
         client = self.client
         return new_fact(
             data,
             case_id=case_id,
-            fact_id=given_id or fact_id(client.clinic, client.name, f"{case_id}\x1f{self.key}{part}"),
+            fact_id=given_id or self.fact_id(case_id, part),
             source=f"urn:ontrack:{client.name}"
             if client.clinic == EVERY
             else f"urn:ontrack:{client.clinic}:{client.name}",
@@ -185,9 +203,9 @@ class Origin:
 
 
 def stated(
-    statement: Statement, said: Mapping[str, Any], case_id: str, origin: Origin, known: Catalogue, part: str = ""
+    statement: Statement, said: Mapping[str, Any], case_id: str, origin: Origin, known: Catalogue, part: int = 0
 ) -> Event[Data]:
-    """Make the fact that a client states; `known` are the definitions.
+    """Make the fact that a client states. known: the definitions; part: counts the facts of its key about the case.
 
     Raises ValidationError, Misstated, Unpublished, Unnamed.
     """

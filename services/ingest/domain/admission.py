@@ -1,6 +1,6 @@
 """Which facts are taken: a fact that cannot be true of its case is refused at the door, with what was expected."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -38,6 +38,7 @@ class Refusal:
 ANSWERS: Final = "answers"
 """The field of answers that are wrong as a whole, and not at one item."""
 
+_REUSED: Final = "this was recorded before with other content, which stands: no command corrects it yet"
 _UNKNOWN: Final = Refusal("unknown_case", "case", "an enrolled case")
 
 
@@ -52,11 +53,24 @@ def is_known(case: Registered, fact: Event[Data]) -> bool:
     return fact.id in case.facts and case.facts[fact.id] == content_digest(fact)
 
 
+def is_reused(case: Registered, ids: Sequence[str]) -> bool:
+    """Tell whether a key has stated something else about a case: a part of this, or more than this.
+
+    ids: those that it gives to the facts about the case, in their order, and to one more
+    """
+    *stated, more = (fact_id in case.facts for fact_id in ids)
+    return more or any(stated) != all(stated)
+
+
+def reuse_of(fact: Event[Data]) -> Refusal:
+    """Refuse a fact under an id that was given before to something else."""
+    return Refusal("id_reused", "session" if isinstance(fact.data, ResponseSubmitted) else "id", _REUSED)
+
+
 def refusals(case: Registered, fact: Event[Data], definitions: Catalogue) -> Iterator[Refusal]:
     """Find what speaks against recording a fact that is not known yet."""
     if fact.id in case.facts:
-        expected = "this was recorded before with other content, which stands: no command corrects it yet"
-        yield Refusal("id_reused", _subject_of(fact), expected)
+        yield reuse_of(fact)
         return
     if case.erased:
         yield Refusal("case_erased", "case", "a case that has not been erased")
@@ -120,7 +134,3 @@ def _unknown_definition(field: str, find: Callable[[str], Definition], ref: str)
         find(ref)
     except DefinitionMissing as missing:
         yield Refusal("definition_unknown", field, str(missing))
-
-
-def _subject_of(fact: Event[Data]) -> str:
-    return "session" if isinstance(fact.data, ResponseSubmitted) else "id"
