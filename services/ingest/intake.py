@@ -1,7 +1,7 @@
 """The intake library: the only code that writes facts. Validates all, then records all."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -18,6 +18,9 @@ from services.ingest.domain.admission import Refusal, is_known, is_reused, of_an
 from services.ingest.domain.register import Register, Registered
 from services.runtime.keyring.port import Destroyed, Keyring
 from services.runtime.log.port import Journal, LogUnavailable, Record, next_offset
+
+Group = Sequence[Event[Data] | Record]
+"""Facts of one case that are recorded together or not at all."""
 
 _AT_ONCE = 2_000
 _REASONS_AT_MOST: Final = 100
@@ -105,8 +108,11 @@ class Intake:
             judged.append(considered)
             if not considered.refused:
                 cases.update(after)
-        new = [fact for considered in judged if not considered.refused for fact in considered.new]
-        away = await self._append(new, None) if new else {}
+        groups: list[Group] = []
+        for considered in judged:
+            if not considered.refused:
+                groups += _by_case(considered.new)
+        away = await self._append(groups, None) if groups else {}
         return [_taken(considered, away) for considered in judged]
 
     async def consider(self, facts: Sequence[Event[Data]]) -> Considered:
@@ -172,32 +178,32 @@ class Intake:
 
     async def record(self, facts: Sequence[Event[Data]]) -> None:
         """Record facts that were considered; they are durable when this returns. Raises LogUnavailable."""
-        _require_log(await self._append(facts, self._clock()))
+        _require_log(await self._append([[fact] for fact in facts], self._clock()))
 
     async def take_over(self, facts: Sequence[Event[Data] | Record]) -> None:
         """Record facts as another log recorded them; they are durable when this returns. Raises LogUnavailable.
 
         Those of an erased case come as records: nobody can open them.
         """
-        _require_log(await self._append(facts, None))
+        _require_log(await self._append([[fact] for fact in facts], None))
 
-    async def _append(
-        self, facts: Sequence[Event[Data] | Record], recorded: datetime | None
-    ) -> Mapping[int, LogUnavailable]:
-        """Append facts; give the partitions where the log was away."""
-        keys = await self._keys({fact.subject for fact in facts if isinstance(fact, Event)})
-        by_partition: dict[int, list[Record]] = defaultdict(list)
-        for fact in facts:
-            record = fact if isinstance(fact, Record) else _sealed(fact, keys[fact.subject], recorded)
-            if record is not None:
-                by_partition[partition_of(record.key)].append(record)
+    async def _append(self, groups: Sequence[Group], recorded: datetime | None) -> Mapping[int, LogUnavailable]:
+        """Append facts, each group whole or not at all; give the partitions where the log was away."""
+        keys = await self._keys({fact.subject for group in groups for fact in group if isinstance(fact, Event)})
+        by_partition: dict[int, list[list[Record]]] = defaultdict(list)
+        for group in groups:
+            sealed = [
+                fact if isinstance(fact, Record) else _sealed(fact, keys[fact.subject], recorded) for fact in group
+            ]
+            if records := [record for record in sealed if record is not None]:
+                by_partition[partition_of(records[0].key)].append(records)
         appended = await self._log.append_each(CASES, by_partition)
         away: dict[int, LogUnavailable] = {}
         for partition, start in appended.items():
             if isinstance(start, LogUnavailable):
                 away[partition] = start
             else:
-                self._cases.recorded(partition, start, by_partition[partition])
+                self._cases.recorded(partition, start, list(chain.from_iterable(by_partition[partition])))
         return away
 
     async def _keys(self, case_ids: AbstractSet[str]) -> Mapping[str, CaseKey | Destroyed]:
@@ -221,6 +227,17 @@ def _taken(considered: Considered, away: Mapping[int, LogUnavailable]) -> Taken 
         return Taken(0, considered.refused)
     unavailable = [away[at] for at in map(_partition, considered.new) if at in away]
     return unavailable[0] if unavailable else Taken(len(considered.new))
+
+
+def _by_case(facts: Sequence[Event[Data]]) -> Collection[Group]:
+    """Group the facts of a request by their cases: what is half done of a case could not be told from another request.
+
+    Those of a case keep their order, and that of different cases says nothing.
+    """
+    groups: dict[str, list[Event[Data]]] = defaultdict(list)
+    for fact in facts:
+        groups[fact.subject].append(fact)
+    return groups.values()
 
 
 def _partition(fact: Event[Data]) -> int:

@@ -1,23 +1,26 @@
 """What whoever brings facts to the door is promised, however many come at once and whatever is away meanwhile."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
+from contracts.codec import id_of
 from contracts.definitions.catalogue import Catalogue
 from contracts.events.event import Data, Event, fact_id, new_fact
 from contracts.events.facts import CaseEnrolled, ResponseSubmitted
-from contracts.topics import CASES
+from contracts.topics import CASES, Topic
 from services.ingest.cases import Cases
 from services.ingest.domain.register import Register
 from services.ingest.door import Door, DoorBusy
 from services.ingest.intake import Intake, Request, Taken
+from services.runtime.log.port import Journal, LogUnavailable, Record
 from services.runtime.store.port import Write
 from services.runtime.unavailable import Unavailable
 from tests.support.clinic import definitions, instrument, odsis, policy_like, protocol_like
@@ -52,12 +55,26 @@ def answered(session: int, case_id: str = CASE, total: int = 8) -> Event[Data]:
     return fact(data, case_id, key=str(session))
 
 
+class NotedLog(TroubledLog):
+    """A log that keeps what was to be appended together or not at all."""
+
+    def __init__(self, log: Journal, trouble: Trouble) -> None:
+        super().__init__(log, trouble)
+        self.groups: list[Sequence[Record]] = []
+
+    async def append_each(
+        self, topic: Topic, groups: Mapping[int, Sequence[Sequence[Record]]]
+    ) -> Mapping[int, int | LogUnavailable | None]:
+        self.groups += chain.from_iterable(groups.values())
+        return await super().append_each(topic, groups)
+
+
 class Entrance:
     """A door over a file, open."""
 
     def __init__(self, bench: Workbench, known: Catalogue, **limits: Any) -> None:
         self.bench = bench
-        log = TroubledLog(bench.log, bench.trouble)
+        log = self.log = NotedLog(bench.log, bench.trouble)
         keyring = TroubledKeyring(bench.keyring, bench.trouble)
         cases = Cases(log, bench.store, keyring)
         intake = Intake(log, cases, keyring, known, lambda: MOMENT)
@@ -95,6 +112,24 @@ async def test_a_response_is_taken_as_soon_as_the_enrolment_is_answered(tmp_path
         for case_id in cases_of(3, MANY):
             await entrance.bring(enrolled(case_id))
             assert await entrance.bring(answered(1, case_id)) == Taken(1)
+
+
+async def test_what_a_request_says_of_a_case_is_appended_together_or_not_at_all(tmp_path: Path) -> None:
+    async with an_entrance(tmp_path) as entrance:
+        # given requests that say several things of two cases, in turn
+        one, other = CASE, "case-2"
+        requests = [[answered(n, who) for n in (2 * at + 1, 2 * at + 2) for who in (one, other)] for at in range(2)]
+        await entrance.bring(enrolled(one), enrolled(other))
+
+        # when they come at the same time
+        entrance.log.groups.clear()
+        await asyncio.gather(*(entrance.bring(*request) for request in requests))
+
+        # then what each says of a case is one group, in its order
+        expected = [
+            [each.id for each in request if each.subject == who] for request in requests for who in (one, other)
+        ]
+        assert sorted([id_of(each.value) for each in group] for group in entrance.log.groups) == sorted(expected)
 
 
 async def test_what_comes_again_is_taken_once_and_answered_alike(tmp_path: Path) -> None:

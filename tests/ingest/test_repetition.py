@@ -9,7 +9,9 @@ import pytest
 from contracts.definitions.catalogue import Entry, entry_of
 from contracts.definitions.files import library
 from contracts.events.facts import CaseEnrolled, PolicyChanged, ResponseSubmitted, SessionAttended
+from contracts.topics import partition_of
 from services.ingest.domain.clock import SOURCE
+from services.runtime.log.port import GROUP_BYTES, Record
 from services.runtime.roster.port import Group
 from tests.support.open_clinic import ENROLMENT, RESPONSE, Clinic
 
@@ -206,3 +208,19 @@ async def test_facts_with_ids_of_their_own_are_each_judged_by_themselves(clinic:
     for facts, count in ((one, 1), ([*one, *two], 2), (two, 2), ([*two, *attended(case_id, 3)["facts"]], 3)):
         assert (await clinic.ask("POST", "/v1/facts", {"facts": facts}, key="same")).status == 201
         assert len(await clinic.facts(SessionAttended)) == count
+
+
+async def test_no_more_is_taken_of_a_case_at_once_than_is_recorded_together(clinic: Clinic) -> None:
+    # given more facts about a case than fit into one batch of the brokers, and as many about several
+    cases = [await clinic.enrolled(number=str(number), protocol="open-ended") for number in range(4)]
+    many = {"facts": [fact for each in range(400) for fact in attended(cases[0], each)["facts"]]}
+    shared = {"facts": [fact for each in range(400) for fact in attended(cases[each % 4], each)["facts"]]}
+
+    # then the first are refused, and of the others those of a case are one group of records
+    assert (await clinic.ask("POST", "/v1/facts", many)).problem == (413, "body-too-large")
+    assert await clinic.facts(SessionAttended) == []
+    assert (await clinic.ask("POST", "/v1/facts", shared)).status == 201
+    for case_id in cases:
+        records = [each for each in await clinic.records(partition_of(case_id)) if each.key == case_id]
+        assert len(records) == 101
+        assert sum(Record(each.key, each.value).size for each in records) < GROUP_BYTES

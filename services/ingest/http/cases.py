@@ -1,7 +1,7 @@
 """Cases over HTTP: they are enrolled, found and shown, and facts about them are stated, one or many at once."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from http import HTTPStatus
 from itertools import product
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 from starlette.responses import Response
 
+from contracts.codec import encode
 from contracts.definitions.catalogue import Catalogue
 from contracts.definitions.definition import Definition
 from contracts.definitions.policy import Policy
@@ -24,6 +25,7 @@ from services.ingest.http.problems import Fault, Problem
 from services.ingest.http.reception import CASE, Asked, Handle, Receive, Stated, answer, read, unpublished
 from services.ingest.statements import STATEMENTS, Misstated, Origin, Statement, Unnamed, Unpublished, stated
 from services.runtime.directory.port import Person
+from services.runtime.log.port import GROUP_BYTES, Record
 from services.runtime.roster.port import Group
 
 
@@ -153,6 +155,7 @@ class CaseDesk:
         origin = at.origin(asked)
         parts: Counter[str] = Counter()
         facts = [self._of_batch(place, each, origin, parts) for place, each in enumerate(said)]
+        _require_room(fact for fact, *_ in facts)
         await at.record(origin, facts)
         recorded = [{"case": fact.subject, "fact": fact.id} for fact, *_ in facts]
         return answer({"facts": recorded}, HTTPStatus.CREATED)
@@ -204,6 +207,16 @@ class CaseDesk:
             raise unpublished(unknown.place, pointer) from None
         except Unnamed:
             raise Problem(problems.KEY_EXPECTED) from None
+
+
+def _require_room(facts: Iterable[Event[Data]]) -> None:
+    """Make sure that what is stated about a case can be recorded together. Raises Problem."""
+    sizes: Counter[str] = Counter()
+    for fact in facts:
+        # Sealed, a text has four characters for three bytes, and a name for its key beside it.
+        sizes[fact.subject] += Record(fact.subject, encode(fact)).size * 4 // 3 + 100
+    if max(sizes.values()) > GROUP_BYTES:
+        raise Problem(problems.TOO_LARGE)
 
 
 def _meant(definitions: Catalogue, kind: type[Definition], name: str | None, now: str) -> list[str]:
