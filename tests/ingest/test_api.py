@@ -256,7 +256,7 @@ async def test_what_can_be_said_at_once_fits_into_one_record(clinic: Clinic) -> 
     }
     for state, body in most.items():
         # when it is said
-        case_id = await clinic.enrolled(number=state)
+        case_id = await clinic.enrolled(number=state, protocol="open-ended")
         assert (await clinic.ask("POST", f"/v1/cases/{case_id}/{state}", body)).status == 201
 
     # then its record is smaller than a batch of the brokers

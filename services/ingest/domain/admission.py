@@ -9,8 +9,24 @@ from contracts.definitions.catalogue import Catalogue, DefinitionMissing
 from contracts.definitions.definition import Definition
 from contracts.definitions.instrument import Instrument
 from contracts.events.event import Data, Event
-from contracts.events.facts import CaseEnrolled, PolicyChanged, ResponseCorrected, ResponseSubmitted, ResponseWithdrawn
-from services.ingest.domain.register import Registered, occasion_of
+from contracts.events.facts import (
+    BaselineSet,
+    CaseClosed,
+    CaseEnrolled,
+    CaseTransferred,
+    NeedsStated,
+    PolicyChanged,
+    ProblemNamed,
+    ResponseCorrected,
+    ResponseSubmitted,
+    ResponseWithdrawn,
+    SessionAbsent,
+    SessionAttended,
+    SessionCancelled,
+    SessionMoved,
+    SessionScheduled,
+)
+from services.ingest.domain.register import Registered, occasion_of, session_of
 
 RefusalCode = Literal[
     "unknown_case",
@@ -20,6 +36,7 @@ RefusalCode = Literal[
     "definition_unknown",
     "session_outside_protocol",
     "answers_invalid",
+    "baseline_invalid",
     "occasion_answered",
     "unknown_response",
     "id_reused",
@@ -39,6 +56,12 @@ ANSWERS: Final = "answers"
 """The field of answers that are wrong as a whole, and not at one item."""
 
 _REUSED: Final = "this was recorded before with other content, which stands: no command corrects it yet"
+_OF_A_SESSION: Final = (
+    SessionScheduled | SessionMoved | SessionCancelled | SessionAttended | SessionAbsent | ResponseSubmitted
+)
+_OF_THE_COURSE: Final = _OF_A_SESSION | BaselineSet | PolicyChanged | CaseTransferred | ProblemNamed | NeedsStated
+"""What does not happen any more when a course has ended. What comes of a report goes on, and the clock looks itself."""
+
 _UNKNOWN: Final = Refusal("unknown_case", "case", "an enrolled case")
 
 
@@ -87,32 +110,78 @@ def refusals(case: Registered, fact: Event[Data], definitions: Catalogue) -> Ite
     if not case.enrolled:
         yield _UNKNOWN
         return
+    yield from _after_the_end(case, fact)
+    yield from outside(case, fact.data, definitions)
     match fact.data:
         case ResponseSubmitted() as response:
-            yield from _about_response(case, response, fact, definitions)
+            yield from _about_response(case, response, definitions)
         case ResponseCorrected(response=response_id, answers=answers):
             yield from _about_change(case, response_id)
             if response_id in case.responses:
                 yield from _about_answers(definitions.instrument(case.responses[response_id]), answers)
         case ResponseWithdrawn(response=response_id):
             yield from _about_change(case, response_id)
+        case BaselineSet() as baseline:
+            yield from _about_baseline(baseline, definitions)
 
 
-def _about_response(
-    case: Registered, response: ResponseSubmitted, fact: Event[Data], definitions: Catalogue
-) -> Iterator[Refusal]:
-    if case.closed_at is not None and fact.time > case.closed_at:
-        yield Refusal("case_closed", "answered_at", "a time before the end of the course")
+def outside(case: Registered, data: Data, definitions: Catalogue) -> Iterator[Refusal]:
+    """Refuse what speaks of a session that the case's protocol does not have. Raises DefinitionMissing."""
+    field, sessions = _sessions_in(data)
+    if not sessions:
+        return
+    protocol = definitions.protocol(case.protocol or "")
+    if not all(map(protocol.has_session, sessions)):
+        yield Refusal("session_outside_protocol", field, "a session of the case's protocol")
+
+
+def _sessions_in(data: Data) -> tuple[str, Sequence[int | str]]:
+    """Give the sessions of the course that a fact speaks of, and the field that names them."""
+    if isinstance(data, _OF_A_SESSION):
+        return "session", [data.session]
+    match data:
+        case PolicyChanged(from_session=session):
+            return "from_session", [session]
+        case CaseTransferred(sessions=of_group):
+            return "sessions", [session_of(name) for name in of_group]
+        case _:
+            return "", []
+
+
+def _after_the_end(case: Registered, fact: Event[Data]) -> Iterator[Refusal]:
+    if case.closed_at is None:
+        return
+    if isinstance(fact.data, CaseClosed):
+        yield Refusal("case_closed", "case", "a course that has not ended")
+    is_of_a_report = isinstance(fact.data, NeedsStated) and fact.data.report is not None
+    if isinstance(fact.data, _OF_THE_COURSE) and fact.time > case.closed_at and not is_of_a_report:
+        field = "answered_at" if isinstance(fact.data, ResponseSubmitted) else "at"
+        yield Refusal("case_closed", field, "a time before the end of the course")
+
+
+def _about_response(case: Registered, response: ResponseSubmitted, definitions: Catalogue) -> Iterator[Refusal]:
     unknown = list(_unknown_definition("instrument", definitions.instrument, response.instrument))
     if unknown:
         yield from unknown
         return
-    if not definitions.protocol(case.protocol or "").has_session(response.session):
-        yield Refusal("session_outside_protocol", "session", "a session of the case's protocol")
     yield from _about_answers(definitions.instrument(response.instrument), response.answers)
     if occasion_of(response) in case.answered:
         expected = "this session was answered before, and that stands: no command corrects it yet"
         yield Refusal("occasion_answered", "session", expected)
+
+
+def _about_baseline(baseline: BaselineSet, definitions: Catalogue) -> Iterator[Refusal]:
+    """Refuse a baseline that no version of its instrument can have; which one counts is for the policy to say."""
+    versions = [each for _, each in definitions.of_kind(Instrument) if each.id == baseline.instrument]
+    bounds = [each.bounds(scale) for each in versions if (scale := each.scale(baseline.scale)) is not None]
+    if not versions:
+        yield Refusal("definition_unknown", "instrument", "the id of an instrument that was published")
+    elif not bounds:
+        scales = ", ".join(scale.id for scale in versions[-1].scales)
+        yield Refusal("baseline_invalid", "scale", f"a scale of the instrument: {scales}")
+    elif not any(lowest <= baseline.value <= highest for lowest, highest in bounds):
+        lowest, highest = bounds[-1]
+        yield Refusal("baseline_invalid", "value", f"a number from {lowest} to {highest}")
 
 
 def _about_change(case: Registered, response_id: str) -> Iterator[Refusal]:

@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Lifespan
 
+from contracts.definitions.catalogue import DefinitionMissing
 from services.ingest.access import Access, Client, Role, TokensUnusable
 from services.ingest.cases import KeyMissing
 from services.ingest.http import problems
@@ -106,6 +107,9 @@ class Api:
                 return _told(problem, http)
             except Unavailable as away:
                 _LOG.warning("not-recorded", why=str(away))
+                return _told(Problem(problems.BUSY), http)
+            except DefinitionMissing:
+                # It was published by another process a moment ago.
                 return _told(Problem(problems.BUSY), http)
             except (KeyMissing, TokensUnusable) as wrong:
                 _LOG.error("not-recorded", why=str(wrong))

@@ -16,6 +16,7 @@ from contracts.definitions.policy import Policy
 from contracts.definitions.protocol import Protocol
 from contracts.events.event import Data, Event
 from contracts.events.facts import CaseEnrolled, CaseTransferred
+from services.ingest.domain.admission import outside
 from services.ingest.domain.register import Registered, Told, after
 from services.ingest.domain.schedule import joined
 from services.ingest.http import problems
@@ -70,7 +71,7 @@ class CaseDesk:
         case = (await at.cases.registered([case_id])).get(case_id, Registered())
         if not case.facts:
             await at.people.enter({case_id: Person(client.clinic, enrolment.number)})
-        begun = Registered(group=enrolment.group, clinic=client.clinic)
+        begun = Registered(group=enrolment.group, clinic=client.clinic, protocol=data.protocol)
 
         def before() -> Iterator[Event[Data]]:
             for protocol, policy in product(
@@ -89,10 +90,11 @@ class CaseDesk:
         """
         if fact.id in before.facts:
             return []
-        roster = self._receive().roster
-        group = await roster.find(Group, case.clinic or "", case.group) if case.group is not None else None
+        at = self._receive()
+        group = await at.roster.find(Group, case.clinic or "", case.group) if case.group is not None else None
         followed = joined(case, group.sessions) if group is not None else []
-        return [Stated(origin.follows(fact, data)) for data in followed]
+        within = (data for data in followed if not any(outside(case, data, at.definitions)))
+        return [Stated(origin.follows(fact, data)) for data in within]
 
     async def _find(self, asked: Asked) -> Response:
         """Tell which case a number of the clinic is, if it is enrolled."""

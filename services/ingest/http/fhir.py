@@ -9,7 +9,6 @@ from pydantic import ValidationError
 from starlette.responses import Response
 
 from contracts.codec import content_digests
-from contracts.definitions.catalogue import DefinitionMissing
 from contracts.definitions.definition import id_of
 from contracts.definitions.protocol import Protocol
 from contracts.events.event import Data, Event
@@ -245,11 +244,7 @@ async def _standing(at: Reception, case_id: str) -> list[Standing]:
 
 def _shown(at: Reception, case_id: str, response: Standing) -> Resource:
     ref = response.said.instrument
-    try:
-        return questionnaire_response(Form(ref, at.definitions.instrument(ref)), case_id, response)
-    except DefinitionMissing:
-        # It was published by another process a moment ago.
-        raise Problem(problems.BUSY) from None
+    return questionnaire_response(Form(ref, at.definitions.instrument(ref)), case_id, response)
 
 
 def _query(asked: Asked, *names: str) -> dict[str, str]:

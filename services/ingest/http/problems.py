@@ -110,7 +110,10 @@ REFUSED: Final[Mapping[RefusalCode, Kind]] = MappingProxyType(
             "already-enrolled", HTTPStatus.CONFLICT, "The case is enrolled already", "go on with that enrolment"
         ),
         "case_closed": Kind(
-            "case-closed", HTTPStatus.CONFLICT, "The course has ended", "only answers from before its end are taken"
+            "case-closed",
+            HTTPStatus.CONFLICT,
+            "The course has ended",
+            "only what happened before its end is taken, and what comes of its reports",
         ),
         # Nothing is told of an erased case: it is as if it had never been there.
         "case_erased": _UNKNOWN_CASE,
@@ -131,6 +134,12 @@ REFUSED: Final[Mapping[RefusalCode, Kind]] = MappingProxyType(
             HTTPStatus.UNPROCESSABLE_ENTITY,
             "The answers do not fit the instrument",
             "`errors` names each item that is out of range, missing or unknown",
+        ),
+        "baseline_invalid": Kind(
+            "baseline-invalid",
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            "The baseline does not fit the instrument",
+            "name one of its scales, and a value that this can have",
         ),
         "occasion_answered": Kind(
             "already-answered",
