@@ -203,8 +203,15 @@ async def test_nothing_more_is_taken_of_a_course_that_has_ended_but_what_was_ans
 async def test_an_occasion_is_answered_once(clinic: Clinic) -> None:
     case_id = await clinic.enrolled()
     path = f"/v1/cases/{case_id}/response-submitted"
-    await clinic.ask("POST", path, RESPONSE)
-    assert (await clinic.ask("POST", path, RESPONSE)).problem == (409, "already-answered")
+    await clinic.ask("POST", path, RESPONSE, key="same")
+    for body, key, code, way in (
+        (RESPONSE, "other", "already-answered", "corrected or withdrawn"),
+        ({**RESPONSE, "comment": None}, "same", "key-reused", "corrected"),
+    ):
+        refused = await clinic.ask("POST", path, body, key=key)
+        assert (*refused.problem, refused.pointers) == (409, code, ["/session"])
+        # The way that there is, is named.
+        assert way in refused.json["errors"][0]["expected"]
     assert (await clinic.ask("POST", "/v1/cases", ENROLMENT)).problem == (409, "already-enrolled")
 
 

@@ -55,7 +55,7 @@ class Refusal:
 ANSWERS: Final = "answers"
 """The field of answers that are wrong as a whole, and not at one item."""
 
-_REUSED: Final = "this was recorded before with other content, which stands: no command corrects it yet"
+_REUSED: Final = "this was recorded before with other content, which stands; a response is corrected over the API"
 _OF_A_SESSION: Final = (
     SessionScheduled | SessionMoved | SessionCancelled | SessionAttended | SessionAbsent | ResponseSubmitted
 )
@@ -166,7 +166,7 @@ def _about_response(case: Registered, response: ResponseSubmitted, definitions: 
         return
     yield from _about_answers(definitions.instrument(response.instrument), response.answers)
     if occasion_of(response) in case.answered:
-        expected = "this session was answered before, and that stands: no command corrects it yet"
+        expected = "this session was answered before, and that stands; over the API it is corrected or withdrawn"
         yield Refusal("occasion_answered", "session", expected)
 
 
