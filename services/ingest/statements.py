@@ -65,6 +65,7 @@ class Statement:
     does: what stating it does, for the documentation
     refers: the fields that name a definition, which may be named by its id or `id@version` too
     at: the field that says when it happened; None if the request says that beside the fact
+    of_patients: what the patients' app has to say in some fields, since nobody else speaks through it
     """
 
     fact: type[Data]
@@ -72,6 +73,7 @@ class Statement:
     roles: Sequence[Role] = STAFF
     refers: Mapping[str, type[Definition]] = field(default_factory=dict)
     at: str | None = None
+    of_patients: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -97,7 +99,12 @@ STATEMENTS: Final = {
         Statement(ResponseCorrected, "Put other answers in the place of those of a response."),
         Statement(ResponseWithdrawn, "Let a response no longer count; its occasion is unanswered again."),
         Statement(ProblemNamed, "Say a problem in the patient's own words.", CLIENTS),
-        Statement(NeedsStated, "Say what the patient needs, as the patient or the therapist sees it.", CLIENTS),
+        Statement(
+            NeedsStated,
+            "Say what the patient needs, as the patient or the therapist sees it.",
+            CLIENTS,
+            of_patients={"seen_by": "patient", "by": "patient"},
+        ),
         Statement(SessionScheduled, "Give a session its time."),
         Statement(SessionMoved, "Give a session another time."),
         Statement(SessionCancelled, "Say that a session does not take place."),
@@ -222,6 +229,9 @@ def stated(
     for name in BY_THE_CREDENTIAL:
         if name in body:
             raise Misstated(name, "nothing: the credential says it")
+    for name, expected in statement.of_patients.items() if origin.client.role == "patient-app" else ():
+        if body.get(name, expected) != expected:
+            raise Misstated(name, f"{expected}, for whom the client speaks, and for nobody else")
     if _ENTERED_BY in statement.fact.model_fields:
         body[_ENTERED_BY] = _BY_ROLE[origin.client.role]
     data = statement.fact.model_validate_json(orjson.dumps(body))

@@ -11,6 +11,7 @@ import pytest
 
 from contracts.definitions.files import library
 from contracts.events.facts import (
+    NeedsStated,
     NoticeSent,
     OccasionOpened,
     ResponseSubmitted,
@@ -302,6 +303,31 @@ async def test_a_batch_takes_only_what_the_role_may_state(clinic: Clinic) -> Non
     case_id = await clinic.enrolled()
     facts = {"facts": [{"case": case_id, "state": "case-closed", "reason": "completed"}]}
     assert (await clinic.ask("POST", "/v1/facts", facts, role="patient-app")).problem == (403, "not-allowed")
+
+
+@pytest.mark.parametrize("named", [{"seen_by": "therapist"}, {"by": "anna"}, {"seen_by": "therapist", "by": "anna"}])
+async def test_through_the_patients_app_only_patients_say_what_they_need(
+    clinic: Clinic, named: Mapping[str, str]
+) -> None:
+    # given what a patient says, and the same in the name of somebody else
+    case_id = await clinic.enrolled()
+    theirs = {"seen_by": "patient", "by": "patient", "needs": ["motivation"]}
+    said = [{**theirs, **named}, theirs]
+
+    # when the patients' app states it, then what is not in the patient's name is refused
+    for path, bodies, pointer in (
+        (f"/v1/cases/{case_id}/needs-stated", said, ""),
+        ("/v1/facts", [{"facts": [{"case": case_id, "state": "needs-stated", **body}]} for body in said], "/facts/0"),
+    ):
+        refused, taken = [await clinic.ask("POST", path, body, role="patient-app") for body in bodies]
+        assert (*refused.problem, refused.pointers) == (422, "invalid-body", [f"{pointer}/{next(iter(named))}"])
+        assert taken.status == 201
+    assert [fact.data for fact in await clinic.facts(NeedsStated)] == [
+        NeedsStated.model_validate_json(orjson.dumps(theirs))
+    ] * 2
+
+    # and somebody who may speak for both states it
+    assert (await clinic.ask("POST", f"/v1/cases/{case_id}/needs-stated", said[0], role="ehr")).status == 201
 
 
 async def test_for_another_clinic_a_case_is_not_there(clinic: Clinic) -> None:
