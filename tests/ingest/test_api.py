@@ -11,16 +11,19 @@ import pytest
 
 from contracts.definitions.files import library
 from contracts.events.facts import (
+    CaseTransferred,
     NeedsStated,
     NoticeSent,
     OccasionOpened,
     ResponseSubmitted,
+    SessionCancelled,
     SessionMoved,
     SessionScheduled,
 )
 from contracts.events.fields import LAST_SESSION, WORDS_AT_MOST
 from contracts.topics import CASES
 from services.ingest.access import EVERY, TOKENS, Tokens
+from services.ingest.domain.clock import SOURCE
 from services.ingest.http.bodies import BYTES_AT_MOST
 from services.ingest.http.operations import OPERATIONS
 from services.runtime.log.kafka import BATCH_BYTES
@@ -262,6 +265,7 @@ async def test_what_can_be_said_at_once_fits_into_one_record(clinic: Clinic) -> 
         "case-transferred": {"group": "tuesdays", "sessions": sessions, "reason": words},
         "response-submitted": {**RESPONSE, "comment": words},
     }
+    await clinic.ask("PUT", "/v1/groups/tuesdays", {"sessions": {}})
     for state, body in most.items():
         # when it is said
         case_id = await clinic.enrolled(number=state, protocol="open-ended")
@@ -417,6 +421,59 @@ async def test_a_case_that_moves_to_another_group_follows_that_one_as_it_was_sai
     # then its session 2 follows both times
     facts = [fact.data for fact in await clinic.facts(SessionMoved)]
     assert facts == [SessionMoved(session=2, scheduled=datetime(2026, 1, day, 9, tzinfo=UTC)) for day in (20, 21)]
+
+
+async def test_nobody_joins_a_group_that_is_not_there(clinic: Clinic) -> None:
+    # given a case of a group, and a group of another clinic
+    await clinic.ask("PUT", "/v1/groups/mondays", {"sessions": {"1": "2026-02-02T09:00:00Z"}})
+    await clinic.ask("PUT", "/v1/groups/tuesdays", {"sessions": {}}, clinic="south")
+    enrolment = {**ENROLMENT, "group": "mondays"}
+    first = await clinic.ask("POST", "/v1/cases", enrolment, key="same")
+    case_id, before = first.json["case"], await clinic.facts()
+    batch = {"facts": [{"case": case_id, "state": "case-transferred", "group": "tuesdays"}]}
+
+    # when somebody is to join that one, or another one that nobody has entered
+    for path, body, pointer in (
+        ("/v1/cases", {**ENROLMENT, "number": "1002", "group": "tuesdays"}, "/group"),
+        (f"/v1/cases/{case_id}/case-transferred", {"group": "nowhere"}, "/group"),
+        ("/v1/facts", batch, "/facts/0/group"),
+    ):
+        refused = await clinic.ask("POST", path, body)
+
+        # then that is refused
+        assert (*refused.problem, refused.pointers) == (422, "unknown-group", [pointer])
+    assert await clinic.facts() == before
+
+    # and who has joined a group that is removed since has joined it all the same
+    await clinic.ask("DELETE", "/v1/groups/mondays")
+    again = await clinic.ask("POST", "/v1/cases", enrolment, key="same")
+    assert (again.status, again.body) == (201, first.body)
+
+
+async def test_a_case_that_moves_to_another_group_by_one_fact_of_several_has_its_sessions_too(clinic: Clinic) -> None:
+    # given a group whose session 3 has a time, as has session 2 of a case
+    await clinic.ask("PUT", "/v1/groups/tuesdays", {"sessions": {"3": "2026-02-03T09:00:00Z"}})
+    case_id = await clinic.enrolled()
+    stated: list[dict[str, object]] = [
+        {"state": "session-scheduled", "session": 2, "scheduled": "2026-01-26T09:00:00Z"},
+        {"state": "case-transferred", "group": "tuesdays", "sessions": {"3": 3}},
+        {"state": "session-moved", "session": 3, "scheduled": "2026-02-04T09:00:00Z"},
+    ]
+    facts = [{"case": case_id, **each} for each in stated]
+
+    # when all of that is said at once, twice
+    answers = [await clinic.ask("POST", "/v1/facts", {"facts": facts}, key="same") for _ in range(2)]
+
+    # then the sessions follow where the case moves, and it is answered what was said
+    assert [(each.status, len(each.json["facts"])) for each in answers] == [(201, 3)] * 2
+    assert answers[0].body == answers[1].body
+    assert [fact.data for fact in (await clinic.facts())[1:] if fact.source != SOURCE] == [
+        SessionScheduled(session=2, scheduled=datetime(2026, 1, 26, 9, tzinfo=UTC)),
+        CaseTransferred(group="tuesdays", sessions={"3": 3}),
+        SessionScheduled(session=3, scheduled=datetime(2026, 2, 3, 9, tzinfo=UTC)),
+        SessionCancelled(session=2),
+        SessionMoved(session=3, scheduled=datetime(2026, 2, 4, 9, tzinfo=UTC)),
+    ]
 
 
 async def test_a_clinic_says_what_its_cases_are_enrolled_with(clinic: Clinic) -> None:

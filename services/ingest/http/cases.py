@@ -1,7 +1,7 @@
 """Cases over HTTP: they are enrolled, found and shown, and facts about them are stated, one or many at once."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from itertools import product
 from typing import Any
@@ -68,10 +68,6 @@ class CaseDesk:
             raise Problem(problems.INVALID, Fault(f"/{wrong.place}", wrong.expected)) from None
         except Unnamed:
             raise Problem(problems.KEY_EXPECTED) from None
-        case = (await at.cases.registered([case_id])).get(case_id, Registered())
-        if not case.facts:
-            await at.people.enter({case_id: Person(client.clinic, enrolment.number)})
-        begun = Registered(group=enrolment.group, clinic=client.clinic, protocol=data.protocol)
 
         def before() -> Iterator[Event[Data]]:
             for protocol, policy in product(
@@ -80,21 +76,39 @@ class CaseDesk:
             ):
                 yield fact._replace(data=data.model_copy(update={"protocol": protocol, "policy": policy}))
 
-        await at.record(origin, [Stated(fact, before=before), *await self._scheduled(fact, case, begun, origin)])
+        case = (await at.cases.registered([case_id])).get(case_id, Registered())
+        facts = await self._with_sessions([Stated(fact, before=before)], {case_id: case}, origin)
+        if not case.facts:
+            await at.people.enter({case_id: Person(client.clinic, enrolment.number)})
+        await at.record(origin, facts)
         return answer({"case": case_id, "fact": fact.id}, HTTPStatus.CREATED)
 
-    async def _scheduled(self, fact: Event[Data], before: Registered, case: Registered, origin: Origin) -> list[Stated]:
-        """State when the sessions of a case are that joins a group. before, case: as it was, and as it is then.
+    async def _with_sessions(
+        self, facts: Sequence[Stated], cases: Mapping[str, Registered], origin: Origin
+    ) -> list[Stated]:
+        """State besides when the sessions of a case are that joins a group. Raises Problem if there is no such group.
 
         When it has joined already, the fact comes again: what followed from it was recorded with it, and stands.
+        cases: what is known of those that join a group
         """
-        if fact.id in before.facts:
-            return []
-        at = self._receive()
-        group = await at.roster.find(Group, case.clinic or "", case.group) if case.group is not None else None
-        followed = joined(case, group.sessions) if group is not None else []
-        within = (data for data in followed if not any(outside(case, data, at.definitions)))
-        return [Stated(origin.follows(fact, data)) for data in within]
+        at, known = self._receive(), dict(cases)
+        found: list[Stated] = []
+        for each in facts:
+            found.append(each)
+            fact, case = each.fact, known.get(each.fact.subject)
+            if case is None or fact.id in case.facts:
+                continue
+            known[fact.subject] = case = after(case, fact)
+            if isinstance(fact.data, CaseEnrolled | CaseTransferred) and fact.data.group is not None:
+                group = await at.roster.find(Group, origin.client.clinic, fact.data.group)
+                if group is None:
+                    raise Problem(problems.UNKNOWN_GROUP, Fault(f"{each.pointer}/group", "a group of the clinic"))
+                for data in joined(case, group.sessions):
+                    if not any(outside(case, data, at.definitions)):
+                        follows = origin.follows(fact, data)
+                        known[fact.subject] = after(known[fact.subject], follows)
+                        found.append(Stated(follows))
+        return found
 
     async def _find(self, asked: Asked) -> Response:
         """Tell which case a number of the clinic is, if it is enrolled."""
@@ -138,13 +152,9 @@ class CaseDesk:
             said = await object_of(asked.http, asked.loan)
             at = self._receive()
             origin = at.origin(asked)
-            stated = self._stated(statement, said, asked.case_id, origin)
-            facts, fact = [stated], stated.fact
-            if isinstance(fact.data, CaseTransferred):
-                case = await at.own(asked.client, fact.subject)
-                facts += await self._scheduled(fact, case, after(case, fact), origin)
-            await at.record(origin, facts)
-            return answer({"case": fact.subject, "fact": fact.id}, HTTPStatus.CREATED)
+            facts = [self._stated(statement, said, asked.case_id, origin)]
+            await at.record(origin, await self._with_sessions(facts, await self._joining(facts, origin), origin))
+            return answer({"case": asked.case_id, "fact": facts[0].fact.id}, HTTPStatus.CREATED)
 
         return handle
 
@@ -157,10 +167,17 @@ class CaseDesk:
         origin = at.origin(asked)
         parts: Counter[str] = Counter()
         facts = [self._of_batch(place, each, origin, parts) for place, each in enumerate(said)]
-        _require_room(fact for fact, *_ in facts)
-        await at.record(origin, facts)
+        stated = await self._with_sessions(facts, await self._joining(facts, origin), origin)
+        _require_room(fact for fact, *_ in stated)
+        await at.record(origin, stated)
         recorded = [{"case": fact.subject, "fact": fact.id} for fact, *_ in facts]
         return answer({"facts": recorded}, HTTPStatus.CREATED)
+
+    async def _joining(self, facts: Iterable[Stated], origin: Origin) -> Mapping[str, Registered]:
+        """Give what is known of those of the client's cases that are to join another group."""
+        moved = {each.fact.subject for each in facts if isinstance(each.fact.data, CaseTransferred)}
+        cases = await self._receive().cases.registered(moved) if moved else {}
+        return {case_id: case for case_id, case in cases.items() if case.enrolled and origin.client.sees(case.clinic)}
 
     def _of_batch(self, place: int, said: object, origin: Origin, parts: Counter[str]) -> Stated:
         """Read a fact of a batch. parts: counts those about each case whose ids are made from the key."""

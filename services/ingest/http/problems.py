@@ -83,6 +83,12 @@ UNMAPPABLE: Final = Kind(
     "The resource is no response that can be taken",
     "the issues of the outcome name each place and what was expected there",
 )
+UNKNOWN_GROUP: Final = Kind(
+    "unknown-group",
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    "The clinic has no such group",
+    "enter the group first (`PUT /v1/groups/{id}`), or look at its id",
+)
 QUERY: Final = Kind(
     "wrong-query",
     HTTPStatus.BAD_REQUEST,
@@ -174,6 +180,7 @@ KINDS: Final[Sequence[Kind]] = (
     NOT_JSON,
     INVALID,
     *dict.fromkeys(REFUSED.values()),
+    UNKNOWN_GROUP,
     UNMAPPABLE,
     QUERY,
     BUSY,
