@@ -71,7 +71,7 @@ async def _served(directory: Path, listening: socket.socket, clinic: str) -> Non
     _welcome(directory, port, secret, is_new=is_new)
     if mail is None:
         say(f"No mail is sent: set {SMTP_HOST} and what docs/settings.md says of mail, and start again.")
-    await Up(home, directory, mail).serve(listening)
+    await Up(home, tokens, mail).serve(listening)
     say("Ended. Everything that was answered is kept.")
 
 
