@@ -334,23 +334,6 @@ async def test_through_the_patients_app_only_patients_say_what_they_need(
     assert (await clinic.ask("POST", f"/v1/cases/{case_id}/needs-stated", said[0], role="ehr")).status == 201
 
 
-async def test_for_another_clinic_a_case_is_not_there(clinic: Clinic) -> None:
-    # given a case of one clinic
-    case_id = await clinic.enrolled()
-    await clinic.ask("POST", f"/v1/cases/{case_id}/response-submitted", RESPONSE, key="theirs")
-
-    # when clients of another one ask for it and for one that is nowhere, in every way
-    for operation in OPERATIONS:
-        if "{case}" not in operation.path:
-            continue
-        paths = [operation.path.format(case=each, id=FACT) for each in (case_id, "f" * 32)]
-        there, nowhere = [await clinic.ask(operation.method, path, RESPONSE, clinic="south") for path in paths]
-
-        # then they are answered alike
-        assert (there.status, there.body) == (nowhere.status, nowhere.body), operation.name
-    assert (await clinic.ask("POST", "/v1/cases/find", {"number": "1001"}, clinic="south")).status == 404
-
-
 async def test_a_token_that_was_revoked_lets_nobody_in(clinic: Clinic, tmp_path: Path) -> None:
     assert (await clinic.ask("GET", "/v1/clinic", role="ehr")).status == 200
     tokens = Tokens(tmp_path / "home" / TOKENS)
