@@ -106,8 +106,13 @@ async def test_what_names_a_definition_by_its_id_or_not_at_all_can_be_repeated_w
         await clinic.ask("POST", path, RESPONSE, key="answered"),
     ]
 
+    # or there is no default any more
+    await clinic.ask("PUT", "/v1/clinic", {})
+    again.insert(1, await clinic.ask("POST", "/v1/cases", enrolment, key="enrolled"))
+
     # then it is answered alike, and something else under the same key is refused as ever
-    assert [(each.status, each.body) for each in again] == [(each.status, each.body) for each in (enrolled, answered)]
+    expected = [(each.status, each.body) for each in (enrolled, enrolled, answered)]
+    assert [(each.status, each.body) for each in again] == expected
     for where, body, key in (
         (path, {**RESPONSE, "comment": None}, "answered"),
         ("/v1/cases", {**enrolment, "group": "mondays"}, "enrolled"),

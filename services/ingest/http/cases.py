@@ -16,6 +16,7 @@ from contracts.definitions.policy import Policy
 from contracts.definitions.protocol import Protocol
 from contracts.events.event import Data, Event
 from contracts.events.facts import CaseEnrolled, CaseTransferred
+from services.ingest.access import Client
 from services.ingest.domain.admission import outside
 from services.ingest.domain.register import Registered, Told, after
 from services.ingest.domain.schedule import joined
@@ -55,13 +56,15 @@ class CaseDesk:
         at, client = self._receive(), asked.client
         origin = at.origin(asked)
         case_id = (await at.people.case_ids(client.clinic, [enrolment.number]))[enrolment.number]
-        data = CaseEnrolled(
-            clinic=client.clinic,
-            group=enrolment.group,
-            protocol=await at.reference(client, Protocol, enrolment.protocol),
-            policy=await at.reference(client, Policy, enrolment.policy),
-        )
+        case = (await at.cases.registered([case_id])).get(case_id, Registered())
         try:
+            comes_again = (enrolment.id or origin.fact_id(case_id)) in case.facts
+            data = CaseEnrolled(
+                clinic=client.clinic,
+                group=enrolment.group,
+                protocol=await self._reference(client, Protocol, enrolment.protocol, comes_again=comes_again),
+                policy=await self._reference(client, Policy, enrolment.policy, comes_again=comes_again),
+            )
             happened = origin.moment(None, "at") if enrolment.at is None else origin.has_come(enrolment.at, "at")
             fact = origin.event(case_id, data, happened, enrolment.id)
         except Misstated as wrong:
@@ -76,12 +79,22 @@ class CaseDesk:
             ):
                 yield fact._replace(data=data.model_copy(update={"protocol": protocol, "policy": policy}))
 
-        case = (await at.cases.registered([case_id])).get(case_id, Registered())
         facts = await self._with_sessions([Stated(fact, before=before)], {case_id: case}, origin)
         if not case.facts:
             await at.people.enter({case_id: Person(client.clinic, enrolment.number)})
         await at.record(origin, facts)
         return answer({"case": case_id, "fact": fact.id}, HTTPStatus.CREATED)
+
+    async def _reference(self, client: Client, kind: type[Definition], name: str | None, *, comes_again: bool) -> str:
+        """Name what a case is enrolled with. comes_again: so it was, with what may be nobody's default any more."""
+        at = self._receive()
+        try:
+            return await at.reference(client, kind, name)
+        except Problem:
+            meant = _meant(at.definitions, kind, name, "")
+            if not comes_again or not meant:
+                raise
+            return meant[0]
 
     async def _with_sessions(
         self, facts: Sequence[Stated], cases: Mapping[str, Registered], origin: Origin
