@@ -3,7 +3,6 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import count, takewhile
 from typing import Any, Final
 
 import orjson
@@ -169,9 +168,11 @@ class Origin:
         ids = {fact.id for fact in facts}
         found: dict[str, Sequence[str]] = {}
         for case_id in {fact.subject for fact in facts}:
-            stated = list(takewhile(ids.__contains__, (self.fact_id(case_id, part) for part in count())))
+            stated: list[str] = []
+            while (its := self.fact_id(case_id, len(stated))) in ids:
+                stated.append(its)
             if stated:
-                found[case_id] = [*stated, self.fact_id(case_id, len(stated))]
+                found[case_id] = [*stated, its]
         return found
 
     def event(self, case_id: str, data: Data, happened: datetime, given_id: str | None, part: int = 0) -> Event[Data]:
