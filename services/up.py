@@ -33,6 +33,8 @@ from services.runtime.http import Config
 from services.runtime.unavailable import Unavailable
 
 TRY_AGAIN: Final = 1.0
+"""Seconds after which stages that something kept from going on are tried again."""
+
 _LOG = structlog.get_logger()
 
 
@@ -85,23 +87,28 @@ class Up:
             await self._home.close()
 
     async def _run_stages(self) -> None:
-        """Let every stage take what was recorded, whenever something was."""
+        """Let every stage take what was recorded, whenever something was, and until it has."""
         self._recorded.set()
         while True:
             await self._recorded.wait()
             self._recorded.clear()
-            try:
-                await self._home.catch_up()
-            except (StageStopped, PartitionLost, Unavailable) as stopped:
-                self.health.set("stages", str(stopped))
+            why = await self._why_not_caught_up()
+            self.health.set("stages", why)
+            if why is not None:
                 await asyncio.sleep(TRY_AGAIN)
-            except Exception as error:  # noqa: BLE001 - the API goes on, and what is wrong is told
-                self.health.set("stages", f"a fault of OnTrack ({place_of(error)})")
-                await asyncio.sleep(TRY_AGAIN)
-            else:
-                self.health.set("stages", None)
-                if self._courier is not None:
-                    self._courier.look()
+                self._recorded.set()
+            elif self._courier is not None:
+                self._courier.look()
+
+    async def _why_not_caught_up(self) -> str | None:
+        """Let every stage take what was recorded; tell what keeps one from it, if something does."""
+        try:
+            await self._home.catch_up()
+        except (StageStopped, PartitionLost, Unavailable) as stopped:
+            return str(stopped)
+        except Exception as error:  # noqa: BLE001 - the API goes on, and what is wrong is told
+            return f"a fault of OnTrack ({place_of(error)})"
+        return None
 
     def _desk(self, mail: Mail) -> Desk:
         home = self._home

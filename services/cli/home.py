@@ -13,6 +13,7 @@ from contracts.definitions.definition import Definition
 from contracts.definitions.files import DefinitionFaults, library, load
 from services.cli.interruption import INTERRUPTED, between_steps, heed
 from services.home import Home
+from services.ingest.access import TokensUnusable
 from services.ingest.cases import KeyMissing
 from services.runtime.collector import spare_the_collector
 from services.runtime.database import AnotherWriter
@@ -52,7 +53,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
             return loop.run_until_complete(work)
     except KeyboardInterrupt:
         raise Failure("interrupted. Nothing is lost: give the same command again.", INTERRUPTED) from None
-    except (NotAHome, AnotherWriter, MasterKeyUnusable, KeyMissing, SettingsWrong, PlaceInUse) as wrong:
+    except (NotAHome, AnotherWriter, MasterKeyUnusable, KeyMissing, TokensUnusable, SettingsWrong, PlaceInUse) as wrong:
         raise Failure(str(wrong)) from None
     except (StageStopped, StateUnreadable, TopicsUnfit, BackupUnusable) as stopped:
         raise Failure(str(stopped), FINDING) from None

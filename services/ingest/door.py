@@ -59,7 +59,7 @@ class Door:
         self._came = asyncio.Event()
 
     async def take(self, request: Request) -> Taken:
-        """Record the facts of a request, all of them or none; tell what became of them once they are durable.
+        """Record the facts of a request; tell what became of them once they are durable. If one is refused, none is.
 
         Raises DoorBusy, and nothing was recorded; Unavailable if that is not known, and the same request can come
         again; KeyMissing.
@@ -71,17 +71,18 @@ class Door:
         self._callers[caller] = None
         self._waiting += facts
         self._came.set()
+        late = asyncio.get_running_loop().call_later(self._patience, self._late, caller)
         try:
-            async with asyncio.timeout(self._patience):
-                return await caller.answer
-        except TimeoutError:
-            raise self._late(caller) from None
+            return await caller.answer
         finally:
+            late.cancel()
             self._let_go(caller)
 
-    def _late(self, caller: _Caller) -> Unavailable:
+    def _late(self, caller: _Caller) -> None:
+        """Tell a caller that has waited for too long: nothing was recorded, if it was not its turn yet."""
         waited = f"nothing was recorded in {self._patience:.0f} s"
-        return DoorBusy(waited) if caller in self._callers else Unavailable(f"{waited}, as far as is known")
+        is_waiting = caller in self._callers
+        caller.told(DoorBusy(waited) if is_waiting else Unavailable(f"{waited}, as far as is known"))
 
     def _let_go(self, caller: _Caller) -> None:
         if caller in self._callers:

@@ -46,7 +46,10 @@ def _nothing_else(_: int) -> Iterable[Event[Data]]:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Facts that are recorded together or not at all.
+    """Facts of which nothing is recorded if one is refused.
+
+    Those of one case are recorded together or not at all. Those of several cases can stand in several partitions of the
+    log, and one of these can be away: then the same request records the rest when it comes again.
 
     clinic: for whom no other cases exist; None: all of them do
     came: when the request came, if that is the time of each fact of which nobody has said when it happened. These

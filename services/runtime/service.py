@@ -7,8 +7,6 @@ import socket
 import ssl
 import sys
 import threading
-from asyncio.sslproto import SSLProtocol
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -29,6 +27,7 @@ from services.runtime.collector import spare_the_collector
 from services.runtime.documents import Documents
 from services.runtime.faults import place_of
 from services.runtime.founding import Founding
+from services.runtime.greeting import Greeting
 from services.runtime.health import Health
 from services.runtime.http import Config
 from services.runtime.keyring.master import MasterKey, MasterKeyUnusable
@@ -58,18 +57,6 @@ TRY_AGAIN: Final = 3.0
 
 ENDS_WITHIN: Final = DRAIN + 5
 """Seconds after which a process that was told to end does so in any case."""
-
-GREETING_AT_MOST: Final = 200
-"""Clients that have connected and not begun to speak TLS yet; one more is let go of, before it costs anything."""
-
-TLS_BUFFER: Final = 1 << 16
-"""Bytes that are kept for reading from an encrypted connection: asyncio would keep four times as many."""
-
-GREETS_WITHIN: Final = 5.0
-"""Seconds within which a client has to agree on how a connection is encrypted."""
-
-LEAVES: Final = 1.0
-"""Seconds that a client has to say good-bye when a service closes an encrypted connection."""
 
 _LOG = structlog.get_logger()
 
@@ -279,40 +266,18 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, beside: Sequence[Beside]) -> None:
         super().__init__(config)
         self._beside = beside
-        self._greeting: deque[tuple[float, asyncio.Protocol]] = deque()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        SSLProtocol.max_size = TLS_BUFFER
-        # All sockets of one server are encrypted, or none.
+        # All sockets of one server of uvicorn's are encrypted, or none.
         for each in self._beside:
-            at = asyncio.get_running_loop().create_server(
-                self._protocol if each.tls is None else self._greeted,
-                sock=each.listening,
-                backlog=self.config.backlog,
-                ssl=each.tls,
-                ssl_handshake_timeout=None if each.tls is None else GREETS_WITHIN,
-                ssl_shutdown_timeout=None if each.tls is None else LEAVES,
-            )
+            protocol = self._protocol if each.tls is None else Greeting(each.tls, self._protocol)
+            at = asyncio.get_running_loop().create_server(protocol, sock=each.listening, backlog=self.config.backlog)
             self.servers.append(await at)
 
     def _protocol(self) -> asyncio.Protocol:
         kind: Callable[..., asyncio.Protocol] = self.config.http_protocol_class
         return kind(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
-
-    def _greeted(self) -> asyncio.Protocol:
-        """Make what speaks to a client that has yet to begin with TLS. Raises ConnectionRefusedError if many do."""
-        now = asyncio.get_running_loop().time()
-        while self._greeting and self._greeting[0][0] < now - GREETS_WITHIN:
-            self._greeting.popleft()
-        if len(self._greeting) >= GREETING_AT_MOST:
-            # Whoever has begun has a transport.
-            self._greeting = deque(each for each in self._greeting if getattr(each[1], "transport", None) is None)
-        if len(self._greeting) >= GREETING_AT_MOST:
-            raise ConnectionRefusedError
-        protocol = self._protocol()
-        self._greeting.append((now, protocol))
-        return protocol
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self._exit_code = _exit_code(sig)

@@ -12,6 +12,7 @@ from typing import Final
 import orjson
 
 from deploy.local.ports import free_ports
+from services.ingest.access import TOKENS
 from tests.support.command import ONTRACK, PATIENCE, ontrack, succeeded
 from tests.support.post_office import post_office_beside
 from tests.support.region import wait_until
@@ -91,6 +92,34 @@ def test_tokens_are_made_listed_and_revoked_while_it_runs(tmp_path: Path) -> Non
         again = ontrack("token", "revoke", token["id"], "--data", data)
         assert again.exit_code == 1
         assert "the id of a token was expected" in again.told
+
+
+def test_who_has_revoked_every_token_is_not_given_another_one_unasked(tmp_path: Path) -> None:
+    # given a clinic whose only token was revoked
+    data = tmp_path / "live"
+    with running(data) as clinic:
+        wait_until(lambda: any("docs/api.md" in line for line in clinic.lines), "it has said what to do next")
+        (token,) = orjson.loads(succeeded("token", "list", "--data", data, "--format", "json").out)
+        succeeded("token", "revoke", token["id"], "--data", data)
+        assert clinic.end(signal.SIGTERM) == 0
+
+    # when it is started again, then it makes none
+    with running(data) as again:
+        assert again.end(signal.SIGTERM) == 0
+        assert not any("ontrack_" in line for line in again.lines)
+    assert orjson.loads(succeeded("token", "list", "--data", data, "--format", "json").out) == []
+
+
+def test_a_file_of_tokens_that_others_can_read_is_told_of_in_words(tmp_path: Path) -> None:
+    data = tmp_path / "live"
+    with running(data) as clinic:
+        wait_until(lambda: any("docs/api.md" in line for line in clinic.lines), "it has said what to do next")
+        assert clinic.end(signal.SIGTERM) == 0
+    tokens = data / TOKENS
+    tokens.chmod(0o644)
+    refused = ontrack("up", "--data", data, "--port", str(free_ports(1)[0]))
+    assert (refused.exit_code, refused.out) == (2, b"")
+    assert refused.told == f"Error: {tokens} is open to others: run chmod 600 {tokens}\n"
 
 
 def test_a_therapist_is_told_by_mail_where_a_mail_server_is_named(tmp_path: Path) -> None:

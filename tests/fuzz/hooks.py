@@ -188,7 +188,7 @@ GOOD: Final[Mapping[str, Good]] = {
     "put-groups": lambda chance, _: {"sessions": {str(session(chance)): moment(chance)}, "therapists": ["anna"]},
     "put-therapists": lambda _, __: {"address": "anna@north.example"},
 }
-OF_RESPONSES: Final = {"response-corrected", "response-withdrawn", "fact"}
+OF_RESPONSES: Final = {"response-corrected", "response-withdrawn"}
 MAILED: Final = ("notice-sent", "notice-failed")
 STATED: Final = tuple(name for name in STATEMENTS if name not in MAILED)
 
@@ -241,7 +241,7 @@ def before_call(_: object, case: Any, __: object) -> None:
         answered = [each for each in CASES[whose] if each in RESPONSES] if name in OF_RESPONSES else []
         parameters["case"] = chance.choice(answered or CASES[whose])
     if is_fit(parameters.get("id")) and chance.random() < 0.7:
-        parameters["id"] = _an_entry(name, parameters, chance)
+        parameters["id"] = _an_entry(name, chance)
     if name == "fhir-responses" and chance.random() < 0.7:
         case.query = {"subject": f"Patient/{chance.choice(CASES[CLIENTS[0][1]])}"}
     if name in GOOD or name == "facts":
@@ -261,12 +261,10 @@ def _somebody(name: str, chance: Random, *, is_sure: bool) -> tuple[str, str, st
     return chance.choice(CLIENTS)
 
 
-def _an_entry(name: str, parameters: Mapping[str, Any], chance: Random) -> str:
+def _an_entry(name: str, chance: Random) -> str:
     """Choose something that is there, of the kind that an operation gives."""
     answered = [(case_id, each) for case_id, some in RESPONSES.items() for each in some]
     match name:
-        case "fact":
-            return chance.choice(RESPONSES.get(parameters.get("case", "")) or [an_id(chance)])
         case "fhir-questionnaire":
             return "odsis.1"
         case "fhir-response" if answered:
@@ -286,6 +284,9 @@ def _recorded(name: str, response: Any) -> list[dict[str, str]]:
     return list(said.get("facts", [said]))
 
 
+_A_GROUP: Final = ("put-groups", 200)
+
+
 @schemathesis.hook
 def after_call(_: object, case: Any, response: Any) -> None:
     """Note what was answered."""
@@ -302,6 +303,7 @@ def after_call(_: object, case: Any, response: Any) -> None:
         "method": case.method,
         "status": response.status_code,
         "facts": [each["fact"] for each in recorded],
+        "sessions": orjson.loads(response.content)["sessions"] if (name, response.status_code) == _A_GROUP else {},
     }
     with (FOLDER / "answers.ndjson").open("ab") as stream:
         stream.write(orjson.dumps(noted) + b"\n")

@@ -1,15 +1,17 @@
 """Somebody who attacks an API from a process of its own, within bounds of number and time, on this machine only.
 
-    python -m tests.hostile.attacker PORT TOKEN CASE NUMBER SEED
+    python -m tests.hostile.attacker PORT TOKEN CASE NUMBER SEED [AUTHORITY]
 
 Strikes come over many connections at once; beside them some clients send slowly, some take no answer, and a great many
-only hold a connection. What became of all that is told on standard output.
+only hold a connection. With the certificate of an authority all of them speak TLS, but those who only hold a
+connection and say nothing. What became of all that is told on standard output.
 """
 
 import asyncio
 import re
 import resource
 import socket
+import ssl
 import struct
 import sys
 from collections import Counter
@@ -63,8 +65,9 @@ class Told:
 class Attack:
     """One attack."""
 
-    def __init__(self, port: int, target: Target, seed: int) -> None:
+    def __init__(self, port: int, target: Target, seed: int, tls: ssl.SSLContext | None) -> None:
         self._port = port
+        self._tls = tls
         self._target = target
         self._attacker = Attacker(target, Random(seed))
         self.told = Told()
@@ -84,6 +87,9 @@ class Attack:
         self.told.held = sum(_is_open(each) for each in self._held)
         return self.told
 
+    async def _connected(self, limit: int = 1 << 16) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection("127.0.0.1", self._port, limit=limit, ssl=self._tls)
+
     async def _strikes(self, number: int) -> None:
         while self.told.requests < number:
             strike = self._attacker.strike()
@@ -97,7 +103,7 @@ class Attack:
                 continue
 
     async def _struck(self, strike: Strike) -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+        reader, writer = await self._connected()
         try:
             for part in strike.parts:
                 writer.write(part)
@@ -109,8 +115,9 @@ class Attack:
                 case "read":
                     await self._hear(reader)
                 case "half":
-                    with suppress(OSError):
-                        writer.write_eof()
+                    if writer.can_write_eof():
+                        with suppress(OSError):
+                            writer.write_eof()
                     await self._hear(reader)
                 case "reset":
                     used = writer.get_extra_info("socket")
@@ -132,7 +139,7 @@ class Attack:
         while True:
             self.told.beside += 1
             with suppress(OSError):
-                reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+                reader, writer = await self._connected()
                 try:
                     writer.write(begun)
                     while not reader.at_eof() and not writer.is_closing():
@@ -160,7 +167,7 @@ class Attack:
         while True:
             self.told.beside += 1
             with suppress(OSError):
-                _, writer = await asyncio.open_connection("127.0.0.1", self._port, limit=1)
+                _, writer = await self._connected(limit=1)
                 try:
                     writer.transport.pause_reading()  # type: ignore[attr-defined] # a transport that reads can pause
                     writer.write(asked)
@@ -200,8 +207,9 @@ def _is_open(held: socket.socket) -> bool:
 
 
 if __name__ == "__main__":
-    _port, _token, _case, _number, _seed = sys.argv[1:]
+    _port, _token, _case, _number, _seed, *_authority = sys.argv[1:]
     _, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (_hard, _hard))
-    _told = asyncio.run(Attack(int(_port), Target(_token, _case), int(_seed)).run(int(_number)))
+    _tls = ssl.create_default_context(cafile=_authority[0]) if _authority else None
+    _told = asyncio.run(Attack(int(_port), Target(_token, _case), int(_seed), _tls).run(int(_number)))
     sys.stdout.buffer.write(orjson.dumps(vars(_told)))

@@ -73,7 +73,10 @@ class Attacker:
 
     @property
     def _path(self) -> str:
-        return f"/v1/cases/{self._target.case}/response-submitted"
+        """Where something is stated: mostly a response."""
+        response = f"/v1/cases/{self._target.case}/response-submitted"
+        others = ("/fhir/QuestionnaireResponse", "/v1/facts", f"/v1/cases/{self._target.case}/needs-stated")
+        return response if self._chance.random() < 0.7 else self._chance.choice(others)
 
     def _last(self) -> bytes:
         return head("GET", "/v1/clinic", self._credential, b"Connection: close")

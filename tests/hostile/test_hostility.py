@@ -6,6 +6,7 @@ and how much memory that took.
 
 import asyncio
 import http.client
+import ssl
 import statistics
 import subprocess
 import sys
@@ -21,12 +22,14 @@ from typing import Any, Final
 
 import orjson
 import pytest
+import trustme
 
 from contracts.topics import CASES
 from services.embedded import EmbeddedHome
 from services.home import Home
 from services.ingest.access import TOKENS, Client, Tokens
 from tests.hostile.attacks import MARK
+from tests.integration.test_security import certificate
 from tests.support.region import region_of_its_own
 from tests.support.requests import Requests
 from tests.support.running import running
@@ -42,7 +45,7 @@ MEGABYTES: Final = 300
 
 @dataclass(frozen=True)
 class Attacked:
-    """What is attacked, and what can be seen of it from behind."""
+    """What is attacked, and what can be seen of it from behind. authority: vouches for it, where it speaks TLS."""
 
     requests: Requests
     tokens: Tokens
@@ -50,6 +53,7 @@ class Attacked:
     log: Path
     asked: Callable[[Callable[[Home], Any]], Any]
     is_alive: Callable[[], bool]
+    authority: Path | None = None
 
     def memory(self, of: str) -> float:
         """Give how much memory the process has (`VmRSS`), or had at most (`VmHWM`), in megabytes."""
@@ -77,16 +81,22 @@ def one_process(folder: Path) -> Iterator[Attacked]:
 
 @contextmanager
 def a_service(folder: Path) -> Iterator[Attacked]:
+    ca, authority = trustme.CA(), folder / "authority.pem"
+    ca.cert_pem.write_to_path(str(authority))
+    tls = certificate(ca, folder)
     with region_of_its_own(folder) as region:
-        (process,) = region.provision().serve("ingest")
+        (process,) = region.provision().serve_with(
+            "ingest", ONTRACK_API_CERTIFICATE_FILE=str(tls.certificate), ONTRACK_API_KEY_FILE=str(tls.key)
+        )
         process.wait_until_ready()
         yield Attacked(
-            Requests(process.api_port),
+            Requests(process.api_port, ssl.create_default_context(cafile=authority)),
             Tokens(region.tokens),
             process.pid,
             process.log,
             region.asked,
             lambda: process.why_not("alive") == [],
+            authority,
         )
 
 
@@ -130,16 +140,17 @@ class Patient:
 
 
 def attacked(target: Attacked, token: str, case: str, number: int) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "tests.hostile.attacker", str(target.requests.port), token, case, str(number), "1"]
-    return subprocess.Popen(command, stdout=subprocess.PIPE)
+    tls = [] if target.authority is None else [str(target.authority)]
+    sent = [str(target.requests.port), token, case, str(number), "1", *tls]
+    return subprocess.Popen([sys.executable, "-m", "tests.hostile.attacker", *sent], stdout=subprocess.PIPE)
 
 
 @pytest.mark.parametrize(
     ("where", "number"),
     [
         pytest.param(one_process, 100_000, id="one process"),
-        pytest.param(a_service, 10_000, id="a service"),
-        pytest.param(a_service, 100_000, id="a service, for long", marks=pytest.mark.torture),
+        pytest.param(a_service, 5_000, id="a service over TLS"),
+        pytest.param(a_service, 100_000, id="a service over TLS, for long", marks=pytest.mark.torture),
     ],
 )
 def test_whatever_is_sent_the_others_are_answered_and_nothing_of_it_is_recorded(

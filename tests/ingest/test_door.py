@@ -31,6 +31,9 @@ from tests.support.workbench import Workbench, cases_of
 MOMENT: Final = datetime(2026, 1, 5, 9, tzinfo=UTC)
 CASE: Final = cases_of(0, 1)[0]
 MANY: Final = 64
+SOON: Final = 0.2
+"""Seconds."""
+
 AWAY: Final[Sequence[tuple[str, When]]] = (
     ("log.append_each", "before"),
     ("log.append_each", "after"),
@@ -55,17 +58,24 @@ def answered(session: int, case_id: str = CASE, total: int = 8) -> Event[Data]:
     return fact(data, case_id, key=str(session))
 
 
-class NotedLog(TroubledLog):
-    """A log that keeps what was to be appended together or not at all."""
+class StallingLog(TroubledLog):
+    """A log that can be made to answer nothing for a while, and keeps what was brought to it.
+
+    came: somebody waits for it; groups: what was to be appended together or not at all
+    """
 
     def __init__(self, log: Journal, trouble: Trouble) -> None:
         super().__init__(log, trouble)
         self.groups: list[Sequence[Record]] = []
+        self.goes_on, self.came = asyncio.Event(), asyncio.Event()
+        self.goes_on.set()
 
     async def append_each(
         self, topic: Topic, groups: Mapping[int, Sequence[Sequence[Record]]]
     ) -> Mapping[int, int | LogUnavailable | None]:
         self.groups += chain.from_iterable(groups.values())
+        self.came.set()
+        await self.goes_on.wait()
         return await super().append_each(topic, groups)
 
 
@@ -74,7 +84,7 @@ class Entrance:
 
     def __init__(self, bench: Workbench, known: Catalogue, **limits: Any) -> None:
         self.bench = bench
-        log = self.log = NotedLog(bench.log, bench.trouble)
+        log = self.log = StallingLog(bench.log, bench.trouble)
         keyring = TroubledKeyring(bench.keyring, bench.trouble)
         cases = Cases(log, bench.store, keyring)
         intake = Intake(log, cases, keyring, known, lambda: MOMENT)
@@ -235,6 +245,29 @@ async def test_when_too_much_waits_those_who_come_are_told_at_once(tmp_path: Pat
         with pytest.raises(DoorBusy):
             await entrance.bring(enrolled(cases_of(3, MANY + 1)[-1]))
         assert await asyncio.gather(*waiting) == [Taken(1)] * MANY
+
+
+async def test_while_the_log_answers_nothing_those_who_come_wait_for_a_bounded_time(tmp_path: Path) -> None:
+    async with an_entrance(tmp_path, patience=SOON) as entrance:
+        await entrance.bring(enrolled())
+
+        # given a log that answers nothing any more, to a caller whose turn it is
+        entrance.log.goes_on.clear()
+        entrance.log.came.clear()
+        first = asyncio.create_task(entrance.bring(answered(1)))
+        await entrance.log.came.wait()
+
+        # when another one comes, then it is told that nothing was recorded, and the first that this is not known
+        with pytest.raises(DoorBusy):
+            await entrance.bring(answered(2))
+        with pytest.raises(Unavailable, match="as far as is known"):
+            await first
+
+        # and when the log goes on, what the first had brought is there, and the other can come again
+        entrance.log.goes_on.set()
+        assert await entrance.bring(answered(1)) == Taken(0)
+        assert await entrance.bring(answered(2)) == Taken(1)
+        assert len(await entrance.on_log()) == 3
 
 
 async def test_what_is_wrong_with_one_case_is_told_to_nobody_else(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Requests to an API at a port of this machine, one after the other."""
 
 import http.client
+import ssl
 from typing import Any
 
 import orjson
@@ -9,8 +10,10 @@ import orjson
 class Requests:
     """Where an API answers."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, tls: ssl.SSLContext | None = None) -> None:
+        """Ask at a port. tls: says who vouches for it; without it nothing is encrypted."""
         self.port = port
+        self._tls = tls
 
     @property
     def url(self) -> str:
@@ -21,7 +24,7 @@ class Requests:
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         if key is not None:
             headers["Idempotency-Key"] = key
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection = self._connection()
         try:
             connection.request(method, path, None if body is None else orjson.dumps(body), headers)
             answer = connection.getresponse()
@@ -29,6 +32,11 @@ class Requests:
             return answer.status, orjson.loads(content) if content else None
         finally:
             connection.close()
+
+    def _connection(self) -> http.client.HTTPConnection:
+        if self._tls is None:
+            return http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=60, context=self._tls)
 
     def enrolled(self, token: str, number: str) -> dict[str, str]:
         """Enrol a case: its id, and the fact that says so."""

@@ -1,0 +1,54 @@
+"""A clinic in one process goes on by itself when what has kept its stages from that is over."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contracts.events.scores import ScoreComputed
+from contracts.topics import SCORES
+from services.embedded import EmbeddedHome
+from services.ingest.access import TOKENS, Tokens
+from services.runtime.store.port import StoreUnavailable
+from services.up import Up
+from tests.support.asgi import started
+from tests.support.clock import Clock
+from tests.support.open_clinic import NOW, RESPONSE, Clinic
+from tests.support.said import said_on
+
+PATIENCE = 30.0
+
+
+class Stumbling(EmbeddedHome):
+    """A home whose stages something keeps from going on, some times."""
+
+    failures: list[Exception]
+
+    async def catch_up(self, progress: Callable[[int], None] | None = None) -> None:
+        if self.failures:
+            raise self.failures.pop()
+        await super().catch_up(progress)
+
+
+@pytest.mark.parametrize("failure", [StoreUnavailable("the disk is full"), ValueError("something unforeseen")])
+async def test_what_was_recorded_is_processed_though_nothing_comes_after_it(tmp_path: Path, failure: Any) -> None:
+    # given stages that something keeps from going on when the last response of a day has come
+    home = await Stumbling.found(tmp_path / "home", clock=Clock(NOW))
+    home.failures = []
+    tokens = Tokens(tmp_path / "home" / TOKENS)
+    up = Up(home, tokens)
+    app = up.app()
+    async with started(app):
+        clinic = Clinic(app, home, tokens, Clock(NOW))
+        case_id = await clinic.enrolled()
+        home.failures = [failure, failure]
+        answer = await clinic.ask("POST", f"/v1/cases/{case_id}/response-submitted", RESPONSE)
+        assert answer.status == 201
+
+        # when it is over, then the response is scored, and it tells of nothing any more
+        async with asyncio.timeout(PATIENCE):
+            while up.health.alive() or not await said_on(home.log, home.keyring, SCORES, ScoreComputed):  # noqa: ASYNC110 - nothing tells of it
+                await asyncio.sleep(0.05)
+    assert home.failures == []
