@@ -105,11 +105,9 @@ class Api:
                 return _told(Problem(problems.BUSY), http)
             except Problem as problem:
                 return _told(problem, http)
-            except Unavailable as away:
+            except (Unavailable, DefinitionMissing) as away:
+                # A definition that another process has published a moment ago is not known here yet.
                 _LOG.warning("not-recorded", why=str(away))
-                return _told(Problem(problems.BUSY), http)
-            except DefinitionMissing:
-                # It was published by another process a moment ago.
                 return _told(Problem(problems.BUSY), http)
             except (KeyMissing, AccessUnusable) as wrong:
                 _LOG.error("not-recorded", why=str(wrong))
