@@ -5,7 +5,6 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import structlog
@@ -15,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from services.embedded import EmbeddedHome
-from services.ingest.access import TOKENS, Tokens
+from services.ingest.access import Access
 from services.ingest.cases import Cases
 from services.ingest.clockwork import Clockwork, Timetable
 from services.ingest.door import Door
@@ -50,8 +49,8 @@ class Mail:
 class Up:
     """An embedded home that answers over HTTP."""
 
-    def __init__(self, home: EmbeddedHome, directory: Path, mail: Mail | None = None) -> None:
-        """Serve an open home. mail: how mail is sent; without it none is."""
+    def __init__(self, home: EmbeddedHome, access: Access, mail: Mail | None = None) -> None:
+        """Serve an open home. access: tells who asks; mail: how mail is sent; without it none is."""
         self._home = home
         self._recorded = asyncio.Event()
         self.health = Health(waits_for=[])
@@ -60,7 +59,7 @@ class Up:
         self._clockwork = Clockwork(home.store, home.cases, home.roster, timetable, door, home.clock)
         reception = Reception(door, home.cases, home.people, home.roster, home.definitions, timetable, home.clock)
         self._courier = None if mail is None else Courier(self._desk(mail))
-        self._api = Api(lambda: reception, Tokens(directory / TOKENS), self.health)
+        self._api = Api(lambda: reception, access, self.health)
 
     def app(self) -> Starlette:
         """Give what answers over HTTP, and runs the stages meanwhile."""

@@ -56,6 +56,7 @@ def up(directory: Path, port: int, clinic: str) -> None:
 async def _served(directory: Path, listening: socket.socket, clinic: str) -> None:
     # They take a while to load, and help is wanted at once.
     from services.embedded import EmbeddedHome  # noqa: PLC0415
+    from services.ingest.access import TOKENS, Tokens  # noqa: PLC0415
     from services.runtime.logs import set_up_logs  # noqa: PLC0415
     from services.up import Up  # noqa: PLC0415
 
@@ -69,7 +70,7 @@ async def _served(directory: Path, listening: socket.socket, clinic: str) -> Non
     _welcome(directory, listening.getsockname()[1], _first_token(directory, clinic, home.clock()), is_new=is_new)
     if mail is None:
         say(f"No mail is sent: set {SMTP_HOST} and what docs/settings.md says of mail, and start again.")
-    await Up(home, directory, mail).serve(listening)
+    await Up(home, Tokens(directory / TOKENS), mail).serve(listening)
     say("Ended. Everything that was answered is kept.")
 
 

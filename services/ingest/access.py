@@ -30,8 +30,12 @@ _BEGINS: Final = "ontrack_"
 _BYTES: Final = 32
 
 
-class TokensUnusable(Exception):
-    """The file of tokens is absent, open to others, or damaged. Says what to do."""
+class AccessUnusable(Exception):
+    """Nobody can be let in before somebody mends something. Says what to do."""
+
+
+class TokensUnusable(AccessUnusable):
+    """The file of tokens is open to others, damaged, or cannot be read or written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +59,11 @@ class Client:
 class Access(Protocol):
     """Tells who asks. Another way of proving that, such as OpenID Connect, takes the place of `Tokens`."""
 
-    def client(self, authorization: str | None) -> Client | None:
-        """Tell who asks, by the header `Authorization`; None if that proves nobody. Raises TokensUnusable."""
+    async def client(self, authorization: str | None) -> Client | None:
+        """Tell who asks, by the header `Authorization`; None if that proves nobody.
+
+        Raises AccessUnusable, or Unavailable if what tells that cannot be reached just now.
+        """
 
 
 class Token(BaseModel):
@@ -96,7 +103,7 @@ class Tokens:
         self._seen: tuple[int, int, int] | None = None
         self._tokens: tuple[Token, ...] = ()
 
-    def client(self, authorization: str | None) -> Client | None:
+    async def client(self, authorization: str | None) -> Client | None:
         """Tell who asks; as much is compared whoever it is, so that the time it takes tells nothing."""
         if authorization is None or not authorization.startswith(SCHEME):
             return None

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 
 from contracts.definitions.catalogue import Catalogue
-from services.ingest.access import Tokens
+from services.ingest.access import Access, Tokens
 from services.ingest.cases import Cases
 from services.ingest.clockwork import Clockwork, Timetable
 from services.ingest.domain.register import Register, Registered
@@ -36,13 +36,13 @@ class IngestService(Service[Registered]):
 
     pause = 0.5
 
-    def __init__(self, settings: IngestSettings) -> None:
-        """Make the service."""
+    def __init__(self, settings: IngestSettings, access: Access) -> None:
+        """Make the service. access: tells who asks."""
         self._own = settings
         self._zones = Zones(settings.zone())
         super().__init__(settings, self._register)
         self._reception: Reception | None = None
-        self._api = Api(lambda: self._reception, Tokens(settings.tokens_file), self.health)
+        self._api = Api(lambda: self._reception, access, self.health)
 
     def _register(self, definitions: Catalogue) -> Register:
         return Register(Timetable(definitions, self._zones).first_moment)
@@ -73,4 +73,5 @@ async def _stopped(task: "asyncio.Task[None]") -> None:
 
 def run() -> None:
     """Serve until the process is told to end. Raises SettingsWrong."""
-    IngestService(settings_of(IngestSettings)).run()
+    settings = settings_of(IngestSettings)
+    IngestService(settings, Tokens(settings.tokens_file)).run()

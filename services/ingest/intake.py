@@ -1,11 +1,11 @@
 """The intake library: the only code that writes facts. Validates all, then records all."""
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import islice
+from itertools import chain, islice
 from typing import Final
 
 from contracts.codec import CaseKey, decode, encode, prepared
@@ -14,10 +14,13 @@ from contracts.events.event import Data, Event
 from contracts.events.fields import to_milliseconds
 from contracts.topics import CASES, partition_of
 from services.ingest.cases import Cases
-from services.ingest.domain.admission import Refusal, is_known, of_another, refusals
+from services.ingest.domain.admission import Refusal, is_known, is_reused, of_another, refusals, reuse_of
 from services.ingest.domain.register import Register, Registered
 from services.runtime.keyring.port import Destroyed, Keyring
 from services.runtime.log.port import Journal, LogUnavailable, Record, next_offset
+
+Group = Sequence[Event[Data] | Record]
+"""Facts of one case that are recorded together or not at all."""
 
 _AT_ONCE = 2_000
 _REASONS_AT_MOST: Final = 100
@@ -37,6 +40,10 @@ class Considered:
     refused: tuple[tuple[int, Refusal], ...]
 
 
+def _nothing_else(_: int) -> Iterable[Event[Data]]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """Facts of which nothing is recorded if one is refused.
@@ -47,11 +54,16 @@ class Request:
     clinic: for whom no other cases exist; None: all of them do
     came: when the request came, if that is the time of each fact of which nobody has said when it happened. These
         happen when they are recorded, so that the same request can come again at another moment
+    meant_before: gives what the fact at a place may have said when the request came first: a definition that is not
+        named in full can have been another one then
+    keyed: case -> the ids that a key gives to the facts about it, in their order, and to one more
     """
 
     facts: Sequence[Event[Data]]
     clinic: str | None = None
     came: datetime | None = None
+    meant_before: Callable[[int], Iterable[Event[Data]]] = _nothing_else
+    keyed: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +111,11 @@ class Intake:
             judged.append(considered)
             if not considered.refused:
                 cases.update(after)
-        new = [fact for considered in judged if not considered.refused for fact in considered.new]
-        away = await self._append(new, None) if new else {}
+        groups: list[Group] = []
+        for considered in judged:
+            if not considered.refused:
+                groups += _by_case(considered.new)
+        away = await self._append(groups, None) if groups else {}
         return [_taken(considered, away) for considered in judged]
 
     async def consider(self, facts: Sequence[Event[Data]]) -> Considered:
@@ -117,6 +132,12 @@ class Intake:
     ) -> tuple[Considered, Mapping[str, Registered]]:
         """Say what would become of the facts of a request, and what would be known of their cases then."""
         cases: dict[str, Registered] = {}
+        reused = {
+            fact_id
+            for case_id, ids in request.keyed.items()
+            if case_id in registered and is_reused(registered[case_id], ids)
+            for fact_id in ids
+        }
         new: list[Event[Data]] = []
         refused: list[tuple[int, Refusal]] = []
         known = 0
@@ -125,10 +146,15 @@ class Intake:
             if request.clinic is not None and (strange := of_another(case, request.clinic)):
                 refused.append((place, strange))
                 continue
-            stands = _standing(fact, request.came, recorded)
-            if is_known(case, stands):
-                known += 1
+            if fact.id in reused:
+                refused.append((place, reuse_of(fact)))
                 continue
+            stands = _standing(fact, request.came, recorded)
+            if fact.id in case.facts:
+                meant = chain([fact], request.meant_before(place))
+                if any(is_known(case, _standing(each, request.came, recorded)) for each in meant):
+                    known += 1
+                    continue
             against = list(islice(refusals(case, fact, self._definitions), _REASONS_AT_MOST))
             if against:
                 refused.extend((place, refusal) for refusal in against)
@@ -155,32 +181,32 @@ class Intake:
 
     async def record(self, facts: Sequence[Event[Data]]) -> None:
         """Record facts that were considered; they are durable when this returns. Raises LogUnavailable."""
-        _require_log(await self._append(facts, self._clock()))
+        _require_log(await self._append([[fact] for fact in facts], self._clock()))
 
     async def take_over(self, facts: Sequence[Event[Data] | Record]) -> None:
         """Record facts as another log recorded them; they are durable when this returns. Raises LogUnavailable.
 
         Those of an erased case come as records: nobody can open them.
         """
-        _require_log(await self._append(facts, None))
+        _require_log(await self._append([[fact] for fact in facts], None))
 
-    async def _append(
-        self, facts: Sequence[Event[Data] | Record], recorded: datetime | None
-    ) -> Mapping[int, LogUnavailable]:
-        """Append facts; give the partitions where the log was away."""
-        keys = await self._keys({fact.subject for fact in facts if isinstance(fact, Event)})
-        by_partition: dict[int, list[Record]] = defaultdict(list)
-        for fact in facts:
-            record = fact if isinstance(fact, Record) else _sealed(fact, keys[fact.subject], recorded)
-            if record is not None:
-                by_partition[partition_of(record.key)].append(record)
+    async def _append(self, groups: Sequence[Group], recorded: datetime | None) -> Mapping[int, LogUnavailable]:
+        """Append facts, each group whole or not at all; give the partitions where the log was away."""
+        keys = await self._keys({fact.subject for group in groups for fact in group if isinstance(fact, Event)})
+        by_partition: dict[int, list[list[Record]]] = defaultdict(list)
+        for group in groups:
+            sealed = [
+                fact if isinstance(fact, Record) else _sealed(fact, keys[fact.subject], recorded) for fact in group
+            ]
+            if records := [record for record in sealed if record is not None]:
+                by_partition[partition_of(records[0].key)].append(records)
         appended = await self._log.append_each(CASES, by_partition)
         away: dict[int, LogUnavailable] = {}
         for partition, start in appended.items():
             if isinstance(start, LogUnavailable):
                 away[partition] = start
             else:
-                self._cases.recorded(partition, start, by_partition[partition])
+                self._cases.recorded(partition, start, list(chain.from_iterable(by_partition[partition])))
         return away
 
     async def _keys(self, case_ids: AbstractSet[str]) -> Mapping[str, CaseKey | Destroyed]:
@@ -204,6 +230,17 @@ def _taken(considered: Considered, away: Mapping[int, LogUnavailable]) -> Taken 
         return Taken(0, considered.refused)
     unavailable = [away[at] for at in map(_partition, considered.new) if at in away]
     return unavailable[0] if unavailable else Taken(len(considered.new))
+
+
+def _by_case(facts: Sequence[Event[Data]]) -> Collection[Group]:
+    """Group the facts of a request by their cases: what is half done of a case could not be told from another request.
+
+    Those of a case keep their order, and that of different cases says nothing.
+    """
+    groups: dict[str, list[Event[Data]]] = defaultdict(list)
+    for fact in facts:
+        groups[fact.subject].append(fact)
+    return groups.values()
 
 
 def _partition(fact: Event[Data]) -> int:

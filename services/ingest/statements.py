@@ -1,6 +1,6 @@
 """What a client may state about a case: which facts, who may, and what of a fact is not for the client to say."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -64,6 +64,7 @@ class Statement:
     does: what stating it does, for the documentation
     refers: the fields that name a definition, which may be named by its id or `id@version` too
     at: the field that says when it happened; None if the request says that beside the fact
+    of_patients: what the patients' app has to say in some fields, since nobody else speaks through it
     """
 
     fact: type[Data]
@@ -71,6 +72,7 @@ class Statement:
     roles: Sequence[Role] = STAFF
     refers: Mapping[str, type[Definition]] = field(default_factory=dict)
     at: str | None = None
+    of_patients: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -96,7 +98,12 @@ STATEMENTS: Final = {
         Statement(ResponseCorrected, "Put other answers in the place of those of a response."),
         Statement(ResponseWithdrawn, "Let a response no longer count; its occasion is unanswered again."),
         Statement(ProblemNamed, "Say a problem in the patient's own words.", CLIENTS),
-        Statement(NeedsStated, "Say what the patient needs, as the patient or the therapist sees it.", CLIENTS),
+        Statement(
+            NeedsStated,
+            "Say what the patient needs, as the patient or the therapist sees it.",
+            CLIENTS,
+            of_patients={"seen_by": "patient", "by": "patient"},
+        ),
         Statement(SessionScheduled, "Give a session its time."),
         Statement(SessionMoved, "Give a session another time."),
         Statement(SessionCancelled, "Say that a session does not take place."),
@@ -147,15 +154,34 @@ class Origin:
     key: str | None
     now: datetime
 
-    def event(self, case_id: str, data: Data, happened: datetime, given_id: str | None, part: str = "") -> Event[Data]:
-        """State a fact of this request. given_id: the event's id, if the client gave it. Raises Unnamed."""
-        if given_id is None and self.key is None:
+    def fact_id(self, case_id: str, part: int = 0) -> str:
+        """Give the id that the key gives to a fact about a case, of several to each in turn. Raises Unnamed."""
+        if self.key is None:
             raise Unnamed
+        name = "\x1f".join([case_id, *([str(part)] if part else []), self.key])
+        return fact_id(self.client.clinic, self.client.name, name)
+
+    def keyed(self, facts: Collection[Event[Data]]) -> Mapping[str, Sequence[str]]:
+        """Give the ids that the key gives to the facts about each case, in their order, and to one more."""
+        if self.key is None:
+            return {}
+        ids = {fact.id for fact in facts}
+        found: dict[str, Sequence[str]] = {}
+        for case_id in {fact.subject for fact in facts}:
+            stated: list[str] = []
+            while (its := self.fact_id(case_id, len(stated))) in ids:
+                stated.append(its)
+            if stated:
+                found[case_id] = [*stated, its]
+        return found
+
+    def event(self, case_id: str, data: Data, happened: datetime, given_id: str | None, part: int = 0) -> Event[Data]:
+        """State a fact of this request. given_id: the event's id, if the client gave it. Raises Unnamed."""
         client = self.client
         return new_fact(
             data,
             case_id=case_id,
-            fact_id=given_id or fact_id(client.clinic, client.name, f"{case_id}\x1f{self.key}{part}"),
+            fact_id=given_id or self.fact_id(case_id, part),
             source=f"urn:ontrack:{client.name}"
             if client.clinic == EVERY
             else f"urn:ontrack:{client.clinic}:{client.name}",
@@ -185,9 +211,9 @@ class Origin:
 
 
 def stated(
-    statement: Statement, said: Mapping[str, Any], case_id: str, origin: Origin, known: Catalogue, part: str = ""
+    statement: Statement, said: Mapping[str, Any], case_id: str, origin: Origin, known: Catalogue, part: int = 0
 ) -> Event[Data]:
-    """Make the fact that a client states; `known` are the definitions.
+    """Make the fact that a client states. known: the definitions; part: counts the facts of its key about the case.
 
     Raises ValidationError, Misstated, Unpublished, Unnamed.
     """
@@ -204,6 +230,9 @@ def stated(
     for name in BY_THE_CREDENTIAL:
         if name in body:
             raise Misstated(name, "nothing: the credential says it")
+    for name, expected in statement.of_patients.items() if origin.client.role == "patient-app" else ():
+        if body.get(name, expected) != expected:
+            raise Misstated(name, f"{expected}, for whom the client speaks, and for nobody else")
     if _ENTERED_BY in statement.fact.model_fields:
         body[_ENTERED_BY] = _BY_ROLE[origin.client.role]
     data = statement.fact.model_validate_json(orjson.dumps(body))

@@ -203,9 +203,9 @@ async def appended(file: Path, records: Sequence[Record], together: int) -> floa
     log = SqliteLog(database.connection)
     began = time.perf_counter()
     for start in range(0, len(records), together):
-        batch: dict[int, list[Record]] = defaultdict(list)
+        batch: dict[int, list[list[Record]]] = defaultdict(list)
         for record in records[start : start + together]:
-            batch[partition_of(record.key)].append(record)
+            batch[partition_of(record.key)].append([record])
         await log.append_each(CASES, batch)
     took = time.perf_counter() - began
     database.close()

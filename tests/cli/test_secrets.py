@@ -1,5 +1,6 @@
 """`ontrack secrets` makes what the parts of a region know each other by, and changes nothing that is there."""
 
+import asyncio
 import os
 import ssl
 from datetime import UTC, datetime, timedelta
@@ -62,7 +63,7 @@ def test_each_part_has_what_it_needs(folder: Path) -> None:
 
 def test_the_mailer_has_a_token_of_its_own(folder: Path) -> None:
     token = (folder / "users/mailer/ontrack_ingest_token").read_text()
-    client = Tokens(folder / "tokens" / TOKENS).client(f"{SCHEME}{token}")
+    client = asyncio.run(Tokens(folder / "tokens" / TOKENS).client(f"{SCHEME}{token}"))
     assert client == Client("mailer", "mailer", EVERY)
 
 

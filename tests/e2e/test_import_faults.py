@@ -284,14 +284,14 @@ def test_what_differs_from_the_log_is_named_as_a_wide_file_calls_it(known: Desk)
     assert ran.names(2, "date_s2, bdi_s2")
 
 
-def test_what_is_recorded_stands_and_no_way_is_promised_that_is_not_there(known: Desk) -> None:
+def test_what_is_recorded_stands_and_the_way_that_there_is_is_named(known: Desk) -> None:
     # given a session that was answered before
     # when a file says something else of it
     ran = known.imports(table([row(CASE, 0, ANSWER)]))
 
-    # then it is said that no command corrects it, rather than that one would
+    # then it is said where it can be corrected, since no command does
     assert "line 2: total, comment: this was recorded before with other content, which stands" in ran.told
-    assert "no command corrects it yet" in ran.told
+    assert "a response is corrected over the API" in ran.told
 
 
 def test_a_hundred_faults_are_listed_and_all_are_counted(known: Desk) -> None:

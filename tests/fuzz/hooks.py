@@ -65,7 +65,7 @@ def marked(chance: Random) -> str:
 
 
 def moment(chance: Random) -> str:
-    """Give a moment of the last months."""
+    """Give a moment of the last months: of a case that was closed just now, what happened then is still taken."""
     return (NOW - timedelta(minutes=chance.randrange(1, 200_000))).isoformat()
 
 
@@ -118,27 +118,51 @@ GOOD: Final[Mapping[str, Good]] = {
         "reason": marked(chance),
         "by": "anna",
     },
-    "problem-named": lambda chance, _: {"problem": chance.choice((1, 2)), "text": marked(chance)},
-    "needs-stated": lambda chance, _: {"seen_by": "patient", "needs": [], "text": marked(chance), "by": "anna"},
-    "session-scheduled": lambda chance, _: {"session": session(chance), "scheduled": moment(chance)},
-    "session-moved": lambda chance, _: {"session": session(chance), "scheduled": moment(chance)},
-    "session-cancelled": lambda chance, _: {"session": session(chance), "reason": marked(chance)},
-    "session-attended": lambda chance, _: {"session": session(chance)},
-    "session-absent": lambda chance, _: {"session": session(chance), "reason": marked(chance)},
+    "problem-named": lambda chance, _: {"problem": chance.choice((1, 2)), "text": marked(chance), "at": moment(chance)},
+    "needs-stated": lambda chance, _: {
+        "seen_by": "patient",
+        "needs": [],
+        "text": marked(chance),
+        "by": "patient",
+        "at": moment(chance),
+    },
+    "session-scheduled": lambda chance, _: {
+        "session": session(chance),
+        "scheduled": moment(chance),
+        "at": moment(chance),
+    },
+    "session-moved": lambda chance, _: {
+        "session": session(chance),
+        "scheduled": moment(chance),
+        "at": moment(chance),
+    },
+    "session-cancelled": lambda chance, _: {
+        "session": session(chance),
+        "reason": marked(chance),
+        "at": moment(chance),
+    },
+    "session-attended": lambda chance, _: {"session": session(chance), "at": moment(chance)},
+    "session-absent": lambda chance, _: {
+        "session": session(chance),
+        "reason": marked(chance),
+        "at": moment(chance),
+    },
     "baseline-set": lambda chance, _: {
         "instrument": "odsis",
         "scale": "total",
         "value": str(chance.randrange(20)),
         "reason": marked(chance),
         "by": "anna",
+        "at": moment(chance),
     },
     "policy-changed": lambda chance, _: {
         "policy": "gryesten-2023-window",
         "from_session": session(chance),
         "reason": marked(chance),
         "by": "anna",
+        "at": moment(chance),
     },
-    "case-transferred": lambda chance, _: {"group": "mondays", "reason": marked(chance)},
+    "case-transferred": lambda chance, _: {"group": "mondays", "reason": marked(chance), "at": moment(chance)},
     "case-closed": lambda chance, _: {"reason": "completed", "note": marked(chance)},
     "report-seen": lambda chance, _: {"report": an_id(chance), "by": "anna"},
     "report-discussed": lambda chance, _: {"report": an_id(chance), "by": "anna"},

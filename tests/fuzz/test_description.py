@@ -134,13 +134,14 @@ def a_service(folder: Path) -> Iterator[Place]:
 
 
 def a_world(place: Place, folder: Path) -> None:
-    """Let clients in, enrol some cases, and write down who and which."""
+    """Let clients in, enter a group of each clinic, enrol some cases, and write down who and which."""
     now = datetime.now(UTC)
     clients = [(role, clinic, place.tokens.make(Client(f"the-{role}", role, clinic), now)) for role, clinic in CLIENTS]
     cases: dict[str, list[str]] = {}
     facts: list[str] = []
     for role, clinic, token in clients:
         if role == "admin":
+            place.requests.ask("PUT", "/v1/groups/mondays", token, {"sessions": {}})
             enrolled = [place.requests.enrolled(token, f"{MARK}{number:08x}") for number in range(4)]
             cases[clinic] = [case["case"] for case in enrolled]
             facts += [case["fact"] for case in enrolled]

@@ -17,6 +17,7 @@ from tests.support.open_clinic import NOW, Clinic
 async def clinic(tmp_path: Path) -> AsyncIterator[Clinic]:
     clock = Clock(NOW)
     home = await EmbeddedHome.found(tmp_path / "home", clock=clock)
-    app = Up(home, tmp_path / "home").app()
+    tokens = Tokens(tmp_path / "home" / TOKENS)
+    app = Up(home, tokens).app()
     async with started(app):
-        yield Clinic(app, home, Tokens(tmp_path / "home" / TOKENS), clock)
+        yield Clinic(app, home, tokens, clock)

@@ -11,15 +11,19 @@ import pytest
 
 from contracts.definitions.files import library
 from contracts.events.facts import (
+    CaseTransferred,
+    NeedsStated,
     NoticeSent,
     OccasionOpened,
     ResponseSubmitted,
+    SessionCancelled,
     SessionMoved,
     SessionScheduled,
 )
 from contracts.events.fields import LAST_SESSION, WORDS_AT_MOST
 from contracts.topics import CASES
 from services.ingest.access import EVERY, TOKENS, Tokens
+from services.ingest.domain.clock import SOURCE
 from services.ingest.http.bodies import BYTES_AT_MOST
 from services.ingest.http.operations import OPERATIONS
 from services.runtime.log.kafka import BATCH_BYTES
@@ -203,8 +207,15 @@ async def test_nothing_more_is_taken_of_a_course_that_has_ended_but_what_was_ans
 async def test_an_occasion_is_answered_once(clinic: Clinic) -> None:
     case_id = await clinic.enrolled()
     path = f"/v1/cases/{case_id}/response-submitted"
-    await clinic.ask("POST", path, RESPONSE)
-    assert (await clinic.ask("POST", path, RESPONSE)).problem == (409, "already-answered")
+    await clinic.ask("POST", path, RESPONSE, key="same")
+    for body, key, code, way in (
+        (RESPONSE, "other", "already-answered", "corrected or withdrawn"),
+        ({**RESPONSE, "comment": None}, "same", "key-reused", "corrected"),
+    ):
+        refused = await clinic.ask("POST", path, body, key=key)
+        assert (*refused.problem, refused.pointers) == (409, code, ["/session"])
+        # The way that there is, is named.
+        assert way in refused.json["errors"][0]["expected"]
     assert (await clinic.ask("POST", "/v1/cases", ENROLMENT)).problem == (409, "already-enrolled")
 
 
@@ -254,9 +265,10 @@ async def test_what_can_be_said_at_once_fits_into_one_record(clinic: Clinic) -> 
         "case-transferred": {"group": "tuesdays", "sessions": sessions, "reason": words},
         "response-submitted": {**RESPONSE, "comment": words},
     }
+    await clinic.ask("PUT", "/v1/groups/tuesdays", {"sessions": {}})
     for state, body in most.items():
         # when it is said
-        case_id = await clinic.enrolled(number=state)
+        case_id = await clinic.enrolled(number=state, protocol="open-ended")
         assert (await clinic.ask("POST", f"/v1/cases/{case_id}/{state}", body)).status == 201
 
     # then its record is smaller than a batch of the brokers
@@ -297,21 +309,29 @@ async def test_a_batch_takes_only_what_the_role_may_state(clinic: Clinic) -> Non
     assert (await clinic.ask("POST", "/v1/facts", facts, role="patient-app")).problem == (403, "not-allowed")
 
 
-async def test_for_another_clinic_a_case_is_not_there(clinic: Clinic) -> None:
-    # given a case of one clinic
+@pytest.mark.parametrize("named", [{"seen_by": "therapist"}, {"by": "anna"}, {"seen_by": "therapist", "by": "anna"}])
+async def test_through_the_patients_app_only_patients_say_what_they_need(
+    clinic: Clinic, named: Mapping[str, str]
+) -> None:
+    # given what a patient says, and the same in the name of somebody else
     case_id = await clinic.enrolled()
-    await clinic.ask("POST", f"/v1/cases/{case_id}/response-submitted", RESPONSE, key="theirs")
+    theirs = {"seen_by": "patient", "by": "patient", "needs": ["motivation"]}
+    said = [{**theirs, **named}, theirs]
 
-    # when clients of another one ask for it and for one that is nowhere, in every way
-    for operation in OPERATIONS:
-        if "{case}" not in operation.path:
-            continue
-        paths = [operation.path.format(case=each, id=FACT) for each in (case_id, "f" * 32)]
-        there, nowhere = [await clinic.ask(operation.method, path, RESPONSE, clinic="south") for path in paths]
+    # when the patients' app states it, then what is not in the patient's name is refused
+    for path, bodies, pointer in (
+        (f"/v1/cases/{case_id}/needs-stated", said, ""),
+        ("/v1/facts", [{"facts": [{"case": case_id, "state": "needs-stated", **body}]} for body in said], "/facts/0"),
+    ):
+        refused, taken = [await clinic.ask("POST", path, body, role="patient-app") for body in bodies]
+        assert (*refused.problem, refused.pointers) == (422, "invalid-body", [f"{pointer}/{next(iter(named))}"])
+        assert taken.status == 201
+    assert [fact.data for fact in await clinic.facts(NeedsStated)] == [
+        NeedsStated.model_validate_json(orjson.dumps(theirs))
+    ] * 2
 
-        # then they are answered alike
-        assert (there.status, there.body) == (nowhere.status, nowhere.body), operation.name
-    assert (await clinic.ask("POST", "/v1/cases/find", {"number": "1001"}, clinic="south")).status == 404
+    # and somebody who may speak for both states it
+    assert (await clinic.ask("POST", f"/v1/cases/{case_id}/needs-stated", said[0], role="ehr")).status == 201
 
 
 async def test_a_token_that_was_revoked_lets_nobody_in(clinic: Clinic, tmp_path: Path) -> None:
@@ -384,6 +404,59 @@ async def test_a_case_that_moves_to_another_group_follows_that_one_as_it_was_sai
     # then its session 2 follows both times
     facts = [fact.data for fact in await clinic.facts(SessionMoved)]
     assert facts == [SessionMoved(session=2, scheduled=datetime(2026, 1, day, 9, tzinfo=UTC)) for day in (20, 21)]
+
+
+async def test_nobody_joins_a_group_that_is_not_there(clinic: Clinic) -> None:
+    # given a case of a group, and a group of another clinic
+    await clinic.ask("PUT", "/v1/groups/mondays", {"sessions": {"1": "2026-02-02T09:00:00Z"}})
+    await clinic.ask("PUT", "/v1/groups/tuesdays", {"sessions": {}}, clinic="south")
+    enrolment = {**ENROLMENT, "group": "mondays"}
+    first = await clinic.ask("POST", "/v1/cases", enrolment, key="same")
+    case_id, before = first.json["case"], await clinic.facts()
+    batch = {"facts": [{"case": case_id, "state": "case-transferred", "group": "tuesdays"}]}
+
+    # when somebody is to join that one, or another one that nobody has entered
+    for path, body, pointer in (
+        ("/v1/cases", {**ENROLMENT, "number": "1002", "group": "tuesdays"}, "/group"),
+        (f"/v1/cases/{case_id}/case-transferred", {"group": "nowhere"}, "/group"),
+        ("/v1/facts", batch, "/facts/0/group"),
+    ):
+        refused = await clinic.ask("POST", path, body)
+
+        # then that is refused
+        assert (*refused.problem, refused.pointers) == (422, "unknown-group", [pointer])
+    assert await clinic.facts() == before
+
+    # and who has joined a group that is removed since has joined it all the same
+    await clinic.ask("DELETE", "/v1/groups/mondays")
+    again = await clinic.ask("POST", "/v1/cases", enrolment, key="same")
+    assert (again.status, again.body) == (201, first.body)
+
+
+async def test_a_case_that_moves_to_another_group_by_one_fact_of_several_has_its_sessions_too(clinic: Clinic) -> None:
+    # given a group whose session 3 has a time, as has session 2 of a case
+    await clinic.ask("PUT", "/v1/groups/tuesdays", {"sessions": {"3": "2026-02-03T09:00:00Z"}})
+    case_id = await clinic.enrolled()
+    stated: list[dict[str, object]] = [
+        {"state": "session-scheduled", "session": 2, "scheduled": "2026-01-26T09:00:00Z"},
+        {"state": "case-transferred", "group": "tuesdays", "sessions": {"3": 3}},
+        {"state": "session-moved", "session": 3, "scheduled": "2026-02-04T09:00:00Z"},
+    ]
+    facts = [{"case": case_id, **each} for each in stated]
+
+    # when all of that is said at once, twice
+    answers = [await clinic.ask("POST", "/v1/facts", {"facts": facts}, key="same") for _ in range(2)]
+
+    # then the sessions follow where the case moves, and it is answered what was said
+    assert [(each.status, len(each.json["facts"])) for each in answers] == [(201, 3)] * 2
+    assert answers[0].body == answers[1].body
+    assert [fact.data for fact in (await clinic.facts())[1:] if fact.source != SOURCE] == [
+        SessionScheduled(session=2, scheduled=datetime(2026, 1, 26, 9, tzinfo=UTC)),
+        CaseTransferred(group="tuesdays", sessions={"3": 3}),
+        SessionScheduled(session=3, scheduled=datetime(2026, 2, 3, 9, tzinfo=UTC)),
+        SessionCancelled(session=2),
+        SessionMoved(session=3, scheduled=datetime(2026, 2, 4, 9, tzinfo=UTC)),
+    ]
 
 
 async def test_a_clinic_says_what_its_cases_are_enrolled_with(clinic: Clinic) -> None:

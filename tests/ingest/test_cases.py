@@ -56,7 +56,7 @@ class Story:
             self.expected[case_id], _ = self._register.step(self.expected.get(case_id, Registered()), fact)
             ready = prepared(fact, key_of(case_id))
             records.append(Record(case_id, encode(ready), ready))
-        start = (await self.bench.log.append_each(CASES, {PARTITION: records}))[PARTITION]
+        start = (await self.bench.log.append_each(CASES, {PARTITION: [records]}))[PARTITION]
         if who == "here":
             assert isinstance(start, int)
             self.cases.recorded(PARTITION, start, records)

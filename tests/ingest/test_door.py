@@ -5,11 +5,13 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
+from contracts.codec import id_of
 from contracts.definitions.catalogue import Catalogue
 from contracts.events.event import Data, Event, fact_id, new_fact
 from contracts.events.facts import CaseEnrolled, ResponseSubmitted
@@ -57,19 +59,24 @@ def answered(session: int, case_id: str = CASE, total: int = 8) -> Event[Data]:
 
 
 class StallingLog(TroubledLog):
-    """A log that can be made to answer nothing for a while. came: somebody waits for it."""
+    """A log that can be made to answer nothing for a while, and keeps what was brought to it.
+
+    came: somebody waits for it; groups: what was to be appended together or not at all
+    """
 
     def __init__(self, log: Journal, trouble: Trouble) -> None:
         super().__init__(log, trouble)
+        self.groups: list[Sequence[Record]] = []
         self.goes_on, self.came = asyncio.Event(), asyncio.Event()
         self.goes_on.set()
 
     async def append_each(
-        self, topic: Topic, records: Mapping[int, Sequence[Record]]
+        self, topic: Topic, groups: Mapping[int, Sequence[Sequence[Record]]]
     ) -> Mapping[int, int | LogUnavailable | None]:
+        self.groups += chain.from_iterable(groups.values())
         self.came.set()
         await self.goes_on.wait()
-        return await super().append_each(topic, records)
+        return await super().append_each(topic, groups)
 
 
 class Entrance:
@@ -115,6 +122,24 @@ async def test_a_response_is_taken_as_soon_as_the_enrolment_is_answered(tmp_path
         for case_id in cases_of(3, MANY):
             await entrance.bring(enrolled(case_id))
             assert await entrance.bring(answered(1, case_id)) == Taken(1)
+
+
+async def test_what_a_request_says_of_a_case_is_appended_together_or_not_at_all(tmp_path: Path) -> None:
+    async with an_entrance(tmp_path) as entrance:
+        # given requests that say several things of two cases, in turn
+        one, other = CASE, "case-2"
+        requests = [[answered(n, who) for n in (2 * at + 1, 2 * at + 2) for who in (one, other)] for at in range(2)]
+        await entrance.bring(enrolled(one), enrolled(other))
+
+        # when they come at the same time
+        entrance.log.groups.clear()
+        await asyncio.gather(*(entrance.bring(*request) for request in requests))
+
+        # then what each says of a case is one group, in its order
+        expected = [
+            [each.id for each in request if each.subject == who] for request in requests for who in (one, other)
+        ]
+        assert sorted([id_of(each.value) for each in group] for group in entrance.log.groups) == sorted(expected)
 
 
 async def test_what_comes_again_is_taken_once_and_answered_alike(tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ from typing import Any, Final
 import orjson
 import pytest
 
+from contracts.definitions.catalogue import entry_of
+from contracts.definitions.files import library
 from contracts.events.facts import OccasionOpened, ResponseSubmitted
 from contracts.topics import CASES
 from services.ingest.access import Role
@@ -216,6 +218,29 @@ async def test_a_repetition_is_known_though_the_response_was_withdrawn_since(cli
     # then it comes again and nothing happens
     again = await send(clinic, resource, key="same")
     assert (again.status, again.body) == (201, first.body)
+    assert len(await clinic.facts(ResponseSubmitted)) == 1
+
+
+@pytest.mark.parametrize("session", [1, None])
+@pytest.mark.parametrize("link", ["social_life", "social"])
+async def test_a_repetition_is_known_though_a_newer_version_was_published_since(
+    clinic: Clinic, session: int | None, link: str
+) -> None:
+    # given a response that names its questionnaire without a version, and maybe no session
+    resource = odsis(case=await asked_for(clinic, "1"), session=session)
+    first = await send(clinic, resource, key="same")
+
+    # when there is a newer version of it, by which it can be read or not, and the same comes again
+    (entry,) = [each for each in library() if each.model.id == "odsis"]
+    body = orjson.loads(orjson.dumps(entry.body).replace(b'"social_life"', b'"%b"' % link.encode()))
+    await clinic.home.publish([entry_of({**body, "version": entry.model.version + 1})])
+    again = await send(clinic, resource, key="same")
+
+    # then nothing happens, and another response under its key is refused
+    assert (first.status, first.headers["location"]) == (201, again.headers.get("location"))
+    assert (again.status, again.body) == (201, first.body)
+    other = await send(clinic, {**resource, "authored": "2026-01-05T08:31:00+01:00"}, key="same")
+    assert other.problem == ((409, "key-reused") if link == "social_life" else (422, "unmappable-resource"))
     assert len(await clinic.facts(ResponseSubmitted)) == 1
 
 

@@ -2,13 +2,26 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Any, Final
 
-from contracts.definitions.catalogue import entry_of
+import pytest
+
+from contracts.definitions.catalogue import Entry, entry_of
 from contracts.definitions.files import library
-from contracts.events.facts import CaseEnrolled, ResponseSubmitted
+from contracts.events.facts import CaseEnrolled, PolicyChanged, ResponseSubmitted, SessionAttended
+from contracts.topics import partition_of
 from services.ingest.domain.clock import SOURCE
+from services.runtime.log.port import GROUP_BYTES, Record
 from services.runtime.roster.port import Group
 from tests.support.open_clinic import ENROLMENT, RESPONSE, Clinic
+
+ANOTHER_POLICY: Final = {"policy": "gryesten-2023-window", "from_session": 2, "reason": "a try", "by": "anna"}
+
+
+def newer(name: str) -> Entry:
+    """A newer version of a definition that ships."""
+    (entry,) = [each for each in library() if each.model.id == name]
+    return entry_of({**entry.body, "version": entry.model.version + 1})
 
 
 async def test_a_repeated_request_is_answered_alike_and_recorded_once(clinic: Clinic) -> None:
@@ -87,21 +100,49 @@ async def test_what_names_a_definition_by_its_id_or_not_at_all_can_be_repeated_w
 
     # when there are another default and a newer version, and the same comes again
     await clinic.ask("PUT", "/v1/clinic", {**defaults, "policy": "gryesten-2023-window"})
-    (odsis,) = [each for each in library() if each.model.id == "odsis"]
-    await clinic.home.publish([entry_of({**odsis.body, "version": odsis.model.version + 1})])
+    await clinic.home.publish([newer("odsis")])
     again = [
         await clinic.ask("POST", "/v1/cases", enrolment, key="enrolled"),
         await clinic.ask("POST", path, RESPONSE, key="answered"),
     ]
 
+    # or there is no default any more
+    await clinic.ask("PUT", "/v1/clinic", {})
+    again.insert(1, await clinic.ask("POST", "/v1/cases", enrolment, key="enrolled"))
+
     # then it is answered alike, and something else under the same key is refused as ever
-    assert [(each.status, each.body) for each in again] == [(each.status, each.body) for each in (enrolled, answered)]
+    expected = [(each.status, each.body) for each in (enrolled, enrolled, answered)]
+    assert [(each.status, each.body) for each in again] == expected
     for where, body, key in (
         (path, {**RESPONSE, "comment": None}, "answered"),
         ("/v1/cases", {**enrolment, "group": "mondays"}, "enrolled"),
         ("/v1/cases", {**enrolment, "at": "2026-01-04T08:00:00Z"}, "enrolled"),
     ):
         assert (await clinic.ask("POST", where, body, key=key)).problem == (409, "key-reused")
+
+
+async def test_facts_that_came_together_can_come_again_when_a_name_means_another_definition(clinic: Clinic) -> None:
+    # given facts that name an instrument and a policy by their ids
+    cases = [await clinic.enrolled(number=number) for number in ("1001", "1002")]
+    said = [{"case": case_id, "state": "response-submitted", **RESPONSE} for case_id in cases]
+    said.append({"case": cases[0], "state": "policy-changed", **ANOTHER_POLICY})
+    with_id = {"facts": [{**said[1], "session": 2, "id": "11111111-2222-4333-8444-555555555555"}]}
+    first = [await clinic.ask("POST", "/v1/facts", each, key="same") for each in ({"facts": said}, with_id)]
+    assert [each.status for each in first] == [201, 201]
+    recorded = await clinic.facts(ResponseSubmitted, PolicyChanged)
+
+    # when there is a newer version of each, and the same comes again
+    await clinic.home.publish([newer("odsis"), newer("gryesten-2023-window")])
+    again = [await clinic.ask("POST", "/v1/facts", each, key="same") for each in ({"facts": said}, with_id)]
+
+    # then it is answered alike, and nothing else is recorded
+    assert [(each.status, each.body) for each in again] == [(201, each.body) for each in first]
+    assert await clinic.facts(ResponseSubmitted, PolicyChanged) == recorded
+
+    # and something else under the same key is refused as ever
+    other = [{**said[0], "comment": None}, *said[1:]]
+    refused = await clinic.ask("POST", "/v1/facts", {"facts": other}, key="same")
+    assert (*refused.problem, refused.pointers) == (409, "key-reused", ["/facts/0/session"])
 
 
 async def test_a_key_that_was_used_for_something_else_is_refused(clinic: Clinic) -> None:
@@ -121,3 +162,70 @@ async def test_the_id_of_an_event_takes_the_place_of_a_key(clinic: Clinic) -> No
         answer = await clinic.ask("POST", path, {**RESPONSE, "id": event_id})
         assert answer.json["fact"] == event_id
     assert len(await clinic.facts(ResponseSubmitted)) == 1
+
+
+def attended(case_id: str, *sessions: int, **more: Any) -> dict[str, Any]:
+    """A batch that says at which sessions a patient was."""
+    return {"facts": [{"case": case_id, "state": "session-attended", "session": each, **more} for each in sessions]}
+
+
+@pytest.mark.parametrize(("first", "then"), [((1,), (1, 2)), ((1, 2), (1, 2, 3)), ((1, 2), (1,)), ((1, 2), (2, 1))])
+async def test_what_a_key_has_stated_about_a_case_is_one_set(
+    clinic: Clinic, first: tuple[int, ...], then: tuple[int, ...]
+) -> None:
+    # given facts that came under a key
+    case_id = await clinic.enrolled()
+    taken = await clinic.ask("POST", "/v1/facts", attended(case_id, *first), key="same")
+    assert taken.status == 201
+
+    # when some of them come under the same key, or more
+    refused = await clinic.ask("POST", "/v1/facts", attended(case_id, *then), key="same")
+
+    # then nothing is recorded, and the first ones can still come again
+    assert refused.problem == (409, "key-reused")
+    assert set(refused.pointers) <= {f"/facts/{place}/id" for place in range(len(then))}
+    assert len(await clinic.facts(SessionAttended)) == len(first)
+    again = await clinic.ask("POST", "/v1/facts", attended(case_id, *first), key="same")
+    assert (again.status, again.body) == (201, taken.body)
+
+
+async def test_one_fact_alone_is_the_same_as_one_in_a_batch(clinic: Clinic) -> None:
+    # given a fact about a case that came alone
+    case_id, other = [await clinic.enrolled(number=number) for number in ("1001", "1002")]
+    alone = await clinic.ask("POST", f"/v1/cases/{case_id}/session-attended", {"session": 1}, key="same")
+
+    # when the same comes under its key with what is said of another case, then it is the same
+    both = {"facts": [*attended(other, 1)["facts"], *attended(case_id, 1)["facts"]]}
+    together = await clinic.ask("POST", "/v1/facts", both, key="same")
+    assert (together.status, together.json["facts"][1]) == (201, alone.json)
+
+    # and when more is said of its case, alone or not, nothing is recorded
+    for body in (attended(case_id, 1, 2), {"facts": [*attended(other, 1)["facts"], *attended(case_id, 2)["facts"]]}):
+        assert (await clinic.ask("POST", "/v1/facts", body, key="same")).problem == (409, "key-reused")
+    absent = await clinic.ask("POST", f"/v1/cases/{other}/session-absent", {"session": 1}, key="same")
+    assert absent.problem == (409, "key-reused")
+    assert len(await clinic.facts(SessionAttended)) == 2
+
+
+async def test_facts_with_ids_of_their_own_are_each_judged_by_themselves(clinic: Clinic) -> None:
+    case_id = await clinic.enrolled()
+    one, two = (attended(case_id, each, id=f"{each}" * 8 + "-2222-4333-8444-555555555555")["facts"] for each in (1, 2))
+    for facts, count in ((one, 1), ([*one, *two], 2), (two, 2), ([*two, *attended(case_id, 3)["facts"]], 3)):
+        assert (await clinic.ask("POST", "/v1/facts", {"facts": facts}, key="same")).status == 201
+        assert len(await clinic.facts(SessionAttended)) == count
+
+
+async def test_no_more_is_taken_of_a_case_at_once_than_is_recorded_together(clinic: Clinic) -> None:
+    # given more facts about a case than fit into one batch of the brokers, and as many about several
+    cases = [await clinic.enrolled(number=str(number), protocol="open-ended") for number in range(4)]
+    many = {"facts": [fact for each in range(400) for fact in attended(cases[0], each)["facts"]]}
+    shared = {"facts": [fact for each in range(400) for fact in attended(cases[each % 4], each)["facts"]]}
+
+    # then the first are refused, and of the others those of a case are one group of records
+    assert (await clinic.ask("POST", "/v1/facts", many)).problem == (413, "body-too-large")
+    assert await clinic.facts(SessionAttended) == []
+    assert (await clinic.ask("POST", "/v1/facts", shared)).status == 201
+    for case_id in cases:
+        records = [each for each in await clinic.records(partition_of(case_id)) if each.key == case_id]
+        assert len(records) == 101
+        assert sum(Record(each.key, each.value).size for each in records) < GROUP_BYTES

@@ -37,10 +37,11 @@ async def test_what_was_recorded_is_processed_though_nothing_comes_after_it(tmp_
     # given stages that something keeps from going on when the last response of a day has come
     home = await Stumbling.found(tmp_path / "home", clock=Clock(NOW))
     home.failures = []
-    up = Up(home, tmp_path / "home")
+    tokens = Tokens(tmp_path / "home" / TOKENS)
+    up = Up(home, tokens)
     app = up.app()
     async with started(app):
-        clinic = Clinic(app, home, Tokens(tmp_path / "home" / TOKENS), Clock(NOW))
+        clinic = Clinic(app, home, tokens, Clock(NOW))
         case_id = await clinic.enrolled()
         home.failures = [failure, failure]
         answer = await clinic.ask("POST", f"/v1/cases/{case_id}/response-submitted", RESPONSE)

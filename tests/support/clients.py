@@ -58,7 +58,7 @@ class Client:
 def enrolment(number: str) -> Mapping[str, Any]:
     """Give what enrols a case."""
     at = (FIRST_DAY - timedelta(days=3)).isoformat()
-    return {"number": number, "protocol": "open-ended", "policy": "gryesten-2023", "group": "mondays", "at": at}
+    return {"number": number, "protocol": "open-ended", "policy": "gryesten-2023", "at": at}
 
 
 def response(total: int, session: int) -> Mapping[str, Any]:

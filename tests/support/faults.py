@@ -138,10 +138,10 @@ class TroubledLog:
             return await self._log.ends(topic, partitions)
 
     async def append_each(
-        self, topic: Topic, records: Mapping[int, Sequence[Record]]
+        self, topic: Topic, groups: Mapping[int, Sequence[Sequence[Record]]]
     ) -> Mapping[int, int | LogUnavailable | None]:
         with self._trouble.around("log.append_each"):
-            return await self._log.append_each(topic, records)
+            return await self._log.append_each(topic, groups)
 
 
 class TroubledStore:

@@ -1,6 +1,6 @@
 """Which facts are taken: a fact that cannot be true of its case is refused at the door, with what was expected."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -9,8 +9,24 @@ from contracts.definitions.catalogue import Catalogue, DefinitionMissing
 from contracts.definitions.definition import Definition
 from contracts.definitions.instrument import Instrument
 from contracts.events.event import Data, Event
-from contracts.events.facts import CaseEnrolled, PolicyChanged, ResponseCorrected, ResponseSubmitted, ResponseWithdrawn
-from services.ingest.domain.register import Registered, occasion_of
+from contracts.events.facts import (
+    BaselineSet,
+    CaseClosed,
+    CaseEnrolled,
+    CaseTransferred,
+    NeedsStated,
+    PolicyChanged,
+    ProblemNamed,
+    ResponseCorrected,
+    ResponseSubmitted,
+    ResponseWithdrawn,
+    SessionAbsent,
+    SessionAttended,
+    SessionCancelled,
+    SessionMoved,
+    SessionScheduled,
+)
+from services.ingest.domain.register import Registered, occasion_of, session_of
 
 RefusalCode = Literal[
     "unknown_case",
@@ -20,6 +36,7 @@ RefusalCode = Literal[
     "definition_unknown",
     "session_outside_protocol",
     "answers_invalid",
+    "baseline_invalid",
     "occasion_answered",
     "unknown_response",
     "id_reused",
@@ -38,6 +55,13 @@ class Refusal:
 ANSWERS: Final = "answers"
 """The field of answers that are wrong as a whole, and not at one item."""
 
+_REUSED: Final = "this was recorded before with other content, which stands; a response is corrected over the API"
+_OF_A_SESSION: Final = (
+    SessionScheduled | SessionMoved | SessionCancelled | SessionAttended | SessionAbsent | ResponseSubmitted
+)
+_OF_THE_COURSE: Final = _OF_A_SESSION | BaselineSet | PolicyChanged | CaseTransferred | ProblemNamed | NeedsStated
+"""What does not happen any more when a course has ended. What comes of a report goes on, and the clock looks itself."""
+
 _UNKNOWN: Final = Refusal("unknown_case", "case", "an enrolled case")
 
 
@@ -52,11 +76,24 @@ def is_known(case: Registered, fact: Event[Data]) -> bool:
     return fact.id in case.facts and case.facts[fact.id] == content_digest(fact)
 
 
+def is_reused(case: Registered, ids: Sequence[str]) -> bool:
+    """Tell whether a key has stated something else about a case: a part of this, or more than this.
+
+    ids: those that it gives to the facts about the case, in their order, and to one more
+    """
+    *stated, more = (fact_id in case.facts for fact_id in ids)
+    return more or any(stated) != all(stated)
+
+
+def reuse_of(fact: Event[Data]) -> Refusal:
+    """Refuse a fact under an id that was given before to something else."""
+    return Refusal("id_reused", "session" if isinstance(fact.data, ResponseSubmitted) else "id", _REUSED)
+
+
 def refusals(case: Registered, fact: Event[Data], definitions: Catalogue) -> Iterator[Refusal]:
     """Find what speaks against recording a fact that is not known yet."""
     if fact.id in case.facts:
-        expected = "this was recorded before with other content, which stands: no command corrects it yet"
-        yield Refusal("id_reused", _subject_of(fact), expected)
+        yield reuse_of(fact)
         return
     if case.erased:
         yield Refusal("case_erased", "case", "a case that has not been erased")
@@ -73,32 +110,78 @@ def refusals(case: Registered, fact: Event[Data], definitions: Catalogue) -> Ite
     if not case.enrolled:
         yield _UNKNOWN
         return
+    yield from _after_the_end(case, fact)
+    yield from outside(case, fact.data, definitions)
     match fact.data:
         case ResponseSubmitted() as response:
-            yield from _about_response(case, response, fact, definitions)
+            yield from _about_response(case, response, definitions)
         case ResponseCorrected(response=response_id, answers=answers):
             yield from _about_change(case, response_id)
             if response_id in case.responses:
                 yield from _about_answers(definitions.instrument(case.responses[response_id]), answers)
         case ResponseWithdrawn(response=response_id):
             yield from _about_change(case, response_id)
+        case BaselineSet() as baseline:
+            yield from _about_baseline(baseline, definitions)
 
 
-def _about_response(
-    case: Registered, response: ResponseSubmitted, fact: Event[Data], definitions: Catalogue
-) -> Iterator[Refusal]:
-    if case.closed_at is not None and fact.time > case.closed_at:
-        yield Refusal("case_closed", "answered_at", "a time before the end of the course")
+def outside(case: Registered, data: Data, definitions: Catalogue) -> Iterator[Refusal]:
+    """Refuse what speaks of a session that the case's protocol does not have. Raises DefinitionMissing."""
+    field, sessions = _sessions_in(data)
+    if not sessions:
+        return
+    protocol = definitions.protocol(case.protocol or "")
+    if not all(map(protocol.has_session, sessions)):
+        yield Refusal("session_outside_protocol", field, "a session of the case's protocol")
+
+
+def _sessions_in(data: Data) -> tuple[str, Sequence[int | str]]:
+    """Give the sessions of the course that a fact speaks of, and the field that names them."""
+    if isinstance(data, _OF_A_SESSION):
+        return "session", [data.session]
+    match data:
+        case PolicyChanged(from_session=session):
+            return "from_session", [session]
+        case CaseTransferred(sessions=of_group):
+            return "sessions", [session_of(name) for name in of_group]
+        case _:
+            return "", []
+
+
+def _after_the_end(case: Registered, fact: Event[Data]) -> Iterator[Refusal]:
+    if case.closed_at is None:
+        return
+    if isinstance(fact.data, CaseClosed):
+        yield Refusal("case_closed", "case", "a course that has not ended")
+    is_of_a_report = isinstance(fact.data, NeedsStated) and fact.data.report is not None
+    if isinstance(fact.data, _OF_THE_COURSE) and fact.time > case.closed_at and not is_of_a_report:
+        field = "answered_at" if isinstance(fact.data, ResponseSubmitted) else "at"
+        yield Refusal("case_closed", field, "a time before the end of the course")
+
+
+def _about_response(case: Registered, response: ResponseSubmitted, definitions: Catalogue) -> Iterator[Refusal]:
     unknown = list(_unknown_definition("instrument", definitions.instrument, response.instrument))
     if unknown:
         yield from unknown
         return
-    if not definitions.protocol(case.protocol or "").has_session(response.session):
-        yield Refusal("session_outside_protocol", "session", "a session of the case's protocol")
     yield from _about_answers(definitions.instrument(response.instrument), response.answers)
     if occasion_of(response) in case.answered:
-        expected = "this session was answered before, and that stands: no command corrects it yet"
+        expected = "this session was answered before, and that stands; over the API it is corrected or withdrawn"
         yield Refusal("occasion_answered", "session", expected)
+
+
+def _about_baseline(baseline: BaselineSet, definitions: Catalogue) -> Iterator[Refusal]:
+    """Refuse a baseline that no version of its instrument can have; which one counts is for the policy to say."""
+    versions = [each for _, each in definitions.of_kind(Instrument) if each.id == baseline.instrument]
+    bounds = [each.bounds(scale) for each in versions if (scale := each.scale(baseline.scale)) is not None]
+    if not versions:
+        yield Refusal("definition_unknown", "instrument", "the id of an instrument that was published")
+    elif not bounds:
+        scales = ", ".join(scale.id for scale in versions[-1].scales)
+        yield Refusal("baseline_invalid", "scale", f"a scale of the instrument: {scales}")
+    elif not any(lowest <= baseline.value <= highest for lowest, highest in bounds):
+        lowest, highest = bounds[-1]
+        yield Refusal("baseline_invalid", "value", f"a number from {lowest} to {highest}")
 
 
 def _about_change(case: Registered, response_id: str) -> Iterator[Refusal]:
@@ -120,7 +203,3 @@ def _unknown_definition(field: str, find: Callable[[str], Definition], ref: str)
         find(ref)
     except DefinitionMissing as missing:
         yield Refusal("definition_unknown", field, str(missing))
-
-
-def _subject_of(fact: Event[Data]) -> str:
-    return "session" if isinstance(fact.data, ResponseSubmitted) else "id"

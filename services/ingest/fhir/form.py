@@ -76,18 +76,22 @@ def forms(definitions: Catalogue) -> list[Form]:
     return [Form(ref, instrument) for ref, instrument in definitions.of_kind(Instrument)]
 
 
-def forms_named(definitions: Catalogue, canonical: str) -> list[Form]:
-    """Find the instruments that a canonical URL names, `|version` or not: of each the newest that it can mean.
+def forms_meant(definitions: Catalogue, canonical: str) -> list[Form]:
+    """Find what a canonical URL, `|version` or not, can mean or has meant: instruments, each by id and version.
 
     A public questionnaire has versions of its own, which say nothing of ours.
     """
     url, _, version = canonical.partition("|")
-    newest: dict[str, Form] = {}
-    for form in forms(definitions):
-        is_own = form.url == url and version in ("", str(form.instrument.version))
-        if is_own or url in form.declared.questionnaires:
-            newest[split_reference(form.ref)[0]] = form
-    return list(newest.values())
+    return [
+        form
+        for form in forms(definitions)
+        if (form.url == url and version in ("", str(form.instrument.version))) or url in form.declared.questionnaires
+    ]
+
+
+def forms_named(definitions: Catalogue, canonical: str) -> list[Form]:
+    """Find the instruments that a canonical URL names: of each the newest version that it can mean."""
+    return list({split_reference(form.ref)[0]: form for form in forms_meant(definitions, canonical)}.values())
 
 
 def _own(instrument: Instrument) -> InFhir:

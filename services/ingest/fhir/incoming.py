@@ -1,7 +1,8 @@
 """From a QuestionnaireResponse to what it says of a case: everything that keeps it from saying that is told at once."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
@@ -12,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from contracts.definitions.catalogue import Catalogue
 from contracts.events.fields import Instant, Session
 from services.ingest.fhir.answers import ITEMS, ROOT, Answers, answers_in, extensions, refused_modifiers
-from services.ingest.fhir.form import Form, forms_named
+from services.ingest.fhir.form import Form, forms_meant, forms_named
 from services.ingest.fhir.outcome import Issue, Resource, Unmappable
 from services.ingest.fhir.terms import ANSWERED_AT, NUMBER, SESSION
 
@@ -78,15 +79,15 @@ class Understood:
         return self.said.places.get(item_id) or _PLACES.get(name, ROOT)
 
 
-def understood(resource: Resource, definitions: Catalogue) -> Understood:
-    """Read a resource whose form is valid. Raises Unmappable."""
+def understood(resource: Resource, definitions: Catalogue, form: Form | None = None) -> Understood:
+    """Read a resource whose form is valid. form: its questionnaire, if that is known already. Raises Unmappable."""
     issues = [*refused_modifiers(resource, ROOT)]
     if "implicitRules" in resource:
         issues.append(Issue("not-supported", f"{ROOT}.implicitRules", "no rules beside those of FHIR"))
     _look_at_status(resource, issues)
     _look_at_source(resource, issues)
     subject, session, answered_at = _subject(resource, issues), _session(resource, issues), _moment(resource, issues)
-    form = _form(resource, definitions, issues)
+    form = form or _form(resource, definitions, issues)
     if form is None:
         raise Unmappable(issues)
     said = answers_in(resource.get("item"), form)
@@ -94,6 +95,14 @@ def understood(resource: Resource, definitions: Catalogue) -> Understood:
     if issues:
         raise Unmappable(issues)
     return Understood(form, subject, session, answered_at, _key(resource), said)
+
+
+def understood_ever(resource: Resource, definitions: Catalogue) -> Iterator[Understood]:
+    """Give what a resource can have said at any time: by each version of what its questionnaire can have meant."""
+    named = resource.get("questionnaire")
+    for form in forms_meant(definitions, named) if isinstance(named, str) else ():
+        with suppress(Unmappable):
+            yield understood(resource, definitions, form)
 
 
 def _look_at_status(resource: Resource, issues: list[Issue]) -> None:

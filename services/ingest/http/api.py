@@ -16,7 +16,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Lifespan
 
-from services.ingest.access import Access, Client, Role, TokensUnusable
+from contracts.definitions.catalogue import DefinitionMissing
+from services.ingest.access import Access, AccessUnusable, Client, Role
 from services.ingest.cases import KeyMissing
 from services.ingest.http import problems
 from services.ingest.http.cases import CaseDesk
@@ -95,19 +96,20 @@ class Api:
 
         async def endpoint(http: HttpRequest) -> Response:
             try:
-                client = self._client(http, roles)
-                with self._room.lent(client.clinic) as loan:
-                    async with asyncio.timeout(within):
+                async with asyncio.timeout(within):
+                    client = await self._client(http, roles)
+                    with self._room.lent(client.clinic) as loan:
                         return await handle(Asked(http, client, loan))
             except TimeoutError:
                 _LOG.warning("not-recorded", why=f"no answer within {within:.0f} s")
                 return _told(Problem(problems.BUSY), http)
             except Problem as problem:
                 return _told(problem, http)
-            except Unavailable as away:
+            except (Unavailable, DefinitionMissing) as away:
+                # A definition that another process has published a moment ago is not known here yet.
                 _LOG.warning("not-recorded", why=str(away))
                 return _told(Problem(problems.BUSY), http)
-            except (KeyMissing, TokensUnusable) as wrong:
+            except (KeyMissing, AccessUnusable) as wrong:
                 _LOG.error("not-recorded", why=str(wrong))
                 return _told(Problem(problems.BROKEN), http)
             except ClientDisconnect:
@@ -118,8 +120,8 @@ class Api:
 
         return endpoint
 
-    def _client(self, http: HttpRequest, roles: Sequence[Role]) -> Client:
-        client = self._access.client(http.headers.get("authorization"))
+    async def _client(self, http: HttpRequest, roles: Sequence[Role]) -> Client:
+        client = await self._access.client(http.headers.get("authorization"))
         if client is None:
             raise Problem(problems.NO_CREDENTIAL)
         if client.role not in roles:

@@ -1,5 +1,6 @@
 """Cases over HTTP: they are enrolled, found and shown, and facts about them are stated, one or many at once."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from itertools import product
@@ -8,22 +9,25 @@ from typing import Any
 from pydantic import ValidationError
 from starlette.responses import Response
 
-from contracts.codec import content_digests
+from contracts.codec import encode
 from contracts.definitions.catalogue import Catalogue
 from contracts.definitions.definition import Definition
 from contracts.definitions.policy import Policy
 from contracts.definitions.protocol import Protocol
 from contracts.events.event import Data, Event
 from contracts.events.facts import CaseEnrolled, CaseTransferred
+from services.ingest.access import Client
+from services.ingest.domain.admission import outside
 from services.ingest.domain.register import Registered, Told, after
 from services.ingest.domain.schedule import joined
 from services.ingest.http import problems
 from services.ingest.http.bodies import object_of
 from services.ingest.http.operations import BATCH_AT_MOST, Enrolment, Numbered
 from services.ingest.http.problems import Fault, Problem
-from services.ingest.http.reception import CASE, Asked, Handle, Receive, answer, read, unpublished
+from services.ingest.http.reception import CASE, Asked, Handle, Receive, Stated, answer, read, unpublished
 from services.ingest.statements import STATEMENTS, Misstated, Origin, Statement, Unnamed, Unpublished, stated
 from services.runtime.directory.port import Person
+from services.runtime.log.port import GROUP_BYTES, Record
 from services.runtime.roster.port import Group
 
 
@@ -52,64 +56,72 @@ class CaseDesk:
         at, client = self._receive(), asked.client
         origin = at.origin(asked)
         case_id = (await at.people.case_ids(client.clinic, [enrolment.number]))[enrolment.number]
-        data = CaseEnrolled(
-            clinic=client.clinic,
-            group=enrolment.group,
-            protocol=await at.reference(client, Protocol, enrolment.protocol),
-            policy=await at.reference(client, Policy, enrolment.policy),
-        )
+        case = (await at.cases.registered([case_id])).get(case_id, Registered())
         try:
+            comes_again = (enrolment.id or origin.fact_id(case_id)) in case.facts
+            data = CaseEnrolled(
+                clinic=client.clinic,
+                group=enrolment.group,
+                protocol=await self._reference(client, Protocol, enrolment.protocol, comes_again=comes_again),
+                policy=await self._reference(client, Policy, enrolment.policy, comes_again=comes_again),
+            )
             happened = origin.moment(None, "at") if enrolment.at is None else origin.has_come(enrolment.at, "at")
             fact = origin.event(case_id, data, happened, enrolment.id)
         except Misstated as wrong:
             raise Problem(problems.INVALID, Fault(f"/{wrong.place}", wrong.expected)) from None
         except Unnamed:
             raise Problem(problems.KEY_EXPECTED) from None
-        case = (await at.cases.registered([case_id])).get(case_id, Registered())
+
+        def before() -> Iterator[Event[Data]]:
+            for protocol, policy in product(
+                _meant(at.definitions, Protocol, enrolment.protocol, data.protocol),
+                _meant(at.definitions, Policy, enrolment.policy, data.policy),
+            ):
+                yield fact._replace(data=data.model_copy(update={"protocol": protocol, "policy": policy}))
+
+        facts = await self._with_sessions([Stated(fact, before=before)], {case_id: case}, origin)
         if not case.facts:
             await at.people.enter({case_id: Person(client.clinic, enrolment.number)})
-        begun = Registered(group=enrolment.group, clinic=client.clinic)
-        facts = [fact, *await self._scheduled(fact, case, begun, origin)]
-        named = product(
-            _meant(at.definitions, Protocol, enrolment.protocol, data.protocol),
-            _meant(at.definitions, Policy, enrolment.policy, data.policy),
-        )
-        before = (data.model_copy(update={"protocol": protocol, "policy": policy}) for protocol, policy in named)
-        await self._recorded(origin, facts, (fact._replace(data=each) for each in before))
+        await at.record(origin, facts)
         return answer({"case": case_id, "fact": fact.id}, HTTPStatus.CREATED)
 
-    async def _recorded(
-        self, origin: Origin, facts: Sequence[Event[Data]], meant_before: Iterable[Event[Data]]
-    ) -> None:
-        """Record what a request states. Raises Problem.
-
-        meant_before: what its first fact would say if a definition that it does not name in full was another one. When
-            the same request comes again, a newer version or another default may have taken its place.
-        """
+    async def _reference(self, client: Client, kind: type[Definition], name: str | None, *, comes_again: bool) -> str:
+        """Name what a case is enrolled with. comes_again: so it was, with what may be nobody's default any more."""
         at = self._receive()
         try:
-            await at.record(origin, facts, [""] * len(facts))
-        except Problem as problem:
-            if problem.kind is not problems.REFUSED["id_reused"]:
+            return await at.reference(client, kind, name)
+        except Problem:
+            meant = _meant(at.definitions, kind, name, "")
+            if not comes_again or not meant:
                 raise
-            case = (await at.cases.registered([facts[0].subject])).get(facts[0].subject, Registered())
-            known = case.facts.get(facts[0].id)
-            if not any(known == _digest(each, origin) for each in meant_before):
-                raise
+            return meant[0]
 
-    async def _scheduled(
-        self, fact: Event[Data], before: Registered, case: Registered, origin: Origin
-    ) -> list[Event[Data]]:
-        """State when the sessions of a case are that joins a group. before, case: as it was, and as it is then.
+    async def _with_sessions(
+        self, facts: Sequence[Stated], cases: Mapping[str, Registered], origin: Origin
+    ) -> list[Stated]:
+        """State besides when the sessions of a case are that joins a group. Raises Problem if there is no such group.
 
         When it has joined already, the fact comes again: what followed from it was recorded with it, and stands.
+        cases: what is known of those that join a group
         """
-        if fact.id in before.facts:
-            return []
-        roster = self._receive().roster
-        group = await roster.find(Group, case.clinic or "", case.group) if case.group is not None else None
-        followed = joined(case, group.sessions) if group is not None else []
-        return [origin.follows(fact, data) for data in followed]
+        at, known = self._receive(), dict(cases)
+        found: list[Stated] = []
+        for each in facts:
+            found.append(each)
+            fact, case = each.fact, known.get(each.fact.subject)
+            if case is None or fact.id in case.facts:
+                continue
+            known[fact.subject] = case = after(case, fact)
+            if isinstance(fact.data, CaseEnrolled | CaseTransferred) and fact.data.group is not None:
+                group = await at.roster.find(Group, origin.client.clinic, fact.data.group)
+                if group is None:
+                    raise Problem(problems.UNKNOWN_GROUP, Fault(f"{each.pointer}/group", "a group of the clinic"))
+                for data in joined(case, group.sessions):
+                    if not any(outside(case, data, at.definitions)):
+                        follows = origin.follows(fact, data)
+                        known[fact.subject] = after(known[fact.subject], follows)
+                        found.append(Stated(follows))
+        return found
 
     async def _find(self, asked: Asked) -> Response:
         """Tell which case a number of the clinic is, if it is enrolled."""
@@ -153,23 +165,11 @@ class CaseDesk:
             said = await object_of(asked.http, asked.loan)
             at = self._receive()
             origin = at.origin(asked)
-            fact = self._stated(statement, said, asked.case_id, origin)
-            facts = [fact]
-            if isinstance(fact.data, CaseTransferred):
-                case = await at.own(asked.client, fact.subject)
-                facts += await self._scheduled(fact, case, after(case, fact), origin)
-            await self._recorded(origin, facts, self._meant_before(statement, said, origin, asked.case_id))
-            return answer({"case": fact.subject, "fact": fact.id}, HTTPStatus.CREATED)
+            facts = [self._stated(statement, said, asked.case_id, origin)]
+            await at.record(origin, await self._with_sessions(facts, await self._joining(facts, origin), origin))
+            return answer({"case": asked.case_id, "fact": facts[0].fact.id}, HTTPStatus.CREATED)
 
         return handle
-
-    def _meant_before(
-        self, statement: Statement, said: Mapping[str, Any], origin: Origin, case_id: str
-    ) -> Iterator[Event[Data]]:
-        """Give what was stated if a definition that is named by its id alone was another version."""
-        for name, kind in statement.refers.items():
-            for ref in _meant(self._receive().definitions, kind, said.get(name), ""):
-                yield self._stated(statement, {**said, name: ref}, case_id, origin)
 
     async def _batch(self, asked: Asked) -> Response:
         """Record several facts together, or none of them."""
@@ -178,12 +178,22 @@ class CaseDesk:
             raise Problem(problems.INVALID, Fault("/facts", f"a list of 1 to {BATCH_AT_MOST} facts"))
         at = self._receive()
         origin = at.origin(asked)
-        facts = [self._of_batch(place, each, origin) for place, each in enumerate(said)]
-        await at.record(origin, facts, [f"/facts/{place}" for place in range(len(facts))])
-        recorded = [{"case": fact.subject, "fact": fact.id} for fact in facts]
+        parts: Counter[str] = Counter()
+        facts = [self._of_batch(place, each, origin, parts) for place, each in enumerate(said)]
+        stated = await self._with_sessions(facts, await self._joining(facts, origin), origin)
+        _require_room(fact for fact, *_ in stated)
+        await at.record(origin, stated)
+        recorded = [{"case": fact.subject, "fact": fact.id} for fact, *_ in facts]
         return answer({"facts": recorded}, HTTPStatus.CREATED)
 
-    def _of_batch(self, place: int, said: object, origin: Origin) -> Event[Data]:
+    async def _joining(self, facts: Iterable[Stated], origin: Origin) -> Mapping[str, Registered]:
+        """Give what is known of those of the client's cases that are to join another group."""
+        moved = {each.fact.subject for each in facts if isinstance(each.fact.data, CaseTransferred)}
+        cases = await self._receive().cases.registered(moved) if moved else {}
+        return {case_id: case for case_id, case in cases.items() if case.enrolled and origin.client.sees(case.clinic)}
+
+    def _of_batch(self, place: int, said: object, origin: Origin, parts: Counter[str]) -> Stated:
+        """Read a fact of a batch. parts: counts those about each case whose ids are made from the key."""
         pointer = f"/facts/{place}"
         if not isinstance(said, dict):
             raise Problem(problems.INVALID, Fault(pointer, "an object"))
@@ -196,13 +206,31 @@ class CaseDesk:
             raise Problem(problems.INVALID, Fault(f"{pointer}/state", f"one of {', '.join(STATEMENTS)}"))
         if origin.client.role not in statement.roles:
             raise Problem(problems.NOT_ALLOWED, Fault(f"{pointer}/state", "a fact that the client's role may state"))
-        return self._stated(statement, body, case_id, origin, pointer)
+        part = parts[case_id]
+        parts[case_id] += body.get("id") is None
+        return self._stated(statement, body, case_id, origin, pointer, part)
 
     def _stated(
-        self, statement: Statement, said: Mapping[str, Any], case_id: str, origin: Origin, pointer: str = ""
+        self,
+        statement: Statement,
+        said: Mapping[str, Any],
+        case_id: str,
+        origin: Origin,
+        pointer: str = "",
+        part: int = 0,
+    ) -> Stated:
+        def before() -> Iterator[Event[Data]]:
+            for name, kind in statement.refers.items():
+                for ref in _meant(self._receive().definitions, kind, said.get(name), ""):
+                    yield self._fact(statement, {**said, name: ref}, case_id, origin, pointer, part)
+
+        return Stated(self._fact(statement, said, case_id, origin, pointer, part), pointer, before)
+
+    def _fact(
+        self, statement: Statement, said: Mapping[str, Any], case_id: str, origin: Origin, pointer: str, part: int
     ) -> Event[Data]:
         try:
-            return stated(statement, said, case_id, origin, self._receive().definitions, pointer)
+            return stated(statement, said, case_id, origin, self._receive().definitions, part)
         except ValidationError as error:
             raise problems.invalid(error, statement.fields, pointer) from None
         except Misstated as wrong:
@@ -213,10 +241,14 @@ class CaseDesk:
             raise Problem(problems.KEY_EXPECTED) from None
 
 
-def _digest(fact: Event[Data], origin: Origin) -> str:
-    """Give the digest that a fact has on the log: without its time, if the request does not say when it happened."""
-    dated, undated = content_digests(fact)
-    return undated if fact.time == origin.now else dated
+def _require_room(facts: Iterable[Event[Data]]) -> None:
+    """Make sure that what is stated about a case can be recorded together. Raises Problem."""
+    sizes: Counter[str] = Counter()
+    for fact in facts:
+        # Sealed, a text has four characters for three bytes, and a name for its key beside it.
+        sizes[fact.subject] += Record(fact.subject, encode(fact)).size * 4 // 3 + 100
+    if max(sizes.values()) > GROUP_BYTES:
+        raise Problem(problems.TOO_LARGE)
 
 
 def _meant(definitions: Catalogue, kind: type[Definition], name: str | None, now: str) -> list[str]:

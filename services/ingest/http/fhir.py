@@ -9,7 +9,6 @@ from pydantic import ValidationError
 from starlette.responses import Response
 
 from contracts.codec import content_digests
-from contracts.definitions.catalogue import DefinitionMissing
 from contracts.definitions.definition import id_of
 from contracts.definitions.protocol import Protocol
 from contracts.events.event import Data, Event
@@ -20,7 +19,7 @@ from services.ingest.domain.responses import Standing, standing
 from services.ingest.fhir.answers import ROOT
 from services.ingest.fhir.capability import capability_statement
 from services.ingest.fhir.form import Form, forms
-from services.ingest.fhir.incoming import Subject, Understood, understood
+from services.ingest.fhir.incoming import Subject, Understood, understood, understood_ever
 from services.ingest.fhir.outcome import Issue, Resource, Unmappable, outcome
 from services.ingest.fhir.outgoing import (
     questionnaire,
@@ -35,7 +34,7 @@ from services.ingest.http import problems
 from services.ingest.http.bodies import JSON, exact_object_of
 from services.ingest.http.outcomes import Refused, code_of, resource_answer
 from services.ingest.http.problems import Problem
-from services.ingest.http.reception import CASE, Asked, Handle, Receive, Reception, unknown_case
+from services.ingest.http.reception import CASE, Asked, Handle, Receive, Reception, Stated, unknown_case
 from services.ingest.statements import STAFF, STATEMENTS, Misstated, Origin, Unnamed, stated
 
 _STATEMENT: Final = STATEMENTS["response-submitted"]
@@ -67,13 +66,16 @@ class FhirDesk:
         at = self._receive()
         if issues := issues_in(resource):
             raise Refused(issues)
+        found, wrong = _understood(resource, at)
         try:
-            found = understood(resource, at.definitions)
-        except Unmappable as unmappable:
-            raise Refused(unmappable.issues) from None
-        try:
-            fact = await _stated(asked, found, at)
-            await at.record(at.origin(asked), [fact], [""])
+            origin = Origin(asked.client, asked.key or found.key, at.now())
+            case_id = await _case_id(found.subject, asked.client, at)
+            case = await at.own(asked.client, case_id)
+            repeated = _repeated(resource, case_id, case, origin, at)
+            if repeated is None and wrong is not None:
+                raise wrong
+            found, fact = repeated or (found, _stated(found, case_id, case, origin, at))
+            await at.record(origin, [Stated(fact)])
         except Refused:
             raise
         except Problem as problem:
@@ -129,32 +131,60 @@ class FhirDesk:
         return resource_answer(capability_statement())
 
 
-async def _stated(asked: Asked, found: Understood, at: Reception) -> Event[Data]:
-    """Make the fact that a resource states. Raises Problem."""
-    # The header tells one request from another, the identifier one response from another: the request comes first.
-    origin = Origin(asked.client, asked.key or found.key, at.now())
-    case_id = await _case_id(found.subject, asked.client, at)
-    case = await at.own(asked.client, case_id)
+def _understood(resource: Resource, at: Reception) -> tuple[Understood, Refused | None]:
+    """Read a resource; where it is not understood any more, say why, and give what it said at another time.
 
-    def fact(session: int | str) -> Event[Data]:
-        try:
-            return stated(_STATEMENT, found.statement(session), case_id, origin, at.definitions)
-        except Misstated as wrong:
-            raise Refused([Issue("value", found.place_of(wrong.place), wrong.expected)]) from None
-        except ValidationError as error:
-            raise problems.invalid(error, _STATEMENT.fields) from None
-        except Unnamed:
-            expected = "an identifier with a value, or the header Idempotency-Key"
-            raise Refused([Issue("required", f"{ROOT}.identifier", expected)], problems.KEY_EXPECTED) from None
+    Raises Refused if it never said anything.
+    """
+    try:
+        return understood(resource, at.definitions), None
+    except Unmappable as unmappable:
+        wrong, earlier = Refused(unmappable.issues), next(understood_ever(resource, at.definitions), None)
+        if earlier is None:
+            raise wrong from None
+        return earlier, wrong
 
-    if found.session is not None:
-        return fact(found.session)
-    known = case.facts.get(fact(0).id)
+
+def _repeated(
+    resource: Resource, case_id: str, case: Registered, origin: Origin, at: Reception
+) -> tuple[Understood, Event[Data]] | None:
+    """Give what a resource said when it came before: by another version, or for a session that is asked for no more."""
+    known = case.facts.get(_id(case_id, origin))
     if known is None:
-        return fact(_session_open_now(case, found.form, at))
-    # A repetition: it was for a session that is asked for no more.
-    repeated = (fact(session) for session in _sessions(at.timetable.protocol(case)))
-    return next((each for each in repeated if content_digests(each)[0] == known), fact(0))
+        return None
+    for found in understood_ever(resource, at.definitions):
+        named = found.session
+        for session in _sessions(at.timetable.protocol(case)) if named is None else [named]:
+            fact = _fact(found, session, case_id, origin, at)
+            if content_digests(fact)[0] == known:
+                return found, fact
+    return None
+
+
+def _stated(found: Understood, case_id: str, case: Registered, origin: Origin, at: Reception) -> Event[Data]:
+    """Make the fact that a resource states. Raises Problem."""
+    if found.session is not None:
+        return _fact(found, found.session, case_id, origin, at)
+    is_reused = _id(case_id, origin) in case.facts
+    return _fact(found, 0 if is_reused else _session_open_now(case, found.form, at), case_id, origin, at)
+
+
+def _id(case_id: str, origin: Origin) -> str:
+    """Name the fact. Raises Refused where nothing tells it from another one."""
+    try:
+        return origin.fact_id(case_id)
+    except Unnamed:
+        expected = "an identifier with a value, or the header Idempotency-Key"
+        raise Refused([Issue("required", f"{ROOT}.identifier", expected)], problems.KEY_EXPECTED) from None
+
+
+def _fact(found: Understood, session: int | str, case_id: str, origin: Origin, at: Reception) -> Event[Data]:
+    try:
+        return stated(_STATEMENT, found.statement(session), case_id, origin, at.definitions)
+    except Misstated as wrong:
+        raise Refused([Issue("value", found.place_of(wrong.place), wrong.expected)]) from None
+    except ValidationError as error:
+        raise problems.invalid(error, _STATEMENT.fields) from None
 
 
 async def _case_id(subject: Subject, client: Client, at: Reception) -> str:
@@ -214,11 +244,7 @@ async def _standing(at: Reception, case_id: str) -> list[Standing]:
 
 def _shown(at: Reception, case_id: str, response: Standing) -> Resource:
     ref = response.said.instrument
-    try:
-        return questionnaire_response(Form(ref, at.definitions.instrument(ref)), case_id, response)
-    except DefinitionMissing:
-        # It was published by another process a moment ago.
-        raise Problem(problems.BUSY) from None
+    return questionnaire_response(Form(ref, at.definitions.instrument(ref)), case_id, response)
 
 
 def _query(asked: Asked, *names: str) -> dict[str, str]:

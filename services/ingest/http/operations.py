@@ -7,6 +7,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from contracts.events.facts import CaseTransferred
 from contracts.events.fields import DefinitionRef, EventId, Instant, Name, Session
 from services.ingest.access import ROLES, Role
 from services.ingest.http import problems
@@ -174,6 +175,7 @@ _RESPONSES: Final = f"{FHIR}QuestionnaireResponse"
 _QUESTIONNAIRES: Final = f"{FHIR}Questionnaire"
 _OF_CASE: Final = (REFUSED["unknown_case"],)
 _OF_FACTS: Final = (*REFUSED.values(), problems.KEY_EXPECTED)
+_OF_GROUPS: Final = (*_OF_FACTS, problems.UNKNOWN_GROUP)
 _CREATED: Final = HTTPStatus.CREATED
 
 
@@ -194,7 +196,7 @@ def _listed(name: str, kind: type[Entry], put: Sequence[Role], what: str) -> tup
 
 
 OPERATIONS: Final[Sequence[Operation]] = (
-    Operation("enrol", "POST", "/v1/cases", "Enrol a case.", STAFF, Enrolment, Recorded, _CREATED, kinds=_OF_FACTS),
+    Operation("enrol", "POST", "/v1/cases", "Enrol a case.", STAFF, Enrolment, Recorded, _CREATED, kinds=_OF_GROUPS),
     Operation(
         "find", "POST", "/v1/cases/find", "Find the case of a number.", STAFF, Numbered, CaseFound, kinds=_OF_CASE
     ),
@@ -227,7 +229,7 @@ OPERATIONS: Final[Sequence[Operation]] = (
             statement.fact,
             Recorded,
             _CREATED,
-            kinds=_OF_FACTS,
+            kinds=_OF_GROUPS if statement.fact is CaseTransferred else _OF_FACTS,
         )
         for name, statement in STATEMENTS.items()
     ),
@@ -239,7 +241,7 @@ OPERATIONS: Final[Sequence[Operation]] = (
         CLIENTS,
         answer=AllRecorded,
         status=_CREATED,
-        kinds=_OF_FACTS,
+        kinds=_OF_GROUPS,
     ),
     Operation("get-clinic", "GET", "/v1/clinic", "Give what is known of the clinic.", answer=Clinic),
     Operation(

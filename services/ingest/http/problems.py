@@ -83,6 +83,12 @@ UNMAPPABLE: Final = Kind(
     "The resource is no response that can be taken",
     "the issues of the outcome name each place and what was expected there",
 )
+UNKNOWN_GROUP: Final = Kind(
+    "unknown-group",
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    "The clinic has no such group",
+    "enter the group first (`PUT /v1/groups/{id}`), or look at its id",
+)
 QUERY: Final = Kind(
     "wrong-query",
     HTTPStatus.BAD_REQUEST,
@@ -110,7 +116,10 @@ REFUSED: Final[Mapping[RefusalCode, Kind]] = MappingProxyType(
             "already-enrolled", HTTPStatus.CONFLICT, "The case is enrolled already", "go on with that enrolment"
         ),
         "case_closed": Kind(
-            "case-closed", HTTPStatus.CONFLICT, "The course has ended", "only answers from before its end are taken"
+            "case-closed",
+            HTTPStatus.CONFLICT,
+            "The course has ended",
+            "only what happened before its end is taken, and what comes of its reports",
         ),
         # Nothing is told of an erased case: it is as if it had never been there.
         "case_erased": _UNKNOWN_CASE,
@@ -131,6 +140,12 @@ REFUSED: Final[Mapping[RefusalCode, Kind]] = MappingProxyType(
             HTTPStatus.UNPROCESSABLE_ENTITY,
             "The answers do not fit the instrument",
             "`errors` names each item that is out of range, missing or unknown",
+        ),
+        "baseline_invalid": Kind(
+            "baseline-invalid",
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            "The baseline does not fit the instrument",
+            "name one of its scales, and a value that this can have",
         ),
         "occasion_answered": Kind(
             "already-answered",
@@ -165,6 +180,7 @@ KINDS: Final[Sequence[Kind]] = (
     NOT_JSON,
     INVALID,
     *dict.fromkeys(REFUSED.values()),
+    UNKNOWN_GROUP,
     UNMAPPABLE,
     QUERY,
     BUSY,

@@ -1,10 +1,10 @@
 """What every handler of the API has: a request and who makes it, and what there is to ask and hand on to."""
 
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import orjson
 from pydantic import BaseModel, ValidationError
@@ -70,6 +70,18 @@ class Asked:
 Handle = Callable[[Asked], Awaitable[Response]]
 
 
+class Stated(NamedTuple):
+    """A fact that a request states.
+
+    pointer: leads to what it was made from
+    before: gives what else it may have said when the request came first
+    """
+
+    fact: Event[Data]
+    pointer: str = ""
+    before: Callable[[], Iterable[Event[Data]]] = tuple
+
+
 @dataclass(frozen=True, slots=True)
 class Reception:
     """What the API asks and hands on to.
@@ -96,11 +108,15 @@ class Reception:
             raise unknown_case()
         return case
 
-    async def record(self, origin: Origin, facts: Sequence[Event[Data]], pointers: Sequence[str]) -> None:
-        """Record facts of a request; each was made from what its pointer leads to. Raises Problem if one is refused."""
-        taken = await self.door.take(Request(facts, origin.client.only, origin.now))
+    async def record(self, origin: Origin, stated: Sequence[Stated]) -> None:
+        """Record the facts of a request. Raises Problem if one is refused."""
+        facts = [each.fact for each in stated]
+        request = Request(
+            facts, origin.client.only, origin.now, lambda place: stated[place].before(), origin.keyed(facts)
+        )
+        taken = await self.door.take(request)
         if taken.refused:
-            raise problems.refused([(pointers[place], refusal) for place, refusal in taken.refused])
+            raise problems.refused([(stated[place].pointer, refusal) for place, refusal in taken.refused])
 
     async def reference(self, client: Client, kind: type[Definition], name: str | None) -> str:
         """Give the full reference of a protocol or a policy: of the one that is named, or else of the clinic's own."""

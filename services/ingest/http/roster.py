@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from contracts.definitions.policy import Policy
 from contracts.definitions.protocol import Protocol
+from services.ingest.domain.admission import outside
 from services.ingest.domain.schedule import changes
 from services.ingest.http import problems
 from services.ingest.http.bodies import object_of
@@ -99,7 +100,8 @@ class RosterDesk:
             for case_id, case in cases.items():
                 if (case.clinic, case.group, case.closed_at) == (group.clinic, group.id, None):
                     follows = changes(case, before, group.sessions)
-                    facts = [group_fact(case_id, case, data, now) for data in follows]
+                    within = (data for data in follows if not any(outside(case, data, at.definitions)))
+                    facts = [group_fact(case_id, case, data, now) for data in within]
                     if facts:
                         await at.door.take(Request(facts, group.clinic, now))
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, chain
 from types import TracebackType
 from typing import Final, Self
 
@@ -14,7 +14,7 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 
 from contracts.topics import Topic
 from services.runtime.brokers import REQUEST_TIMEOUT, Brokers
-from services.runtime.log.port import LogUnavailable, Record, StoredRecord
+from services.runtime.log.port import GROUP_BYTES, LogUnavailable, Record, StoredRecord
 
 PATIENCE: Final = 20.0
 """Seconds that a call waits for the brokers before it says that they are away."""
@@ -25,13 +25,15 @@ _GLANCE_BYTES: Final = 1 << 10
 """A broker gives at least one batch, however large."""
 
 Place = tuple[str, int]
+Pack = list[tuple[str, bytes]]
+"""Records of which a batch can hold all, unless they are a single group, or nobody groups them."""
 
 
 @dataclass(frozen=True, slots=True)
 class _UnderWay:
     """Records that were sent and not acknowledged yet."""
 
-    records: list[tuple[str, bytes]]
+    packs: list[Pack]
     done: asyncio.Task[int | None]
 
 
@@ -61,29 +63,28 @@ class KafkaLog:
     async def append(self, topic: Topic, partition: int, records: Sequence[Record]) -> None:
         """Append records in order; they are durable when this returns."""
         if records:
-            await self._appended(topic, partition, records)
+            await self._appended(topic, partition, [_plain(records)])
 
     async def append_each(
-        self, topic: Topic, records: Mapping[int, Sequence[Record]]
+        self, topic: Topic, groups: Mapping[int, Sequence[Sequence[Record]]]
     ) -> Mapping[int, int | LogUnavailable | None]:
-        """Append records to several partitions at once."""
-        partitions = [partition for partition, some in records.items() if some]
-        appending = [self._settled(topic, partition, records[partition]) for partition in partitions]
+        """Append groups of records to several partitions at once."""
+        partitions = [partition for partition, some in groups.items() if some]
+        appending = [self._settled(topic, partition, list(packed(groups[partition]))) for partition in partitions]
         return dict(zip(partitions, await asyncio.gather(*appending), strict=True))
 
-    async def _settled(self, topic: Topic, partition: int, records: Sequence[Record]) -> int | LogUnavailable | None:
+    async def _settled(self, topic: Topic, partition: int, packs: list[Pack]) -> int | LogUnavailable | None:
         try:
-            return await self._appended(topic, partition, records)
+            return await self._appended(topic, partition, packs)
         except LogUnavailable as unavailable:
             return unavailable
 
-    async def _appended(self, topic: Topic, partition: int, records: Sequence[Record]) -> int | None:
+    async def _appended(self, topic: Topic, partition: int, packs: list[Pack]) -> int | None:
         """Append records; give where they begin, if that can be told. Raises LogUnavailable."""
         place = topic.name, partition
-        content = [(record.key, record.value) for record in records]
         under_way = self._under_way.get(place)
-        if under_way is None or under_way.records != content:
-            under_way = _UnderWay(content, asyncio.create_task(self._written(topic, partition, content)))
+        if under_way is None or under_way.packs != packs:
+            under_way = _UnderWay(packs, asyncio.create_task(self._written(topic, partition, packs)))
             under_way.done.add_done_callback(self._is_through)
             self._sending.add(under_way.done)
             self._under_way[place] = under_way
@@ -100,7 +101,7 @@ class KafkaLog:
         if not sent.cancelled():
             sent.exception()
 
-    async def _written(self, topic: Topic, partition: int, records: list[tuple[str, bytes]]) -> int | None:
+    async def _written(self, topic: Topic, partition: int, packs: list[Pack]) -> int | None:
         """Send records, one batch after the other, and wait until each is acknowledged; give where they begin.
 
         None if they do not stand behind one another, because somebody else wrote between two batches, or if the broker
@@ -112,7 +113,7 @@ class KafkaLog:
             starts: list[int] = []
             counts: list[int] = []
             try:
-                for batch in _batches(producer, records):
+                for batch in chain.from_iterable(_batches(producer, pack) for pack in packs):
                     acknowledged = await (await producer.send_batch(batch, name, partition=partition))
                     starts.append(acknowledged.offset)
                     counts.append(batch.record_count())
@@ -268,7 +269,25 @@ def stored(record: ConsumerRecord) -> StoredRecord:
     return StoredRecord(record.offset, str(key, "utf-8", "replace") if key else "", value or b"")
 
 
-def _batches(producer: AIOKafkaProducer, records: list[tuple[str, bytes]]) -> Iterator[BatchBuilder]:
+def packed(groups: Sequence[Sequence[Record]]) -> Iterator[Pack]:
+    """Pack groups of records so that none is parted, unless it is too large for a batch."""
+    pack: Pack = []
+    size = 0
+    for group in groups:
+        needed = sum(record.size for record in group)
+        if pack and size + needed > GROUP_BYTES:
+            yield pack
+            pack, size = [], 0
+        pack += _plain(group)
+        size += needed
+    yield pack
+
+
+def _plain(records: Sequence[Record]) -> Pack:
+    return [(record.key, record.value) for record in records]
+
+
+def _batches(producer: AIOKafkaProducer, records: Pack) -> Iterator[BatchBuilder]:
     """Pack records into batches, each no larger than a producer sends at once."""
     batch = producer.create_batch()
     for key, value in records:

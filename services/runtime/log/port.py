@@ -1,11 +1,16 @@
 """What the services need of a log."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from contracts.events.event import Data, Event
 from contracts.topics import Topic
 from services.runtime.unavailable import Unavailable
+
+GROUP_BYTES: Final = 240_000
+"""Bytes of records, `Record.size` of each, that every log can append together or not at all."""
+
+_BESIDE: Final = 32
 
 
 class LogUnavailable(Unavailable):
@@ -21,6 +26,11 @@ class Record(NamedTuple):
     key: str
     value: bytes
     event: Event[Data] | None = None
+
+    @property
+    def size(self) -> int:
+        """Give how many bytes it takes, at most."""
+        return len(self.key.encode()) + len(self.value) + _BESIDE
 
 
 class StoredRecord(NamedTuple):
@@ -62,12 +72,13 @@ class Journal(Log, Protocol):
         """Give the offset that the next record of each partition will have."""
 
     async def append_each(
-        self, topic: Topic, records: Mapping[int, Sequence[Record]]
+        self, topic: Topic, groups: Mapping[int, Sequence[Sequence[Record]]]
     ) -> Mapping[int, int | LogUnavailable | None]:
-        """Append records to several partitions, each in order; tell for each how that went. Raises nothing.
+        """Append groups of records to several partitions, each in order; tell for each partition how that went.
 
         What was appended is durable when this returns, and stands from the offset that is given on, one record behind
-        the other; None if they are there and nobody can tell where. What was not is unavailable.
+        the other; None if they are there and nobody can tell where. What was not is unavailable: then some of it may be
+        there, but of a group of at most `GROUP_BYTES` all or nothing. Raises nothing.
         """
 
 

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
+from itertools import chain
 from typing import Final
 
 from contracts.topics import Topic
@@ -31,13 +32,13 @@ class SqliteLog:
             self._appended(topic, {partition: records})
 
     async def append_each(
-        self, topic: Topic, records: Mapping[int, Sequence[Record]]
+        self, topic: Topic, groups: Mapping[int, Sequence[Sequence[Record]]]
     ) -> Mapping[int, int | LogUnavailable | None]:
-        """Append records to several partitions, all or none of them: one wait for the disk."""
+        """Append groups of records to several partitions, all or none of them: one wait for the disk."""
         try:
-            return self._appended(topic, records)
+            return self._appended(topic, {place: list(chain.from_iterable(some)) for place, some in groups.items()})
         except LogUnavailable as unavailable:
-            return dict.fromkeys(records, unavailable)
+            return dict.fromkeys(groups, unavailable)
 
     def _appended(self, topic: Topic, records: Mapping[int, Sequence[Record]]) -> Mapping[int, int]:
         """Append records; give where those of each partition begin. Raises LogUnavailable, and nothing is appended."""
