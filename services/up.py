@@ -18,6 +18,7 @@ from services.ingest.access import Access
 from services.ingest.cases import Cases
 from services.ingest.clockwork import Clockwork, Timetable
 from services.ingest.door import Door
+from services.ingest.following import Following
 from services.ingest.http.api import Api
 from services.ingest.http.reception import Asked, Reception
 from services.ingest.intake import Request
@@ -56,8 +57,11 @@ class Up:
         self.health = Health(waits_for=[])
         door = self._door = Door(home.intake, recorded=self._recorded.set)
         timetable = Timetable(home.definitions, home.zones)
-        self._clockwork = Clockwork(home.store, home.cases, home.roster, timetable, door, home.clock)
-        reception = Reception(door, home.cases, home.people, home.roster, home.definitions, timetable, home.clock)
+        following = Following(home.cases, home.roster, door, home.definitions, home.clock)
+        self._clockwork = Clockwork(home.store, home.cases, home.roster, timetable, door, following, home.clock)
+        reception = Reception(
+            door, home.cases, home.people, home.roster, home.definitions, timetable, following, home.clock
+        )
         self._courier = None if mail is None else Courier(self._desk(mail))
         self._api = Api(lambda: reception, access, self.health)
 

@@ -11,6 +11,7 @@ from services.ingest.cases import Cases
 from services.ingest.clockwork import Clockwork, Timetable
 from services.ingest.domain.register import Register, Registered
 from services.ingest.door import Door
+from services.ingest.following import Following
 from services.ingest.http.api import Api
 from services.ingest.http.reception import Reception
 from services.ingest.intake import Intake
@@ -59,11 +60,12 @@ class IngestService(Service[Registered]):
         cases = Cases(ground.log, ground.store, ground.keyring)
         door = Door(Intake(ground.log, cases, ground.keyring, definitions, now))
         await stack.enter_async_context(door.opened())
-        clockwork = Clockwork(ground.store, cases, roster, timetable, door, now)
+        following = Following(cases, roster, door, definitions, now)
+        clockwork = Clockwork(ground.store, cases, roster, timetable, door, following, now)
         ticking = asyncio.create_task(clockwork.run(self.health))
         stack.push_async_callback(_stopped, ticking)
         people = MongoDirectory(ground.documents, ground.keyring)
-        self._reception = Reception(door, cases, people, roster, definitions, timetable, now)
+        self._reception = Reception(door, cases, people, roster, definitions, timetable, following, now)
 
 
 async def _stopped(task: "asyncio.Task[None]") -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -15,11 +16,12 @@ from services.ingest.cases import Cases
 from services.ingest.domain.clock import Asked, due, first_moment, next_moment, open_now
 from services.ingest.domain.register import Register, Registered
 from services.ingest.door import Door
+from services.ingest.following import Following
 from services.ingest.intake import Request
 from services.ingest.zones import Zones
 from services.runtime.faults import place_of
 from services.runtime.health import Health
-from services.runtime.roster.port import Clinic, Roster, zone_of
+from services.runtime.roster.port import Clinic, Group, Roster, zone_of
 from services.runtime.store.port import Agenda, Appointment
 from services.runtime.unavailable import Unavailable
 
@@ -69,26 +71,22 @@ class Timetable:
         return [] if protocol is None else open_now(case, protocol, self.zones.of(case.clinic), now)
 
 
+@dataclass(slots=True)
 class Clockwork:
-    """Says that times have come. Any number may run: they say the same, and it is taken once."""
+    """Says that times have come. Any number may run: they say the same, and it is taken once.
 
-    def __init__(
-        self,
-        agenda: Agenda,
-        cases: Cases,
-        roster: Roster,
-        timetable: Timetable,
-        door: Door,
-        now: Callable[[], datetime],
-    ) -> None:
-        """Look at the cases of `agenda`, and record through `door`. roster: says by whose clock each clinic goes."""
-        self._roster = roster
-        self._agenda = agenda
-        self._cases = cases
-        self._timetable = timetable
-        self._door = door
-        self._now = now
-        self._unreadable: dict[str, str] = {}
+    agenda: the cases that are to be looked at; roster: says by whose clock each clinic goes
+    following: brings cases to the times of their groups; now: tells the time
+    """
+
+    agenda: Agenda
+    cases: Cases
+    roster: Roster
+    timetable: Timetable
+    door: Door
+    following: Following
+    now: Callable[[], datetime]
+    _unreadable: dict[str, str] = field(default_factory=dict, init=False)
 
     async def run(self, health: Health) -> None:
         """Say what is to be said, every second, and tell what keeps it from that."""
@@ -105,18 +103,20 @@ class Clockwork:
 
     async def tick(self) -> int:
         """Say what is to be said by now; give how many facts that were. Raises Unavailable, and goes on next time."""
-        clinics = await self._roster.all(Clinic)
+        clinics = await self.roster.all(Clinic)
         zones = {each.clinic: zone for each in clinics if (zone := zone_of(each)) is not None}
-        now, said = self._now(), 0
-        if moved := self._timetable.zones.learn(zones):
+        now, said = self.now(), 0
+        if moved := self.timetable.zones.changed(zones):
             await self._look_again(moved, now)
-        while appointments := await self._agenda.appointments(Register.name, now, _AT_ONCE):
-            known, unreadable = await self._cases.readable([each.case_id for each in appointments])
+            self.timetable.zones.learn(zones)
+        while appointments := await self.agenda.appointments(Register.name, now, _AT_ONCE):
+            known, unreadable = await self.cases.readable([each.case_id for each in appointments])
             self._noted(appointments, unreadable)
+            groups = {(each.clinic, each.id): each for each in await self.roster.all(Group)}
             kept = [
                 self._put_off(each, now)
                 if each.case_id in unreadable
-                else self._kept(each, known.get(each.case_id, Registered()), now)
+                else self._kept(each, known.get(each.case_id, Registered()), groups, now)
                 for each in appointments
             ]
             outcomes = await asyncio.gather(*kept, return_exceptions=True)
@@ -130,13 +130,13 @@ class Clockwork:
 
     async def _look_again(self, clinics: AbstractSet[str], now: datetime) -> None:
         """Look at the cases of clinics that go by another clock from now on, or did before this process was started."""
-        appointments = await self._agenda.appointments(Register.name, _EVER, _ALL)
+        appointments = await self.agenda.appointments(Register.name, _EVER, _ALL)
         for start in range(0, len(appointments), _AT_ONCE):
             some = appointments[start : start + _AT_ONCE]
-            known, _ = await self._cases.readable([each.case_id for each in some])
+            known, _ = await self.cases.readable([each.case_id for each in some])
             for each in some:
                 if each.case_id in known and known[each.case_id].clinic in clinics and each.due > now:
-                    await self._agenda.postpone(Register.name, each, now)
+                    await self.agenda.postpone(Register.name, each, now)
 
     def _noted(self, appointments: Sequence[Appointment], unreadable: Mapping[str, str]) -> None:
         """Note which cases cannot be read, for that to be told: the others have their time all the same."""
@@ -146,15 +146,23 @@ class Clockwork:
 
     async def _put_off(self, appointment: Appointment, now: datetime) -> int:
         """Come again to a case that cannot be read."""
-        await self._agenda.postpone(Register.name, appointment, now + _LOOK_AGAIN)
+        await self.agenda.postpone(Register.name, appointment, now + _LOOK_AGAIN)
         return 0
 
-    async def _kept(self, appointment: Appointment, case: Registered, now: datetime) -> int:
-        """Say what is to be said of a case, and note when to look at it again."""
-        facts = self._timetable.due(appointment.case_id, case, now)
+    async def _kept(
+        self, appointment: Appointment, case: Registered, groups: Mapping[tuple[str, str], Group], now: datetime
+    ) -> int:
+        """Say what is to be said of a case, and note when to look at it again.
+
+        Whoever was to bring it to the times of its group may have been broken off, or overtaken in another process.
+        """
+        group = groups.get((case.clinic or "", case.group or ""))
+        if group is not None:
+            case = await self.following.brought(appointment.case_id, case, group)
+        facts = self.timetable.due(appointment.case_id, case, now)
         if facts:
-            taken = await self._door.take(Request(facts))
+            taken = await self.door.take(Request(facts))
             for _, refusal in taken.refused:
                 _LOG.warning("clock-refused", case=appointment.case_id, why=refusal.code)
-        await self._agenda.postpone(Register.name, appointment, self._timetable.next_moment(case, now))
+        await self.agenda.postpone(Register.name, appointment, self.timetable.next_moment(case, now))
         return len(facts)

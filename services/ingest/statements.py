@@ -37,7 +37,7 @@ from contracts.events.facts import (
 )
 from contracts.events.fields import EnteredBy, EventId, Instant
 from services.ingest.access import EVERY, Client, Role
-from services.ingest.domain.register import Registered
+from services.ingest.domain.register import OF_GROUP, Registered
 
 STAFF: Final[Sequence[Role]] = ("ehr", "admin")
 CLIENTS: Final[Sequence[Role]] = ("patient-app", *STAFF)
@@ -253,4 +253,4 @@ def _read_id(said: object) -> str:
 def group_fact(case_id: str, case: Registered, data: Data, now: datetime) -> Event[Data]:
     """State what follows for a case from new times of its group; the same of the same case is the same fact."""
     name = name_based_id(FACT_ID, case_id, "group", str(len(case.facts)), data.wire_name, data.model_dump_json())
-    return new_fact(data, case_id=case_id, fact_id=name, source=f"urn:ontrack:{case.clinic}:group", happened=now)
+    return new_fact(data, case_id=case_id, fact_id=name, source=f"urn:ontrack:{case.clinic}{OF_GROUP}", happened=now)

@@ -18,7 +18,7 @@ from services.notifier.domain.stage import Notifier
 from services.scoring.domain.stage import Scoring
 
 SHAPES: Final = {
-    "register": (2, "4ba27779b6787700"),
+    "register": (3, "6ce0af62d4abaf68"),
     "scoring": (2, "28b1182574a3f3c6"),
     "not_detector": (2, "c04f93468f6ee8c9"),
     "notifier": (1, "067f9f4c623cd15e"),

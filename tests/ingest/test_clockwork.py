@@ -29,6 +29,7 @@ from services.embedded import DATABASE, EmbeddedHome
 from services.home import Home
 from services.ingest.clockwork import Clockwork, Timetable
 from services.ingest.door import Door
+from services.ingest.following import Following
 from services.ingest.intake import Request
 from services.runtime.health import Health
 from services.runtime.roster.port import Clinic
@@ -55,7 +56,8 @@ class Ward:
     def clock(self) -> Clockwork:
         home = self.home
         timetable = Timetable(home.definitions, home.zones)
-        return Clockwork(home.store, home.cases, home.roster, timetable, self.door, lambda: self.time)
+        following = Following(home.cases, home.roster, self.door, home.definitions, lambda: self.time)
+        return Clockwork(home.store, home.cases, home.roster, timetable, self.door, following, lambda: self.time)
 
     async def record(self, case_id: str, *said: Data) -> None:
         for data in said:

@@ -76,7 +76,7 @@ def due(case_id: str, case: Registered, protocol: Protocol, zone: tzinfo, now: d
     """Give what is to be said of a case by now and has not been, in the order of its times.
 
     What could not be answered while it should have been, because nobody said so in time, is not asked: it is neither
-    opened late nor closed.
+    opened late nor closed. That holds for the new time of a session that was moved too, though it was opened before.
     """
     facts: list[Event[Data]] = []
     if not case.enrolled or case.erased:
@@ -93,7 +93,7 @@ def due(case_id: str, case: Registered, protocol: Protocol, zone: tzinfo, now: d
         if each.is_open(now) and (stands is None or stands.closes != each.closes):
             opened = OccasionOpened(session=each.session, instrument=each.instrument, closes=each.closes)
             facts.append(_fact(case_id, case, opened, each.opens, *names, each.starts))
-        elif stands is not None and now >= each.closes:
+        elif stands is not None and stands.closes == each.closes and now >= each.closes:
             closed = OccasionClosed(session=each.session, instrument=stands.instrument)
             facts.append(_fact(case_id, case, closed, each.closes, *names, each.starts))
     return sorted((fact for fact in facts if not _has_ended(case, fact.time)), key=lambda fact: fact.time)
@@ -120,9 +120,10 @@ def first_moment(case: Registered, protocol: Protocol, zone: tzinfo) -> datetime
     moments = [starts for name, starts in case.scheduled.items() if case.came.get(name) != starts]
     for each in asked(case, protocol, zone):
         stands = case.open.get(each.key)
-        is_over = stands is None and case.spoken is not None and each.closes <= case.spoken
+        is_opened = stands is not None and stands.closes == each.closes
+        is_over = not is_opened and case.spoken is not None and each.closes <= case.spoken
         if each.key not in case.answered and not is_over:
-            moments.append(each.closes if stands is not None and stands.closes == each.closes else each.opens)
+            moments.append(each.closes if is_opened else each.opens)
     return min((at for at in moments if not _has_ended(case, at)), default=None)
 
 

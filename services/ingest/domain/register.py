@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from contracts.codec import content_digest
 from contracts.definitions.definition import id_of
@@ -29,6 +29,9 @@ from contracts.evolution import evolved
 from contracts.topics import CASES
 
 ValueT = TypeVar("ValueT")
+
+OF_GROUP: Final = ":group"
+"""Ends the source of what is said of a case because it is said of its group."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,7 @@ class Registered:
     open: occasion -> how it was opened, unless it was closed
     spoken: the latest time that the clock has spoken of: nothing that was over by then is asked for any more
     of_group: session -> session of the group, as the last transfer said; if it said nothing, all are the group's
+    follows: session -> the time of its group to which it was brought last, or which it had when it was moved by hand
     notices: notice -> what came of it
     """
 
@@ -83,6 +87,7 @@ class Registered:
     open: Mapping[str, Opened] = field(default_factory=dict)
     spoken: datetime | None = None
     of_group: Mapping[str, int] = field(default_factory=dict)
+    follows: Mapping[str, datetime] = field(default_factory=dict)
     notices: Mapping[str, Told] = field(default_factory=dict)
 
     @property
@@ -103,7 +108,7 @@ class Register:
     writes = None
     acts_on = frozenset(CASES.events)
     state = Registered
-    schema = 2
+    schema = 3
 
     def __init__(self, first_moment: Callable[[Registered], datetime | None] = _never) -> None:
         """Know cases. first_moment: tells when the clock is to look at a case."""
@@ -152,7 +157,7 @@ def _treated(state: Registered, event: Event[Data]) -> Registered:
         case CaseEnrolled(clinic=clinic, group=group, protocol=protocol, policy=policy) if not state.enrolled:
             return evolved(state, clinic=clinic, group=group, protocol=protocol, policy=policy)
         case CaseTransferred(group=group, clinic=clinic, sessions=sessions):
-            return evolved(state, group=group, clinic=clinic or state.clinic, of_group=sessions)
+            return evolved(state, group=group, clinic=clinic or state.clinic, of_group=sessions, follows={})
         case PolicyChanged(policy=policy):
             return evolved(state, policy=policy)
         case CaseClosed() if state.closed_at is None:
@@ -174,9 +179,14 @@ def _planned(state: Registered, event: Event[Data]) -> Registered:
         ):
             name = str(session)
             planned_by = {**state.planned_by, name: event.id}
-            return evolved(state, scheduled={**state.scheduled, name: scheduled}, planned_by=planned_by)
+            follows = _following(state, event, name, scheduled)
+            return evolved(
+                state, scheduled={**state.scheduled, name: scheduled}, planned_by=planned_by, follows=follows
+            )
         case SessionCancelled(session=session):
-            return evolved(state, scheduled=_without(state.scheduled, str(session)))
+            name = str(session)
+            follows = _following(state, event, name, None)
+            return evolved(state, scheduled=_without(state.scheduled, name), follows=follows)
         case SessionDue(session=session, scheduled=scheduled):
             return _spoken(evolved(state, came={**state.came, str(session): scheduled}), event)
         case OccasionOpened(session=session, instrument=instrument, closes=closes):
@@ -186,6 +196,19 @@ def _planned(state: Registered, event: Event[Data]) -> Registered:
             return _spoken(evolved(state, open=_without(state.open, occasion_key(session, id_of(instrument)))), event)
         case _:
             return state
+
+
+def _following(state: Registered, event: Event[Data], name: str, at: datetime | None) -> Mapping[str, datetime]:
+    """Give which times of its group a case follows when a session has another time, or none."""
+    if is_of_group(event):
+        return _without(state.follows, name) if at is None else {**state.follows, name: at}
+    before = state.scheduled.get(name)
+    return state.follows if before is None else {name: before, **state.follows}
+
+
+def is_of_group(event: Event[Data]) -> bool:
+    """Tell whether a session has a time because its group has: the group has another one, or the case joined it."""
+    return event.source.endswith(OF_GROUP) or event.causationid is not None
 
 
 def _spoken(state: Registered, event: Event[Data]) -> Registered:

@@ -10,16 +10,16 @@ from services.ingest.domain.register import Registered, session_of
 Sessions = Mapping[str, datetime]
 
 
-def changes(case: Registered, before: Sessions, after: Sessions) -> list[Data]:
-    """Give what follows for a case when its group has other times; `before` is empty for a case that joins.
+def changes(case: Registered, sessions: Sessions) -> list[Data]:
+    """Give what follows for a case from the times that its group has now.
 
-    What the group leaves as it was is left as it is, though the case may have another time of its own; and what has
-    come already is not moved.
+    A session at the time of the group that it follows already is left as it is, though the case may have another time
+    of its own since; and what has come already is not moved.
     """
     said: list[Data] = []
-    for name, of_group in _followed(case, {**before, **after}).items():
-        at, session = after.get(of_group), session_of(name)
-        if at == before.get(of_group) or at == case.scheduled.get(name) or name in case.came:
+    for name, of_group in _followed(case, sessions).items():
+        at, session = sessions.get(of_group), session_of(name)
+        if at == case.follows.get(name, case.scheduled.get(name) if at is not None else None) or name in case.came:
             continue
         if at is None:
             said.append(SessionCancelled(session=session))
@@ -32,7 +32,7 @@ def changes(case: Registered, before: Sessions, after: Sessions) -> list[Data]:
 
 def joined(case: Registered, sessions: Sessions) -> list[Data]:
     """Give what follows for a case that has just joined a group: what it does not follow takes place no more."""
-    said = changes(case, {}, sessions)
+    said = changes(case, sessions)
     if case.of_group:
         left = [name for name in case.scheduled if name not in case.of_group and name not in case.came]
         said += [SessionCancelled(session=session_of(name)) for name in left if name.isdecimal()]
@@ -42,5 +42,5 @@ def joined(case: Registered, sessions: Sessions) -> list[Data]:
 def _followed(case: Registered, sessions: Sessions) -> Mapping[str, str]:
     """Give which sessions of its group a case takes as its own: session of its course -> session of the group."""
     if not case.of_group:
-        return {name: name for name in sessions}
+        return {name: name for name in {**case.follows, **sessions}}
     return {name: str(of_group) for name, of_group in case.of_group.items()}

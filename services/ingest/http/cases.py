@@ -82,8 +82,16 @@ class CaseDesk:
         facts = await self._with_sessions([Stated(fact, before=before)], {case_id: case}, origin)
         if not case.facts:
             await at.people.enter({case_id: Person(client.clinic, enrolment.number)})
-        await at.record(origin, facts)
+        await self._recorded(origin, facts)
         return answer({"case": case_id, "fact": fact.id}, HTTPStatus.CREATED)
+
+    async def _recorded(self, origin: Origin, facts: Sequence[Stated]) -> None:
+        """Record what a request states; what joins a group by it has the group's times as they are then."""
+        at = self._receive()
+        await at.record(origin, facts)
+        for each in facts:
+            if isinstance(each.fact.data, CaseEnrolled | CaseTransferred) and each.fact.data.group is not None:
+                await at.following.joined(each.fact.subject)
 
     async def _reference(self, client: Client, kind: type[Definition], name: str | None, *, comes_again: bool) -> str:
         """Name what a case is enrolled with. comes_again: so it was, with what may be nobody's default any more."""
@@ -166,7 +174,7 @@ class CaseDesk:
             at = self._receive()
             origin = at.origin(asked)
             facts = [self._stated(statement, said, asked.case_id, origin)]
-            await at.record(origin, await self._with_sessions(facts, await self._joining(facts, origin), origin))
+            await self._recorded(origin, await self._with_sessions(facts, await self._joining(facts, origin), origin))
             return answer({"case": asked.case_id, "fact": facts[0].fact.id}, HTTPStatus.CREATED)
 
         return handle
@@ -182,7 +190,7 @@ class CaseDesk:
         facts = [self._of_batch(place, each, origin, parts) for place, each in enumerate(said)]
         stated = await self._with_sessions(facts, await self._joining(facts, origin), origin)
         _require_room(fact for fact, *_ in stated)
-        await at.record(origin, stated)
+        await self._recorded(origin, stated)
         recorded = [{"case": fact.subject, "fact": fact.id} for fact, *_ in facts]
         return answer({"facts": recorded}, HTTPStatus.CREATED)
 

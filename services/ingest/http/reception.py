@@ -20,6 +20,7 @@ from services.ingest.clockwork import Timetable
 from services.ingest.domain.admission import Refusal
 from services.ingest.domain.register import Registered
 from services.ingest.door import Door
+from services.ingest.following import Following
 from services.ingest.http import problems
 from services.ingest.http.problems import Fault, Problem
 from services.ingest.http.room import Loan
@@ -95,6 +96,7 @@ class Reception:
     roster: Roster
     definitions: Catalogue
     timetable: Timetable
+    following: Following
     now: Callable[[], datetime]
 
     def origin(self, asked: Asked) -> Origin:

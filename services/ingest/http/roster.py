@@ -1,7 +1,6 @@
 """The roster over HTTP: what a clinic is, its groups and its therapists; the cases of a group follow its times."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -9,14 +8,10 @@ from starlette.responses import Response
 
 from contracts.definitions.policy import Policy
 from contracts.definitions.protocol import Protocol
-from services.ingest.domain.admission import outside
-from services.ingest.domain.schedule import changes
 from services.ingest.http import problems
 from services.ingest.http.bodies import object_of
 from services.ingest.http.problems import Problem
 from services.ingest.http.reception import Asked, Handle, Receive, answer, read
-from services.ingest.intake import Request
-from services.ingest.statements import group_fact
 from services.runtime.roster.port import Clinic, Entry, Group, Therapist
 
 
@@ -83,27 +78,8 @@ class RosterDesk:
     async def _put_group(self, asked: Asked) -> Response:
         """Say when the sessions of a group are and who leads it; the cases of the group follow."""
         group = read(Group, await _said(asked))
-        roster = self._receive().roster
-        before = await roster.find(Group, group.clinic, group.id)
-        sessions = before.sessions if before is not None else {}
-        await self._followed(group, sessions)
-        await roster.put(group)
-        # Once more, for cases that have joined meanwhile by what stood there.
-        await self._followed(group, sessions)
+        await self._receive().following.put(group)
         return answer(_shown(group))
-
-    async def _followed(self, group: Group, before: Mapping[str, datetime]) -> None:
-        """State what follows for the cases of a group when its sessions are at other times."""
-        at = self._receive()
-        now = at.now()
-        async for cases in at.cases.all():
-            for case_id, case in cases.items():
-                if (case.clinic, case.group, case.closed_at) == (group.clinic, group.id, None):
-                    follows = changes(case, before, group.sessions)
-                    within = (data for data in follows if not any(outside(case, data, at.definitions)))
-                    facts = [group_fact(case_id, case, data, now) for data in within]
-                    if facts:
-                        await at.door.take(Request(facts, group.clinic, now))
 
 
 async def _said(asked: Asked) -> Mapping[str, Any]:

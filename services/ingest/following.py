@@ -1,0 +1,68 @@
+"""The cases of a group follow its times: they come to what the roster says, whatever was broken off or overtaken."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+
+import structlog
+
+from contracts.definitions.catalogue import Catalogue
+from services.ingest.cases import Cases
+from services.ingest.domain.admission import outside
+from services.ingest.domain.register import Registered
+from services.ingest.domain.schedule import changes
+from services.ingest.door import Door
+from services.ingest.intake import Request
+from services.ingest.statements import group_fact
+from services.runtime.roster.port import Group, Roster
+
+_LOG = structlog.get_logger()
+
+
+class Following:
+    """Brings cases to the times of their groups."""
+
+    def __init__(
+        self, cases: Cases, roster: Roster, door: Door, definitions: Catalogue, now: Callable[[], datetime]
+    ) -> None:
+        """Bring `cases` to what `roster` says, through `door`."""
+        self._cases = cases
+        self._roster = roster
+        self._door = door
+        self._definitions = definitions
+        self._now = now
+        self._one_after_the_other = asyncio.Lock()
+
+    async def put(self, group: Group) -> None:
+        """Enter a group, and bring every case of it to its times. Raises Unavailable, and goes on when it comes again.
+
+        The roster comes first: a case that joins meanwhile looks there once more when it has (`joined`).
+        """
+        async with self._one_after_the_other:
+            await self._roster.put(group)
+            async for cases in self._cases.all():
+                for case_id, case in cases.items():
+                    if (case.clinic, case.group) == (group.clinic, group.id):
+                        await self.brought(case_id, case, group)
+
+    async def joined(self, case_id: str) -> None:
+        """Bring a case to the times of the group that it has just joined: these can have changed at that moment."""
+        case = (await self._cases.registered([case_id])).get(case_id)
+        if case is not None and case.clinic is not None and case.group is not None:
+            group = await self._roster.find(Group, case.clinic, case.group)
+            if group is not None:
+                await self.brought(case_id, case, group)
+
+    async def brought(self, case_id: str, case: Registered, group: Group) -> Registered:
+        """Bring a case to the times of its group; give how it stands then."""
+        if case.closed_at is not None or case.erased:
+            return case
+        now = self._now()
+        follows = [data for data in changes(case, group.sessions) if not any(outside(case, data, self._definitions))]
+        if not follows:
+            return case
+        facts = [group_fact(case_id, case, data, now) for data in follows]
+        taken = await self._door.take(Request(facts, group.clinic, now))
+        for _, refusal in taken.refused:
+            _LOG.warning("group-not-followed", case=case_id, why=refusal.code)
+        return (await self._cases.registered([case_id])).get(case_id, case)

@@ -1,0 +1,120 @@
+"""The cases of a group come to what the roster says of it, whoever was broken off or overtaken before."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import pytest
+
+from contracts.events.facts import SessionMoved
+from services.ingest.door import Door, DoorBusy
+from services.ingest.following import Following
+from services.ingest.intake import Request, Taken
+from services.runtime.roster.port import Group
+from tests.support.open_clinic import NOW, Clinic
+
+PATIENCE: Final = 30.0
+MONDAYS: Final = "/v1/groups/mondays"
+WEEK: Final = timedelta(days=7)
+FIRST: Final = NOW + WEEK
+
+
+def sessions(days: int = 0) -> Mapping[str, datetime]:
+    """The sessions of a group, so many days later than at first."""
+    return {"1": FIRST + timedelta(days=days), "2": FIRST + WEEK + timedelta(days=days)}
+
+
+async def put(clinic: Clinic, days: int) -> int:
+    said = {name: at.isoformat() for name, at in sessions(days).items()}
+    return (await clinic.ask("PUT", MONDAYS, {"sessions": said})).status
+
+
+async def members(clinic: Clinic, number: int) -> list[str]:
+    await put(clinic, 0)
+    return [await clinic.enrolled(number=str(1001 + each), group="mondays") for each in range(number)]
+
+
+async def scheduled(clinic: Clinic, case_id: str) -> Mapping[str, datetime]:
+    return (await clinic.home.cases.registered([case_id]))[case_id].scheduled
+
+
+class Closing(Door):
+    """A door that takes what some callers bring, and then nothing any more."""
+
+    callers = 1
+
+    async def take(self, request: Request) -> Taken:
+        if self.callers == 0:
+            raise DoorBusy("the log is away")
+        self.callers -= 1
+        return await super().take(request)
+
+
+async def test_when_two_say_other_times_at_once_the_cases_have_what_the_roster_says(clinic: Clinic) -> None:
+    cases = await members(clinic, 3)
+    assert await asyncio.gather(*(put(clinic, days) for days in (1, 2, 3, 4))) == [200] * 4
+    group = await clinic.home.roster.find(Group, "north", "mondays")
+    assert group is not None
+    for case_id in cases:
+        assert await scheduled(clinic, case_id) == group.sessions
+
+
+@pytest.mark.parametrize("days", [0, 2, 1])
+async def test_what_was_broken_off_is_brought_to_what_is_said_next(clinic: Clinic, days: int) -> None:
+    # given a group that was moved by a day, when the log went away before all of its cases had followed
+    cases = await members(clinic, 3)
+    home = clinic.home
+    door = Closing(home.intake)
+    async with door.opened():
+        following = Following(home.cases, home.roster, door, home.definitions, home.clock)
+        with pytest.raises(DoorBusy):
+            await following.put(Group(clinic="north", id="mondays", sessions=dict(sessions(1))))
+    assert {(await scheduled(clinic, each))["1"] for each in cases} == {FIRST, FIRST + timedelta(days=1)}
+
+    # when somebody puts the old times back, says other ones, or the same again
+    assert await put(clinic, days) == 200
+
+    # then all have those
+    for case_id in cases:
+        assert await scheduled(clinic, case_id) == sessions(days)
+
+
+async def test_what_was_said_of_one_case_stands_though_its_group_is_said_again(clinic: Clinic) -> None:
+    # given a case whose second session is at another time than that of its group
+    (case_id,) = await members(clinic, 1)
+    own = {"session": 2, "scheduled": "2026-03-03T10:00:00Z"}
+    await clinic.ask("POST", f"/v1/cases/{case_id}/session-moved", own)
+
+    # when the first one of the group is moved, then only that follows
+    group = {"sessions": {"1": (FIRST + timedelta(days=1)).isoformat(), "2": (FIRST + WEEK).isoformat()}}
+    for _ in range(2):
+        assert (await clinic.ask("PUT", MONDAYS, group)).status == 200
+    moved = {"1": FIRST + timedelta(days=1), "2": datetime(2026, 3, 3, 10, tzinfo=UTC)}
+    assert await scheduled(clinic, case_id) == moved
+    assert len(await clinic.facts(SessionMoved)) == 2
+
+
+async def test_the_clock_brings_a_case_to_its_group_when_it_looks_at_it(clinic: Clinic) -> None:
+    # given a case that has not followed its group: whoever was to see to that was overtaken in another process
+    (case_id,) = await members(clinic, 1)
+    await clinic.home.roster.put(Group(clinic="north", id="mondays", sessions=dict(sessions(3))))
+
+    # when the clock looks at it, on the morning of what was to be its first session
+    clinic.clock.time = FIRST
+
+    # then it has the times of its group, and was asked for nothing
+    async with asyncio.timeout(PATIENCE):
+        while await scheduled(clinic, case_id) != sessions(3):  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.05)
+    case = (await clinic.home.cases.registered([case_id]))[case_id]
+    assert (case.came, case.open) == ({}, {})
+
+
+async def test_a_case_that_joins_while_its_group_is_moved_has_the_new_times(clinic: Clinic) -> None:
+    await members(clinic, 1)
+    joining = [clinic.enrolled(number=str(2001 + each), group="mondays") for each in range(5)]
+    *cases, status = await asyncio.gather(*joining, put(clinic, 1))
+    assert status == 200
+    for case_id in cases:
+        assert await scheduled(clinic, str(case_id)) == sessions(1)

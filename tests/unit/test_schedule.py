@@ -1,0 +1,118 @@
+"""A case has the sessions of its group, whatever was broken off before, and keeps what was said of it alone."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Final
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts.events.event import Data, fact_id, new_fact
+from contracts.events.facts import CaseEnrolled, CaseTransferred, SessionCancelled, SessionDue, SessionMoved
+from services.ingest.domain.register import OF_GROUP, Register, Registered
+from services.ingest.domain.schedule import changes, joined
+from tests.support.clinic import policy_like, protocol_like
+
+MONDAY: Final = datetime(2026, 1, 5, 9, tzinfo=UTC)
+Sessions = Mapping[str, datetime]
+
+
+def day(number: int) -> datetime:
+    return MONDAY + timedelta(days=number)
+
+
+class Member:
+    """A case of a group, as the register knows it."""
+
+    def __init__(self, sessions: Sessions) -> None:
+        self.state = Registered()
+        self._numbers = count()
+        self.hears(CaseEnrolled(clinic="c1", group="mondays", protocol=protocol_like(), policy=policy_like()))
+        for data in joined(self.state, sessions):
+            self.hears(data, causation="the enrolment")
+
+    def hears(self, data: Data, *, source: str = "urn:test", causation: str | None = None) -> None:
+        """Let a fact be recorded."""
+        name = fact_id("c1", "test", str(next(self._numbers)))
+        fact = new_fact(data, case_id="a", fact_id=name, source=source, happened=MONDAY, causation=causation)
+        self.state, _ = Register().step(self.state, fact)
+
+    def follows(self, sessions: Sessions, *, at_most: int = 100) -> Sequence[Data]:
+        """Bring it to the times of its group, or let that be broken off; give what was said."""
+        said = changes(self.state, sessions)[:at_most]
+        for data in said:
+            self.hears(data, source=f"urn:ontrack:c1{OF_GROUP}")
+        return said
+
+
+TIMES: Final = st.dictionaries(st.sampled_from("1234"), st.integers(0, 5).map(day))
+PASSES: Final = st.lists(st.tuples(TIMES, st.integers(0, 4)), max_size=6)
+
+
+@given(TIMES, PASSES, TIMES)
+def test_it_comes_to_the_times_of_its_group_whatever_was_broken_off_before(
+    first: Sessions, passes: Sequence[tuple[Sessions, int]], last: Sessions
+) -> None:
+    # given a case whose group had other times again and again, each of which it followed in part
+    member = Member(first)
+    for sessions, at_most in passes:
+        member.follows(sessions, at_most=at_most)
+
+    # when it follows what the group has in the end
+    member.follows(last)
+
+    # then it has those times and no others, and there is nothing left to be said
+    assert member.state.scheduled == last
+    assert member.follows(last) == []
+
+
+@given(TIMES, TIMES, st.lists(st.tuples(st.sampled_from("1234"), st.integers(6, 9).map(day) | st.none()), max_size=6))
+def test_what_was_said_of_it_alone_stands_until_its_group_has_another_time(
+    first: Sessions, second: Sessions, said: Sequence[tuple[str, datetime | None]]
+) -> None:
+    # given a case of which some sessions were moved or cancelled for it alone
+    member = Member(first)
+    for name, at in said:
+        if name in member.state.scheduled:
+            session = int(name)
+            member.hears(
+                SessionCancelled(session=session) if at is None else SessionMoved(session=session, scheduled=at)
+            )
+    own = member.state.scheduled
+
+    # when its group is as it was, then it is too
+    assert member.follows(first) == []
+    assert member.state.scheduled == own
+
+    # and when its group has other times, then what has another one there follows, and nothing else
+    member.follows(second)
+    left = {name: at for name, at in own.items() if first.get(name) == second.get(name)}
+    assert member.state.scheduled == left | {
+        name: at for name, at in second.items() if first.get(name) != second.get(name)
+    }
+
+
+def test_what_has_come_is_moved_no_more() -> None:
+    member = Member({"1": day(0), "2": day(7)})
+    member.hears(SessionDue(session=1, scheduled=day(0)))
+    member.follows({"1": day(1), "2": day(8)})
+    assert member.state.scheduled == {"1": day(0), "2": day(8)}
+
+
+def test_a_case_that_moves_to_another_group_follows_that_one() -> None:
+    # given a case whose second session was moved for it alone
+    member = Member({"1": day(0), "2": day(7)})
+    member.hears(SessionMoved(session=2, scheduled=day(9)))
+
+    # when it goes on in a group where that is session 3
+    member.hears(CaseTransferred(group="tuesdays", sessions={"2": 3}))
+    tuesdays = {"3": day(8), "4": day(15)}
+    for data in joined(member.state, tuesdays):
+        member.hears(data, causation="the transfer")
+
+    # then it has the time of that one, follows it, and knows Mondays no more
+    assert member.state.scheduled == {"2": day(8)}
+    assert member.follows(tuesdays) == []
+    member.follows({**tuesdays, "3": day(10)})
+    assert member.state.scheduled == {"2": day(10)}
