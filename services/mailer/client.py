@@ -12,8 +12,8 @@ from pydantic import TypeAdapter, ValidationError
 from services.mailer.domain.delivery import Fact
 from services.mailer.ingest import IngestUnavailable, NotRecorded, Told
 
-_ANSWERS_WITHIN: Final = 15.0
-"""Seconds: longer than ingest itself has patience."""
+_ANSWERS_WITHIN: Final = 35.0
+"""Seconds: ingest itself tells whoever waits after 30 that nothing is recorded."""
 
 _PROBLEM: Final = "urn:ontrack:problem:"
 _THERE_ALREADY: Final = "key-reused"

@@ -312,7 +312,8 @@ class Courier:
         for _ in range(NOTED_WITHIN):
             with suppress(OutboxUnavailable):
                 return await self._at.outbox.change(before, after)
-            await _until(self._ending, TICK)
+            # When it is to end, too: what is not noted goes out again.
+            await asyncio.sleep(TICK)
         return await self._at.outbox.change(before, after)
 
 

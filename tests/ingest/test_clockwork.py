@@ -250,3 +250,26 @@ async def test_a_clinic_that_goes_by_another_clock_is_asked_by_that_one(tmp_path
         # then they are opened an hour earlier
         ward.time = MORNING - timedelta(minutes=59)
         assert await clock.tick() == FORMS
+
+
+async def test_a_clinic_that_goes_by_another_clock_is_asked_by_that_one_though_the_store_is_away_at_first(
+    tmp_path: Path,
+) -> None:
+    trouble = Away(call="store.postpone", times=0)
+    async with a_ward(tmp_path / "home", trouble) as ward:
+        # given a clock that has looked at a case
+        await ward.admit("anna")
+        ward.time = MORNING - timedelta(hours=3)
+        clock = ward.clock()
+        await clock.tick()
+
+        # when its clinic turns out to be in Helsinki, and the store is away at that moment
+        await ward.home.roster.put(Clinic(clinic="c1", id="c1", zone="Europe/Helsinki"))
+        trouble.times = 1
+        with pytest.raises(Unavailable):
+            await clock.tick()
+        await clock.tick()
+
+        # then its forms are opened an hour earlier
+        ward.time = MORNING - timedelta(minutes=59)
+        assert await clock.tick() == FORMS

@@ -190,6 +190,20 @@ def test_a_session_that_is_moved_while_it_is_open_is_closed_at_its_new_time() ->
     assert course.tick(tuesday) == ["01-06 09:00 due 1", *(f"01-06 09:00 close 1/{name}" for name in MORNING_FORMS)]
 
 
+def test_a_session_that_is_moved_while_it_is_open_is_not_missed_at_a_new_time_that_the_clock_slept_through() -> None:
+    # given a session that was moved by a week after its questionnaires were opened
+    course = Course().schedule(s1=MONDAY)
+    course.tick(MORNING)
+    course.record(SessionMoved(session=1, scheduled=MONDAY + timedelta(days=7)), NEXT_NOON - timedelta(days=1))
+
+    # when the clock is away from then on until everything is over
+    said = course.tick(MONDAY + timedelta(days=9))
+
+    # then it says that the session came, and closes nothing: at that time nothing was open
+    assert said == ["01-12 09:00 due 1"]
+    assert course.tick(MONDAY + timedelta(days=10)) == []
+
+
 def test_a_session_that_is_cancelled_is_neither_due_nor_closed_as_missed() -> None:
     course = Course().schedule(s1=MONDAY)
     course.tick(MORNING)
