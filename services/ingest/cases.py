@@ -30,6 +30,9 @@ FACTS_KEPT: Final = 5_000
 BEHIND_AT_MOST: Final = 50_000
 """Facts of a partition that the register may lack; more would fill the memory."""
 
+LOOKS_AT_ONCE: Final = 4
+"""Partitions that are read from their beginning at a time."""
+
 _AT_ONCE: Final = 2_000
 _CASES_AT_ONCE: Final = 200
 _STATES: Final = TypeAdapter(Registered)
@@ -109,7 +112,7 @@ class Cases:
         self._tails: dict[int, _Tail] = {}
         self._at_hand: dict[str, _AtHand] = {}
         self._reading = asyncio.Lock()
-        self._looking_back = asyncio.Lock()
+        self._looking_back = asyncio.Semaphore(LOOKS_AT_ONCE)
 
     async def registered(self, case_ids: Collection[str]) -> Mapping[str, Registered]:
         """Give what is known of some cases; one of which nothing is known is absent.
@@ -172,7 +175,7 @@ class Cases:
     async def facts(self, case_id: str) -> AsyncIterator[Event[Data]]:
         """Give the facts of a case from the log, in their order; none of one whose key was destroyed.
 
-        There is no index: the whole partition is read, for one caller at a time. Raises KeyMissing, or Unavailable.
+        There is no index: the whole partition is read, for a few callers at a time. Raises KeyMissing, or Unavailable.
         """
         key = (await self._keyring.keys([case_id])).get(case_id)
         if not isinstance(key, CaseKey):

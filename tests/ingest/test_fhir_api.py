@@ -25,7 +25,7 @@ from tests.support.fhir import (
     phq9,
     valid,
 )
-from tests.support.open_clinic import Clinic
+from tests.support.open_clinic import ENROLMENT, Clinic
 
 SECRET: Final = "nobody at home knows"
 RESPONSES: Final = "/fhir/QuestionnaireResponse"
@@ -489,6 +489,26 @@ async def test_for_another_clinic_a_case_and_its_responses_are_not_there(clinic:
     assert found == await answers(nowhere, nowhere + resource["id"][32:])
     assert {status for status, _ in found} == {404}
     assert len(await clinic.facts(ResponseSubmitted)) == 1
+
+
+async def test_a_clinic_that_asks_for_much_at_once_keeps_no_other_one_waiting(clinic: Clinic) -> None:
+    # given a case of each of two clinics
+    cases = {
+        name: (await clinic.ask("POST", "/v1/cases", ENROLMENT, clinic=name)).json["case"]
+        for name in ("north", "south")
+    }
+    answered: list[str] = []
+
+    async def search(name: str) -> None:
+        answer = await clinic.ask("GET", f"{RESPONSES}?subject=Patient/{cases[name]}", role="ehr", clinic=name)
+        assert answer.status == 200
+        answered.append(name)
+
+    # when one asks for a great many searches, and then the other for one
+    await asyncio.gather(*(search("north") for _ in range(20)), search("south"))
+
+    # then that one is not the last to be answered
+    assert answered.index("south") < 10
 
 
 async def test_responses_are_not_given_to_the_app_of_patients(clinic: Clinic) -> None:

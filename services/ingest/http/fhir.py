@@ -1,6 +1,8 @@
 """FHIR R4 over HTTP: responses come in and go out as resources. What is recorded is a fact like any other."""
 
+import asyncio
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Final
@@ -48,6 +50,7 @@ class FhirDesk:
     def __init__(self, receive: Receive) -> None:
         """Hand on to what there is."""
         self._receive = receive
+        self._of_clinic: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def handlers(self) -> Mapping[str, Handle]:
         """Give the handlers of its operations, by name."""
@@ -95,7 +98,7 @@ class FhirDesk:
         if not CASE.fullmatch(case_id):
             raise unknown_case()
         await at.own(asked.client, case_id)
-        found = [_shown(at, case_id, response) for response in await _standing(at, case_id)]
+        found = [_shown(at, case_id, response) for response in await self._standing(asked.client, case_id)]
         query = f"QuestionnaireResponse?subject=Patient/{case_id}"
         return resource_answer(searchset(_base(asked), query, found))
 
@@ -106,10 +109,19 @@ class FhirDesk:
             raise Problem(problems.NOT_FOUND)
         case_id, fact_id = split_response_id(name)
         await at.own(asked.client, case_id)
-        for response in await _standing(at, case_id):
+        for response in await self._standing(asked.client, case_id):
             if response.id == fact_id:
                 return resource_answer(_shown(at, case_id, response))
         raise Problem(problems.NOT_FOUND)
+
+    async def _standing(self, client: Client, case_id: str) -> list[Standing]:
+        """Give the responses of a case.
+
+        The log is looked through for one request of a clinic after the other, so that who asks for much keeps no other
+        clinic waiting.
+        """
+        async with self._of_clinic[client.clinic]:
+            return standing([fact async for fact in self._receive().cases.facts(case_id)])
 
     async def _questionnaires(self, asked: Asked) -> Response:
         """Give every instrument, each in all its versions, or those with a canonical URL."""
@@ -236,10 +248,6 @@ def _in_place(problem: Problem, found: Understood) -> Refused:
         for fault in problem.faults
     ]
     return Refused(issues, kind)
-
-
-async def _standing(at: Reception, case_id: str) -> list[Standing]:
-    return standing([fact async for fact in at.cases.facts(case_id)])
 
 
 def _shown(at: Reception, case_id: str, response: Standing) -> Resource:
