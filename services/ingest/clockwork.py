@@ -87,6 +87,7 @@ class Clockwork:
     following: Following
     now: Callable[[], datetime]
     _unreadable: dict[str, str] = field(default_factory=dict, init=False)
+    _moved: set[str] = field(default_factory=set, init=False)
 
     async def run(self, health: Health) -> None:
         """Say what is to be said, every second, and tell what keeps it from that."""
@@ -106,9 +107,10 @@ class Clockwork:
         clinics = await self.roster.all(Clinic)
         zones = {each.clinic: zone for each in clinics if (zone := zone_of(each)) is not None}
         now, said = self.now(), 0
-        if moved := self.timetable.zones.changed(zones):
-            await self._look_again(moved, now)
-            self.timetable.zones.learn(zones)
+        self._moved |= self.timetable.zones.learn(zones)
+        if self._moved:
+            await self._look_again(self._moved, now)
+            self._moved.clear()
         while appointments := await self.agenda.appointments(Register.name, now, _AT_ONCE):
             known, unreadable = await self.cases.readable([each.case_id for each in appointments])
             self._noted(appointments, unreadable)

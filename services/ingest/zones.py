@@ -19,11 +19,7 @@ class Zones:
         """Give the zone of a clinic."""
         return self._clinics.get(clinic or "", self._region)
 
-    def changed(self, clinics: Mapping[str, ZoneInfo]) -> set[str]:
-        """Give the clinics that have another one by now. clinics: those that have one of their own."""
-        before = self._clinics
+    def learn(self, clinics: Mapping[str, ZoneInfo]) -> set[str]:
+        """Know the clinics that have one of their own, and no others; give those that had another one so far."""
+        before, self._clinics = self._clinics, dict(clinics)
         return {name for name in clinics.keys() | before.keys() if clinics.get(name) != before.get(name)}
-
-    def learn(self, clinics: Mapping[str, ZoneInfo]) -> None:
-        """Know the clinics that have one of their own, and no others."""
-        self._clinics = dict(clinics)

@@ -10,7 +10,8 @@ from typing import Final
 import pytest
 
 from deploy.local.ports import free_ports
-from services.mailer.client import IngestOverHttp
+from services.ingest.http.api import ANSWERED_WITHIN
+from services.mailer.client import ANSWERS_WITHIN, IngestOverHttp
 from services.mailer.domain.delivery import begun, fact_of, settled, tried
 from services.mailer.ingest import IngestUnavailable, NotRecorded, Told
 
@@ -89,3 +90,7 @@ async def test_who_is_not_let_in_and_who_reaches_nobody_says_so() -> None:
     async with IngestOverHttp(url, "ontrack_none", ssl.create_default_context()) as nobody:
         with pytest.raises(IngestUnavailable, match=r"cannot be reached \(ConnectError\)"):
             await nobody.told("case", "notice")
+
+
+def test_it_has_more_patience_than_ingest_takes_to_answer() -> None:
+    assert ANSWERS_WITHIN > ANSWERED_WITHIN
