@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -127,13 +127,25 @@ class Up:
             now=home.clock,
         )
 
-    async def serve(self, listening: socket.socket) -> None:
-        """Answer at a socket until the process is told to end."""
-        await uvicorn.Server(Config(self.app())).serve(sockets=[listening])
+    async def serve(self, listening: socket.socket, was_told: Callable[[], bool] = lambda: False) -> None:
+        """Answer at a socket until the process is told to end. was_told: tells whether it was told that before."""
+        await _Server(Config(self.app()), was_told).serve(sockets=[listening])
 
     async def _ready(self, _: Asked) -> Response:
         why = self.health.ready()
         return JSONResponse({"ready": not why, "why": why}, 503 if why else 200)
+
+
+class _Server(uvicorn.Server):
+    """A server that ends if it was told to before it could hear that."""
+
+    def __init__(self, config: Config, was_told: Callable[[], bool]) -> None:
+        super().__init__(config)
+        self._was_told = was_told
+
+    async def main_loop(self) -> None:
+        self.should_exit = self.should_exit or self._was_told()
+        await super().main_loop()
 
 
 class OwnIngest:

@@ -34,9 +34,15 @@ def between_steps() -> Iterator[None]:
 
 def heed() -> None:
     """End here if somebody has asked for it. Raises KeyboardInterrupt."""
-    if _asked:
-        _asked.clear()
+    if was_asked():
         raise KeyboardInterrupt
+
+
+def was_asked() -> bool:
+    """Tell whether somebody has asked for an end since it was heeded last; whoever is told heeds it."""
+    asked = bool(_asked)
+    _asked.clear()
+    return asked
 
 
 def _ask(number: int, _frame: FrameType | None) -> None:

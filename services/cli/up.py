@@ -10,6 +10,7 @@ import click
 
 from contracts.events.fields import is_name
 from services.cli.home import Failure, run
+from services.cli.interruption import was_asked
 from services.cli.output import say
 from services.cli.place import DATA
 from services.runtime.refusals import SettingsWrong
@@ -70,7 +71,7 @@ async def _served(directory: Path, listening: socket.socket, clinic: str) -> Non
     _welcome(directory, listening.getsockname()[1], _first_token(directory, clinic, home.clock()), is_new=is_new)
     if mail is None:
         say(f"No mail is sent: set {SMTP_HOST} and what docs/settings.md says of mail, and start again.")
-    await Up(home, Tokens(directory / TOKENS), mail).serve(listening)
+    await Up(home, Tokens(directory / TOKENS), mail).serve(listening, was_asked)
     say("Ended. Everything that was answered is kept.")
 
 

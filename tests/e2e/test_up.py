@@ -5,18 +5,20 @@ import re
 import signal
 import subprocess
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
 import orjson
+import pytest
 
 from deploy.local.ports import free_ports
 from services.ingest.access import TOKENS
 from tests.support.command import ONTRACK, PATIENCE, ontrack, succeeded
 from tests.support.post_office import post_office_beside
 from tests.support.region import wait_until
-from tests.support.running import running
+from tests.support.running import Running, running
 
 ODSIS: Final = ("frequency", "intensity", "engagement", "work_school_home", "social_life")
 
@@ -60,6 +62,25 @@ def test_what_was_answered_is_there_after_it_was_killed_and_its_token_is_not_mad
         assert again.find("1", token) == HTTPStatus.OK
         assert not any(line.startswith("ontrack_") for line in again.lines)
         assert again.end(signal.SIGTERM) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_who_tells_it_to_end_while_it_starts_is_heard(tmp_path: Path, number: signal.Signals) -> None:
+    # given a clinic that says that it listens, and does not hear signals yet
+    for _ in range(4):
+        clinic = Running(tmp_path / "live", free_ports(1)[0], {})
+        try:
+            wait_until(partial(has_begun, clinic), "it has said that it listens")
+
+            # when it is told to end, then it does
+            clinic.process.send_signal(number)
+            assert clinic.process.wait(30) == 0
+        finally:
+            clinic.process.kill()
+
+
+def has_begun(clinic: Running) -> bool:
+    return any("No mail is sent" in line for line in clinic.lines)
 
 
 def test_a_directory_has_one_process_and_a_port_too(tmp_path: Path) -> None:

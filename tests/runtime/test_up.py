@@ -1,6 +1,7 @@
 """A clinic in one process goes on by itself when what has kept its stages from that is over."""
 
 import asyncio
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,18 @@ class Stumbling(EmbeddedHome):
         if self.failures:
             raise self.failures.pop()
         await super().catch_up(progress)
+
+
+async def test_who_was_told_to_end_before_it_could_hear_that_ends_in_order(tmp_path: Path) -> None:
+    home = await EmbeddedHome.found(tmp_path / "home", clock=Clock(NOW))
+    up = Up(home, Tokens(tmp_path / "home" / TOKENS))
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        async with asyncio.timeout(PATIENCE):
+            await up.serve(listening, lambda: True)
+
+    # and others can have its directory
+    async with await EmbeddedHome.open(tmp_path / "home", write=True) as again:
+        assert again.log_id == home.log_id
 
 
 @pytest.mark.parametrize("failure", [StoreUnavailable("the disk is full"), ValueError("something unforeseen")])
