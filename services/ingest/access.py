@@ -25,7 +25,9 @@ EVERY: Final = "*"
 TOKENS: Final = "tokens.json"
 """The file of tokens in a data directory."""
 
-SCHEME: Final = "Bearer "
+_SCHEME: Final = "bearer"
+"""In any case of its letters (RFC 9110)."""
+
 _BEGINS: Final = "ontrack_"
 _BYTES: Final = 32
 
@@ -105,9 +107,10 @@ class Tokens:
 
     async def client(self, authorization: str | None) -> Client | None:
         """Tell who asks; as much is compared whoever it is, so that the time it takes tells nothing."""
-        if authorization is None or not authorization.startswith(SCHEME):
+        scheme, _, secret = (authorization or "").partition(" ")
+        if scheme.lower() != _SCHEME:
             return None
-        digest, found = _digest(authorization.removeprefix(SCHEME)), None
+        digest, found = _digest(secret), None
         for token in self.all():
             if hmac.compare_digest(digest, token.digest):
                 found = Client(token.name, token.role, token.clinic)

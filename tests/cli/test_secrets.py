@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from services.cli.secrets import ADMINISTRATOR, BROKERS, OWNERS
-from services.ingest.access import EVERY, SCHEME, TOKENS, Client, Tokens
+from services.ingest.access import EVERY, TOKENS, Client, Tokens
 from services.runtime.keyring.master import MasterKey
 from services.users import KAFKA, MONGODB, passwords_in, users
 from tests.support.command import Ran, ontrack, succeeded
@@ -63,7 +63,7 @@ def test_each_part_has_what_it_needs(folder: Path) -> None:
 
 def test_the_mailer_has_a_token_of_its_own(folder: Path) -> None:
     token = (folder / "users/mailer/ontrack_ingest_token").read_text()
-    client = asyncio.run(Tokens(folder / "tokens" / TOKENS).client(f"{SCHEME}{token}"))
+    client = asyncio.run(Tokens(folder / "tokens" / TOKENS).client(f"Bearer {token}"))
     assert client == Client("mailer", "mailer", EVERY)
 
 

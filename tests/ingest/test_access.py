@@ -33,7 +33,8 @@ def tokens(file: Path) -> Tokens:
 def test_a_token_lets_its_client_in_and_no_other(tokens: Tokens) -> None:
     secrets = {client: tokens.make(client, NOW) for client in (PATIENTS, RECORDS)}
     for client, secret in secrets.items():
-        assert let_in(tokens, f"Bearer {secret}") == client
+        for scheme in ("Bearer", "bearer", "BEARER"):
+            assert let_in(tokens, f"{scheme} {secret}") == client
 
 
 @pytest.mark.parametrize(
