@@ -179,10 +179,14 @@ class Tokens:
         """Put another file in the place of the one that is there, whole."""
         unfinished = self._file.with_name(f"{self._file.name}.new")
         try:
+            # A file that root has made would keep out the service, which runs as whoever has the directory.
+            owner = (self._file if self._file.exists() else self._file.parent).stat()
             with suppress(FileNotFoundError):
                 unfinished.unlink()
             descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             with os.fdopen(descriptor, "wb") as stream:
+                if os.geteuid() == 0:
+                    os.fchown(descriptor, owner.st_uid, owner.st_gid)
                 stream.write(_File(tokens=tuple(tokens)).model_dump_json(indent=2).encode() + b"\n")
                 stream.flush()
                 os.fsync(stream.fileno())

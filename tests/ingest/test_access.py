@@ -1,6 +1,7 @@
 """Who is let in, and what is kept of the tokens that let them in."""
 
 import asyncio
+import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from services.ingest.access import Client, Tokens, TokensUnusable
+from services.ingest.access import TOKENS, Client, Tokens, TokensUnusable
 
 NOW = datetime(2026, 1, 5, 8, tzinfo=UTC)
 PATIENTS = Client("patients", "patient-app", "north")
@@ -115,3 +116,15 @@ def test_of_several_who_change_the_tokens_at_once_nobody_undoes_what_another_did
     # then all of that has been done
     assert [token.name for token in Tokens(file).all()] == [RECORDS.name] * 8
     assert not {token.id for token in Tokens(file).all()} & old
+
+
+def test_a_token_that_root_makes_keeps_the_file_with_whom_the_directory_is(tmp_path: Path) -> None:
+    # given a directory of somebody else's, as far as whoever runs this can give it away
+    somebody = 65_534 if os.geteuid() == 0 else os.geteuid()
+    os.chown(tmp_path, somebody, -1)
+
+    # when tokens are made, then the file is theirs, also when it is written again, and closed to all others
+    for _ in range(2):
+        Tokens(tmp_path / TOKENS).make(RECORDS, NOW)
+        status = (tmp_path / TOKENS).stat()
+        assert (status.st_uid, stat.S_IMODE(status.st_mode)) == (somebody, 0o600)
