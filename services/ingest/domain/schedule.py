@@ -19,7 +19,9 @@ def changes(case: Registered, sessions: Sessions) -> list[Data]:
     said: list[Data] = []
     for name, of_group in _followed(case, sessions).items():
         at, session = sessions.get(of_group), session_of(name)
-        if at == case.follows.get(name, case.scheduled.get(name) if at is not None else None) or name in case.came:
+        if name in case.came or at == case.follows.get(name):
+            continue
+        if name not in case.follows and at == case.scheduled.get(name):
             continue
         if at is None:
             said.append(SessionCancelled(session=session))
