@@ -2,7 +2,6 @@
 
 import os
 import socket
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +12,7 @@ from services.cli.home import Failure, run
 from services.cli.interruption import was_asked
 from services.cli.output import say
 from services.cli.place import DATA
+from services.ingest.access import TOKENS, Client, Tokens
 from services.runtime.refusals import SettingsWrong
 
 if TYPE_CHECKING:
@@ -57,7 +57,6 @@ def up(directory: Path, port: int, clinic: str) -> None:
 async def _served(directory: Path, listening: socket.socket, clinic: str) -> None:
     # They take a while to load, and help is wanted at once.
     from services.embedded import EmbeddedHome  # noqa: PLC0415
-    from services.ingest.access import TOKENS, Tokens  # noqa: PLC0415
     from services.runtime.logs import set_up_logs  # noqa: PLC0415
     from services.up import Up  # noqa: PLC0415
 
@@ -68,22 +67,12 @@ async def _served(directory: Path, listening: socket.socket, clinic: str) -> Non
     set_up_logs("text", "warning")
     is_new = not directory.exists()
     home = await EmbeddedHome.found(directory, mails=mail is not None)
-    _welcome(directory, listening.getsockname()[1], _first_token(directory, clinic, home.clock()), is_new=is_new)
+    tokens, port = Tokens(directory / TOKENS), listening.getsockname()[1]
+    _welcome(directory, port, tokens.make_first(Client(FIRST, "admin", clinic), home.clock()), is_new=is_new)
     if mail is None:
         say(f"No mail is sent: set {SMTP_HOST} and what docs/settings.md says of mail, and start again.")
-    await Up(home, Tokens(directory / TOKENS), mail).serve(listening, was_asked)
+    await Up(home, tokens, mail).serve(listening, was_asked)
     say("Ended. Everything that was answered is kept.")
-
-
-def _first_token(directory: Path, clinic: str, at: datetime) -> str | None:
-    """Make a token where none was ever made: who has revoked all is not given another one. Raises TokensUnusable."""
-    from services.ingest.access import TOKENS, Client, Tokens  # noqa: PLC0415
-
-    tokens = Tokens(directory / TOKENS)
-    if not (directory / TOKENS).exists():
-        return tokens.make(Client(FIRST, "admin", clinic), at)
-    tokens.all()
-    return None
 
 
 def _mail() -> "Mail | None":

@@ -144,6 +144,13 @@ class Tokens:
             self._write([*known, token])
         return secret
 
+    def make_first(self, client: Client, at: datetime) -> str | None:
+        """Make a token where none was ever made; who has revoked all is not given another. Raises TokensUnusable."""
+        if not self._file.exists():
+            return self.make(client, at)
+        self.all()
+        return None
+
     def revoke(self, token_id: str) -> bool:
         """Let a token prove nobody from now on; tell whether there was one. Raises TokensUnusable."""
         with self._alone():
