@@ -1,5 +1,6 @@
 """The types of the fields that events share, with their units and ranges."""
 
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -91,6 +92,7 @@ def instant(moment: datetime) -> str:
 
 
 _ANY_MOMENT: Final = TypeAdapter[datetime](AwareDatetime)
+_BEGINS_AS_A_MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]", re.ASCII)
 _INSTANT_LENGTH: Final = len("2026-01-31T23:59:59.999Z")
 
 
@@ -104,6 +106,9 @@ def _moment(value: object, read: ValidatorFunctionWrapHandler, info: ValidationI
         raise PydanticKnownError("datetime_type")
     elif _has_form_of_an_instant(value):
         moment = datetime.fromisoformat(value)
+    elif not _BEGINS_AS_A_MOMENT.match(value):
+        # Digits alone would be taken for seconds as well.
+        raise PydanticKnownError("datetime_type")
     else:
         moment = _ANY_MOMENT.validate_strings(value, strict=True)
     return to_milliseconds(moment)

@@ -11,7 +11,7 @@ from contracts.definitions.definition import Language
 from contracts.events.notices import ReportContent
 from services.cli.home import Failure, short_names
 from services.cli.private import private_directory, private_file
-from services.cli.report_list import Issue, Listed, Selection, issues, listed, short_ids
+from services.cli.report_list import Issue, Listed, Selection, issues, listed
 from services.cli.zone import local
 from services.home import Home
 from services.notifier.domain.dossier import Dossier
@@ -28,7 +28,7 @@ async def write_reports(
     advance: Callable[[int], None],
     entries: Sequence[Listed] | None = None,
 ) -> Path:
-    """Write reports into a directory, each as a page, with a list of them; give the path of the list.
+    """Write reports into a directory, each as a page named by its id, with a list of them; give the path of the list.
 
     advance: is told how many reports were written; entries: None for all that hold
     """
@@ -37,7 +37,6 @@ async def write_reports(
         entries = await listed(home, Selection(cases, with_retracted=True), language, _nobody)
     private_directory(target)
     names = await short_names(home)
-    files = {report: f"{short}.html" for report, short in short_ids([entry.id for entry in entries]).items()}
     dates = await _issues_of(home, entries)
     by_case: dict[str, list[Listed]] = defaultdict(list)
     for entry in entries:
@@ -45,9 +44,9 @@ async def write_reports(
     async for case_id, dossier in home.states(home.notifier, list(by_case)):
         for entry in by_case[case_id]:
             page = _page(home, dossier, entry, names[case_id], dates[entry.event], language)
-            write_privately(target / files[entry.id], page)
+            write_privately(target / f"{entry.id}.html", page)
             advance(1)
-    rows = [_row(entry, names[entry.case_id], files[entry.id]) for entry in entries]
+    rows = [_row(entry, names[entry.case_id], f"{entry.id}.html") for entry in entries]
     write_privately(target / INDEX, index_page(rows, language))
     return target / INDEX
 

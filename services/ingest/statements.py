@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import orjson
@@ -47,6 +47,9 @@ MAILER: Final[Sequence[Role]] = ("mailer",)
 
 AHEAD_AT_MOST: Final = timedelta(days=1)
 """So far a moment may lie ahead: clocks differ."""
+
+EARLIEST: Final = datetime(1990, 1, 1, tzinfo=UTC)
+"""Nothing that is told now happened before: a moment that lies so far back was written wrong."""
 
 _ENTERED_BY: Final = "entered_by"
 BY_THE_CREDENTIAL: Final = (_ENTERED_BY, "clinic")
@@ -204,9 +207,11 @@ class Origin:
         return self.has_come(happened, place)
 
     def has_come(self, happened: datetime, place: str) -> datetime:
-        """Give a moment that has come. Raises Misstated."""
+        """Give a moment that has come, and that somebody can still tell of. Raises Misstated."""
         if happened > self.now + AHEAD_AT_MOST:
             raise Misstated(place, "a moment that has come")
+        if happened < EARLIEST:
+            raise Misstated(place, f"a moment since {EARLIEST.year}")
         return happened
 
 

@@ -39,7 +39,7 @@ OUTSIDE: Final = [
     *((state, {**OF_THE_COURSE[state], "session": 500}, "/session") for state in OF_THE_COURSE if "session-" in state),
     ("session-attended", {"session": "individual-9"}, "/session"),
     ("policy-changed", {**POLICY, "from_session": 15}, "/from_session"),
-    ("case-transferred", {"group": "mondays", "sessions": {"3": 1, "15": 2}}, "/sessions"),
+    ("case-transferred", {"group": "mondays", "sessions": {"3": 1, "15": 2}}, "/sessions/15"),
 ]
 
 
@@ -99,7 +99,7 @@ async def test_a_course_ends_once(clinic: Clinic) -> None:
     closed = await clinic.ask("POST", path, {"reason": "completed"}, key="same")
     for at in ({}, {"at": "2026-01-04T08:00:00Z"}):
         again = await clinic.ask("POST", path, {"reason": "other", **at})
-        assert (*again.problem, again.pointers) == (409, "case-closed", ["/case"])
+        assert (*again.problem, again.pointers) == (409, "case-closed", [""])
     assert (await clinic.ask("POST", path, {"reason": "completed"}, key="same")).json == closed.json
 
 

@@ -112,9 +112,13 @@ async def test_a_response_can_be_corrected_and_withdrawn(clinic: Clinic) -> None
     assert refused.pointers == [f"/answers/{item}" for item in ODSIS]
     gone = {"response": response, "reason": "somebody else's", "by": "anna"}
     assert (await clinic.ask("POST", f"/v1/cases/{case_id}/response-withdrawn", gone)).status == 201
+
+    # what is not there, or not any more, can be neither withdrawn nor corrected
     unknown = {**gone, "response": "11111111-2222-4333-8444-555555555555"}
-    nothing = await clinic.ask("POST", f"/v1/cases/{case_id}/response-withdrawn", unknown)
-    assert nothing.problem == (422, "unknown-response")
+    for state, body in (("withdrawn", unknown), ("withdrawn", gone), ("corrected", changed)):
+        nothing = await clinic.ask("POST", f"/v1/cases/{case_id}/response-{state}", body)
+        assert (*nothing.problem, nothing.pointers) == (422, "unknown-response", ["/response"])
+    assert (await clinic.ask("POST", f"/v1/cases/{case_id}/response-submitted", RESPONSE)).status == 201
 
 
 async def test_several_facts_are_recorded_together_or_not_at_all(clinic: Clinic) -> None:
@@ -208,15 +212,16 @@ async def test_an_occasion_is_answered_once(clinic: Clinic) -> None:
     case_id = await clinic.enrolled()
     path = f"/v1/cases/{case_id}/response-submitted"
     await clinic.ask("POST", path, RESPONSE, key="same")
-    for body, key, code, way in (
-        (RESPONSE, "other", "already-answered", "corrected or withdrawn"),
-        ({**RESPONSE, "comment": None}, "same", "key-reused", "corrected"),
+    for body, key, code, pointer, way in (
+        (RESPONSE, "other", "already-answered", "/session", "corrected or withdrawn"),
+        ({**RESPONSE, "comment": None}, "same", "key-reused", "", "response-corrected"),
     ):
         refused = await clinic.ask("POST", path, body, key=key)
-        assert (*refused.problem, refused.pointers) == (409, code, ["/session"])
+        assert (*refused.problem, refused.pointers) == (409, code, [pointer])
         # The way that there is, is named.
         assert way in refused.json["errors"][0]["expected"]
-    assert (await clinic.ask("POST", "/v1/cases", ENROLMENT)).problem == (409, "already-enrolled")
+    enrolled = await clinic.ask("POST", "/v1/cases", ENROLMENT)
+    assert (*enrolled.problem, enrolled.pointers) == (409, "already-enrolled", ["/number"])
 
 
 # Bodies
@@ -368,7 +373,7 @@ async def test_a_case_that_is_enrolled_in_a_group_has_its_sessions_and_is_asked_
     shown = (await clinic.ask("GET", f"/v1/cases/{case_id}/open", role="patient-app")).json["occasions"]
     names = [each["instrument"].partition("@")[0] for each in shown]
     assert names == ["odsis", "life-events", "psychlops-2", "homework"]
-    assert {each["closes"] for each in shown} == {"2026-01-05T09:00:00+00:00"}
+    assert {each["closes"] for each in shown} == {"2026-01-05T09:00:00.000Z"}
     assert len(await clinic.facts(SessionScheduled)) == 2
 
 

@@ -183,6 +183,8 @@ def test_what_may_be_missing_may_be_missing() -> None:
 )
 def test_a_case_is_named_by_its_id_or_by_the_number_of_the_clinic(subject: Resource, expected: Subject) -> None:
     assert read(odsis(subject=subject)).subject == expected
+    # and whoever answered can be named in the same way, whatever else is told of them
+    assert read(odsis(subject=subject, source={**subject, "display": SECRET})).subject == expected
 
 
 @pytest.mark.parametrize(("session", "expected"), [(0, 0), (14, 14), ("individual-2", "individual-2"), (None, None)])
@@ -239,6 +241,7 @@ MODIFIER: Mapping[str, Any] = {"modifierExtension": [{"url": "urn:theirs", "valu
         (odsis(item=SECRET), [("structure", ".item")]),
         (odsis(item=[STRANGE]), [("structure", ITEM)]),
         (odsis(identifier={"use": SECRET, "value": "1"}), [("code-invalid", ".identifier.use")]),
+        (odsis(identifier=[SECRET]), [("value", ".identifier")]),
         # which questionnaire
         (odsis(questionnaire=None), [("required", ".questionnaire")]),
         (odsis(questionnaire=f"urn:{SECRET}"), [("not-found", ".questionnaire")]),
@@ -277,6 +280,11 @@ MODIFIER: Mapping[str, Any] = {"modifierExtension": [{"url": "urn:theirs", "valu
             [("business-rule", ".source")],
         ),
         (odsis(source={"type": "Practitioner"}), [("business-rule", ".source")]),
+        (odsis(source={"type": "Practitioner", **odsis()["subject"]}), [("business-rule", ".source")]),
+        (odsis(source={"reference": "Patient/another"}), [("business-rule", ".source")]),
+        (odsis(source={"display": SECRET}), [("business-rule", ".source")]),
+        (odsis(source={"identifier": {"system": NUMBER_SYSTEM, "value": "1001"}}), [("business-rule", ".source")]),
+        (odsis(source={**odsis()["subject"], "identifier": {"value": "1001"}}), [("business-rule", ".source")]),
         # when
         (odsis(authored=None), [("required", ".authored")]),
         (odsis(authored="2026-01-05"), [("value", ".authored")]),

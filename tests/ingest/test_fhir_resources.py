@@ -31,9 +31,10 @@ from services.ingest.fhir.outgoing import (
     split_response_id,
 )
 from services.ingest.fhir.validation import issues_in
+from services.ingest.http.faults import Fault
 from services.ingest.http.operations import OPERATIONS
 from services.ingest.http.outcomes import told
-from services.ingest.http.problems import KINDS, Fault, Problem
+from services.ingest.http.problems import KINDS, Problem
 from tests.support.events import moments
 from tests.support.fhir import CASE, valid
 

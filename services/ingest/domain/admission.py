@@ -127,25 +127,26 @@ def refusals(case: Registered, fact: Event[Data], definitions: Catalogue) -> Ite
 
 def outside(case: Registered, data: Data, definitions: Catalogue) -> Iterator[Refusal]:
     """Refuse what speaks of a session that the case's protocol does not have. Raises DefinitionMissing."""
-    field, sessions = _sessions_in(data)
+    sessions = _sessions_in(data)
     if not sessions:
         return
     protocol = definitions.protocol(case.protocol or "")
-    if not all(map(protocol.has_session, sessions)):
-        yield Refusal("session_outside_protocol", field, "a session of the case's protocol")
+    for field, session in sessions.items():
+        if not protocol.has_session(session):
+            yield Refusal("session_outside_protocol", field, "a session of the case's protocol")
 
 
-def _sessions_in(data: Data) -> tuple[str, Sequence[int | str]]:
-    """Give the sessions of the course that a fact speaks of, and the field that names them."""
+def _sessions_in(data: Data) -> Mapping[str, int | str]:
+    """Give the sessions of the course that a fact speaks of: the field that names each -> session."""
     if isinstance(data, _OF_A_SESSION):
-        return "session", [data.session]
+        return {"session": data.session}
     match data:
         case PolicyChanged(from_session=session):
-            return "from_session", [session]
+            return {"from_session": session}
         case CaseTransferred(sessions=of_group):
-            return "sessions", [session_of(name) for name in of_group]
+            return {f"sessions/{name}": session_of(name) for name in of_group}
         case _:
-            return "", []
+            return {}
 
 
 def _after_the_end(case: Registered, fact: Event[Data]) -> Iterator[Refusal]:
@@ -185,8 +186,8 @@ def _about_baseline(baseline: BaselineSet, definitions: Catalogue) -> Iterator[R
 
 
 def _about_change(case: Registered, response_id: str) -> Iterator[Refusal]:
-    if response_id not in case.responses:
-        yield Refusal("unknown_response", "response", "a response of this case")
+    if response_id not in case.answered.values():
+        yield Refusal("unknown_response", "response", "a response of this case that was not withdrawn")
 
 
 def _about_answers(instrument: Instrument, answers: Mapping[str, int]) -> Iterator[Refusal]:

@@ -16,9 +16,10 @@ from services.ingest.fhir.answers import ITEMS, ROOT, Answers, answers_in, exten
 from services.ingest.fhir.form import Form, forms_meant, forms_named
 from services.ingest.fhir.outcome import Issue, Resource, Unmappable
 from services.ingest.fhir.terms import ANSWERED_AT, NUMBER, SESSION
+from services.runtime.directory.port import NUMBER_FORM
 
 _PATIENT: Final = re.compile(r"Patient/([A-Za-z0-9][A-Za-z0-9.-]{0,63})")
-_NUMBER: Final = re.compile(r"\S(.{0,98}\S)?")
+_NUMBER: Final = re.compile(NUMBER_FORM)
 _MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
 _INSTANT: Final = TypeAdapter[Any](Instant)
 _SESSION: Final = TypeAdapter[int | str](Session)
@@ -115,13 +116,19 @@ def _look_at_status(resource: Resource, issues: list[Issue]) -> None:
 
 def _look_at_source(resource: Resource, issues: list[Issue]) -> None:
     """Make sure that the patient answered: what somebody else says of a patient is another measure."""
-    source = resource.get("source")
-    if not isinstance(source, dict):
+    source, subject = resource.get("source"), resource.get("subject")
+    if not isinstance(source, dict) or not isinstance(subject, dict):
         return
-    reference = source.get("reference")
-    kinds = [source.get("type", "Patient"), *(reference.split("/")[-2:-1] if isinstance(reference, str) else ())]
-    if any(kind != "Patient" for kind in kinds):
-        issues.append(Issue("business-rule", f"{ROOT}.source", "the patient, whose own answers these are to be"))
+    named = [(source[by], subject.get(by)) for by in ("reference", "identifier") if by in source]
+    is_same = bool(named) and all(_names(source) == _names(subject) for source, subject in named)
+    if not is_same or source.get("type", "Patient") != "Patient":
+        expected = "the patient, whose own answers these are to be: named as in the subject"
+        issues.append(Issue("business-rule", f"{ROOT}.source", expected))
+
+
+def _names(said: object) -> object:
+    """Give what a reference or an identifier names, without what else is told of it."""
+    return (said.get("system"), said.get("value")) if isinstance(said, dict) else said
 
 
 def _form(resource: Resource, definitions: Catalogue, issues: list[Issue]) -> Form | None:

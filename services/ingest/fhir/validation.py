@@ -17,6 +17,9 @@ VALUES_AT_MOST: Final = 4_000
 
 LEVELS_AT_MOST: Final = 40
 
+_THE_VALUE_ITSELF: Final = "root"
+"""A step that the library takes where something has another form altogether; FHIR has no element of this name."""
+
 _UNREAD: Final = ("contained", "text")
 """What is neither read nor kept, so it is not looked at: another resource, and the same in words for people."""
 
@@ -94,6 +97,6 @@ def _place(steps: list[int | str], root: str) -> str:
     for step in steps:
         if isinstance(step, int):
             place += f"[{step}]"
-        elif step.isidentifier():
+        elif step.isidentifier() and step != _THE_VALUE_ITSELF:
             place += ".value" if step.startswith("value") else f".{step.lstrip('_')}"
     return place

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from decimal import Decimal, InvalidOperation
 from itertools import chain
 from typing import Any, Final
@@ -9,7 +10,8 @@ from typing import Any, Final
 import orjson
 from starlette.requests import Request
 
-from services.ingest.http.problems import INVALID, MEDIA, NOT_JSON, TOO_LARGE, TOO_SLOW, Fault, Problem
+from services.ingest.http.faults import Fault
+from services.ingest.http.problems import INVALID, MEDIA, NOT_JSON, TOO_LARGE, TOO_SLOW, Problem
 from services.ingest.http.room import Loan
 
 BYTES_AT_MOST: Final = 1 << 20
@@ -21,6 +23,7 @@ DEEP_AT_MOST: Final = 32
 """Objects and lists within one another. What was read is written again to be checked, and that ends somewhere."""
 
 JSON: Final = "application/json"
+_CHARSET: Final = re.compile(r"\bcharset\s*=\s*\"?([^\s\";]*)")
 DIGITS_AT_MOST: Final = 40
 """Digits of a number that is read exactly: written out, one such as 1e999999999 would fill the memory."""
 
@@ -54,8 +57,11 @@ async def exact_object_of(request: Request, loan: Loan, media_types: tuple[str, 
 
 
 async def _body(request: Request, loan: Loan, media_types: tuple[str, ...]) -> bytes:
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type not in media_types:
+    media_type, _, parameters = request.headers.get("content-type", "").lower().partition(";")
+    charset = _CHARSET.search(parameters)
+    is_utf_8 = charset is None or charset[1] in ("utf-8", "utf8")
+    is_plain = request.headers.get("content-encoding", "identity").strip().lower() == "identity"
+    if media_type.strip() not in media_types or not is_utf_8 or not is_plain:
         raise Problem(MEDIA)
     try:
         async with asyncio.timeout(BODY_WITHIN):

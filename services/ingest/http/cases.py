@@ -12,6 +12,7 @@ from starlette.responses import Response
 from contracts.codec import encode
 from contracts.definitions.catalogue import Catalogue
 from contracts.definitions.definition import Definition
+from contracts.definitions.instrument import Instrument
 from contracts.definitions.policy import Policy
 from contracts.definitions.protocol import Protocol
 from contracts.events.event import Data, Event
@@ -22,8 +23,9 @@ from services.ingest.domain.register import Registered, Told, after
 from services.ingest.domain.schedule import joined
 from services.ingest.http import problems
 from services.ingest.http.bodies import object_of
+from services.ingest.http.faults import Fault
 from services.ingest.http.operations import BATCH_AT_MOST, Enrolment, Numbered
-from services.ingest.http.problems import Fault, Problem
+from services.ingest.http.problems import Problem
 from services.ingest.http.reception import CASE, Asked, Handle, Receive, Stated, answer, read, unpublished
 from services.ingest.statements import STATEMENTS, Misstated, Origin, Statement, Unnamed, Unpublished, stated
 from services.runtime.directory.port import Person
@@ -240,13 +242,17 @@ class CaseDesk:
         try:
             return stated(statement, said, case_id, origin, self._receive().definitions, part)
         except ValidationError as error:
-            raise problems.invalid(error, statement.fields, pointer) from None
+            raise problems.invalid(error, statement.fields, within=self._items(), pointer=pointer) from None
         except Misstated as wrong:
             raise Problem(problems.INVALID, Fault(f"{pointer}/{wrong.place}", wrong.expected)) from None
         except Unpublished as unknown:
-            raise unpublished(unknown.place, pointer) from None
+            raise unpublished(unknown.place, pointer=pointer) from None
         except Unnamed:
             raise Problem(problems.KEY_EXPECTED) from None
+
+    def _items(self) -> set[str]:
+        """Name every question that an instrument asks: it is a place in a body, and nothing that somebody said."""
+        return {item.id for _, asks in self._receive().definitions.of_kind(Instrument) for item in asks.items}
 
 
 def _require_room(facts: Iterable[Event[Data]]) -> None:

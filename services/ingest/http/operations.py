@@ -13,13 +13,14 @@ from services.ingest.access import ROLES, Role
 from services.ingest.http import problems
 from services.ingest.http.problems import REFUSED, Kind
 from services.ingest.statements import CLIENTS, MAILER, STAFF, STATEMENTS
+from services.runtime.directory.port import NUMBER_FORM
 from services.runtime.roster.port import Clinic, Entry, Group, Therapist
 
 ADMIN: Final[Sequence[Role]] = ("admin",)
 BATCH_AT_MOST: Final = 500
 
 Method = Literal["GET", "POST", "PUT", "DELETE"]
-Number = Annotated[str, Field(pattern=r"^\S(.{0,98}\S)?$")]
+Number = Annotated[str, Field(pattern=NUMBER_FORM)]
 CaseId = Name
 """What a case is called outside the clinic: it says nothing of whose it is."""
 

@@ -1,30 +1,23 @@
 """What the API answers where it does not do what it was asked: problem documents (RFC 9457), without a value."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import orjson
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 from starlette.responses import Response
 
 from services.ingest.domain.admission import ANSWERS, Refusal, RefusalCode
+from services.ingest.http.faults import Fault, faults_in
 
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_AFTER: Final = 2
 """Seconds after which a client that was told to come again may do so."""
 
 FAULTS_AT_MOST: Final = 50
-
-
-class Fault(NamedTuple):
-    """What is wrong in a request. pointer: where (RFC 6901); expected: what should be there, never what is."""
-
-    pointer: str
-    expected: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +55,7 @@ MEDIA: Final = Kind(
     "wrong-media-type",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     "Another media type was expected",
-    "send `Content-Type: application/json`, or below `/fhir/` `application/fhir+json`",
+    "send `Content-Type: application/json`, or below `/fhir/` `application/fhir+json`, in UTF-8 and not compressed",
 )
 KEY_EXPECTED: Final = Kind(
     "idempotency-key-expected",
@@ -156,8 +149,8 @@ REFUSED: Final[Mapping[RefusalCode, Kind]] = MappingProxyType(
         "unknown_response": Kind(
             "unknown-response",
             HTTPStatus.UNPROCESSABLE_ENTITY,
-            "The case has no such response",
-            "name the fact that recording the response gave",
+            "The case has no such response that counts",
+            "name the fact that recording the response gave; what was withdrawn is answered anew",
         ),
         "id_reused": Kind(
             "key-reused",
@@ -214,77 +207,30 @@ class Problem(Exception):
 def refused(refusals: Sequence[tuple[str, Refusal]]) -> Problem:
     """Tell why facts are refused. refusals: each with the pointer of what the fact was made from."""
     _, first = refusals[0]
-    faults = [
-        Fault(f"{pointer}/{_place(refusal)}", refusal.expected)
-        for pointer, refusal in refusals
-        if refusal.code == first.code
-    ]
+    faults = [_fault(pointer, refusal) for pointer, refusal in refusals if refusal.code == first.code]
     return Problem(REFUSED[first.code], *faults)
 
 
-def _place(refusal: Refusal) -> str:
-    is_item = refusal.code == "answers_invalid" and refusal.field != ANSWERS
-    return f"{ANSWERS}/{refusal.field}" if is_item else refusal.field
+def _fault(pointer: str, refusal: Refusal) -> Fault:
+    match refusal:
+        case Refusal("id_reused"):
+            return Fault(pointer, "a key or an id of its own; a response is changed by response-corrected")
+        case Refusal("answers_invalid", field, expected) if field != ANSWERS:
+            return Fault(f"{pointer}/{ANSWERS}/{field}", expected)
+        case Refusal("already_enrolled", _, expected):
+            return Fault(f"{pointer}/number", expected)
+        case Refusal(_, "case", expected) if not pointer:
+            # The path names the case, and no place in the body.
+            return Fault("", expected)
+        case Refusal(_, field, expected):
+            return Fault(f"{pointer}/{field}", expected)
 
 
-def invalid(error: ValidationError, names: frozenset[str], pointer: str = "") -> Problem:
-    """Tell what is wrong with a body. names: what a field can be called; anything else could be an answer."""
-    return Problem(INVALID, *(_fault(details, names, pointer) for details in error.errors(include_url=False)))
+def invalid(
+    error: ValidationError, fields: Collection[str], *, within: Collection[str] = (), pointer: str = ""
+) -> Problem:
+    """Tell what is wrong with a body.
 
-
-def _fault(details: ErrorDetails, names: frozenset[str], pointer: str) -> Fault:
-    place = pointer
-    for step in details["loc"]:
-        if isinstance(step, str) and step not in names:
-            break
-        place += f"/{_escaped(str(step))}"
-    return Fault(place, _expected(details))
-
-
-def _expected(details: ErrorDetails) -> str:
-    """Say what was expected, in words that hold nothing of the request."""
-    match details["type"]:
-        case "missing":
-            return "a value: it is missing"
-        case "extra_forbidden":
-            return "no other fields than the documented ones"
-        case kind:
-            context = details.get("ctx", {})
-            allowed = {name: context[name] for name in _TELLABLE if name in context}
-            return _WORDS.get(kind, "another value: see the documentation").format(**allowed)
-
-
-_TELLABLE: Final = ("pattern", "max_length", "min_length", "ge", "le", "gt", "lt", "expected")
-_WORDS: Final = MappingProxyType(
-    {
-        "string_type": "a text",
-        "string_pattern_mismatch": "a text of the form {pattern}",
-        "string_too_long": "a text of at most {max_length} characters",
-        "string_too_short": "a text of at least {min_length} characters",
-        "int_type": "a whole number",
-        "int_from_float": "a whole number",
-        "int_parsing": "a whole number",
-        "bool_type": "true or false",
-        "decimal_type": "a number",
-        "decimal_parsing": "a number",
-        "greater_than_equal": "at least {ge}",
-        "less_than_equal": "at most {le}",
-        "greater_than": "more than {gt}",
-        "less_than": "less than {lt}",
-        "literal_error": "{expected}",
-        "dict_type": "an object",
-        "model_type": "an object",
-        "list_type": "a list",
-        "tuple_type": "a list",
-        "too_long": "at most {max_length} entries",
-        "too_short": "at least {min_length} entries",
-        "datetime_type": "a moment such as 2026-01-05T08:30:00Z",
-        "datetime_parsing": "a moment such as 2026-01-05T08:30:00Z",
-        "datetime_from_date_parsing": "a moment such as 2026-01-05T08:30:00Z",
-        "timezone_aware": "a moment with its offset from UTC, such as 2026-01-05T08:30:00Z",
-    }
-)
-
-
-def _escaped(step: str) -> str:
-    return step.replace("~", "~0").replace("/", "~1")
+    fields, within: what its fields and what is within them can be called; any other name could be an answer
+    """
+    return Problem(INVALID, *faults_in(error, fields, within, pointer))

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from contracts.definitions.catalogue import Catalogue
 from contracts.definitions.definition import Definition
 from contracts.events.event import Data, Event
+from contracts.events.fields import instant
 from services.ingest.access import Client
 from services.ingest.cases import Cases
 from services.ingest.clockwork import Timetable
@@ -22,12 +23,13 @@ from services.ingest.domain.register import Registered
 from services.ingest.door import Door
 from services.ingest.following import Following
 from services.ingest.http import problems
-from services.ingest.http.problems import Fault, Problem
+from services.ingest.http.faults import Fault
+from services.ingest.http.problems import Problem
 from services.ingest.http.room import Loan
 from services.ingest.intake import Request
 from services.ingest.statements import Origin
 from services.runtime.directory.port import Directory
-from services.runtime.roster.port import Clinic, Roster
+from services.runtime.roster.port import Clinic, Entry, Roster
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -139,10 +141,10 @@ Receive = Callable[[], Reception]
 """Gives what there is to ask. Raises Problem as long as nothing can be done yet."""
 
 
-def unpublished(place: str, pointer: str = "") -> Problem:
-    """Tell that nobody has published a definition."""
+def unpublished(*places: str, pointer: str = "") -> Problem:
+    """Tell that nobody has published the definitions that are named in some places."""
     expected = "the id of a definition that was published, with or without its version"
-    return problems.refused([(pointer, Refusal("definition_unknown", place, expected))])
+    return problems.refused([(pointer, Refusal("definition_unknown", place, expected)) for place in places])
 
 
 def unknown_case() -> Problem:
@@ -155,9 +157,10 @@ def read(model: type[ModelT], said: Mapping[str, Any]) -> ModelT:
     try:
         return model.model_validate_json(orjson.dumps(said))
     except ValidationError as error:
-        raise problems.invalid(error, frozenset(model.model_fields)) from None
+        names = set(model.model_fields).difference(Entry.model_fields if issubclass(model, Entry) else ())
+        raise problems.invalid(error, names) from None
 
 
 def answer(body: Mapping[str, Any], status: int = 200, media_type: str = "application/json") -> Response:
     """Give an answer."""
-    return Response(orjson.dumps(body), status, media_type=media_type)
+    return Response(orjson.dumps(body, instant, orjson.OPT_PASSTHROUGH_DATETIME), status, media_type=media_type)

@@ -11,7 +11,7 @@ from contracts.definitions.protocol import Protocol
 from services.ingest.http import problems
 from services.ingest.http.bodies import object_of
 from services.ingest.http.problems import Problem
-from services.ingest.http.reception import Asked, Handle, Receive, answer, read
+from services.ingest.http.reception import Asked, Handle, Receive, answer, read, unpublished
 from services.runtime.roster.port import Clinic, Entry, Group, Therapist
 
 
@@ -61,11 +61,16 @@ class RosterDesk:
         """Say by whose clock a clinic goes, its language, and what its cases are enrolled with."""
         said, name = await object_of(asked.http, asked.loan), asked.client.clinic
         at = self._receive()
+        unknown: list[str] = []
         for kind in (Protocol, Policy):
             place = kind.__name__.lower()
-            if isinstance(said.get(place), str):
-                said[place] = await at.reference(asked.client, kind, said[place])
+            if isinstance(named := said.get(place), str):
+                entry = at.definitions.named(kind, named)
+                said[place] = None if entry is None else entry.ref
+                unknown += [place] if entry is None else []
         clinic = read(Clinic, {**said, "clinic": name, "id": name})
+        if unknown:
+            raise unpublished(*unknown)
         await at.roster.put(clinic)
         return answer(_shown(clinic))
 
