@@ -110,7 +110,7 @@ def test_reports_are_written_as_private_files_with_a_list_of_them(acted: Path, t
     index = Page((target / "index.html").read_text(encoding="utf-8"))
     linked = {address.removeprefix("./") for address in index.addresses()}
     assert ran.out.decode().strip() == str(target / "index.html")
-    assert linked == {f"{row['report'][:8]}.html" for row in reports_of(acted, "--all")}
+    assert linked == {f"{row['report']}.html" for row in reports_of(acted, "--all")}
     assert {file.name for file in target.iterdir()} == {*linked, "index.html"}
     assert mode(target) == 0o700
     assert {mode(file) for file in target.iterdir()} == {0o600}
@@ -131,7 +131,7 @@ def test_an_old_report_says_in_the_list_and_on_its_page_how_the_patient_is_now(a
     report = next(row["report"] for row in reports_of(acted) if row["case"] == "closed")
     assert (
         "The episode is over: on track since session 2."
-        in Page((tmp_path / f"{report[:8]}.html").read_text(encoding="utf-8")).text
+        in Page((tmp_path / f"{report}.html").read_text(encoding="utf-8")).text
     )
 
 
