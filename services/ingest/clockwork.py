@@ -31,7 +31,6 @@ TICK: Final = 1.0
 _AT_ONCE: Final = 500
 _LOOK_AGAIN: Final = timedelta(minutes=1)
 _EVER: Final = datetime.max.replace(tzinfo=UTC)
-_ALL: Final = 10_000_000
 _LOG = structlog.get_logger()
 
 
@@ -132,9 +131,10 @@ class Clockwork:
 
     async def _look_again(self, clinics: AbstractSet[str], now: datetime) -> None:
         """Look at the cases of clinics that go by another clock from now on, or did before this process was started."""
-        appointments = await self.agenda.appointments(Register.name, _EVER, _ALL)
-        for start in range(0, len(appointments), _AT_ONCE):
-            some = appointments[start : start + _AT_ONCE]
+        last: Appointment | None = None
+        while some := await self.agenda.appointments(Register.name, _EVER, _AT_ONCE, last):
+            # Those that are put to now stand before the others, so that none is met twice.
+            last = some[-1]
             known, _ = await self.cases.readable([each.case_id for each in some])
             for each in some:
                 if each.case_id in known and known[each.case_id].clinic in clinics and each.due > now:

@@ -182,11 +182,20 @@ class Documents:
         found += await self._database[collection].find(dict(fields)).sort("_id", 1).to_list(None)
         return found
 
-    async def find_up_to(self, collection: str, field: str, until: str, limit: int) -> list[Document]:
-        """Give the documents with a text in a field that comes no later than another one, in the order of the texts."""
+    async def find_up_to(
+        self, collection: str, field: str, until: str, limit: int, after: tuple[str, str] | None = None
+    ) -> list[Document]:
+        """Give the documents with a text in a field that comes no later than another one, in the order of the texts.
+
+        after: only those beyond a text and an id, in that order
+        """
         found: list[Document] = []
-        wanted = self._database[collection].find({field: {"$lte": until}}, {field: 1})
-        found += await wanted.sort([(field, 1), ("_id", 1)]).limit(limit).to_list(None)
+        wanted: Document = {field: {"$lte": until}}
+        if after is not None:
+            text, name = after
+            wanted = {field: {"$gte": text, "$lte": until}, "$or": [{field: {"$gt": text}}, {"_id": {"$gt": name}}]}
+        documents = self._database[collection].find(wanted, {field: 1})
+        found += await documents.sort([(field, 1), ("_id", 1)]).limit(limit).to_list(None)
         return found
 
     async def count_where(self, collection: str, fields: Document) -> int:

@@ -70,9 +70,11 @@ class MemoryStore:
         for each in halted:
             self._halted[stage].pop(each.case_id, None)
 
-    async def appointments(self, stage: str, until: datetime, limit: int) -> Sequence[Appointment]:
+    async def appointments(
+        self, stage: str, until: datetime, limit: int, after: Appointment | None = None
+    ) -> Sequence[Appointment]:
         due = [Appointment(state.due, case_id) for case_id, state in self._states[stage].items() if state.due]
-        return sorted(each for each in due if each.due <= until)[:limit]
+        return sorted(each for each in due if each.due <= until and (after is None or each > after))[:limit]
 
     async def postpone(self, stage: str, appointment: Appointment, due: datetime | None) -> bool:
         state = self._states[stage][appointment.case_id]

@@ -252,6 +252,11 @@ class StoreSuite:
         assert list(await agenda.appointments("register", MOMENT + A_DAY, 2)) == wanted[:2]
         assert list(await agenda.appointments("register", MOMENT - A_MILLISECOND, 10)) == []
 
+        # and page by page, each from where the last one ended
+        for place, last in enumerate(wanted):
+            following = await agenda.appointments("register", MOMENT + A_DAY, 1, last)
+            assert list(following) == wanted[place + 1 : place + 2]
+
     async def test_a_state_that_is_written_says_anew_when_its_case_is_due(self, store: Store, agenda: Agenda) -> None:
         # given a case that is due
         await store.save("register", [Write("a", None, state(0, due=MOMENT))])

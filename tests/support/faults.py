@@ -171,9 +171,11 @@ class TroubledStore:
         with self._trouble.around("store.cases"):
             return self._store.cases(stage)
 
-    async def appointments(self, stage: str, until: datetime, limit: int) -> Sequence[Appointment]:
+    async def appointments(
+        self, stage: str, until: datetime, limit: int, after: Appointment | None = None
+    ) -> Sequence[Appointment]:
         with self._trouble.around("store.appointments"):
-            return await self._store.appointments(stage, until, limit)
+            return await self._store.appointments(stage, until, limit, after)
 
     async def postpone(self, stage: str, appointment: Appointment, due: datetime | None) -> bool:
         with self._trouble.around("store.postpone"):

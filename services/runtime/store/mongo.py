@@ -83,10 +83,13 @@ class MongoStore:
                 if case_id != _BEGUN:
                     yield case_id
 
-    async def appointments(self, stage: str, until: datetime, limit: int) -> Sequence[Appointment]:
+    async def appointments(
+        self, stage: str, until: datetime, limit: int, after: Appointment | None = None
+    ) -> Sequence[Appointment]:
         """Give the cases that are to be looked at by then, the earliest first, at most so many."""
         with told_as(StoreUnavailable):
-            found = await self._documents.find_up_to(states_of(stage), DUE, instant(until), limit)
+            beyond = None if after is None else (instant(after.due), after.case_id)
+            found = await self._documents.find_up_to(states_of(stage), DUE, instant(until), limit, beyond)
         return [Appointment(datetime.fromisoformat(each[DUE]), each["_id"]) for each in found]
 
     async def postpone(self, stage: str, appointment: Appointment, due: datetime | None) -> bool:

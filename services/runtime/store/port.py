@@ -157,8 +157,13 @@ class Store(Protocol):
 class Agenda(Protocol):
     """The cases that are to be looked at, by the states of a stage. Every call can raise StoreUnavailable."""
 
-    async def appointments(self, stage: str, until: datetime, limit: int) -> Sequence[Appointment]:
-        """Give the cases that are to be looked at by then, the earliest first, at most so many."""
+    async def appointments(
+        self, stage: str, until: datetime, limit: int, after: Appointment | None = None
+    ) -> Sequence[Appointment]:
+        """Give the cases that are to be looked at by then, the earliest first, at most so many.
+
+        after: only those that come after this one, in that order
+        """
 
     async def postpone(self, stage: str, appointment: Appointment, due: datetime | None) -> bool:
         """Let a case be looked at later, or no more; tell whether that is so: not if its state was written since."""

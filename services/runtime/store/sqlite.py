@@ -93,11 +93,15 @@ class SqliteStore:
         for (case_id,) in self._rows("SELECT case_id FROM states WHERE stage = ? ORDER BY case_id", (stage,)):
             yield case_id
 
-    async def appointments(self, stage: str, until: datetime, limit: int) -> Sequence[Appointment]:
+    async def appointments(
+        self, stage: str, until: datetime, limit: int, after: Appointment | None = None
+    ) -> Sequence[Appointment]:
         """Give the cases that are to be looked at by then, the earliest first, at most so many."""
+        beyond = ("", "") if after is None else (instant(after.due), after.case_id)
         rows = self._rows(
-            "SELECT due, case_id FROM states WHERE stage = ? AND due <= ? ORDER BY due, case_id LIMIT ?",
-            (stage, instant(until), limit),
+            "SELECT due, case_id FROM states WHERE stage = ? AND due <= ? AND (due, case_id) > (?, ?)"
+            " ORDER BY due, case_id LIMIT ?",
+            (stage, instant(until), *beyond, limit),
         )
         return [Appointment(datetime.fromisoformat(due), case_id) for due, case_id in rows]
 
