@@ -10,12 +10,14 @@ from typing import Final
 
 import pytest
 
+from deploy.local.places import locked
 from services.embedded import MASTER_KEY
 from tests.failures.seeds import ALWAYS, Bound, how_to_repeat, seeds_of_torture
 from tests.failures.storm import Clinic, Storm, storm
 from tests.support.command import succeeded
 from tests.support.contents import contents
 from tests.support.region import region_of_its_own
+from tests.support.servers import RUN
 
 SEED: Final = "seed"
 BOUND: Final = pytest.StashKey[Bound]()
@@ -59,24 +61,27 @@ def seed_of(item: pytest.Item) -> int | None:
 
 
 @pytest.fixture(scope="session")
-def clinic(tmp_path_factory: pytest.TempPathFactory) -> Clinic:
-    return a_clinic(tmp_path_factory.mktemp("clinic"), groups=6, weeks=3)
+def clinic() -> Clinic:
+    return a_clinic("clinic", groups=6, weeks=3)
 
 
 @pytest.fixture(scope="session")
-def small_clinic(tmp_path_factory: pytest.TempPathFactory) -> Clinic:
-    return a_clinic(tmp_path_factory.mktemp("small-clinic"), groups=1, weeks=20)
+def small_clinic() -> Clinic:
+    return a_clinic("small-clinic", groups=1, weeks=20)
 
 
-def a_clinic(folder: Path, *, groups: int, weeks: int) -> Clinic:
-    """A clinic whose responses come in files of so many weeks."""
-    file, directory = folder / "cohort.csv", folder / "home"
-    succeeded("simulate", "--groups", str(groups), "--seed", "7", "--output", file)
-    files = parted(file, weeks)
-    for part in files:
-        succeeded("import", part, "--enrol", "--data", directory)
-    shutil.copy(directory / MASTER_KEY, folder / MASTER_KEY)
-    return Clinic(files, folder / MASTER_KEY, contents(directory))
+def a_clinic(name: str, *, groups: int, weeks: int) -> Clinic:
+    """A clinic whose responses come in files of so many weeks; one process of a run makes it for all."""
+    folder = Path(os.environ[RUN]) / name
+    file, directory, key = folder / "cohort.csv", folder / "home", folder / MASTER_KEY
+    with locked(folder.with_suffix(".lock")):
+        if not key.exists():
+            folder.mkdir()
+            succeeded("simulate", "--groups", str(groups), "--seed", "7", "--output", file)
+            for part in parted(file, weeks):
+                succeeded("import", part, "--enrol", "--data", directory)
+            shutil.copy(directory / MASTER_KEY, key)
+    return Clinic(sorted(folder.glob("weeks-*.csv")), key, contents(directory))
 
 
 def parted(file: Path, weeks: int) -> list[Path]:
