@@ -18,6 +18,7 @@ from services.ingest.intake import Intake
 from services.ingest.settings import IngestSettings
 from services.ingest.zones import Zones
 from services.runtime.directory.mongo import MongoDirectory
+from services.runtime.log.port import StoredRecord
 from services.runtime.roster.mongo import MongoRoster
 from services.runtime.service import Beside, Ground, Service, listening_at
 from services.runtime.settings import settings_of
@@ -31,22 +32,27 @@ def now() -> datetime:
 class IngestService(Service[Registered]):
     """The register as a stage, and the API beside it.
 
-    Nobody waits for the register, since `cases.py` knows what it lacks. So it takes the facts of half a second
-    together, and writes the state of a case once for all of them.
+    Nobody waits for the register, since `cases.py` knows what it lacks. So it takes the facts of a second together,
+    and writes the state of a case once for all of them.
     """
 
-    pause = 0.5
+    pause = 1.0
 
     def __init__(self, settings: IngestSettings, access: Access) -> None:
         """Make the service. access: tells who asks."""
         self._own = settings
         self._zones = Zones(settings.zone())
         super().__init__(settings, self._register)
+        self._cases: Cases | None = None
         self._reception: Reception | None = None
         self._api = Api(lambda: self._reception, access, self.health)
 
     def _register(self, definitions: Catalogue) -> Register:
         return Register(Timetable(definitions, self._zones).first_moment)
+
+    def recalled(self, partition: int, records: Sequence[StoredRecord]) -> Sequence[StoredRecord]:
+        """Give the facts that the door has recorded as it did: most are its own, and need not be opened again."""
+        return records if self._cases is None else self._cases.recalled(partition, records)
 
     def beside(self) -> Sequence[Beside]:
         """Give the API, at a port of its own: until the servers answer it says that it cannot do anything yet."""
@@ -57,7 +63,7 @@ class IngestService(Service[Registered]):
         """Open the door, and start the clock."""
         definitions, roster = ground.founding.definitions, MongoRoster(ground.documents)
         timetable = Timetable(definitions, self._zones)
-        cases = Cases(ground.log, ground.store, ground.keyring)
+        cases = self._cases = Cases(ground.log, ground.store, ground.keyring)
         door = Door(Intake(ground.log, cases, ground.keyring, definitions, now))
         await stack.enter_async_context(door.opened())
         following = Following(cases, roster, door, definitions, now)

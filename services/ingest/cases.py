@@ -1,7 +1,7 @@
 """What is known of cases, up to the last fact on the log: what the register has of them, and every fact since."""
 
 import asyncio
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -65,6 +65,13 @@ class _Tail:
         """Give the facts of a case after an offset."""
         records = self.by_case.get(case_id, ())
         return records[bisect_right(records, offset, key=_offset) :]
+
+    def known(self, read: StoredRecord) -> StoredRecord:
+        """Give a record that was read as it is kept here, with what it says at hand; itself if it is not kept here."""
+        records = self.by_case.get(read.key, ())
+        place = bisect_left(records, read.offset, key=_offset)
+        kept = records[place] if place < len(records) else read
+        return kept if (kept.offset, kept.value) == (read.offset, read.value) else read
 
     def forget_before(self, offset: int) -> None:
         for case_id, records in list(self.by_case.items()):
@@ -197,6 +204,11 @@ class Cases:
         tail = self._tails.get(partition)
         if tail is not None and tail.position == start:
             tail.add([StoredRecord(offset, *record) for offset, record in enumerate(records, start)])
+
+    def recalled(self, partition: int, records: Sequence[StoredRecord]) -> Sequence[StoredRecord]:
+        """Give records of the log with what they say at hand, as far as they were recorded here and are kept."""
+        tail = self._tails.get(partition)
+        return records if tail is None else [tail.known(record) for record in records]
 
     async def _read_on(self, partitions: Collection[int]) -> None:
         """Read what has been recorded since."""

@@ -33,6 +33,7 @@ from services.runtime.http import Config
 from services.runtime.keyring.master import MasterKey, MasterKeyUnusable
 from services.runtime.keyring.mongo import MongoKeyring
 from services.runtime.log.kafka import KafkaLog
+from services.runtime.log.port import StoredRecord
 from services.runtime.log.topics import Cluster
 from services.runtime.logs import set_up_logs
 from services.runtime.looking import LOOK, Looker, Watched, why_no_brokers
@@ -84,7 +85,7 @@ class Beside:
 class Service(Generic[StateT]):
     """One stage over Kafka and MongoDB.
 
-    pause: seconds after each time that it has read something, for more to be read together
+    pause: seconds after each time that it has read a little, for more to be read together
     """
 
     pause = 0.0
@@ -141,7 +142,7 @@ class Service(Generic[StateT]):
                 self.heard,
                 self._halts_again,
             )
-            serving.pause = self.pause
+            serving.pause, serving.recalled = self.pause, self.recalled
             self._traces = self._traced(stage, stack)
             stack.push_async_callback(serving.stop)
             await self._until_it_works(serving.start, documents)
@@ -157,6 +158,10 @@ class Service(Generic[StateT]):
 
     async def begin_beside(self, ground: Ground, stack: AsyncExitStack) -> None:
         """Begin what a service does beside its stage, until the stack is left."""
+
+    def recalled(self, _: int, records: Sequence[StoredRecord]) -> Sequence[StoredRecord]:
+        """Give records of a partition with what this process knows of them already, if it does."""
+        return records
 
     def beside(self) -> Sequence[Beside]:
         """Give what answers at other sockets than the one where one asks how the service is. Raises SettingsWrong."""

@@ -17,7 +17,7 @@ from services.runtime.lanes import Lanes, Work
 from services.runtime.log.port import StoredRecord, next_offset
 from services.runtime.runner import Done, Runner
 from services.runtime.store.port import Halted
-from services.runtime.subscription import DRAIN, Batches, Subscription
+from services.runtime.subscription import DRAIN, MAX_RECORDS, Batches, Subscription
 from services.runtime.unavailable import Unavailable
 
 StateT = TypeVar("StateT")
@@ -27,10 +27,19 @@ RECORD_WITHIN: Final = 0.2
 """Seconds that a batch is given, and more for each of its records: a store that is slow, by two seconds for each of a
 dozen operations and for each write of ten states, is no fault."""
 
+ENOUGH: Final = MAX_RECORDS // 5
+"""Records that are worth a batch: nothing is waited for to come beside them."""
+
 RETRY_AWAY: Final = 1.0
 RETRY_STOPPED: Final = 5.0
 
 _LOG = structlog.get_logger()
+
+Recall = Callable[[int, Sequence[StoredRecord]], Sequence[StoredRecord]]
+
+
+def _as_read(_: int, records: Sequence[StoredRecord]) -> Sequence[StoredRecord]:
+    return records
 
 
 class Standing(Enum):
@@ -69,7 +78,8 @@ class Serving(Generic[StateT]):
     shares: the partitions that this process has; lost: how often one was given up because another had written there
     has_joined: whether the group has said which partitions it gets, and has not begun to divide them anew
     turns: how often records were read; is_free: whether they are processed, so that the next can be read
-    pause: seconds after each time that records were read, so that more are read together, where nobody waits for that
+    pause: seconds after each time that few records were read, so that more are read together, where nobody waits
+    recalled: gives records with what this process knows of them already
 
     A partition that is given to this process is paused, taken up where the store says that it was left, and let run.
     Whatever goes wrong with it, it is paused again and taken up anew after a while; nothing is skipped meanwhile.
@@ -95,6 +105,7 @@ class Serving(Generic[StateT]):
         self.turns = 0
         self.is_free = True
         self.pause = 0.0
+        self.recalled: Recall = _as_read
         self._runner = runner
         self._heard = heard
         self._halts_again = halts_again
@@ -244,7 +255,8 @@ class Serving(Generic[StateT]):
         finally:
             self.is_free = True
         await self._subscription.tell_group(self._read(batches))
-        await asyncio.sleep(self.pause)
+        if sum(map(len, batches.values())) < ENOUGH:
+            await asyncio.sleep(self.pause)
 
     def runs(self, partition: int) -> bool:
         """Tell whether a partition runs here."""
@@ -263,7 +275,7 @@ class Serving(Generic[StateT]):
         if not self.runs(partition):
             return
         began = time.perf_counter()
-        done = await self._runner.process(partition, records)
+        done = await self._runner.process(partition, self.recalled(partition, records))
         share = self.shares.get(partition)
         if share is not None:
             share.position, share.why = next_offset(records), ""

@@ -18,7 +18,8 @@ from contracts.events.facts import CaseEnrolled, SessionScheduled
 from contracts.topics import CASES
 from services.ingest.cases import Cases, KeyMissing, RegisterBehind
 from services.ingest.domain.register import Register, Registered
-from services.runtime.log.port import Record
+from services.runtime.log.port import Record, StoredRecord
+from services.runtime.reading import event_of
 from tests.support.clinic import policy_like, protocol_like
 from tests.support.workbench import PARTITION, Workbench, cases_of, key_of
 
@@ -70,6 +71,11 @@ class Story:
         known = await self.cases.registered(case_ids)
         wanted = {case_id: self.expected[case_id] for case_id in case_ids if case_id in self.expected}
         assert dict(known) == wanted
+
+    async def read(self) -> list[StoredRecord]:
+        """Give every fact as a broker does: as bytes."""
+        records = await self.bench.log.read(CASES, PARTITION, 0, 1_000)
+        return [record._replace(event=None) for record in records]
 
 
 @contextmanager
@@ -123,6 +129,28 @@ async def test_a_case_that_was_let_go_of_is_known_from_the_register_and_what_cam
 
         # then all of it is known
         await story.ask(NAMES)
+
+
+async def test_what_was_recorded_here_need_not_be_opened_again_and_says_what_stands_there() -> None:
+    with a_bench() as bench:
+        # given facts of each case, of which the last were recorded here
+        story = Story(bench)
+        await story.record("elsewhere", NAMES)
+        await story.ask(NAMES)
+        await story.record("here", NAMES)
+
+        # when they are read, then what each of these says is known, and it is what its bytes say
+        read = await story.read()
+        recalled = story.cases.recalled(PARTITION, read)
+        assert [record._replace(event=None) for record in recalled] == read
+        said = [record.event for record in recalled]
+        opened = [event_of(record, CASES, key_of(record.key)) for record in read]
+        assert said[len(NAMES) :] == opened[len(NAMES) :]
+        assert all(event in (None, opened[place]) for place, event in enumerate(said))
+
+        # and of other bytes in their places nothing is known
+        others = [record._replace(value=read[0].value) for record in read[len(NAMES) :]]
+        assert story.cases.recalled(PARTITION, others) == others
 
 
 async def test_a_register_that_has_not_read_for_too_long_is_told() -> None:

@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import Lifespan
+from starlette.types import Lifespan, Receive, Scope, Send
 
 from contracts.definitions.catalogue import DefinitionMissing
 from services.ingest.access import Access, AccessUnusable, Client, Role
@@ -129,13 +129,21 @@ class Api:
         return client
 
 
+class _Path:
+    """What answers at a path: an application of its own, since its endpoints tell what goes wrong by themselves."""
+
+    def __init__(self, endpoints: Mapping[str, Endpoint]) -> None:
+        self._endpoints = endpoints
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        http = HttpRequest(scope, receive, send)
+        answer = await self._endpoints["GET" if http.method == "HEAD" else http.method](http)
+        await answer(scope, receive, send)
+
+
 def _route(path: str, endpoints: Mapping[str, Endpoint]) -> Route:
     """Give a path, which says of all its methods that they are allowed."""
-
-    async def endpoint(http: HttpRequest) -> Response:
-        return await endpoints["GET" if http.method == "HEAD" else http.method](http)
-
-    return Route(path, endpoint, methods=list(endpoints))
+    return Route(path, _Path(endpoints), methods=list(endpoints))
 
 
 async def _described(_: Asked) -> Response:
