@@ -115,21 +115,19 @@ def test_the_store_can_be_slow(tmp_path: Path, store: MongoStandIn, small_clinic
         weather.ends_well()
 
 
-@pytest.mark.parametrize("lost", ["the states", "all of it"])
-def test_a_stage_whose_states_are_lost_says_so_and_is_made_anew(weather: Storm, lost: str) -> None:
+def test_a_stage_whose_states_are_lost_says_so_and_is_made_anew(weather: Storm) -> None:
     # given a region at work
     region = weather.region
     services = region.serve()
     weather.begin()
     weather.wait_for(weather.chance.moment())
 
-    # when what the services know of the cases is lost while they work
+    # when what the services know of the cases is lost while they work, or all that they had in the store
     stages = ("scoring", "not_detector", "notifier")
     for stage in stages:
         drop(region, states_of(stage))
-    if lost == "all of it":
-        for collection in (POSITIONS, HALTED):
-            drop(region, collection)
+    for collection in weather.chance.one_of([(), (POSITIONS, HALTED)]):
+        drop(region, collection)
 
     # then each says so, and names the command that makes it anew
     for service, stage in zip(services, stages, strict=True):
