@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Self
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 from contracts.definitions.catalogue import Catalogue
 from contracts.definitions.files import library
@@ -61,9 +62,10 @@ class DistributedHome(Home):
         cluster: Cluster,
         log: KafkaLog,
         documents: Documents,
+        zone: ZoneInfo,
     ) -> None:
         """Use open connections."""
-        super().__init__(name, ports)
+        super().__init__(name, ports, zone=zone)
         self._cluster = cluster
         self._runs_register = True
         self._kafka = log
@@ -80,7 +82,7 @@ class DistributedHome(Home):
         documents, log = Documents(settings.server()), KafkaLog(brokers)
         keyring = MongoKeyring(documents, master)
         ports = _ports(log, documents, keyring)
-        home = cls(f"the log at {settings.kafka_servers}", ports, cluster, log, documents)
+        home = cls(f"the log at {settings.kafka_servers}", ports, cluster, log, documents, settings.zone())
         try:
             await keyring.require_own_master()
             home._runs_register = await cluster.members(Register.name) == 0
@@ -108,7 +110,7 @@ class DistributedHome(Home):
                 asked = silent
                 if len(await self._idle(left)) == len(left):
                     break
-            await self._pause(LOOK)
+            await self.pause(LOOK)
             before, left = left, await self._left()
             # A stage that reads adds to what the next one has to read, so more may be left than before.
             silent, asked = (silent + LOOK, asked) if left == before else (0.0, 0.0)
@@ -128,7 +130,7 @@ class DistributedHome(Home):
         awaited = [(stage, case_id) for stage, case_id in asked if stage not in idle]
         waited = 0.0
         while waited < PATIENCE and await self._wait_for(awaited):
-            await self._pause(LOOK)
+            await self.pause(LOOK)
             waited += LOOK
 
     async def _wait_for(self, asked: Sequence[tuple[str, str]]) -> bool:

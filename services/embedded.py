@@ -1,16 +1,17 @@
 """The embedded home: every service in one process, over one SQLite file in a data directory."""
 
-import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Self
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 from contracts.definitions.files import library
 from contracts.topics import DEFINITIONS
-from services.home import Home, Pause, Ports, now
+from services.home import Home, Ports, now
+from services.ingest.zones import DENMARK
 from services.mailer.outbox.sqlite import SqliteOutbox
 from services.runtime.database import Database
 from services.runtime.directory.sqlite import SqliteDirectory
@@ -38,11 +39,11 @@ class EmbeddedHome(Home):
         ports: Ports,
         *,
         mails: bool = False,
+        zone: ZoneInfo = DENMARK,
         clock: Callable[[], datetime] = now,
-        pause: Pause = asyncio.sleep,
     ) -> None:
         """Use the open database of a directory. mails: whether it is kept what is to be sent by mail."""
-        super().__init__(str(directory), ports, clock=clock, pause=pause)
+        super().__init__(str(directory), ports, zone=zone, clock=clock)
         self._mails = mails
         self._database = database
 
@@ -58,12 +59,14 @@ class EmbeddedHome(Home):
         *,
         founding: Iterable[bytes] = (),
         mails: bool = False,
+        zone: ZoneInfo = DENMARK,
         clock: Callable[[], datetime] = now,
     ) -> Self:
         """Open a home for writing; make it first, or finish making it, where that has not been done.
 
         founding: the records of `rom.definitions.v1` of another log, for a new home to go on under its identity
         mails: whether it is kept what is to be sent by mail
+        zone: by whose clock clinics go that say no other
         """
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         database, file = Database.create(directory / DATABASE), directory / MASTER_KEY
@@ -71,7 +74,7 @@ class EmbeddedHome(Home):
             is_new = await SqliteLog(database.connection).end(DEFINITIONS, 0) == 0
             master = MasterKey.create(file) if is_new and not file.exists() else MasterKey.read(file)
             keyring = SqliteKeyring(database.connection, master)
-            home = cls(directory, database, _ports(database, keyring), mails=mails, clock=clock)
+            home = cls(directory, database, _ports(database, keyring), mails=mails, zone=zone, clock=clock)
             if is_new:
                 keyring.remember_master()
                 await home._found(list(founding))
@@ -92,7 +95,14 @@ class EmbeddedHome(Home):
         self._database.close()
 
     @classmethod
-    async def open(cls, directory: Path, *, write: bool = False, clock: Callable[[], datetime] = now) -> Self:
+    async def open(
+        cls,
+        directory: Path,
+        *,
+        write: bool = False,
+        zone: ZoneInfo = DENMARK,
+        clock: Callable[[], datetime] = now,
+    ) -> Self:
         """Open a home. Raises NotAHome, AnotherWriter, MasterKeyUnusable, StageStopped, Unavailable."""
         file = directory / DATABASE
         if not file.exists():
@@ -101,7 +111,7 @@ class EmbeddedHome(Home):
         database = Database.open(file, write=write)
         try:
             keyring = SqliteKeyring(database.connection, master)
-            home = cls(directory, database, _ports(database, keyring), clock=clock)
+            home = cls(directory, database, _ports(database, keyring), zone=zone, clock=clock)
             keyring.require_own_master()
             await home.take_up(write=write)
         except BaseException:

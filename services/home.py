@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self, TypeVar
+from zoneinfo import ZoneInfo
 
 from pydantic import TypeAdapter
 
@@ -17,7 +18,7 @@ from services.ingest.cases import Cases
 from services.ingest.clockwork import Timetable
 from services.ingest.domain.register import Register
 from services.ingest.intake import Intake
-from services.ingest.zones import Zones
+from services.ingest.zones import DENMARK, Zones
 from services.mailer.domain.mailbag import Mailbags
 from services.mailer.outbox.port import Outbox
 from services.not_detector.domain.stage import NotDetector
@@ -108,6 +109,7 @@ class Home(ABC):
     """The stages, their definitions and their states. What is run here and what elsewhere is for a kind of home to say.
 
     name: how it is called when something is said of it
+    pause: waits so many seconds before something that failed for a moment is tried again
     """
 
     def __init__(
@@ -115,16 +117,13 @@ class Home(ABC):
         name: str,
         ports: Ports,
         *,
+        zone: ZoneInfo = DENMARK,
         clock: Callable[[], datetime] = now,
-        pause: Pause = asyncio.sleep,
     ) -> None:
-        """Wire everything.
-
-        pause: waits so many seconds before something that failed for a moment is tried again
-        """
+        """Wire everything. zone: by whose clock clinics go that say no other."""
         self.name = name
         self.clock = clock
-        self._pause = pause
+        self.pause: Pause = asyncio.sleep
         self.log = ports.log
         self.store = ports.store
         self.keyring = ports.keyring
@@ -135,7 +134,7 @@ class Home(ABC):
         self.definitions = self._founding.definitions
         self.cases = Cases(self.log, self.store, self.keyring)
         self.intake = Intake(self.log, self.cases, self.keyring, self.definitions, clock)
-        self.zones = Zones()
+        self.zones = Zones(zone)
         stages = Stages.by(self.definitions, self.zones)
         self.stages: Sequence[Stage[Any]] = stages
         self.register, self.scoring, self.not_detector, self.notifier = stages
@@ -258,7 +257,7 @@ class Home(ABC):
                 tries += 1
                 if tries == TRIES:
                     raise
-                await self._pause(0.05 * 2**tries)
+                await self.pause(0.05 * 2**tries)
 
     async def state(self, stage: Stage[StateT], case_id: str) -> StateT | None:
         """Give what a stage knows of a case; None if nothing, or if the case was erased."""

@@ -27,7 +27,7 @@ from services.cli.log_import import import_log, import_log_into
 from services.cli.output import counted, progress, say
 from services.cli.place import Place, Region, data_option, opened, settled
 from services.cli.private import private_file
-from services.cli.zone import USUAL, VARIABLE, zone_named
+from services.cli.zone import USUAL, VARIABLE, clinic_zone, zone_named
 from services.embedded import DATABASE, EmbeddedHome
 from services.home import Home
 from services.ingest.dates import NOON, Calendar, day
@@ -190,7 +190,11 @@ async def _import_responses(
 
 async def _founded(place: Place) -> Home:
     """Open a home for writing; a directory that holds none gets one, a region was provisioned."""
-    return await opened(place, write=True) if isinstance(place, Region) else await EmbeddedHome.found(place)
+    return (
+        await opened(place, write=True)
+        if isinstance(place, Region)
+        else await EmbeddedHome.found(place, zone=clinic_zone())
+    )
 
 
 @dataclass(frozen=True, slots=True)

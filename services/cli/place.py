@@ -9,6 +9,7 @@ import click
 from click.core import ParameterSource
 
 from services.cli.output import counted, progress, say
+from services.cli.zone import clinic_zone
 from services.embedded import EmbeddedHome
 from services.home import Home
 
@@ -27,7 +28,7 @@ Place = Path | Region
 async def opened(place: Place, *, write: bool = False) -> Home:
     """Open the home at a place. Raises what opening such a home raises."""
     if isinstance(place, Path):
-        return await EmbeddedHome.open(place, write=write)
+        return await EmbeddedHome.open(place, write=write, zone=clinic_zone())
     # The clients of the servers take a while to load, and most commands work on a directory.
     from services.distributed import DistributedHome  # noqa: PLC0415
     from services.runtime.logs import hush  # noqa: PLC0415

@@ -12,6 +12,7 @@ from services.cli.home import Failure, run
 from services.cli.interruption import was_asked
 from services.cli.output import say
 from services.cli.place import DATA
+from services.cli.zone import clinic_zone
 from services.ingest.access import TOKENS, Client, Tokens
 from services.runtime.refusals import SettingsWrong
 
@@ -66,7 +67,7 @@ async def _served(directory: Path, listening: socket.socket, clinic: str) -> Non
         raise Failure(str(wrong)) from None
     set_up_logs("text", "warning")
     is_new = not directory.exists()
-    home = await EmbeddedHome.found(directory, mails=mail is not None)
+    home = await EmbeddedHome.found(directory, mails=mail is not None, zone=clinic_zone())
     tokens, port = Tokens(directory / TOKENS), listening.getsockname()[1]
     _welcome(directory, port, tokens.make_first(Client(FIRST, "admin", clinic), home.clock()), is_new=is_new)
     if mail is None:

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from services.cli.home import Failure
 
-VARIABLE: Final = "ONTRACK_TIMEZONE"
+VARIABLE: Final = "ONTRACK_TIME_ZONE"
 USUAL: Final = "Europe/Copenhagen"
 
 

@@ -3,17 +3,10 @@
 import ssl
 from pathlib import Path
 from typing import Annotated
-from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from services.runtime.settings import LAST_PORT, Expected, ServiceSettings, YesNo, is_loopback, require_certificate
-
-
-def _require_zone(name: str) -> str:
-    if name not in available_timezones():
-        raise ValueError
-    return name
 
 
 class IngestSettings(ServiceSettings):
@@ -48,12 +41,6 @@ class IngestSettings(ServiceSettings):
         YesNo,
         Field(description="Whether other machines may ask without TLS, since it ends before.", validate_default=True),
     ] = False
-    time_zone: Annotated[
-        str,
-        AfterValidator(_require_zone),
-        Field(description="By whose clock the region's clinics go, unless one says otherwise."),
-        Expected("a time zone such as Europe/Copenhagen"),
-    ] = "Europe/Copenhagen"
 
     @field_validator("api_key_file")
     @classmethod
@@ -82,7 +69,3 @@ class IngestSettings(ServiceSettings):
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         tls.load_cert_chain(self.api_certificate_file, self.api_key_file)
         return tls
-
-    def zone(self) -> ZoneInfo:
-        """Give the zone."""
-        return ZoneInfo(self.time_zone)

@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
@@ -96,9 +97,21 @@ class Settings(BaseSettings):
     )
 
 
-class RegionSettings(Settings):
-    """Where the servers of a region are, and how one proves to them who one is."""
+def _require_zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError
+    return name
 
+
+class RegionSettings(Settings):
+    """Where the servers of a region are, how one proves to them who one is, and by whose clock it goes."""
+
+    time_zone: Annotated[
+        str,
+        AfterValidator(_require_zone),
+        Field(description="By whose clock those clinics go that say no other, and by which commands tell moments."),
+        Expected("a time zone such as Europe/Copenhagen"),
+    ] = "Europe/Copenhagen"
     kafka_servers: Annotated[
         str,
         AfterValidator(_require_servers),
@@ -206,6 +219,10 @@ class RegionSettings(Settings):
         if is_shown and not is_this_machine(str(data.get("mongodb_url", ""))):
             raise ValueError("is PLAIN, so ONTRACK_MONGODB_TLS=true was expected")
         return mechanism
+
+    def zone(self) -> ZoneInfo:
+        """Give the zone by which those clinics go that say no other."""
+        return ZoneInfo(self.time_zone)
 
     def brokers(self) -> Brokers:
         """Give how the brokers are reached."""

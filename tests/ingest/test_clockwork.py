@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -181,6 +182,22 @@ async def test_a_clinic_goes_by_its_own_clock(tmp_path: Path) -> None:
         assert await ward.tick_at(MORNING) == 0
         six_there = datetime(2026, 1, 5, 8, tzinfo=UTC)
         assert await ward.tick_at(six_there) == FORMS
+
+
+async def test_a_home_says_by_whose_clock_those_go_that_say_no_other_also_when_it_is_made_anew(tmp_path: Path) -> None:
+    # given a home five hours west, and a case of a clinic that says nothing
+    zone = ZoneInfo("America/Godthab")
+    async with await EmbeddedHome.found(tmp_path / "home", zone=zone) as home:
+        ward = Ward(home)
+        async with ward.door.opened():
+            await ward.admit("anna")
+
+            # when what is known of it is made anew
+            await home.rebuild(home.register, lambda _: None)
+
+            # then its forms are opened when it is 6 o'clock there
+            assert await ward.tick_at(MORNING) == 0
+            assert await ward.tick_at(datetime(2026, 1, 5, 8, tzinfo=UTC)) == FORMS
 
 
 @pytest.mark.parametrize("call", ["log.append_each", "log.ends", "store.appointments", "store.postpone"])

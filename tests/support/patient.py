@@ -66,6 +66,7 @@ async def patient(
         roster=SqliteRoster(connection),
         outbox=SqliteOutbox(connection),
     )
-    async with EmbeddedHome(directory, database, ports, pause=pause) as home:
+    async with EmbeddedHome(directory, database, ports) as home:
+        home.pause = pause
         await home.take_up()
         yield Patient(home, paused)
