@@ -1,5 +1,7 @@
 """Every command of the page for clinic IT does what it says, one after the other."""
 
+import configparser
+import json
 import re
 from pathlib import Path
 
@@ -29,3 +31,25 @@ def test_a_clinic_is_installed_connected_kept_and_mended_as_the_page_says(tmp_pa
     assert ran.stdout.count('{"alive":true}') == 4
     assert "monday.backup is whole" in ran.stderr
     succeeded("case", "1001", "--data", tmp_path / "restored")
+
+    # and what it names at the end, for when something is wrong, is there to be asked
+    tokens = json.loads(succeeded("token", "list", "--format", "json", "--data", tmp_path / "clinic").out)
+    names = {"ID": tokens[0]["id"], "NUMBER": "1001"}
+    last_table = PAGE.read_text("utf-8").partition("\n## What to do when\n")[2]
+    commands = re.findall(r"`ontrack ([^`]+)`", last_table)
+    assert len(set(commands)) == 5
+    for command in commands:
+        succeeded(*(names.get(part, part) for part in command.split()), "--data", tmp_path / "clinic")
+
+
+def test_what_systemd_starts_is_what_the_page_starts_by_hand() -> None:
+    page = PAGE.read_text("utf-8")
+    (unit,) = re.findall(r"^```ini\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    written = configparser.ConfigParser(interpolation=None)
+    written.optionxform = str  # type: ignore[assignment,method-assign] # names as they are
+    written.read_string(unit)
+    command = written["Service"]["ExecStart"].removeprefix(f"{written['Service']['WorkingDirectory']}/")
+    assert f"\n{command.replace('/srv/ontrack/clinic', './clinic')} 2> up.log" in page
+    assert written["Service"]["ReadWritePaths"] in command
+    assert written["Service"]["EnvironmentFile"].endswith("/ontrack.env")
+    assert "cat > ontrack.env" in page
