@@ -27,6 +27,7 @@ def answered(**changed: object) -> Mapping[str, Any]:
         ("response-submitted", answered(answers={**RESPONSE["answers"], "intensity": 1.5}), ["/answers/intensity"]),
         ("response-corrected", {"response": UUID, "answers": {"intensity": None}}, ["/answers/intensity"]),
         ("response-submitted", answered(answers={"a secret": "3"}), ["/answers"]),
+        ("response-submitted", answered(answers={"3": "a secret"}), ["/answers"]),
         ("case-transferred", {"group": "b", "sessions": {"3": "4"}}, ["/sessions/3"]),
         ("case-transferred", {"group": "b", "sessions": {"the third": 4}}, ["/sessions"]),
         ("session-moved", {"session": 3, "scheduled": {"secret": 1}}, ["/scheduled"]),

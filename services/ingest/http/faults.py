@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection
+from itertools import pairwise, takewhile
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
@@ -23,6 +24,9 @@ class Fault(NamedTuple):
 _A_SESSION: Final = f"a session: a number from 0 to {LAST_SESSION}, or individual-1 to individual-9"
 _OF_FIELD: Final = MappingProxyType({"session": _A_SESSION, "from_session": _A_SESSION})
 """A field that can be a number or a text: what each of them would have to be contradicts the other."""
+
+_SESSIONS: Final = "sessions"
+"""The field that has the names of sessions as those of its own fields."""
 
 _A_SESSION_NAME: Final = re.compile(rf"[0-9]{{1,3}}|{INDIVIDUAL}")
 _A_MOMENT: Final = "a moment such as 2026-01-05T08:30:00Z"
@@ -59,7 +63,6 @@ _WORDS: Final = MappingProxyType(
 )
 _TELLABLE: Final = ("max_length", "min_length", "ge", "le", "gt", "lt", "expected", "error")
 
-
 FORMS: Final = MappingProxyType(
     {
         r"^[a-z0-9][a-z0-9-]*@[1-9][0-9]*#[0-9a-f]{64}$": "a definition in full, id@version#sha256",
@@ -81,13 +84,16 @@ def faults_in(error: ValidationError, fields: Collection[str], within: Collectio
     """
     found: dict[Fault, None] = {}
     for details in error.errors(include_url=False, include_input=False):
-        place = pointer
-        for step in details["loc"]:
-            if isinstance(step, str) and not (step in fields or step in within or _A_SESSION_NAME.fullmatch(step)):
-                break
-            place += f"/{_escaped(str(step))}"
+        named = takewhile(lambda step: _is_a_place(*step, {*fields, *within}), pairwise(("", *details["loc"])))
+        place = pointer + "".join(f"/{_escaped(str(step))}" for _, step in named)
         found[Fault(place, _expected(details, fields))] = None
     return list(found)
+
+
+def _is_a_place(before: int | str, step: int | str, names: Collection[str]) -> bool:
+    """Tell whether a step is a place that has a name, and nothing that somebody said."""
+    is_a_session = before == _SESSIONS and _A_SESSION_NAME.fullmatch(str(step))
+    return isinstance(step, int) or step in names or bool(is_a_session)
 
 
 def _expected(details: ErrorDetails, fields: Collection[str]) -> str:
