@@ -83,6 +83,7 @@ def region(tmp_path: Path) -> Iterator[tuple[Region, KafkaCluster, MongoStandIn]
             yield region.provision(), cluster, store
 
 
+@pytest.mark.in_all_rounds
 def test_what_a_region_has_answered_is_on_the_log_whatever_is_killed(
     region: tuple[Region, KafkaCluster, MongoStandIn], seed: int
 ) -> None:
@@ -106,6 +107,7 @@ def test_what_a_region_has_answered_is_on_the_log_whatever_is_killed(
     visitors.require_kept(place.asked(on_log))
 
 
+@pytest.mark.in_all_rounds
 def test_what_one_process_has_answered_is_on_the_log_whenever_it_is_killed(tmp_path: Path, seed: int) -> None:
     # given a clinic in one process, and clients that bring one fact after the other
     chance, data, (port,) = Chance(seed), tmp_path / "live", free_ports(1)
