@@ -56,7 +56,7 @@ def up(directory: Path, port: int, clinic: str) -> None:
 
 async def _served(directory: Path, listening: socket.socket, clinic: str) -> None:
     # They take a while to load, and help is wanted at once.
-    from services.embedded import EmbeddedHome  # noqa: PLC0415
+    from services.embedded import EmbeddedHome, holds_database  # noqa: PLC0415
     from services.runtime.logs import set_up_logs  # noqa: PLC0415
     from services.up import Up  # noqa: PLC0415
 
@@ -65,7 +65,7 @@ async def _served(directory: Path, listening: socket.socket, clinic: str) -> Non
     except SettingsWrong as wrong:
         raise Failure(str(wrong)) from None
     set_up_logs("text", "warning")
-    is_new = not directory.exists()
+    is_new = not holds_database(directory)
     home = await EmbeddedHome.found(directory, mails=mail is not None)
     tokens, port = Tokens(directory / TOKENS), listening.getsockname()[1]
     _welcome(directory, port, tokens.make_first(Client(FIRST, "admin", clinic), home.clock()), is_new=is_new)

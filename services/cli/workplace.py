@@ -11,9 +11,8 @@ from typing import Final
 
 from services.cli.home import Failure
 from services.cli.output import say
-from services.embedded import DATABASE
+from services.embedded import DATABASE, UNFINISHED
 
-_MARK: Final = ".importing-"
 _LOCK: Final = Path(DATABASE).with_suffix(".lock").name
 
 
@@ -47,7 +46,7 @@ def workplace(directory: Path, *, dry_run: bool) -> Iterator[Path]:
         if beside:
             place.parent.mkdir(parents=True, exist_ok=True)
         above = place.parent if beside else place
-        work = Path(mkdtemp(prefix=f".{place.name}{_MARK}" if beside else _MARK, dir=above))
+        work = Path(mkdtemp(prefix=f".{place.name}{UNFINISHED}" if beside else UNFINISHED, dir=above))
     except OSError as error:
         raise Failure(f"{directory}: a directory that can be written was expected ({error.strerror})") from None
     try:
@@ -78,7 +77,7 @@ def _remove_left(place: Path) -> None:
     """Remove what commands that make a home in the same place left behind when they were killed."""
     inside = [file for file in place.iterdir() if _is_workplace(file)] if place.is_dir() else []
     above = place.parent.iterdir() if place.parent.is_dir() and os.access(place.parent, os.R_OK) else ()
-    beside = [file for file in above if file.name.startswith(f".{place.name}{_MARK}")]
+    beside = [file for file in above if file.name.startswith(f".{place.name}{UNFINISHED}")]
     for left in [*inside, *beside]:
         with _locked(left) as is_nobodys:
             if is_nobodys:
@@ -87,7 +86,7 @@ def _remove_left(place: Path) -> None:
 
 
 def _is_workplace(file: Path) -> bool:
-    return file.name.startswith(_MARK) and file.is_dir()
+    return file.name.startswith(UNFINISHED) and file.is_dir()
 
 
 @contextmanager

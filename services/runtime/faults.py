@@ -7,6 +7,12 @@ from typing import Final
 NEW_HOME: Final = "export the log (ontrack export --output DIR) and import it into an empty home (ontrack import DIR)"
 """What mends a home whose log contradicts itself."""
 
+RESTORE: Final = (
+    "restore the last backup into another directory, which holds a copy of master.key and nothing else "
+    "(ontrack restore FILE --data OTHER)"
+)
+"""What mends a directory that has lost its database, or whose database is damaged."""
+
 
 def rebuild(stage: str) -> str:
     """Say what mends states that are gone, or that do not go with the log."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from services.cli.checks.checked import Checked, disk, ill, looked, well
 from services.cli.checks.of_home import of_home
 from services.cli.up import SMTP_HOST
-from services.embedded import DATABASE, MASTER_KEY, EmbeddedHome
+from services.embedded import DATABASE, MASTER_KEY, EmbeddedHome, lacking_in
 from services.ingest.access import TOKENS, Tokens, TokensUnusable
 from services.runtime.database import Database
 from services.runtime.faults import StageStopped
@@ -20,8 +20,9 @@ from services.runtime.unavailable import Unavailable
 
 async def of_directory(directory: Path) -> AsyncIterator[Checked]:
     """Check a data directory. What cannot be opened is a finding, and what stands in it is not checked then."""
-    if not (directory / DATABASE).exists():
-        yield ill("directory", f"{directory} holds no OnTrack data", "name the data directory: --data DIR")
+    lacking = lacking_in(directory)
+    if lacking is not None:
+        yield ill("directory", lacking.says, lacking.do)
         return
     usage = shutil.disk_usage(directory)
     yield disk(
