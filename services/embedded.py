@@ -21,12 +21,14 @@ from services.runtime.keyring.master import MasterKey
 from services.runtime.keyring.sqlite import SqliteKeyring
 from services.runtime.log.port import Record
 from services.runtime.log.sqlite import SqliteLog
+from services.runtime.permission import require_reading
 from services.runtime.refusals import NotAHome
 from services.runtime.roster.sqlite import SqliteRoster
 from services.runtime.stage import Stage
 from services.runtime.store.sqlite import SqliteStore
 
 DATABASE: Final = "ontrack.db"
+LOCK: Final = Path(DATABASE).with_suffix(".lock").name
 MASTER_KEY: Final = "master.key"
 UNFINISHED: Final = ".importing-"
 """Begins the name of a place in a directory where a home is made for it, until that is whole."""
@@ -102,7 +104,7 @@ class EmbeddedHome(Home):
 
     @classmethod
     async def open(cls, directory: Path, *, write: bool = False, clock: Callable[[], datetime] = now) -> Self:
-        """Open a home. Raises NotAHome, AnotherWriter, MasterKeyUnusable, StageStopped, Unavailable."""
+        """Open a home. Raises NotAHome, NotPermitted, AnotherWriter, MasterKeyUnusable, StageStopped, Unavailable."""
         require_home(directory)
         file = directory / DATABASE
         master = MasterKey.read(directory / MASTER_KEY)
@@ -126,8 +128,12 @@ class Lacking(NamedTuple):
 
 
 def holds_database(directory: Path) -> bool:
-    """Tell whether a home was made in a directory. An empty file is what a first start leaves that was broken off."""
+    """Tell whether a home was made in a directory. Raises NotPermitted.
+
+    An empty file is what a first start leaves that was broken off.
+    """
     file = directory / DATABASE
+    require_reading(file)
     return file.exists() and file.stat().st_size > 0
 
 
@@ -172,7 +178,7 @@ def require_home(directory: Path) -> None:
 def empty_home(directory: Path, master: MasterKey) -> Iterator[Ports]:
     """Give what a home stands on that is yet to be founded, to put one back; it needs its master key only then.
 
-    Raises AnotherWriter, NotAHome, Unavailable.
+    Raises AnotherWriter, NotAHome, NotPermitted, Unavailable.
     """
     database = Database.create(directory / DATABASE)
     try:

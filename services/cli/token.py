@@ -14,7 +14,7 @@ from services.cli.place import DATA
 from services.cli.tables import print_rows
 from services.embedded import require_home
 from services.ingest.access import EVERY, ROLES, TOKENS, Client, Role, Token, Tokens, TokensUnusable
-from services.runtime.refusals import NotAHome
+from services.runtime.refusals import NotAHome, NotPermitted
 
 FILE: Final = "ONTRACK_TOKENS_FILE"
 COLUMNS: Final = ("id", "made", "role", "clinic", "name")
@@ -33,7 +33,7 @@ def _require_home(directory: Path) -> None:
     """Refuse a directory without a clinic: a token there would let nobody in, and be in its way. Raises Failure."""
     try:
         require_home(directory)
-    except NotAHome as lacking:
+    except (NotAHome, NotPermitted) as lacking:
         raise Failure(str(lacking)) from None
 
 

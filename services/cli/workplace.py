@@ -11,10 +11,7 @@ from typing import Final
 
 from services.cli.home import Failure
 from services.cli.output import say
-from services.embedded import DATABASE, UNFINISHED
-
-_LOCK: Final = Path(DATABASE).with_suffix(".lock").name
-
+from services.embedded import DATABASE, LOCK, UNFINISHED
 
 EXPORTED: Final = "an exported log goes into an empty directory"
 
@@ -69,7 +66,7 @@ def moved(work: Path, directory: Path, goes: str = EXPORTED, but_for: Collection
         if work.parent != place:
             work.rename(place)
             return
-        for file in sorted(work.iterdir(), key=lambda file: (file.name == _LOCK, file.name == DATABASE)):
+        for file in sorted(work.iterdir(), key=lambda file: (file.name == LOCK, file.name == DATABASE)):
             file.rename(place / file.name)
 
 
@@ -93,7 +90,7 @@ def _is_workplace(file: Path) -> bool:
 def _locked(work: Path) -> Iterator[bool]:
     """Hold the lock of the home in a workplace; tell whether that was possible: nobody else makes a home there."""
     try:
-        descriptor = os.open(work / _LOCK, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        descriptor = os.open(work / LOCK, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError:
         yield False
         return

@@ -11,7 +11,13 @@ RESTORE: Final = (
     "restore the last backup into another directory, which holds a copy of master.key and nothing else "
     "(ontrack restore FILE --data OTHER)"
 )
-"""What mends a directory that has lost its database, or whose database is damaged."""
+"""What mends a directory that has lost its database."""
+
+MEND_DAMAGE: Final = (
+    f"end what runs there, and {RESTORE}; keep the damaged one: "
+    "without a backup, .recover of sqlite3 may read some of it"
+)
+"""What mends a directory whose database is damaged."""
 
 
 def rebuild(stage: str) -> str:

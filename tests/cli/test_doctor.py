@@ -159,7 +159,7 @@ DAMAGES: Final[dict[str, tuple[Callable[[Path], None], list[str], str]]] = {
     "a master key that others can read": (_opened_to_others, ["master key", "home"], "run chmod 600"),
     "a master key that is missing": (_without_key, ["master key", "home"], "from where you keep its copy"),
     "a file of tokens that is damaged": (_tokens_damaged, ["tokens"], "put its last good copy there"),
-    "a database that is damaged": (_database_damaged, ["database"], "restore the last backup"),
+    "a database that is damaged": (_database_damaged, ["database"], "restore the last backup into another directory"),
     "a fact that cannot be read": (_unreadable_fact, ["dead letters"], "ontrack dlq list"),
     "a case that is halted": (_fact_without_key, ["cases"], "ontrack halted list names them"),
     "keys that are lost": (_key_lost, ["keys"], "restore the last backup that has the keys"),

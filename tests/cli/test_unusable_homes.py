@@ -1,6 +1,7 @@
 """Homes that lie where nothing can be written, and homes that are damaged."""
 
 import asyncio
+import os
 import re
 import shutil
 import sqlite3
@@ -14,6 +15,7 @@ import pytest
 from contracts.topics import CASES as CASES_TOPIC
 from services.embedded import DATABASE, MASTER_KEY, UNFINISHED, EmbeddedHome
 from services.ingest.access import TOKENS
+from services.runtime.faults import MEND_DAMAGE
 from services.runtime.refusals import NotAHome
 from tests.cli.homes import SECRET
 from tests.support.command import ontrack, succeeded
@@ -90,10 +92,58 @@ def test_a_place_where_nothing_can_be_written_is_named_to_who_writes(own: Path) 
         ran = ontrack_unprivileged("import", directory / MASTER_KEY, "--data", directory)
 
         # then the place is named, and why
-        assert ran.exit_code != 0
-        assert f"{directory}" in ran.told
-        assert "Permission denied" in ran.told
+        assert ran.exit_code == 2
+        assert f"may not write {directory}" in ran.told
         assert "Traceback" not in ran.told
+
+
+OTHER_THAN_ROOT = pytest.mark.skipif(os.getuid() != 0, reason="only root can give files to somebody else")
+
+
+@OTHER_THAN_ROOT
+@pytest.mark.parametrize("command", [("doctor",), ("tracks",), ("up", "--port", "0"), ("token", "list")], ids="-".join)
+def test_a_home_that_this_user_may_not_open_is_said_to_be_somebody_elses(command: tuple[str, ...], own: Path) -> None:
+    # given a home that is root's, in a place that everybody may look into
+    with read_only([own / DATABASE, own / MASTER_KEY]) as directory:
+        directory.chmod(0o755)
+        for file in directory.iterdir():
+            os.chown(file, 0, 0)
+            file.chmod(0o600)
+
+        # when somebody else uses it
+        ran = ontrack_unprivileged(*command, "--data", directory)
+
+        # then whose it is is said, and who asks, and nothing that would lose anything
+        said = " ".join(ran.said.split())
+        assert ran.exit_code == (1 if command == ("doctor",) else 2)
+        assert re.search(rf"user nobody may not read {directory} ?/{DATABASE}, which belongs to root", said), said
+        assert "run this as root" in said
+        assert "last good copy" not in said
+        assert "Nothing is lost" not in said
+
+
+@OTHER_THAN_ROOT
+@pytest.mark.parametrize("command", [("doctor", "--format", "json"), ("up", "--port", "0")], ids=lambda each: each[0])
+def test_a_home_that_this_user_may_not_write_is_said_to_be_somebody_elses(command: tuple[str, ...], own: Path) -> None:
+    # given a home whose database somebody else made
+    with read_only([own / DATABASE, own / MASTER_KEY]) as directory:
+        directory.chmod(0o700)
+        os.chown(directory / DATABASE, 0, 0)
+        (directory / DATABASE).chmod(0o644)
+
+        # when it is used, then whose it is is said
+        ran = ontrack_unprivileged(*command, "--data", directory)
+        assert ran.exit_code == (1 if command[0] == "doctor" else 2)
+        assert f"user nobody may not write {directory / DATABASE}, which belongs to root" in ran.said
+        assert "Nothing is lost" not in ran.said
+
+
+def test_what_is_ones_own_and_closed_to_oneself_is_opened_by_chmod(own: Path) -> None:
+    with read_only([own / DATABASE, own / MASTER_KEY]) as directory:
+        (directory / DATABASE).chmod(0)
+        ran = ontrack_unprivileged("tracks", "--data", directory)
+        assert ran.exit_code == 2
+        assert f"run chmod u+rwX {directory / DATABASE}" in ran.told
 
 
 # Damage
@@ -112,8 +162,8 @@ def test_a_damaged_home_is_told_with_what_to_do(command: tuple[str, ...], own: P
     # then it is said what is wrong and what can be done, and nothing of what stood there
     assert ran.exit_code == 1
     assert ran.told.startswith("Error: the database is damaged (")
-    assert "put the last good copy of the data directory in its place" in ran.told
-    assert "ontrack export --output DIR" in ran.told
+    assert MEND_DAMAGE in ran.told
+    assert "***" not in ran.told
     assert SECRET not in ran.said
 
 
@@ -130,7 +180,26 @@ def test_a_home_whose_database_was_cut_is_told_with_what_to_do(command: tuple[st
     # then it is said that it is damaged and what can be done, not that it is something else
     assert ran.exit_code == 1
     assert ran.told.startswith("Error: the database is damaged (")
-    assert "put the last good copy of the data directory in its place" in ran.told
+    assert MEND_DAMAGE in ran.told
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("doctor", "--format", "json"), ("up", "--port", "0"), ("export", "--topic", CASES_TOPIC.name)],
+    ids=lambda each: each[0],
+)
+def test_every_command_says_the_same_of_a_damaged_database(command: tuple[str, ...], own: Path) -> None:
+    # given a home of whose database a part was overwritten
+    content = bytearray((own / DATABASE).read_bytes())
+    content[5 * PAGE : 60 * PAGE] = bytes(55 * PAGE)
+    (own / DATABASE).write_bytes(content)
+
+    # when it is used, then what is wrong is said, and what to do, in the same words
+    ran = ontrack(*command, "--data", own)
+    assert ran.exit_code == 1
+    assert "is damaged (" in ran.said
+    assert "***" not in ran.said
+    assert MEND_DAMAGE in ran.said
 
 
 def test_a_cut_database_is_not_taken_for_an_empty_one(own: Path) -> None:
