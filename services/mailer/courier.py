@@ -110,17 +110,20 @@ class Courier:
         """Send what is to be sent, as it comes, and tell what keeps it from that, until it is to end."""
         failures = 0
         while not self._ending.is_set():
+            is_server_away = False
             try:
                 await self.round()
                 why = next((fault for fault, _ in self._faults.values()), None)
                 failures = 0
             except Unavailable as away:
                 why = str(away)
+                is_server_away = isinstance(away, MailAway)
                 failures += 1
             except Exception as error:  # noqa: BLE001 - it goes on, and what is wrong is told
                 why = _fault(error)
                 failures += 1
-            health.set("mail", why)
+            # Who starts again what is not alive would end a clinic, or a mailer, of which nothing is wrong.
+            health.set("mail", why, is_elsewhere=is_server_away)
             if failures:
                 await _until(self._ending, min(TICK * 2 ** min(failures, _DOUBLED_AT_MOST), AWAY_AT_MOST))
             else:
