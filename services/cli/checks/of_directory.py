@@ -1,6 +1,5 @@
 """What is checked of a data directory: its files, who may read them, and the disk under them."""
 
-import os
 import shutil
 import sqlite3
 from collections.abc import AsyncIterator
@@ -8,7 +7,6 @@ from pathlib import Path
 
 from services.cli.checks.checked import Checked, disk, ill, looked, well
 from services.cli.checks.of_home import of_home
-from services.cli.up import SMTP_HOST
 from services.embedded import DATABASE, LOCK, MASTER_KEY, EmbeddedHome, lacking_in
 from services.ingest.access import TOKENS, Tokens, TokensUnusable
 from services.runtime.database import Database
@@ -19,7 +17,7 @@ from services.runtime.refusals import NotAHome, NotPermitted
 from services.runtime.unavailable import Unavailable
 
 
-async def of_directory(directory: Path) -> AsyncIterator[Checked]:
+async def of_directory(directory: Path, *, sends_mail: bool) -> AsyncIterator[Checked]:
     """Check a data directory. What cannot be opened is a finding, and what stands in it is not checked then."""
     try:
         lacking = lacking_in(directory)
@@ -47,7 +45,7 @@ async def of_directory(directory: Path) -> AsyncIterator[Checked]:
         return
     async with home:
         yield well("home", f"log {home.log_id}")
-        for check in of_home(home, sends_mail=SMTP_HOST in os.environ):
+        for check in of_home(home, sends_mail=sends_mail):
             yield await looked(check)
 
 

@@ -13,9 +13,9 @@ from contracts.definitions.protocol import Protocol
 from contracts.topics import CASES
 from services.cli.checks.checked import SKEW, Check, Checked, are, ill, well
 from services.cli.dead_letters import letters_of
+from services.cli.mail_settings import SMTP_HOST
 from services.cli.notice_events import in_words, whereabouts
 from services.cli.output import counted
-from services.cli.up import SMTP_HOST
 from services.home import Home
 from services.mailer.domain.mailbag import NEWS_FOR
 from services.mailer.domain.whereabouts import Whereabouts
@@ -155,7 +155,7 @@ async def _mail(home: Home, *, sends_mail: bool) -> Checked:
         return ill(
             "mail",
             f"{are(len(late), 'notice')} waiting, and no mail server is named",
-            f"set {SMTP_HOST} and what docs/settings.md says of mail, and start again",
+            f"set {SMTP_HOST} and what docs/clinic-it.md says of mail, and start again",
         )
     says, do = [], []
     if late:
