@@ -25,8 +25,9 @@ def doctor(place: Place, form: Format) -> None:
     """Check a data directory or a region, and say in plain words what is wrong and what to do.
 
     In a region: servers, versions, certificates, clocks, disks, topics and their copies, services, and the API if
-    ONTRACK_INGEST_URL says where it is. In both: whether everything that was recorded is processed, halted cases, dead
-    letters, unknown definitions, and mail that does not go out. It changes nothing. The exit code is 1 if something is
+    ONTRACK_INGEST_URL says where it is. In both: whether the log is whole and everything on it is processed, whether
+    all that is known of cases and the roster can be read, halted cases, dead letters, unknown definitions, and mail
+    that does not go out. It changes nothing. The exit code is 1 if something is
     wrong.
 
     Example: ontrack doctor --data DIR
