@@ -13,9 +13,13 @@ from services.cli.checks.checked import Checked, ill, well
 from services.cli.history import chunks
 from services.cli.output import counted
 from services.home import Home
-from services.ingest.importer import CLIENT
+from services.ingest.importer import CLIENT as IMPORTED
 from services.runtime.roster.port import KINDS, Entry, kind_of
 from services.runtime.store.sealed import StateUnreadable
+from services.simulation.facts import CLIENT as SIMULATED
+
+_NO_ROSTER: Final = (f":{IMPORTED}", f":{SIMULATED}")
+"""Ends the source of a case whose group stood in a file, or was drawn, and never was on the roster."""
 
 _ENTER: Final = "enter clinics, groups and therapists again over the API (docs/api.md)"
 
@@ -49,7 +53,7 @@ async def roster_is_there(home: Home) -> Checked:
 async def _lost(home: Home, known: set[str]) -> Mapping[str, int]:
     """Count the cases in groups of the clinics that the roster does not have, and had: clinic -> cases.
 
-    An import names groups that never were on it; whoever enrols over the API does not.
+    Whoever enrols over the API can name no group that is not on it.
     """
     cases: dict[str, set[str]] = defaultdict(set)
     try:
@@ -70,9 +74,9 @@ async def _lost(home: Home, known: set[str]) -> Mapping[str, int]:
 
 
 def _is_enrolled_over_the_api(fact: bytes) -> bool:
-    """Tell whether a record says that a case was enrolled, and not by an import. Its outside says it."""
+    """Tell whether a record says that a case was enrolled, and by whom. Its outside says it."""
     try:
         said = orjson.loads(fact)
-        return bool(said["type"] == CaseEnrolled.type() and not said["source"].endswith(f":{CLIENT}"))
+        return bool(said["type"] == CaseEnrolled.type() and not said["source"].endswith(_NO_ROSTER))
     except (ValueError, TypeError, KeyError, AttributeError):
         return False
