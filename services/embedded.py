@@ -139,7 +139,7 @@ def holds_database(directory: Path) -> bool:
 
 def lost_from(directory: Path) -> Lacking | None:
     """Tell what a directory lacks where a clinic was, or was to be put back; None if it is whole, or none ever was."""
-    if not directory.is_dir() or holds_database(directory):
+    if holds_database(directory) or not directory.is_dir():
         return None
     # A database that was begun has its tables before there is a key.
     left = [name for name in (MASTER_KEY, TOKENS, f"{DATABASE}-wal") if (directory / name).exists()]
@@ -151,8 +151,9 @@ def lost_from(directory: Path) -> Lacking | None:
             f"give that command again, such as ontrack restore FILE --data {directory}",
         )
     if left:
+        missing = "empty" if (directory / DATABASE).exists() else "missing"
         return Lacking(
-            f"{directory} holds {' and '.join(left)} of a clinic, but its {DATABASE} is missing",
+            f"{directory} holds {' and '.join(left)} of a clinic, but its {DATABASE} is {missing}",
             f"put the file back if it was moved, else {RESTORE}",
         )
     return None

@@ -34,7 +34,7 @@ from services.mailer.post import Answer, Fate, MailAway, MailServer, Post
 from services.runtime.faults import place_of
 from services.runtime.health import Health
 from services.runtime.keyring.port import Destroyed, Keyring
-from services.runtime.roster.port import Clinic, Group, Roster, Therapist
+from services.runtime.roster.port import Clinic, Group, Roster, Therapist, language_of
 from services.runtime.store.port import AgendaStore, Appointment
 from services.runtime.store.sealed import StateUnreadable, open_states
 from services.runtime.unavailable import Unavailable
@@ -266,6 +266,7 @@ class Courier:
                 return await self._noted(delivery, settled(delivery, "failed", now, "too-late"), GIVEN_UP)
             therapist = recipient and await at.roster.find(Therapist, notice.clinic, recipient)
             if therapist:
+                language = await language_of(at.roster, therapist)
                 await post.open()
             counted = tried(delivery, now)
             if not await at.outbox.change(delivery, counted):
@@ -277,7 +278,7 @@ class Courier:
                 at.head,
                 delivery_id=delivery.fact_id,
                 address=therapist.address,
-                language=therapist.language,
+                language=language,
                 report=notice.report,
                 now=now,
             )

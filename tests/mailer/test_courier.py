@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import pytest
 
+from contracts.definitions.definition import Language
 from contracts.events.facts import CaseErased, NoticeSent, SessionDue
 from contracts.events.notices import NoticeRequested
 from contracts.topics import NOTICES
@@ -67,6 +68,24 @@ async def test_both_therapists_get_one_mail_and_the_log_says_so(clinic: MailingC
     passed_on = await said_on(clinic.home.log, clinic.home.keyring, NOTICES, NoticeSent)
     assert {each.data.recipients for each in passed_on if isinstance(each.data, NoticeSent)} == {("anna", "bo")}
     assert await clinic.waiting() == []
+
+
+@pytest.mark.parametrize(("clinic_entry", "language"), [(None, "da"), ("en", "en"), ("da", "da")])
+async def test_a_therapist_of_whom_no_language_is_said_is_written_to_in_that_of_the_clinic(
+    clinic: MailingClinic, clinic_entry: Language | None, language: Language
+) -> None:
+    # given a therapist who was entered with an address and nothing else
+    await clinic.put(Therapist(clinic="north", id="carl", address="carl@north.example"), led_by("carl"))
+    if clinic_entry is not None:
+        await clinic.put(Clinic(clinic="north", id="north", language=clinic_entry))
+
+    # when there is mail
+    await clinic.deteriorates()
+    await clinic.round()
+
+    # then it is in the language of the clinic
+    (mail,) = clinic.office.letters
+    assert mail["Content-Language"] == language
 
 
 async def test_a_mail_says_nothing_of_whom_it_is_about(clinic: MailingClinic) -> None:
