@@ -154,7 +154,7 @@ def lost_from(directory: Path) -> Lacking | None:
         missing = "empty" if (directory / DATABASE).exists() else "missing"
         return Lacking(
             f"{directory} holds {' and '.join(left)} of a clinic, but its {DATABASE} is {missing}",
-            f"put the file back if it was moved, else {RESTORE}",
+            f"put the file back if it was moved, else {RESTORE}. A new clinic goes into another directory too",
         )
     return None
 

@@ -11,7 +11,7 @@ import click
 from contracts.events.fields import is_name
 from services.cli.home import Failure, run
 from services.cli.interruption import was_asked
-from services.cli.mail_settings import SMTP_HOST, mail_settings
+from services.cli.mail_settings import SMTP_HOST, mail_is_meant, mail_settings
 from services.cli.output import say
 from services.cli.place import DATA
 from services.ingest.access import TOKENS, Client, Tokens
@@ -84,6 +84,8 @@ async def _served(directory: Path, listening: socket.socket, clinic: str) -> Non
 
 def _mail() -> "Mail | None":
     """Read how mail is sent, if that is set. Raises SettingsWrong."""
+    if not mail_is_meant():
+        return None
     from services.mailer.settings import MailSettings  # noqa: PLC0415
     from services.up import Mail  # noqa: PLC0415
 

@@ -37,7 +37,7 @@ class Health:
 
     def ready(self) -> list[str]:
         """Tell why it is not ready; nothing if it is."""
-        return [*self._told(self.troubles), *self.waits_for]
+        return [*self.alive(), *self._told(self.troubles.keys() & self.elsewhere), *self.waits_for]
 
     def _told(self, places: Iterable[str]) -> list[str]:
         return [f"{where}: {self.troubles[where]}" for where in sorted(places)]
