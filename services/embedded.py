@@ -4,29 +4,35 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 from contracts.definitions.files import library
 from contracts.topics import DEFINITIONS
 from services.home import Home, Ports, now
+from services.ingest.access import TOKENS
 from services.ingest.zones import DENMARK
 from services.mailer.outbox.sqlite import SqliteOutbox
 from services.runtime.database import Database
 from services.runtime.directory.sqlite import SqliteDirectory
+from services.runtime.faults import RESTORE
 from services.runtime.founding import founding_records
 from services.runtime.keyring.master import MasterKey
 from services.runtime.keyring.sqlite import SqliteKeyring
 from services.runtime.log.port import Record
 from services.runtime.log.sqlite import SqliteLog
+from services.runtime.permission import require_reading
 from services.runtime.refusals import NotAHome
 from services.runtime.roster.sqlite import SqliteRoster
 from services.runtime.stage import Stage
 from services.runtime.store.sqlite import SqliteStore
 
 DATABASE: Final = "ontrack.db"
+LOCK: Final = Path(DATABASE).with_suffix(".lock").name
 MASTER_KEY: Final = "master.key"
+UNFINISHED: Final = ".importing-"
+"""Begins the name of a place in a directory where a home is made for it, until that is whole."""
 
 
 class EmbeddedHome(Home):
@@ -67,7 +73,12 @@ class EmbeddedHome(Home):
         founding: the records of `rom.definitions.v1` of another log, for a new home to go on under its identity
         mails: whether it is kept what is to be sent by mail
         zone: by whose clock clinics go that say no other
+
+        Raises NotAHome where a clinic was, and its database is missing: another one would take its place.
         """
+        lost = lost_from(directory)
+        if lost is not None:
+            raise NotAHome(f"{lost.says}. To mend it: {lost.do}")
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         database, file = Database.create(directory / DATABASE), directory / MASTER_KEY
         try:
@@ -103,10 +114,9 @@ class EmbeddedHome(Home):
         zone: ZoneInfo = DENMARK,
         clock: Callable[[], datetime] = now,
     ) -> Self:
-        """Open a home. Raises NotAHome, AnotherWriter, MasterKeyUnusable, StageStopped, Unavailable."""
+        """Open a home. Raises NotAHome, NotPermitted, AnotherWriter, MasterKeyUnusable, StageStopped, Unavailable."""
+        require_home(directory)
         file = directory / DATABASE
-        if not file.exists():
-            raise NotAHome(f"{directory} holds no OnTrack data; `ontrack import FILE --enrol` starts there")
         master = MasterKey.read(directory / MASTER_KEY)
         database = Database.open(file, write=write)
         try:
@@ -120,11 +130,66 @@ class EmbeddedHome(Home):
         return home
 
 
+class Lacking(NamedTuple):
+    """Why a directory holds no home, and what to do."""
+
+    says: str
+    do: str
+
+
+def holds_database(directory: Path) -> bool:
+    """Tell whether a home was made in a directory. Raises NotPermitted.
+
+    An empty file is what a first start leaves that was broken off.
+    """
+    file = directory / DATABASE
+    require_reading(file)
+    return file.exists() and file.stat().st_size > 0
+
+
+def lost_from(directory: Path) -> Lacking | None:
+    """Tell what a directory lacks where a clinic was, or was to be put back; None if it is whole, or none ever was."""
+    if holds_database(directory) or not directory.is_dir():
+        return None
+    # A database that was begun has its tables before there is a key.
+    left = [name for name in (MASTER_KEY, TOKENS, f"{DATABASE}-wal") if (directory / name).exists()]
+    unfinished = sorted(file.name for file in directory.iterdir() if file.name.startswith(UNFINISHED))
+    if unfinished:
+        return Lacking(
+            f"{directory} has no {DATABASE}, but holds {' and '.join([*left, *unfinished])}: "
+            "a restore or an import was broken off there, or still runs",
+            f"give that command again, such as ontrack restore FILE --data {directory}",
+        )
+    if left:
+        missing = "empty" if (directory / DATABASE).exists() else "missing"
+        return Lacking(
+            f"{directory} holds {' and '.join(left)} of a clinic, but its {DATABASE} is {missing}",
+            f"put the file back if it was moved, else {RESTORE}. A new clinic goes into another directory too",
+        )
+    return None
+
+
+def lacking_in(directory: Path) -> Lacking | None:
+    """Tell why a directory holds no home; None if it holds one."""
+    if holds_database(directory):
+        return None
+    says = f"{directory} holds no OnTrack data" if directory.exists() else f"{directory} is not there"
+    do = "name the data directory: --data DIR. A new one is begun by ontrack up or ontrack import FILE --enrol"
+    return lost_from(directory) or Lacking(says, do)
+
+
+def require_home(directory: Path) -> None:
+    """Make sure that a directory holds a home. Raises NotAHome."""
+    lacking = lacking_in(directory)
+    if lacking is not None:
+        raise NotAHome(f"{lacking.says}. To mend it: {lacking.do}")
+
+
 @contextmanager
 def empty_home(directory: Path, master: MasterKey) -> Iterator[Ports]:
     """Give what a home stands on that is yet to be founded, to put one back; it needs its master key only then.
 
-    Raises AnotherWriter, NotAHome, Unavailable.
+    Raises AnotherWriter, NotAHome, NotPermitted, Unavailable.
     """
     database = Database.create(directory / DATABASE)
     try:

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
-from services.cli.checks.checked import Checked
+from services.cli.checks.checked import Checked, ill, unknown
 from services.cli.home import FINDING, run
+from services.cli.mail_settings import SMTP_HOST, mail_is_meant, mail_settings
 from services.cli.output import Format, counted, emit, format_option, say
 from services.cli.place import Place, data_option
 from services.cli.screen import painted, size, wrapped
-from services.cli.up import SMTP_HOST
+from services.runtime.refusals import SettingsWrong
 
 INGEST_URL = "ONTRACK_INGEST_URL"
 COLUMNS = ("verdict", "what", "says", "do")
@@ -24,8 +25,9 @@ def doctor(place: Place, form: Format) -> None:
     """Check a data directory or a region, and say in plain words what is wrong and what to do.
 
     In a region: servers, versions, certificates, clocks, disks, topics and their copies, services, and the API if
-    ONTRACK_INGEST_URL says where it is. In both: whether everything that was recorded is processed, halted cases, dead
-    letters, unknown definitions, and mail that does not go out. It changes nothing. The exit code is 1 if something is
+    ONTRACK_INGEST_URL says where it is. In both: whether the log is whole and everything on it is processed, whether
+    all that is known of cases and the roster can be read, halted cases, dead letters, unknown definitions, and mail
+    that does not go out. It changes nothing. The exit code is 1 if something is
     wrong.
 
     Example: ontrack doctor --data DIR
@@ -50,11 +52,12 @@ async def _shown(place: Place, form: Format) -> int:
 
 async def _checked(place: Place) -> AsyncIterator[Checked]:
     # What a region needs takes a while to load, and a directory needs none of it.
-    sends_mail = bool(os.environ.get(SMTP_HOST))
+    is_directory = isinstance(place, Path)
+    sends_mail = bool(mail_is_meant()) if is_directory else bool(os.environ.get(SMTP_HOST))
     if isinstance(place, Path):
         from services.cli.checks.of_directory import of_directory  # noqa: PLC0415
 
-        async for each in of_directory(place):
+        async for each in of_directory(place, sends_mail=sends_mail):
             yield each
     else:
         from services.cli.checks.of_region import of_api, of_region  # noqa: PLC0415
@@ -67,12 +70,25 @@ async def _checked(place: Place) -> AsyncIterator[Checked]:
         if url := os.environ.get(INGEST_URL):
             async for each in of_api(url):
                 yield each
-    if sends_mail:
-        from services.cli.checks.of_mail_server import of_mail_server  # noqa: PLC0415
-        from services.mailer.settings import MailServerSettings  # noqa: PLC0415
-        from services.runtime.settings import settings_of  # noqa: PLC0415
+    async for each in _of_mail(sends_mail=sends_mail):
+        yield each
 
-        async for each in of_mail_server(settings_of(MailServerSettings).mail_server()):
+
+async def _of_mail(*, sends_mail: bool) -> AsyncIterator[Checked]:
+    """Look at the mail server; where none is named, say that none was looked at."""
+    if not sends_mail:
+        yield unknown("mail server", f"not looked at: {SMTP_HOST} is not set here")
+        return
+    from services.cli.checks.of_mail_server import of_mail_server  # noqa: PLC0415 - as above
+    from services.mailer.settings import MailServerSettings  # noqa: PLC0415
+
+    try:
+        settings = mail_settings(MailServerSettings)
+    except SettingsWrong as wrong:
+        yield ill("mail server", str(wrong), "mend these settings: whatever sends mail does not start with them")
+        return
+    if settings is not None:
+        async for each in of_mail_server(settings.mail_server()):
             yield each
 
 

@@ -17,9 +17,9 @@ from services.ingest.access import TokensUnusable
 from services.ingest.cases import KeyMissing
 from services.runtime.collector import spare_the_collector
 from services.runtime.database import AnotherWriter
-from services.runtime.faults import PartitionLost, StageStopped
+from services.runtime.faults import MEND_DAMAGE, PartitionLost, StageStopped
 from services.runtime.keyring.master import MasterKeyUnusable
-from services.runtime.refusals import BackupUnusable, NotAHome, PlaceInUse, SettingsWrong, TopicsUnfit
+from services.runtime.refusals import BackupUnusable, NotAHome, NotPermitted, PlaceInUse, SettingsWrong, TopicsUnfit
 from services.runtime.store.sealed import StateUnreadable
 from services.runtime.unavailable import Unavailable
 
@@ -27,10 +27,7 @@ T = TypeVar("T")
 
 BAD_USE: Final = 2
 FINDING: Final = 1
-_MEND: Final = (
-    "put the last good copy of the data directory in its place, or export what can still be read (ontrack export "
-    "--output DIR) and import that into an empty home (ontrack import DIR)"
-)
+_REFUSED: Final = (NotAHome, NotPermitted, SettingsWrong, PlaceInUse)
 
 
 class Failure(click.ClickException):
@@ -53,7 +50,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
             return loop.run_until_complete(work)
     except KeyboardInterrupt:
         raise Failure("interrupted. Nothing is lost: give the same command again.", INTERRUPTED) from None
-    except (NotAHome, AnotherWriter, MasterKeyUnusable, KeyMissing, TokensUnusable, SettingsWrong, PlaceInUse) as wrong:
+    except (*_REFUSED, AnotherWriter, MasterKeyUnusable, KeyMissing, TokensUnusable) as wrong:
         raise Failure(str(wrong)) from None
     except (StageStopped, StateUnreadable, TopicsUnfit, BackupUnusable) as stopped:
         raise Failure(str(stopped), FINDING) from None
@@ -64,7 +61,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     except Unavailable as away:
         raise Failure(f"{away}. Nothing is lost; start again.") from None
     except sqlite3.DatabaseError as damaged:
-        raise Failure(f"the database is damaged ({damaged}): {_MEND}.", FINDING) from None
+        raise Failure(f"the database is damaged ({damaged}). To mend it: {MEND_DAMAGE}.", FINDING) from None
     finally:
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()

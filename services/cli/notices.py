@@ -12,7 +12,7 @@ from services.cli.output import Format, Row, format_option, say
 from services.cli.place import Place, data_option, opened
 from services.cli.report_list import short_ids
 from services.cli.tables import print_rows
-from services.cli.zone import local
+from services.cli.zone import clinic_zone, local
 from services.mailer.domain.whereabouts import Whereabouts
 
 COLUMNS: Final = ("requested", "report", "case", "group", "recipient", "outcome", "tries", "at", "why")
@@ -37,7 +37,9 @@ def notices(place: Place, outcome: str | None, form: Format) -> None:
     if found or form != "table":
         print_rows(found, COLUMNS, form)
     else:
-        say("There is no such notice.")
+        say("There is no such notice." if outcome else "No notice yet: no report has asked for a mail.")
+    if found and form == "table":
+        say(f"Times are those of {clinic_zone().key}. A report stands there once for each who is told of it.")
 
 
 async def _rows(place: Place, outcome: str | None, form: Format) -> list[Row]:

@@ -12,7 +12,7 @@ from contracts.definitions.definition import Language
 from contracts.events.notices import ReportKind
 from services.cli.definitions import language_option
 from services.cli.home import Failure, case_named, run, short_names
-from services.cli.output import Format, Row, format_option, progress, say
+from services.cli.output import Format, Row, counted, format_option, progress, say
 from services.cli.place import Place, data_option, opened
 from services.cli.report_files import write_one, write_reports
 from services.cli.report_list import Listed, Selection, listed, named, short_ids
@@ -152,7 +152,7 @@ async def _all_written(place: Place, wish: Wish, target: Path) -> Path:
                 index = await write_reports(home, target, wish.language, advance, entries)
         except OSError as error:
             raise Failure(f"{target}: a directory that can be written was expected ({error.strerror})") from None
-    say(f"{len(entries)} reports written. They hold answers and comments: delete them when they have been read.")
+    say(f"{counted(len(entries), 'report')} written. What is there holds answers: delete it when it has been read.")
     return index
 
 

@@ -12,7 +12,9 @@ from services.cli.home import FINDING, Failure
 from services.cli.output import Format, Row, format_option, say
 from services.cli.place import DATA
 from services.cli.tables import print_rows
+from services.embedded import require_home
 from services.ingest.access import EVERY, ROLES, TOKENS, Client, Role, Token, Tokens, TokensUnusable
+from services.runtime.refusals import NotAHome, NotPermitted
 
 FILE: Final = "ONTRACK_TOKENS_FILE"
 COLUMNS: Final = ("id", "made", "role", "clinic", "name")
@@ -20,10 +22,19 @@ COLUMNS: Final = ("id", "made", "role", "clinic", "name")
 
 def _file(context: click.Context, option: click.Parameter, value: Path | None) -> Tokens:  # noqa: ARG001 - click's
     if value is not None:
+        _require_home(value)
         return Tokens(value / TOKENS)
     if FILE in os.environ:
         return Tokens(Path(os.environ[FILE]))
     raise click.BadParameter(f"name a data directory: --data DIR, or set {FILE}")
+
+
+def _require_home(directory: Path) -> None:
+    """Refuse a directory without a clinic: a token there would let nobody in, and be in its way. Raises Failure."""
+    try:
+        require_home(directory)
+    except (NotAHome, NotPermitted) as lacking:
+        raise Failure(str(lacking)) from None
 
 
 tokens_option = click.option(
@@ -96,7 +107,11 @@ def revoke(token_id: str, tokens: Tokens) -> None:
     except TokensUnusable as wrong:
         raise Failure(str(wrong)) from None
     if not was_there:
-        raise Failure(f"{token_id}: the id of a token was expected; ontrack token list lists them", FINDING)
+        raise Failure(
+            f"no token has the id {token_id}: it was revoked already, or never was one. "
+            "ontrack token list lists those that let somebody in",
+            FINDING,
+        )
     say(f"Revoked {token_id}: it lets nobody in any more.")
 
 

@@ -1,7 +1,8 @@
 """`ontrack up`: a clinic in one process, with its API."""
 
-import os
+import errno
 import socket
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -10,16 +11,15 @@ import click
 from contracts.events.fields import is_name
 from services.cli.home import Failure, run
 from services.cli.interruption import was_asked
+from services.cli.mail_settings import SMTP_HOST, mail_is_meant, mail_settings
 from services.cli.output import say
 from services.cli.place import DATA
 from services.cli.zone import clinic_zone
 from services.ingest.access import TOKENS, Client, Tokens
-from services.runtime.refusals import SettingsWrong
 
 if TYPE_CHECKING:
     from services.up import Mail
 
-SMTP_HOST: Final = "ONTRACK_SMTP_HOST"
 LOOPBACK: Final = "127.0.0.1"
 FIRST: Final = "first"
 """The name of the client that a first start makes a token for."""
@@ -50,42 +50,48 @@ def up(directory: Path, port: int, clinic: str) -> None:
     try:
         listening = socket.create_server((LOOPBACK, port))
     except OSError as refused:
-        raise Failure(f"--port {port}: a port that nobody else listens at was expected ({refused.strerror})") from None
+        raise Failure(f"--port {port}: {why_not_at(port, refused)}") from None
     with listening:
         run(_served(directory, listening, clinic))
 
 
+def why_not_at(port: int, refused: OSError) -> str:
+    """Say why nobody can listen at a port, and what was expected."""
+    why, *_ = str(refused.strerror).partition(" (")
+    if refused.errno == errno.EACCES:
+        return f"the system lets this user listen at no such port ({why}): one from 1024 on was expected"
+    if refused.errno == errno.EADDRINUSE:
+        return f"a port that nobody else listens at was expected ({why})"
+    return f"nobody can listen at {LOOPBACK}:{port} ({why})"
+
+
 async def _served(directory: Path, listening: socket.socket, clinic: str) -> None:
     # They take a while to load, and help is wanted at once.
-    from services.embedded import EmbeddedHome  # noqa: PLC0415
+    from services.embedded import EmbeddedHome, holds_database  # noqa: PLC0415
     from services.runtime.logs import set_up_logs  # noqa: PLC0415
     from services.up import Up  # noqa: PLC0415
 
-    try:
-        mail = _mail()
-    except SettingsWrong as wrong:
-        raise Failure(str(wrong)) from None
+    mail = _mail()
     set_up_logs("text", "warning")
-    is_new = not directory.exists()
+    is_new = not holds_database(directory)
     home = await EmbeddedHome.found(directory, mails=mail is not None, zone=clinic_zone())
     tokens, port = Tokens(directory / TOKENS), listening.getsockname()[1]
     _welcome(directory, port, tokens.make_first(Client(FIRST, "admin", clinic), home.clock()), is_new=is_new)
     if mail is None:
-        say(f"No mail is sent: set {SMTP_HOST} and what docs/settings.md says of mail, and start again.")
+        say(f"No mail is sent: set {SMTP_HOST} and what docs/clinic-it.md says of mail, and start again.")
     await Up(home, tokens, mail).serve(listening, was_asked)
     say("Ended. Everything that was answered is kept.")
 
 
 def _mail() -> "Mail | None":
     """Read how mail is sent, if that is set. Raises SettingsWrong."""
-    if not os.environ.get(SMTP_HOST):
+    if not mail_is_meant():
         return None
     from services.mailer.settings import MailSettings  # noqa: PLC0415
-    from services.runtime.settings import settings_of  # noqa: PLC0415
     from services.up import Mail  # noqa: PLC0415
 
-    settings = settings_of(MailSettings)
-    return Mail(settings.mail_server(), settings.letterhead())
+    settings = mail_settings(MailSettings)
+    return None if settings is None else Mail(settings.mail_server(), settings.letterhead())
 
 
 def _welcome(directory: Path, port: int, secret: str | None, *, is_new: bool) -> None:
@@ -96,8 +102,19 @@ def _welcome(directory: Path, port: int, secret: str | None, *, is_new: bool) ->
     say("Keep a copy of master.key elsewhere: without it nothing can be read.")
     say("This token lets an administrator in; it is shown this once (ontrack token make makes others):")
     click.echo(secret)
-    say("Enrol a first case by pasting this:")
-    say(f"  curl -H 'Authorization: Bearer {secret}' -H 'Content-Type: application/json' \\")
-    say(f"    -H 'Idempotency-Key: first' http://{LOOPBACK}:{port}/v1/cases \\")
-    say('    -d \'{"number": "1", "protocol": "group-cbt-depression-14", "policy": "gryesten-2023"}\'')
-    say("What else it can do stands in docs/api.md.")
+    # Where the token goes to a file, nothing that goes elsewhere gives it away.
+    is_read = sys.stdout.isatty()
+    held = "" if is_read else ", with TOKEN=$(cat FILE) set before, from the file where that went"
+    say(f"Enrol a first case by pasting this{held}:")
+    for line in _first_case(secret if is_read else "$TOKEN", port):
+        click.echo(line, err=not is_read)
+    say(f"What else it can do stands in docs/api.md; every other command takes --data {directory}.")
+
+
+def _first_case(token: str, port: int) -> list[str]:
+    """Give the lines of a command that enrols a case."""
+    return [
+        f"  curl -H \"Authorization: Bearer {token}\" -H 'Content-Type: application/json' \\",
+        f"    -H 'Idempotency-Key: first' http://{LOOPBACK}:{port}/v1/cases \\",
+        '    -d \'{"number": "1", "protocol": "group-cbt-depression-14", "policy": "gryesten-2023"}\'',
+    ]

@@ -11,11 +11,7 @@ from typing import Final
 
 from services.cli.home import Failure
 from services.cli.output import say
-from services.embedded import DATABASE
-
-_MARK: Final = ".importing-"
-_LOCK: Final = Path(DATABASE).with_suffix(".lock").name
-
+from services.embedded import DATABASE, LOCK, UNFINISHED
 
 EXPORTED: Final = "an exported log goes into an empty directory"
 
@@ -47,7 +43,7 @@ def workplace(directory: Path, *, dry_run: bool) -> Iterator[Path]:
         if beside:
             place.parent.mkdir(parents=True, exist_ok=True)
         above = place.parent if beside else place
-        work = Path(mkdtemp(prefix=f".{place.name}{_MARK}" if beside else _MARK, dir=above))
+        work = Path(mkdtemp(prefix=f".{place.name}{UNFINISHED}" if beside else UNFINISHED, dir=above))
     except OSError as error:
         raise Failure(f"{directory}: a directory that can be written was expected ({error.strerror})") from None
     try:
@@ -70,7 +66,7 @@ def moved(work: Path, directory: Path, goes: str = EXPORTED, but_for: Collection
         if work.parent != place:
             work.rename(place)
             return
-        for file in sorted(work.iterdir(), key=lambda file: (file.name == _LOCK, file.name == DATABASE)):
+        for file in sorted(work.iterdir(), key=lambda file: (file.name == LOCK, file.name == DATABASE)):
             file.rename(place / file.name)
 
 
@@ -78,7 +74,7 @@ def _remove_left(place: Path) -> None:
     """Remove what commands that make a home in the same place left behind when they were killed."""
     inside = [file for file in place.iterdir() if _is_workplace(file)] if place.is_dir() else []
     above = place.parent.iterdir() if place.parent.is_dir() and os.access(place.parent, os.R_OK) else ()
-    beside = [file for file in above if file.name.startswith(f".{place.name}{_MARK}")]
+    beside = [file for file in above if file.name.startswith(f".{place.name}{UNFINISHED}")]
     for left in [*inside, *beside]:
         with _locked(left) as is_nobodys:
             if is_nobodys:
@@ -87,14 +83,14 @@ def _remove_left(place: Path) -> None:
 
 
 def _is_workplace(file: Path) -> bool:
-    return file.name.startswith(_MARK) and file.is_dir()
+    return file.name.startswith(UNFINISHED) and file.is_dir()
 
 
 @contextmanager
 def _locked(work: Path) -> Iterator[bool]:
     """Hold the lock of the home in a workplace; tell whether that was possible: nobody else makes a home there."""
     try:
-        descriptor = os.open(work / _LOCK, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        descriptor = os.open(work / LOCK, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError:
         yield False
         return

@@ -34,7 +34,7 @@ from services.mailer.post import Answer, Fate, MailAway, MailServer, Post
 from services.runtime.faults import place_of
 from services.runtime.health import Health
 from services.runtime.keyring.port import Destroyed, Keyring
-from services.runtime.roster.port import Clinic, Group, Roster, Therapist
+from services.runtime.roster.port import Clinic, Group, Roster, Therapist, language_of
 from services.runtime.store.port import AgendaStore, Appointment
 from services.runtime.store.sealed import StateUnreadable, open_states
 from services.runtime.unavailable import Unavailable
@@ -110,17 +110,20 @@ class Courier:
         """Send what is to be sent, as it comes, and tell what keeps it from that, until it is to end."""
         failures = 0
         while not self._ending.is_set():
+            is_server_away = False
             try:
                 await self.round()
                 why = next((fault for fault, _ in self._faults.values()), None)
                 failures = 0
             except Unavailable as away:
                 why = str(away)
+                is_server_away = isinstance(away, MailAway)
                 failures += 1
             except Exception as error:  # noqa: BLE001 - it goes on, and what is wrong is told
                 why = _fault(error)
                 failures += 1
-            health.set("mail", why)
+            # Who starts again what is not alive would end a clinic, or a mailer, of which nothing is wrong.
+            health.set("mail", why, is_elsewhere=is_server_away)
             if failures:
                 await _until(self._ending, min(TICK * 2 ** min(failures, _DOUBLED_AT_MOST), AWAY_AT_MOST))
             else:
@@ -263,6 +266,7 @@ class Courier:
                 return await self._noted(delivery, settled(delivery, "failed", now, "too-late"), GIVEN_UP)
             therapist = recipient and await at.roster.find(Therapist, notice.clinic, recipient)
             if therapist:
+                language = await language_of(at.roster, therapist)
                 await post.open()
             counted = tried(delivery, now)
             if not await at.outbox.change(delivery, counted):
@@ -274,7 +278,7 @@ class Courier:
                 at.head,
                 delivery_id=delivery.fact_id,
                 address=therapist.address,
-                language=therapist.language,
+                language=language,
                 report=notice.report,
                 now=now,
             )

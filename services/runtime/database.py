@@ -4,10 +4,11 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from contracts.topics import TOPICS, Topic
+from services.runtime.permission import require_reading, require_writing
 from services.runtime.refusals import NotAHome
 from services.runtime.unavailable import Unavailable
 
@@ -88,7 +89,7 @@ class Database:
     def create(cls, file: Path) -> "Database":
         """Open a file for writing; make it, or finish making it, first.
 
-        Raises AnotherWriter, NotAHome, DatabaseUnavailable.
+        Raises AnotherWriter, NotAHome, NotPermitted, DatabaseUnavailable.
         """
         lock = _locked(file)
         try:
@@ -101,7 +102,7 @@ class Database:
 
     @classmethod
     def open(cls, file: Path, *, write: bool) -> "Database":
-        """Open an existing file. Raises AnotherWriter, NotAHome, DatabaseUnavailable."""
+        """Open an existing file. Raises AnotherWriter, NotAHome, NotPermitted, DatabaseUnavailable."""
         if not write:
             return cls(_opened_to_read(file), None)
         lock = _locked(file)
@@ -137,6 +138,7 @@ def _opened(file: Path, how: str, prepare: Preparation) -> sqlite3.Connection:
 
 def _opened_to_read(file: Path) -> sqlite3.Connection:
     """Open a file to read, also where nothing can be written beside it."""
+    require_reading(file)
     with _telling_why(file):
         try:
             return _opened(file, "mode=ro", _require_ours)
@@ -230,12 +232,23 @@ def _for_writing(connection: sqlite3.Connection) -> None:
 
 
 def _locked(file: Path) -> int:
-    descriptor = os.open(file.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    lock = file.with_suffix(".lock")
+    for each in (file, lock):
+        require_writing(each)
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
+        who = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
         os.close(descriptor)
-        raise AnotherWriter(f"another process is writing {file.parent}; wait until it is done") from None
+        raise AnotherWriter(
+            f"another process is writing {file.parent}{f' (pid {who})' if who.isdecimal() else ''}. If it is a running "
+            "ontrack up, ask that over HTTP, or end it; if it is another command, wait until it is done"
+        ) from None
+    # It only helps whom this process is in the way of: on a full disk it stays unsaid.
+    with suppress(OSError):
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
     return descriptor
 
 

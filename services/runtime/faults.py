@@ -7,6 +7,18 @@ from typing import Final
 NEW_HOME: Final = "export the log (ontrack export --output DIR) and import it into an empty home (ontrack import DIR)"
 """What mends a home whose log contradicts itself."""
 
+RESTORE: Final = (
+    "restore the last backup into another directory, which holds a copy of master.key and nothing else "
+    "(ontrack restore FILE --data OTHER)"
+)
+"""What mends a directory that has lost its database."""
+
+MEND_DAMAGE: Final = (
+    f"end what runs there, and {RESTORE}; keep the damaged one: "
+    "without a backup, .recover of sqlite3 may read some of it"
+)
+"""What mends a directory whose database is damaged."""
+
 
 def rebuild(stage: str) -> str:
     """Say what mends states that are gone, or that do not go with the log."""

@@ -1,5 +1,6 @@
 """How a service is, and why: what it says to whoever asks whether it is alive and ready."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import structlog
@@ -12,14 +13,17 @@ class Health:
     """How a service is.
 
     troubles: what keeps it from going on, by where that is
+    elsewhere: those of them that concern a part of its work only, and that no restart of it mends
     waits_for: why it is not ready although nothing is wrong
     """
 
     troubles: dict[str, str] = field(default_factory=dict)
+    elsewhere: set[str] = field(default_factory=set)
     waits_for: list[str] = field(default_factory=lambda: ["it has just been started"])
 
-    def set(self, where: str, why: str | None) -> None:
-        """Say what is wrong somewhere, or that nothing is."""
+    def set(self, where: str, why: str | None, *, is_elsewhere: bool = False) -> None:
+        """Say what is wrong somewhere, or that nothing is. is_elsewhere: it goes on all the same, but is not ready."""
+        (self.elsewhere.add if is_elsewhere else self.elsewhere.discard)(where)
         if why is None:
             if self.troubles.pop(where, None) is not None:
                 _LOG.info("trouble-is-gone", where=where)
@@ -29,8 +33,11 @@ class Health:
 
     def alive(self) -> list[str]:
         """Tell why it does not go on; nothing if it does."""
-        return [f"{where}: {why}" for where, why in sorted(self.troubles.items())]
+        return self._told(self.troubles.keys() - self.elsewhere)
 
     def ready(self) -> list[str]:
         """Tell why it is not ready; nothing if it is."""
-        return [*self.alive(), *self.waits_for]
+        return [*self.alive(), *self._told(self.troubles.keys() & self.elsewhere), *self.waits_for]
+
+    def _told(self, places: Iterable[str]) -> list[str]:
+        return [f"{where}: {self.troubles[where]}" for where in sorted(places)]

@@ -7,6 +7,10 @@ class NotAHome(Exception):
     """What is there is no home of OnTrack, or one of another version."""
 
 
+class NotPermitted(Exception):
+    """The system does not let this user open a file. Says who that is, and whose it is."""
+
+
 class TopicsUnfit(Exception):
     """Topics are missing, or other than the table of topics says. Says which, and what was expected."""
 

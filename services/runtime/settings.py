@@ -3,7 +3,7 @@
 import ipaddress
 import os
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -306,6 +306,20 @@ def settings_of(kind: type[SettingsT]) -> SettingsT:
     if faults:
         raise SettingsWrong("\n".join(faults))
     return settings
+
+
+def meant_for(kind: type[Settings], beginnings: Sequence[str]) -> list[str]:
+    """Name what is set of some settings, by the environment or a file of a secret, also with a slip in its name.
+
+    beginnings: of names, without the prefix, that can be meant for nothing else. Raises SettingsWrong.
+    """
+    folder = os.environ.get(SECRETS) or ""
+    files = _secrets_in(Path(folder)) if Path(folder).is_dir() and folder else []
+    names = {name.removeprefix(PREFIX) for name, value in os.environ.items() if value and name.startswith(PREFIX)}
+    names |= {_setting_in(file) for file in files if not file.suffix}
+    fields = {name.upper() for name in kind.model_fields}
+    ours = (name for name in names if (_meant(name) or name) in fields or name.startswith(tuple(beginnings)))
+    return sorted(map(_variable, ours))
 
 
 def _secrets_in(folder: Path) -> list[Path]:

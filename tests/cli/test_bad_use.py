@@ -12,16 +12,16 @@ ALL = [*OF_A_HOME, ("policy", "show"), ("definitions", "show"), ("definitions", 
 
 
 @pytest.mark.parametrize("command", OF_A_HOME, ids=" ".join)
-@pytest.mark.parametrize("where", ["nowhere", "empty"])
+@pytest.mark.parametrize(("where", "says"), [("nowhere", "is not there"), ("empty", "holds no OnTrack data")])
 def test_a_directory_without_data_is_refused_with_what_to_do(
-    command: tuple[str, ...], where: str, tmp_path: Path
+    command: tuple[str, ...], where: str, says: str, tmp_path: Path
 ) -> None:
     (tmp_path / "empty").mkdir()
 
     ran = ontrack(*command, "--data", tmp_path / where)
 
     assert ran.exit_code == 2
-    assert f"{tmp_path / where} holds no OnTrack data" in ran.told
+    assert f"{tmp_path / where} {says}" in ran.told
     assert "ontrack import" in ran.told
     assert not ran.out
     assert not (tmp_path / "nowhere").exists()

@@ -37,3 +37,9 @@ def test_the_notices_of_each_week_are_those_on_the_log(shown: tuple[Path, str]) 
     assert {week: int(notices) for week, notices in told if notices != "-"} == weeks
     supervisor = sum(1 for event in events if event["data"]["to"] == "supervisor")
     assert f"{weeks.total()} notices went to therapists, and {supervisor or 'none'} to the supervisor" in printed
+
+
+def test_the_doctor_finds_nothing_wrong_with_it(shown: tuple[Path, str]) -> None:
+    """Its groups were drawn, and never were on a roster."""
+    home, _ = shown
+    assert succeeded("doctor", "--data", home).told == "Nothing is wrong.\n"

@@ -25,7 +25,8 @@ from services.runtime.log.disks import BrokerDisk
 from services.runtime.log.topics import Copies
 from services.runtime.roster.port import Clinic
 from services.runtime.settings import RegionSettings
-from tests.support.command import ontrack
+from tests.cli.homes import policy_file
+from tests.support.command import ontrack, succeeded
 from tests.support.mailing import led_by, mailing_clinic
 from tests.support.post_office import post_office
 
@@ -74,6 +75,7 @@ def test_where_all_is_well_that_is_said(sound: Path) -> None:
     assert (ran.exit_code, ran.told) == (0, "Nothing is wrong.\n")
     lines = ran.out.decode().splitlines()
     assert "ok       mail: none waits for long, and none failed in the last 7 days" in lines
+    assert lines.pop() == "unknown  mail server: not looked at: ONTRACK_SMTP_HOST is not set here"
     assert all(line.startswith(("ok       ", "         ")) for line in lines)
 
 
@@ -155,15 +157,48 @@ def _roster_damaged(home: Path) -> None:
     connection.close()
 
 
+def _log_cut(home: Path) -> None:
+    """Let the last record of the case's facts be gone, which every stage has read."""
+    _do(home, f'DELETE FROM {_OF_THE_CASE} WHERE "offset" = (SELECT max("offset") FROM {_OF_THE_CASE})')  # noqa: S608 - ours
+
+
+def _another_log(home: Path) -> None:
+    _do(home, "UPDATE positions SET log = 'another' WHERE stage = 'scoring'")
+
+
+def _state_garbled(home: Path) -> None:
+    """Let what ingest knows of the case be something else: asked for it, the API answers 500."""
+    _do(home, "UPDATE states SET body = zeroblob(200) WHERE stage = 'register'")
+
+
+def _roster_emptied(home: Path) -> None:
+    _do(home, "DELETE FROM roster")
+
+
+def _therapist_garbled(home: Path) -> None:
+    _do(home, "UPDATE roster SET body = '{\"clinic\": \"a secret\"}' WHERE kind = 'therapist' AND id = 'anna'")
+
+
+def _do(home: Path, statement: str) -> None:
+    with sqlite3.connect(home / DATABASE) as connection:
+        assert connection.execute(statement).rowcount > 0
+    connection.close()
+
+
 DAMAGES: Final[dict[str, tuple[Callable[[Path], None], list[str], str]]] = {
     "a master key that others can read": (_opened_to_others, ["master key", "home"], "run chmod 600"),
     "a master key that is missing": (_without_key, ["master key", "home"], "from where you keep its copy"),
     "a file of tokens that is damaged": (_tokens_damaged, ["tokens"], "put its last good copy there"),
-    "a database that is damaged": (_database_damaged, ["database"], "restore the last backup"),
+    "a database that is damaged": (_database_damaged, ["database"], "restore the last backup into another directory"),
     "a fact that cannot be read": (_unreadable_fact, ["dead letters"], "ontrack dlq list"),
     "a case that is halted": (_fact_without_key, ["cases"], "ontrack halted list names them"),
     "keys that are lost": (_key_lost, ["keys"], "restore the last backup that has the keys"),
-    "a roster that is damaged": (_roster_damaged, ["definitions"], "tell who maintains it"),
+    "a roster that is damaged": (_roster_damaged, ["roster", "definitions"], "tell who maintains it"),
+    "a therapist that cannot be read": (_therapist_garbled, ["roster"], "something of its therapists cannot be read"),
+    "a roster that is emptied": (_roster_emptied, ["roster"], "has cases in groups: north (1 case)"),
+    "a log that lacks what was read": (_log_cut, ["log"], f"the last 1 record of {CASES.name}, in partition "),
+    "a log that is another one": (_another_log, ["log"], "another one was read by scoring"),
+    "a state that cannot be read": (_state_garbled, ["states"], "ontrack rebuild register makes them anew"),
     "a fact that is recorded in its future": (_fact_of_tomorrow, ["clock"], "3,600 s ahead of this machine's clock"),
     "a protocol that nobody has published": (_unknown_protocol, ["definitions"], "north names two-weeks@3"),
     "facts that nobody reads": (_unread_fact, ["progress"], "see whether it runs"),
@@ -179,6 +214,17 @@ def test_what_is_wrong_is_found_with_what_to_do(home: Path, name: str, monkeypat
     assert findings(found) == wanted
     assert do in found[wanted[0]]["do"] + found[wanted[0]]["says"]
     assert "a secret" not in str(found)
+
+
+def test_an_import_needs_no_roster(home: Path) -> None:
+    """Its groups stand in a file, and were never on the roster."""
+    facts = home.with_name("answers.csv")
+    facts.write_text(
+        "case,session,answered_at,instrument,mood,calm,energy,rest,interest\n1,0,2026-01-05,who-5,1,1,1,1,1\n"
+    )
+    new = home.with_name("imported")
+    succeeded("import", facts, "--enrol", "--group", "mondays", "--data", new, "--policy", policy_file(home))
+    assert findings(checked(new)) == []
 
 
 def test_mail_that_does_not_go_out_is_found(tmp_path: Path) -> None:

@@ -55,7 +55,11 @@ def test_each_notice_stands_there_for_each_of_its_recipients(home: Path) -> None
 
 
 def test_a_person_is_told_in_words_and_by_the_clinics_clock(home: Path) -> None:
-    lines = [line.split() for line in succeeded("notices", "--data", home).out.decode().splitlines()]
+    ran = succeeded("notices", "--data", home)
+    assert ran.told == (
+        "Times are those of Europe/Copenhagen. A report stands there once for each who is told of it.\n"
+    )
+    lines = [line.split() for line in ran.out.decode().splitlines()]
     told = {(words[3], words[5]): " ".join(words[6:]) for words in lines[1:]}
     assert told["case-1", "bo"] == "failed 1 2026-01-05 10:00 the mail server answers 550"
     assert told["case-2", "bo"] == "waits 1 2026-01-05 10:03 the mail server answers 450"
@@ -74,7 +78,9 @@ def test_where_there_is_none_that_is_said(tmp_path: Path) -> None:
             pass
 
     asyncio.run(make())
-    assert ontrack("notices", "--data", tmp_path / "home").told == "There is no such notice.\n"
+    asked = ("notices", "--data", tmp_path / "home")
+    assert ontrack(*asked).told == "No notice yet: no report has asked for a mail.\n"
+    assert ontrack(*asked, "--outcome", "sent").told == "There is no such notice.\n"
 
 
 def test_what_was_sent_stands_once_in_the_history_of_a_case(home: Path) -> None:

@@ -1,14 +1,22 @@
 """Homes that lie where nothing can be written, and homes that are damaged."""
 
+import asyncio
+import os
+import re
 import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Final
 
 import pytest
 
-from services.embedded import DATABASE, MASTER_KEY
+from contracts.topics import CASES as CASES_TOPIC
+from services.embedded import DATABASE, MASTER_KEY, UNFINISHED, EmbeddedHome
+from services.ingest.access import TOKENS
+from services.runtime.faults import MEND_DAMAGE
+from services.runtime.refusals import NotAHome
 from tests.cli.homes import SECRET
 from tests.support.command import ontrack, succeeded
 from tests.support.unprivileged import ontrack_unprivileged, read_only
@@ -84,10 +92,58 @@ def test_a_place_where_nothing_can_be_written_is_named_to_who_writes(own: Path) 
         ran = ontrack_unprivileged("import", directory / MASTER_KEY, "--data", directory)
 
         # then the place is named, and why
-        assert ran.exit_code != 0
-        assert f"{directory}" in ran.told
-        assert "Permission denied" in ran.told
+        assert ran.exit_code == 2
+        assert f"may not write {directory}" in ran.told
         assert "Traceback" not in ran.told
+
+
+OTHER_THAN_ROOT = pytest.mark.skipif(os.getuid() != 0, reason="only root can give files to somebody else")
+
+
+@OTHER_THAN_ROOT
+@pytest.mark.parametrize("command", [("doctor",), ("tracks",), ("up", "--port", "0"), ("token", "list")], ids="-".join)
+def test_a_home_that_this_user_may_not_open_is_said_to_be_somebody_elses(command: tuple[str, ...], own: Path) -> None:
+    # given a home that is root's, in a place that everybody may look into
+    with read_only([own / DATABASE, own / MASTER_KEY]) as directory:
+        directory.chmod(0o755)
+        for file in directory.iterdir():
+            os.chown(file, 0, 0)
+            file.chmod(0o600)
+
+        # when somebody else uses it
+        ran = ontrack_unprivileged(*command, "--data", directory)
+
+        # then whose it is is said, and who asks, and nothing that would lose anything
+        said = " ".join(ran.said.split())
+        assert ran.exit_code == (1 if command == ("doctor",) else 2)
+        assert re.search(rf"user nobody may not read {directory} ?/{DATABASE}, which belongs to root", said), said
+        assert "run this as root" in said
+        assert "last good copy" not in said
+        assert "Nothing is lost" not in said
+
+
+@OTHER_THAN_ROOT
+@pytest.mark.parametrize("command", [("doctor", "--format", "json"), ("up", "--port", "0")], ids=lambda each: each[0])
+def test_a_home_that_this_user_may_not_write_is_said_to_be_somebody_elses(command: tuple[str, ...], own: Path) -> None:
+    # given a home whose database somebody else made
+    with read_only([own / DATABASE, own / MASTER_KEY]) as directory:
+        directory.chmod(0o700)
+        os.chown(directory / DATABASE, 0, 0)
+        (directory / DATABASE).chmod(0o644)
+
+        # when it is used, then whose it is is said
+        ran = ontrack_unprivileged(*command, "--data", directory)
+        assert ran.exit_code == (1 if command[0] == "doctor" else 2)
+        assert f"user nobody may not write {directory / DATABASE}, which belongs to root" in ran.said
+        assert "Nothing is lost" not in ran.said
+
+
+def test_what_is_ones_own_and_closed_to_oneself_is_opened_by_chmod(own: Path) -> None:
+    with read_only([own / DATABASE, own / MASTER_KEY]) as directory:
+        (directory / DATABASE).chmod(0)
+        ran = ontrack_unprivileged("tracks", "--data", directory)
+        assert ran.exit_code == 2
+        assert f"run chmod u+rwX {directory / DATABASE}" in ran.told
 
 
 # Damage
@@ -106,8 +162,8 @@ def test_a_damaged_home_is_told_with_what_to_do(command: tuple[str, ...], own: P
     # then it is said what is wrong and what can be done, and nothing of what stood there
     assert ran.exit_code == 1
     assert ran.told.startswith("Error: the database is damaged (")
-    assert "put the last good copy of the data directory in its place" in ran.told
-    assert "ontrack export --output DIR" in ran.told
+    assert MEND_DAMAGE in ran.told
+    assert "***" not in ran.told
     assert SECRET not in ran.said
 
 
@@ -124,7 +180,26 @@ def test_a_home_whose_database_was_cut_is_told_with_what_to_do(command: tuple[st
     # then it is said that it is damaged and what can be done, not that it is something else
     assert ran.exit_code == 1
     assert ran.told.startswith("Error: the database is damaged (")
-    assert "put the last good copy of the data directory in its place" in ran.told
+    assert MEND_DAMAGE in ran.told
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("doctor", "--format", "json"), ("up", "--port", "0"), ("export", "--topic", CASES_TOPIC.name)],
+    ids=lambda each: each[0],
+)
+def test_every_command_says_the_same_of_a_damaged_database(command: tuple[str, ...], own: Path) -> None:
+    # given a home of whose database a part was overwritten
+    content = bytearray((own / DATABASE).read_bytes())
+    content[5 * PAGE : 60 * PAGE] = bytes(55 * PAGE)
+    (own / DATABASE).write_bytes(content)
+
+    # when it is used, then what is wrong is said, and what to do, in the same words
+    ran = ontrack(*command, "--data", own)
+    assert ran.exit_code == 1
+    assert "is damaged (" in ran.said
+    assert "***" not in ran.said
+    assert MEND_DAMAGE in ran.said
 
 
 def test_a_cut_database_is_not_taken_for_an_empty_one(own: Path) -> None:
@@ -138,3 +213,102 @@ def test_a_cut_database_is_not_taken_for_an_empty_one(own: Path) -> None:
     # then it is said that it is damaged
     assert ran.exit_code == 1
     assert ran.told.startswith("Error: the database is damaged (")
+
+
+# Loss
+
+
+def _lost(own: Path) -> None:
+    for file in (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm"):
+        (own / file).unlink(missing_ok=True)
+
+
+def _emptied(own: Path) -> None:
+    _lost(own)
+    (own / DATABASE).touch()
+
+
+def _broken_off(own: Path) -> None:
+    _lost(own)
+    (own / f"{UNFINISHED}abc").mkdir()
+
+
+def _only_tokens(own: Path) -> None:
+    _lost(own)
+    (own / MASTER_KEY).rename(own / TOKENS)
+
+
+LOSSES: Final = {
+    "a database that is gone": (_lost, f"holds {MASTER_KEY} of a clinic, but its {DATABASE} is missing"),
+    "a database with nothing in it": (_emptied, f"holds {MASTER_KEY} of a clinic, but its {DATABASE} is empty"),
+    "all but the tokens gone": (_only_tokens, f"holds {TOKENS} of a clinic, but its {DATABASE} is missing"),
+    "a restore that was broken off": (
+        _broken_off,
+        f"has no {DATABASE}, but holds {MASTER_KEY} and {UNFINISHED}abc: a restore or an import was broken off there",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_no_clinic_is_begun_where_one_was_lost(own: Path, name: str) -> None:
+    # given a directory in which a clinic was
+    lose, says = LOSSES[name]
+    lose(own)
+    left = {file.name for file in own.iterdir()}
+
+    # when another one is to be begun there, then that is refused, and nothing is made
+    with pytest.raises(NotAHome, match=re.escape(says)):
+        asyncio.run(EmbeddedHome.found(own))
+    assert {file.name for file in own.iterdir()} == left
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("doctor", "--format", "json"),
+        ("up", "--port", "0"),
+        ("export", "--topic", CASES_TOPIC.name),
+        ("token", "make", "x", "--role", "ehr", "--clinic", "clinic"),
+        ("token", "list"),
+    ],
+    ids=lambda command: "-".join(command[:2]),
+)
+def test_what_was_lost_is_said_with_what_to_do(own: Path, name: str, command: tuple[str, ...]) -> None:
+    lose, says = LOSSES[name]
+    lose(own)
+    left = {file.name for file in own.iterdir()}
+
+    ran = ontrack(*command, "--data", own)
+
+    assert ran.exit_code == (1 if command[0] == "doctor" else 2)
+    assert f"{own} {says}" in ran.said
+    assert "ontrack restore FILE --data" in ran.said
+    assert {file.name for file in own.iterdir()} == left
+
+
+def test_what_is_said_of_a_lost_database_puts_the_clinic_back(own: Path, tmp_path: Path) -> None:
+    # given a clinic that was backed up and lost its database
+    succeeded("backup", tmp_path / "kept", "--data", own)
+    before = succeeded("tracks", "--data", own).out
+    _lost(own)
+
+    # when a copy of its master key is put elsewhere, and the backup with it
+    other = tmp_path / "other"
+    other.mkdir(mode=0o700)
+    shutil.copy2(own / MASTER_KEY, other)
+    succeeded("restore", tmp_path / "kept", "--data", other)
+
+    # then it is there again, and a restore that is broken off is finished where it was
+    assert succeeded("tracks", "--data", other).out == before
+    (tmp_path / "third" / f"{UNFINISHED}abc").mkdir(parents=True)
+    shutil.copy2(own / MASTER_KEY, tmp_path / "third")
+    succeeded("restore", tmp_path / "kept", "--data", tmp_path / "third")
+
+
+@pytest.mark.parametrize("command", [("make", "x", "--role", "ehr", "--clinic", "clinic"), ("list",), ("revoke", "x")])
+def test_tokens_are_not_made_or_listed_where_there_is_no_directory(tmp_path: Path, command: tuple[str, ...]) -> None:
+    ran = ontrack("token", *command, "--data", tmp_path / "typo")
+    assert (ran.exit_code, ran.out) == (2, b"")
+    assert f"{tmp_path / 'typo'} is not there" in ran.told
+    assert not (tmp_path / "typo").exists()

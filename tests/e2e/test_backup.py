@@ -286,7 +286,7 @@ def test_a_damaged_backup_is_told_with_exit_code_1(kept: Path, options: tuple[st
         (("backup", "{place}/nowhere", "--check"), "nowhere: the file of a backup was expected"),
         (("backup", "{place}/nowhere", "--list-keys"), "nowhere: the file of a backup was expected"),
         (("backup", "{place}/new"), "name a data directory: --data DIR"),
-        (("backup", "{place}/new", "--data", "{place}/nowhere"), "holds no OnTrack data"),
+        (("backup", "{place}/new", "--data", "{place}/nowhere"), "nowhere is not there"),
         (("backup", "{kept}", "--check", "--data", "{place}/nowhere"), "master.key is missing"),
         (("restore", "{kept}"), "name a data directory: --data DIR"),
         (("restore", "{place}/nowhere", "--data", "{place}/home"), "does not exist"),

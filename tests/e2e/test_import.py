@@ -12,7 +12,7 @@ import pytest
 from services.embedded import DATABASE, MASTER_KEY
 from services.runtime.database import Database
 from tests.support.command import Ran, ontrack, run_apart
-from tests.support.contents import Contents, contents, counts, master_key_in, same, sealed_states
+from tests.support.contents import Contents, begun_under, contents, counts, same, sealed_states
 from tests.support.desk import Desk, bdi_policy, row, table
 from tests.support.enrichd import enrichd
 
@@ -95,7 +95,7 @@ def test_a_policy_that_could_judge_nothing_in_the_file_is_refused(desk: Desk, tm
 
 def held_after(desk: Desk, name: str, key: bytes, file: Path, *options: str | Path) -> Contents:
     """Import a file into a home of its own under a master key that is given; give what it then holds."""
-    home = master_key_in(desk.place / name, key)
+    home = begun_under(desk.place / name, key)
     ran = ontrack("import", file, "--enrol", "--policy", desk.policy, *options, "--data", home)
     assert ran.exit_code == 0, ran.told
     return contents(home)
@@ -160,7 +160,7 @@ def test_a_file_can_come_on_standard_input(desk: Desk) -> None:
 
     # when it comes through a pipe, gzipped or not
     for name, given in (("plain", table(ROWS)), ("gzipped", gzip.compress(table(ROWS)))):
-        home = master_key_in(desk.place / name, key)
+        home = begun_under(desk.place / name, key)
         ran = run_apart("import", "-", "--enrol", "--policy", desk.policy, "--data", home, given=given)
 
         # then it becomes the same, and standard output stays empty

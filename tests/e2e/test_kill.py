@@ -29,9 +29,9 @@ from tests.support.command import ended, ontrack, started, succeeded
 from tests.support.contents import (
     DERIVED,
     Contents,
+    begun_under,
     contents,
     counts,
-    master_key_in,
     progress,
     raw_histories,
     same,
@@ -171,7 +171,7 @@ def test_an_import_that_is_killed_and_started_again_gives_what_an_undisturbed_on
 
     # when its import is killed, started again, killed again, and at last left to finish
     while kills.number < number:
-        directory = master_key_in(tmp_path / f"killed-{kills.number}", undisturbed.key)
+        directory = begun_under(tmp_path / f"killed-{kills.number}", undisturbed.key)
         often = min(random.randint(4, 10), number - kills.number)
         killed_again_and_again(directory, undisturbed, random, often, kills)
         finishing = started("import", undisturbed.file, "--enrol", "--data", directory)
@@ -259,7 +259,7 @@ def test_an_import_can_be_killed_at_each_moment_of_its_work(
 ) -> None:
     # given empty homes under the same master key
     for moment in moments:
-        master_key_in(tmp_path / str(moment), small.key)
+        begun_under(tmp_path / str(moment), small.key)
 
     # when an import is killed right before the n-th thing that it does there
     met = list(deaths(moments, "import", small.file, "--enrol", "--data", tmp_path / "{n}"))

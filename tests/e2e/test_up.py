@@ -1,6 +1,7 @@
 """`ontrack up`, as somebody starts it who has never seen it."""
 
 import os
+import pty
 import re
 import signal
 import subprocess
@@ -29,6 +30,57 @@ def pasted(lines: list[str]) -> str:
     return "\n".join(lines[start : start + 3])
 
 
+def paste(clinic: Running) -> subprocess.CompletedProcess[bytes]:
+    """Paste it, with the token where it is looked for."""
+    return subprocess.run(
+        ["bash", "-c", pasted(clinic.lines)],
+        env={**os.environ, "TOKEN": clinic.token},
+        capture_output=True,
+        check=True,
+        timeout=PATIENCE,
+    )
+
+
+def test_the_token_of_a_first_start_stands_where_it_was_asked_for_and_nowhere_else(tmp_path: Path) -> None:
+    # given a first start whose standard output goes to one file, and everything else to another
+    log, kept, port = tmp_path / "up.log", tmp_path / "first.token", free_ports(1)[0]
+    with log.open("wb") as err, kept.open("wb") as out:
+        up: list[str | Path] = [ONTRACK, "up", "--data", tmp_path / "live", "--port", str(port)]
+        process = subprocess.Popen(up, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
+    try:
+        wait_until(lambda: "docs/api.md" in log.read_text(), "it has said what to do next")
+    finally:
+        process.kill()
+        process.wait(PATIENCE)
+
+    # then the token stands alone in its file, and the other does not hold it
+    assert re.fullmatch(r"ontrack_\S+\n", kept.read_text())
+    assert "ontrack_" not in log.read_text()
+    assert f"every other command takes --data {tmp_path / 'live'}" in log.read_text()
+
+
+def test_where_somebody_reads_it_what_is_to_be_pasted_holds_the_token(tmp_path: Path) -> None:
+    # given a first start on a terminal, of which only the log goes to a file
+    terminal, end = pty.openpty()
+    log, port = tmp_path / "up.log", free_ports(1)[0]
+    with log.open("wb") as err:
+        up: list[str | Path] = [ONTRACK, "up", "--data", tmp_path / "live", "--port", str(port)]
+        process = subprocess.Popen(up, stdin=subprocess.DEVNULL, stdout=end, stderr=err)
+    os.close(end)
+    try:
+        wait_until(lambda: "No mail is sent" in log.read_text(), "it has said what to do next")
+        lines = os.read(terminal, 65_536).decode().replace("\r\n", "\n").splitlines()
+
+        # when what stands there is pasted, then a case is enrolled, and the log does not hold the token
+        ran = subprocess.run(["bash", "-c", pasted(lines)], capture_output=True, check=False, timeout=PATIENCE)
+        assert re.fullmatch(r'\{"case":"[0-9a-f]{32}","fact":"[0-9a-f-]{36}"\}', ran.stdout.decode()), ran.stdout
+        assert "ontrack_" not in log.read_text()
+    finally:
+        process.kill()
+        process.wait(PATIENCE)
+        os.close(terminal)
+
+
 def test_a_first_start_says_what_it_made_and_the_command_that_it_names_works(tmp_path: Path) -> None:
     # given nothing at all
     data = tmp_path / "live"
@@ -36,7 +88,7 @@ def test_a_first_start_says_what_it_made_and_the_command_that_it_names_works(tmp
         wait_until(lambda: any("docs/api.md" in line for line in clinic.lines), "it has said what to do next")
 
         # when the command that it names is pasted
-        ran = subprocess.run(["bash", "-c", pasted(clinic.lines)], capture_output=True, check=False, timeout=PATIENCE)
+        ran = paste(clinic)
 
         # then a case is enrolled
         assert re.fullmatch(r'\{"case":"[0-9a-f]{32}","fact":"[0-9a-f-]{36}"\}', ran.stdout.decode()), ran.stdout
@@ -51,12 +103,20 @@ def test_a_first_start_says_what_it_made_and_the_command_that_it_names_works(tmp
     assert succeeded("tracks", "--data", data).exit_code == 0
 
 
+def test_a_directory_that_is_there_and_empty_is_told_as_made(tmp_path: Path) -> None:
+    (tmp_path / "live").mkdir()
+    with running(tmp_path / "live") as clinic:
+        assert any(line.startswith(f"Made {tmp_path / 'live'}. OnTrack listens") for line in clinic.lines)
+    with running(tmp_path / "live") as again:
+        assert any(line.startswith(f"Opened {tmp_path / 'live'}. OnTrack listens") for line in again.lines)
+
+
 def test_what_was_answered_is_there_after_it_was_killed_and_its_token_is_not_made_again(tmp_path: Path) -> None:
     data = tmp_path / "live"
     with running(data) as clinic:
         wait_until(lambda: any("docs/api.md" in line for line in clinic.lines), "it has said what to do next")
         token = clinic.token
-        subprocess.run(["bash", "-c", pasted(clinic.lines)], capture_output=True, check=True, timeout=PATIENCE)
+        paste(clinic)
         clinic.end(signal.SIGKILL)
     with running(data) as again:
         assert again.find("1", token) == HTTPStatus.OK
@@ -110,7 +170,7 @@ def test_tokens_are_made_listed_and_revoked_while_it_runs(tmp_path: Path) -> Non
         assert clinic.find("1", secret) == HTTPStatus.UNAUTHORIZED
         again = ontrack("token", "revoke", token["id"], "--data", data)
         assert again.exit_code == 1
-        assert "the id of a token was expected" in again.told
+        assert f"no token has the id {token['id']}: it was revoked already" in again.told
 
 
 def test_who_has_revoked_every_token_is_not_given_another_one_unasked(tmp_path: Path) -> None:

@@ -128,12 +128,13 @@ def test_what_keeps_mail_from_going_out_is_told(ward: Ward) -> None:
 
     # when a mailer has a token that was revoked, or a mail server that is away
     # then each says what is in the way, and what to check
-    for change, told in (
-        ({"INGEST_TOKEN": "ontrack_none"}, "ingest does not let the mailer in: check ONTRACK_INGEST_TOKEN"),
-        ({"SMTP_PORT": "1"}, "the mail server at 127.0.0.1:1 cannot be reached"),
+    for change, told, is_alive in (
+        ({"INGEST_TOKEN": "ontrack_none"}, "ingest does not let the mailer in: check ONTRACK_INGEST_TOKEN", False),
+        ({"SMTP_PORT": "1"}, "the mail server at 127.0.0.1:1 cannot be reached", True),
     ):
         mailer = ward.mailer(**change)
-        mailer.wait_until_not_alive(30, told)
+        mailer.wait_until(lambda: told in " ".join(mailer.why_not("ready")), f"it is not ready, saying {told}", 30)  # noqa: B023 - called at once
+        assert (mailer.why_not("alive") == []) is is_alive
         assert mailer.stop() == 0
     assert ward.office.letters == []
 

@@ -15,7 +15,7 @@ from services.runtime.documents import Documents
 from services.runtime.keyring.mongo import KEYS
 from services.runtime.log.port import Record
 from tests.support.command import succeeded
-from tests.support.contents import contents, master_key_in, same
+from tests.support.contents import begun_under, contents, same
 from tests.support.histories import GRYESTEN, OPEN_ENDED, History
 from tests.support.region import Region, wait_until
 
@@ -118,7 +118,7 @@ def test_a_case_goes_on_when_the_definition_that_it_waits_for_is_published(regio
     wait_until(lambda: region.asked(lambda home: home.left()) == 0, "everything processed")
 
     # and everything is as in a home that knew it from the start
-    directory = master_key_in(tmp_path / "home", region.master_key.read_bytes())
+    directory = begun_under(tmp_path / "home", region.master_key.read_bytes())
 
     async def in_a_home() -> None:
         async with await EmbeddedHome.found(directory) as home:
@@ -166,7 +166,7 @@ def test_facts_that_can_be_read_again_are_taken_in_once_and_are_as_if_they_alway
     assert "it was taken in before" in again.told
 
     # and everything is as in a home in which they could always be read
-    directory = master_key_in(tmp_path / "home", region.master_key.read_bytes())
+    directory = begun_under(tmp_path / "home", region.master_key.read_bytes())
     succeeded("import", file, "--enrol", "--data", directory)
     found = region.contents()
     assert same(found, contents(directory))

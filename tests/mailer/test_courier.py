@@ -3,15 +3,18 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
+from contracts.definitions.definition import Language
 from contracts.events.facts import CaseErased, NoticeSent, SessionDue
 from contracts.events.notices import NoticeRequested
 from contracts.topics import NOTICES
+from deploy.local.ports import free_ports
 from services.embedded import EmbeddedHome
 from services.mailer.domain.delivery import FIRST_RETRY, LEASE, TRIED_FOR, Delivery, Fact
 from services.mailer.domain.mailbag import NEWS_FOR, Mailbags
@@ -35,6 +38,7 @@ async def clinic(tmp_path: Path) -> AsyncIterator[MailingClinic]:
         yield made
 
 
+PATIENCE: Final = 30.0
 SENT_TO_BOTH: Final = Counter([("sent", "anna", "1"), ("sent", "bo", "1")])
 
 
@@ -64,6 +68,24 @@ async def test_both_therapists_get_one_mail_and_the_log_says_so(clinic: MailingC
     passed_on = await said_on(clinic.home.log, clinic.home.keyring, NOTICES, NoticeSent)
     assert {each.data.recipients for each in passed_on if isinstance(each.data, NoticeSent)} == {("anna", "bo")}
     assert await clinic.waiting() == []
+
+
+@pytest.mark.parametrize(("clinic_entry", "language"), [(None, "da"), ("en", "en"), ("da", "da")])
+async def test_a_therapist_of_whom_no_language_is_said_is_written_to_in_that_of_the_clinic(
+    clinic: MailingClinic, clinic_entry: Language | None, language: Language
+) -> None:
+    # given a therapist who was entered with an address and nothing else
+    await clinic.put(Therapist(clinic="north", id="carl", address="carl@north.example"), led_by("carl"))
+    if clinic_entry is not None:
+        await clinic.put(Clinic(clinic="north", id="north", language=clinic_entry))
+
+    # when there is mail
+    await clinic.deteriorates()
+    await clinic.round()
+
+    # then it is in the language of the clinic
+    (mail,) = clinic.office.letters
+    assert mail["Content-Language"] == language
 
 
 async def test_a_mail_says_nothing_of_whom_it_is_about(clinic: MailingClinic) -> None:
@@ -535,6 +557,33 @@ async def test_a_case_that_cannot_be_read_keeps_no_other_from_its_mail(clinic: M
     # then the other is told of, and the fault is told
     assert health.troubles["mail"].startswith("the stored state of case case-1")
     assert await clinic.outcomes() == SENT_TO_BOTH
+
+
+async def test_a_mail_server_that_is_away_keeps_it_from_being_ready_and_not_from_being_alive(
+    clinic: MailingClinic,
+) -> None:
+    # given something to send, and a mail server that does not listen
+    await clinic.deteriorates()
+    (port,) = free_ports(1)
+    courier, health = clinic.courier(server=replace(clinic.office.server(), port=port)), Health(waits_for=[])
+
+    # when the courier comes by
+    running = asyncio.create_task(courier.run(health))
+    async with asyncio.timeout(PATIENCE):
+        while "mail" not in health.troubles:  # noqa: ASYNC110 - nobody is told of it but who looks
+            await asyncio.sleep(0)
+    await courier.end(running)
+
+    # then it is not ready, and says why; whoever starts again what is not alive has no reason to
+    assert health.alive() == []
+    (why,) = health.ready()
+    assert why.startswith("mail: ")
+
+    # and what is wrong with itself is told as before
+    health.set("mail", "a fault of OnTrack")
+    assert health.alive() == health.ready() == ["mail: a fault of OnTrack"]
+    health.set("mail", None)
+    assert health.ready() == []
 
 
 async def damage(home: EmbeddedHome, case_id: str, body: bytes) -> None:

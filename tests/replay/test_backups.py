@@ -23,7 +23,7 @@ from services.runtime.roster.port import Clinic, Group, Therapist
 from tests.replay.histories import histories
 from tests.support.clinic import FIRST_DAY, definitions
 from tests.support.command import succeeded
-from tests.support.contents import master_key_in
+from tests.support.contents import begun_under
 from tests.support.kept import both_in, but_for
 from tests.support.workbench import cases_of
 
@@ -68,7 +68,7 @@ def clinics(draw: st.DrawFn) -> Happened:
 
 async def lived(directory: Path, happened: Happened) -> None:
     """Let it happen, with the same cases each time."""
-    master_key_in(directory, b64encode(bytes(MASTER_LENGTH)))
+    begun_under(directory, b64encode(bytes(MASTER_LENGTH)))
     async with await EmbeddedHome.found(directory, clock=lambda: FIRST_DAY) as home:
         await home.publish(definitions())
         ids = dict(enumerate(happened.cases))

@@ -20,7 +20,7 @@ from services.runtime.directory.port import Person
 from services.runtime.keyring.master import MasterKey
 from services.runtime.log.port import Record
 from tests.support.clinic import FIRST_DAY, definitions
-from tests.support.contents import master_key_in
+from tests.support.contents import begun_under, master_key_in
 from tests.support.histories import OPEN_ENDED
 from tests.support.kept import Kept, both_of, kept_of
 
@@ -91,7 +91,7 @@ class BusyHome:
 @pytest.fixture
 async def clinic(tmp_path: Path) -> AsyncIterator[Clinic]:
     """A clinic in which some cases are enrolled."""
-    async with await EmbeddedHome.found(master_key_in(tmp_path / "home", KEY), clock=lambda: FIRST_DAY) as home:
+    async with await EmbeddedHome.found(begun_under(tmp_path / "home", KEY), clock=lambda: FIRST_DAY) as home:
         clinic = Clinic(home)
         for _ in range(AT_FIRST):
             await clinic.enrols()

@@ -134,7 +134,10 @@ def test_a_second_writer_is_refused_with_words(file: Path, opening: Opening) -> 
         opening(file)
 
     # then it says where, and what to do
-    assert str(refused.value) == f"another process is writing {file.parent}; wait until it is done"
+    assert str(refused.value) == (
+        f"another process is writing {file.parent} (pid {os.getpid()}). If it is a running ontrack up, ask that over "
+        "HTTP, or end it; if it is another command, wait until it is done"
+    )
 
     # and the first goes on, and leaves it to the next
     first.connection.execute("INSERT INTO keys VALUES ('a', NULL)")
@@ -149,7 +152,7 @@ def test_a_writer_in_another_process_is_respected(file: Path, opening: Opening) 
     with writing(file) as other:
         # when it is opened for writing
         # then that is refused
-        with pytest.raises(AnotherWriter, match="another process is writing"):
+        with pytest.raises(AnotherWriter, match=rf"another process is writing .* \(pid {other.pid}\)"):
             opening(file)
         other.communicate("")
 

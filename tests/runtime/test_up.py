@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from contracts.events.scores import ScoreComputed
 from contracts.topics import SCORES
 from services.embedded import EmbeddedHome
 from services.ingest.access import TOKENS, Tokens
+from services.runtime.faults import MEND_DAMAGE
 from services.runtime.store.port import StoreUnavailable
 from services.up import Up
 from tests.support.asgi import started
@@ -65,3 +67,17 @@ async def test_what_was_recorded_is_processed_though_nothing_comes_after_it(tmp_
             while up.health.alive() or not await said_on(home.log, home.keyring, SCORES, ScoreComputed):  # noqa: ASYNC110 - nothing tells of it
                 await asyncio.sleep(0.05)
     assert home.failures == []
+
+
+async def test_of_a_damaged_database_it_is_told_what_mends_it(tmp_path: Path) -> None:
+    # given a clinic whose database is damaged
+    home = await Stumbling.found(tmp_path / "home", clock=Clock(NOW))
+    home.failures = [sqlite3.DatabaseError("database disk image is malformed")] * 1_000
+    up = Up(home, Tokens(tmp_path / "home" / TOKENS))
+    async with started(up.app()), asyncio.timeout(PATIENCE):
+        # when a stage comes upon that, then it is told in the words of the commands
+        while not up.health.alive():  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.01)
+    assert up.health.alive() == [
+        f"stages: the database is damaged (database disk image is malformed). To mend it: {MEND_DAMAGE}"
+    ]

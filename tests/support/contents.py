@@ -11,7 +11,7 @@ from typing import Any
 from contracts.topics import TOPICS, Topic
 from services.embedded import DATABASE, MASTER_KEY, EmbeddedHome
 from services.home import Home
-from services.runtime.database import partitions, table_of
+from services.runtime.database import Database, partitions, table_of
 from services.runtime.log.port import after
 from tests.support.opened import DERIVED, OF_CASES, cases_of, digest_of, kept, records_of
 
@@ -19,6 +19,7 @@ __all__ = [
     "DERIVED",
     "OF_CASES",
     "Contents",
+    "begun_under",
     "contents",
     "contents_of",
     "counts",
@@ -132,6 +133,12 @@ def master_key_in(directory: Path, key: bytes) -> Path:
     file = directory / MASTER_KEY
     file.touch(mode=0o600)
     file.write_bytes(key)
+    return directory
+
+
+def begun_under(directory: Path, key: bytes) -> Path:
+    """Make a directory as a first start leaves it that is broken off when it has its master key: this one."""
+    Database.create(master_key_in(directory, key) / DATABASE).close()
     return directory
 
 

@@ -1,6 +1,5 @@
 """What is checked of a data directory: its files, who may read them, and the disk under them."""
 
-import os
 import shutil
 import sqlite3
 from collections.abc import AsyncIterator
@@ -8,25 +7,31 @@ from pathlib import Path
 
 from services.cli.checks.checked import Checked, disk, ill, looked, well
 from services.cli.checks.of_home import of_home
-from services.cli.up import SMTP_HOST
-from services.embedded import DATABASE, MASTER_KEY, EmbeddedHome
+from services.embedded import DATABASE, LOCK, MASTER_KEY, EmbeddedHome, lacking_in
 from services.ingest.access import TOKENS, Tokens, TokensUnusable
 from services.runtime.database import Database
-from services.runtime.faults import StageStopped
+from services.runtime.faults import MEND_DAMAGE, StageStopped
 from services.runtime.keyring.master import MasterKey, MasterKeyUnusable
-from services.runtime.refusals import NotAHome
+from services.runtime.permission import require_writing
+from services.runtime.refusals import NotAHome, NotPermitted
 from services.runtime.unavailable import Unavailable
 
 
-async def of_directory(directory: Path) -> AsyncIterator[Checked]:
+async def of_directory(directory: Path, *, sends_mail: bool) -> AsyncIterator[Checked]:
     """Check a data directory. What cannot be opened is a finding, and what stands in it is not checked then."""
-    if not (directory / DATABASE).exists():
-        yield ill("directory", f"{directory} holds no OnTrack data", "name the data directory: --data DIR")
+    try:
+        lacking = lacking_in(directory)
+    except NotPermitted as refused:
+        yield _not_permitted(refused)
+        return
+    if lacking is not None:
+        yield ill("directory", lacking.says, lacking.do)
         return
     usage = shutil.disk_usage(directory)
     yield disk(
         "disk", usage.free, usage.total, "make room, or move the directory: no answer can be taken on a full disk"
     )
+    yield _permission(directory)
     yield _master_key(directory)
     yield _tokens(directory)
     integrity = _integrity(directory)
@@ -35,13 +40,28 @@ async def of_directory(directory: Path) -> AsyncIterator[Checked]:
         return
     try:
         home = await EmbeddedHome.open(directory)
-    except (NotAHome, MasterKeyUnusable, StageStopped, Unavailable) as wrong:
+    except (NotAHome, NotPermitted, MasterKeyUnusable, StageStopped, Unavailable) as wrong:
         yield ill("home", f"it cannot be opened: {wrong}", "mend that, and check again")
         return
     async with home:
         yield well("home", f"log {home.log_id}")
-        for check in of_home(home, sends_mail=SMTP_HOST in os.environ):
+        for check in of_home(home, sends_mail=sends_mail):
             yield await looked(check)
+
+
+def _permission(directory: Path) -> Checked:
+    """See whether who asks could run a clinic there: that is who has to, for the others do not know."""
+    try:
+        for file in (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", LOCK):
+            require_writing(directory / file)
+    except NotPermitted as refused:
+        return _not_permitted(refused)
+    return well("permission", "this user may write the database")
+
+
+def _not_permitted(refused: NotPermitted) -> Checked:
+    says, _, do = str(refused).partition(": ")
+    return ill("permission", says, do)
 
 
 def _master_key(directory: Path) -> Checked:
@@ -72,10 +92,16 @@ def _integrity(directory: Path) -> Checked:
             (said,) = database.connection.execute("PRAGMA quick_check(1)").fetchone()
         finally:
             database.close()
-    except (NotAHome, Unavailable) as wrong:
-        return ill("database", f"it cannot be opened: {wrong}", "put the last good copy of the directory in its place")
+    except (NotAHome, NotPermitted, Unavailable) as wrong:
+        return ill("database", f"it cannot be opened: {wrong}", "mend that, and check again")
     except sqlite3.DatabaseError as damaged:
         said = str(damaged)
     if said != "ok":
-        return ill("database", f"it is damaged ({said.splitlines()[0]})", "restore the last backup: ontrack restore")
+        return ill("database", f"it is damaged ({_damage(said)})", MEND_DAMAGE)
     return well("database", "SQLite finds no damage")
+
+
+def _damage(said: str) -> str:
+    """Take from what SQLite finds the first that it says of it, below its headings."""
+    found = [line for line in said.splitlines() if line and not line.startswith("***")]
+    return found[0] if found else "it does not say how"

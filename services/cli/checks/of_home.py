@@ -12,10 +12,12 @@ from contracts.definitions.policy import Policy
 from contracts.definitions.protocol import Protocol
 from contracts.topics import CASES
 from services.cli.checks.checked import SKEW, Check, Checked, are, ill, well
+from services.cli.checks.of_roster import roster_is_there
+from services.cli.checks.of_states import log_is_whole, states_are_readable
 from services.cli.dead_letters import letters_of
+from services.cli.mail_settings import SMTP_HOST
 from services.cli.notice_events import in_words, whereabouts
 from services.cli.output import counted
-from services.cli.up import SMTP_HOST
 from services.home import Home
 from services.mailer.domain.mailbag import NEWS_FOR
 from services.mailer.domain.whereabouts import Whereabouts
@@ -35,10 +37,13 @@ SOON: Final = timedelta(minutes=10)
 def of_home(home: Home, *, sends_mail: bool) -> Sequence[Check]:
     """Give the checks of a home that can be opened. sends_mail: whether it is meant to send any."""
     return [
+        Check("log", lambda: log_is_whole(home)),
         Check("progress", lambda: _progress(home)),
+        Check("states", lambda: states_are_readable(home)),
         Check("cases", lambda: _halted(home)),
         Check("keys", lambda: _keys(home)),
         Check("dead letters", lambda: _dead_letters(home)),
+        Check("roster", lambda: roster_is_there(home)),
         Check("definitions", lambda: _definitions(home)),
         Check("clock", lambda: _clock(home)),
         Check("mail", lambda: _mail(home, sends_mail=sends_mail)),
@@ -155,7 +160,7 @@ async def _mail(home: Home, *, sends_mail: bool) -> Checked:
         return ill(
             "mail",
             f"{are(len(late), 'notice')} waiting, and no mail server is named",
-            f"set {SMTP_HOST} and what docs/settings.md says of mail, and start again",
+            f"set {SMTP_HOST} and what docs/clinic-it.md says of mail, and start again",
         )
     says, do = [], []
     if late:

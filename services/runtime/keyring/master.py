@@ -13,6 +13,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
 
 from contracts.codec import CaseKey
+from services.runtime.permission import require_reading
+from services.runtime.refusals import NotPermitted
 
 MASTER_LENGTH = 32
 CASE_ID_LENGTH = 32
@@ -57,12 +59,15 @@ class MasterKey:
     def read(cls, file: Path) -> "MasterKey":
         """Read the key from its file. Raises MasterKeyUnusable."""
         try:
+            require_reading(file)
             mode = file.stat().st_mode
             text = file.read_bytes()
         except FileNotFoundError:
             raise MasterKeyUnusable(
                 f"{file} is missing: put the master key back from where you keep its copy"
             ) from None
+        except NotPermitted as refused:
+            raise MasterKeyUnusable(str(refused)) from None
         except OSError as error:
             raise MasterKeyUnusable(f"{file} cannot be read ({error.strerror})") from None
         if stat.S_IMODE(mode) & 0o077:

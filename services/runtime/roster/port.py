@@ -41,6 +41,10 @@ class Entry(BaseModel):
     id: Name
 
 
+USUAL: Final[Language] = "da"
+"""The language of a clinic that says nothing."""
+
+
 class Clinic(Entry):
     """A clinic, which is its own only entry: `id` is that of the clinic.
 
@@ -50,7 +54,7 @@ class Clinic(Entry):
     """
 
     zone: ZoneName | None = None
-    language: Language = "da"
+    language: Language = USUAL
     protocol: DefinitionRef | None = None
     policy: DefinitionRef | None = None
     supervisors: Annotated[tuple[Name, ...], Field(max_length=AT_ONCE)] = ()
@@ -64,10 +68,10 @@ class Group(Entry):
 
 
 class Therapist(Entry):
-    """Somebody who leads groups. address: where mail goes; language: of that mail."""
+    """Somebody who leads groups. address: where mail goes; language: of that mail; the clinic's, if it says nothing."""
 
     address: Address
-    language: Language = "da"
+    language: Language | None = None
 
 
 EntryT = TypeVar("EntryT", bound=Entry)
@@ -98,3 +102,11 @@ class Roster(Protocol):
 
     async def remove(self, kind: type[Entry], clinic: str, entry_id: str) -> bool:
         """Remove an entry; tell whether it was there."""
+
+
+async def language_of(roster: Roster, therapist: Therapist) -> Language:
+    """Give the language of a therapist. Raises RosterUnavailable."""
+    if therapist.language is not None:
+        return therapist.language
+    clinic = await roster.find(Clinic, therapist.clinic, therapist.clinic)
+    return USUAL if clinic is None else clinic.language

@@ -1,0 +1,80 @@
+"""What is set of mail for `ontrack up` is never passed over: it is right, or it is told what is wrong."""
+
+from pathlib import Path
+from typing import Final
+
+import orjson
+import pytest
+
+from services.cli.mail_settings import mail_settings
+from services.mailer.settings import MailSettings
+from services.runtime.refusals import SettingsWrong
+from tests.support.command import ontrack
+
+RIGHT: Final = {
+    "ONTRACK_SMTP_HOST": "mail.clinic.example",
+    "ONTRACK_MAIL_FROM": "ontrack@clinic.example",
+    "ONTRACK_PORTAL_URL": "https://ontrack.clinic.example",
+}
+SLIPS: Final = {
+    "ONTRACK_SMTP_PORT": ("ONTRACK_SMTP_PORT is set, so mail is to be sent", "ONTRACK_SMTP_HOST is not set: a host"),
+    "ONTRACK_PORTAL_URL": ("ONTRACK_PORTAL_URL is set, so mail is", "ONTRACK_SMTP_HOST is not set: a host"),
+    "ONTRACK_MAIL_FORM": ("ONTRACK_MAIL_FORM is set, so mail is", "did you mean ONTRACK_MAIL_FROM?"),
+    "ONTRACK_SMTP_HOSTS": ("ONTRACK_SMTP_HOSTS is set, so mail is", "did you mean ONTRACK_SMTP_HOST?"),
+    "ONTRACK_SMPT_HOST": ("ONTRACK_SMPT_HOST is set, so mail is", "did you mean ONTRACK_SMTP_HOST?"),
+    "ONTRACK_SMTP_WHATEVER": ("ONTRACK_SMTP_WHATEVER is set, so mail is", "ONTRACK_SMTP_HOST is not set: a host"),
+}
+
+
+@pytest.fixture(autouse=True)
+def nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (*RIGHT, "ONTRACK_SECRETS"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_where_nothing_is_set_no_mail_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("ONTRACK_DATA", "x"), ("ONTRACK_SMTP_PORT", ""), ("ONTRACK_TIMEZONE", "UTC")):
+        monkeypatch.setenv(name, value)
+    assert mail_settings(MailSettings) is None
+
+
+def test_what_is_set_in_full_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in RIGHT.items():
+        monkeypatch.setenv(name, value)
+    settings = mail_settings(MailSettings)
+    assert settings is not None
+    assert settings.smtp_host == "mail.clinic.example"
+
+
+@pytest.mark.parametrize("name", SLIPS)
+def test_what_is_set_without_a_mail_server_is_named(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "1025")
+    with pytest.raises(SettingsWrong) as wrong:
+        mail_settings(MailSettings)
+    for each in SLIPS[name]:
+        assert each in str(wrong.value)
+
+
+def test_a_secret_of_the_mail_server_is_not_passed_over_either(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "ontrack_smtp_password").write_text("a secret")
+    monkeypatch.setenv("ONTRACK_SECRETS", str(tmp_path))
+    with pytest.raises(SettingsWrong, match="ONTRACK_SMTP_PASSWORD is set, so mail is to be sent") as wrong:
+        mail_settings(MailSettings)
+    assert "a secret" not in str(wrong.value)
+
+
+def test_the_doctor_says_what_is_wrong_with_them(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONTRACK_SMTP_HOSTS", "mail.clinic.example")
+    ran = ontrack("doctor", "--data", home, "--format", "json")
+    (found,) = [each for each in orjson.loads(ran.out) if each["what"] == "mail server"]
+    assert found["verdict"] == "finding"
+    assert "did you mean ONTRACK_SMTP_HOST?" in found["says"]
+
+
+def test_the_doctor_says_that_it_has_looked_at_no_mail_server(home: Path) -> None:
+    (found,) = [
+        each
+        for each in orjson.loads(ontrack("doctor", "--data", home, "--format", "json").out)
+        if each["what"] == "mail server"
+    ]
+    assert (found["verdict"], found["says"]) == ("unknown", "not looked at: ONTRACK_SMTP_HOST is not set here")
