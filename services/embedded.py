@@ -76,9 +76,7 @@ class EmbeddedHome(Home):
 
         Raises NotAHome where a clinic was, and its database is missing: another one would take its place.
         """
-        lost = lost_from(directory)
-        if lost is not None:
-            raise NotAHome(f"{lost.says}. To mend it: {lost.do}")
+        require_none_lost(directory)
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         database, file = Database.create(directory / DATABASE), directory / MASTER_KEY
         try:
@@ -151,6 +149,7 @@ def lost_from(directory: Path) -> Lacking | None:
     """Tell what a directory lacks where a clinic was, or was to be put back; None if it is whole, or none ever was."""
     if holds_database(directory) or not directory.is_dir():
         return None
+    require_reading(directory)
     # A database that was begun has its tables before there is a key.
     left = [name for name in (MASTER_KEY, TOKENS, f"{DATABASE}-wal") if (directory / name).exists()]
     unfinished = sorted(file.name for file in directory.iterdir() if file.name.startswith(UNFINISHED))
@@ -158,15 +157,26 @@ def lost_from(directory: Path) -> Lacking | None:
         return Lacking(
             f"{directory} has no {DATABASE}, but holds {' and '.join([*left, *unfinished])}: "
             "a restore or an import was broken off there, or still runs",
-            f"give that command again, such as ontrack restore FILE --data {directory}",
+            f"give the restore again: ontrack restore FILE --data {directory}; an import of a log goes into another, "
+            "empty directory",
         )
     if left:
-        missing = "empty" if (directory / DATABASE).exists() else "missing"
+        is_empty = (directory / DATABASE).exists()
+        takes_backup = not is_empty and {MASTER_KEY, TOKENS}.issuperset(left)
+        here = f"restore the last backup here (ontrack restore FILE --data {directory})"
         return Lacking(
-            f"{directory} holds {' and '.join(left)} of a clinic, but its {DATABASE} is {missing}",
-            f"put the file back if it was moved, else {RESTORE}. A new clinic goes into another directory too",
+            f"{directory} holds {' and '.join(left)}, but its {DATABASE} is {'empty' if is_empty else 'missing'}",
+            f"put the file back if it was moved, else {here if takes_backup else RESTORE}. "
+            "A new clinic goes into another directory",
         )
     return None
+
+
+def require_none_lost(directory: Path) -> None:
+    """Make sure that no clinic was in a directory which has lost its database. Raises NotAHome, NotPermitted."""
+    lost = lost_from(directory)
+    if lost is not None:
+        raise NotAHome(f"{lost.says}. To mend it: {lost.do}")
 
 
 def lacking_in(directory: Path) -> Lacking | None:

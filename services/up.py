@@ -29,6 +29,7 @@ from services.mailer.domain.delivery import Fact
 from services.mailer.domain.letter import Letterhead
 from services.mailer.ingest import NotRecorded, Told
 from services.mailer.post import MailServer
+from services.runtime.database import is_damage
 from services.runtime.faults import MEND_DAMAGE, PartitionLost, StageStopped, place_of
 from services.runtime.health import Health
 from services.runtime.http import Config
@@ -111,9 +112,9 @@ class Up:
             await self._home.catch_up()
         except (StageStopped, PartitionLost, Unavailable) as stopped:
             return str(stopped)
-        except sqlite3.DatabaseError as damaged:
-            return f"the database is damaged ({damaged}). To mend it: {MEND_DAMAGE}"
         except Exception as error:  # noqa: BLE001 - the API goes on, and what is wrong is told
+            if isinstance(error, sqlite3.DatabaseError) and is_damage(error):
+                return f"the database is damaged ({error}). To mend it: {MEND_DAMAGE}"
             return f"a fault of OnTrack ({place_of(error)})"
         return None
 

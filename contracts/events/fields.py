@@ -105,13 +105,21 @@ def _moment(value: object, read: ValidatorFunctionWrapHandler, info: ValidationI
         # A number would be taken for seconds, or for milliseconds if it is large.
         raise PydanticKnownError("datetime_type")
     elif _has_form_of_an_instant(value):
-        moment = datetime.fromisoformat(value)
+        moment = _read_instant(value)
     elif not _BEGINS_AS_A_MOMENT.match(value):
         # Digits alone would be taken for seconds as well.
         raise PydanticKnownError("datetime_type")
     else:
         moment = _ANY_MOMENT.validate_strings(value, strict=True)
     return to_milliseconds(moment)
+
+
+def _read_instant(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        # What Python says of it repeats it.
+        raise PydanticKnownError("datetime_type") from None
 
 
 def _has_form_of_an_instant(text: str) -> bool:

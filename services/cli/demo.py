@@ -20,7 +20,8 @@ from services.cli.notice_events import Notices
 from services.cli.output import counted, program, progress, say
 from services.cli.reports import write_reports
 from services.cli.simulate import instruments_of, setting_of
-from services.embedded import DATABASE, EmbeddedHome
+from services.cli.zone import clinic_zone
+from services.embedded import EmbeddedHome, holds_database
 from services.home import Home
 from services.runtime.directory.port import Person
 from services.simulation.case import SimulatedCase
@@ -55,8 +56,6 @@ def demo(directory: Path | None, seed: int, groups: int, language: Language) -> 
     """
     if directory is None:
         directory = Path(tempfile.mkdtemp(prefix="ontrack-demo-"))
-    elif (directory / DATABASE).exists():
-        raise Failure(f"{directory} holds data already; a demonstration needs an empty directory")
     run(_demonstrate(directory, seed, groups, language))
 
 
@@ -90,7 +89,9 @@ def _row(cells: Sequence[str]) -> str:
 
 
 async def _demonstrate(directory: Path, seed: int, groups: int, language: Language) -> None:
-    async with await EmbeddedHome.found(directory) as home:
+    if holds_database(directory):
+        raise Failure(f"{directory} holds data already; a demonstration needs an empty directory")
+    async with await EmbeddedHome.found(directory, zone=clinic_zone()) as home:
         instruments = instruments_of(home.definitions)
         setting = setting_of(home.definitions, instruments, CLINIC)
         models = {name: model for name, (_, model) in instruments.items()}

@@ -53,7 +53,7 @@ async def _shown(place: Place, form: Format) -> int:
 async def _checked(place: Place) -> AsyncIterator[Checked]:
     # What a region needs takes a while to load, and a directory needs none of it.
     is_directory = isinstance(place, Path)
-    sends_mail = bool(mail_is_meant()) if is_directory else bool(os.environ.get(SMTP_HOST))
+    sends_mail = _sends_mail() if is_directory else bool(os.environ.get(SMTP_HOST))
     if isinstance(place, Path):
         from services.cli.checks.of_directory import of_directory  # noqa: PLC0415
 
@@ -72,6 +72,14 @@ async def _checked(place: Place) -> AsyncIterator[Checked]:
                 yield each
     async for each in _of_mail(sends_mail=sends_mail):
         yield each
+
+
+def _sends_mail() -> bool:
+    """Tell whether mail is to be sent; settings that cannot be read are told of when they are looked at."""
+    try:
+        return bool(mail_is_meant())
+    except SettingsWrong:
+        return True
 
 
 async def _of_mail(*, sends_mail: bool) -> AsyncIterator[Checked]:

@@ -16,7 +16,7 @@ from services.home import Home
 from services.ingest.access import TokensUnusable
 from services.ingest.cases import KeyMissing
 from services.runtime.collector import spare_the_collector
-from services.runtime.database import AnotherWriter
+from services.runtime.database import AnotherWriter, is_damage
 from services.runtime.faults import MEND_DAMAGE, PartitionLost, StageStopped
 from services.runtime.keyring.master import MasterKeyUnusable
 from services.runtime.refusals import BackupUnusable, NotAHome, NotPermitted, PlaceInUse, SettingsWrong, TopicsUnfit
@@ -61,6 +61,8 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     except Unavailable as away:
         raise Failure(f"{away}. Nothing is lost; start again.") from None
     except sqlite3.DatabaseError as damaged:
+        if not is_damage(damaged):
+            raise
         raise Failure(f"the database is damaged ({damaged}). To mend it: {MEND_DAMAGE}.", FINDING) from None
     finally:
         loop.run_until_complete(loop.shutdown_asyncgens())

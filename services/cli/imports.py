@@ -28,7 +28,7 @@ from services.cli.output import counted, progress, say
 from services.cli.place import Place, Region, data_option, opened, settled
 from services.cli.private import private_file
 from services.cli.zone import USUAL, VARIABLE, clinic_zone, zone_named
-from services.embedded import DATABASE, EmbeddedHome
+from services.embedded import EmbeddedHome, holds_database, require_none_lost
 from services.home import Home
 from services.ingest.dates import NOON, Calendar, day
 from services.ingest.importer import FAULTS_LISTED, Chunk, Enrolment, Importer, Tally, policies_that_fit
@@ -170,7 +170,9 @@ def _skipped(open_files: ExitStack, source: str, file: Path | None) -> Skipped:
 async def _import_responses(
     stream: IO[bytes], place: Place, options: _Options, zone: ZoneInfo, wide: Wide | None, skipped: Skipped | None
 ) -> None:
-    new = place if isinstance(place, Path) and not (place / DATABASE).exists() else None
+    new = place if isinstance(place, Path) and not holds_database(place) else None
+    if new is not None:
+        require_none_lost(new)
     with ExitStack() as temporary:
         # What is refused, or only tried, founds no home.
         check = place if new is None else Path(temporary.enter_context(TemporaryDirectory(prefix="ontrack-check-")))

@@ -21,6 +21,7 @@ from services.cli.interruption import heed
 from services.cli.output import counted
 from services.cli.place import Region, opened, settled
 from services.cli.workplace import moved, require_empty, workplace
+from services.cli.zone import clinic_zone
 from services.embedded import EmbeddedHome
 from services.home import Home
 from services.runtime.directory.port import Person
@@ -127,7 +128,7 @@ async def import_log(
         imported.facts += 1
         imported.erased_facts += isinstance(fact, Record)
     with workplace(directory, dry_run=dry_run) as work:
-        async with await EmbeddedHome.found(work, founding=founding) as home:
+        async with await EmbeddedHome.found(work, founding=founding, zone=clinic_zone()) as home:
             await _take_keys(home, case_keys)
             await _take(home, facts, case_keys, advance)
             await home.people.enter(persons)

@@ -15,6 +15,7 @@ from services.cli.private import new_file
 from services.cli.region_options import safety_of, safety_options, users_option
 from services.cli.token import FILE as TOKENS_FILE
 from services.cli.workplace import moved, require_empty, workplace
+from services.cli.zone import clinic_zone
 from services.embedded import MASTER_KEY, EmbeddedHome, empty_home
 from services.home import Home
 from services.ingest.access import TOKENS
@@ -65,7 +66,7 @@ async def _into_directory(file: Path, directory: Path) -> None:
             _write(work / MASTER_KEY, key.read_bytes())
             if tokens is not None:
                 _write(work / TOKENS, tokens)
-            async with await EmbeddedHome.open(work, write=True) as home:
+            async with await EmbeddedHome.open(work, write=True, zone=clinic_zone()) as home:
                 await _conclude(home)
             moved(work, directory, _GOES, _OF_A_TRY)
     _tell(f"{directory} is", backup.manifest)

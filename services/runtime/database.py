@@ -117,6 +117,8 @@ class Database:
         """Close the file and let others write."""
         self.connection.close()
         if self._lock is not None:
+            with suppress(OSError):
+                os.ftruncate(self._lock, 0)
             os.close(self._lock)
             self._lock = None
 
@@ -250,6 +252,11 @@ def _locked(file: Path) -> int:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
     return descriptor
+
+
+def is_damage(error: sqlite3.DatabaseError) -> bool:
+    """Tell damage from the other errors of a database, each of which has a class of its own."""
+    return type(error) is sqlite3.DatabaseError
 
 
 def emptied(connection: sqlite3.Connection) -> bool:

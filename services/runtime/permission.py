@@ -2,6 +2,7 @@
 
 import os
 import pwd
+from contextlib import suppress
 from pathlib import Path
 
 from services.runtime.refusals import NotPermitted
@@ -23,7 +24,9 @@ def require_writing(file: Path) -> None:
 
 def _require(path: Path, right: int, what: str) -> None:
     if path.exists() and not os.access(path, right):
-        raise NotPermitted(_refused(path, what))
+        # What was there a moment ago may be gone: whoever has the database takes away what stands beside it.
+        with suppress(FileNotFoundError):
+            raise NotPermitted(_refused(path, what))
 
 
 def _refused(path: Path, what: str) -> str:
@@ -33,7 +36,7 @@ def _refused(path: Path, what: str) -> str:
     me, owner = _name(os.geteuid()), _name(path.stat().st_uid)
     if me == owner:
         return f"user {me} may not {what} {path}, although it is theirs: run chmod u+rwX {path}"
-    return f"user {me} may not {what} {path}, which belongs to {owner}: run this as {owner}, or give the file to {me}"
+    return f"user {me} may not {what} {path}, which belongs to {owner}: run this as {owner}"
 
 
 def _name(user: int) -> str:

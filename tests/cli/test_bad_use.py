@@ -56,3 +56,12 @@ def test_help_says_what_it_does_and_gives_an_example(command: tuple[str, ...]) -
 
     assert ran.exit_code == 0
     assert f"Example: ontrack {' '.join(words)}" in " ".join(ran.out.decode().split())
+
+
+def test_a_setting_that_has_another_name_now_is_not_passed_over(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONTRACK_TIMEZONE", "America/Godthab")
+
+    ran = ontrack("case", "P1", "--data", home)
+
+    assert ran.exit_code == 2
+    assert "ONTRACK_TIMEZONE is called ONTRACK_TIME_ZONE now" in ran.told

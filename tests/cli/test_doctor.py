@@ -6,18 +6,21 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import orjson
 import pytest
 
+from contracts.events.event import new_fact
+from contracts.events.facts import CaseClosed
 from contracts.topics import CASES, partition_of
 from services.cli.authority import AUTHORITY_HOLDS, CERTIFICATE_HOLDS, CLIENT, Authority
 from services.cli.checks.checked import Checked, certificate, clock, disk
 from services.cli.checks.of_files import of_files
 from services.cli.checks.of_mail_server import of_mail_server
 from services.cli.checks.servers import broker_disk, copies, database
-from services.embedded import DATABASE, MASTER_KEY
+from services.embedded import DATABASE, MASTER_KEY, EmbeddedHome
 from services.ingest.access import TOKENS
 from services.runtime.database import table_of
 from services.runtime.documents import About
@@ -29,8 +32,10 @@ from tests.cli.homes import policy_file
 from tests.support.command import ontrack, succeeded
 from tests.support.mailing import led_by, mailing_clinic
 from tests.support.post_office import post_office
+from tests.support.unprivileged import ontrack_unprivileged, read_only
 
 NOW: Final = datetime.now(UTC)
+FACT: Final = "11111111-2222-4333-8444-555555555555"
 _OF_THE_CASE: Final = table_of(CASES, partition_of("case-1"))
 
 
@@ -179,6 +184,10 @@ def _therapist_garbled(home: Path) -> None:
     _do(home, "UPDATE roster SET body = '{\"clinic\": \"a secret\"}' WHERE kind = 'therapist' AND id = 'anna'")
 
 
+def _states_of_another_version(home: Path) -> None:
+    _do(home, "UPDATE states SET schema = schema + 1 WHERE stage = 'register'")
+
+
 def _do(home: Path, statement: str) -> None:
     with sqlite3.connect(home / DATABASE) as connection:
         assert connection.execute(statement).rowcount > 0
@@ -199,6 +208,7 @@ DAMAGES: Final[dict[str, tuple[Callable[[Path], None], list[str], str]]] = {
     "a log that lacks what was read": (_log_cut, ["log"], f"the last 1 record of {CASES.name}, in partition "),
     "a log that is another one": (_another_log, ["log"], "another one was read by scoring"),
     "a state that cannot be read": (_state_garbled, ["states"], "ontrack rebuild register makes them anew"),
+    "a state of another version": (_states_of_another_version, ["states"], "ontrack rebuild register makes them anew"),
     "a fact that is recorded in its future": (_fact_of_tomorrow, ["clock"], "3,600 s ahead of this machine's clock"),
     "a protocol that nobody has published": (_unknown_protocol, ["definitions"], "north names two-weeks@3"),
     "facts that nobody reads": (_unread_fact, ["progress"], "see whether it runs"),
@@ -214,6 +224,37 @@ def test_what_is_wrong_is_found_with_what_to_do(home: Path, name: str, monkeypat
     assert findings(found) == wanted
     assert do in found[wanted[0]]["do"] + found[wanted[0]]["says"]
     assert "a secret" not in str(found)
+
+
+def test_a_roster_may_be_empty_when_all_courses_are_over(home: Path) -> None:
+    # given a case whose course has ended, in a group that was removed since
+    async def end() -> None:
+        async with await EmbeddedHome.open(home, write=True) as opened:
+            [(case_id, case)] = [each async for each in opened.states(opened.register)]
+            assert case.group is not None
+            over = CaseClosed(reason="completed")
+            await opened.intake.record([new_fact(over, case_id=case_id, fact_id=FACT, source="urn:x", happened=NOW)])
+            await opened.catch_up()
+
+    asyncio.run(end())
+    _roster_emptied(home)
+
+    # then nobody misses it
+    assert "roster" not in findings(checked(home))
+
+
+def test_settings_that_cannot_be_read_keep_nothing_else_from_being_checked(
+    sound: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a folder of secrets that somebody else may not look into
+    with read_only(sound.iterdir()) as directory, TemporaryDirectory() as secrets:
+        Path(secrets).chmod(0o000)
+        monkeypatch.setenv("ONTRACK_SECRETS", secrets)
+
+        # when they check a clinic, then that is told, and so is all the rest
+        ran = ontrack_unprivileged("doctor", "--data", directory, "--format", "json")
+    found = {each["what"]: each["verdict"] for each in orjson.loads(ran.out)}
+    assert (ran.exit_code, found["mail server"], found["database"]) == (1, "finding", "ok")
 
 
 def test_an_import_needs_no_roster(home: Path) -> None:

@@ -33,7 +33,7 @@ def nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_where_nothing_is_set_no_mail_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in (("ONTRACK_DATA", "x"), ("ONTRACK_SMTP_PORT", ""), ("ONTRACK_TIMEZONE", "UTC")):
+    for name, value in (("ONTRACK_DATA", "x"), ("ONTRACK_SMTP_PORT", ""), ("ONTRACK_TIME_ZONE", "UTC")):
         monkeypatch.setenv(name, value)
     assert mail_settings(MailSettings) is None
 

@@ -239,9 +239,9 @@ def _only_tokens(own: Path) -> None:
 
 
 LOSSES: Final = {
-    "a database that is gone": (_lost, f"holds {MASTER_KEY} of a clinic, but its {DATABASE} is missing"),
-    "a database with nothing in it": (_emptied, f"holds {MASTER_KEY} of a clinic, but its {DATABASE} is empty"),
-    "all but the tokens gone": (_only_tokens, f"holds {TOKENS} of a clinic, but its {DATABASE} is missing"),
+    "a database that is gone": (_lost, f"holds {MASTER_KEY}, but its {DATABASE} is missing"),
+    "a database with nothing in it": (_emptied, f"holds {MASTER_KEY}, but its {DATABASE} is empty"),
+    "all but the tokens gone": (_only_tokens, f"holds {TOKENS}, but its {DATABASE} is missing"),
     "a restore that was broken off": (
         _broken_off,
         f"has no {DATABASE}, but holds {MASTER_KEY} and {UNFINISHED}abc: a restore or an import was broken off there",

@@ -37,8 +37,8 @@ def test_a_clinic_is_installed_connected_kept_and_mended_as_the_page_says(tmp_pa
     names = {"ID": tokens[0]["id"], "NUMBER": "1001"}
     last_table = PAGE.read_text("utf-8").partition("\n## What to do when\n")[2]
     commands = re.findall(r"`ontrack ([^`]+)`", last_table)
-    assert len(set(commands)) == 5
-    for command in commands:
+    assert len({*commands} - {"up"}) == 5
+    for command in {*commands} - {"up"}:
         succeeded(*(names.get(part, part) for part in command.split()), "--data", tmp_path / "clinic")
 
 

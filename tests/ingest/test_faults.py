@@ -53,7 +53,15 @@ async def test_the_very_place_is_named_where_its_name_is_no_secret(
         ("response-submitted", answered(smoking=1, drinking=2), [("", FIELDS)]),
         *(
             ("response-submitted", answered(answered_at=moment), [("/answered_at", A_MOMENT)])
-            for moment in ("1764315000", "2026-01-05", 1764315000, "yesterday", "-1-01-05T07:30:00Z")
+            for moment in (
+                "1764315000",
+                "2026-01-05",
+                1764315000,
+                "yesterday",
+                "-1-01-05T07:30:00Z",
+                "2026-13-05T07:30:00.000Z",
+                "Anna Ha-aaTsuicide!.xyzZ",
+            )
         ),
         ("response-submitted", answered(answered_at="0001-01-01T00:00:00Z"), [("/answered_at", "a moment since 1990")]),
         ("session-attended", {"session": 1, "at": "1820-01-05T07:30:00Z"}, [("/at", "a moment since 1990")]),

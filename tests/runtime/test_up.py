@@ -81,3 +81,17 @@ async def test_of_a_damaged_database_it_is_told_what_mends_it(tmp_path: Path) ->
     assert up.health.alive() == [
         f"stages: the database is damaged (database disk image is malformed). To mend it: {MEND_DAMAGE}"
     ]
+
+
+async def test_a_fault_of_ours_is_not_taken_for_damage(tmp_path: Path) -> None:
+    # given a clinic one of whose stages breaks a rule of the database
+    home = await Stumbling.found(tmp_path / "home", clock=Clock(NOW))
+    home.failures = [sqlite3.IntegrityError("UNIQUE constraint failed")] * 1_000
+    up = Up(home, Tokens(tmp_path / "home" / TOKENS))
+    async with started(up.app()), asyncio.timeout(PATIENCE):
+        while not up.health.alive():  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.01)
+
+    # then nobody is told to give the database up
+    (why,) = up.health.alive()
+    assert why.startswith("stages: a fault of OnTrack")

@@ -89,7 +89,9 @@ async def _unreadable(home: Home, stage: Stage[Any], cases: list[str]) -> list[s
     for case_id, state in stored.items():
         key = keys.get(case_id)
         try:
-            if isinstance(key, CaseKey):
+            if isinstance(key, CaseKey) and state.schema != stage.schema:
+                found.append(case_id)
+            elif isinstance(key, CaseKey):
                 open_state(adapter, stage.name, case_id, key, state)
         except StateUnreadable:
             found.append(case_id)

@@ -57,11 +57,12 @@ _WORDS: Final = MappingProxyType(
         "datetime_parsing": _A_MOMENT,
         "datetime_from_date_parsing": _A_MOMENT,
         "timezone_aware": "a moment with its offset from UTC, such as 2026-01-05T08:30:00Z",
-        # Our own checks: what they say is what they expect.
-        "value_error": "{error}",
     }
 )
-_TELLABLE: Final = ("max_length", "min_length", "ge", "le", "gt", "lt", "expected", "error")
+_TELLABLE: Final = ("max_length", "min_length", "ge", "le", "gt", "lt", "expected")
+
+_OURS: Final = frozenset({"a time zone", "a moment between the years 1 and 9999"})
+"""What checks of our own say that they expect; what others say could hold what they were given."""
 
 FORMS: Final = MappingProxyType(
     {
@@ -105,6 +106,8 @@ def _expected(details: ErrorDetails, fields: Collection[str]) -> str:
         return _OF_FIELD[str(steps[0])]
     if kind == "string_pattern_mismatch":
         return FORMS.get(context["pattern"], "a text of another form: see the documentation")
+    if kind == "value_error" and str(context["error"]) in _OURS:
+        return str(context["error"])
     allowed = {name: context[name] for name in _TELLABLE if name in context}
     return _WORDS.get(kind, "another value: see the documentation").format(**allowed)
 
