@@ -1,11 +1,10 @@
 """Several who write facts of the same cases at the same time: what is concluded is as if there had been one."""
 
-import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from services.embedded import MASTER_KEY
 from tests.support.command import succeeded
+from tests.support.contents import begun_under
 from tests.support.region import Region, wait_until
 
 
@@ -29,9 +28,7 @@ def test_a_file_that_is_imported_by_several_at_once_is_taken_in_once(region: Reg
     # and when one of them is started again, every command says what it says of a directory
     region.succeeded("import", file, "--enrol")
     wait_until(lambda: region.asked(lambda home: home.left()) == 0, "everything processed")
-    directory = tmp_path / "home"
-    directory.mkdir()
-    shutil.copy(region.master_key, directory / MASTER_KEY)
+    directory = begun_under(tmp_path / "home", region.master_key.read_bytes())
     succeeded("import", file, "--enrol", "--data", directory)
     for command in (["tracks", "--format", "csv"], ["reports", "--format", "json"], ["case", "P0001"]):
         assert region.succeeded(*command).out == succeeded(*command, "--data", directory).out

@@ -2,7 +2,6 @@
 
 import asyncio
 import csv
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -13,9 +12,8 @@ import pytest
 
 from contracts.topics import CASES
 from services.distributed import DistributedHome
-from services.embedded import MASTER_KEY
 from tests.support.command import Ran, succeeded
-from tests.support.contents import contents, same
+from tests.support.contents import begun_under, contents, same
 from tests.support.desk import bdi_policy
 from tests.support.digests import alike, digests, digests_of
 from tests.support.enrichd import enrichd
@@ -35,9 +33,7 @@ def at_work(region: Region) -> Region:
 
 def in_a_directory(region: Region, directory: Path, *arguments: str | Path) -> Path:
     """Import into a directory that names its cases as the region does."""
-    directory.mkdir()
-    shutil.copy(region.master_key, directory / MASTER_KEY)
-    succeeded("import", *arguments, "--data", directory)
+    succeeded("import", *arguments, "--data", begun_under(directory, region.master_key.read_bytes()))
     return directory
 
 
