@@ -5,7 +5,7 @@ import socket
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -69,29 +69,28 @@ async def test_what_was_recorded_is_processed_though_nothing_comes_after_it(tmp_
     assert home.failures == []
 
 
-async def test_of_a_damaged_database_it_is_told_what_mends_it(tmp_path: Path) -> None:
-    # given a clinic whose database is damaged
+DAMAGED: Final = f"the database is damaged (database disk image is malformed). To mend it: {MEND_DAMAGE}"
+
+
+@pytest.mark.parametrize(
+    ("failure", "told"),
+    [
+        (sqlite3.DatabaseError("database disk image is malformed"), DAMAGED),
+        # Nobody is to give up a database of which nothing is wrong.
+        (sqlite3.IntegrityError("UNIQUE constraint failed"), "a fault of OnTrack"),
+    ],
+    ids=["damage", "a rule of the database that is broken"],
+)
+async def test_of_damage_it_is_told_what_mends_it_and_a_fault_of_ours_is_not_taken_for_it(
+    tmp_path: Path, failure: Exception, told: str
+) -> None:
+    # given a clinic whose database fails
     home = await Stumbling.found(tmp_path / "home", clock=Clock(NOW))
-    home.failures = [sqlite3.DatabaseError("database disk image is malformed")] * 1_000
+    home.failures = [failure] * 1_000
     up = Up(home, Tokens(tmp_path / "home" / TOKENS))
     async with started(up.app()), asyncio.timeout(PATIENCE):
         # when a stage comes upon that, then it is told in the words of the commands
         while not up.health.alive():  # noqa: ASYNC110 - nothing tells of it
             await asyncio.sleep(0.01)
-    assert up.health.alive() == [
-        f"stages: the database is damaged (database disk image is malformed). To mend it: {MEND_DAMAGE}"
-    ]
-
-
-async def test_a_fault_of_ours_is_not_taken_for_damage(tmp_path: Path) -> None:
-    # given a clinic one of whose stages breaks a rule of the database
-    home = await Stumbling.found(tmp_path / "home", clock=Clock(NOW))
-    home.failures = [sqlite3.IntegrityError("UNIQUE constraint failed")] * 1_000
-    up = Up(home, Tokens(tmp_path / "home" / TOKENS))
-    async with started(up.app()), asyncio.timeout(PATIENCE):
-        while not up.health.alive():  # noqa: ASYNC110 - nothing tells of it
-            await asyncio.sleep(0.01)
-
-    # then nobody is told to give the database up
     (why,) = up.health.alive()
-    assert why.startswith("stages: a fault of OnTrack")
+    assert why.startswith(f"stages: {told}")
