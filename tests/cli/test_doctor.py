@@ -180,6 +180,16 @@ def _roster_emptied(home: Path) -> None:
     _do(home, "DELETE FROM roster")
 
 
+def _roster_of_an_import_emptied(home: Path) -> None:
+    """Let the case have been enrolled over the API, by a client that is called much as an import is."""
+    with sqlite3.connect(home / DATABASE) as connection:
+        ((offset, value),) = connection.execute(f'SELECT min("offset"), value FROM {_OF_THE_CASE}')  # noqa: S608 - ours
+        fact = orjson.loads(value) | {"source": "urn:ontrack:north:ehr:import"}
+        connection.execute(f'UPDATE {_OF_THE_CASE} SET value = ? WHERE "offset" = ?', (orjson.dumps(fact), offset))  # noqa: S608 - ours
+    connection.close()
+    _roster_emptied(home)
+
+
 def _therapist_garbled(home: Path) -> None:
     _do(home, "UPDATE roster SET body = '{\"clinic\": \"a secret\"}' WHERE kind = 'therapist' AND id = 'anna'")
 
@@ -205,6 +215,7 @@ DAMAGES: Final[dict[str, tuple[Callable[[Path], None], list[str], str]]] = {
     "a roster that is damaged": (_roster_damaged, ["roster", "definitions"], "tell who maintains it"),
     "a therapist that cannot be read": (_therapist_garbled, ["roster"], "something of its therapists cannot be read"),
     "a roster that is emptied": (_roster_emptied, ["roster"], "has cases in groups: north (1 case)"),
+    "a roster of an interface called import": (_roster_of_an_import_emptied, ["roster"], "has cases in groups: north"),
     "a log that lacks what was read": (_log_cut, ["log"], f"the last 1 record of {CASES.name}, in partition "),
     "a log that is another one": (_another_log, ["log"], "another one was read by scoring"),
     "a state that cannot be read": (_state_garbled, ["states"], "ontrack rebuild register makes them anew"),

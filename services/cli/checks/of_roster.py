@@ -18,8 +18,8 @@ from services.runtime.roster.port import KINDS, Entry, kind_of
 from services.runtime.store.sealed import StateUnreadable
 from services.simulation.facts import CLIENT as SIMULATED
 
-_NO_ROSTER: Final = (f":{IMPORTED}", f":{SIMULATED}")
-"""Ends the source of a case whose group stood in a file, or was drawn, and never was on the roster."""
+_WITHOUT_ROSTER: Final = (IMPORTED, SIMULATED)
+"""Who enrols cases whose group stood in a file, or was drawn, and never was on the roster."""
 
 _ENTER: Final = "enter clinics, groups and therapists again over the API (docs/api.md)"
 
@@ -70,15 +70,16 @@ async def _lost(home: Home, known: set[str]) -> Mapping[str, int]:
     for partition in sorted(set(map(home.partition, suspects))):
         async for chunk in chunks(home, CASES, partition):
             for record in chunk:
-                if record.key in suspects and _is_enrolled_over_the_api(record.value):
+                if record.key in suspects and _is_enrolled_by_the_roster(record.value, suspects[record.key]):
                     found[suspects.pop(record.key)] += 1
     return found
 
 
-def _is_enrolled_over_the_api(fact: bytes) -> bool:
+def _is_enrolled_by_the_roster(fact: bytes, clinic: str) -> bool:
     """Tell whether a record says that a case was enrolled, and by whom. Its outside says it."""
     try:
         said = orjson.loads(fact)
-        return bool(said["type"] == CaseEnrolled.type() and not said["source"].endswith(_NO_ROSTER))
-    except (ValueError, TypeError, KeyError, AttributeError):
+        without = {f"urn:ontrack:{clinic}:{client}" for client in _WITHOUT_ROSTER}
+        return bool(said["type"] == CaseEnrolled.type() and said["source"] not in without)
+    except (ValueError, TypeError, KeyError):
         return False
