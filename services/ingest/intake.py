@@ -100,23 +100,26 @@ class Intake:
         """Record the facts of several requests, each judged in the light of those before it; tell what became of each.
 
         Of a request with a fact that is refused nothing is recorded. Where the log was away for a moment, it is not
-        known whether the facts of a request are there: the same request can come again. Raises KeyMissing, or
-        Unavailable, and then nothing was recorded.
+        known whether the facts of a request are there, nor whether those are that it was judged by: the same request
+        can come again. Raises KeyMissing, or Unavailable, and then nothing was recorded.
         """
         cases = dict(await self._cases.registered({fact.subject for request in requests for fact in request.facts}))
         recorded = self._clock()
-        judged: list[Considered] = []
+        judged: list[tuple[Considered, Collection[str]]] = []
+        changed: set[str] = set()
         for request in requests:
             considered, after = self._judged(request, cases, recorded)
-            judged.append(considered)
+            spoken_of = {fact.subject for fact in request.facts}
+            judged.append((considered, spoken_of & changed | {fact.subject for fact in considered.new}))
             if not considered.refused:
                 cases.update(after)
+                changed.update(after)
         groups: list[Group] = []
-        for considered in judged:
+        for considered, _ in judged:
             if not considered.refused:
                 groups += _by_case(considered.new)
         away = await self._append(groups, None) if groups else {}
-        return [_taken(considered, away) for considered in judged]
+        return [_taken(considered, stands_by, away) for considered, stands_by in judged]
 
     async def consider(self, facts: Sequence[Event[Data]]) -> Considered:
         """Say what would become of facts, each in the light of those before it. Records nothing."""
@@ -225,11 +228,14 @@ def _standing(fact: Event[Data], came: datetime | None, recorded: datetime) -> E
     return fact._replace(recordedtime=recorded)
 
 
-def _taken(considered: Considered, away: Mapping[int, LogUnavailable]) -> Taken | LogUnavailable:
-    if considered.refused:
-        return Taken(0, considered.refused)
-    unavailable = [away[at] for at in map(_partition, considered.new) if at in away]
-    return unavailable[0] if unavailable else Taken(len(considered.new))
+def _taken(
+    considered: Considered, stands_by: Collection[str], away: Mapping[int, LogUnavailable]
+) -> Taken | LogUnavailable:
+    """Tell what became of a request. stands_by: the cases whose facts have to be there for that to be so."""
+    unavailable = [away[at] for at in map(partition_of, stands_by) if at in away]
+    if unavailable:
+        return unavailable[0]
+    return Taken(0, considered.refused) if considered.refused else Taken(len(considered.new))
 
 
 def _by_case(facts: Sequence[Event[Data]]) -> Collection[Group]:

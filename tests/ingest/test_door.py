@@ -62,7 +62,10 @@ class StallingLog(TroubledLog):
     """A log that can be made to answer nothing for a while, and keeps what was brought to it.
 
     came: somebody waits for it; groups: what was to be appended together or not at all
+    away: whether it fails, before anything is there or when it is
     """
+
+    away: When | None = None
 
     def __init__(self, log: Journal, trouble: Trouble) -> None:
         super().__init__(log, trouble)
@@ -76,7 +79,8 @@ class StallingLog(TroubledLog):
         self.groups += chain.from_iterable(groups.values())
         self.came.set()
         await self.goes_on.wait()
-        return await super().append_each(topic, groups)
+        appended = {} if self.away == "before" else await super().append_each(topic, groups)
+        return dict.fromkeys(groups, LogUnavailable("away")) if self.away else appended
 
 
 class Entrance:
@@ -218,6 +222,34 @@ async def test_while_the_log_is_away_those_who_come_are_told_and_may_come_again(
             # then it is there once
             assert ids(await entrance.on_log()) == ids([enrolled(), answered(1)])
             assert len(await entrance.on_log()) == 2
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_who_repeats_what_still_waits_is_told_no_more_than_the_first(tmp_path: Path, when: When) -> None:
+    async with an_entrance(tmp_path) as entrance:
+        # given a log that is slow, and a response that waits for it
+        await entrance.bring(enrolled())
+        entrance.log.goes_on.clear()
+        entrance.log.came.clear()
+        slow = asyncio.create_task(entrance.bring(answered(1)))
+        await entrance.log.came.wait()
+        waiting = [asyncio.create_task(entrance.bring(answered(2)))]
+
+        # when it comes again, and another answer under its id, and then the log fails
+        waiting += [asyncio.create_task(entrance.bring(each)) for each in (answered(2), answered(2, total=3))]
+        await asyncio.sleep(0)
+        entrance.log.away = when
+        entrance.log.goes_on.set()
+
+        # then nobody is told that it stands there, nor that it is refused because it does
+        told = await asyncio.gather(slow, *waiting, return_exceptions=True)
+        assert [type(each) for each in told] == [LogUnavailable] * 4
+
+        # and whoever comes again is told how it is
+        entrance.log.away = None
+        await entrance.bring(answered(1), answered(2))
+        assert [code.code for _, code in (await entrance.bring(answered(2, total=3))).refused] == ["id_reused"]
+        assert ids(await entrance.on_log()) == ids([enrolled(), answered(1), answered(2)])
 
 
 async def test_a_case_that_was_just_spoken_of_needs_no_keyring(tmp_path: Path) -> None:
