@@ -162,7 +162,7 @@ def lost_from(directory: Path) -> Lacking | None:
         )
     if left:
         is_empty = (directory / DATABASE).exists()
-        takes_backup = not is_empty and {MASTER_KEY, TOKENS}.issuperset(left)
+        takes_backup = {MASTER_KEY, TOKENS}.issuperset(file.name for file in directory.iterdir())
         here = f"restore the last backup here (ontrack restore FILE --data {directory})"
         return Lacking(
             f"{directory} holds {' and '.join(left)}, but its {DATABASE} is {'empty' if is_empty else 'missing'}",

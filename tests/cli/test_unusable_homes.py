@@ -13,7 +13,7 @@ from typing import Final
 import pytest
 
 from contracts.topics import CASES as CASES_TOPIC
-from services.embedded import DATABASE, MASTER_KEY, UNFINISHED, EmbeddedHome
+from services.embedded import DATABASE, LOCK, MASTER_KEY, UNFINISHED, EmbeddedHome
 from services.ingest.access import TOKENS
 from services.runtime.faults import MEND_DAMAGE
 from services.runtime.refusals import NotAHome
@@ -287,23 +287,37 @@ def test_what_was_lost_is_said_with_what_to_do(own: Path, name: str, command: tu
     assert {file.name for file in own.iterdir()} == left
 
 
-def test_what_is_said_of_a_lost_database_puts_the_clinic_back(own: Path, tmp_path: Path) -> None:
-    # given a clinic that was backed up and lost its database
+@pytest.mark.parametrize("left", [[MASTER_KEY], [MASTER_KEY, LOCK], [MASTER_KEY, "reports"]], ids=" ".join)
+def test_what_is_said_of_a_lost_database_puts_the_clinic_back(own: Path, tmp_path: Path, left: list[str]) -> None:
+    # given a clinic that was backed up and lost its database, and of which some files are left
     succeeded("backup", tmp_path / "kept", "--data", own)
     before = succeeded("tracks", "--data", own).out
-    _lost(own)
+    for file in own.iterdir():
+        if file.name not in left:
+            file.unlink()
+    for name in left:
+        (own / name).touch()
 
-    # when a copy of its master key is put elsewhere, and the backup with it
+    # when that is done which is said, with a copy of the master key where another directory is named
+    said = re.search(r"ontrack restore FILE --data ([^)]+)\)", ontrack("tracks", "--data", own).said)
+    assert said is not None
+    place = Path(said[1].replace("OTHER", str(tmp_path / "other")))
+    if place != own:
+        place.mkdir(mode=0o700)
+        shutil.copy2(own / MASTER_KEY, place)
+    succeeded("restore", tmp_path / "kept", "--data", place)
+
+    # then it is there again
+    assert succeeded("tracks", "--data", place).out == before
+
+
+def test_a_restore_that_was_broken_off_is_finished_where_it_was(own: Path, tmp_path: Path) -> None:
+    succeeded("backup", tmp_path / "kept", "--data", own)
     other = tmp_path / "other"
-    other.mkdir(mode=0o700)
+    (other / f"{UNFINISHED}abc").mkdir(parents=True)
     shutil.copy2(own / MASTER_KEY, other)
     succeeded("restore", tmp_path / "kept", "--data", other)
-
-    # then it is there again, and a restore that is broken off is finished where it was
-    assert succeeded("tracks", "--data", other).out == before
-    (tmp_path / "third" / f"{UNFINISHED}abc").mkdir(parents=True)
-    shutil.copy2(own / MASTER_KEY, tmp_path / "third")
-    succeeded("restore", tmp_path / "kept", "--data", tmp_path / "third")
+    assert succeeded("tracks", "--data", other).out == succeeded("tracks", "--data", own).out
 
 
 @pytest.mark.parametrize("command", [("make", "x", "--role", "ehr", "--clinic", "clinic"), ("list",), ("revoke", "x")])
