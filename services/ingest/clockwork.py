@@ -1,7 +1,7 @@
 """The clock at work: it looks at the cases whose time has come, and records what is to be said of them."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -31,6 +31,7 @@ TICK: Final = 1.0
 _AT_ONCE: Final = 500
 _LOOK_AGAIN: Final = timedelta(minutes=1)
 _EVER: Final = datetime.max.replace(tzinfo=UTC)
+_UNCLEAR: Final = "something on the roster of {} cannot be read: ontrack doctor says what"
 _LOG = structlog.get_logger()
 
 
@@ -85,7 +86,7 @@ class Clockwork:
     door: Door
     following: Following
     now: Callable[[], datetime]
-    _unreadable: dict[str, str] = field(default_factory=dict, init=False)
+    _put_off_for: dict[str, str] = field(default_factory=dict, init=False)
     _moved: set[str] = field(default_factory=set, init=False)
 
     async def run(self, health: Health) -> None:
@@ -98,13 +99,15 @@ class Clockwork:
             except Exception as error:  # noqa: BLE001 - it goes on, and what is wrong is told
                 health.set("clock", f"a fault of OnTrack ({place_of(error)})")
             else:
-                health.set("clock", next(iter(self._unreadable.values()), None))
+                health.set("clock", None)
+                health.set("clock of some cases", next(iter(self._put_off_for.values()), None), is_elsewhere=True)
             await asyncio.sleep(TICK)
 
     async def tick(self) -> int:
         """Say what is to be said by now; give how many facts that were. Raises Unavailable, and goes on next time."""
-        clinics = await self.roster.all(Clinic)
+        clinics, unclear = await self.roster.readable(Clinic)
         zones = {each.clinic: zone for each in clinics if (zone := zone_of(each)) is not None}
+        zones |= {clinic: self.timetable.zones.of(clinic) for clinic in unclear}
         now, said = self.now(), 0
         self._moved |= self.timetable.zones.learn(zones)
         if self._moved:
@@ -112,14 +115,19 @@ class Clockwork:
             self._moved.clear()
         while appointments := await self.agenda.appointments(Register.name, now, _AT_ONCE):
             known, unreadable = await self.cases.readable([each.case_id for each in appointments])
-            self._noted(appointments, unreadable)
-            groups = {(each.clinic, each.id): each for each in await self.roster.all(Group)}
+            entries, others = await self.roster.readable(Group)
+            groups = {(each.clinic, each.id): each for each in entries}
+            why_not = dict(unreadable)
+            for case_id, case in known.items():
+                if case.clinic in unclear | others:
+                    why_not[case_id] = _UNCLEAR.format(case.clinic)
             kept = [
-                self._put_off(each, now)
-                if each.case_id in unreadable
-                else self._kept(each, known.get(each.case_id, Registered()), groups, now)
+                self._put_off(each, why_not[each.case_id], now)
+                if each.case_id in why_not
+                else self._looked_at(each, known.get(each.case_id, Registered()), groups, now)
                 for each in appointments
             ]
+            # All of them come to their end, so that nothing is left half said when one cannot go on.
             outcomes = await asyncio.gather(*kept, return_exceptions=True)
             for outcome in outcomes:
                 if isinstance(outcome, BaseException):
@@ -140,16 +148,23 @@ class Clockwork:
                 if each.case_id in known and known[each.case_id].clinic in clinics and each.due > now:
                     await self.agenda.postpone(Register.name, each, now)
 
-    def _noted(self, appointments: Sequence[Appointment], unreadable: Mapping[str, str]) -> None:
-        """Note which cases cannot be read, for that to be told: the others have their time all the same."""
-        for each in appointments:
-            self._unreadable.pop(each.case_id, None)
-        self._unreadable.update(unreadable)
-
-    async def _put_off(self, appointment: Appointment, now: datetime) -> int:
-        """Come again to a case that cannot be read."""
+    async def _put_off(self, appointment: Appointment, why: str, now: datetime) -> int:
+        """Come again to a case that cannot be looked at, and note why: the others have their time all the same."""
+        self._put_off_for[appointment.case_id] = why
         await self.agenda.postpone(Register.name, appointment, now + _LOOK_AGAIN)
         return 0
+
+    async def _looked_at(
+        self, appointment: Appointment, case: Registered, groups: Mapping[tuple[str, str], Group], now: datetime
+    ) -> int:
+        """Say what is to be said of a case, unless it cannot be; give how many facts that were. Raises Unavailable."""
+        self._put_off_for.pop(appointment.case_id, None)
+        try:
+            return await self._kept(appointment, case, groups, now)
+        except Unavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - the others have their time, and what is wrong is told
+            return await self._put_off(appointment, f"a fault of OnTrack ({place_of(error)})", now)
 
     async def _kept(
         self, appointment: Appointment, case: Registered, groups: Mapping[tuple[str, str], Group], now: datetime

@@ -1,6 +1,7 @@
 """The cases of a group follow its times: they come to what the roster says, whatever was broken off or overtaken."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable
 from datetime import datetime
 
@@ -31,14 +32,14 @@ class Following:
         self._door = door
         self._definitions = definitions
         self._now = now
-        self._one_after_the_other = asyncio.Lock()
+        self._one_after_the_other: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def put(self, group: Group) -> None:
         """Enter a group, and bring every case of it to its times. Raises Unavailable, and goes on when it comes again.
 
         The roster comes first: a case that joins meanwhile looks there once more when it has (`joined`).
         """
-        async with self._one_after_the_other:
+        async with self._one_after_the_other[group.clinic]:
             await self._roster.put(group)
             async for cases in self._cases.all():
                 for case_id, case in cases.items():

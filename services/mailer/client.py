@@ -64,8 +64,10 @@ class IngestOverHttp:
             raise IngestUnavailable(f"ingest cannot be reached ({type(failed).__name__}): {_CHECK}") from None
         if answer.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             raise IngestUnavailable("ingest does not let the mailer in: check ONTRACK_INGEST_TOKEN")
-        if answer.is_error and not _code(answer):
+        if answer.is_error and not (code := _code(answer)):
             raise IngestUnavailable(f"what answers is not ingest ({answer.status_code}): {_CHECK}")
+        if answer.is_server_error:
+            raise IngestUnavailable(f"ingest can answer nothing just now ({code}): its /ready says why")
         return answer
 
     async def __aenter__(self) -> Self:

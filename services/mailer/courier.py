@@ -121,10 +121,10 @@ class Courier:
             except Exception as error:  # noqa: BLE001 - it goes on, and what is wrong is told
                 why = _fault(error)
                 failures += 1
-            fault = next((fault for fault, _ in self._faults.values()), None)
             # Who starts again what is not alive would end a clinic, or a mailer, of which nothing is wrong.
-            is_elsewhere = is_server_away and fault is None
-            health.set("mail", fault if is_server_away and fault else why or fault, is_elsewhere=is_elsewhere)
+            health.set("mail", why, is_elsewhere=is_server_away)
+            of_a_case = next((fault for fault, _ in self._faults.values()), None)
+            health.set("mail of some cases", of_a_case, is_elsewhere=True)
             if failures:
                 await _until(self._ending, min(TICK * 2 ** min(failures, _DOUBLED_AT_MOST), AWAY_AT_MOST))
             else:

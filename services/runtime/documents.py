@@ -185,7 +185,9 @@ class Documents:
     async def find_up_to(
         self, collection: str, field: str, until: str, limit: int, after: tuple[str, str] | None = None
     ) -> list[Document]:
-        """Give the documents with a text in a field that comes no later than another one, in the order of the texts.
+        """Give which documents have a text in a field that comes no later than another one, in the order of the texts.
+
+        Each with that text and its number.
 
         after: only those beyond a text and an id, in that order
         """
@@ -194,7 +196,7 @@ class Documents:
         if after is not None:
             text, name = after
             wanted = {field: {"$gte": text, "$lte": until}, "$or": [{field: {"$gt": text}}, {"_id": {"$gt": name}}]}
-        documents = self._database[collection].find(wanted, {field: 1})
+        documents = self._database[collection].find(wanted, {field: 1, "number": 1})
         found += await documents.sort([(field, 1), ("_id", 1)]).limit(limit).to_list(None)
         return found
 

@@ -73,7 +73,9 @@ class MemoryStore:
     async def appointments(
         self, stage: str, until: datetime, limit: int, after: Appointment | None = None
     ) -> Sequence[Appointment]:
-        due = [Appointment(state.due, case_id) for case_id, state in self._states[stage].items() if state.due]
+        due = [
+            Appointment(state.due, case_id, state.offset) for case_id, state in self._states[stage].items() if state.due
+        ]
         return sorted(each for each in due if each.due <= until and (after is None or each > after))[:limit]
 
     async def postpone(self, stage: str, appointment: Appointment, due: datetime | None) -> bool:

@@ -247,7 +247,7 @@ class StoreSuite:
 
         # when those are asked for that are due by a moment
         # then they come, of this stage only, those of one moment by case
-        wanted = [Appointment(MOMENT, "c"), Appointment(MOMENT, "e"), Appointment(MOMENT + A_DAY, "a")]
+        wanted = [Appointment(MOMENT, "c", 0), Appointment(MOMENT, "e", 0), Appointment(MOMENT + A_DAY, "a", 0)]
         assert list(await agenda.appointments("register", MOMENT + A_DAY, 10)) == wanted
         assert list(await agenda.appointments("register", MOMENT + A_DAY, 2)) == wanted[:2]
         assert list(await agenda.appointments("register", MOMENT - A_MILLISECOND, 10)) == []
@@ -267,7 +267,7 @@ class StoreSuite:
         await store.save("register", [Write("a", 1, state(2))])
 
         # then that holds
-        assert list(later) == [Appointment(MOMENT + A_DAY, "a")]
+        assert list(later) == [Appointment(MOMENT + A_DAY, "a", 1)]
         assert list(await agenda.appointments("register", MOMENT + A_DAY, 10)) == []
         assert dict(await store.load("register", ["a"])) == {"a": state(2)}
 
@@ -281,21 +281,22 @@ class StoreSuite:
         assert await agenda.postpone("register", second, None)
 
         # then that holds, and their states are as they were
-        assert list(await agenda.appointments("register", MOMENT + A_DAY, 10)) == [Appointment(MOMENT + A_DAY, "a")]
+        assert list(await agenda.appointments("register", MOMENT + A_DAY, 10)) == [Appointment(MOMENT + A_DAY, "a", 0)]
         assert dict(await store.load("register", ["a", "b"])) == {"a": state(0, due=MOMENT + A_DAY), "b": state(0)}
 
     async def test_a_case_is_not_postponed_if_its_state_has_been_written_since(
         self, store: Store, agenda: Agenda
     ) -> None:
-        # given a case that was found due, and whose state says another moment by now
-        await store.save("register", [Write("a", None, state(0, due=MOMENT))])
-        (found,) = await agenda.appointments("register", MOMENT, 10)
-        await store.save("register", [Write("a", 0, state(1, due=MOMENT + A_DAY))])
+        # given a case that was found due, and whose state was written since: it says another moment, or the same
+        for case_id, moment in {"a": MOMENT + A_DAY, "b": MOMENT}.items():
+            await store.save("register", [Write(case_id, None, state(0, due=MOMENT))])
+            (found,) = await agenda.appointments("register", MOMENT, 10)
+            await store.save("register", [Write(case_id, 0, state(1, due=moment))])
 
-        # when it is postponed as it was found
-        # then what its state says stands
-        assert not await agenda.postpone("register", found, None)
-        assert list(await agenda.appointments("register", MOMENT + A_DAY, 10)) == [Appointment(MOMENT + A_DAY, "a")]
+            # when it is postponed as it was found
+            # then what its state says stands
+            assert not await agenda.postpone("register", found, None)
+            assert Appointment(moment, case_id, 1) in await agenda.appointments("register", MOMENT + A_DAY, 10)
 
     # Positions
 

@@ -73,7 +73,7 @@ class Ward:
             taken = await self.door.take(Request([fact]))
             assert not taken.refused
 
-    async def admit(self, *case_ids: str) -> None:
+    async def admit(self, *case_ids: str, clinic: str = "c1") -> None:
         """Enrol cases whose first session is on Monday."""
         (protocol,) = [ref for ref, each in self.home.definitions.of_kind(Protocol) if each.sessions != "any"]
         policy = self.home.definitions.named(Policy, "gryesten-2023")
@@ -81,7 +81,7 @@ class Ward:
         for case_id in case_ids:
             await self.record(
                 case_id,
-                CaseEnrolled(clinic="c1", protocol=protocol, policy=policy.ref),
+                CaseEnrolled(clinic=clinic, protocol=protocol, policy=policy.ref),
                 SessionScheduled(session=1, scheduled=MONDAY),
             )
         await self.home.catch_up()
@@ -242,14 +242,44 @@ async def test_a_case_that_cannot_be_read_keeps_no_other_from_its_time(tmp_path:
         clock, health = ward.clock(), Health(waits_for=[])
         running = asyncio.create_task(clock.run(health))
         async with asyncio.timeout(30):
-            while not health.alive():  # noqa: ASYNC110 - nobody is told of it but who looks
+            while not health.ready():  # noqa: ASYNC110 - nobody is told of it but who looks
                 await asyncio.sleep(0.01)
         running.cancel()
 
-        # then what is to be said of the other one is said, and what is wrong is told
+        # then what is to be said of the other one is said, and what is wrong is told to whom no restart would mend it
         assert len((await ward.home.cases.registered(["bo"]))["bo"].open) == FORMS
-        (why,) = health.alive()
+        assert health.alive() == []
+        (why,) = health.ready()
         assert "the key of case anna is missing" in why
+
+
+@pytest.mark.parametrize("kind", ["clinic", "group"])
+async def test_a_roster_that_cannot_be_read_stops_no_other_clinic(tmp_path: Path, kind: str) -> None:
+    # given cases of two clinics, one of which has an entry that nobody can read
+    async with a_ward(tmp_path / "home") as ward:
+        await ward.admit("anna")
+        await ward.admit("bo", clinic="c2")
+        assert isinstance(ward.home, EmbeddedHome)
+        ward.home._database.connection.execute(  # noqa: SLF001 - what no port does
+            "INSERT INTO roster VALUES (?, 'c2', 'c2', '{}')", (kind,)
+        )
+
+        # when their time comes
+        ward.time = MORNING
+        clock, health = ward.clock(), Health(waits_for=[])
+        running = asyncio.create_task(clock.run(health))
+        async with asyncio.timeout(30):
+            while not health.ready():  # noqa: ASYNC110 - nobody is told of it but who looks
+                await asyncio.sleep(0.01)
+        running.cancel()
+
+        # then what is to be said of the other clinic is said, and what is wrong is told
+        known = await ward.home.cases.registered(["anna", "bo"])
+        assert (len(known["anna"].open), len(known["bo"].open)) == (FORMS, 0)
+        assert health.alive() == []
+        assert health.ready() == [
+            "clock of some cases: something on the roster of c2 cannot be read: ontrack doctor says what"
+        ]
 
 
 async def test_a_clinic_that_goes_by_another_clock_is_asked_by_that_one(tmp_path: Path) -> None:

@@ -53,9 +53,18 @@ async def test_what_is_recorded_now_or_before_is_recorded() -> None:
         await ingest.record(FACT)
 
 
+@pytest.mark.parametrize(("status", "code"), [("503 Busy", "busy"), ("500 No", "fault")])
+async def test_an_ingest_that_can_do_nothing_just_now_is_no_fault_of_a_case(status: str, code: str) -> None:
+    async with answering(status, problem(code), "application/problem+json") as ingest:
+        with pytest.raises(IngestUnavailable, match=rf"\({code}\)"):
+            await ingest.told("case", "notice")
+        with pytest.raises(IngestUnavailable, match=rf"\({code}\)"):
+            await ingest.record(FACT)
+
+
 @pytest.mark.parametrize(
     ("status", "code"),
-    [("404 Not Found", "unknown-case"), ("503 Busy", "busy"), ("422 No", "invalid-body"), ("500 No", "fault")],
+    [("404 Not Found", "unknown-case"), ("422 No", "invalid-body")],
 )
 async def test_a_case_of_which_nothing_can_be_recorded_is_told(status: str, code: str) -> None:
     async with answering(status, problem(code), "application/problem+json") as ingest:

@@ -550,13 +550,38 @@ async def test_a_case_that_cannot_be_read_keeps_no_other_from_its_mail(clinic: M
     await courier.round()
     await clinic.home.catch_up()
     running = asyncio.create_task(courier.run(health))
-    while "mail" not in health.troubles:  # noqa: ASYNC110 - nobody is told of it but who looks
-        await asyncio.sleep(0)
+    async with asyncio.timeout(PATIENCE):
+        while not health.troubles:  # noqa: ASYNC110 - nobody is told of it but who looks
+            await asyncio.sleep(0)
     await courier.end(running)
 
-    # then the other is told of, and the fault is told
-    assert health.troubles["mail"].startswith("the stored state of case case-1")
+    # then the other is told of, and the fault is told to whom no restart would seem to mend it
+    assert health.troubles["mail of some cases"].startswith("the stored state of case case-1")
+    assert health.alive() == []
     assert await clinic.outcomes() == SENT_TO_BOTH
+
+
+async def test_a_mail_server_that_is_away_is_told_though_a_case_has_a_fault(clinic: MailingClinic) -> None:
+    # given two cases, of which one state was damaged, and a mail server that does not listen
+    await clinic.deteriorates("case-1")
+    await clinic.deteriorates("case-2")
+    stored = (await clinic.home.store.load(Mailbags.name, ["case-1"]))["case-1"]
+    await damage(clinic.home, "case-1", stored.body)
+    (port,) = free_ports(1)
+    courier, health = clinic.courier(server=replace(clinic.office.server(), port=port)), Health(waits_for=[])
+
+    # when the courier comes by
+    running = asyncio.create_task(courier.run(health))
+    async with asyncio.timeout(PATIENCE):
+        while len(health.troubles) < 2:  # noqa: ASYNC110 - nobody is told of it but who looks
+            await asyncio.sleep(0)
+    await courier.end(running)
+
+    # then both are told, and neither to whoever starts again what is not alive
+    assert health.alive() == []
+    server, case = health.ready()
+    assert server.startswith("mail: the mail server at ")
+    assert case.startswith("mail of some cases: the stored state of case case-1")
 
 
 async def test_a_mail_server_that_is_away_keeps_it_from_being_ready_and_not_from_being_alive(

@@ -22,6 +22,9 @@ BODY_WITHIN: Final = 10.0
 DEEP_AT_MOST: Final = 32
 """Objects and lists within one another. What was read is written again to be checked, and that ends somewhere."""
 
+ENTRIES_AT_MOST: Final = 1_024
+"""Entries of an object or a list: more than a course can have sessions. Each of them can be wrong, and is looked at."""
+
 JSON: Final = "application/json"
 _CHARSET: Final = re.compile(r"\bcharset\s*=\s*\"?([^\s\";]*)")
 DIGITS_AT_MOST: Final = 40
@@ -77,20 +80,22 @@ def _object(body: bytes) -> dict[str, Any]:
         raise Problem(NOT_JSON) from None
     if not isinstance(said, dict):
         raise Problem(INVALID, Fault("", "an object"))
-    if _is_deep(said):
-        raise Problem(INVALID, Fault("", f"at most {DEEP_AT_MOST} objects and lists within one another"))
+    _require_bounds(said)
     _NAMES.decode(body.decode())
     return said
 
 
-def _is_deep(said: dict[str, Any]) -> bool:
+def _require_bounds(said: dict[str, Any]) -> None:
+    """Make sure that what is said is neither too deep nor too wide. Raises Problem."""
     level: list[Any] = [said]
     for _ in range(DEEP_AT_MOST):
+        if max(map(len, level)) > ENTRIES_AT_MOST:
+            raise Problem(INVALID, Fault("", f"at most {ENTRIES_AT_MOST:,} entries in an object or a list"))
         values = chain.from_iterable(each.values() if isinstance(each, dict) else each for each in level)
         level = [value for value in values if isinstance(value, dict | list)]
         if not level:
-            return False
-    return True
+            return
+    raise Problem(INVALID, Fault("", f"at most {DEEP_AT_MOST} objects and lists within one another"))
 
 
 def _exact(text: str) -> int | Decimal:

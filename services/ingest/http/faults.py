@@ -13,6 +13,9 @@ from contracts.events.fields import INDIVIDUAL, LAST_SESSION
 from services.runtime.directory.port import NUMBER_FORM
 from services.runtime.roster.port import ADDRESS
 
+FAULTS_AT_MOST: Final = 50
+"""Faults of a body that are told: it can have a great many, and who mends the first of them finds the others."""
+
 
 class Fault(NamedTuple):
     """What is wrong in a request. pointer: where (RFC 6901); expected: what should be there, never what is."""
@@ -79,15 +82,18 @@ FORMS: Final = MappingProxyType(
 
 
 def faults_in(error: ValidationError, fields: Collection[str], within: Collection[str], pointer: str) -> list[Fault]:
-    """Tell what is wrong with a body.
+    """Tell what is wrong with a body, as far as that is told.
 
     fields, within: what its fields and what is within them can be called; any other name could be an answer
     """
+    names = {*fields, *within}
     found: dict[Fault, None] = {}
     for details in error.errors(include_url=False, include_input=False):
-        named = takewhile(lambda step: _is_a_place(*step, {*fields, *within}), pairwise(("", *details["loc"])))
+        named = takewhile(lambda step: _is_a_place(*step, names), pairwise(("", *details["loc"])))
         place = pointer + "".join(f"/{_escaped(str(step))}" for _, step in named)
         found[Fault(place, _expected(details, fields))] = None
+        if len(found) == FAULTS_AT_MOST:
+            break
     return list(found)
 
 

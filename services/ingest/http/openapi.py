@@ -23,7 +23,7 @@ from contracts.schemas.models import OfEvents
 from services.ingest.fhir import terms
 from services.ingest.http import problems
 from services.ingest.http.api import DESCRIPTION
-from services.ingest.http.bodies import BYTES_AT_MOST, DEEP_AT_MOST, JSON
+from services.ingest.http.bodies import BYTES_AT_MOST, DEEP_AT_MOST, ENTRIES_AT_MOST, JSON
 from services.ingest.http.operations import BATCH_AT_MOST, OPERATIONS, Operation, OperationOutcome
 from services.ingest.http.problems import MEDIA_TYPE, RETRY_AFTER, Kind
 from services.ingest.statements import BY_THE_CREDENTIAL, STATEMENTS, Statement
@@ -87,7 +87,7 @@ def document() -> dict[str, Any]:
             "version": version("ontrack"),
             "description": "Enrol cases, state facts about them, and ask what a patient is asked for. A request is "
             f"answered when its facts are safely recorded. A body has at most {BYTES_AT_MOST:,} bytes, and at most "
-            f"{DEEP_AT_MOST} objects and lists within one another.",
+            f"{DEEP_AT_MOST} objects and lists within one another, with {ENTRIES_AT_MOST:,} entries each.",
         },
         "security": [{"token": []}],
         "paths": dict(paths),

@@ -10,7 +10,8 @@ from starlette.responses import Response
 from services.ingest.fhir.outcome import Issue, outcome
 from services.ingest.fhir.terms import MEDIA_TYPE, IssueCode
 from services.ingest.http import problems
-from services.ingest.http.problems import FAULTS_AT_MOST, REFUSED, Kind, Problem
+from services.ingest.http.faults import FAULTS_AT_MOST
+from services.ingest.http.problems import REFUSED, Kind, Problem
 
 _CODES: Final[Mapping[Kind, IssueCode]] = MappingProxyType(
     {

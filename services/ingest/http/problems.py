@@ -11,13 +11,11 @@ from pydantic import ValidationError
 from starlette.responses import Response
 
 from services.ingest.domain.admission import ANSWERS, Refusal, RefusalCode
-from services.ingest.http.faults import Fault, faults_in
+from services.ingest.http.faults import FAULTS_AT_MOST, Fault, faults_in
 
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_AFTER: Final = 2
 """Seconds after which a client that was told to come again may do so."""
-
-FAULTS_AT_MOST: Final = 50
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,11 @@
 """The roster on MongoDB."""
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 from services.runtime.documents import Documents, told_as
-from services.runtime.roster.port import Entry, EntryT, RosterUnavailable, kind_of
+from services.runtime.roster.port import Entry, EntryT, RosterUnavailable, kind_of, read_each
 
 ROSTER: Final = "roster"
 
@@ -36,6 +37,12 @@ class MongoRoster:
             found = await self._documents.find_where(ROSTER, wanted)
         entries = [kind.model_validate_json(each["body"]) for each in found]
         return sorted(entries, key=lambda entry: (entry.clinic, entry.id))
+
+    async def readable(self, kind: type[EntryT]) -> tuple[Sequence[EntryT], AbstractSet[str]]:
+        """Give the entries of a kind that can be read, by clinic and id, and the clinics that have others."""
+        with told_as(RosterUnavailable):
+            found = await self._documents.find_where(ROSTER, {"kind": kind_of(kind)})
+        return read_each(kind, ((each["clinic"], each["body"]) for each in found))
 
     async def remove(self, kind: type[Entry], clinic: str, entry_id: str) -> bool:
         """Remove an entry; tell whether it was there."""

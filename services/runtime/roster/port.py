@@ -1,10 +1,12 @@
 """What the services need of a roster. It is not history: what it holds is what is so now, and can be changed."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Set as AbstractSet
+from functools import cache
 from typing import Annotated, Final, Protocol, TypeVar
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from contracts.definitions.definition import Language
 from contracts.events.fields import AT_ONCE, DefinitionRef, Instant, Name, SessionName
@@ -15,8 +17,14 @@ class RosterUnavailable(Unavailable):
     """The roster cannot be reached, read or written just now; the same call can be tried again."""
 
 
+@cache
+def _zones() -> Collection[str]:
+    """Name the time zones that there are; asking for them reads the whole of their database."""
+    return available_timezones()
+
+
 def _require_zone(name: str) -> str:
-    if name not in available_timezones():
+    if name not in _zones():
         raise ValueError("a time zone")
     return name
 
@@ -83,6 +91,18 @@ def kind_of(entry: type[Entry]) -> str:
     return entry.__name__.lower()
 
 
+def read_each(kind: type[EntryT], bodies: Iterable[tuple[str, str]]) -> tuple[Sequence[EntryT], AbstractSet[str]]:
+    """Read entries as they are stored, each with its clinic; give those that can be read, and whose the others are."""
+    found: list[EntryT] = []
+    others: set[str] = set()
+    for clinic, body in bodies:
+        try:
+            found.append(kind.model_validate_json(body))
+        except ValidationError:
+            others.add(clinic)
+    return sorted(found, key=lambda entry: (entry.clinic, entry.id)), others
+
+
 def zone_of(clinic: Clinic) -> ZoneInfo | None:
     """Give the zone that a clinic has of its own."""
     return None if clinic.zone is None else ZoneInfo(clinic.zone)
@@ -99,6 +119,9 @@ class Roster(Protocol):
 
     async def all(self, kind: type[EntryT], clinic: str | None = None) -> Sequence[EntryT]:
         """Give the entries of a kind, of every clinic or of one, by clinic and id."""
+
+    async def readable(self, kind: type[EntryT]) -> tuple[Sequence[EntryT], AbstractSet[str]]:
+        """Give the entries of a kind that can be read, by clinic and id, and the clinics that have others."""
 
     async def remove(self, kind: type[Entry], clinic: str, entry_id: str) -> bool:
         """Remove an entry; tell whether it was there."""

@@ -2,9 +2,10 @@
 
 import sqlite3
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 
 from services.runtime.database import told_as
-from services.runtime.roster.port import Entry, EntryT, RosterUnavailable, kind_of
+from services.runtime.roster.port import Entry, EntryT, RosterUnavailable, kind_of, read_each
 
 
 class SqliteRoster:
@@ -30,6 +31,11 @@ class SqliteRoster:
         statement = "SELECT body FROM roster WHERE kind = ? AND (? IS NULL OR clinic = ?) ORDER BY clinic, id"
         rows = self._execute(statement, (kind_of(kind), clinic, clinic)).fetchall()
         return [kind.model_validate_json(body) for (body,) in rows]
+
+    async def readable(self, kind: type[EntryT]) -> tuple[Sequence[EntryT], AbstractSet[str]]:
+        """Give the entries of a kind that can be read, by clinic and id, and the clinics that have others."""
+        rows = self._execute("SELECT clinic, body FROM roster WHERE kind = ?", (kind_of(kind),)).fetchall()
+        return read_each(kind, rows)
 
     async def remove(self, kind: type[Entry], clinic: str, entry_id: str) -> bool:
         """Remove an entry; tell whether it was there."""

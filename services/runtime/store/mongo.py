@@ -90,11 +90,11 @@ class MongoStore:
         with told_as(StoreUnavailable):
             beyond = None if after is None else (instant(after.due), after.case_id)
             found = await self._documents.find_up_to(states_of(stage), DUE, instant(until), limit, beyond)
-        return [Appointment(datetime.fromisoformat(each[DUE]), each["_id"]) for each in found]
+        return [Appointment(datetime.fromisoformat(each[DUE]), each["_id"], each["number"]) for each in found]
 
     async def postpone(self, stage: str, appointment: Appointment, due: datetime | None) -> bool:
         """Let a case be looked at later, or no more, unless its state was written since."""
-        wanted = {"_id": appointment.case_id, DUE: instant(appointment.due)}
+        wanted = {"_id": appointment.case_id, DUE: instant(appointment.due), "number": appointment.offset}
         with told_as(StoreUnavailable):
             return await self._documents.set_where(
                 states_of(stage), wanted, {DUE: None if due is None else instant(due)}

@@ -33,10 +33,11 @@ class StoredState:
 
 
 class Appointment(NamedTuple):
-    """A case that is to be looked at, and when."""
+    """A case that is to be looked at, and when. offset: that of its state, which says so."""
 
     due: datetime
     case_id: str
+    offset: int
 
 
 @dataclass(frozen=True, slots=True)

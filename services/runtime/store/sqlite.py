@@ -99,18 +99,24 @@ class SqliteStore:
         """Give the cases that are to be looked at by then, the earliest first, at most so many."""
         beyond = ("", "") if after is None else (instant(after.due), after.case_id)
         rows = self._rows(
-            "SELECT due, case_id FROM states WHERE stage = ? AND due <= ? AND (due, case_id) > (?, ?)"
+            'SELECT due, case_id, "offset" FROM states WHERE stage = ? AND due <= ? AND (due, case_id) > (?, ?)'
             " ORDER BY due, case_id LIMIT ?",
             (stage, instant(until), *beyond, limit),
         )
-        return [Appointment(datetime.fromisoformat(due), case_id) for due, case_id in rows]
+        return [Appointment(datetime.fromisoformat(due), *state) for due, *state in rows]
 
     async def postpone(self, stage: str, appointment: Appointment, due: datetime | None) -> bool:
         """Let a case be looked at later, or no more, unless its state was written since."""
         with told_as(StoreUnavailable):
             done = self._connection.execute(
-                "UPDATE states SET due = ? WHERE stage = ? AND case_id = ? AND due = ?",
-                (None if due is None else instant(due), stage, appointment.case_id, instant(appointment.due)),
+                'UPDATE states SET due = ? WHERE stage = ? AND case_id = ? AND due = ? AND "offset" = ?',
+                (
+                    None if due is None else instant(due),
+                    stage,
+                    appointment.case_id,
+                    instant(appointment.due),
+                    appointment.offset,
+                ),
             )
         return done.rowcount == 1
 
