@@ -46,6 +46,17 @@ class Following:
                     if (case.clinic, case.group) == (group.clinic, group.id):
                         await self.brought(case_id, case, group)
 
+    async def remove(self, clinic: str, group_id: str) -> bool:
+        """Remove a group, unless courses go on in it; tell whether it is gone."""
+        async with self._one_after_the_other[clinic]:
+            async for cases in self._cases.all():
+                for case in cases.values():
+                    goes_on = case.closed_at is None and not case.erased
+                    if goes_on and (case.clinic, case.group) == (clinic, group_id):
+                        return False
+            await self._roster.remove(Group, clinic, group_id)
+        return True
+
     async def joined(self, case_id: str) -> None:
         """Bring a case to the times of the group that it has just joined: these can have changed at that moment."""
         case = (await self._cases.registered([case_id])).get(case_id)

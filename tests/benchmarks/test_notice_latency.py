@@ -91,7 +91,7 @@ class Load:
         name, gets_worse = f"{self._round}-{place}", place % OF_WHICH_REPORT == 0
         enrolment = {"number": name, "protocol": "open-ended", "policy": "gryesten-2023"}
         if gets_worse:
-            self._done("PUT", f"/v1/groups/{name}", {"therapists": [name]})
+            self._done("PUT", f"/v1/groups/{name}", {"sessions": {}, "therapists": [name]})
             enrolment["group"] = name
         case_id: str = self._done("POST", "/v1/cases", enrolment)["case"]
         if gets_worse:

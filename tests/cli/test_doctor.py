@@ -190,6 +190,14 @@ def _roster_of_an_import_emptied(home: Path) -> None:
     _roster_emptied(home)
 
 
+def _group_removed(home: Path) -> None:
+    _do(home, "DELETE FROM roster WHERE kind = 'group'")
+
+
+def _therapist_removed(home: Path) -> None:
+    _do(home, "DELETE FROM roster WHERE kind = 'therapist' AND id = 'anna'")
+
+
 def _therapist_garbled(home: Path) -> None:
     _do(home, "UPDATE roster SET body = '{\"clinic\": \"a secret\"}' WHERE kind = 'therapist' AND id = 'anna'")
 
@@ -213,9 +221,15 @@ DAMAGES: Final[dict[str, tuple[Callable[[Path], None], list[str], str]]] = {
     "a case that is halted": (_fact_without_key, ["cases"], "ontrack halted list names them"),
     "keys that are lost": (_key_lost, ["keys"], "restore the last backup that has the keys"),
     "a roster that is damaged": (_roster_damaged, ["roster", "definitions"], "tell who maintains it"),
-    "a therapist that cannot be read": (_therapist_garbled, ["roster"], "something of its therapists cannot be read"),
-    "a roster that is emptied": (_roster_emptied, ["roster"], "has cases in groups: north (1 case)"),
-    "a roster of an interface called import": (_roster_of_an_import_emptied, ["roster"], "has cases in groups: north"),
+    "a therapist that cannot be read": (_therapist_garbled, ["roster"], "something of north cannot be read"),
+    "a roster that is emptied": (
+        _roster_emptied,
+        ["roster"],
+        "groups that it does not have: mondays of north (1 case)",
+    ),
+    "a roster of an interface called import": (_roster_of_an_import_emptied, ["roster"], "mondays of north (1 case)"),
+    "a group that is removed": (_group_removed, ["roster"], "groups that it does not have: mondays of north (1 case)"),
+    "a therapist that nobody has entered": (_therapist_removed, ["roster"], "anna of north (group mondays)"),
     "a log that lacks what was read": (_log_cut, ["log"], f"the last 1 record of {CASES.name}, in partition "),
     "a log that is another one": (_another_log, ["log"], "another one was read by scoring"),
     "a state that cannot be read": (_state_garbled, ["states"], "ontrack rebuild register makes them anew"),

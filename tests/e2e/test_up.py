@@ -215,7 +215,7 @@ def test_a_therapist_is_told_by_mail_where_a_mail_server_is_named(tmp_path: Path
             wait_until(lambda: any("docs/api.md" in line for line in clinic.lines), "it has said what to do next")
             assert not any("No mail is sent" in line for line in clinic.lines)
             clinic.ask("PUT", "/v1/therapists/anna", {"address": "anna@clinic.example"}, clinic.token)
-            clinic.ask("PUT", "/v1/groups/mondays", {"therapists": ["anna"]}, clinic.token)
+            clinic.ask("PUT", "/v1/groups/mondays", {"sessions": {}, "therapists": ["anna"]}, clinic.token)
 
             # when a patient of the group gets worse
             enrolment = {"number": "1", "group": "mondays", "protocol": "open-ended", "policy": "gryesten-2023"}

@@ -141,7 +141,7 @@ def a_world(place: Place, folder: Path) -> None:
     facts: list[str] = []
     for role, clinic, token in clients:
         if role == "admin":
-            place.requests.ask("PUT", "/v1/groups/mondays", token, {"sessions": {}})
+            place.requests.ask("PUT", "/v1/groups/mondays", token, {"sessions": {}, "therapists": []})
             enrolled = [place.requests.enrolled(token, f"{MARK}{number:08x}") for number in range(4)]
             cases[clinic] = [case["case"] for case in enrolled]
             facts += [case["fact"] for case in enrolled]

@@ -48,7 +48,7 @@ async def test_what_is_said_of_a_session_that_the_course_does_not_have_is_refuse
     clinic: Clinic, state: str, body: Mapping[str, Any], pointer: str
 ) -> None:
     # given a case whose course has 14 sessions, and one whose course is open
-    await clinic.ask("PUT", "/v1/groups/mondays", {"sessions": {}})
+    await clinic.ask("PUT", "/v1/groups/mondays", {"sessions": {}, "therapists": []})
     counted, endless = await clinic.enrolled(), await clinic.enrolled(number="1002", protocol="open-ended")
     before = len(await clinic.facts())
 
@@ -64,7 +64,7 @@ async def test_what_is_said_of_a_session_that_the_course_does_not_have_is_refuse
 @pytest.mark.parametrize("state", OF_THE_COURSE)
 async def test_of_a_course_that_has_ended_only_what_happened_before_is_taken(clinic: Clinic, state: str) -> None:
     # given a course that has ended
-    await clinic.ask("PUT", "/v1/groups/mondays", {"sessions": {}})
+    await clinic.ask("PUT", "/v1/groups/mondays", {"sessions": {}, "therapists": []})
     path = f"/v1/cases/{await clinic.enrolled()}/"
     closed = {"reason": "completed", "at": "2026-01-05T07:00:00Z"}
     assert (await clinic.ask("POST", f"{path}case-closed", closed)).status == 201
@@ -129,7 +129,7 @@ async def test_of_the_sessions_of_a_group_a_case_has_those_of_its_course(clinic:
     # given groups that go on for longer than the course of a case that joins one, and then the other
     days = {"14": "2026-02-02T09:00:00Z", "15": "2026-02-09T09:00:00Z"}
     for group in ("mondays", "tuesdays"):
-        await clinic.ask("PUT", f"/v1/groups/{group}", {"sessions": days})
+        await clinic.ask("PUT", f"/v1/groups/{group}", {"sessions": days, "therapists": []})
     case_id = await clinic.enrolled(group="mondays")
     moved = await clinic.ask("POST", f"/v1/cases/{case_id}/case-transferred", {"group": "tuesdays"})
     assert moved.status == 201
@@ -137,7 +137,7 @@ async def test_of_the_sessions_of_a_group_a_case_has_those_of_its_course(clinic:
     # when all sessions of the group get other times, and then those that are left
     later = {name: day.replace("T09", "T10") for name, day in days.items()}
     for sessions in (later, {}):
-        assert (await clinic.ask("PUT", "/v1/groups/tuesdays", {"sessions": sessions})).status == 200
+        assert (await clinic.ask("PUT", "/v1/groups/tuesdays", {"sessions": sessions, "therapists": []})).status == 200
 
     # then only that of its course was ever said of the case
     said = [fact.data for fact in await clinic.facts() if fact.source != SOURCE][1:]

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
+from uuid import uuid4
 
 import orjson
 import pytest
@@ -72,7 +73,9 @@ async def test_the_number_of_a_patient_finds_the_case_and_stands_in_no_path(clin
 async def test_nobody_moves_a_case_to_another_clinic(clinic: Clinic) -> None:
     # given a case, and groups of another clinic
     case_id = await clinic.enrolled()
-    await clinic.ask("PUT", "/v1/groups/tuesdays", {"sessions": {"1": "2026-02-02T09:00:00Z"}}, clinic="south")
+    await clinic.ask(
+        "PUT", "/v1/groups/tuesdays", {"sessions": {"1": "2026-02-02T09:00:00Z"}, "therapists": []}, clinic="south"
+    )
 
     # when it is to be moved there, then that is refused, whatever the other clinic has
     for group in ("tuesdays", "nowhere"):
@@ -271,7 +274,7 @@ async def test_what_can_be_said_at_once_fits_into_one_record(clinic: Clinic) -> 
         "case-transferred": {"group": "tuesdays", "sessions": sessions, "reason": words},
         "response-submitted": {**RESPONSE, "comment": words},
     }
-    await clinic.ask("PUT", "/v1/groups/tuesdays", {"sessions": {}})
+    await clinic.ask("PUT", "/v1/groups/tuesdays", {"sessions": {}, "therapists": []})
     for state, body in most.items():
         # when it is said
         case_id = await clinic.enrolled(number=state, protocol="open-ended")
@@ -364,7 +367,7 @@ async def test_where_nothing_is_that_is_said(clinic: Clinic) -> None:
 async def test_a_case_that_is_enrolled_in_a_group_has_its_sessions_and_is_asked_at_their_times(clinic: Clinic) -> None:
     # given a group whose first session begins in an hour
     sessions = {"1": "2026-01-05T09:00:00Z", "2": "2026-01-12T09:00:00Z"}
-    await clinic.ask("PUT", "/v1/groups/mondays", {"sessions": sessions})
+    await clinic.ask("PUT", "/v1/groups/mondays", {"sessions": sessions, "therapists": []})
 
     # when a case is enrolled in it
     case_id = await clinic.enrolled(group="mondays")
@@ -380,13 +383,13 @@ async def test_a_case_that_is_enrolled_in_a_group_has_its_sessions_and_is_asked_
 
 async def test_when_a_group_has_other_times_its_cases_follow(clinic: Clinic) -> None:
     sessions = {"1": "2026-01-05T09:00:00Z", "2": "2026-01-12T09:00:00Z"}
-    await clinic.ask("PUT", "/v1/groups/mondays", {"sessions": sessions})
+    await clinic.ask("PUT", "/v1/groups/mondays", {"sessions": sessions, "therapists": []})
     followed, other = await clinic.enrolled(group="mondays"), await clinic.enrolled(number="1002")
 
     # when its second session is moved, twice with the same words
     for _ in range(2):
         moved = {**sessions, "2": "2026-01-13T09:00:00Z"}
-        assert (await clinic.ask("PUT", "/v1/groups/mondays", {"sessions": moved})).status == 200
+        assert (await clinic.ask("PUT", "/v1/groups/mondays", {"sessions": moved, "therapists": []})).status == 200
 
     # then that of its case is, once, and that of no other
     facts = await clinic.facts(SessionMoved)
@@ -398,14 +401,14 @@ async def test_when_a_group_has_other_times_its_cases_follow(clinic: Clinic) -> 
 
 async def test_a_case_that_moves_to_another_group_follows_that_one_as_it_was_said(clinic: Clinic) -> None:
     # given a case whose own session 2 will be session 1 of another group
-    await clinic.ask("PUT", "/v1/groups/mondays", {"sessions": {"2": "2026-01-12T09:00:00Z"}})
-    await clinic.ask("PUT", "/v1/groups/tuesdays", {"sessions": {"1": "2026-01-20T09:00:00Z"}})
+    await clinic.ask("PUT", "/v1/groups/mondays", {"sessions": {"2": "2026-01-12T09:00:00Z"}, "therapists": []})
+    await clinic.ask("PUT", "/v1/groups/tuesdays", {"sessions": {"1": "2026-01-20T09:00:00Z"}, "therapists": []})
     case_id = await clinic.enrolled(group="mondays")
 
     # when it is transferred, and then the new group is moved
     transfer = {"group": "tuesdays", "sessions": {"2": 1}}
     assert (await clinic.ask("POST", f"/v1/cases/{case_id}/case-transferred", transfer)).status == 201
-    await clinic.ask("PUT", "/v1/groups/tuesdays", {"sessions": {"1": "2026-01-21T09:00:00Z"}})
+    await clinic.ask("PUT", "/v1/groups/tuesdays", {"sessions": {"1": "2026-01-21T09:00:00Z"}, "therapists": []})
 
     # then its session 2 follows both times
     facts = [fact.data for fact in await clinic.facts(SessionMoved)]
@@ -414,8 +417,8 @@ async def test_a_case_that_moves_to_another_group_follows_that_one_as_it_was_sai
 
 async def test_nobody_joins_a_group_that_is_not_there(clinic: Clinic) -> None:
     # given a case of a group, and a group of another clinic
-    await clinic.ask("PUT", "/v1/groups/mondays", {"sessions": {"1": "2026-02-02T09:00:00Z"}})
-    await clinic.ask("PUT", "/v1/groups/tuesdays", {"sessions": {}}, clinic="south")
+    await clinic.ask("PUT", "/v1/groups/mondays", {"sessions": {"1": "2026-02-02T09:00:00Z"}, "therapists": []})
+    await clinic.ask("PUT", "/v1/groups/tuesdays", {"sessions": {}, "therapists": []}, clinic="south")
     enrolment = {**ENROLMENT, "group": "mondays"}
     first = await clinic.ask("POST", "/v1/cases", enrolment, key="same")
     case_id, before = first.json["case"], await clinic.facts()
@@ -434,14 +437,15 @@ async def test_nobody_joins_a_group_that_is_not_there(clinic: Clinic) -> None:
     assert await clinic.facts() == before
 
     # and who has joined a group that is removed since has joined it all the same
-    await clinic.ask("DELETE", "/v1/groups/mondays")
+    await clinic.ask("POST", f"/v1/cases/{first.json['case']}/case-closed", {"reason": "completed"})
+    assert (await clinic.ask("DELETE", "/v1/groups/mondays")).status == 204
     again = await clinic.ask("POST", "/v1/cases", enrolment, key="same")
     assert (again.status, again.body) == (201, first.body)
 
 
 async def test_a_case_that_moves_to_another_group_by_one_fact_of_several_has_its_sessions_too(clinic: Clinic) -> None:
     # given a group whose session 3 has a time, as has session 2 of a case
-    await clinic.ask("PUT", "/v1/groups/tuesdays", {"sessions": {"3": "2026-02-03T09:00:00Z"}})
+    await clinic.ask("PUT", "/v1/groups/tuesdays", {"sessions": {"3": "2026-02-03T09:00:00Z"}, "therapists": []})
     case_id = await clinic.enrolled()
     stated: list[dict[str, object]] = [
         {"state": "session-scheduled", "session": 2, "scheduled": "2026-01-26T09:00:00Z"},
@@ -485,6 +489,34 @@ async def test_therapists_and_groups_are_entered_given_and_removed(clinic: Clini
     assert (await clinic.ask("GET", "/v1/therapists/anna")).problem == (404, "not-found")
 
 
+@pytest.mark.parametrize("left_out", ["sessions", "therapists"])
+async def test_a_group_is_entered_whole(clinic: Clinic, left_out: str) -> None:
+    # given a case of a group
+    group: dict[str, object] = {"sessions": {"1": "2026-02-02T09:00:00Z"}, "therapists": ["anna"]}
+    await clinic.ask("PUT", "/v1/groups/mondays", group)
+    await clinic.enrolled(group="mondays")
+    before = await clinic.facts()
+
+    # when somebody only means to say who leads it, or when it is
+    del group[left_out]
+    refused = await clinic.ask("PUT", "/v1/groups/mondays", group)
+
+    # then nothing is taken from it
+    assert (*refused.problem, refused.pointers) == (422, "invalid-body", [f"/{left_out}"])
+    assert await clinic.facts() == before
+
+
+async def test_a_group_in_which_a_course_goes_on_is_not_removed(clinic: Clinic) -> None:
+    await clinic.ask("PUT", "/v1/groups/mondays", {"sessions": {}, "therapists": []})
+    case_id = await clinic.enrolled(group="mondays")
+    assert (await clinic.ask("DELETE", "/v1/groups/mondays")).problem == (409, "group-in-use")
+    assert (await clinic.ask("DELETE", "/v1/groups/mondays", clinic="south")).status == 204
+    assert (await clinic.ask("GET", "/v1/groups/mondays")).status == 200
+    await clinic.ask("POST", f"/v1/cases/{case_id}/case-closed", {"reason": "completed"})
+    assert (await clinic.ask("DELETE", "/v1/groups/mondays")).status == 204
+    assert (await clinic.ask("GET", "/v1/groups/mondays")).problem == (404, "not-found")
+
+
 async def opened(clinic: Clinic, case_id: str) -> None:
     """Wait until the clock has said that a case is asked for something."""
     async with asyncio.timeout(10):
@@ -501,6 +533,24 @@ async def test_whether_it_is_alive_is_told_to_everybody_and_why_it_is_not_to_tho
     assert (await clinic.ask("GET", "/ready", role="patient-app")).problem == (403, "not-allowed")
     ready = await clinic.ask("GET", "/ready", role="ehr")
     assert (ready.status, ready.json) == (200, {"ready": True, "why": []})
+
+
+async def test_that_nothing_can_be_recorded_is_told_to_whoever_asks_whether_it_is_ready(clinic: Clinic) -> None:
+    # given a file that cannot grow any more
+    connection = clinic.home._database.connection  # noqa: SLF001 - a disk that is full
+    connection.execute(f"PRAGMA max_page_count = {connection.execute('PRAGMA page_count').fetchone()[0]}")
+
+    # when clients enrol patients until there is no room, then they are told to come again
+    async with asyncio.timeout(60):
+        while (answer := await clinic.ask("POST", "/v1/cases", {**ENROLMENT, "number": uuid4().hex})).status == 201:
+            pass
+    assert answer.problem == (503, "busy")
+
+    # and whoever asks is told why; whoever starts again what is not alive has no reason to
+    ready = await clinic.ask("GET", "/ready", role="ehr")
+    assert (ready.status, ready.json["ready"]) == (503, False)
+    assert "requests: the data directory cannot be used: database or disk is full" in " ".join(ready.json["why"])
+    assert (await ask(clinic.app, "GET", "/alive")).status == 200
 
 
 async def test_what_came_of_mails_is_stated_by_the_mailer_alone_and_for_every_clinic(clinic: Clinic) -> None:

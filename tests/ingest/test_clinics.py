@@ -76,7 +76,7 @@ def test_everything_that_can_be_said_is_said_here() -> None:
 async def test_for_another_clinic_a_case_is_not_there(clinic: Clinic, name: str) -> None:
     # given a case of one clinic, with a response, and groups of both
     for whose in ("north", "south"):
-        await clinic.ask("PUT", "/v1/groups/mondays", {"sessions": {}}, clinic=whose)
+        await clinic.ask("PUT", "/v1/groups/mondays", {"sessions": {}, "therapists": []}, clinic=whose)
     case_id = await clinic.enrolled()
     answered = await clinic.ask("POST", f"/v1/cases/{case_id}/response-submitted", RESPONSE)
     response, before = answered.json["fact"], await clinic.facts()

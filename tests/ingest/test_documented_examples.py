@@ -43,7 +43,7 @@ async def run(clinic: Clinic, command: str, **variables: str) -> Answer:
 async def test_the_examples_of_the_page_work_in_their_order(clinic: Clinic) -> None:
     # given a clinic with a group, as the page has it
     await clinic.ask("PUT", "/v1/clinic", {"protocol": "group-cbt-depression-14", "policy": "gryesten-2023"})
-    await clinic.ask("PUT", "/v1/groups/mondays", {"sessions": {}})
+    await clinic.ask("PUT", "/v1/groups/mondays", {"sessions": {}, "therapists": []})
     token, case_id = clinic.secret("ehr", "north"), "none"
 
     # when its commands are pasted

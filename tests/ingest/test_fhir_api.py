@@ -49,7 +49,9 @@ async def exported(clinic: Clinic, case_id: str) -> list[Resource]:
 
 async def asked_for(clinic: Clinic, *sessions: str) -> str:
     """Enrol a case that is asked for ODSIS this morning, once or more."""
-    await clinic.ask("PUT", "/v1/groups/mondays", {"sessions": dict.fromkeys(sessions, "2026-01-05T09:00:00Z")})
+    await clinic.ask(
+        "PUT", "/v1/groups/mondays", {"sessions": dict.fromkeys(sessions, "2026-01-05T09:00:00Z"), "therapists": []}
+    )
     case_id = await clinic.enrolled(group="mondays")
     async with asyncio.timeout(10):
         while len(await clinic.facts(OccasionOpened)) < 4 * len(sessions):  # noqa: ASYNC110 - a clock

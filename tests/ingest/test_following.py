@@ -27,7 +27,7 @@ def sessions(days: int = 0) -> Mapping[str, datetime]:
 
 async def put(clinic: Clinic, days: int) -> int:
     said = {name: at.isoformat() for name, at in sessions(days).items()}
-    return (await clinic.ask("PUT", MONDAYS, {"sessions": said})).status
+    return (await clinic.ask("PUT", MONDAYS, {"sessions": said, "therapists": []})).status
 
 
 async def members(clinic: Clinic, number: int) -> list[str]:
@@ -69,7 +69,7 @@ async def test_what_was_broken_off_is_brought_to_what_is_said_next(clinic: Clini
     async with door.opened():
         following = Following(home.cases, home.roster, door, home.definitions, home.clock)
         with pytest.raises(DoorBusy):
-            await following.put(Group(clinic="north", id="mondays", sessions=dict(sessions(1))))
+            await following.put(Group(clinic="north", id="mondays", sessions=dict(sessions(1)), therapists=()))
     assert {(await scheduled(clinic, each))["1"] for each in cases} == {FIRST, FIRST + timedelta(days=1)}
 
     # when somebody puts the old times back, says other ones, or the same again
@@ -87,7 +87,10 @@ async def test_what_was_said_of_one_case_stands_though_its_group_is_said_again(c
     await clinic.ask("POST", f"/v1/cases/{case_id}/session-moved", own)
 
     # when the first one of the group is moved, then only that follows
-    group = {"sessions": {"1": (FIRST + timedelta(days=1)).isoformat(), "2": (FIRST + WEEK).isoformat()}}
+    group = {
+        "sessions": {"1": (FIRST + timedelta(days=1)).isoformat(), "2": (FIRST + WEEK).isoformat()},
+        "therapists": [],
+    }
     for _ in range(2):
         assert (await clinic.ask("PUT", MONDAYS, group)).status == 200
     moved = {"1": FIRST + timedelta(days=1), "2": datetime(2026, 3, 3, 10, tzinfo=UTC)}
@@ -98,7 +101,7 @@ async def test_what_was_said_of_one_case_stands_though_its_group_is_said_again(c
 async def test_the_clock_brings_a_case_to_its_group_when_it_looks_at_it(clinic: Clinic) -> None:
     # given a case that has not followed its group: whoever was to see to that was overtaken in another process
     (case_id,) = await members(clinic, 1)
-    await clinic.home.roster.put(Group(clinic="north", id="mondays", sessions=dict(sessions(3))))
+    await clinic.home.roster.put(Group(clinic="north", id="mondays", sessions=dict(sessions(3)), therapists=()))
 
     # when the clock looks at it, on the morning of what was to be its first session
     clinic.clock.time = FIRST

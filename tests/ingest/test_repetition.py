@@ -53,7 +53,7 @@ async def stated(clinic: Clinic) -> list[Event[Data]]:
 
 async def test_what_says_no_time_can_be_repeated_later(clinic: Clinic) -> None:
     # given a case of a group, and something said of it, all of it without a time
-    sessions = {"sessions": {"1": "2026-02-02T09:00:00Z"}}
+    sessions = {"sessions": {"1": "2026-02-02T09:00:00Z"}, "therapists": []}
     await clinic.ask("PUT", "/v1/groups/mondays", sessions)
     enrolled = await clinic.ask("POST", "/v1/cases", {**ENROLMENT, "group": "mondays"}, key="enrolled")
     case_id = enrolled.json["case"]
@@ -71,7 +71,7 @@ async def test_what_says_no_time_can_be_repeated_later(clinic: Clinic) -> None:
     # when the same comes again an hour later, and the group has other sessions by then
     clinic.clock.time += timedelta(hours=1)
     later = clinic.clock.time + timedelta(days=9)
-    await clinic.home.roster.put(Group(clinic="north", id="mondays", sessions={"1": later}))
+    await clinic.home.roster.put(Group(clinic="north", id="mondays", sessions={"1": later}, therapists=()))
     again = [await clinic.ask("POST", *each, key=key) for each, key in zip(said, keys, strict=True)]
 
     # then each is answered alike, and nothing else is recorded

@@ -35,7 +35,7 @@ ANNA, BO, CARL = (
     Therapist(clinic="north", id=name, address=f"{name}@north.example", language="en" if name == "bo" else "da")
     for name in ("anna", "bo", "carl")
 )
-GROUP: Final = Group(clinic="north", id="mondays", therapists=("anna", "bo"))
+GROUP: Final = Group(clinic="north", id="mondays", sessions={}, therapists=("anna", "bo"))
 
 
 class MailingClinic:
@@ -145,4 +145,4 @@ async def mailing_clinic(folder: Path, time: datetime = MONDAY) -> AsyncIterator
 
 def led_by(*therapists: str) -> Group:
     """The group, led by others."""
-    return Group(clinic="north", id="mondays", therapists=therapists)
+    return Group(clinic="north", id="mondays", sessions={}, therapists=therapists)

@@ -12,7 +12,7 @@ from contracts.definitions.policy import Policy
 from contracts.definitions.protocol import Protocol
 from contracts.topics import CASES
 from services.cli.checks.checked import SKEW, Check, Checked, are, ill, well
-from services.cli.checks.of_roster import roster_is_there
+from services.cli.checks.of_roster import roster_is_whole
 from services.cli.checks.of_states import log_is_whole, states_are_readable
 from services.cli.dead_letters import letters_of
 from services.cli.mail_settings import SMTP_HOST
@@ -43,7 +43,7 @@ def of_home(home: Home, *, sends_mail: bool) -> Sequence[Check]:
         Check("cases", lambda: _halted(home)),
         Check("keys", lambda: _keys(home)),
         Check("dead letters", lambda: _dead_letters(home)),
-        Check("roster", lambda: roster_is_there(home)),
+        Check("roster", lambda: roster_is_whole(home)),
         Check("definitions", lambda: _definitions(home)),
         Check("clock", lambda: _clock(home)),
         Check("mail", lambda: _mail(home, sends_mail=sends_mail)),

@@ -40,10 +40,12 @@ Endpoint = Callable[[HttpRequest], Awaitable[Response]]
 ANSWERED_WITHIN: Final = 30.0
 """Seconds after which a request is told to come again: log and database are away, or much waits for them."""
 
+TOLD_FOR: Final = 60.0
+"""Seconds for which it is told at `/ready` that a request was put off: nobody else would tell that a disk is full."""
+
 LOOKED_THROUGH_WITHIN: Final = 600.0
 """The same for what looks through all cases, or all of a partition."""
 
-_LOOKING_THROUGH: Final = frozenset({"put-group", "fhir-responses", "fhir-response"})
 _LOG = structlog.get_logger()
 _GONE: Final = 499
 """What is logged of a client that did not wait for its answer; nobody is there to read it."""
@@ -87,7 +89,7 @@ class Api:
             handlers |= desk.handlers()
         paths: dict[str, dict[str, Endpoint]] = defaultdict(dict)
         for operation in OPERATIONS:
-            within = LOOKED_THROUGH_WITHIN if operation.name in _LOOKING_THROUGH else ANSWERED_WITHIN
+            within = LOOKED_THROUGH_WITHIN if operation.looks_through else ANSWERED_WITHIN
             paths[operation.path][operation.method] = self.closed(operation.roles, handlers[operation.name], within)
         return [_route(path, endpoints) for path, endpoints in paths.items()]
 
@@ -108,6 +110,7 @@ class Api:
             except (Unavailable, DefinitionMissing) as away:
                 # A definition that another process has published a moment ago is not known here yet.
                 _LOG.warning("not-recorded", why=str(away))
+                self._health.set("requests", str(away), is_elsewhere=True, lasts=TOLD_FOR)
                 return _told(Problem(problems.BUSY), http)
             except (KeyMissing, AccessUnusable) as wrong:
                 _LOG.error("not-recorded", why=str(wrong))

@@ -152,6 +152,7 @@ class Operation:
     body: what a request brings; without: fields of it that the path or the credential gives
     answer: what is answered, or a list of which; kinds: the problems that it can have beside those of every operation
     query: what can be asked for in the query
+    looks_through: whether it looks through all cases, or all of a partition, and may take long
     """
 
     name: str
@@ -164,6 +165,7 @@ class Operation:
     status: HTTPStatus = HTTPStatus.OK
     kinds: Sequence[Kind] = ()
     query: Sequence[str] = ()
+    looks_through: bool = False
 
     @property
     def is_fhir(self) -> bool:
@@ -180,11 +182,23 @@ _OF_GROUPS: Final = (*_OF_FACTS, problems.UNKNOWN_GROUP)
 _CREATED: Final = HTTPStatus.CREATED
 
 
-def _listed(name: str, kind: type[Entry], put: Sequence[Role], what: str) -> tuple[Operation, ...]:
+def _listed(
+    name: str, kind: type[Entry], put: Sequence[Role], what: str, in_use: Sequence[Kind] = ()
+) -> tuple[Operation, ...]:
+    """in_use: what is told where cases keep one from being removed; they are looked through for that."""
     return (
         Operation(f"list-{name}", "GET", f"/v1/{name}", f"List the clinic's {what}s.", answer=kind),
         Operation(f"get-{name}", "GET", f"/v1/{name}/{{id}}", f"Give a {what}.", answer=kind),
-        Operation(f"put-{name}", "PUT", f"/v1/{name}/{{id}}", f"Enter or change a {what}.", put, kind, kind),
+        Operation(
+            f"put-{name}",
+            "PUT",
+            f"/v1/{name}/{{id}}",
+            f"Enter or change a {what}.",
+            put,
+            kind,
+            kind,
+            looks_through=bool(in_use),
+        ),
         Operation(
             f"delete-{name}",
             "DELETE",
@@ -192,6 +206,8 @@ def _listed(name: str, kind: type[Entry], put: Sequence[Role], what: str) -> tup
             f"Remove a {what}.",
             ADMIN,
             status=HTTPStatus.NO_CONTENT,
+            kinds=in_use,
+            looks_through=bool(in_use),
         ),
     )
 
@@ -275,6 +291,7 @@ OPERATIONS: Final[Sequence[Operation]] = (
         answer=Bundle,
         kinds=(*_OF_CASE, problems.QUERY),
         query=("subject", "patient"),
+        looks_through=True,
     ),
     Operation(
         "fhir-response",
@@ -283,6 +300,7 @@ OPERATIONS: Final[Sequence[Operation]] = (
         "Give a response as it stands.",
         answer=QuestionnaireResponse,
         kinds=_OF_CASE,
+        looks_through=True,
     ),
     Operation(
         "fhir-questionnaires",
@@ -310,6 +328,6 @@ OPERATIONS: Final[Sequence[Operation]] = (
         CLIENTS,
         answer=CapabilityStatement,
     ),
-    *_listed("groups", Group, STAFF, "group"),
+    *_listed("groups", Group, STAFF, "group", (problems.GROUP_IN_USE,)),
     *_listed("therapists", Therapist, ADMIN, "therapist"),
 )

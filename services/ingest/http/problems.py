@@ -80,6 +80,12 @@ UNKNOWN_GROUP: Final = Kind(
     "The clinic has no such group",
     "enter the group first (`PUT /v1/groups/{id}`), or look at its id",
 )
+GROUP_IN_USE: Final = Kind(
+    "group-in-use",
+    HTTPStatus.CONFLICT,
+    "Courses go on in the group",
+    "transfer or close its cases first; their reports would reach nobody",
+)
 QUERY: Final = Kind(
     "wrong-query",
     HTTPStatus.BAD_REQUEST,
@@ -172,6 +178,7 @@ KINDS: Final[Sequence[Kind]] = (
     INVALID,
     *dict.fromkeys(REFUSED.values()),
     UNKNOWN_GROUP,
+    GROUP_IN_USE,
     UNMAPPABLE,
     QUERY,
     BUSY,

@@ -31,6 +31,7 @@ class RosterDesk:
             "put-therapists": self._put_therapist,
             **self._of("groups", Group),
             **self._of("therapists", Therapist),
+            "delete-groups": self._delete_group,
         }
 
     def _of(self, name: str, kind: type[Entry]) -> Mapping[str, Handle]:
@@ -85,6 +86,12 @@ class RosterDesk:
         group = read(Group, await _said(asked))
         await self._receive().following.put(group)
         return answer(_shown(group))
+
+    async def _delete_group(self, asked: Asked) -> Response:
+        """Remove a group in which no course goes on."""
+        if not await self._receive().following.remove(asked.client.clinic, asked.entry_id):
+            raise Problem(problems.GROUP_IN_USE)
+        return Response(status_code=HTTPStatus.NO_CONTENT)
 
 
 async def _said(asked: Asked) -> Mapping[str, Any]:

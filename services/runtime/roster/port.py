@@ -69,10 +69,14 @@ class Clinic(Entry):
 
 
 class Group(Entry):
-    """A group. sessions: session -> when it begins; therapists: who leads it now."""
+    """A group. sessions: session -> when it begins; therapists: who leads it now.
 
-    sessions: dict[SessionName, Instant] = {}
-    therapists: Annotated[tuple[Name, ...], Field(max_length=AT_ONCE)] = ()
+    Neither has a default: what takes its place is written whole, and whoever only means to say who leads a group would
+    take its sessions from it, and cancel them in every case.
+    """
+
+    sessions: dict[SessionName, Instant]
+    therapists: Annotated[tuple[Name, ...], Field(max_length=AT_ONCE)]
 
 
 class Therapist(Entry):
