@@ -18,6 +18,7 @@ from pydantic import TypeAdapter
 from services.mailer.domain.delivery import (
     Delivery,
     begun,
+    begun_again,
     fact_of,
     given_back,
     put_off,
@@ -202,6 +203,8 @@ class Courier:
     ) -> Sequence[Delivery]:
         """Give the deliveries of a notice; it is taken in hand if it is not, or not for everybody."""
         at, now = self._at, self._at.now()
+        void = {each.recipient: each for each in known if each.outcome == "void"}
+        known = [each for each in known if each.outcome != "void"]
         everybody = {each for delivery in known for each in delivery.recipients}
         if everybody:
             missing = everybody - {each.recipient for each in known}
@@ -225,7 +228,10 @@ class Courier:
         if not missing:
             return known
         deliveries = [each for each in begun(case_id, notice_id, sorted(everybody), now) if each.recipient in missing]
-        await at.outbox.begin(deliveries)
+        await at.outbox.begin([each for each in deliveries if each.recipient not in void])
+        for each in deliveries:
+            if each.recipient in void:
+                await self._changed(void[each.recipient], begun_again(void[each.recipient], each))
         # Somebody else may have begun it at this moment, for whom the directory had then.
         return await at.outbox.of([notice_id])
 
@@ -235,21 +241,35 @@ class Courier:
         return after if await self._changed(before, after) else before
 
     async def _recipients(self, notice: Notice, told: Told) -> Sequence[str]:
-        """Give whom a notice is for: as was said of it before, or else as the directory has it now."""
+        """Give whom a notice is for: as was said of it before, or else as the roster has it now."""
+        return told.recipients or notice.recipients or await self._by_roster(notice)
+
+    async def _by_roster(self, notice: Notice) -> Sequence[str]:
+        """Give whom a notice is for, as the roster has it now."""
         roster = self._at.roster
-        if told.recipients or notice.recipients:
-            return told.recipients or notice.recipients
         if notice.to == "supervisor":
             clinic = await roster.find(Clinic, notice.clinic, notice.clinic)
             return clinic.supervisors if clinic is not None else ()
         group = None if notice.group is None else await roster.find(Group, notice.clinic, notice.group)
         return group.therapists if group is not None else ()
 
+    async def _everybody(self, notice: Notice, delivery: Delivery) -> Sequence[str]:
+        """Give to whom the notice of a delivery goes: whom the roster has now, until something has come of one of them.
+
+        One of whom nothing is kept here was told, or given up, before the outbox was lost.
+        """
+        its = {each.recipient: each.outcome for each in await self._at.outbox.of([delivery.notice])}
+        is_open = not notice.recipients and all(its.get(each, "lost") in (None, "void") for each in delivery.recipients)
+        return (sorted(set(await self._by_roster(notice))) if is_open else ()) or delivery.recipients
+
     async def _forwarded(self, notice: Notice, delivery: Delivery, post: Post) -> datetime | None:
         """Try a delivery if it is time, and record its outcome; give when to come again, None if that is not needed."""
         is_due = delivery.recipient is not None and delivery.next_try <= self._at.now()
         if delivery.outcome is None and is_due:
             delivery = await self._tried(notice, delivery, post)
+            if delivery.outcome == "void":
+                # It goes to others, who are taken in hand at the next look.
+                return self._at.now()
         if delivery.outcome is None:
             return delivery.next_try
         if delivery.outcome != "void":
@@ -265,11 +285,15 @@ class Courier:
                 return delivery
             if now - notice.happened > NEWS_FOR:
                 return await self._noted(delivery, settled(delivery, "failed", now, "too-late"), GIVEN_UP)
+            everybody = await self._everybody(notice, delivery)
+            if recipient not in everybody:
+                gone = settled(delivery, "void", now)
+                return gone if await self._changed(delivery, gone) else delivery
             therapist = recipient and await at.roster.find(Therapist, notice.clinic, recipient)
             if therapist:
                 language = await language_of(at.roster, therapist)
                 await post.open()
-            counted = tried(delivery, now)
+            counted = tried(delivery, now, everybody)
             if not await at.outbox.change(delivery, counted):
                 # Somebody else tries it at this moment.
                 return counted

@@ -189,6 +189,43 @@ async def test_who_has_left_the_group_before_anything_could_be_sent_is_not_told(
     assert sorted(clinic.office.to) == ["anna@north.example", "carl@north.example"]
 
 
+async def test_who_leads_the_group_by_the_time_that_the_first_mail_goes_out_is_told(clinic: MailingClinic) -> None:
+    # given a group of which one therapist was entered by a slip, and a mail server that asks to come back later
+    clinic.office.of_recipient = lambda _: "450 4.2.0 later"
+    await clinic.put(led_by("ana", "bo"))
+    await clinic.deteriorates()
+    await clinic.round()
+    assert [each.recipient for each in await clinic.under_way()] == ["ana", "bo"]
+
+    # when the slip is mended, and back again, and mended for good
+    for therapists in (("anna", "bo"), ("ana", "bo"), ("anna", "bo")):
+        await clinic.put(led_by(*therapists))
+        await clinic.round(after=timedelta(hours=1))
+    clinic.office.of_recipient = lambda _: "250 OK"
+    await clinic.round(after=timedelta(hours=4))
+
+    # then both who lead it have one mail, nobody else is said to have, and nothing waits
+    assert sorted(clinic.office.to) == ["anna@north.example", "bo@north.example"]
+    assert {(what, who) for what, who, _ in await clinic.outcomes()} == {("sent", "anna"), ("sent", "bo")}
+    assert (await clinic.waiting(), await clinic.under_way()) == ([], [])
+
+
+async def test_who_gets_a_group_when_one_of_its_therapists_was_told_is_not_told_of_that(clinic: MailingClinic) -> None:
+    # given a notice that one got, and of which the other one's was put off
+    clinic.office.of_recipient = lambda address: "450 4.2.0 later" if "bo@" in address else "250 OK"
+    await clinic.deteriorates()
+    await clinic.round()
+
+    # when somebody takes the other one's place
+    await clinic.put(led_by("anna", "carl"))
+    clinic.office.of_recipient = lambda _: "250 OK"
+    await clinic.round(after=FIRST_RETRY)
+
+    # then it goes to whom it was for
+    assert clinic.office.to == ["anna@north.example", "bo@north.example"]
+    assert await clinic.waiting() == []
+
+
 async def test_history_makes_no_mail(clinic: MailingClinic) -> None:
     await clinic.deteriorates(since=clinic.clock.time - WEEK - NEWS_FOR - timedelta(hours=1))
     await clinic.round()
@@ -451,7 +488,6 @@ async def test_a_notice_that_was_taken_in_hand_by_half_goes_to_everybody(clinic:
     await clinic.deteriorates()
     with pytest.raises(OutboxUnavailable):
         await clinic.round(outbox=Halving(clinic.outbox))
-    await clinic.put(led_by("carl"))
     await clinic.round()
     assert await clinic.outcomes() == SENT_TO_BOTH
 

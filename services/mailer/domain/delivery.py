@@ -34,7 +34,7 @@ class Delivery:
     recipients: everybody to whom the notice goes, this one included
     begun: when it was taken in hand, to be tried at once; tries: how often it was
     next_try: when it is to be tried, if it has no outcome by then
-    outcome: what has come of it, at `at`; `void` if somebody was found for what had nobody
+    outcome: what has come of it, at `at`; `void` if the notice goes to others by now, of whom none had been told
     reason: why it failed, or why it was put off the last time
     revision: counts its changes, so that of two that change it at one moment only one does
     """
@@ -77,9 +77,18 @@ def still_nobody(delivery: Delivery, now: datetime) -> Delivery:
     return _changed(delivery, next_try=now + LOOK_AGAIN)
 
 
-def tried(delivery: Delivery, now: datetime) -> Delivery:
-    """Count a try before it is begun, and keep others from it; if this process dies, the lease ends by itself."""
-    return _changed(delivery, tries=delivery.tries + 1, next_try=now + LEASE)
+def begun_again(void: Delivery, delivery: Delivery) -> Delivery:
+    """Begin a delivery in the place of one that was void: the notice goes to its recipient after all."""
+    return evolved(delivery, revision=void.revision + 1)
+
+
+def tried(delivery: Delivery, now: datetime, recipients: Sequence[str] = ()) -> Delivery:
+    """Count a try before it is begun, and keep others from it; if this process dies, the lease ends by itself.
+
+    recipients: everybody to whom the notice goes now, if that can have changed
+    """
+    everybody = tuple(recipients) or delivery.recipients
+    return _changed(delivery, tries=delivery.tries + 1, next_try=now + LEASE, recipients=everybody)
 
 
 def given_back(delivery: Delivery, counted: Delivery) -> Delivery:
