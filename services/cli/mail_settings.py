@@ -28,7 +28,7 @@ def mail_is_meant() -> list[str]:
 
 
 def mail_settings(kind: "type[SettingsT]") -> "SettingsT | None":
-    """Read how mail is sent; None if nothing is set. Raises SettingsWrong, which names what was set."""
+    """Read how mail is sent; None if nothing is set. Raises SettingsWrong: what is wrong, and then what is set."""
     names = mail_is_meant()
     if not names:
         return None
@@ -38,4 +38,4 @@ def mail_settings(kind: "type[SettingsT]") -> "SettingsT | None":
         return settings_of(kind)
     except SettingsWrong as wrong:
         are = "is" if len(names) == 1 else "are"
-        raise SettingsWrong(f"{', '.join(names)} {are} set, so mail is to be sent:\n{wrong}") from None
+        raise SettingsWrong(f"{wrong}\n({', '.join(names)} {are} set, so mail is to be sent)") from None

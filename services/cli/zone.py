@@ -6,6 +6,7 @@ from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from services.cli.home import Failure
+from services.pages.clock import by_clock
 
 VARIABLE: Final = "ONTRACK_TIME_ZONE"
 _FORMERLY: Final = "ONTRACK_TIMEZONE"
@@ -30,4 +31,4 @@ def clinic_zone() -> ZoneInfo:
 
 def local(moment: datetime) -> datetime:
     """Give a moment by the clinic's clock."""
-    return moment.astimezone(clinic_zone())
+    return by_clock(moment, clinic_zone())

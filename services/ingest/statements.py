@@ -51,6 +51,12 @@ AHEAD_AT_MOST: Final = timedelta(days=1)
 EARLIEST: Final = datetime(1990, 1, 1, tzinfo=UTC)
 """Nothing that is told now happened before: a moment that lies so far back was written wrong."""
 
+LAST_YEAR: Final = 2199
+"""No session is later: a moment that lies so far ahead was written wrong."""
+
+PLANNED: Final = f"a moment from {EARLIEST.year} to {LAST_YEAR}"
+"""What is expected of the moment of a session."""
+
 _ENTERED_BY: Final = "entered_by"
 BY_THE_CREDENTIAL: Final = (_ENTERED_BY, "clinic")
 """What the credential says, so that the body cannot: who enters it, and whose it is."""
@@ -67,6 +73,7 @@ class Statement:
     does: what stating it does, for the documentation
     refers: the fields that name a definition, which may be named by its id or `id@version` too
     at: the field that says when it happened; None if the request says that beside the fact
+    plans: the field that says when a session is
     of_patients: what the patients' app has to say in some fields, since nobody else speaks through it
     """
 
@@ -75,6 +82,7 @@ class Statement:
     roles: Sequence[Role] = STAFF
     refers: Mapping[str, type[Definition]] = field(default_factory=dict)
     at: str | None = None
+    plans: str | None = None
     of_patients: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -107,8 +115,8 @@ STATEMENTS: Final = {
             CLIENTS,
             of_patients={"seen_by": "patient", "by": "patient"},
         ),
-        Statement(SessionScheduled, "Give a session its time."),
-        Statement(SessionMoved, "Give a session another time."),
+        Statement(SessionScheduled, "Give a session its time.", plans="scheduled"),
+        Statement(SessionMoved, "Give a session another time.", plans="scheduled"),
         Statement(SessionCancelled, "Say that a session does not take place."),
         Statement(SessionAttended, "Say that the patient came."),
         Statement(SessionAbsent, "Say that the patient did not come."),
@@ -241,11 +249,18 @@ def stated(
     if _ENTERED_BY in statement.fact.model_fields:
         body[_ENTERED_BY] = _BY_ROLE[origin.client.role]
     data = statement.fact.model_validate_json(orjson.dumps(body))
+    if statement.plans is not None and not can_be_planned(getattr(data, statement.plans)):
+        raise Misstated(statement.plans, PLANNED)
     if statement.at is not None:
         happened = origin.has_come(getattr(data, statement.at), statement.at)
     else:
         happened = origin.moment(at, "at")
     return origin.event(case_id, data, happened, None if given_id is None else _read_id(given_id), part)
+
+
+def can_be_planned(moment: datetime) -> bool:
+    """Tell whether a session can be at a moment."""
+    return EARLIEST.year <= moment.year <= LAST_YEAR
 
 
 def _read_id(said: object) -> str:

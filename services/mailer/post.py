@@ -37,7 +37,7 @@ spoken may have been taken, and goes out again."""
 _PERMANENT: Final = 500
 _BROKEN_OFF: Final = "smtp-broken-off"
 _LOGIN_WANTED: Final = 530
-_NO_SUCH_MAILBOX: Final = re.compile(r"5\.(1\.\d+|2\.1)\b")
+NO_SUCH_MAILBOX: Final = re.compile(r"5\.(1\.\d+|2\.1)\b")
 """RFC 3463: what is wrong is the address. Any other answer can be about us, or pass."""
 
 
@@ -109,7 +109,7 @@ class Post:
             return Answer(Fate.PUT_OFF, f"smtp-{refused.code}")
         except SMTPRecipientRefused as refused:
             await self._begin_anew(connection)
-            is_address = refused.code >= _PERMANENT and _NO_SUCH_MAILBOX.match(refused.message)
+            is_address = refused.code >= _PERMANENT and NO_SUCH_MAILBOX.match(refused.message)
             return Answer(Fate.REFUSED if is_address else Fate.PUT_OFF, f"smtp-{refused.code}")
         except SMTPResponseException as refused:
             self._let_go()

@@ -20,6 +20,7 @@ from services.runtime.settings import (
     require_certificates,
     require_with_user,
     revealed,
+    server_of,
 )
 
 _URL: Final = r"^https?://[^\s@?#]+$"
@@ -108,6 +109,7 @@ class MailerSettings(MailSettings, ServiceSettings):
     @field_validator("ingest_url")
     @classmethod
     def _token_stays_secret(cls, url: str) -> str:
+        server_of(url)
         if url.startswith("http://") and not is_this_machine(url):
             raise ValueError("is sent a token, so https:// was expected, or this machine")
         return url

@@ -15,6 +15,7 @@ from contracts.definitions.wording import Wording
 from contracts.events.fields import Session
 from contracts.events.notices import Curve, ReportContent
 from contracts.events.tracks import Status
+from services.pages.clock import by_clock
 from services.pages.measure import Measure, measure
 from services.pages.words import Words
 
@@ -115,8 +116,8 @@ class Subject:
 
     def moment(self, moment: datetime) -> str:
         """Tell a moment by the clock of the reader."""
-        return self.words.moment(moment if self.zone is None else moment.astimezone(self.zone))
+        return self.words.moment(moment if self.zone is None else by_clock(moment, self.zone))
 
     def day(self, moment: datetime) -> str:
         """Tell a date by the calendar of the reader."""
-        return self.words.day(moment if self.zone is None else moment.astimezone(self.zone))
+        return self.words.day(moment if self.zone is None else by_clock(moment, self.zone))

@@ -2,8 +2,10 @@
 
 import ipaddress
 import os
+import re
 import ssl
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -34,6 +36,10 @@ _OPTION: Final = r"(?i:replicaSet|authSource)=[^@&;=\s]+"
 """What an address of a database may say besides: any other option could undo what is promised of reads and writes."""
 
 _DATABASE_URL: Final = rf"^mongodb://[^@/?\s]+(/[^@?\s]*(\?{_OPTION}(&{_OPTION})*)?)?$"
+
+_HTTP_URL: Final = re.compile(r"https?://[^\s@?#]+", re.IGNORECASE)
+_HOST_NAME: Final = re.compile(r"[A-Za-z0-9._-]+")
+_PORTS: Final = {"http": 80, "https": 443}
 
 _NO_PASSWORD: Final = ""
 """A key that is locked is not taken: nobody is there to be asked."""
@@ -407,6 +413,23 @@ def _variable(name: str) -> str:
 def is_this_machine(url: str) -> bool:
     """Tell whether what goes to a server never leaves this machine."""
     return all(is_loopback(urlsplit(f"//{server}").hostname or "") for server in urlsplit(url).netloc.split(","))
+
+
+def server_of(url: str) -> str:
+    """Give the HOST:PORT that an http:// or https:// URL leads to. Raises ValueError, which says nothing of it."""
+    with suppress(ValueError):
+        said = urlsplit(url)
+        host, port = said.hostname or "", _PORTS.get(said.scheme, 0) if said.port is None else said.port
+        if _HTTP_URL.fullmatch(url) and _is_host(host) and port > 0:
+            return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    raise ValueError
+
+
+def _is_host(text: str) -> bool:
+    """Tell whether a text is the name or the address of a host. Raises ValueError."""
+    if ":" in text:
+        return ipaddress.IPv6Address(text).scope_id is None
+    return _HOST_NAME.fullmatch(text.encode("idna").decode()) is not None
 
 
 def require_certificate(certificate: Path, key: Path) -> None:

@@ -8,17 +8,23 @@ import re
 import shutil
 import subprocess
 import termios
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 import pytest
 
+from contracts.events.facts import SessionMoved, SessionScheduled
 from contracts.topics import NOTICES, TRACKS
 from services.cli.screen import day
 from services.embedded import EmbeddedHome
 from services.runtime.log.port import Record
-from tests.cli.homes import PROBLEM, SECRET, SEEN, day_of, events_of, reports_of
+from tests.cli.homes import PROBLEM, SECRET, SEEN, Step, day_of, events_of, lived, reports_of
 from tests.cli.pictures import read
 from tests.support.command import ONTRACK, ontrack, succeeded
+
+FIRST: Final = datetime.min.replace(tzinfo=UTC)
+LAST: Final = datetime(9999, 12, 31, 23, 59, tzinfo=UTC)
 
 
 def lines(home: Path, case: str, *options: str) -> list[str]:
@@ -106,6 +112,24 @@ def test_it_begins_with_what_it_means_and_why(home: Path) -> None:
 
     assert printed[0] == "Case P1 · group tuesday"
     assert printed[3] == "Not on track: no step of 2 points or more in the last three sessions"
+
+
+@pytest.mark.parametrize("zone", ["Europe/Copenhagen", "America/New_York"])
+def test_a_session_at_the_end_of_the_calendar_is_shown(
+    home: Path, zone: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a case with sessions where the calendar begins and ends
+    copied = Path(shutil.copytree(home, tmp_path / "home"))
+    sessions = (SessionScheduled(session=20, scheduled=FIRST), SessionMoved(session=20, scheduled=LAST))
+    lived(copied, [Step("one", data, SEEN) for data in sessions])
+
+    # when its history is told by a clock east or west of Greenwich
+    monkeypatch.setenv("ONTRACK_TIME_ZONE", zone)
+    printed = "\n".join(lines(copied, "one", "--all-events"))
+
+    # then both are there
+    assert "session 20 planned for 1-01-01 0" in printed
+    assert "session 20 moved to 9999-12-31 " in printed
 
 
 def test_the_latest_events_are_listed_and_the_others_where_they_are_asked_for(home: Path) -> None:

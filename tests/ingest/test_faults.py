@@ -12,6 +12,13 @@ from tests.support.open_clinic import ENROLMENT, RESPONSE, Clinic
 UUID: Final = "9d1c6a52-0d1b-5c8e-8f57-2d7b3c5f9e20"
 A_SESSION: Final = "a session: a number from 0 to 999, or individual-1 to individual-9"
 A_MOMENT: Final = "a moment such as 2026-01-05T08:30:00Z"
+OF_A_SESSION: Final = "a moment from 1990 to 2199"
+BEYOND: Final = (
+    "0001-01-01T00:00:00Z",
+    "1989-12-31T23:59:59.999Z",
+    "2200-01-01T00:00:00Z",
+    "9999-12-31T23:59:00Z",
+)
 FIELDS: Final = "no other fields than answered_at, answers, comment, id, instrument, session"
 
 
@@ -66,6 +73,11 @@ async def test_the_very_place_is_named_where_its_name_is_no_secret(
         ("response-submitted", answered(answered_at="0001-01-01T00:00:00Z"), [("/answered_at", "a moment since 1990")]),
         ("session-attended", {"session": 1, "at": "1820-01-05T07:30:00Z"}, [("/at", "a moment since 1990")]),
         ("session-attended", {"session": 1, "at": "1764315000"}, [("/at", A_MOMENT)]),
+        *(
+            (state, {"session": 1, "scheduled": moment}, [("/scheduled", OF_A_SESSION)])
+            for state in ("session-scheduled", "session-moved")
+            for moment in BEYOND
+        ),
         ("report-seen", {"report": "7", "by": "anna"}, [("/report", "a UUID in small letters")]),
         (
             "report-seen",
@@ -80,6 +92,35 @@ async def test_what_was_expected_is_said_in_words(
     refused = await clinic.ask("POST", f"/v1/cases/{await clinic.enrolled()}/{state}", body)
     assert refused.problem == (422, "invalid-body")
     assert [(each["pointer"], each["expected"]) for each in refused.json["errors"]] == expected
+
+
+async def test_every_session_of_a_group_that_lies_beyond_reason_is_named(clinic: Clinic) -> None:
+    # given a group that is entered
+    entered = await clinic.ask(
+        "PUT", "/v1/groups/mondays", {"sessions": {"1": "2026-01-12T09:00:00Z"}, "therapists": []}
+    )
+    assert entered.status == 200
+
+    # when it is to have sessions that nobody can mean, and one that can be
+    said = {str(session): moment for session, moment in enumerate(BEYOND, start=2)}
+    refused = await clinic.ask(
+        "PUT", "/v1/groups/mondays", {"sessions": {"1": "2026-01-19T09:00:00Z", **said}, "therapists": []}
+    )
+
+    # then each of them is named, and the group is as it was
+    assert refused.problem == (422, "invalid-body")
+    assert [(each["pointer"], each["expected"]) for each in refused.json["errors"]] == [
+        (f"/sessions/{session}", OF_A_SESSION) for session in said
+    ]
+    assert (await clinic.ask("GET", "/v1/groups/mondays")).json == entered.json
+
+
+@pytest.mark.parametrize("moment", ["1990-01-01T00:00:00.000Z", "2199-12-31T23:59:59.999Z"])
+async def test_a_session_can_be_at_the_ends_of_what_is_within_reason(clinic: Clinic, moment: str) -> None:
+    case_id = await clinic.enrolled()
+    planned = {"session": 1, "scheduled": moment}
+    assert (await clinic.ask("POST", f"/v1/cases/{case_id}/session-scheduled", planned)).status == 201
+    assert (await clinic.ask("PUT", "/v1/groups/mondays", {"sessions": {"1": moment}, "therapists": []})).status == 200
 
 
 async def test_every_form_that_a_text_has_to_have_can_be_said_in_words() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
+from urllib.parse import quote
 
 import orjson
 import pytest
@@ -456,6 +457,38 @@ async def test_every_instrument_is_a_questionnaire_that_is_found(clinic: Clinic)
     # and what is not there is not found
     assert (await clinic.ask("GET", "/fhir/Questionnaire?url=urn:none")).json["total"] == 0
     assert (await clinic.ask("GET", "/fhir/Questionnaire/none.1")).problem == (404, "not-found")
+
+
+@pytest.mark.parametrize("version", ["", "|4.0.0"])
+async def test_a_questionnaire_is_found_by_the_public_ones_that_it_derives_from(clinic: Clinic, version: str) -> None:
+    resource = (await clinic.ask("GET", "/fhir/Questionnaire/phq-9.1")).json
+    for url in resource["derivedFrom"]:
+        found = (await clinic.ask("GET", f"/fhir/Questionnaire?url={quote(url + version)}")).json
+        assert [entry["resource"] for entry in found["entry"]] == [resource]
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("urn:ontrack:questionnaire:odsis", "?url=urn:ontrack:questionnaire:odsis"),
+        ("urn:ontrack:questionnaire:odsis|1", "?url=urn:ontrack:questionnaire:odsis%7C1"),
+        ("http://loinc.org/q/44249-1", "?url=http://loinc.org/q/44249-1"),
+        ("https://forms.example/a?b=c&d=%20#e", "?url=https://forms.example/a%3Fb%3Dc%26d%3D%2520%23e"),
+        ("urn:none", "?url=urn:none"),
+        ("", ""),
+        (SECRET, ""),
+        (f"https://forms.example/{SECRET}", ""),
+        ("https://forms.example/jeg-vil-ikke-leve-længere", ""),
+        ("https://forms.example/<script>", ""),
+        ("urn:none\n", ""),
+        ("javascript:alert", ""),
+        (f"https://forms.example/{'a' * 300}", ""),
+    ],
+)
+async def test_a_search_for_questionnaires_says_what_it_searched_for(clinic: Clinic, url: str, told: str) -> None:
+    found = (await clinic.ask("GET", f"/fhir/Questionnaire?url={quote(url)}")).json
+    (link,) = valid(found)["link"]
+    assert (link["relation"], link["url"].partition("/fhir/")[2]) == ("self", f"Questionnaire{told}")
 
 
 async def test_what_the_server_does_can_be_asked(clinic: Clinic) -> None:

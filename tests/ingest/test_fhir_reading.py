@@ -1,5 +1,6 @@
 """What a QuestionnaireResponse says, as public profiles and as we write it, and why one says nothing."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -53,6 +54,52 @@ def refused(resource: Resource) -> list[tuple[str, str]]:
     for issue in caught.value.issues:
         assert SECRET not in str(issue)
     return [(issue.code, issue.place) for issue in caught.value.issues]
+
+
+# What nobody but the client has called so
+
+
+MADE_UP = ("Jeg vil ikke leve", "_Selvmord", "Selvmord", "valueSelvmord", "_", "", "leve[0].identifier")
+
+
+def objects_in(value: Any) -> Iterator[dict[str, Any]]:
+    """Give an object and all that are within it."""
+    match value:
+        case dict():
+            yield value
+            for each in list(value.values()):
+                yield from objects_in(each)
+        case list():
+            for each in value:
+                yield from objects_in(each)
+
+
+def full() -> Resource:
+    """A response that is taken, with objects at many levels."""
+    identifier = {"system": "urn:their:forms", "value": "1", "assigner": {"identifier": {"value": "2"}}}
+    beneath = {"linkId": "z", "answer": [{"valueReference": {"identifier": {"value": "3"}}}]}
+    return odsis(
+        identifier=identifier,
+        meta={"tag": [{"system": "urn:their:tags", "code": "a"}]},
+        _status={"extension": [{"url": "urn:their:status", "valueString": "a"}]},
+        basedOn=[{"reference": "CarePlan/1"}],
+        items=[{**numbered("frequency", 2), "item": [beneath]}, numbered("intensity", 2)],
+    )
+
+
+LEVELS = range(len(list(objects_in(full()))))
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("name", MADE_UP)
+def test_nothing_is_told_of_a_name_that_a_client_has_made_up(name: str, level: int) -> None:
+    assert issues_in(full()) == []
+    for within in ({"identifier": {"use": "x"}}, [{"identifier": [{"use": "x"}]}], "x", 1):
+        resource = full()
+        list(objects_in(resource))[level][name] = within
+        told = issues_in(resource)
+        assert told
+        assert [each for each in told if re.search("Jeg|leve|Selvmord|identifier.use", str(each))] == []
 
 
 # As public questionnaires have them

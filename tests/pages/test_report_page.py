@@ -666,6 +666,16 @@ def test_times_of_day_are_told_by_the_clock_of_the_clinic_on_either_side_of_summ
     assert said in show(report(DETERIORATED, SCORES, forms=[answered]), issued_at=issued).text
 
 
+def test_moments_where_the_calendar_ends_are_told_as_they_come(show: Show) -> None:
+    last = datetime(9999, 12, 31, 23, 30, tzinfo=UTC)
+    forms = [form("odsis", 3, {"frequency": ("frequency", 3)}, answered_at=last)]
+
+    page = show(report(DETERIORATED, SCORES, forms=forms, safety=[worrying(0, 3, last)]))
+
+    assert "answered 31 December 9999, 23:30" in page.text
+    assert "on 31 December 9999" in page.all("p", "safety-line")[0].text
+
+
 def test_a_silent_report_names_each_session_and_why_it_is_unknown(show: Show) -> None:
     missed = decided(4, None, silent=(3, 4))
     unjudged = decided(2, "10", baseline=None, silent=(1, 2))

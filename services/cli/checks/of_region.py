@@ -22,11 +22,10 @@ from services.runtime.keyring.master import MasterKeyUnusable
 from services.runtime.log.disks import disk_of
 from services.runtime.log.topics import Cluster
 from services.runtime.refusals import NotAHome, TopicsUnfit
-from services.runtime.settings import RegionSettings
+from services.runtime.settings import RegionSettings, server_of
 from services.runtime.store.port import StoreUnavailable
 from services.runtime.unavailable import Unavailable
 
-_HTTPS_PORT: Final = 443
 _RENEW: Final = "replace it, and start the server again; deploy/README.md says how"
 
 
@@ -56,13 +55,17 @@ async def of_region(settings: RegionSettings, *, sends_mail: bool) -> AsyncItera
 
 async def of_api(url: str) -> AsyncIterator[Checked]:
     """Check where clients ask: that somebody answers there, and how long the certificate holds that they see."""
-    said = urlsplit(url)
-    server = f"{said.hostname}:{said.port or _HTTPS_PORT}"
+    try:
+        server = server_of(url)
+    except ValueError:
+        expected = "https://HOST:PORT was expected, or http:// where TLS ends elsewhere"
+        yield ill("API", f"ONTRACK_INGEST_URL: {expected}", "mend this setting: nobody was asked")
+        return
     if not await listens(server):
         yield ill("API", f"nothing listens at {server}", "start ingest, or see what keeps it from starting")
         return
     yield well("API", f"it listens at {server}")
-    async for each in _certificates("API", [server], said.scheme == "https"):
+    async for each in _certificates("API", [server], url.lower().startswith("https:")):
         yield each
 
 

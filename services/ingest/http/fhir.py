@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Final
+from urllib.parse import quote
 
 from pydantic import ValidationError
 from starlette.responses import Response
@@ -20,7 +21,7 @@ from services.ingest.domain.register import Registered
 from services.ingest.domain.responses import Standing, standing
 from services.ingest.fhir.answers import ROOT
 from services.ingest.fhir.capability import capability_statement
-from services.ingest.fhir.form import Form, forms
+from services.ingest.fhir.form import Form, forms, forms_meant
 from services.ingest.fhir.incoming import Subject, Understood, understood, understood_ever
 from services.ingest.fhir.outcome import Issue, Resource, Unmappable, outcome
 from services.ingest.fhir.outgoing import (
@@ -41,6 +42,9 @@ from services.ingest.statements import STAFF, STATEMENTS, Misstated, Origin, Unn
 
 _STATEMENT: Final = STATEMENTS["response-submitted"]
 _RESPONSE_ID: Final = re.compile(r"[A-Za-z0-9.-]{1,32}[0-9a-f]{32}")
+_PLAIN_URL: Final = re.compile(r"(https?://|urn:)[A-Za-z0-9._~:/?#&=%|+-]{1,250}")
+"""What an answer may repeat of a search: anything else is no canonical URL, and could be what somebody said."""
+
 _FORMATS: Final = ("json", JSON, MEDIA_TYPE)
 
 
@@ -124,11 +128,11 @@ class FhirDesk:
             return standing([fact async for fact in self._receive().cases.facts(case_id)])
 
     async def _questionnaires(self, asked: Asked) -> Response:
-        """Give every instrument, each in all its versions, or those with a canonical URL."""
-        named = _query(asked, "url").get("url")
-        known = forms(self._receive().definitions)
-        found = [form for form in known if named in (None, form.url, form.canonical)]
-        query = "Questionnaire" if named is None or not found else f"Questionnaire?url={found[0].url}"
+        """Give every instrument, each in all its versions, or those that a canonical URL can mean."""
+        url, known = _query(asked, "url").get("url"), self._receive().definitions
+        found = forms(known) if url is None else forms_meant(known, url)
+        plain = _PLAIN_URL.fullmatch(url or "")
+        query = f"Questionnaire?url={quote(plain[0], safe=':/')}" if plain else "Questionnaire"
         return resource_answer(searchset(_base(asked), query, map(questionnaire, found)))
 
     async def _questionnaire(self, asked: Asked) -> Response:

@@ -10,8 +10,10 @@ from contracts.definitions.policy import Policy
 from contracts.definitions.protocol import Protocol
 from services.ingest.http import problems
 from services.ingest.http.bodies import object_of
+from services.ingest.http.faults import Fault
 from services.ingest.http.problems import Problem
 from services.ingest.http.reception import Asked, Handle, Receive, answer, read, unpublished
+from services.ingest.statements import PLANNED, can_be_planned
 from services.runtime.roster.port import Clinic, Entry, Group, Therapist
 
 
@@ -84,6 +86,9 @@ class RosterDesk:
     async def _put_group(self, asked: Asked) -> Response:
         """Say when the sessions of a group are and who leads it; the cases of the group follow."""
         group = read(Group, await _said(asked))
+        wrong = [name for name, at in group.sessions.items() if not can_be_planned(at)]
+        if wrong:
+            raise Problem(problems.INVALID, *(Fault(f"/sessions/{name}", PLANNED) for name in wrong))
         await self._receive().following.put(group)
         return answer(_shown(group))
 
