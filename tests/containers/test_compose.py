@@ -151,7 +151,7 @@ def test_everything_arrives_whatever_crashes(region: Deployment, tmp_path: Path)
     caller = Caller(region)
     for name in THERAPISTS:
         caller.put(f"/v1/therapists/{name}", address=f"{name}@clinic.example")
-    caller.put("/v1/groups/mondays", therapists=list(THERAPISTS))
+    caller.put("/v1/groups/mondays", sessions={}, therapists=list(THERAPISTS))
     cases = {number: caller.post("/v1/cases", enrolment(number), f"enrol-{number}")["case"] for number in NUMBERS}
 
     # when they answer, and before each session something crashes: the doors, a broker, the database, the stages
