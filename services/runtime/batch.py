@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Final, Generic, NoReturn, TypeVar
 
 from pydantic import TypeAdapter
@@ -66,14 +67,16 @@ class Batch(Generic[StateT]):
 class Stepper(Generic[StateT]):
     """Steps one stage through batches of records. It has no effect but on the batch that it gives."""
 
-    def __init__(self, stage: Stage[StateT], log_id: str, *, keeps_events: bool) -> None:
+    def __init__(self, stage: Stage[StateT], log_id: str, *, keeps_events: bool, makes_bytes: bool = True) -> None:
         """Step `stage` through records of the log with this identity.
 
         keeps_events: whether an event is to be kept beside the record that is made of it
+        makes_bytes: whether that record is to be published, or compared; else it is the event alone
         """
         self._stage = stage
         self._log_id = log_id
         self._keeps_events = keeps_events
+        self._makes_bytes = makes_bytes
         self._states: TypeAdapter[StateT] = TypeAdapter(stage.state)
         self._is_numbered = stage.reads is not CASES
         self._carried = frozenset(stage.writes.events if stage.writes is not None else ())
@@ -88,10 +91,12 @@ class Stepper(Generic[StateT]):
         keys: Mapping[str, CaseKey | Destroyed],
         states: Mapping[str, StoredState],
         skipped: Collection[str],
+        at_hand: Mapping[str, Case[StateT]] = MappingProxyType({}),
     ) -> Batch[StateT]:
         """Step through records in their order; give what comes of them. Raises StageStopped.
 
         keys, states: of the cases, as far as they have any; skipped: the cases that nothing is taken of
+        at_hand: cases as an earlier batch has left them, whose keys and states are not asked for
         """
         batch: Batch[StateT] = Batch(partition)
         for record in records:
@@ -100,13 +105,16 @@ class Stepper(Generic[StateT]):
             if case is None:
                 if case_id in skipped or case_id in batch.halted:
                     continue
-                key = keys.get(case_id)
-                if key is None:
-                    self._keyless(batch, record)
-                    continue
-                if isinstance(key, Destroyed):
-                    continue
-                case = batch.cases[case_id] = self._taken_up(case_id, key, states.get(case_id), partition)
+                case = at_hand.get(case_id)
+                if case is None:
+                    key = keys.get(case_id)
+                    if key is None:
+                        self._keyless(batch, record)
+                        continue
+                    if isinstance(key, Destroyed):
+                        continue
+                    case = self._taken_up(case_id, key, states.get(case_id), partition)
+                batch.cases[case_id] = case
             if record.offset > case.offset and case_id not in batch.halted:
                 self._take(batch, record, case)
         return batch
@@ -177,12 +185,15 @@ class Stepper(Generic[StateT]):
         for number, outgoing in enumerate(following, case.written + 1):
             if outgoing.subject != read.key:
                 raise ValueError("a step speaks of its own case only")
-            value = _renumbered(read.value, number) if outgoing is event else None
+            is_passed_on = outgoing is event and self._makes_bytes
+            value = _renumbered(read.value, number) if is_passed_on else None
             records.append(self._record(outgoing, case.key, number, value))
         return state, records
 
     def _record(self, event: Event[Data], key: CaseKey, number: int, value: bytes | None) -> Record:
         """Make the record of an event; its bytes, if they are there, need not be made."""
+        if not self._makes_bytes:
+            return Record(event.subject, b"", event._replace(sequence=number))
         if value is not None and not self._keeps_events:
             return Record(event.subject, value)
         ready = prepared(event, key, number)

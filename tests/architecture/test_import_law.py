@@ -15,7 +15,7 @@ import pytest
 
 from tests.architecture.modules import ROOT, SHIPPED, Module, read_tree, sample
 
-SERVICES = ("ingest", "scoring", "not_detector", "notifier", "mailer", "simulation", "pages")
+SERVICES = ("ingest", "scoring", "not_detector", "notifier", "mailer", "auditor", "simulation", "pages")
 HOMES = ("home", "embedded", "distributed", "up", "users")
 VAGUE_NAMES = frozenset({"common", "utils", "helpers", "base", "misc"})
 STANDARD = sys.stdlib_module_names | {"__future__"}

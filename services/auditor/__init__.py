@@ -1,0 +1,1 @@
+"""The auditor: runs the stages over a history again, and says whether that gives what stands there."""

@@ -1,0 +1,199 @@
+"""What was derived of a partition of a topic, laid beside what stands there, event by event of each case."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Final, NamedTuple
+
+import orjson
+
+from contracts.codec import CaseKey, Glance, Tail, Unreadable, decode, glance, id_of, tail
+from contracts.topics import Topic
+from services.auditor.domain.findings import Difference, Finding, Findings, Place, What, differences
+from services.runtime.keyring.port import Destroyed
+from services.runtime.log.port import Record, StoredRecord
+
+AHEAD_AT_MOST: Final = 20_000
+"""Events that are read before they were derived, as happens where cases were halted: more are not read ahead."""
+
+
+class Repeated(NamedTuple):
+    """An event that stands there once more."""
+
+    offset: int
+    digest: bytes
+
+
+@dataclass(slots=True)
+class Beside:
+    """One partition of a derived topic.
+
+    What the next stages are given is what was derived, at the place where it stands: so what was done to a record is
+    found there, and not again in all that follows from it.
+
+    events: how many different ones stand there; repeated: how many stand there once more; erased: of erased cases
+    unclear: the cases of which nothing can be derived
+    """
+
+    topic: Topic
+    partition: int
+    findings: Findings
+    compares_bytes: bool
+    events: int = 0
+    repeated: int = 0
+    erased: int = 0
+    unclear: set[str] = field(default_factory=set)
+    _derived: dict[str, dict[int, Record]] = field(default_factory=dict)
+    _expected: int = 0
+    _ahead: dict[tuple[str, int], StoredRecord] = field(default_factory=dict)
+    _last: dict[str, int] = field(default_factory=dict)
+    _repetitions: dict[tuple[str, int], list[Repeated]] = field(default_factory=lambda: defaultdict(list))
+
+    @property
+    def expected(self) -> int:
+        """How many events were derived and not met yet; none, if too much was met that was not derived."""
+        return self._expected if len(self._ahead) < AHEAD_AT_MOST else 0
+
+    def derive(self, records: Sequence[Record]) -> list[StoredRecord]:
+        """Lay down what was derived; give what was met already, with what it says."""
+        met: list[StoredRecord] = []
+        for record in records:
+            number = _number(record)
+            standing = self._ahead.pop((record.key, number), None)
+            if standing is None:
+                self._derived.setdefault(record.key, {})[number] = record
+                self._expected += 1
+            else:
+                met.append(self._compared(record, standing))
+        return met
+
+    def meet(self, records: Sequence[StoredRecord], keys: Mapping[str, CaseKey | Destroyed]) -> list[StoredRecord]:
+        """Lay what stands there beside it; give what was derived of it, with what it says."""
+        return [met for record in records for met in self._met(record, keys.get(record.key))]
+
+    def _met(self, record: StoredRecord, key: CaseKey | Destroyed | None) -> Iterator[StoredRecord]:
+        seen = _seen(record)
+        if seen is None or seen.subject != record.key:
+            self._find("unreadable", record, f"a record of {self.topic.name} was expected")
+            return
+        case_id, number, last = record.key, seen.sequence, self._last.get(record.key, 0)
+        if number <= last:
+            self.repeated += 1
+            self._repetitions[case_id, number].append(Repeated(record.offset, _digest(record.value)))
+            return
+        self.events += 1
+        self._last[case_id] = number
+        if number > last + 1:
+            missing = f"{last + 1}" if number == last + 2 else f"{last + 1} to {number - 1}"
+            self._find("gap", record, f"number {missing} of the case was expected before number {number}")
+        if isinstance(key, Destroyed):
+            self.erased += 1
+        elif key is None:
+            self._find("key-missing", record, "the key of the case was expected in the keyring")
+            self.unclear.add(case_id)
+        else:
+            for lacking in range(last + 1, number):
+                if derived := self._taken(case_id, lacking):
+                    yield StoredRecord(record.offset, case_id, derived.value, derived.event)
+            if derived := self._taken(case_id, number):
+                yield self._compared(derived, record, key)
+            else:
+                self._ahead[case_id, number] = record
+
+    def _taken(self, case_id: str, number: int) -> Record | None:
+        derived = self._derived.get(case_id, {}).pop(number, None)
+        self._expected -= derived is not None
+        return derived
+
+    def _compared(self, derived: Record, standing: StoredRecord, key: CaseKey | None = None) -> StoredRecord:
+        """Compare an event with what stands in its place; give it at that place."""
+        if self.compares_bytes and derived.value != standing.value:
+            others = tuple(_differences(self.topic, derived, standing, key))
+            self._find("altered", standing, "what follows from the facts was expected", others)
+        elif not self.compares_bytes and not _is_like(derived, standing):
+            self._find("altered", standing, "an event of another type was expected")
+        return StoredRecord(standing.offset, standing.key, derived.value, derived.event)
+
+    @property
+    def cases_expected(self) -> list[str]:
+        """The cases of which something was derived that was not met."""
+        return [case_id for case_id, records in self._derived.items() if records]
+
+    def end(self, offset: int, published: Mapping[str, int] | None) -> tuple[list[StoredRecord], int]:
+        """Find what was derived and stands nowhere, and what stands there and was not derived.
+
+        Give what is missing, as if it stood at an offset, and how much is yet to come.
+
+        published: case -> the last number that the stage says it has given; None if nobody says that
+        """
+        missing: list[StoredRecord] = []
+        to_come = 0
+        for case_id in self.cases_expected:
+            for number, record in self._derived.pop(case_id).items():
+                if published is not None and number > published.get(case_id, 0):
+                    to_come += 1
+                    continue
+                missing.append(StoredRecord(offset, case_id, record.value, record.event))
+                if number > self._last.get(case_id, 0):
+                    kind, event_id = (None, None) if record.event is None else (record.event.type, record.event.id)
+                    place = Place(self.topic.name, self.partition, None, event_id, case_id)
+                    self.findings.add(Finding("missing", place, f"number {number} of the case ({kind}) was expected"))
+        for (case_id, _), standing in self._ahead.items():
+            if case_id not in self.unclear:
+                self._find("underivable", standing, "nothing was expected, since no fact leads to this event")
+        return missing, to_come
+
+    @property
+    def has_repetitions(self) -> bool:
+        """Whether something stands there more than once, and was not compared yet."""
+        return bool(self._repetitions)
+
+    def compare_repetitions(self, records: Sequence[StoredRecord]) -> None:
+        """Compare what stands there more than once: everything is read once more for that."""
+        for record in records:
+            seen = _seen(record)
+            again = None if seen is None else self._repetitions.pop((record.key, seen.sequence), None)
+            first = _digest(record.value) if again else b""
+            for each in again or ():
+                if each.digest != first:
+                    place = Place(self.topic.name, self.partition, each.offset, id_of(record.value), record.key)
+                    says = f"the bytes of offset {record.offset} were expected once more"
+                    self.findings.add(Finding("repeated-otherwise", place, says))
+
+    def _find(self, what: What, record: StoredRecord, says: str, differences: tuple[Difference, ...] = ()) -> None:
+        place = Place(self.topic.name, self.partition, record.offset, id_of(record.value), record.key)
+        self.findings.add(Finding(what, place, says, differences))
+
+
+def _is_like(derived: Record, standing: StoredRecord) -> bool:
+    seen = _seen(standing)
+    return derived.event is not None and seen is not None and derived.event.type == seen.type
+
+
+def _seen(record: StoredRecord) -> Glance | Tail | None:
+    """Look at the outside of a record: at its end, where it is canonical, which costs a third."""
+    end = tail(record.value)
+    return end if end is not None and end.sequence else glance(record.value)
+
+
+def _number(record: Record) -> int:
+    number = None if record.event is None else record.event.sequence
+    if number is None:
+        raise ValueError("a derived event has its number")
+    return number
+
+
+def _digest(value: bytes) -> bytes:
+    return blake2b(value, digest_size=16).digest()
+
+
+def _differences(topic: Topic, derived: Record, standing: StoredRecord, key: CaseKey | None) -> Iterator[Difference]:
+    """Give the fields in which an event is another one than was derived, hashed, its data opened if that can be."""
+    expected, found = orjson.loads(derived.value), orjson.loads(standing.value)
+    for each, record in ((expected, derived.value), (found, standing.value)):
+        event = decode(record, topic, key)
+        if not isinstance(event, Unreadable):
+            del each["data_base64"]
+            each["data"] = event.data.model_dump(mode="json")
+    yield from differences(expected, found)

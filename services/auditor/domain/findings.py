@@ -1,0 +1,110 @@
+"""What an audit finds: where, what was expected there and what stands there, without a word of what a patient said."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from hashlib import sha256
+from hmac import digest
+from typing import Final, Literal
+
+from contracts.codec import CaseKey, canonical
+
+KEPT: Final = 1_000
+"""Findings that are kept to be told; the others are counted."""
+
+What = Literal[
+    "unreadable",
+    "gap",
+    "altered",
+    "missing",
+    "underivable",
+    "repeated-otherwise",
+    "cause-missing",
+    "key-missing",
+    "halted",
+    "state-altered",
+    "state-missing",
+    "state-underivable",
+    "dead-letter-missing",
+    "dead-letter-underivable",
+]
+_HASHED: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A field that is not what it should be. expected, found: its value as canonical JSON; None where there is none.
+
+    path: its name, and below it those within it, joined by dots
+    """
+
+    path: str
+    expected: bytes | None
+    found: bytes | None
+
+    def hashed(self, key: CaseKey | None) -> "Difference":
+        """Give hashes in the place of the values.
+
+        Under the key of the case: an answer is one of few numbers, and its plain hash would tell which.
+        """
+        return Difference(self.path, self._hash(self.expected, key), self._hash(self.found, key))
+
+    def _hash(self, value: bytes | None, key: CaseKey | None) -> bytes | None:
+        if value is None:
+            return None
+        message = self.path.encode() + b"\x1f" + value
+        hashed = sha256(message).digest() if key is None else digest(key.secret, message, "sha256")
+        return hashed.hex()[:_HASHED].encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a record stands, or a state; what is not known is None. stage: whose state it is."""
+
+    topic: str | None = None
+    partition: int | None = None
+    offset: int | None = None
+    event: str | None = None
+    case: str | None = None
+    stage: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is not as it should be. says: what, in words; differences: the fields that are other ones."""
+
+    what: What
+    place: Place
+    says: str
+    differences: tuple[Difference, ...] = ()
+
+
+@dataclass(slots=True)
+class Findings:
+    """What was found so far: the first ones, and how many there are of each kind."""
+
+    kept: list[Finding] = field(default_factory=list)
+    counts: Counter[What] = field(default_factory=Counter)
+
+    def add(self, finding: Finding) -> None:
+        """Find something."""
+        self.counts[finding.what] += 1
+        if len(self.kept) < KEPT:
+            self.kept.append(finding)
+
+
+def differences(expected: object, found: object, path: str = "") -> Iterator[Difference]:
+    """Compare two plain values, field by field."""
+    if isinstance(expected, dict) and isinstance(found, dict):
+        for name in sorted(expected.keys() | found.keys()):
+            below = f"{path}.{name}" if path else str(name)
+            if name not in found or name not in expected:
+                yield Difference(below, _named(expected, name), _named(found, name))
+            else:
+                yield from differences(expected[name], found[name], below)
+    elif expected != found:
+        yield Difference(path, canonical(expected), canonical(found))
+
+
+def _named(value: dict[str, object], name: str) -> bytes | None:
+    return canonical(value[name]) if name in value else None

@@ -1,0 +1,229 @@
+"""Every stage run again over a history from its beginning, each over what stands on its topic.
+
+What a stage concludes is laid beside what stands on the topic that it writes. So a record that is not what follows is
+found where it stands, once, and not again in everything that follows from it.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from contracts.codec import CaseKey, Unreadable, decode, id_of
+from contracts.events.event import Event
+from contracts.events.publications import FactUnreadable
+from contracts.topics import CASES, DEAD_LETTERS, Topic
+from services.auditor.beside import Beside
+from services.auditor.domain.findings import Finding, Findings, Place
+from services.auditor.fold import Fold, Keys
+from services.runtime.keyring.port import Destroyed, Keyring
+from services.runtime.log.port import Log, Record, StoredRecord, next_offset
+from services.runtime.reading import event_of
+from services.runtime.stage import Stage
+from services.runtime.store.port import Store
+
+BATCH: Final = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What is audited.
+
+    stages: in the order in which they read one another, the first of which knows the facts of each case
+    store: where they keep their states; None if these are not there to be looked at
+    """
+
+    log: Log
+    keyring: Keyring
+    log_id: str
+    stages: Sequence[Stage[Any]]
+    store: Store | None = None
+
+    def readers(self, topic: Topic) -> Sequence[Stage[Any]]:
+        """Give the stages that read a topic."""
+        return [stage for stage in self.stages if stage.reads is topic]
+
+    @property
+    def derived(self) -> Sequence[tuple[Topic, Stage[Any]]]:
+        """Give the topics that stages write, each with its stage, in the order in which they are read."""
+        return [(stage.writes, stage) for stage in self.stages if stage.writes is not None]
+
+
+@dataclass(slots=True)
+class Counted:
+    """How much of a topic was read.
+
+    repeated: stand there once more; to_come: follow from the facts, and the stage has not come to them yet
+    erased: of cases whose key was destroyed; unreadable: facts that cannot be read
+    """
+
+    events: int = 0
+    repeated: int = 0
+    to_come: int = 0
+    erased: int = 0
+    unreadable: int = 0
+
+
+@dataclass(slots=True)
+class _Pass:
+    """One partition while it is told again: where each topic ends, and how far it was read."""
+
+    number: int
+    ends: Mapping[str, int]
+    at: dict[str, int]
+    besides: Mapping[str, Beside]
+    letters: list[Record] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Replay:
+    """A history that is told again. shelf: takes what each stage knows of its cases.
+
+    makes_bytes: whether what follows is compared to the byte; else only where it stands and of what type it is
+    cases: only these, if any are named
+    """
+
+    history: History
+    shelf: Store
+    makes_bytes: bool
+    cases: Collection[str] | None = None
+    findings: Findings = field(default_factory=Findings)
+    progress: Callable[[int], None] = lambda _: None
+    counted: dict[str, Counted] = field(default_factory=dict)
+    folds: dict[str, Fold[Any]] = field(default_factory=dict)
+    keys: Keys = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin with nothing."""
+        of = self.history
+        self.keys = Keys(of.keyring)
+        for stage in of.stages:
+            self.folds[stage.name] = Fold(stage, of.log_id, self.keys, self.shelf, makes_bytes=self.makes_bytes)
+        for topic in (CASES, *(topic for topic, _ in of.derived)):
+            self.counted[topic.name] = Counted()
+
+    async def partition(self, number: int) -> None:
+        """Tell what stands in a partition again. Raises Unavailable."""
+        of, log = self.history, self.history.log
+        # From the end of the chain to its beginning: what follows was there before it was asked for its cause.
+        backwards = [*(topic for topic, _ in reversed(of.derived)), CASES]
+        ends = {topic.name: await log.end(topic, number) for topic in backwards}
+        pass_ = _Pass(
+            number,
+            ends,
+            dict.fromkeys(ends, 0),
+            {topic.name: Beside(topic, number, self.findings, self.makes_bytes) for topic, _ in of.derived},
+        )
+        while records := await self._next(pass_, CASES, BATCH):
+            facts = await self._facts(records)
+            await self._give(pass_, CASES, facts)
+            self._see_causes(number, facts)
+            for topic, _ in of.derived:
+                await self._follow(pass_, topic, to_the_end=False)
+        for topic, stage in of.derived:
+            await self._follow(pass_, topic, to_the_end=True)
+            await self._end(pass_, topic, stage)
+        await self._compare_letters(number, pass_.letters, ends[CASES.name])
+
+    async def _next(self, pass_: _Pass, topic: Topic, limit: int) -> Sequence[StoredRecord]:
+        """Read on on a topic; nothing, at its end. Records of cases that are not wanted are passed over."""
+        at, end = pass_.at[topic.name], pass_.ends[topic.name]
+        while at < end:
+            records = await self.history.log.read(topic, pass_.number, at, min(limit, end - at))
+            at = pass_.at[topic.name] = next_offset(records)
+            self.progress(len(records))
+            if wanted := self._wanted(records):
+                return wanted
+        return ()
+
+    def _wanted(self, records: Sequence[StoredRecord]) -> Sequence[StoredRecord]:
+        return records if self.cases is None else [record for record in records if record.key in self.cases]
+
+    async def _facts(self, records: Sequence[StoredRecord]) -> Sequence[StoredRecord]:
+        """Give facts with what they say, as far as that can be read."""
+        keys = await self.keys.of(dict.fromkeys(record.key for record in records))
+        counted = self.counted[CASES.name]
+        counted.events += len(records)
+        found: list[StoredRecord] = []
+        for record in records:
+            key = keys.get(record.key)
+            event = event_of(record, CASES, key) if isinstance(key, CaseKey) else None
+            counted.erased += isinstance(key, Destroyed)
+            counted.unreadable += isinstance(event, Unreadable)
+            found.append(record._replace(event=event) if isinstance(event, Event) else record)
+        return found
+
+    async def _give(self, pass_: _Pass, topic: Topic, records: Sequence[StoredRecord]) -> None:
+        """Give records to the stages that read a topic, and what these conclude to those that read that."""
+        for stage in self.history.readers(topic) if records else ():
+            batch = await self.folds[stage.name].take(pass_.number, records)
+            if stage.writes is not None:
+                pass_.letters += batch.dead
+                await self._give(pass_, stage.writes, pass_.besides[stage.writes.name].derive(batch.out))
+
+    def _see_causes(self, number: int, facts: Sequence[StoredRecord]) -> None:
+        """See that what a fact follows from is a fact of its case."""
+        register = self.folds[self.history.stages[0].name]
+        for record in facts:
+            event = record.event
+            state = None if event is None or event.causationid is None else register.state(record.key)
+            if event is not None and state is not None and event.causationid not in state.facts:
+                place = Place(CASES.name, number, record.offset, event.id, record.key)
+                says = f"its cause {event.causationid} was expected among the facts of the case"
+                self.findings.add(Finding("cause-missing", place, says))
+
+    async def _follow(self, pass_: _Pass, topic: Topic, *, to_the_end: bool) -> None:
+        """Read on on a derived topic: as far as something was derived, or to the end."""
+        beside = pass_.besides[topic.name]
+        while limit := BATCH if to_the_end else min(BATCH, beside.expected):
+            records = await self._next(pass_, topic, limit)
+            if not records:
+                return
+            keys = await self.keys.of(dict.fromkeys(record.key for record in records))
+            await self._give(pass_, topic, beside.meet(records, keys))
+
+    async def _end(self, pass_: _Pass, topic: Topic, stage: Stage[Any]) -> None:
+        """Find what is missing on a topic, and what is there and does not follow; compare what stands there twice."""
+        store, counted, beside = self.history.store, self.counted[topic.name], pass_.besides[topic.name]
+        beside.unclear |= self.folds[stage.name].halted.keys()
+        published = None
+        if store is not None:
+            states = await store.load(stage.name, beside.cases_expected)
+            published = {case_id: state.written for case_id, state in states.items()}
+        missing, to_come = beside.end(pass_.ends[topic.name], published)
+        await self._give(pass_, topic, missing)
+        counted.to_come += to_come
+        counted.events += beside.events
+        counted.repeated += beside.repeated
+        counted.erased += beside.erased
+        if beside.has_repetitions:
+            pass_.at[topic.name] = 0
+            while records := await self._next(pass_, topic, BATCH):
+                beside.compare_repetitions(records)
+
+    async def _compare_letters(self, number: int, expected: Sequence[Record], end: int) -> None:
+        """See that there is a dead letter for every fact that cannot be read, and none for what is no fact.
+
+        One of a fact that can be read by now is right: it could not be when it was written.
+        """
+        offset, there = 0, set[bytes]()
+        while records := await self.history.log.read(DEAD_LETTERS, number, offset, BATCH):
+            offset = next_offset(records)
+            for record in records:
+                there.add(record.value)
+                if not _is_letter_of(record, number, end):
+                    place = Place(DEAD_LETTERS.name, number, record.offset, id_of(record.value))
+                    self.findings.add(
+                        Finding("dead-letter-underivable", place, "a fact that it speaks of was expected")
+                    )
+        for letter in expected:
+            if letter.value not in there:
+                place = Place(DEAD_LETTERS.name, number, None, id_of(letter.value), letter.key)
+                says = "a dead letter was expected for a fact that cannot be read"
+                self.findings.add(Finding("dead-letter-missing", place, says))
+
+
+def _is_letter_of(record: StoredRecord, partition: int, end: int) -> bool:
+    """Tell whether a record speaks of a record of the facts."""
+    letter = decode(record.value, DEAD_LETTERS, None)
+    data = None if isinstance(letter, Unreadable) else letter.data
+    return isinstance(data, FactUnreadable) and data.partition == partition and data.offset < end

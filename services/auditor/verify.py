@@ -1,0 +1,51 @@
+"""Whether a history verifies: running the stages over its facts gives, to the byte, what stands there."""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+
+from contracts.topics import PARTITIONS, partition_of
+from services.auditor.domain.findings import Finding, Findings, Place
+from services.auditor.replay import Counted, History, Replay
+from services.auditor.states import Compared, compared
+from services.runtime.store.port import Store
+
+
+@dataclass(slots=True)
+class Verified:
+    """What an audit found. counted: topic -> how much of it was read; states: how those of each stage compare."""
+
+    findings: Findings
+    counted: dict[str, Counted]
+    states: Sequence[Compared] = field(default_factory=list)
+
+
+async def verified(
+    history: History, shelf: Store, progress: Callable[[int], None], cases: Collection[str] | None = None
+) -> Verified:
+    """Verify a history. Raises Unavailable.
+
+    shelf: empty, and nobody else's; progress: is told how many records were read; cases: only these, if any are named
+    """
+    replay = Replay(history, shelf, makes_bytes=True, cases=cases, progress=progress)
+    for number in range(PARTITIONS) if cases is None else sorted(set(map(partition_of, cases))):
+        await replay.partition(number)
+    await _see_halted(history, replay)
+    for fold in replay.folds.values():
+        await fold.put_away()
+    found = Verified(replay.findings, replay.counted)
+    if history.store is not None:
+        found.states = [
+            await compared(stage, shelf, history.store, replay.keys, replay.findings, cases) for stage in history.stages
+        ]
+    return found
+
+
+async def _see_halted(history: History, replay: Replay) -> None:
+    """Find the cases that cannot be told to their end."""
+    for stage in history.stages:
+        for case_id, halted in sorted(replay.folds[stage.name].halted.items()):
+            place = Place(stage.reads.name, halted.partition, halted.offset, None, case_id, stage.name)
+            says = (
+                f"{stage.name} cannot conclude from this record ({halted.reason}), and from nothing of the case since"
+            )
+            replay.findings.add(Finding("halted", place, says))

@@ -1,0 +1,177 @@
+"""`ontrack audit`: whether a history is whole and right."""
+
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+import click
+
+from contracts.codec import CaseKey
+from contracts.topics import CASES, PARTITIONS
+from services.auditor.domain.findings import Difference, Finding
+from services.auditor.fold import Keys
+from services.auditor.replay import History
+from services.auditor.verify import Verified, verified
+from services.cli.home import FINDING, case_named, run
+from services.cli.output import Format, Row, counted, emit, format_option, progress, say
+from services.cli.place import Place, data_option, opened
+from services.cli.screen import painted, size, wrapped
+from services.home import Home
+from services.runtime.database import Database
+from services.runtime.store.sqlite import SqliteStore
+
+COLUMNS: Final = ("finding", "topic", "stage", "partition", "offset", "event", "case", "says", "fields")
+
+
+@click.group("audit")
+def audit() -> None:
+    """Look whether a history is whole and right, and what led to what.
+
+    Example: ontrack audit verify --data DIR
+    """
+
+
+@audit.command("verify")
+@data_option
+@click.option("--case", "number", metavar="NUMBER", help="Only this case, by its number or id.")
+@click.option("--reveal", is_flag=True, help="Show the values that differ, answers among them, and not their hashes.")
+@format_option
+def verify(place: Place, number: str | None, reveal: bool, form: Format) -> None:
+    """Tell the whole history again, and compare all that follows from it with what stands there, to the byte.
+
+    Looked at are the form of every event, the definitions that it names, numbers without gaps, repetitions, causes,
+    every conclusion, every state and report, and dead letters. Each finding names where it is, and the fields that
+    differ, by their hashes. It changes nothing. The exit code is 1 if there is a finding.
+
+    Example: ontrack audit verify --data DIR
+    """
+    wrong = run(_verify(place, number, form, reveal=reveal))
+    if wrong:
+        raise SystemExit(FINDING)
+
+
+async def _verify(place: Place, number: str | None, form: Format, *, reveal: bool) -> int:
+    async with await opened(place) as home:
+        cases = None if number is None else [await case_named(home, number)]
+        history = await _history(home)
+        began = time.monotonic()
+        async with _shelf() as shelf:
+            with progress("Verifying", await _records(history)) as advance:
+                found = await verified(history, shelf, advance, cases)
+        took = time.monotonic() - began
+        rows = [row async for row in _rows(found, home, reveal=reveal)]
+    if form != "table":
+        emit(rows, COLUMNS, form)
+    else:
+        for row in rows:
+            _show(row)
+    for line in _summary(found, took):
+        say(line)
+    return found.findings.counts.total()
+
+
+async def _history(home: Home) -> History:
+    """Give the history of a home. Where no mail was ever sent, nothing is known of mail."""
+    positions = [await home.store.position(home.mailbags.name, number) for number in range(PARTITIONS)]
+    mails = any(position is not None for position in positions)
+    stages = [*home.stages, *([home.mailbags] if mails else [])]
+    return History(home.log, home.keyring, home.log_id, stages, home.store)
+
+
+@asynccontextmanager
+async def _shelf() -> AsyncIterator[SqliteStore]:
+    """Give an empty place for states, on disk: however many cases there are, they fit."""
+    with TemporaryDirectory(prefix="ontrack-audit-") as folder:
+        database = Database.create(Path(folder) / "shelf.db")
+        try:
+            yield SqliteStore(database.connection)
+        finally:
+            database.close()
+
+
+async def _records(history: History) -> int:
+    """Count the records that there are to be read."""
+    topics = [CASES, *(topic for topic, _ in history.derived)]
+    return sum([await history.log.end(topic, number) for topic in topics for number in range(PARTITIONS)])
+
+
+async def _rows(found: Verified, home: Home, *, reveal: bool) -> AsyncIterator[Row]:
+    keys = Keys(home.keyring)
+    for finding in found.findings.kept:
+        case_id = finding.place.case
+        key = None if case_id is None else (await keys.of([case_id])).get(case_id)
+        shown = [
+            each if reveal else each.hashed(key if isinstance(key, CaseKey) else None) for each in finding.differences
+        ]
+        yield _row(finding, shown)
+
+
+def _row(finding: Finding, differing: list[Difference]) -> Row:
+    place = finding.place
+    return {
+        "finding": finding.what,
+        "topic": place.topic,
+        "stage": place.stage,
+        "partition": place.partition,
+        "offset": place.offset,
+        "event": place.event,
+        "case": place.case,
+        "says": finding.says,
+        "fields": [
+            {"field": each.path, "expected": _text(each.expected), "found": _text(each.found)} for each in differing
+        ],
+    }
+
+
+def _show(row: Row) -> None:
+    """Show a finding: what it is and where, and below it the fields that differ."""
+    names = ("topic", "stage", "partition", "offset", "event", "case")
+    where = ", ".join(f"{name} {row[name]}" for name in names if row[name] is not None)
+    width = size()[0]
+    for line in wrapped(f"{row['says']}", first=f"{row['finding']}: ", rest="  ", width=width):
+        click.echo(painted(line, bold=True))
+    for line in wrapped(where, first="  ", width=width):
+        click.echo(line)
+    fields = row["fields"]
+    for each in fields if isinstance(fields, list) else []:
+        told = (
+            f"{each['field']}: {each['expected'] or 'nothing'} was expected, {each['found'] or 'nothing'} stands there"
+        )
+        for line in wrapped(told, first="    ", rest="      ", width=width):
+            click.echo(line)
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode()
+
+
+def _summary(found: Verified, took: float) -> Iterator[str]:
+    """Tell how much was read, and how it was."""
+    for topic, of in found.counted.items():
+        others = {
+            "once more": of.repeated,
+            "of erased cases": of.erased,
+            "that cannot be read": of.unreadable,
+            "yet to come": of.to_come,
+        }
+        more = "".join(f", {number:,} {what}" for what, number in others.items() if number)
+        yield f"{topic}: {counted(of.events, 'event')}{more}"
+    for states in found.states:
+        others = {
+            "of erased cases": states.erased,
+            "that have not read everything yet": states.behind,
+            "that have read more since": states.moved,
+        }
+        more = "".join(f", {number:,} {what}" for what, number in others.items() if number)
+        yield f"{states.stage}: {counted(states.equal, 'state')} as derived{more}; digest {states.digest}"
+    events = sum(of.events for of in found.counted.values())
+    yield f"{events:,} events in {took:,.1f} s, {events / max(took, 0.001):,.0f} a second."
+    total = found.findings.counts.total()
+    if not total:
+        yield "The history verifies: all that follows from its facts is what stands there."
+        return
+    kinds = ", ".join(f"{number:,} {what}" for what, number in sorted(found.findings.counts.items()))
+    yield f"{counted(total, 'finding')}: {kinds}."

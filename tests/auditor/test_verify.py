@@ -1,0 +1,214 @@
+"""`ontrack audit verify`: a history that is whole and right verifies, and whatever was done to one is found there."""
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+import pytest
+
+from contracts.events.facts import ResponseSubmitted
+from contracts.events.notices import ReportIssued
+from contracts.events.scores import ScoreComputed
+from contracts.events.tracks import TrackEvaluated
+from contracts.topics import CASES, DEAD_LETTERS, NOTICES, SCORES, TRACKS, Topic, partition_of
+from services.runtime.database import table_of
+from tests.auditor.tampering import Tampering, renamed
+from tests.cli.homes import SECRET
+from tests.support.command import ontrack, succeeded
+
+
+def findings(home: Path, *options: str) -> list[dict[str, Any]]:
+    """What the audit finds."""
+    ran = ontrack("audit", "verify", "--data", home, "--format", "json", *options)
+    found: list[dict[str, Any]] = orjson.loads(ran.out)
+    assert ran.exit_code == bool(found), ran.told
+    assert ("The history verifies" in ran.told) is not bool(found)
+    return found
+
+
+def kinds(found: list[dict[str, Any]]) -> Counter[str]:
+    return Counter(each["finding"] for each in found)
+
+
+def test_a_history_to_which_nothing_was_done_verifies(sound: Path, mailing: Path) -> None:
+    for home in (sound, mailing):
+        assert findings(home) == []
+    ran = succeeded("audit", "verify", "--data", sound)
+    assert ran.out == b""
+    assert "register: 8 states as derived" in ran.told
+    assert "mailer" not in ran.told
+    assert "mailer: 2 states as derived" in succeeded("audit", "verify", "--data", mailing).told
+
+
+@pytest.mark.parametrize("topic", [SCORES, TRACKS, NOTICES], ids=lambda topic: topic.name)
+def test_a_bit_that_was_flipped_is_found_where_it_is(tampering: Tampering, p1: str, topic: Topic) -> None:
+    # given a record of which one character of what is sealed is another one
+    value = bytearray(tampering.record(topic, p1, 1))
+    place = value.index(b'"data_base64":"') + 40
+    value[place] = ord("B") if value[place] != ord("B") else ord("A")
+    tampering.put(topic, p1, 1, bytes(value))
+
+    # when the history is verified
+    (first,) = findings(tampering.home)
+
+    # then that record is named, and nothing of what follows from it
+    assert (first["finding"], first["topic"], first["case"]) == ("altered", topic.name, p1)
+    assert (first["partition"], first["offset"]) == (partition_of(p1), tampering.offsets(topic, p1)[1])
+    assert {each["field"] for each in first["fields"]} == {"data", "data_base64"}
+
+
+ALTERED: Final[dict[str, tuple[Topic, type, dict[str, object], str]]] = {
+    "a status": (TRACKS, TrackEvaluated, {"status": "unknown"}, "data.status"),
+    "a score": (SCORES, ScoreComputed, {"scales": ()}, "data.scales"),
+    "a report": (NOTICES, ReportIssued, {"report": "00000000-0000-4000-8000-000000000000"}, "data.report"),
+}
+
+
+@pytest.mark.parametrize("name", ALTERED)
+def test_a_conclusion_that_was_changed_by_somebody_with_the_keys_is_found(
+    tampering: Tampering, p1: str, name: str
+) -> None:
+    # given a conclusion that says something else, sealed as it should be
+    topic, kind, change, field = ALTERED[name]
+    place = tampering.place_of(topic, p1, kind)
+    tampering.put(topic, p1, place, tampering.resealed(topic, p1, place, **change))
+
+    # when the history is verified
+    (found, *_) = altered = [each for each in findings(tampering.home) if each["finding"] == "altered"]
+
+    # then that one is named, with the field that is another one, and no value of it
+    assert len(altered) == 1
+    assert (found["topic"], found["event"]) == (topic.name, tampering.event(topic, p1, place).id)
+    (differing,) = found["fields"]
+    assert differing["field"] == field
+    assert len(differing["expected"]) == len(differing["found"]) == 16
+    assert differing["expected"] != differing["found"]
+
+    # and the values are told to whoever asks for them
+    revealed = next(each for each in findings(tampering.home, "--reveal") if each["finding"] == "altered")
+    assert orjson.loads(revealed["fields"][0]["found"]) == orjson.loads(orjson.dumps(next(iter(change.values()))))
+
+
+def test_an_answer_that_was_changed_does_not_lead_to_what_stands_there(tampering: Tampering, p1: str) -> None:
+    # given an answer that is another one on the log of facts
+    place = tampering.place_of(CASES, p1, ResponseSubmitted)
+    answers = dict.fromkeys(("frequency", "intensity", "engagement", "work_school_home", "social_life"), 4)
+    tampering.put(CASES, p1, place, tampering.resealed(CASES, p1, place, answers=answers))
+
+    # when the history is verified
+    ran = ontrack("audit", "verify", "--data", tampering.home)
+
+    # then what was concluded from it is found not to follow, and nothing is said of other cases
+    assert ran.exit_code == 1
+    found = findings(tampering.home, "--case", "P1")
+    assert found == findings(tampering.home)
+    assert (found[0]["finding"], found[0]["topic"]) == ("altered", SCORES.name)
+    assert {each["case"] for each in found} == {p1}
+    assert ran.gives_away([SECRET]) == []
+
+
+def _cut(tampering: Tampering, case_id: str) -> None:
+    tampering.cut(TRACKS, case_id, 5)
+
+
+def _cut_last(tampering: Tampering, case_id: str) -> None:
+    tampering.cut(NOTICES, case_id, -1)
+
+
+def _cut_fact(tampering: Tampering, case_id: str) -> None:
+    tampering.cut(CASES, case_id, 3)
+
+
+def _swapped(tampering: Tampering, case_id: str) -> None:
+    tampering.swap(TRACKS, case_id, 4, 5)
+
+
+def _inserted(tampering: Tampering, case_id: str) -> None:
+    last = tampering.record(TRACKS, case_id, -1)
+    sequence = int(orjson.loads(last)["sequence"])
+    tampering.append(TRACKS, case_id, renamed(last, sequence=str(sequence + 1)))
+
+
+def _foreign(tampering: Tampering, case_id: str) -> None:
+    tampering.append(SCORES, case_id, b"nonsense")
+
+
+def _once_more_otherwise(tampering: Tampering, case_id: str) -> None:
+    tampering.append(SCORES, case_id, renamed(tampering.record(SCORES, case_id, 3), source="urn:ontrack:other"))
+
+
+def _state_changed(tampering: Tampering, case_id: str) -> None:
+    tampering.do("UPDATE states SET written = written + 1 WHERE stage = 'scoring' AND case_id = ?", case_id)
+
+
+def _state_of_another(tampering: Tampering, case_id: str) -> None:
+    statement = "UPDATE states SET body = (SELECT body FROM states WHERE stage = 'scoring' AND case_id <> ?)"
+    tampering.do(f"{statement} WHERE stage = 'scoring' AND case_id = ?", case_id, case_id)
+
+
+def _state_gone(tampering: Tampering, case_id: str) -> None:
+    tampering.do("DELETE FROM states WHERE stage = 'notifier' AND case_id = ?", case_id)
+
+
+def _state_of_nobody(tampering: Tampering, case_id: str) -> None:
+    columns = 'stage, case_id, "offset", read, written, schema, body, due'
+    values = "stage, 'nobody', \"offset\", read, written, schema, body, due"
+    tampering.do(
+        f"INSERT INTO states ({columns}) SELECT {values} FROM states WHERE stage = 'register' AND case_id = ?",  # noqa: S608 - ours
+        case_id,
+    )
+
+
+def _key_gone(tampering: Tampering, case_id: str) -> None:
+    tampering.do("DELETE FROM keys WHERE case_id = ?", case_id)
+
+
+def _unreadable_fact(tampering: Tampering, case_id: str) -> None:
+    tampering.append(CASES, case_id, b"nonsense")
+
+
+def _letter_of_nothing(tampering: Tampering, case_id: str) -> None:
+    tampering.do(f"INSERT INTO {table_of(DEAD_LETTERS, 0)} VALUES (0, ?, 'nonsense')", case_id)  # noqa: S608 - ours
+
+
+DONE: Final[dict[str, tuple[Callable[[Tampering, str], None], set[str], str]]] = {
+    "an event taken out": (_cut, {"gap"}, "number 6 of the case was expected before number 7"),
+    "the last event taken out": (
+        _cut_last,
+        {"missing"},
+        "number 2 of the case (ontrack.notice-requested.v1) was expected",
+    ),
+    "a fact taken out": (_cut_fact, {"altered"}, "what follows from the facts was expected"),
+    "two events that changed places": (_swapped, {"gap"}, "number 5 of the case was expected before number 6"),
+    "an event put in": (_inserted, {"underivable"}, "no fact leads to this event"),
+    "a record that is no event": (_foreign, {"unreadable"}, "a record of rom.scores.v1 was expected"),
+    "an event once more, in other bytes": (_once_more_otherwise, {"repeated-otherwise"}, "were expected once more"),
+    "a state with another number": (_state_changed, {"state-altered"}, "what follows from the history was expected"),
+    "a state of another case": (_state_of_another, {"state-altered"}, "what follows from the history was expected"),
+    "a state that is gone": (_state_gone, {"state-missing"}, "a state was expected"),
+    "a state of nobody": (_state_of_nobody, {"state-underivable"}, "nothing on the log leads to it"),
+    "a key that is gone": (_key_gone, {"key-missing"}, "the key of the case was expected"),
+    "a fact that cannot be read": (_unreadable_fact, {"dead-letter-missing"}, "a dead letter was expected"),
+    "a dead letter of nothing": (_letter_of_nothing, {"dead-letter-underivable"}, "a fact that it speaks of"),
+}
+
+
+@pytest.mark.parametrize("name", DONE)
+def test_whatever_was_done_to_a_history_is_found(tampering: Tampering, p1: str, name: str) -> None:
+    do, expected, says = DONE[name]
+    do(tampering, p1)
+    found = findings(tampering.home)
+    assert kinds(found).keys() >= expected
+    assert any(says in each["says"] for each in found if each["finding"] in expected)
+    assert {each["case"] for each in found} <= {p1, "nobody", None}
+
+
+def test_an_event_that_stands_there_twice_in_the_same_bytes_is_what_a_crash_leaves(
+    tampering: Tampering, p1: str
+) -> None:
+    for topic in (SCORES, TRACKS, NOTICES):
+        tampering.append(topic, p1, tampering.record(topic, p1, 1))
+    assert findings(tampering.home) == []
+    assert "1 once more" in succeeded("audit", "verify", "--data", tampering.home).told
