@@ -8,7 +8,7 @@ from typing import Final, get_args
 from contracts.events.event import Data
 from contracts.events.facts import CaseFact
 from contracts.events.notices import NoticeEvent
-from contracts.events.publications import FactUnreadable, Publication
+from contracts.events.publications import CheckpointSigned, FactUnreadable, Publication
 from contracts.events.scores import ScoreEvent
 from contracts.events.tracks import TrackEvent
 
@@ -81,7 +81,7 @@ DEAD_LETTERS: Final = Topic(
     written_by=("scoring",),
 )
 ACCESS: Final = Topic("rom.access.v1", "who read what", (), of_cases=False)
-SEALS: Final = Topic("rom.seals.v1", "signed checkpoints of the log", (), of_cases=False)
+SEALS: Final = Topic("rom.seals.v1", "signed checkpoints of the log", (CheckpointSigned,), of_cases=False)
 
 TOPICS: Final = MappingProxyType(
     {topic.name: topic for topic in (DEFINITIONS, CASES, SCORES, TRACKS, NOTICES, DEAD_LETTERS, ACCESS, SEALS)}

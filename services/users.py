@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from contracts.topics import CASES, DEFINITIONS, TOPICS
+from contracts.topics import CASES, DEFINITIONS, SEALS, TOPICS
 from services.ingest.domain.register import Register
 from services.runtime.brokers import Brokers
 from services.runtime.documents import Documents, told_as
@@ -16,13 +16,14 @@ from services.runtime.settings import RegionSettings
 from services.runtime.store.port import StoreUnavailable
 
 OPERATOR: Final = "operator"
-"""Who gives commands that read everything, and take in files."""
+"""Who gives commands that read everything, take in files, and sign checkpoints."""
 
 KAFKA: Final = "ontrack_kafka_password"
 MONGODB: Final = "ontrack_mongodb_password"
 """The files in the folder of a user, called as the settings are that a service reads them by."""
 
-_TAKEN_IN: Final = (CASES, DEFINITIONS)
+_BY_HAND: Final = (CASES, DEFINITIONS, SEALS)
+"""What the operator writes: histories that are taken in, and checkpoints."""
 _GROUPS: Final = {"ingest": Register.name}
 """Services whose group is not called as they are."""
 
@@ -54,7 +55,7 @@ def rights(brokers: Brokers) -> Iterator[Right]:
             yield Right(user, Act.DESCRIBE, Kind.TOPIC, name)
             yield Right(user, Act.DESCRIBE_CONFIGS, Kind.TOPIC, name)
         readers = [*topic.read_by, OPERATOR]
-        writers = [*topic.written_by, *([OPERATOR] if topic in _TAKEN_IN else [])]
+        writers = [*topic.written_by, *([OPERATOR] if topic in _BY_HAND else [])]
         for act, allowed in ((Act.READ, readers), (Act.WRITE, writers)):
             yield from (Right(user.replace("_", "-"), act, Kind.TOPIC, name) for user in allowed)
     for service in services():

@@ -1,6 +1,8 @@
-"""`rom.definitions.v1` and `rom.cases.v1.dlq`: what a log says about itself."""
+"""`rom.definitions.v1`, `rom.cases.v1.dlq` and `rom.seals.v1`: what a log says about itself."""
 
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from contracts.events.event import Data
 from contracts.events.fields import DefinitionRef, EventId, Name
@@ -28,6 +30,34 @@ class FactUnreadable(Data):
     partition: int
     offset: int
     reason: Name
+
+
+Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+"""A SHA-256 hash."""
+
+
+class Frontier(Data):
+    """A Merkle tree over the records of a partition (RFC 6962), as far as it is needed to go on with it.
+
+    size: how many records it has, from the first one on
+    hashes: the roots of the full trees that it is made of, the largest first
+    """
+
+    topic: Name
+    partition: int
+    size: int
+    hashes: tuple[Hash, ...]
+
+
+class CheckpointSigned(Data):
+    """A checkpoint of the log was signed: what stood there then can be shown to stand there still.
+
+    note: the checkpoint, a signed note (C2SP): the size and the root of each partition's tree, and who vouches for it
+    frontiers: the trees themselves, to go on with
+    """
+
+    note: str
+    frontiers: tuple[Frontier, ...]
 
 
 Publication = LogFounded | DefinitionPublished

@@ -11,7 +11,7 @@ from typing import Any, Final
 from contracts.codec import schema_name
 from contracts.events.event import Data
 from contracts.schemas.models import envelope_of, file_of
-from contracts.topics import CASES, DEAD_LETTERS, DEFINITIONS, TOPICS, Topic
+from contracts.topics import CASES, DEAD_LETTERS, DEFINITIONS, SEALS, TOPICS, Topic
 
 Part = dict[str, Any]
 
@@ -36,6 +36,7 @@ _SEALED: Final = {
 
 _KEYS: Final = {
     DEFINITIONS: {"const": "log"},
+    SEALS: {"const": "log"},
     DEAD_LETTERS: {"description": "The key of the record that could not be read."},
 }
 

@@ -10,11 +10,14 @@ from typing import Final
 import click
 
 from contracts.codec import CaseKey
+from contracts.events.fields import instant
 from contracts.topics import CASES, PARTITIONS
+from services.auditor.checkpoint import Checkpoint, compare
 from services.auditor.domain.findings import Difference, Finding
 from services.auditor.fold import Keys
 from services.auditor.replay import History
 from services.auditor.verify import Verified, verified
+from services.cli.audit_seal import check_proof, checkpoint_in, key, prove, public_option, seal, verifier_of
 from services.cli.home import FINDING, case_named, run
 from services.cli.output import Format, Row, counted, emit, format_option, progress, say
 from services.cli.place import Place, data_option, opened
@@ -34,12 +37,25 @@ def audit() -> None:
     """
 
 
+for command in (key, seal, prove, check_proof):
+    audit.add_command(command)
+
+
 @audit.command("verify")
 @data_option
 @click.option("--case", "number", metavar="NUMBER", help="Only this case, by its number or id.")
+@click.option(
+    "--checkpoint",
+    "checkpoint_file",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="A checkpoint that somebody has kept: what it sealed has to be there still. Needs --public-key.",
+)
+@public_option
 @click.option("--reveal", is_flag=True, help="Show the values that differ, answers among them, and not their hashes.")
 @format_option
-def verify(place: Place, number: str | None, reveal: bool, form: Format) -> None:
+def verify(
+    place: Place, number: str | None, checkpoint_file: Path | None, public: str | None, reveal: bool, form: Format
+) -> None:
     """Tell the whole history again, and compare all that follows from it with what stands there, to the byte.
 
     Looked at are the form of every event, the definitions that it names, numbers without gaps, repetitions, causes,
@@ -48,12 +64,13 @@ def verify(place: Place, number: str | None, reveal: bool, form: Format) -> None
 
     Example: ontrack audit verify --data DIR
     """
-    wrong = run(_verify(place, number, form, reveal=reveal))
+    sealed = None if checkpoint_file is None else checkpoint_in(checkpoint_file, verifier_of(public))
+    wrong = run(_verify(place, number, sealed, form, reveal=reveal))
     if wrong:
         raise SystemExit(FINDING)
 
 
-async def _verify(place: Place, number: str | None, form: Format, *, reveal: bool) -> int:
+async def _verify(place: Place, number: str | None, sealed: Checkpoint | None, form: Format, *, reveal: bool) -> int:
     async with await opened(place) as home:
         cases = None if number is None else [await case_named(home, number)]
         history = await _history(home)
@@ -61,6 +78,9 @@ async def _verify(place: Place, number: str | None, form: Format, *, reveal: boo
         async with _shelf() as shelf:
             with progress("Verifying", await _records(history)) as advance:
                 found = await verified(history, shelf, advance, cases)
+        if sealed is not None:
+            records = await compare(history.log, history.log_id, sealed, found.findings)
+            say(f"The checkpoint of {instant(sealed.at)} speaks of {counted(records, 'record')}.")
         took = time.monotonic() - began
         rows = [row async for row in _rows(found, home, reveal=reveal)]
     if form != "table":

@@ -77,9 +77,9 @@ class Tampering:
         said = event._replace(data=event.data.model_copy(update=data), sealed=None)
         return encode(said._replace(sealed=seal(said, self.keys[case_id])))
 
-    def do(self, statement: str, *values: object) -> None:
-        """Change anything else."""
-        self._do(statement, *values)
+    def do(self, statement: str, *values: object) -> list[Any]:
+        """Change or ask anything else."""
+        return self._do(statement, *values)
 
     def _do(self, statement: str, *values: object) -> list[Any]:
         connection = sqlite3.connect(self.home / DATABASE)

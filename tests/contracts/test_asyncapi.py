@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from contracts.codec import CaseKey, encode, prepared
 from contracts.events.event import Data, Event
 from contracts.schemas.asyncapi import KEPT_FOR_EVER
-from contracts.topics import ACCESS, CASES, DEAD_LETTERS, DEFINITIONS, SCORES, SEALS, TOPICS, Topic, partition_of
+from contracts.topics import ACCESS, CASES, DEAD_LETTERS, DEFINITIONS, SCORES, TOPICS, Topic, partition_of
 from services.embedded import EmbeddedHome
 from services.runtime.log import topics as of_cluster
 from services.runtime.log.port import Record
@@ -165,10 +165,9 @@ def test_what_a_service_writes_and_reads_is_what_it_sends_and_receives() -> None
 
 
 def test_a_reserved_topic_is_a_channel_that_nobody_uses() -> None:
-    assert {topic for topic in TOPICS.values() if not topic.events} == {ACCESS, SEALS}
-    for topic in (ACCESS, SEALS):
-        assert (topic.written_by, topic.read_by) == ((), ())
-        assert DOCUMENT["channels"][topic.name]["messages"] == {}
+    assert {topic for topic in TOPICS.values() if not topic.events} == {ACCESS}
+    assert (ACCESS.written_by, ACCESS.read_by) == ((), ())
+    assert DOCUMENT["channels"][ACCESS.name]["messages"] == {}
 
 
 @each_place

@@ -98,7 +98,7 @@ def ward(tmp_path: Path) -> Iterator[Ward]:
         made = Ward(region.provision(), office)
         for name in ("anna", "bo"):
             made.put(f"/v1/therapists/{name}", address=f"{name}@north.example")
-        made.put("/v1/groups/mondays", therapists=["anna", "bo"])
+        made.put("/v1/groups/mondays", sessions={}, therapists=["anna", "bo"])
         yield made
 
 

@@ -27,6 +27,7 @@ What = Literal[
     "state-underivable",
     "dead-letter-missing",
     "dead-letter-underivable",
+    "checkpoint",
 ]
 _HASHED: Final = 16
 

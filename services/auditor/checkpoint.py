@@ -1,0 +1,247 @@
+"""Checkpoints: what stood on a log at some moment, in a signed note that somebody else keeps.
+
+A Merkle tree over each partition says which records stood there, in which order. Whoever has an earlier checkpoint and
+the log can see that what was there is there still, without asking anybody.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from typing import Final, NamedTuple
+
+from contracts.codec import Unreadable, decode, encode
+from contracts.events.event import FACT_ID, Event, name_based_id
+from contracts.events.fields import instant
+from contracts.events.publications import CheckpointSigned, Frontier
+from contracts.topics import ACCESS, SEALS, TOPICS, Topic
+from services.auditor.domain.findings import Finding, Findings, Place
+from services.auditor.domain.merkle import Tree, inclusion, is_included, leaf_hash
+from services.auditor.note import NoteInvalid, Signer, Verifier
+from services.runtime.log.port import Log, Record, StoredRecord, next_offset
+
+SEALED: Final[Sequence[Topic]] = [topic for topic in TOPICS.values() if topic not in (SEALS, ACCESS)]
+"""The topics that a checkpoint speaks of. Those that it stands on itself it cannot."""
+
+_KIND: Final = "ontrack.checkpoint.v1"
+_LEAF: Final = b"ontrack.record.v1"
+_AT_ONCE: Final = 2_000
+_PARTITION: Final = 0
+
+
+class Line(NamedTuple):
+    """What a checkpoint says of one partition. root: of the tree over its first records, in hexadecimal digits."""
+
+    topic: str
+    partition: int
+    size: int
+    root: str
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What stood on a log. log: its identity; at: when that was said; lines: of every partition that has records."""
+
+    log: str
+    at: datetime
+    lines: tuple[Line, ...]
+
+    def text(self) -> str:
+        """Write it, as it is signed."""
+        lines = (f"{line.topic} {line.partition} {line.size} {line.root}" for line in self.lines)
+        return "".join(f"{line}\n" for line in (f"{_KIND} {self.log}", instant(self.at), *lines))
+
+    @classmethod
+    def read(cls, text: str) -> "Checkpoint":
+        """Read one. Raises NoteInvalid."""
+        (first, at), lines = (text.splitlines() + [""] * 2)[:2], text.splitlines()[2:]
+        kind, _, log = first.partition(" ")
+        if kind != _KIND or not log:
+            raise NoteInvalid(f"a checkpoint was expected, which begins with {_KIND}")
+        try:
+            checkpoint = cls(log, datetime.fromisoformat(at), tuple(_line(line) for line in lines))
+        except ValueError:
+            raise NoteInvalid(
+                "a checkpoint was expected: a time, and lines of topic, partition, size and root"
+            ) from None
+        if checkpoint.text() != text:
+            raise NoteInvalid("a checkpoint was expected as it is written")
+        return checkpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What shows that a record stood on a log when a checkpoint was signed: with it, the record and the public key.
+
+    key: of the record; hashes: the roots of all that stands beside it in the tree of its partition
+    """
+
+    note: str
+    topic: str
+    partition: int
+    offset: int
+    key: str
+    hashes: tuple[str, ...]
+
+    def shows(self, record: bytes, verifier: Verifier) -> Checkpoint:
+        """Give the checkpoint at which a record stood there. Raises NoteInvalid if that is not shown."""
+        checkpoint = Checkpoint.read(verifier.opened(self.note))
+        topic = TOPICS.get(self.topic)
+        line = next((each for each in checkpoint.lines if each[:2] == (self.topic, self.partition)), None)
+        if topic is None or line is None:
+            raise NoteInvalid("a proof was expected of a partition that its checkpoint speaks of")
+        stored = StoredRecord(self.offset, self.key, record)
+        hashed, path = (
+            leaf(checkpoint.log, topic, self.partition, stored),
+            [bytes.fromhex(each) for each in self.hashes],
+        )
+        if not is_included(hashed, self.offset, line.size, path, bytes.fromhex(line.root)):
+            raise NoteInvalid("this event did not stand at that place when the checkpoint was signed")
+        return checkpoint
+
+
+def _line(text: str) -> Line:
+    topic, partition, size, root = text.split(" ")
+    return Line(topic, int(partition), int(size), root)
+
+
+def leaf(log_id: str, topic: Topic, partition: int, record: StoredRecord) -> bytes:
+    """Give the hash by which a record stands in the tree of its partition.
+
+    Salted with its place and its log: the same record elsewhere has another one, so no hash tells that two are equal.
+    """
+    key = record.key.encode()
+    place = f"{log_id} {topic.name} {partition} {record.offset} {len(key)} ".encode()
+    return leaf_hash(sha256(_LEAF + b" " + place + key + record.value).digest())
+
+
+Trees = Mapping[tuple[str, int], Tree]
+
+
+async def grown(log: Log, log_id: str, trees: Trees) -> dict[tuple[str, int], Tree]:
+    """Let the trees of all partitions grow to the ends of the log. Raises Unavailable."""
+    found: dict[tuple[str, int], Tree] = {}
+    for topic in SEALED:
+        for partition in range(topic.partitions):
+            before = trees.get((topic.name, partition), Tree())
+            tree = Tree(before.size, before.frontier)
+            await grow(log, log_id, topic, partition, tree, await log.end(topic, partition))
+            if tree.size:
+                found[topic.name, partition] = tree
+    return found
+
+
+async def grow(log: Log, log_id: str, topic: Topic, partition: int, tree: Tree, size: int) -> None:
+    """Let a tree grow by the records that stand there, up to a size, as far as there are any. Raises Unavailable."""
+    while tree.size < size:
+        records = await log.read(topic, partition, tree.size, min(_AT_ONCE, size - tree.size))
+        if not records:
+            return
+        for record in records:
+            tree.add(leaf(log_id, topic, partition, record))
+        if tree.size != next_offset(records):
+            raise NoteInvalid(f"{topic.name} has no offset {tree.size} in partition {partition}")
+
+
+def checkpoint_of(log_id: str, trees: Trees, at: datetime) -> Checkpoint:
+    """Say what stands on a log."""
+    lines = (Line(topic, partition, tree.size, tree.root.hex()) for (topic, partition), tree in sorted(trees.items()))
+    return Checkpoint(log_id, at, tuple(lines))
+
+
+async def signed(log: Log, log_id: str, signer: Signer, at: datetime) -> tuple[Checkpoint, str]:
+    """Sign what stands on a log, put that on the log, and give it and its note. Raises Unavailable, NoteInvalid."""
+    trees = await grown(log, log_id, await _last(log, signer.verifier))
+    checkpoint = checkpoint_of(log_id, trees, at)
+    note = signer.signed(checkpoint.text())
+    frontiers = tuple(
+        Frontier(topic=topic, partition=partition, size=tree.size, hashes=tuple(each.hex() for each in tree.frontier))
+        for (topic, partition), tree in sorted(trees.items())
+    )
+    event = Event(
+        id=name_based_id(FACT_ID, log_id, CheckpointSigned.type(), note),
+        source="urn:ontrack:auditor",
+        subject="log",
+        time=at,
+        recordedtime=at,
+        correlationid=log_id,
+        causationid=None,
+        data=CheckpointSigned(note=note, frontiers=frontiers),
+    )
+    await log.append(SEALS, _PARTITION, [Record("log", encode(event))])
+    return checkpoint, note
+
+
+async def notes(log: Log) -> Sequence[CheckpointSigned]:
+    """Give every checkpoint that stands on a log. Raises Unavailable, NoteInvalid."""
+    found: list[CheckpointSigned] = []
+    offset = 0
+    while records := await log.read(SEALS, _PARTITION, offset, _AT_ONCE):
+        offset = next_offset(records)
+        for record in records:
+            event = decode(record.value, SEALS, None)
+            if isinstance(event, Unreadable) or not isinstance(event.data, CheckpointSigned):
+                raise NoteInvalid(f"a checkpoint was expected on {SEALS.name} at offset {record.offset}")
+            found.append(event.data)
+    return found
+
+
+async def _last(log: Log, verifier: Verifier) -> Trees:
+    """Give the trees that the last checkpoint was made of; what its note says of them has to go with them."""
+    found = await notes(log)
+    if not found:
+        return {}
+    trees = {
+        (each.topic, each.partition): Tree(each.size, map(bytes.fromhex, each.hashes)) for each in found[-1].frontiers
+    }
+    said = Checkpoint.read(verifier.opened(found[-1].note))
+    if checkpoint_of(said.log, trees, said.at) != said:
+        raise NoteInvalid(f"the last checkpoint on {SEALS.name} does not go with the trees that stand beside it")
+    return trees
+
+
+async def proof(log: Log, note: str, checkpoint: Checkpoint, topic: Topic, partition: int, offset: int) -> Proof:
+    """Prove that a record stood at a place when a checkpoint was signed. Raises Unavailable, NoteInvalid."""
+    line = next((each for each in checkpoint.lines if each[:2] == (topic.name, partition)), None)
+    if line is None or not 0 <= offset < line.size:
+        raise NoteInvalid("the event was recorded after the checkpoint was signed")
+    leaves: list[bytes] = []
+    key = ""
+    while len(leaves) < line.size:
+        records = await log.read(topic, partition, len(leaves), min(_AT_ONCE, line.size - len(leaves)))
+        if not records:
+            raise NoteInvalid(f"{topic.name} is shorter in partition {partition} than when the checkpoint was signed")
+        leaves += [leaf(checkpoint.log, topic, partition, record) for record in records]
+        key = next((record.key for record in records if record.offset == offset), key)
+    hashes = tuple(each.hex() for each in inclusion(leaves, offset))
+    return Proof(note, topic.name, partition, offset, key, hashes)
+
+
+async def compare(log: Log, log_id: str, checkpoint: Checkpoint, findings: Findings) -> int:
+    """Find where a log does not begin with what a checkpoint says; give how many records it speaks of.
+
+    Nothing is believed that stands on the log: each tree is made anew. Raises Unavailable.
+    """
+    if checkpoint.log != log_id:
+        findings.add(Finding("checkpoint", Place(), f"the log {checkpoint.log} was sealed, and this is {log_id}"))
+        return 0
+    for line in checkpoint.lines:
+        await _compare(log, log_id, line, checkpoint.at, findings)
+    return sum(line.size for line in checkpoint.lines)
+
+
+async def _compare(log: Log, log_id: str, line: Line, at: datetime, findings: Findings) -> None:
+    place, topic = Place(line.topic, line.partition), TOPICS.get(line.topic)
+    if topic is None:
+        findings.add(Finding("checkpoint", place, "the checkpoint speaks of a topic that this version does not know"))
+        return
+    tree = Tree()
+    await grow(log, log_id, topic, line.partition, tree, line.size)
+    when = f"when it was sealed at {instant(at)}"
+    if tree.size < line.size:
+        findings.add(
+            Finding("checkpoint", place, f"{line.size:,} records stood there {when}, now there are {tree.size:,}")
+        )
+    elif tree.root.hex() != line.root:
+        says = f"the first {line.size:,} records are not those that stood there {when}"
+        findings.add(Finding("checkpoint", place, says))

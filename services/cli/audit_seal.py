@@ -1,0 +1,196 @@
+"""`ontrack audit seal`, `prove` and `check-proof`: what stood on a log, signed, and shown to stand there still."""
+
+import os
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import click
+import orjson
+from pydantic import TypeAdapter, ValidationError
+
+from contracts.codec import id_of
+from contracts.events.fields import instant
+from contracts.topics import Topic
+from services.auditor.checkpoint import SEALED, Checkpoint, Proof, notes, proof, signed
+from services.auditor.note import NoteInvalid, Signer, Verifier
+from services.cli.history import chunks
+from services.cli.home import FINDING, Failure, run
+from services.cli.output import say
+from services.cli.place import Place, data_option, opened
+from services.cli.private import private_directory, private_file
+from services.home import Home
+from services.runtime.log.port import StoredRecord
+
+_PROOF: Final = TypeAdapter(Proof)
+
+key_option = click.option(
+    "--key",
+    "key_file",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    required=True,
+    help="The file with the private key, as ontrack audit key makes it.",
+)
+public_option = click.option("--public-key", "public", metavar="KEY", help="The public key: the text, or its file.")
+
+
+@click.command("key")
+@click.argument("name")
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The file to write.")
+def key(name: str, output: Path) -> None:
+    """Make a key to sign checkpoints with, in the name of NAME, and print the public one.
+
+    The file is for whoever signs alone. Give the public key to whoever is to verify, by another way than the log.
+
+    Example: ontrack audit key north.example --output seal.key
+    """
+    if output.exists():
+        raise Failure(f"{output} is there already: a key that has signed is not written over")
+    try:
+        signer = Signer.make(name)
+    except NoteInvalid as wrong:
+        raise Failure(f"NAME: {wrong}") from None
+    with private_file(output) as stream:
+        stream.write(f"{signer.written()}\n".encode())
+    click.echo(str(signer.verifier))
+
+
+@click.command("seal")
+@data_option
+@key_option
+@click.option("--output", type=click.Path(path_type=Path), help="A directory to which the checkpoint is written too.")
+def seal(place: Place, key_file: Path, output: Path | None) -> None:
+    """Sign a checkpoint of the log: what stands there now can be shown to stand there still, whatever is done later.
+
+    It goes on the log, and to a file in --output. That file is for somebody else to keep: who can change the log can
+    change what stands on it of checkpoints too.
+
+    Example: ontrack audit seal --data DIR --key seal.key --output /mnt/elsewhere
+    """
+    signer = _signer(key_file)
+    checkpoint, note = run(_seal(place, signer))
+    if output is not None:
+        private_directory(output)
+        file = output / f"checkpoint-{instant(checkpoint.at).replace(':', '')}.txt"
+        with private_file(file) as stream:
+            stream.write(note.encode())
+        say(f"The checkpoint is in {file}. Let somebody else keep it.")
+    else:
+        click.echo(note, nl=False)
+    say(f"{sum(line.size for line in checkpoint.lines):,} records were sealed.")
+
+
+async def _seal(place: Place, signer: Signer) -> tuple[Checkpoint, str]:
+    async with await opened(place, write=True) as home:
+        try:
+            return await signed(home.log, home.log_id, signer, datetime.now(UTC))
+        except NoteInvalid as wrong:
+            raise Failure(str(wrong), FINDING) from None
+
+
+@click.command("prove")
+@click.argument("event_id", metavar="EVENT-ID")
+@data_option
+@click.option("--topic", "name", type=click.Choice([topic.name for topic in SEALED]), help="Where it stands.")
+@click.option(
+    "--output", type=click.Path(path_type=Path, file_okay=False), required=True, help="The directory to write."
+)
+def prove(event_id: str, place: Place, name: str | None, output: Path) -> None:
+    """Prove that an event stood on the log when the last checkpoint after it was signed.
+
+    DIR gets two files: the event as it stands on the log, and the proof. With these and the public key anybody can
+    check it, by ontrack audit check-proof, without the log.
+
+    Example: ontrack audit prove 4c1c7f0e-… --data DIR --output ./proof
+    """
+    topics = [topic for topic in SEALED if name in (None, topic.name)]
+    record, found = run(_prove(place, event_id, topics))
+    private_directory(output)
+    with private_file(output / "event.json") as stream:
+        stream.write(record.value)
+    with private_file(output / "proof.json") as stream:
+        stream.write(orjson.dumps(asdict(found), option=orjson.OPT_INDENT_2) + b"\n")
+    where = f"{found.topic}, partition {found.partition}, offset {found.offset}"
+    say(f"{output / 'event.json'} and {output / 'proof.json'}: it stood on {where}.")
+
+
+async def _prove(place: Place, event_id: str, topics: list[Topic]) -> tuple[StoredRecord, Proof]:
+    async with await opened(place) as home:
+        topic, partition, record = await _found(home, event_id, topics)
+        try:
+            for each in await notes(home.log):
+                checkpoint = Checkpoint.read(each.note.rpartition("\n\n")[0] + "\n")
+                sizes = {line[:2]: line.size for line in checkpoint.lines}
+                if record.offset < sizes.get((topic.name, partition), 0):
+                    return record, await proof(home.log, each.note, checkpoint, topic, partition, record.offset)
+        except NoteInvalid as wrong:
+            raise Failure(str(wrong), FINDING) from None
+    raise Failure("no checkpoint was signed since the event was recorded; ontrack audit seal signs one", FINDING)
+
+
+async def _found(home: Home, event_id: str, topics: list[Topic]) -> tuple[Topic, int, StoredRecord]:
+    """Find an event: the first of its bytes, where it was said first. Raises Failure."""
+    for topic in topics:
+        for partition in range(topic.partitions):
+            async for chunk in chunks(home, topic, partition):
+                for record in chunk:
+                    if event_id.encode() in record.value and id_of(record.value) == event_id:
+                        return topic, partition, record
+    raise Failure(f"no event on the log has the id {event_id}", FINDING)
+
+
+@click.command("check-proof")
+@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path, file_okay=False, exists=True))
+@public_option
+def check_proof(directory: Path, public: str | None) -> None:
+    """Check a proof, with nothing but itself, the event and the public key.
+
+    DIR holds event.json and proof.json, as ontrack audit prove writes them. The exit code is 1 if nothing is shown.
+
+    Example: ontrack audit check-proof ./proof --public-key north.example+…
+    """
+    verifier = verifier_of(public)
+    try:
+        record, text = ((directory / name).read_bytes() for name in ("event.json", "proof.json"))
+    except OSError as error:
+        raise Failure(f"{error.filename}: {os.strerror(error.errno or 0)}") from None
+    try:
+        found = _PROOF.validate_json(text)
+        checkpoint = found.shows(record, verifier)
+    except ValidationError:
+        raise Failure(f"{directory / 'proof.json'}: a proof was expected", FINDING) from None
+    except NoteInvalid as wrong:
+        raise Failure(str(wrong), FINDING) from None
+    where = f"{found.topic}, partition {found.partition}, offset {found.offset}"
+    say(f"It is shown: the event {id_of(record)} stood on {where}, of the log {checkpoint.log}.")
+    say(f"{verifier.name} signed that at {instant(checkpoint.at)}.")
+
+
+def _signer(file: Path) -> Signer:
+    if file.stat().st_mode & 0o077:
+        raise Failure(f"{file} is open to others: run chmod 600 {file}")
+    try:
+        return Signer.read(file.read_text())
+    except (NoteInvalid, UnicodeDecodeError) as wrong:
+        raise Failure(f"{file}: {wrong if isinstance(wrong, NoteInvalid) else 'a private key was expected'}") from None
+
+
+def verifier_of(public: str | None) -> Verifier:
+    """Read a public key, or the file that holds one. Raises Failure."""
+    if public is None:
+        raise Failure("--public-key: the public key of whoever has signed was expected")
+    try:
+        return Verifier.read(public if "+" in public else Path(public).read_text())
+    except OSError as error:
+        raise Failure(f"{public}: {os.strerror(error.errno or 0)}") from None
+    except (NoteInvalid, UnicodeDecodeError) as wrong:
+        raise Failure(f"--public-key: {wrong if isinstance(wrong, NoteInvalid) else 'a key was expected'}") from None
+
+
+def checkpoint_in(file: Path, verifier: Verifier) -> Checkpoint:
+    """Read a checkpoint that somebody has kept. Raises Failure."""
+    try:
+        return Checkpoint.read(verifier.opened(file.read_text()))
+    except (NoteInvalid, UnicodeDecodeError) as wrong:
+        raise Failure(f"{file}: {wrong if isinstance(wrong, NoteInvalid) else 'a checkpoint was expected'}") from None

@@ -1,0 +1,214 @@
+"""Checkpoints: whoever keeps one finds whatever is done to the log afterwards, and proves what stood there."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+import pytest
+
+from contracts.topics import CASES, NOTICES, SCORES, SEALS, TRACKS, Topic, partition_of
+from services.auditor.note import Signer
+from services.runtime.database import table_of
+from tests.auditor.tampering import Tampering, renamed
+from tests.cli.homes import CASES as COURSES
+from tests.cli.homes import imported, written
+from tests.support.command import Ran, ontrack, succeeded
+
+NAME: Final = "north.example"
+
+
+class Kept:
+    """What an auditor keeps at home: the public key, and the checkpoint that was signed."""
+
+    def __init__(self, folder: Path, home: Path) -> None:
+        self.key = folder / "seal.key"
+        self.public = succeeded("audit", "key", NAME, "--output", self.key).out.decode().strip()
+        self.folder = folder / "kept"
+        self.seal(home)
+
+    def seal(self, home: Path) -> Ran:
+        return succeeded("audit", "seal", "--data", home, "--key", self.key, "--output", self.folder)
+
+    @property
+    def first(self) -> Path:
+        return min(self.folder.iterdir())
+
+    def findings(self, home: Path) -> list[dict[str, Any]]:
+        """What does not go with the checkpoint."""
+        options = ("--checkpoint", self.first, "--public-key", self.public, "--format", "json")
+        ran = ontrack("audit", "verify", "--data", home, *options)
+        found = [each for each in orjson.loads(ran.out) if each["finding"] == "checkpoint"]
+        assert ran.exit_code >= bool(found)
+        return found
+
+
+@pytest.fixture
+def kept(tampering: Tampering, tmp_path: Path) -> Kept:
+    """A checkpoint of the home, taken before anything is done to it."""
+    return Kept(tmp_path, tampering.home)
+
+
+def changed(tampering: Tampering, topic: Topic, case_id: str) -> None:
+    tampering.put(topic, case_id, 1, renamed(tampering.record(topic, case_id, 1), source="urn:ontrack:other"))
+
+
+def removed(tampering: Tampering, topic: Topic, case_id: str) -> None:
+    tampering.cut(topic, case_id, 0)
+
+
+def inserted(tampering: Tampering, topic: Topic, case_id: str) -> None:
+    """Another record in the middle: those behind it move down."""
+    table, at = table_of(topic, partition_of(case_id)), tampering.offsets(topic, case_id)[1]
+    value = tampering.record(topic, case_id, 0)
+    tampering.do(f'UPDATE {table} SET "offset" = -1 - "offset" WHERE "offset" >= ?', at)  # noqa: S608 - ours
+    tampering.do(f'UPDATE {table} SET "offset" = -"offset" WHERE "offset" < 0')  # noqa: S608 - ours
+    tampering.do(f"INSERT INTO {table} VALUES (?, ?, ?)", at, case_id, value)  # noqa: S608 - ours
+
+
+def swapped(tampering: Tampering, topic: Topic, case_id: str) -> None:
+    tampering.swap(topic, case_id, 0, 1)
+
+
+def truncated(tampering: Tampering, topic: Topic, case_id: str) -> None:
+    table = table_of(topic, partition_of(case_id))
+    tampering.do(f'DELETE FROM {table} WHERE "offset" = (SELECT max("offset") FROM {table})')  # noqa: S608 - ours
+
+
+@pytest.mark.parametrize("topic", [CASES, SCORES, TRACKS, NOTICES], ids=lambda topic: topic.name)
+@pytest.mark.parametrize("do", [changed, removed, inserted, swapped, truncated], ids=lambda do: do.__name__)
+def test_whatever_is_done_to_a_record_of_a_sealed_log_is_found(
+    tampering: Tampering, kept: Kept, p1: str, topic: Topic, do: Callable[[Tampering, Topic, str], None]
+) -> None:
+    do(tampering, topic, p1)
+    (found,) = kept.findings(tampering.home)
+    assert (found["topic"], found["partition"]) == (topic.name, partition_of(p1))
+    assert ("not those that stood there" if do not in (removed, truncated) else "records") in found["says"]
+
+
+def test_a_log_that_only_grew_is_an_extension_of_what_was_sealed(
+    tampering: Tampering, kept: Kept, tmp_path: Path
+) -> None:
+    # given a home that has gone on since, and was sealed again
+    more = written(tmp_path / "more.csv", {"late": {0: 10, 1: 14}}, "odsis")
+    succeeded("import", more, "--enrol", "--data", tampering.home, "--timezone", "UTC")
+    kept.seal(tampering.home)
+
+    # when it is verified against the first checkpoint, and against both
+    # then nothing is found
+    assert kept.findings(tampering.home) == []
+    for file in kept.folder.iterdir():
+        succeeded("audit", "verify", "--data", tampering.home, "--checkpoint", file, "--public-key", kept.public)
+
+
+def test_a_history_that_somebody_has_told_anew_is_found_though_it_verifies(
+    tampering: Tampering, kept: Kept, tmp_path: Path
+) -> None:
+    """By whoever has the code and the keys: another history, right in itself, in the place of the one that was."""
+    # given a home of other answers, under the same master key and the same identity of the log
+    other = tmp_path / "other"
+    other.mkdir(mode=0o700)
+    shutil.copy2(tampering.home / "master.key", other)
+    exported = tmp_path / "exported"
+    succeeded("export", "--data", tampering.home, "--output", exported, "--reveal", "--keys", tmp_path / "keys")
+    facts = exported / f"{CASES.name}.ndjson"
+    lines = [json.loads(line) for line in facts.read_bytes().splitlines()]
+    answered = next(line for line in lines if "answers" in line["data"])
+    answered["data"]["answers"] = dict.fromkeys(answered["data"]["answers"], 4)
+    facts.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    for topic in (SCORES, TRACKS, NOTICES):
+        (exported / f"{topic.name}.ndjson").unlink()
+    told_anew = tmp_path / "anew"
+    succeeded("import", exported, "--keys", tmp_path / "keys", "--data", told_anew)
+
+    # when it is verified, then by itself it is right, and it is not what was sealed
+    succeeded("audit", "verify", "--data", told_anew)
+    assert kept.findings(told_anew)
+
+
+def test_a_checkpoint_of_another_log_says_nothing_of_this_one(kept: Kept, tmp_path: Path) -> None:
+    another = imported(tmp_path / "another", written(tmp_path / "a.csv", COURSES, "odsis"))
+    (found,) = kept.findings(another)
+    assert "was sealed, and this is" in found["says"]
+
+
+def test_a_checkpoint_that_nobody_or_somebody_else_has_signed_is_refused(
+    tampering: Tampering, kept: Kept, tmp_path: Path
+) -> None:
+    altered = tmp_path / "altered.txt"
+    altered.write_text(kept.first.read_text().replace(f"{SCORES.name} ", f"{TRACKS.name} ", 1))
+    verify = ("audit", "verify", "--data", tampering.home, "--checkpoint")
+    stranger = str(Signer.make(NAME).verifier)
+    for file, key, says in (
+        (altered, kept.public, "does not go with the text"),
+        (kept.first, stranger, "a signature of north.example was expected"),
+        (kept.key, kept.public, "a signed note was expected"),
+    ):
+        ran = ontrack(*verify, file, "--public-key", key)
+        assert (ran.exit_code, says in ran.told) == (2, True)
+    assert "--public-key: the public key" in ontrack(*verify, kept.first).told
+
+
+def test_what_stood_on_the_log_is_proved_with_nothing_but_the_event_and_the_public_key(
+    tampering: Tampering, kept: Kept, p1: str, tmp_path: Path
+) -> None:
+    for topic in (CASES, TRACKS):
+        # given an event, and the proof of it
+        event, folder = tampering.event(topic, p1, 2), tmp_path / topic.name
+        succeeded("audit", "prove", event.id, "--topic", topic.name, "--data", tampering.home, "--output", folder)
+
+        # when it is checked without the log, then it is shown
+        told = succeeded("audit", "check-proof", folder, "--public-key", kept.public).told
+        assert f"offset {tampering.offsets(topic, p1)[2]}, of the log" in told
+        assert f"{NAME} signed that" in told
+
+        # and of an event that says something else, or in another place, it is not
+        proof = orjson.loads((folder / "proof.json").read_bytes())
+        others = [{**proof, "offset": proof["offset"] - 1}, {**proof, "topic": NOTICES.name}, {**proof, "hashes": []}]
+        for other in others:
+            (folder / "proof.json").write_bytes(orjson.dumps(other))
+            assert ontrack("audit", "check-proof", folder, "--public-key", kept.public).exit_code == 1
+        (folder / "proof.json").write_bytes(orjson.dumps(proof))
+        (folder / "event.json").write_bytes(renamed(tampering.record(topic, p1, 2), source="urn:ontrack:other"))
+        refused = ontrack("audit", "check-proof", folder, "--public-key", kept.public)
+        assert (refused.exit_code, "did not stand at that place" in refused.told) == (1, True)
+
+
+def test_what_was_recorded_since_the_last_checkpoint_is_not_proved_before_the_next_one(
+    tampering: Tampering, kept: Kept, p1: str, tmp_path: Path
+) -> None:
+    tampering.append(TRACKS, p1, renamed(tampering.record(TRACKS, p1, -1), id="00000000-0000-4000-8000-000000000000"))
+    prove = ("audit", "prove", "00000000-0000-4000-8000-000000000000", "--data", tampering.home)
+    early = ontrack(*prove, "--output", tmp_path / "proof")
+    assert (early.exit_code, "no checkpoint was signed since" in early.told) == (1, True)
+    kept.seal(tampering.home)
+    succeeded(*prove, "--output", tmp_path / "proof")
+    unknown = ontrack("audit", "prove", "nobody", "--data", tampering.home, "--output", tmp_path / "none")
+    assert (unknown.exit_code, unknown.told) == (1, "Error: no event on the log has the id nobody\n")
+
+
+def test_whoever_changes_the_checkpoints_on_the_log_has_no_other_one_signed(tampering: Tampering, kept: Kept) -> None:
+    # given a checkpoint on the log, beside which other trees stand
+    table = table_of(SEALS, 0)
+    said = orjson.loads(tampering.do(f"SELECT value FROM {table}")[0][0])  # noqa: S608 - ours
+    said["data"]["frontiers"][0]["hashes"][0] = "0" * 64
+    tampering.do(f"UPDATE {table} SET value = ?", orjson.dumps(said))  # noqa: S608 - ours
+
+    # when the log is to be sealed again, then that is told
+    ran = ontrack("audit", "seal", "--data", tampering.home, "--key", kept.key)
+    assert (ran.exit_code, ran.out) == (1, b"")
+    assert "does not go with the trees that stand beside it" in ran.told
+
+
+def test_a_key_is_for_whoever_signs_alone(tampering: Tampering, kept: Kept) -> None:
+    again = ontrack("audit", "key", NAME, "--output", kept.key)
+    assert (again.exit_code, "a key that has signed is not written over" in again.told) == (2, True)
+    kept.key.chmod(0o644)
+    opened = ontrack("audit", "seal", "--data", tampering.home, "--key", kept.key)
+    assert (opened.exit_code, "chmod 600" in opened.told) == (2, True)
+    kept.key.chmod(0o600)
+    kept.key.write_text(f"{kept.public}\n")
+    wrong = ontrack("audit", "seal", "--data", tampering.home, "--key", kept.key)
+    assert (wrong.exit_code, "which begins with PRIVATE+KEY+" in wrong.told) == (2, True)
