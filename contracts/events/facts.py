@@ -220,7 +220,7 @@ class ReportClosed(Data):
 class NoticeSent(Data):
     """A notice was handed to a mail server.
 
-    recipients: everybody to whom it goes, as the directory had them when it was first tried; `recipient` is one of them
+    recipients: everybody to whom it goes, as the roster had them when the first of them got it; `recipient` is one of them
     attempts: how often it was tried for this recipient
     """
 
@@ -234,7 +234,7 @@ class NoticeFailed(Data):
     """A notice could not be handed over and is not tried again.
 
     recipient: None if it goes to nobody any more: the directory had nobody for it, or it was too late
-    recipients: everybody to whom it goes, as the directory had them when it was first tried
+    recipients: everybody to whom it goes, as the roster had them when it was first given up or handed over
     reason: `smtp-` with the answer of the mail server, `gave-up:` with the last of several, `nobody` or `too-late`
     """
 

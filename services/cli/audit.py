@@ -18,6 +18,7 @@ from services.auditor.fold import Keys
 from services.auditor.replay import History
 from services.auditor.verify import Verified, verified
 from services.cli.audit_seal import check_proof, checkpoint_in, key, prove, public_option, seal, verifier_of
+from services.cli.audit_why import why
 from services.cli.home import FINDING, case_named, run
 from services.cli.output import Format, Row, counted, emit, format_option, progress, say
 from services.cli.place import Place, data_option, opened
@@ -37,7 +38,7 @@ def audit() -> None:
     """
 
 
-for command in (key, seal, prove, check_proof):
+for command in (why, key, seal, prove, check_proof):
     audit.add_command(command)
 
 

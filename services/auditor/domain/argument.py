@@ -1,0 +1,193 @@
+"""Why a session was judged as it was, on that day: what the decision stood on, and what was not known then.
+
+The events of a case are given in the order in which they stand on its topic: what stands before a decision was known
+when it was made, and what stands behind it was not.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeGuard, TypeVar
+
+from contracts.events.event import Data, Event
+from contracts.events.facts import (
+    NoticeFailed,
+    NoticeSent,
+    OccasionOpened,
+    PolicyChanged,
+    ReportSeen,
+    ResponseCorrected,
+    ResponseSubmitted,
+    ResponseWithdrawn,
+)
+from contracts.events.fields import Session
+from contracts.events.notices import NoticeRequested, ReportIssued, ReportRevised
+from contracts.events.scores import Score, ScoreWithdrawn
+from contracts.events.tracks import Decision, TrackRevised
+
+Decided = Event[Decision]
+Scored = Event[Score]
+DataT = TypeVar("DataT", bound=Data)
+
+
+def says(event: Event[Data], kind: type[DataT]) -> TypeGuard[Event[DataT]]:
+    """Tell whether an event says something of a kind."""
+    return isinstance(event.data, kind)
+
+
+class NothingDecided(Exception):
+    """Nothing was decided about a session, by then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stood:
+    """A score that a decision stood on. answers: the answers behind it, and those that were put in their place since.
+
+    is_first: whether these are the answers that came first
+    """
+
+    score: Scored
+    answers: Event[ResponseSubmitted] | Event[ResponseCorrected] | None
+    is_first: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """Why a session was judged so.
+
+    decision: the one that held; before: those that it took the place of, the first one first
+    scores: what it stood on, by session; baseline: the score that it was compared with, or the fact that set it
+    policy_by: the fact by which the policy came to hold, if it was not that of the enrolment
+    missing: what was asked for by then and had not been answered; late: what was answered by then and had not arrived
+    later: decisions that took its place since, and what led to them: corrections, withdrawals, a changed policy
+    told: what was requested and sent because of the report of its episode, and who had seen it
+    """
+
+    decision: Decided
+    before: tuple[Decided, ...]
+    scores: tuple[Stood, ...]
+    baseline: Event[Data] | None
+    policy_by: Event[PolicyChanged] | None
+    missing: tuple[Event[OccasionOpened], ...]
+    late: tuple[Event[ResponseSubmitted], ...]
+    later: tuple[Event[Data], ...]
+    told: tuple[Event[Data], ...]
+
+
+def argument(events: Sequence[Event[Data]], session: int, until: datetime | None = None) -> Argument:
+    """Give why a session was judged as it was, as far as was recorded by a moment. Raises NothingDecided."""
+    decisions = [
+        (place, event) for place, event in enumerate(events) if says(event, Decision) and event.data.session == session
+    ]
+    held = [each for each in decisions if until is None or each[1].recordedtime <= until]
+    if not held:
+        raise NothingDecided(f"session {session}")
+    place, decision = held[-1]
+    known, since = events[:place], events[place + 1 :]
+    scores = _scores(known)
+    names = {event.id: event for event in known}
+    stood = [scores[name] for name in _measured(decision.data, scores)]
+    return Argument(
+        decision=decision,
+        before=tuple(event for _, event in held[:-1]),
+        scores=tuple(_stood(score, known) for score in stood),
+        baseline=None if decision.data.baseline is None else names.get(decision.data.baseline.origin),
+        policy_by=_policy_by(known, decision.data),
+        missing=tuple(_missing(known, session)),
+        late=tuple(_late(since, decision)),
+        later=tuple(_later(since, session, {score.data.response for score in stood})),
+        told=tuple(_told(events, decision, until)),
+    )
+
+
+def _scores(known: Sequence[Event[Data]]) -> Mapping[str, Scored]:
+    """Give the scores that held: score event -> itself."""
+    by_response: dict[str, Scored] = {}
+    for event in known:
+        if says(event, Score):
+            by_response[event.data.response] = event
+        elif says(event, ScoreWithdrawn):
+            by_response.pop(event.data.response, None)
+    return {event.id: event for event in by_response.values()}
+
+
+def _measured(decision: Decision, scores: Mapping[str, Scored]) -> list[str]:
+    """Name the scores that a decision stood on: of its own session, and of those that its rules looked back on."""
+    sessions = {decision.session, *(session for rule in decision.rules for session in rule.sessions)}
+    of_scale = [
+        (event.data.session, name)
+        for name, event in scores.items()
+        if event.data.instrument == decision.instrument and event.data.session in sessions
+    ]
+    return [name for _, name in sorted(of_scale, key=lambda each: (str(each[0]).rjust(3), each[1]))]
+
+
+def _stood(score: Scored, known: Sequence[Event[Data]]) -> Stood:
+    answers: Event[ResponseSubmitted] | Event[ResponseCorrected] | None = None
+    is_first = True
+    for event in known:
+        if says(event, ResponseSubmitted) and event.id == score.data.response:
+            answers = event
+        elif says(event, ResponseCorrected) and event.data.response == score.data.response:
+            answers, is_first = event, False
+    return Stood(score, answers, is_first)
+
+
+def _policy_by(known: Sequence[Event[Data]], decision: Decision) -> Event[PolicyChanged] | None:
+    found: Event[PolicyChanged] | None = None
+    for event in known:
+        if says(event, PolicyChanged) and event.data.policy == decision.policy:
+            found = event
+    return found
+
+
+def _missing(known: Sequence[Event[Data]], session: int) -> Iterator[Event[OccasionOpened]]:
+    """Give what was asked for at a session and had not been answered."""
+    answered = {_occasion(event.data) for event in known if isinstance(event.data, ResponseSubmitted)}
+    for event in known:
+        if says(event, OccasionOpened) and event.data.session == session and _occasion(event.data) not in answered:
+            yield event
+
+
+def _occasion(data: OccasionOpened | ResponseSubmitted) -> tuple[Session, str]:
+    return data.session, data.instrument.partition("@")[0]
+
+
+def _late(since: Sequence[Event[Data]], decision: Decided) -> Iterator[Event[ResponseSubmitted]]:
+    """Give what had been answered, up to its session, when that happened which it was decided upon, and came later."""
+    for event in since:
+        if says(event, ResponseSubmitted) and event.data.answered_at <= decision.time:
+            session = event.data.session
+            if not isinstance(session, int) or session <= decision.data.session:
+                yield event
+
+
+def _later(since: Sequence[Event[Data]], session: int, responses: set[str]) -> Iterator[Event[Data]]:
+    for event in since:
+        match event.data:
+            case TrackRevised() as revised if revised.session == session:
+                yield event
+            case ResponseCorrected(response=response) | ResponseWithdrawn(response=response) if response in responses:
+                yield event
+            case PolicyChanged(from_session=first) if first <= session:
+                yield event
+
+
+def _told(events: Sequence[Event[Data]], decision: Decided, until: datetime | None) -> Iterator[Event[Data]]:
+    """Give what was told of the report that speaks of the decision, and who has seen it."""
+    reports: set[str] = set()
+    notices: set[str] = set()
+    for event in events:
+        if until is not None and event.recordedtime > until:
+            continue
+        match event.data:
+            case ReportIssued(report=report) | ReportRevised(report=report) if event.causationid == decision.id:
+                reports.add(report)
+                yield event
+            case NoticeRequested(report=report) if report in reports:
+                notices.add(event.id)
+                yield event
+            case NoticeSent(notice=notice) | NoticeFailed(notice=notice) if notice in notices:
+                yield event
+            case ReportSeen(report=report) if report in reports:
+                yield event

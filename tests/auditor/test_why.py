@@ -1,0 +1,176 @@
+"""`ontrack audit why`: what a decision stood on, by which rules and numbers, and what was not known then."""
+
+import asyncio
+import re
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+import pytest
+
+from contracts.events.facts import BaselineSet, ReportSeen, ResponseCorrected
+from contracts.topics import TRACKS
+from services.embedded import EmbeddedHome
+from tests.cli.homes import SECRET, Step, day_of, events_of, imported, lived, reports_of, spread, written
+from tests.support.command import ontrack, succeeded
+
+ITEMS: Final = ("frequency", "intensity", "engagement", "work_school_home", "social_life")
+COURSES: Final = {"W": {0: 12, 1: 15, 2: 12, 3: 11}, "U": {1: 10}, "T": {0: 10, 1: 10, 2: 10}}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Courses, one of which was corrected when everything was known."""
+    folder = tmp_path_factory.mktemp("why")
+    made = imported(folder / "home", written(folder / "answers.csv", COURSES, "odsis"))
+    (answered,) = [
+        event["id"]
+        for event in events_of(made, "W")
+        if event["event"] == "ontrack.response-submitted.v1" and event["data"]["session"] == 1
+    ]
+    answers = dict(zip(ITEMS, spread(13, 4), strict=True))
+    report = next(each["report"] for each in reports_of(made) if each["case"] == "W")
+    after = day_of(4)
+    lived(
+        made,
+        [
+            Step("W", ReportSeen(report=report, by="anna"), after),
+            Step("W", ResponseCorrected(response=answered, answers=answers, reason="a slip", by="anna"), after),
+            Step(
+                "T",
+                BaselineSet(instrument="odsis", scale="total", value=Decimal(7), reason="from the letter", by="anna"),
+                after + timedelta(hours=1),
+            ),
+        ],
+    )
+    return made
+
+
+def why(home: Path, case: str, session: int, *options: str) -> dict[str, Any]:
+    (row,) = orjson.loads(
+        succeeded("audit", "why", case, "--session", str(session), "--data", home, "--format", "json", *options).out
+    )
+    found: dict[str, Any] = row
+    return found
+
+
+def text(home: Path, *arguments: str) -> str:
+    """The text, without its breaks."""
+    return re.sub(r"\s+", " ", succeeded("audit", "why", *arguments, "--data", home).out.decode())
+
+
+def before(home: Path, case: str, kind: str) -> str:
+    """The moment before the first event of a type was recorded."""
+    ran = succeeded("export", "--data", home, "--case", case, "--topic", TRACKS.name)
+    lines = map(orjson.loads, ran.out.splitlines())
+    moment = next(line["recordedtime"] for line in lines if line["type"] == f"ontrack.{kind}.v1")
+    return (datetime.fromisoformat(moment) - timedelta(milliseconds=1)).isoformat()
+
+
+def test_a_decision_is_told_with_the_scores_answers_rules_and_baseline_that_it_stood_on(home: Path) -> None:
+    # given a session that was judged again, after an answer was corrected
+    found = why(home, "W", 1)
+
+    # then what holds is told, and what held before
+    assert found["status"] == "on_track"
+    assert [each["data"]["status"] for each in found["before"]] == ["not_on_track"]
+
+    # with the answers as they were corrected
+    (stood,) = found["scores"]
+    assert stood["score"]["event"] == "ontrack.score-revised.v1"
+    assert stood["answers"]["event"] == "ontrack.response-corrected.v1"
+
+    # and each rule with its numbers, fired or not
+    worse, same = found["rules"]
+    assert (worse["rule"], worse["fired"]) == ("deterioration/1", False)
+    numbers = worse["numbers"]
+    assert (numbers["values"], numbers["changes"], numbers["threshold"]) == (["13"], ["1"], "3")
+    assert (same["rule"], same["fired"], same["not_looked_at"]) == ("no_change/1", False, "1 of 3 measured sessions")
+    assert found["baseline"]["event"] == "ontrack.score-computed.v1"
+
+
+def test_what_was_known_then_is_told_apart_from_what_came_since(home: Path) -> None:
+    # given the moment before the answer was corrected
+    then = before(home, "W", "response-corrected")
+
+    # when the same is asked as of then
+    found = why(home, "W", 1, "--as-of", then)
+
+    # then it was flagged, by the answers as they came first; what came since stands apart
+    assert found["status"] == "not_on_track"
+    assert found["before"] == []
+    assert [each["answers"]["event"] for each in found["scores"]] == ["ontrack.response-submitted.v1"]
+    assert [(rule["rule"], rule["fired"]) for rule in found["rules"]] == [
+        ("deterioration/1", True),
+        ("no_change/1", False),
+    ]
+    assert [each["event"] for each in found["later"]] == ["ontrack.response-corrected.v1", "ontrack.track-revised.v1"]
+    assert "ontrack.report-seen.v1" in [each["event"] for each in found["told"]]
+    assert text(home, "W", "--session", "1", "--as-of", then).startswith("Case W, session 1: NOT on track")
+
+
+def test_a_report_leads_to_the_session_that_it_was_issued_for(home: Path) -> None:
+    report = next(
+        each["data"]["report"] for each in events_of(home, "W") if each["event"] == "ontrack.report-issued.v1"
+    )
+    told = text(home, "W", "--report", report)
+    assert told.startswith("Case W, session 1: on track")
+    refused = ontrack("audit", "why", "W", "--report", "zzz", "--data", home)
+    assert (refused.exit_code, "the beginning of the id of a report" in refused.told) == (1, True)
+
+
+def test_a_baseline_that_was_set_by_hand_is_told_with_the_fact_that_set_it(home: Path) -> None:
+    found = why(home, "T", 1)
+    assert found["status"] == "not_on_track"
+    assert found["baseline"]["event"] == "ontrack.baseline-set.v1"
+    assert found["decision"]["data"]["baseline"]["how"] == "set_by_hand"
+    assert "Baseline: 7, set by hand" in text(home, "T", "--session", "1")
+
+
+def test_what_could_not_be_said_is_told_with_the_reason(home: Path) -> None:
+    found = why(home, "U", 1)
+    assert (found["status"], found["baseline"]) == ("unknown", None)
+    assert found["rules"][0]["not_looked_at"] == "there was no baseline to compare with"
+    never = ontrack("audit", "why", "U", "--session", "7", "--data", home)
+    assert (never.exit_code, never.told) == (1, "Error: session 7 of U was not judged\n")
+
+
+def test_answers_and_words_are_told_to_whoever_asks_for_them_alone(home: Path) -> None:
+    for form in ("table", "json"):
+        arguments = ("audit", "why", "W", "--session", "1", "--data", home, "--format", form)
+        hidden, revealed = ontrack(*arguments), ontrack(*arguments, "--reveal")
+        assert hidden.gives_away([SECRET, "a slip"]) == []
+        assert revealed.gives_away(["a slip"]) == ["a slip"]
+
+
+def test_the_argument_is_as_the_home_would_judge_now(home: Path) -> None:
+    """Every session of every case: the rules that fired are those of the decision."""
+
+    async def judged() -> list[tuple[str, int, tuple[str, ...]]]:
+        async with await EmbeddedHome.open(home) as opened:
+            names = await opened.names()
+            return [
+                (names[case_id], session, each.rules)
+                async for case_id, course in opened.states(opened.not_detector)
+                for session, each in course.judged.items()
+            ]
+
+    for case, session, rules in asyncio.run(judged()):
+        found = why(home, case, session)
+        assert [rule["rule"] for rule in found["rules"] if rule["fired"]] == list(rules)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ((), "either --session or --report"),
+        (("--session", "1", "--report", "x"), "either --session or --report"),
+        (("--session", "1", "--as-of", "yesterday"), "a moment was expected"),
+        (("--session", "1", "--format", "csv"), "table, json or ndjson was expected"),
+    ],
+)
+def test_what_cannot_be_meant_is_told(home: Path, options: tuple[str, ...], says: str) -> None:
+    ran = ontrack("audit", "why", "W", "--data", home, *options)
+    assert (ran.exit_code, says in ran.told) == (2, True)
