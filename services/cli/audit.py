@@ -17,6 +17,7 @@ from services.auditor.domain.findings import Difference, Finding
 from services.auditor.fold import Keys
 from services.auditor.replay import History
 from services.auditor.verify import Verified, verified
+from services.cli.audit_loop import loop
 from services.cli.audit_seal import check_proof, checkpoint_in, key, prove, public_option, seal, verifier_of
 from services.cli.audit_why import why
 from services.cli.home import FINDING, case_named, run
@@ -38,7 +39,7 @@ def audit() -> None:
     """
 
 
-for command in (why, key, seal, prove, check_proof):
+for command in (why, loop, key, seal, prove, check_proof):
     audit.add_command(command)
 
 

@@ -158,9 +158,7 @@ def _ruled(home: Home, events: Sequence[Event[Data]], found: Argument) -> Iterat
         if isinstance(numbers, Evidence):
             yield Ruled(kind, says, fired=False, evidence=numbers.model_copy(update={"threshold": limit}))
         else:
-            yield Ruled(
-                kind, says, fired=False, evidence=None, why=_why_silent(rule, view, decision.session, numbers)
-            )
+            yield Ruled(kind, says, fired=False, evidence=None, why=_why_silent(rule, view, decision.session, numbers))
 
 
 def _without_limit(rule: Deterioration | NoChange) -> Deterioration | NoChange:

@@ -1,0 +1,190 @@
+"""`ontrack audit loop`: what came of reports, of each and in sum."""
+
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from datetime import timedelta
+from typing import Final
+
+import click
+
+from contracts.codec import CaseKey, ending
+from contracts.events.event import Data, Event
+from contracts.events.facts import ActionChosen, ReportClosed, ReportDiscussed, ReportSeen
+from contracts.events.fields import instant
+from contracts.events.notices import ReportIssued, ReportOverdue, ReportRevised
+from contracts.events.tracks import TrackEvaluated, TrackRevised
+from contracts.topics import NOTICES, PARTITIONS, TRACKS, Topic
+from services.auditor.domain.loop import Loop, Summary, by_group, loops, summary
+from services.auditor.fold import Keys
+from services.cli.history import chunks
+from services.cli.home import FINDING, Failure, run, short_names
+from services.cli.output import Format, Row, emit, format_option, progress, say
+from services.cli.place import Place, data_option, opened
+from services.home import Home
+from services.runtime.reading import event_of
+
+EVERY: Final = "all"
+_LONG: Final = timedelta(days=2)
+_COURSE: Final = (TrackEvaluated, TrackRevised, ReportSeen, ReportDiscussed, ActionChosen, ReportClosed)
+_TOLD: Final = (ReportIssued, ReportRevised, ReportOverdue)
+LISTED: Final = (
+    "report",
+    "kind",
+    "case",
+    "group",
+    "session",
+    "issued",
+    "seen_after",
+    "discussed_after",
+    "actions",
+    "agreed",
+    "closed_after",
+    "overdue",
+    "score",
+    "scores_after",
+    "back_on_track",
+)
+SUMMED: Final = (
+    "group",
+    "patients",
+    "reports",
+    "seen",
+    "seen_after",
+    "discussed",
+    "discussed_after",
+    "with_action",
+    "closed",
+    "overdue",
+    "back_on_track",
+)
+
+
+@click.command("loop")
+@data_option
+@click.option("--group", help="Only the reports of this group.")
+@click.option("--list", "is_list", is_flag=True, help="List every report with what came of it.")
+@format_option
+def loop(place: Place, group: str | None, is_list: bool, form: Format) -> None:
+    """Tell what came of reports: how long until they were seen and discussed, what was done, and how it went on.
+
+    Times are medians of those to which it happened. Back on track are those of which one of the next three judged
+    sessions was on track, of those that have so many. Groups that had fewer than five patients are told of together,
+    or not at all. Retracted reports are left out of the sums.
+
+    Example: ontrack audit loop --data DIR
+    """
+    found, patients, names = run(_loops(place))
+    if group is not None:
+        if group not in patients:
+            raise Failure(f"--group: no patient was ever in {group}", FINDING)
+        found = [each for each in found if each.group == group]
+    if is_list:
+        emit([_listed(each, names) for each in found], LISTED, form)
+        return
+    told = by_group(found, patients if group is None else {group: patients[group]})
+    rows = [_summed(each) for each in (*told, summary(EVERY, found))]
+    emit(rows if group is None else rows[:-1], SUMMED, form)
+    if group is not None and not told:
+        say(f"{group} had fewer than five patients: of so few, one could be recognised.")
+
+
+async def _loops(place: Place) -> tuple[list[Loop], Mapping[str | None, int], Mapping[str, str]]:
+    """Give every report with what came of it, how many patients each group had, and how cases are called."""
+    async with await opened(place) as home:
+        patients: Counter[str | None] = Counter()
+        async for _, case in home.states(home.register):
+            patients[case.group] += 1
+        found: list[Loop] = []
+        keys = Keys(home.keyring)
+        ends = [await home.log.end(topic, number) for topic in (TRACKS, NOTICES) for number in range(PARTITIONS)]
+        with progress("Reading the log", sum(ends)) as advance:
+            for number in range(PARTITIONS):
+                told = await _of_cases(home, NOTICES, number, _TOLD, keys)
+                course = await _of_cases(home, TRACKS, number, _COURSE, keys, told.keys())
+                advance(ends[number] + ends[PARTITIONS + number])
+                for case_id, events in told.items():
+                    found += loops(case_id, course.get(case_id, ()), events)
+        names = await short_names(home)
+    return sorted(found, key=lambda each: (each.issued, each.report)), patients, names
+
+
+async def _of_cases(
+    home: Home,
+    topic: Topic,
+    number: int,
+    kinds: Sequence[type[Data]],
+    keys: Keys,
+    cases: Collection[str] | None = None,
+) -> Mapping[str, Sequence[Event[Data]]]:
+    """Give the events of some kinds on a partition, by case, each once. cases: only theirs, if any are named."""
+    ends = tuple(ending(kind) for kind in kinds)
+    found: dict[str, dict[int, Event[Data]]] = defaultdict(dict)
+    async for event in _events(home, topic, number, ends, keys, cases):
+        found[event.subject].setdefault(event.sequence or 0, event)
+    return {case_id: [events[place] for place in sorted(events)] for case_id, events in found.items()}
+
+
+async def _events(
+    home: Home, topic: Topic, number: int, ends: tuple[bytes, ...], keys: Keys, cases: Collection[str] | None
+) -> AsyncIterator[Event[Data]]:
+    async for chunk in chunks(home, topic, number):
+        some = [each for each in chunk if each.value.endswith(ends) and (cases is None or each.key in cases)]
+        known = await keys.of({record.key for record in some})
+        for record in some:
+            key = known.get(record.key)
+            event = event_of(record, topic, key) if isinstance(key, CaseKey) else None
+            if isinstance(event, Event):
+                yield event
+
+
+def _listed(of: Loop, names: Mapping[str, str]) -> Row:
+    return {
+        "report": of.report[:8],
+        "kind": of.kind,
+        "case": names.get(of.case, of.case),
+        "group": of.group,
+        "session": of.session,
+        "issued": instant(of.issued),
+        "seen_after": _days(None if of.seen is None else of.seen - of.issued),
+        "discussed_after": _days(None if of.discussed is None else of.discussed - of.issued),
+        "actions": list(of.actions),
+        "agreed": _yes(of.agreed) if of.actions else None,
+        "closed_after": _days(None if of.closed is None else of.closed - of.issued),
+        "overdue": _yes(of.overdue),
+        "score": None if of.score is None else f"{of.score:f}",
+        "scores_after": list(_scores(of)),
+        "back_on_track": None if of.is_back_on_track is None else _yes(of.is_back_on_track),
+    }
+
+
+def _scores(of: Loop) -> Iterator[str]:
+    for after in of.after:
+        yield "-" if after.score is None else f"{after.score:f}"
+
+
+def _summed(of: Summary) -> Row:
+    return {
+        "group": of.of,
+        "patients": of.cases,
+        "reports": of.reports,
+        "seen": of.seen,
+        "seen_after": _days(of.until_seen),
+        "discussed": of.discussed,
+        "discussed_after": _days(of.until_discussed),
+        "with_action": of.with_action,
+        "closed": of.closed,
+        "overdue": of.overdue,
+        "back_on_track": f"{of.back_on_track} of {of.judged_after}",
+    }
+
+
+def _days(time: timedelta | None) -> str | None:
+    """Write a span of time as people say it: hours, or days where it is longer than two."""
+    if time is None:
+        return None
+    hours = time.total_seconds() / 3600
+    return f"{hours:.1f} h" if time < _LONG else f"{hours / 24:.1f} d"
+
+
+def _yes(is_so: bool) -> str:
+    return "yes" if is_so else "no"
