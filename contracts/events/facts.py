@@ -220,7 +220,7 @@ class ReportClosed(Data):
 class NoticeSent(Data):
     """A notice was handed to a mail server.
 
-    recipients: everybody to whom it goes, as the roster had them when the first of them got it; `recipient` is one of them
+    recipients: everybody to whom it goes, as the roster had them when the first of them got it, `recipient` among them
     attempts: how often it was tried for this recipient
     """
 

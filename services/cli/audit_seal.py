@@ -82,7 +82,7 @@ def seal(place: Place, key_file: Path, output: Path | None) -> None:
 
 
 async def _seal(place: Place, signer: Signer) -> tuple[Checkpoint, str]:
-    async with await opened(place, write=True) as home:
+    async with await opened(place, write=True, takes_up=False) as home:
         try:
             return await signed(home.log, home.log_id, signer, datetime.now(UTC))
         except NoteInvalid as wrong:

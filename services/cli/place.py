@@ -25,8 +25,12 @@ class Region:
 Place = Path | Region
 
 
-async def opened(place: Place, *, write: bool = False) -> Home:
-    """Open the home at a place. Raises what opening such a home raises."""
+async def opened(place: Place, *, write: bool = False, takes_up: bool = True) -> Home:
+    """Open the home at a place. Raises what opening such a home raises.
+
+    takes_up: whether stages that nobody runs go on here; who writes no facts needs none, and would be in the way of who
+        does. A directory has one writer anyway
+    """
     if isinstance(place, Path):
         return await EmbeddedHome.open(place, write=write, zone=clinic_zone())
     # The clients of the servers take a while to load, and most commands work on a directory.
@@ -35,7 +39,7 @@ async def opened(place: Place, *, write: bool = False) -> Home:
     from services.runtime.settings import RegionSettings, settings_of  # noqa: PLC0415
 
     hush()
-    return await DistributedHome.open(settings_of(RegionSettings), write=write)
+    return await DistributedHome.open(settings_of(RegionSettings), write=write and takes_up)
 
 
 async def settled(home: Home) -> None:

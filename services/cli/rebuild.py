@@ -33,7 +33,7 @@ def rebuild(name: str, place: Place) -> None:
 
 
 async def _rebuild(name: str, place: Place) -> None:
-    async with await opened(place, write=True) as home:
+    async with await opened(place, write=True, takes_up=False) as home:
         stage = next(stage for stage in home.every_stage if stage.name == name)
         try:
             with progress(f"Rebuilding {name}", None) as advance:
