@@ -65,8 +65,9 @@ class Fold(Generic[StateT]):
         for case_id, case in batch.cases.items():
             self._open.pop(case_id, None)
             self._open[case_id] = case
-        for case_id, halted in batch.halted.items():
-            self.halted[case_id] = replace(halted, offset=self._at.get(case_id, halted.offset))
+        if batch.halted:
+            stand = dict(zip((each.offset for each in ranked), (each.offset for each in records), strict=True))
+            self.halted |= {name: replace(each, offset=stand[each.offset]) for name, each in batch.halted.items()}
         if len(self._open) > OPEN_AT_MOST:
             await self.put_away(len(self._open) - OPEN_AT_MOST // 2)
         return batch

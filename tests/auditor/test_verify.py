@@ -42,6 +42,19 @@ def test_a_history_to_which_nothing_was_done_verifies(sound: Path, mailing: Path
     assert "mailer: 2 states as derived" in succeeded("audit", "verify", "--data", mailing).told
 
 
+def test_it_makes_no_difference_how_much_is_read_at_a_time_and_how_many_cases_are_kept_open(
+    sound: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = succeeded("audit", "verify", "--data", sound).told
+    for batch, kept in ((1, 1), (7, 2), (100, 1)):
+        monkeypatch.setattr("services.auditor.replay.BATCH", batch)
+        monkeypatch.setattr("services.auditor.fold.OPEN_AT_MOST", kept)
+        told = succeeded("audit", "verify", "--data", sound).told
+        assert [line for line in told.splitlines() if "a second" not in line] == [
+            line for line in usual.splitlines() if "a second" not in line
+        ]
+
+
 @pytest.mark.parametrize("topic", [SCORES, TRACKS, NOTICES], ids=lambda topic: topic.name)
 def test_a_bit_that_was_flipped_is_found_where_it_is(tampering: Tampering, p1: str, topic: Topic) -> None:
     # given a record of which one character of what is sealed is another one
