@@ -5,6 +5,7 @@ the log can see that what was there is there still, without asking anybody.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -13,10 +14,10 @@ from typing import Final, NamedTuple
 from contracts.codec import Unreadable, decode, encode
 from contracts.events.event import FACT_ID, Event, name_based_id
 from contracts.events.fields import instant
-from contracts.events.publications import CheckpointSigned, Frontier
+from contracts.events.publications import CheckpointSigned, Frontier, Hash
 from contracts.topics import ACCESS, SEALS, TOPICS, Topic
 from services.auditor.domain.findings import Finding, Findings, Place
-from services.auditor.domain.merkle import Tree, inclusion, is_included, leaf_hash
+from services.auditor.domain.merkle import Tree, inclusion, is_included, leaf_hash, root_of
 from services.auditor.note import NoteInvalid, Signer, Verifier
 from services.runtime.log.port import Log, Record, StoredRecord, next_offset
 
@@ -81,7 +82,7 @@ class Proof:
     partition: int
     offset: int
     key: str
-    hashes: tuple[str, ...]
+    hashes: tuple[Hash, ...]
 
     def shows(self, record: bytes, verifier: Verifier) -> Checkpoint:
         """Give the checkpoint at which a record stood there. Raises NoteInvalid if that is not shown."""
@@ -138,9 +139,9 @@ async def grow(log: Log, log_id: str, topic: Topic, partition: int, tree: Tree, 
         if not records:
             return
         for record in records:
+            if record.offset != tree.size:
+                raise NoteInvalid(f"{topic.name} has no offset {tree.size} in partition {partition}")
             tree.add(leaf(log_id, topic, partition, record))
-        if tree.size != next_offset(records):
-            raise NoteInvalid(f"{topic.name} has no offset {tree.size} in partition {partition}")
 
 
 def checkpoint_of(log_id: str, trees: Trees, at: datetime) -> Checkpoint:
@@ -191,13 +192,15 @@ async def _last(log: Log, verifier: Verifier) -> Trees:
     found = await notes(log)
     if not found:
         return {}
-    trees = {
-        (each.topic, each.partition): Tree(each.size, map(bytes.fromhex, each.hashes)) for each in found[-1].frontiers
-    }
     said = Checkpoint.read(verifier.opened(found[-1].note))
-    if checkpoint_of(said.log, trees, said.at) != said:
-        raise NoteInvalid(f"the last checkpoint on {SEALS.name} does not go with the trees that stand beside it")
-    return trees
+    with suppress(ValueError):
+        trees = {
+            (each.topic, each.partition): Tree(each.size, map(bytes.fromhex, each.hashes))
+            for each in found[-1].frontiers
+        }
+        if checkpoint_of(said.log, trees, said.at) == said:
+            return trees
+    raise NoteInvalid(f"the last checkpoint on {SEALS.name} does not go with the trees that stand beside it")
 
 
 async def proof(log: Log, note: str, checkpoint: Checkpoint, topic: Topic, partition: int, offset: int) -> Proof:
@@ -209,10 +212,12 @@ async def proof(log: Log, note: str, checkpoint: Checkpoint, topic: Topic, parti
     key = ""
     while len(leaves) < line.size:
         records = await log.read(topic, partition, len(leaves), min(_AT_ONCE, line.size - len(leaves)))
-        if not records:
-            raise NoteInvalid(f"{topic.name} is shorter in partition {partition} than when the checkpoint was signed")
+        if not records or records[0].offset != len(leaves):
+            break
         leaves += [leaf(checkpoint.log, topic, partition, record) for record in records]
         key = next((record.key for record in records if record.offset == offset), key)
+    if root_of(leaves).hex() != line.root:
+        raise NoteInvalid("the log is not what was sealed any more: ontrack audit verify --checkpoint says where")
     hashes = tuple(each.hex() for each in inclusion(leaves, offset))
     return Proof(note, topic.name, partition, offset, key, hashes)
 
@@ -235,9 +240,12 @@ async def _compare(log: Log, log_id: str, line: Line, at: datetime, findings: Fi
     if topic is None:
         findings.add(Finding("checkpoint", place, "the checkpoint speaks of a topic that this version does not know"))
         return
-    tree = Tree()
-    await grow(log, log_id, topic, line.partition, tree, line.size)
-    when = f"when it was sealed at {instant(at)}"
+    tree, when = Tree(), f"when it was sealed at {instant(at)}"
+    try:
+        await grow(log, log_id, topic, line.partition, tree, line.size)
+    except NoteInvalid as hole:
+        findings.add(Finding("checkpoint", place, f"{line.size:,} records stood there {when}, and {hole}"))
+        return
     if tree.size < line.size:
         findings.add(
             Finding("checkpoint", place, f"{line.size:,} records stood there {when}, now there are {tree.size:,}")

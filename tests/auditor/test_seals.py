@@ -88,6 +88,26 @@ def test_whatever_is_done_to_a_record_of_a_sealed_log_is_found(
     assert ("not those that stood there" if do not in (removed, truncated) else "records") in found["says"]
 
 
+def test_a_hole_in_a_sealed_log_is_found_and_nothing_is_proved_over_it(
+    tampering: Tampering, kept: Kept, p1: str, tmp_path: Path
+) -> None:
+    # given a record that was deleted, and the others where they were
+    event, table = tampering.event(TRACKS, p1, 1), table_of(TRACKS, partition_of(p1))
+    hole = tampering.offsets(TRACKS, p1)[3]
+    tampering.do(f'DELETE FROM {table} WHERE "offset" = ?', hole)  # noqa: S608 - ours
+
+    # when it is verified, then that is told
+    (found,) = kept.findings(tampering.home)
+    assert (found["topic"], found["partition"]) == (TRACKS.name, partition_of(p1))
+    assert f"has no offset {hole} in partition" in found["says"]
+
+    # and what would be a proof of nothing is not written
+    prove = ("audit", "prove", event.id, "--topic", TRACKS.name, "--data", tampering.home)
+    refused = ontrack(*prove, "--output", tmp_path / "proof")
+    assert (refused.exit_code, "is not what was sealed any more" in refused.told) == (1, True)
+    assert not (tmp_path / "proof").exists()
+
+
 def test_a_log_that_only_grew_is_an_extension_of_what_was_sealed(
     tampering: Tampering, kept: Kept, tmp_path: Path
 ) -> None:
@@ -166,7 +186,12 @@ def test_what_stood_on_the_log_is_proved_with_nothing_but_the_event_and_the_publ
 
         # and of an event that says something else, or in another place, it is not
         proof = orjson.loads((folder / "proof.json").read_bytes())
-        others = [{**proof, "offset": proof["offset"] - 1}, {**proof, "topic": NOTICES.name}, {**proof, "hashes": []}]
+        others = [
+            {**proof, "offset": proof["offset"] - 1},
+            {**proof, "topic": NOTICES.name},
+            {**proof, "hashes": []},
+            {**proof, "hashes": ["not a hash"]},
+        ]
         for other in others:
             (folder / "proof.json").write_bytes(orjson.dumps(other))
             assert ontrack("audit", "check-proof", folder, "--public-key", kept.public).exit_code == 1
@@ -189,11 +214,14 @@ def test_what_was_recorded_since_the_last_checkpoint_is_not_proved_before_the_ne
     assert (unknown.exit_code, unknown.told) == (1, "Error: no event on the log has the id nobody\n")
 
 
-def test_whoever_changes_the_checkpoints_on_the_log_has_no_other_one_signed(tampering: Tampering, kept: Kept) -> None:
+@pytest.mark.parametrize("hashes", [["0" * 64], []], ids=["another tree", "no tree"])
+def test_whoever_changes_the_checkpoints_on_the_log_has_no_other_one_signed(
+    tampering: Tampering, kept: Kept, hashes: list[str]
+) -> None:
     # given a checkpoint on the log, beside which other trees stand
     table = table_of(SEALS, 0)
     said = orjson.loads(tampering.do(f"SELECT value FROM {table}")[0][0])  # noqa: S608 - ours
-    said["data"]["frontiers"][0]["hashes"][0] = "0" * 64
+    said["data"]["frontiers"][0]["hashes"][:1] = hashes
     tampering.do(f"UPDATE {table} SET value = ?", orjson.dumps(said))  # noqa: S608 - ours
 
     # when the log is to be sealed again, then that is told
