@@ -10,9 +10,8 @@ from typing import Final
 
 import structlog
 import uvicorn
-from starlette.applications import Starlette
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Router
 
 from services.embedded import EmbeddedHome
 from services.ingest.access import Access
@@ -67,15 +66,12 @@ class Up:
         self._courier = None if mail is None else Courier(self._desk(mail))
         self._api = Api(lambda: reception, access, self.health)
 
-    def app(self) -> Starlette:
+    def app(self) -> Router:
         """Give what answers over HTTP, and runs the stages meanwhile."""
-        return self._api.app(
-            Route("/ready", self._api.closed(STAFF, self._ready)),
-            lifespan=self._running,
-        )
+        return self._api.app(lifespan=self._running, ready=self._api.closed(STAFF, self._ready))
 
     @asynccontextmanager
-    async def _running(self, _: Starlette) -> AsyncIterator[None]:
+    async def _running(self, _: Router) -> AsyncIterator[None]:
         running = {asyncio.create_task(self._run_stages()), asyncio.create_task(self._clockwork.run(self.health))}
         courier = self._courier
         delivering = None if courier is None else asyncio.create_task(courier.run(self.health))

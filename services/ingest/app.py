@@ -32,11 +32,11 @@ def now() -> datetime:
 class IngestService(Service[Registered]):
     """The register as a stage, and the API beside it.
 
-    Nobody waits for the register, since `cases.py` knows what it lacks. So it takes the facts of a second together,
-    and writes the state of a case once for all of them.
+    Nobody waits for the register, since `cases.py` knows what it lacks. So it takes the facts of two seconds
+    together, and writes the state of a case once for all of them.
     """
 
-    pause = 1.0
+    pause = 2.0
 
     def __init__(self, settings: IngestSettings, access: Access) -> None:
         """Make the service. access: tells who asks."""

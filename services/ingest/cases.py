@@ -212,7 +212,8 @@ class Cases:
 
     async def _read_on(self, partitions: Collection[int]) -> None:
         """Read what has been recorded since."""
-        for partition, end in (await self._log.ends(CASES, partitions)).items():
+        ends = await self._log.ends(CASES, partitions)
+        for partition, end in ends.items():
             tail = self._tails.get(partition)
             if tail is None or tail.count + end - tail.position > self._facts_kept:
                 tail = self._shortened(partition, await self._registered_to(partition))
@@ -220,11 +221,15 @@ class Cases:
                 raise RegisterBehind(
                     f"the register is more than {self._behind_at_most:,} facts behind: see whether it runs"
                 )
-            while tail.position < end:
-                records = await self._log.read(CASES, partition, tail.position, min(_AT_ONCE, end - tail.position))
+        while spans := {
+            partition: range(tail.position, min(tail.position + _AT_ONCE, end))
+            for partition, end in ends.items()
+            if (tail := self._tails[partition]).position < end
+        }:
+            for partition, records in (await self._log.read_each(CASES, spans)).items():
                 if not records:
                     raise Unavailable(f"{CASES.name} ends before its end in partition {partition}")
-                tail.add(records)
+                self._tails[partition].add(records)
 
     def _shortened(self, partition: int, registered: int) -> _Tail:
         """Keep what the register lacks, and no more. registered: the offset of the next fact that it will read."""

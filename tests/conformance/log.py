@@ -9,7 +9,7 @@ from contracts.codec import encode
 from contracts.events.event import Data, Event
 from contracts.events.facts import SessionAttended
 from contracts.topics import CASES, SCORES, TRACKS
-from services.runtime.log.port import Log, LogUnavailable, Record, StoredRecord
+from services.runtime.log.port import Journal, Log, LogUnavailable, Record, StoredRecord
 from tests.conformance.away import TakenAway, is_told_at_every_call
 
 EVERY_BYTE = bytes(range(256))
@@ -36,7 +36,7 @@ class LogSuite:
     """Behaviour that no adapter may change."""
 
     @pytest.fixture
-    def log(self) -> Log:
+    def log(self) -> Journal:
         """An empty log."""
         raise NotImplementedError
 
@@ -121,6 +121,30 @@ class LogSuite:
         assert list(await log.read(SCORES, 3, 0, 100)) == as_stored(records("a", "b", "c"))
         assert list(await log.read(SCORES, 11, 0, 100)) == as_stored(records("a1", "a2", "b1", "b2", "c1", "c2"))
         assert [await log.end(SCORES, partition) for partition in (3, 4, 11)] == [3, 0, 6]
+
+    async def test_several_partitions_are_read_at_once_each_from_its_own_place(self, log: Journal) -> None:
+        # given three partitions, of which one has more than the others
+        given = {3: records(*"abc"), 7: records(*map(str, range(3_000))), 11: records("x", "y")}
+        for partition, some in given.items():
+            await log.append(SCORES, partition, some)
+
+        # when some of each are read, from here and there, and others after them
+        for spans in (
+            {3: range(1, 3), 7: range(3_000)},
+            {3: range(3), 11: range(1, 2)},
+            {11: range(2), 7: range(17, 2_500), 3: range(2, 3)},
+            {7: range(2_500, 2_501)},
+        ):
+            read = await log.read_each(SCORES, spans)
+
+            # then they are those
+            assert {partition: list(some) for partition, some in read.items()} == {
+                partition: as_stored(given[partition])[span.start : span.stop] for partition, span in spans.items()
+            }
+
+        # and what comes after the end is read when it is there
+        await log.append(SCORES, 3, records("d"))
+        assert list((await log.read_each(SCORES, {3: range(3, 4)}))[3]) == as_stored(records("d"), start=3)
 
     async def test_topics_are_independent(self, log: Log) -> None:
         # given records in the same partition of two topics
@@ -221,7 +245,7 @@ class LogAwaySuite:
     """What a log does while what is behind it is away: behaviour that no adapter may change."""
 
     @pytest.fixture
-    def log(self) -> Log:
+    def log(self) -> Journal:
         """An empty log."""
         raise NotImplementedError
 
@@ -230,7 +254,7 @@ class LogAwaySuite:
         """Takes away what is behind the log for a while."""
         raise NotImplementedError
 
-    async def test_a_log_that_is_away_says_so_at_every_call(self, log: Log, away: TakenAway) -> None:
+    async def test_a_log_that_is_away_says_so_at_every_call(self, log: Journal, away: TakenAway) -> None:
         # given a log with a record that was just appended and one that was not
         await log.append(SCORES, 3, records("a"))
         await log.append(SCORES, 3, records("b"))
@@ -242,6 +266,7 @@ class LogAwaySuite:
             lambda: log.read(SCORES, 3, 0, 100),
             lambda: log.read(SCORES, 3, 1, 100),
             lambda: log.end(SCORES, 3),
+            lambda: log.read_each(SCORES, {3: range(1, 2)}),
         ]
         assert await is_told_at_every_call(away, LogUnavailable, calls)
         assert list(await log.read(SCORES, 3, 0, 100)) == as_stored(records("a", "b", "c"))

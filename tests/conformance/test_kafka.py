@@ -10,7 +10,7 @@ from deploy.local.kafka import KafkaCluster
 from deploy.local.scratch import scratch_directory
 from services.runtime.brokers import Brokers
 from services.runtime.log.kafka import KafkaLog
-from services.runtime.log.port import Log, LogUnavailable
+from services.runtime.log.port import Journal, Log, LogUnavailable
 from tests.conformance.away import TakenAway
 from tests.conformance.log import LogAwaySuite, LogSuite, as_stored, records
 from tests.support.proxy import Line, Proxy
@@ -39,7 +39,7 @@ async def brokers() -> AsyncIterator[Brokers]:
 
 class TestLog(LogSuite):
     @pytest.fixture
-    async def log(self, brokers: Brokers) -> AsyncIterator[Log]:
+    async def log(self, brokers: Brokers) -> AsyncIterator[Journal]:
         async with KafkaLog(brokers) as log:
             yield log
 
@@ -61,7 +61,7 @@ class TestLogAway(LogAwaySuite):
     """On a broker that can be taken away: what becomes of a record that is under way then."""
 
     @pytest.fixture
-    async def log(self, line: Proxy) -> AsyncIterator[Log]:
+    async def log(self, line: Proxy) -> AsyncIterator[Journal]:
         async with (
             topics_of_its_own(Brokers(f"127.0.0.1:{line.port}"), [CASES, SCORES, TRACKS]) as brokers,
             KafkaLog(brokers, patience=PATIENCE) as log,

@@ -18,7 +18,7 @@ from services.runtime.directory.sqlite import SqliteDirectory
 from services.runtime.keyring.master import MasterKey, MasterKeyUnusable
 from services.runtime.keyring.port import Destroyed, KeyringUnavailable, Vault
 from services.runtime.keyring.sqlite import SqliteKeyring
-from services.runtime.log.port import Log, LogUnavailable, Record
+from services.runtime.log.port import Journal, Log, LogUnavailable, Record
 from services.runtime.log.sqlite import SqliteLog
 from services.runtime.roster.port import Roster
 from services.runtime.roster.sqlite import SqliteRoster
@@ -78,7 +78,7 @@ def away(connection: sqlite3.Connection) -> TakenAway:
 
 class TestLog(LogSuite, LogAwaySuite):
     @pytest.fixture
-    def log(self, connection: sqlite3.Connection) -> Log:
+    def log(self, connection: sqlite3.Connection) -> Journal:
         return SqliteLog(connection)
 
     @pytest.fixture

@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from starlette.responses import Response
-from starlette.routing import Route
 
 from services.ingest.access import TOKENS, Client, Tokens
 from services.ingest.http.api import Api
@@ -25,7 +24,7 @@ class Waiting:
         self.waits = asyncio.Event()
         self.in_hand = 0
         api = Api(lambda: None, tokens, Health(waits_for=[]))
-        self._app = api.app(Route("/waits", api.closed(["ehr"], self._handle, within)))
+        self._app = api.app(waits=api.closed(["ehr"], self._handle, within))
         self._tokens = {
             clinic: tokens.make(Client(clinic, "ehr", clinic), datetime.now(UTC)) for clinic in ("north", "south")
         }

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
+from starlette.routing import Router
 from starlette.types import ASGIApp, Message
 
 
@@ -79,8 +80,7 @@ async def ask(
 
 
 @asynccontextmanager
-async def started(app: ASGIApp) -> AsyncIterator[None]:
+async def started(app: Router) -> AsyncIterator[None]:
     """Have what an application does from its start to its end done."""
-    lifespan = app.router.lifespan_context  # type: ignore[attr-defined] # a Starlette application has one
-    async with lifespan(app):
+    async with app.lifespan_context(app):
         yield

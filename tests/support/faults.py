@@ -129,6 +129,10 @@ class TroubledLog:
         with self._trouble.around("log.read"):
             return await self._log.read(topic, partition, offset, limit)
 
+    async def read_each(self, topic: Topic, spans: Mapping[int, range]) -> Mapping[int, Sequence[StoredRecord]]:
+        with self._trouble.around("log.read_each"):
+            return await self._log.read_each(topic, spans)
+
     async def end(self, topic: Topic, partition: int) -> int:
         with self._trouble.around("log.end"):
             return await self._log.end(topic, partition)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import orjson
-from starlette.applications import Starlette
+from starlette.routing import Router
 
 from contracts.events.event import Data, Event
 from contracts.topics import CASES
@@ -32,7 +32,7 @@ RESPONSE: Final[Mapping[str, Any]] = {
 class Clinic:
     """A running embedded home, whose API is called as a client."""
 
-    def __init__(self, app: Starlette, home: EmbeddedHome, tokens: Tokens, clock: Clock) -> None:
+    def __init__(self, app: Router, home: EmbeddedHome, tokens: Tokens, clock: Clock) -> None:
         self.app = app
         self.clock = clock
         self.home = home

@@ -8,12 +8,10 @@ from pathlib import Path
 from typing import Final
 
 import structlog
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Route, Router
 from starlette.types import Lifespan, Receive, Scope, Send
 
 from contracts.definitions.catalogue import DefinitionMissing
@@ -68,13 +66,11 @@ class Api:
             raise Problem(problems.BUSY)
         return reception
 
-    def app(self, *others: Route, lifespan: Lifespan[Starlette] | None = None) -> Starlette:
-        """Give what answers, at other paths too. lifespan: what runs meanwhile."""
-        routes = [Route("/alive", self._alive), *others, *self._routes()]
-        app = Starlette(routes=routes, exception_handlers={HTTPException: _no_such_path}, lifespan=lifespan)
+    def app(self, *, lifespan: Lifespan[Router] | None = None, **others: Endpoint) -> Router:
+        """Give what answers, and to GET at other paths too. lifespan: what runs meanwhile."""
+        routes = [_route(f"/{name}", {"GET": endpoint}) for name, endpoint in ({"alive": self._alive} | others).items()]
         # A redirection would repeat what a client has put behind the path.
-        app.router.redirect_slashes = False
-        return app
+        return Router([*routes, *self._routes()], redirect_slashes=False, default=_no_such_path, lifespan=lifespan)
 
     async def _alive(self, _: HttpRequest) -> Response:
         """Tell whoever asks whether it goes on; why not is not for everybody."""
@@ -136,17 +132,22 @@ class _Path:
     """What answers at a path: an application of its own, since its endpoints tell what goes wrong by themselves."""
 
     def __init__(self, endpoints: Mapping[str, Endpoint]) -> None:
-        self._endpoints = endpoints
+        self._endpoints = {"HEAD": endpoints["GET"], **endpoints} if "GET" in endpoints else endpoints
+        self._allowed = {"Allow": ", ".join(self._endpoints)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         http = HttpRequest(scope, receive, send)
-        answer = await self._endpoints["GET" if http.method == "HEAD" else http.method](http)
+        endpoint = self._endpoints.get(http.method, self._not_allowed)
+        answer = await endpoint(http)
         await answer(scope, receive, send)
+
+    async def _not_allowed(self, http: HttpRequest) -> Response:
+        return _told(Problem(problems.METHOD, headers=self._allowed), http)
 
 
 def _route(path: str, endpoints: Mapping[str, Endpoint]) -> Route:
     """Give a path, which says of all its methods that they are allowed."""
-    return Route(path, _Path(endpoints), methods=list(endpoints))
+    return Route(path, _Path(endpoints))
 
 
 async def _described(_: Asked) -> Response:
@@ -159,11 +160,9 @@ def _description() -> bytes:
     return DESCRIPTION.read_bytes()
 
 
-async def _no_such_path(http: HttpRequest, error: Exception) -> Response:
-    """Answer where no path is, or not for that method."""
-    if isinstance(error, HTTPException) and error.status_code == problems.METHOD.status:
-        return _told(Problem(problems.METHOD, headers=error.headers), http)
-    return _told(Problem(problems.NOT_FOUND), http)
+async def _no_such_path(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer where no path is."""
+    await _told(Problem(problems.NOT_FOUND), HttpRequest(scope))(scope, receive, send)
 
 
 def _told(problem: Problem, http: HttpRequest) -> Response:

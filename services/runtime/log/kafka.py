@@ -1,8 +1,7 @@
 """The log on Kafka."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, chain
 from types import TracebackType
@@ -59,6 +58,7 @@ class KafkaLog:
         self._reading = asyncio.Lock()
         self._starting = asyncio.Lock()
         self._ends: dict[Place, int] = {}
+        """Where each partition ended when that was last asked."""
 
     async def append(self, topic: Topic, partition: int, records: Sequence[Record]) -> None:
         """Append records in order; they are durable when this returns."""
@@ -149,36 +149,42 @@ class KafkaLog:
         place = topic.name, partition
         end = self._ends.get(place, 0)
         if offset + limit > end:
-            end = self._ends[place] = await self.end(topic, partition)
-        wanted = min(limit, end - offset)
-        if wanted <= 0:
-            return []
-        async with self._fetching(topic, partition) as at:
-            return [stored(record) for record in await self._fetched(at, offset, wanted)]
+            end = await self.end(topic, partition)
+        span = range(offset, min(offset + limit, end))
+        return (await self.read_each(topic, {partition: span}))[partition] if span else []
 
-    @asynccontextmanager
-    async def _fetching(self, topic: Topic, partition: int) -> AsyncIterator[TopicPartition]:
-        """Have the consumer for oneself, for as long as a call waits."""
+    async def read_each(self, topic: Topic, spans: Mapping[int, range]) -> Mapping[int, Sequence[StoredRecord]]:
+        """Read what stands at some offsets of each partition, all of them before its end."""
         async with self._reading:
             try:
                 async with asyncio.timeout(self._patience):
-                    yield TopicPartition(self._brokers.topic(topic), partition)
+                    return await self._fetched(topic, spans)
             except (KafkaError, TimeoutError) as failed:
                 await self._give_up_reading()
                 raise LogUnavailable(_told(failed)) from None
 
-    async def _fetched(self, place: TopicPartition, offset: int, wanted: int) -> list[ConsumerRecord]:
+    async def _fetched(self, topic: Topic, spans: Mapping[int, range]) -> Mapping[int, Sequence[StoredRecord]]:
         consumer = await self._started_consumer()
-        if consumer.assignment() != {place}:
-            consumer.assign([place])
-            consumer.seek(place, offset)
-        elif await consumer.position(place) != offset:
-            consumer.seek(place, offset)
-        found: list[ConsumerRecord] = []
-        while len(found) < wanted:
-            fetched = await consumer.getmany(place, timeout_ms=1_000, max_records=wanted - len(found))
-            found.extend(fetched.get(place, ()))
-        return found
+        places = {TopicPartition(self._brokers.topic(topic), partition): span for partition, span in spans.items()}
+        is_new = consumer.assignment() != places.keys()
+        if is_new:
+            consumer.assign(list(places))
+        for place, span in places.items():
+            if is_new or await consumer.position(place) != span.start:
+                consumer.seek(place, span.start)
+            consumer.resume(place)
+        fetched: dict[int, Sequence[StoredRecord]] = {}
+        for place, span in places.items():
+            found: list[ConsumerRecord] = []
+            while len(found) < len(span):
+                some = await consumer.getmany(place, timeout_ms=1_000, max_records=len(span) - len(found))
+                found.extend(some.get(place, ()))
+            # At the end of a partition a consumer asks for more, and a broker that has none lets everything that comes
+            # after that on the same connection wait for half a second.
+            if span.stop >= self._ends.get((topic.name, place.partition), 0):
+                consumer.pause(place)
+            fetched[place.partition] = [stored(record) for record in found]
+        return fetched
 
     async def end(self, topic: Topic, partition: int) -> int:
         """Give the offset that the next record will have."""
@@ -190,9 +196,11 @@ class KafkaLog:
         try:
             async with asyncio.timeout(self._patience):
                 consumer = await self._started_consumer()
-                return {place.partition: end for place, end in (await consumer.end_offsets(places)).items()}
+                ends = {place.partition: end for place, end in (await consumer.end_offsets(places)).items()}
         except (KafkaError, TimeoutError) as failed:
             raise LogUnavailable(_told(failed)) from None
+        self._ends.update(((topic.name, partition), end) for partition, end in ends.items())
+        return ends
 
     async def appended_at(self, topic: Topic, offsets: Mapping[int, int]) -> Mapping[int, float]:
         """Give when some records were appended, in seconds since 1970; partition -> offset, and partition -> time.

@@ -68,6 +68,9 @@ class Log(Protocol):
 class Journal(Log, Protocol):
     """What whoever writes facts needs of a log besides: several partitions at once."""
 
+    async def read_each(self, topic: Topic, spans: Mapping[int, range]) -> Mapping[int, Sequence[StoredRecord]]:
+        """Read what stands at some offsets of each partition, all of them before its end."""
+
     async def ends(self, topic: Topic, partitions: Collection[int]) -> Mapping[int, int]:
         """Give the offset that the next record of each partition will have."""
 

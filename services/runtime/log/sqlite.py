@@ -76,6 +76,12 @@ class SqliteLog:
         at_hand = fresh[start : start + limit]
         return [*at_hand, *self._stored(topic, partition, next_offset(at_hand), limit - len(at_hand))]
 
+    async def read_each(self, topic: Topic, spans: Mapping[int, range]) -> Mapping[int, Sequence[StoredRecord]]:
+        """Read what stands at some offsets of each partition, all of them before its end."""
+        return {
+            partition: await self.read(topic, partition, span.start, len(span)) for partition, span in spans.items()
+        }
+
     def _stored(self, topic: Topic, partition: int, offset: int, limit: int) -> list[StoredRecord]:
         with told_as(LogUnavailable):
             rows = self._connection.execute(
