@@ -40,7 +40,7 @@ COMMANDS: Final[Mapping[str, Entry]] = MappingProxyType(
         "dlq": Entry("services.cli.dlq:dlq", "List the facts that could not be read, or take them in."),
         "secrets": Entry("services.cli.secrets:secrets_", "Make certificates, passwords and keys for a region."),
         "provision": Entry("services.cli.provision:provision_", "Make what a region stands on: topics, indexes, key."),
-        "audit": Entry("services.cli.audit:audit", "Look whether a history is whole and right."),
+        "audit": Entry("services.cli.audit.group:audit", "Look whether a history is whole and right."),
         "rebuild": Entry("services.cli.rebuild:rebuild", "Make what a stage knows anew, from the log."),
         "serve": Entry("services.cli.serve:serve", "Run one service of a region."),
         "ready": Entry("services.cli.ready:ready", "Ask a service of this machine whether it is ready."),

@@ -1,4 +1,4 @@
-"""`ontrack audit`: whether a history is whole and right."""
+"""`ontrack audit verify`: whether a history is whole and right."""
 
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -17,9 +17,7 @@ from services.auditor.domain.findings import Difference, Finding
 from services.auditor.fold import Keys
 from services.auditor.replay import History
 from services.auditor.verify import Verified, verified
-from services.cli.audit_loop import loop
-from services.cli.audit_seal import check_proof, checkpoint_in, key, prove, public_option, seal, verifier_of
-from services.cli.audit_why import why
+from services.cli.audit.seal import checkpoint_in, public_option, verifier_of
 from services.cli.home import FINDING, case_named, run
 from services.cli.output import Format, Row, counted, emit, format_option, progress, say
 from services.cli.place import Place, data_option, opened
@@ -31,19 +29,7 @@ from services.runtime.store.sqlite import SqliteStore
 COLUMNS: Final = ("finding", "topic", "stage", "partition", "offset", "event", "case", "says", "fields")
 
 
-@click.group("audit")
-def audit() -> None:
-    """Look whether a history is whole and right, and what led to what.
-
-    Example: ontrack audit verify --data DIR
-    """
-
-
-for command in (why, loop, key, seal, prove, check_proof):
-    audit.add_command(command)
-
-
-@audit.command("verify")
+@click.command("verify")
 @data_option
 @click.option("--case", "number", metavar="NUMBER", help="Only this case, by its number or id.")
 @click.option(

@@ -1,0 +1,20 @@
+"""The commands of `ontrack audit`."""
+
+import click
+
+from services.cli.audit.loop import loop
+from services.cli.audit.seal import check_proof, key, prove, seal
+from services.cli.audit.verify import verify
+from services.cli.audit.why import why
+
+
+@click.group("audit")
+def audit() -> None:
+    """Look whether a history is whole and right, and what led to what.
+
+    Example: ontrack audit verify --data DIR
+    """
+
+
+for command in (verify, why, loop, key, seal, prove, check_proof):
+    audit.add_command(command)
