@@ -1,6 +1,6 @@
 """What was derived of a partition of a topic, laid beside what stands there, event by event of each case."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -32,7 +32,8 @@ class Beside:
     What the next stages are given is what was derived, at the place where it stands: so what was done to a record is
     found there, and not again in all that follows from it.
 
-    events: how many different ones stand there; repeated: how many stand there once more; erased: of erased cases
+    events: how many different ones stand there; repeated: how many stand there once more
+    unread: how many there are of each case whose key is not here
     unclear: the cases of which nothing can be derived
     """
 
@@ -42,7 +43,7 @@ class Beside:
     compares_bytes: bool
     events: int = 0
     repeated: int = 0
-    erased: int = 0
+    unread: Counter[str] = field(default_factory=Counter)
     unclear: set[str] = field(default_factory=set)
     _derived: dict[str, dict[int, Record]] = field(default_factory=dict)
     _expected: int = 0
@@ -88,7 +89,7 @@ class Beside:
             missing = f"{last + 1}" if number == last + 2 else f"{last + 1} to {number - 1}"
             self._find("gap", record, f"number {missing} of the case was expected before number {number}")
         if isinstance(key, Destroyed):
-            self.erased += 1
+            self.unread[case_id] += 1
         elif key is None:
             self._find("key-missing", record, "the key of the case was expected in the keyring")
             self.unclear.add(case_id)

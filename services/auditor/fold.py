@@ -22,11 +22,16 @@ _FIRST_RANK: Final = 1 << 40
 
 
 class Keys:
-    """The keys of cases, each asked for once: opening one takes longer than a step."""
+    """The keys of cases, each asked for once: opening one takes longer than a step.
 
-    def __init__(self, keyring: Keyring, at_most: int = 4 * OPEN_AT_MOST) -> None:
-        """Ask `keyring`."""
+    elsewhere: the cases whose keys are kept by somebody else; what is said of them stays sealed here
+    """
+
+    def __init__(self, keyring: Keyring, at_most: int = 4 * OPEN_AT_MOST, *, are_all_here: bool = True) -> None:
+        """Ask `keyring`. are_all_here: whether every case has its key there, unless that was destroyed."""
+        self.elsewhere: set[str] = set()
         self._keyring = keyring
+        self._are_all_here = are_all_here
         self._at_most = at_most
         self._known: dict[str, CaseKey | Destroyed] = {}
 
@@ -37,7 +42,13 @@ class Keys:
             if len(self._known) > self._at_most:
                 self._known.clear()
                 unknown = list(case_ids)
-            self._known.update(await self._keyring.keys(unknown))
+            found = await self._keyring.keys(unknown)
+            self._known.update(found)
+            if not self._are_all_here:
+                elsewhere = set(unknown) - found.keys()
+                self.elsewhere |= elsewhere
+                # For whoever asks here, such a case is as one that nobody can read.
+                self._known.update(dict.fromkeys(elsewhere, Destroyed.DESTROYED))
         return {case_id: self._known[case_id] for case_id in case_ids if case_id in self._known}
 
 

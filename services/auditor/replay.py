@@ -15,6 +15,7 @@ from contracts.topics import CASES, DEAD_LETTERS, Topic
 from services.auditor.beside import Beside
 from services.auditor.domain.findings import Finding, Findings, Place
 from services.auditor.fold import Fold, Keys
+from services.auditor.outside import Outsides
 from services.runtime.keyring.port import Destroyed, Keyring
 from services.runtime.log.port import Log, Record, StoredRecord, next_offset
 from services.runtime.reading import event_of
@@ -30,6 +31,7 @@ class History:
 
     stages: in the order in which they read one another, the first of which knows the facts of each case
     store: where they keep their states; None if these are not there to be looked at
+    has_all_keys: whether a case without a key is a fault; else its key is kept by somebody else
     """
 
     log: Log
@@ -37,6 +39,7 @@ class History:
     log_id: str
     stages: Sequence[Stage[Any]]
     store: Store | None = None
+    has_all_keys: bool = True
 
     def readers(self, topic: Topic) -> Sequence[Stage[Any]]:
         """Give the stages that read a topic."""
@@ -53,14 +56,23 @@ class Counted:
     """How much of a topic was read.
 
     repeated: stand there once more; to_come: follow from the facts, and the stage has not come to them yet
-    erased: of cases whose key was destroyed; unreadable: facts that cannot be read
+    erased: of cases whose key was destroyed; sealed: of cases whose key is elsewhere
+    unreadable: facts that cannot be read
     """
 
     events: int = 0
     repeated: int = 0
     to_come: int = 0
     erased: int = 0
+    sealed: int = 0
     unreadable: int = 0
+
+    def leave(self, number: int, *, is_elsewhere: bool) -> None:
+        """Leave events sealed, because nobody can open them, or nobody here."""
+        if is_elsewhere:
+            self.sealed += number
+        else:
+            self.erased += number
 
 
 @dataclass(slots=True)
@@ -95,7 +107,7 @@ class Replay:
     def __post_init__(self) -> None:
         """Begin with nothing."""
         of = self.history
-        self.keys = Keys(of.keyring)
+        self.keys = Keys(of.keyring, are_all_here=of.has_all_keys)
         for stage in of.stages:
             self.folds[stage.name] = Fold(stage, of.log_id, self.keys, self.shelf, makes_bytes=self.makes_bytes)
         for topic in (CASES, *(topic for topic, _ in of.derived)):
@@ -123,6 +135,24 @@ class Replay:
             await self._follow(pass_, topic, to_the_end=True)
             await self._end(pass_, topic, stage)
         await self._compare_letters(number, pass_.letters, ends[CASES.name])
+        if any(counted.erased or counted.sealed for counted in self.counted.values()):
+            await self._see_outsides(number, ends)
+
+    async def _see_outsides(self, number: int, ends: Mapping[str, int]) -> None:
+        """See what can be seen of the events that stay sealed."""
+        pass_ = _Pass(number, ends, dict.fromkeys(ends, 0), {})
+        seen = Outsides(number, self.findings)
+        while records := await self._next(pass_, CASES, BATCH):
+            seen.facts(await self._sealed(records))
+        for topic, _ in self.history.derived:
+            seen.begin()
+            while records := await self._next(pass_, topic, BATCH):
+                seen.look(topic, await self._sealed(records))
+
+    async def _sealed(self, records: Sequence[StoredRecord]) -> Sequence[StoredRecord]:
+        """Give the records of cases whose keys are not here."""
+        keys = await self.keys.of(dict.fromkeys(record.key for record in records))
+        return [record for record in records if isinstance(keys.get(record.key), Destroyed)]
 
     async def _next(self, pass_: _Pass, topic: Topic, limit: int) -> Sequence[StoredRecord]:
         """Read on on a topic; nothing, at its end. Records of cases that are not wanted are passed over."""
@@ -147,7 +177,8 @@ class Replay:
         for record in records:
             key = keys.get(record.key)
             event = event_of(record, CASES, key) if isinstance(key, CaseKey) else None
-            counted.erased += isinstance(key, Destroyed)
+            if isinstance(key, Destroyed):
+                counted.leave(1, is_elsewhere=record.key in self.keys.elsewhere)
             counted.unreadable += isinstance(event, Unreadable)
             found.append(record._replace(event=event) if isinstance(event, Event) else record)
         return found
@@ -194,7 +225,8 @@ class Replay:
         counted.to_come += to_come
         counted.events += beside.events
         counted.repeated += beside.repeated
-        counted.erased += beside.erased
+        for case_id, number in beside.unread.items():
+            counted.leave(number, is_elsewhere=case_id in self.keys.elsewhere)
         if beside.has_repetitions:
             pass_.at[topic.name] = 0
             while records := await self._next(pass_, topic, BATCH):

@@ -1,7 +1,6 @@
 """`ontrack export`: the log as NDJSON."""
 
 import sys
-from base64 import b64encode
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final
@@ -9,15 +8,14 @@ from typing import Final
 import click
 import orjson
 
-from contracts.codec import CaseKey
 from contracts.topics import CASES, DEAD_LETTERS, DEFINITIONS, NOTICES, SCORES, TOPICS, TRACKS, Topic
+from services.cli.case_keys import write_keys
 from services.cli.home import FINDING, Failure, case_named, run
 from services.cli.output import counted, progress, say
 from services.cli.place import Place, data_option, opened
 from services.cli.private import private_directory, private_file
 from services.home import Home
-from services.runtime.export import Exported, cases_on, exported
-from services.runtime.keyring.port import Destroyed
+from services.runtime.export import Exported, exported
 
 DIRECTORY: Final = "directory.ndjson"
 _OF_THE_HISTORY: Final = (DEFINITIONS, CASES, SCORES, TRACKS, NOTICES, DEAD_LETTERS)
@@ -75,7 +73,7 @@ async def _export(
         if output is not None and reveal:
             await _write_directory(home, output / DIRECTORY, case_id)
         if keys is not None:
-            await _write_keys(home, keys, case_id)
+            await write_keys(home, keys, case_id)
     if output is not None:
         say(f"{told.count:,} events of {len(topics)} topics are in {output}.")
     if told.erased:
@@ -93,21 +91,3 @@ async def _write_directory(home: Home, file: Path, case_id: str | None) -> None:
         for case, person in sorted((await home.people.persons()).items()):
             if case_id in (None, case):
                 stream.write(orjson.dumps({"case": case, **asdict(person)}) + b"\n")
-
-
-async def _write_keys(home: Home, file: Path, case_id: str | None) -> None:
-    """Write the keys of cases, unwrapped, and who they are: whoever has this file can read what is sealed.
-
-    The key of an erased case is null: so a home that imports the log knows that it was erased.
-    """
-    found = await home.keyring.keys(await cases_on(home.log) if case_id is None else [case_id])
-    persons = await home.people.persons()
-    with private_file(file) as stream:
-        for case, key in sorted(found.items()):
-            secret = b64encode(key.secret).decode() if isinstance(key, CaseKey) else None
-            person = asdict(persons[case]) if case in persons else {}
-            stream.write(orjson.dumps({"case": case, "key": secret, **person}) + b"\n")
-    erased = sum(1 for key in found.values() if key is Destroyed.DESTROYED)
-    say(f"The keys of {counted(len(found) - erased, 'case')} are in {file}. Keep it apart from the export.")
-    if erased:
-        say(f"Of {counted(erased, 'erased case')} it says that the key was destroyed.")

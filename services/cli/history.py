@@ -18,6 +18,8 @@ AT_ONCE: Final = 1_000
 async def history(home: Home, case_id: str) -> list[Event[Data]]:
     """Give the events of a case; what was told of it stands right after what it followed from. Raises Failure."""
     key = (await home.keyring.keys([case_id])).get(case_id)
+    if key is None:
+        raise Failure(f"{case_id}: the key of this case is not here; name the file that has it: --keys FILE")
     if not isinstance(key, CaseKey):
         raise Failure(f"{case_id}: this case was erased; nothing that was known of it can be read any more")
     partition = home.partition(case_id)

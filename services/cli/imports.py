@@ -9,6 +9,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, Final
+from zipfile import is_zipfile
 from zoneinfo import ZoneInfo
 
 import click
@@ -21,9 +22,10 @@ from contracts.definitions.instrument import Instrument
 from contracts.definitions.policy import Policy
 from contracts.definitions.protocol import Protocol
 from contracts.events.fields import is_name
+from services.cli.bundle_import import import_bundle, import_bundle_into
 from services.cli.home import FINDING, Failure, named_or_file, run
 from services.cli.interruption import heed
-from services.cli.log_import import import_log, import_log_into
+from services.cli.log_import import Imported, import_log, import_log_into
 from services.cli.output import counted, progress, say
 from services.cli.place import Place, Region, data_option, opened, settled
 from services.cli.private import private_file
@@ -78,10 +80,11 @@ def import_(
     skipped_file: Path | None,
     keys: Path | None,
 ) -> None:
-    """Take responses from a file, or an exported log from a directory.
+    """Take responses from a file, or an exported log.
 
     SOURCE is a CSV file (gzipped or not; - is standard input) with the columns case, session, answered_at,
-    instrument, one for each item, and comment; or a directory that ontrack export wrote. Every row is checked before
+    instrument, one for each item, and comment; or a directory that ontrack export wrote, or a file
+    of ontrack audit export. Every row is checked before
     the first is taken, and what is wrong is listed by line. The same file twice changes nothing.
 
     Example: ontrack import answers.csv --enrol --data ./clinic
@@ -89,6 +92,10 @@ def import_(
     if source != "-" and Path(source).is_dir():
         _require_options_of_a_log()
         run(_import_log(Path(source), place, keys, dry_run=dry_run))
+        return
+    if source != "-" and is_zipfile(source):
+        _require_options_of_a_log()
+        run(_import_bundle(Path(source), place, keys, dry_run=dry_run))
         return
     if keys is not None:
         raise Failure("--keys means nothing for a file of responses; it opens an exported log that is sealed")
@@ -342,6 +349,18 @@ async def _import_log(source: Path, place: Place, keys: Path | None, *, dry_run:
             imported = await import_log_into(place, source, keys, advance, dry_run=dry_run)
         else:
             imported = await import_log(source, place, keys, advance, dry_run=dry_run)
+    _tell_imported(imported)
+
+
+async def _import_bundle(file: Path, place: Place, keys: Path | None, *, dry_run: bool) -> None:
+    if isinstance(place, Region):
+        _tell_imported(await import_bundle_into(place, file, keys, dry_run=dry_run))
+        return
+    taken = await import_bundle(file, place, keys, dry_run=dry_run)
+    say(f"{taken} {'would be' if dry_run else 'were'} taken; the history verifies.")
+
+
+def _tell_imported(imported: Imported) -> None:
     for line in imported.told():
         say(line)
     if imported.differs:

@@ -1,8 +1,7 @@
 """Importing an exported log: facts and definitions go in, the rest is derived again and compared."""
 
 import sqlite3
-from base64 import b64decode
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
@@ -11,9 +10,10 @@ from typing import Final
 
 import orjson
 
-from contracts.codec import CaseKey, Unreadable, decode, encode, id_of
+from contracts.codec import Unreadable, decode, encode, id_of
 from contracts.events.event import Data, Event
 from contracts.topics import CASES, DEFINITIONS, NOTICES, SCORES, TRACKS, Topic
+from services.cli.case_keys import Keys, keys_in, lines_of, persons_in, take_keys
 from services.cli.export import DIRECTORY
 from services.cli.history import chunks
 from services.cli.home import FINDING, Failure
@@ -24,7 +24,6 @@ from services.cli.workplace import moved, require_empty, workplace
 from services.cli.zone import clinic_zone
 from services.embedded import EmbeddedHome
 from services.home import Home
-from services.runtime.directory.port import Person
 from services.runtime.export import Exported, exported
 from services.runtime.founding import log_id_of
 from services.runtime.keyring.port import Destroyed
@@ -33,8 +32,6 @@ from services.runtime.log.port import Record
 _DERIVED: Final = (SCORES, TRACKS, NOTICES)
 _AT_ONCE: Final = 5_000
 _EXAMPLES: Final = 10
-
-Keys = Mapping[str, CaseKey | Destroyed]
 
 
 @dataclass(slots=True)
@@ -120,8 +117,8 @@ async def import_log(
     if not facts.exists():
         raise Failure(f"{facts}: this file was expected in an exported log")
     require_empty(directory)
-    case_keys = _keys(keys)
-    persons = _persons(source / DIRECTORY) | _persons(keys)
+    case_keys = keys_in(keys)
+    persons = persons_in(source / DIRECTORY) | persons_in(keys)
     erased = sum(1 for key in case_keys.values() if key is Destroyed.DESTROYED)
     imported = Imported(erased=erased, dry_run=dry_run)
     for fact in _facts(facts, case_keys):
@@ -129,7 +126,7 @@ async def import_log(
         imported.erased_facts += isinstance(fact, Record)
     with workplace(directory, dry_run=dry_run) as work:
         async with await EmbeddedHome.found(work, founding=founding, zone=clinic_zone()) as home:
-            await _take_keys(home, case_keys)
+            await take_keys(home.keyring, case_keys)
             await _take(home, facts, case_keys, advance)
             await home.people.enter(persons)
             for topic in _DERIVED:
@@ -158,7 +155,7 @@ async def import_log_into(
                 "the region goes on under another log's identity; provision an empty one with ontrack provision --log "
                 f"{source}"
             )
-        facts, case_keys = source / f"{CASES.name}.ndjson", _keys(keys)
+        facts, case_keys = source / f"{CASES.name}.ndjson", keys_in(keys)
         there = await _ids_of_facts(home)
         if not there <= {_id(fact) for fact in _facts(facts, case_keys)}:
             raise Failure("the region holds other facts already; an exported log goes into an empty one")
@@ -167,9 +164,9 @@ async def import_log_into(
         imported.dry_run, imported.there = dry_run, len(there)
         if imported.differs or dry_run:
             return imported
-        await _take_keys(home, case_keys)
+        await take_keys(home.keyring, case_keys)
         await _take(home, facts, case_keys, lambda _: None, there)
-        await home.people.enter(_persons(source / DIRECTORY) | _persons(keys))
+        await home.people.enter(persons_in(source / DIRECTORY) | persons_in(keys))
         await settled(home)
     return imported
 
@@ -193,18 +190,10 @@ def founding_of(source: Path) -> list[bytes]:
     file = source / f"{DEFINITIONS.name}.ndjson"
     if not file.exists():
         raise Failure(f"{file}: this file was expected in an exported log")
-    founding = [_checked(file, number, line) for number, line in _lines(file)]
+    founding = [_checked(file, number, line) for number, line in lines_of(file)]
     if not founding:
         raise Failure(f"{file}: line 1: an event was expected", FINDING)
     return founding
-
-
-async def _take_keys(home: Home, keys: Keys) -> None:
-    """Take the keys of the cases; those that were destroyed are destroyed here too."""
-    await home.keyring.adopt({case_id: key for case_id, key in keys.items() if isinstance(key, CaseKey)})
-    for case_id, key in keys.items():
-        if isinstance(key, Destroyed):
-            await home.keyring.destroy(case_id)
 
 
 async def _take(
@@ -226,14 +215,6 @@ async def _take(
     advance(len(waiting))
 
 
-def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
-    with file.open("rb") as stream:
-        for number, line in enumerate(stream, 1):
-            heed()
-            if line.strip():
-                yield number, line.strip()
-
-
 def _checked(file: Path, number: int, line: bytes) -> bytes:
     event = decode(line, DEFINITIONS, None)
     if isinstance(event, Unreadable):
@@ -242,7 +223,7 @@ def _checked(file: Path, number: int, line: bytes) -> bytes:
 
 
 def _facts(file: Path, keys: Keys) -> Iterator[Event[Data] | Record]:
-    for number, line in _lines(file):
+    for number, line in lines_of(file):
         yield _event(file, number, line, CASES, keys)
 
 
@@ -268,33 +249,6 @@ def _event(file: Path, number: int, line: bytes, topic: Topic, keys: Keys) -> Ev
     return event
 
 
-def _persons(file: Path | None) -> dict[str, Person]:
-    """Read who the cases are, from the directory of an export or from the file of its keys."""
-    found = {}
-    for number, line in _lines(file) if file is not None and file.exists() else ():
-        try:
-            entry = orjson.loads(line)
-            case_id = str(entry["case"])
-            if "number" in entry:
-                found[case_id] = Person(str(entry["clinic"]), str(entry["number"]))
-        except (ValueError, TypeError, KeyError):
-            raise Failure(f"{file}: line {number}: a case, its clinic and its number were expected", FINDING) from None
-    return found
-
-
-def _keys(file: Path | None) -> Keys:
-    """Read the keys of cases; null stands for one that was destroyed."""
-    found: dict[str, CaseKey | Destroyed] = {}
-    for number, line in _lines(file) if file is not None else ():
-        try:
-            entry = orjson.loads(line)
-            case_id, secret = entry["case"], entry["key"]
-            found[case_id] = Destroyed.DESTROYED if secret is None else CaseKey(b64decode(secret, validate=True))
-        except (ValueError, TypeError, KeyError):
-            raise Failure(f"{file}: line {number}: a case and its key were expected", FINDING) from None
-    return found
-
-
 async def _compare(home: Home, topic: Topic, file: Path, keys: Keys) -> Compared:
     """Compare a derived topic event by event; what is repeated counts once."""
     seen = sqlite3.connect("")
@@ -303,7 +257,7 @@ async def _compare(home: Home, topic: Topic, file: Path, keys: Keys) -> Compared
         " PRIMARY KEY (subject, sequence))"
     )
     compared = Compared(topic.name)
-    for number, line in _lines(file):
+    for number, line in lines_of(file):
         event = _event(file, number, line, topic, keys)
         if isinstance(event, Record):
             compared.erased += 1

@@ -49,7 +49,7 @@ async def exported(
                 if line is not None:
                     told.count += 1
                     yield line
-                elif isinstance(key, Destroyed) and _is_sealed(record, topic):
+                elif isinstance(key, Destroyed) and is_sealed(record, topic):
                     told.erased[record.key] += 1
                 else:
                     told.unreadable.append(f"{topic.name}, partition {partition}, offset {record.offset}")
@@ -84,7 +84,7 @@ def _as_it_stands(record: StoredRecord, topic: Topic, key: CaseKey | Destroyed |
     elif isinstance(key, CaseKey):
         is_one = _event(record, topic, key) is not None
     else:
-        is_one = _is_sealed(record, topic)
+        is_one = is_sealed(record, topic)
     return record.value if is_one else None
 
 
@@ -96,7 +96,7 @@ def _event(record: StoredRecord, topic: Topic, key: CaseKey | Destroyed | None) 
     return None if isinstance(event, Unreadable) else event
 
 
-def _is_sealed(record: StoredRecord, topic: Topic) -> bool:
+def is_sealed(record: StoredRecord, topic: Topic) -> bool:
     """Tell whether everything about an event is right around its sealed data, as far as can be told without a key."""
     is_its = subject_of(record.value) == record.key and b"\n" not in record.value
     return is_its and decode(record.value, topic, None) == Unreadable("not-sealed")

@@ -1,7 +1,7 @@
 """What an audit finds: where, what was expected there and what stands there, without a word of what a patient said."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 from hmac import digest
@@ -28,6 +28,7 @@ What = Literal[
     "dead-letter-missing",
     "dead-letter-underivable",
     "checkpoint",
+    "parts-differ",
 ]
 _HASHED: Final = 16
 
@@ -92,6 +93,11 @@ class Findings:
         self.counts[finding.what] += 1
         if len(self.kept) < KEPT:
             self.kept.append(finding)
+
+    def add_all(self, findings: Iterable[Finding]) -> None:
+        """Find several things."""
+        for finding in findings:
+            self.add(finding)
 
 
 def differences(expected: object, found: object, path: str = "") -> Iterator[Difference]:

@@ -2,6 +2,7 @@
 
 import click
 
+from services.cli.audit.export import export
 from services.cli.audit.loop import loop
 from services.cli.audit.seal import check_proof, key, prove, seal
 from services.cli.audit.verify import verify
@@ -16,5 +17,5 @@ def audit() -> None:
     """
 
 
-for command in (verify, why, loop, key, seal, prove, check_proof):
+for command in (verify, why, loop, export, key, seal, prove, check_proof):
     audit.add_command(command)

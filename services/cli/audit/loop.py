@@ -16,10 +16,10 @@ from contracts.events.tracks import TrackEvaluated, TrackRevised
 from contracts.topics import NOTICES, PARTITIONS, TRACKS, Topic
 from services.auditor.domain.loop import Loop, Summary, by_group, loops, summary
 from services.auditor.fold import Keys
+from services.cli.audit.source import Source, audited, source_options
 from services.cli.history import chunks
 from services.cli.home import FINDING, Failure, run, short_names
 from services.cli.output import Format, Row, emit, format_option, progress, say
-from services.cli.place import Place, data_option, opened
 from services.home import Home
 from services.runtime.reading import event_of
 
@@ -60,11 +60,11 @@ SUMMED: Final = (
 
 
 @click.command("loop")
-@data_option
+@source_options
 @click.option("--group", help="Only the reports of this group.")
 @click.option("--list", "is_list", is_flag=True, help="List every report with what came of it.")
 @format_option
-def loop(place: Place, group: str | None, is_list: bool, form: Format) -> None:
+def loop(source: Source, group: str | None, is_list: bool, form: Format) -> None:
     """Tell what came of reports: how long until they were seen and discussed, what was done, and how it went on.
 
     Times are medians of those to which it happened. Back on track are those of which one of the next three judged
@@ -73,7 +73,7 @@ def loop(place: Place, group: str | None, is_list: bool, form: Format) -> None:
 
     Example: ontrack audit loop --data DIR
     """
-    found, patients, names = run(_loops(place))
+    found, patients, names = run(_loops(source))
     if group is not None:
         if group not in patients:
             raise Failure(f"--group: no patient was ever in {group}", FINDING)
@@ -88,9 +88,9 @@ def loop(place: Place, group: str | None, is_list: bool, form: Format) -> None:
         say(f"{group} had fewer than five patients: of so few, one could be recognised.")
 
 
-async def _loops(place: Place) -> tuple[list[Loop], Mapping[str | None, int], Mapping[str, str]]:
+async def _loops(source: Source) -> tuple[list[Loop], Mapping[str | None, int], Mapping[str, str]]:
     """Give every report with what came of it, how many patients each group had, and how cases are called."""
-    async with await opened(place) as home:
+    async with await audited(source, knows_cases=True) as home:
         patients: Counter[str | None] = Counter()
         async for _, case in home.states(home.register):
             patients[case.group] += 1

@@ -15,6 +15,7 @@ from contracts.events.fields import instant
 from contracts.topics import Topic
 from services.auditor.checkpoint import SEALED, Checkpoint, Proof, notes, proof, signed
 from services.auditor.note import NoteInvalid, Signer, Verifier
+from services.cli.audit.source import Source, audited, source_options
 from services.cli.history import chunks
 from services.cli.home import FINDING, Failure, run
 from services.cli.output import say
@@ -91,12 +92,12 @@ async def _seal(place: Place, signer: Signer) -> tuple[Checkpoint, str]:
 
 @click.command("prove")
 @click.argument("event_id", metavar="EVENT-ID")
-@data_option
+@source_options
 @click.option("--topic", "name", type=click.Choice([topic.name for topic in SEALED]), help="Where it stands.")
 @click.option(
     "--output", type=click.Path(path_type=Path, file_okay=False), required=True, help="The directory to write."
 )
-def prove(event_id: str, place: Place, name: str | None, output: Path) -> None:
+def prove(event_id: str, source: Source, name: str | None, output: Path) -> None:
     """Prove that an event stood on the log when the last checkpoint after it was signed.
 
     DIR gets two files: the event as it stands on the log, and the proof. With these and the public key anybody can
@@ -105,7 +106,7 @@ def prove(event_id: str, place: Place, name: str | None, output: Path) -> None:
     Example: ontrack audit prove 4c1c7f0e-… --data DIR --output ./proof
     """
     topics = [topic for topic in SEALED if name in (None, topic.name)]
-    record, found = run(_prove(place, event_id, topics))
+    record, found = run(_prove(source, event_id, topics))
     private_directory(output)
     with private_file(output / "event.json") as stream:
         stream.write(record.value)
@@ -115,8 +116,8 @@ def prove(event_id: str, place: Place, name: str | None, output: Path) -> None:
     say(f"{output / 'event.json'} and {output / 'proof.json'}: it stood on {where}.")
 
 
-async def _prove(place: Place, event_id: str, topics: list[Topic]) -> tuple[StoredRecord, Proof]:
-    async with await opened(place) as home:
+async def _prove(source: Source, event_id: str, topics: list[Topic]) -> tuple[StoredRecord, Proof]:
+    async with await audited(source) as home:
         topic, partition, record = await _found(home, event_id, topics)
         try:
             for each in await notes(home.log):

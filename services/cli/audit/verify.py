@@ -2,9 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final
 
 import click
@@ -12,25 +10,25 @@ import click
 from contracts.codec import CaseKey
 from contracts.events.fields import instant
 from contracts.topics import CASES, PARTITIONS
+from services.auditor.bundle import unlike
 from services.auditor.checkpoint import Checkpoint, compare
 from services.auditor.domain.findings import Difference, Finding
 from services.auditor.fold import Keys
 from services.auditor.replay import History
 from services.auditor.verify import Verified, verified
 from services.cli.audit.seal import checkpoint_in, public_option, verifier_of
+from services.cli.audit.shelf import shelf
+from services.cli.audit.source import Source, Unpacked, audited, history_of, source_options
 from services.cli.home import FINDING, case_named, run
 from services.cli.output import Format, Row, counted, emit, format_option, progress, say
-from services.cli.place import Place, data_option, opened
 from services.cli.screen import painted, size, wrapped
 from services.home import Home
-from services.runtime.database import Database
-from services.runtime.store.sqlite import SqliteStore
 
 COLUMNS: Final = ("finding", "topic", "stage", "partition", "offset", "event", "case", "says", "fields")
 
 
 @click.command("verify")
-@data_option
+@source_options
 @click.option("--case", "number", metavar="NUMBER", help="Only this case, by its number or id.")
 @click.option(
     "--checkpoint",
@@ -42,7 +40,7 @@ COLUMNS: Final = ("finding", "topic", "stage", "partition", "offset", "event", "
 @click.option("--reveal", is_flag=True, help="Show the values that differ, answers among them, and not their hashes.")
 @format_option
 def verify(
-    place: Place, number: str | None, checkpoint_file: Path | None, public: str | None, reveal: bool, form: Format
+    source: Source, number: str | None, checkpoint_file: Path | None, public: str | None, reveal: bool, form: Format
 ) -> None:
     """Tell the whole history again, and compare all that follows from it with what stands there, to the byte.
 
@@ -53,19 +51,21 @@ def verify(
     Example: ontrack audit verify --data DIR
     """
     sealed = None if checkpoint_file is None else checkpoint_in(checkpoint_file, verifier_of(public))
-    wrong = run(_verify(place, number, sealed, form, reveal=reveal))
+    wrong = run(_verify(source, number, sealed, form, reveal=reveal))
     if wrong:
         raise SystemExit(FINDING)
 
 
-async def _verify(place: Place, number: str | None, sealed: Checkpoint | None, form: Format, *, reveal: bool) -> int:
-    async with await opened(place) as home:
+async def _verify(source: Source, number: str | None, sealed: Checkpoint | None, form: Format, *, reveal: bool) -> int:
+    async with await audited(source, knows_cases=number is not None) as home:
         cases = None if number is None else [await case_named(home, number)]
-        history = await _history(home)
+        history = await history_of(source, home)
         began = time.monotonic()
-        async with _shelf() as shelf:
+        async with shelf() as empty:
             with progress("Verifying", await _records(history)) as advance:
-                found = await verified(history, shelf, advance, cases)
+                found = await verified(history, empty, advance, cases)
+        if isinstance(home, Unpacked):
+            found.findings.add_all(await unlike(home.manifests, home.log))
         if sealed is not None:
             records = await compare(history.log, history.log_id, sealed, found.findings)
             say(f"The checkpoint of {instant(sealed.at)} speaks of {counted(records, 'record')}.")
@@ -79,25 +79,6 @@ async def _verify(place: Place, number: str | None, sealed: Checkpoint | None, f
     for line in _summary(found, took):
         say(line)
     return found.findings.counts.total()
-
-
-async def _history(home: Home) -> History:
-    """Give the history of a home. Where no mail was ever sent, nothing is known of mail."""
-    positions = [await home.store.position(home.mailbags.name, number) for number in range(PARTITIONS)]
-    mails = any(position is not None for position in positions)
-    stages = [*home.stages, *([home.mailbags] if mails else [])]
-    return History(home.log, home.keyring, home.log_id, stages, home.store)
-
-
-@asynccontextmanager
-async def _shelf() -> AsyncIterator[SqliteStore]:
-    """Give an empty place for states, on disk: however many cases there are, they fit."""
-    with TemporaryDirectory(prefix="ontrack-audit-") as folder:
-        database = Database.create(Path(folder) / "shelf.db")
-        try:
-            yield SqliteStore(database.connection)
-        finally:
-            database.close()
 
 
 async def _records(history: History) -> int:
@@ -162,6 +143,7 @@ def _summary(found: Verified, took: float) -> Iterator[str]:
         others = {
             "once more": of.repeated,
             "of erased cases": of.erased,
+            "that stay sealed": of.sealed,
             "that cannot be read": of.unreadable,
             "yet to come": of.to_come,
         }
@@ -179,7 +161,11 @@ def _summary(found: Verified, took: float) -> Iterator[str]:
     yield f"{events:,} events in {took:,.1f} s, {events / max(took, 0.001):,.0f} a second."
     total = found.findings.counts.total()
     if not total:
-        yield "The history verifies: all that follows from its facts is what stands there."
+        sealed = sum(of.sealed for of in found.counted.values())
+        if sealed:
+            yield f"What can be seen without keys is right; {counted(sealed, 'event')} stayed sealed: see --keys."
+        else:
+            yield "The history verifies: all that follows from its facts is what stands there."
         return
     kinds = ", ".join(f"{number:,} {what}" for what, number in sorted(found.findings.counts.items()))
     yield f"{counted(total, 'finding')}: {kinds}."

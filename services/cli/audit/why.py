@@ -15,13 +15,13 @@ from contracts.events.fields import instant
 from contracts.events.notices import ReportIssued
 from contracts.events.tracks import Evidence, TrackEvaluated, TrackRevised
 from services.auditor.domain.argument import Argument, NothingDecided, Stood, argument
+from services.cli.audit.source import Source, audited, source_options
 from services.cli.disclosure import shown
 from services.cli.history import history
 from services.cli.home import FINDING, Failure, case_named, run, short_names
 from services.cli.moments import moment_option
 from services.cli.naming import Naming
 from services.cli.output import Format, emit, format_option
-from services.cli.place import Place, data_option, opened
 from services.cli.policy_sentences import PolicySentences
 from services.cli.screen import minute, painted, wrapped
 from services.cli.telling import told
@@ -72,7 +72,7 @@ class Why:
 
 @click.command("why")
 @click.argument("number", metavar="CASE")
-@data_option
+@source_options
 @click.option("--session", type=int, help="The session that was judged.")
 @click.option("--report", metavar="ID", help="Or the report that speaks of it, by the beginning of its id.")
 @moment_option("--as-of", "until", "As it was known then: the facts that had been recorded by that moment.")
@@ -80,7 +80,7 @@ class Why:
 @format_option
 def why(
     number: str,
-    place: Place,
+    source: Source,
     session: int | None,
     report: str | None,
     until: datetime | None,
@@ -96,7 +96,7 @@ def why(
     """
     if (session is None) == (report is None):
         raise Failure("either --session or --report was expected")
-    found = run(_why(place, number, session, report, until, reveal=reveal))
+    found = run(_why(source, number, session, report, until, reveal=reveal))
     if form == "table":
         for line in _lines(found):
             click.echo(line)
@@ -107,9 +107,9 @@ def why(
 
 
 async def _why(
-    place: Place, number: str, session: int | None, report: str | None, until: datetime | None, *, reveal: bool
+    source: Source, number: str, session: int | None, report: str | None, until: datetime | None, *, reveal: bool
 ) -> Why:
-    async with await opened(place) as home:
+    async with await audited(source, knows_cases=True) as home:
         case_id = await case_named(home, number)
         events = await history(home, case_id)
         wanted = session if session is not None else _session_of(events, report or "")

@@ -1,7 +1,7 @@
 """The log in one SQLite file."""
 
 import sqlite3
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Final
 
@@ -56,6 +56,14 @@ class SqliteLog:
             if appended:
                 self._keep_at_hand(topic, partition, appended)
         return starts
+
+    def put_back(self, topic: Topic, partition: int, records: Iterable[StoredRecord]) -> None:
+        """Put records where they stood on another log, gaps among them: nothing else may be there."""
+        with told_as(LogUnavailable), transaction(self._connection):
+            self._connection.executemany(
+                f"INSERT INTO {table_of(topic, partition)} VALUES (?, ?, ?)",  # noqa: S608 - a name of ours
+                (record[:3] for record in records),
+            )
 
     def _keep_at_hand(self, topic: Topic, partition: int, records: list[StoredRecord]) -> None:
         """Keep what was just appended, and let go of what was appended longest ago."""

@@ -1,0 +1,163 @@
+"""What is audited: a home, or a bundle of one that was exported."""
+
+import functools
+import shutil
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any, Final
+
+import click
+from click.core import ParameterSource
+
+from contracts.topics import PARTITIONS, TOPICS
+from services.auditor.bundle import Bundle, BundleUnusable, Manifests
+from services.auditor.replay import History
+from services.cli.case_keys import keys_in, persons_in, take_keys
+from services.cli.home import FINDING, Failure
+from services.cli.output import progress
+from services.cli.place import Place, opened, optional_data_option, required
+from services.cli.zone import clinic_zone
+from services.embedded import MASTER_KEY, EmbeddedHome, empty_home
+from services.home import Home, Ports, Stages
+from services.ingest.zones import Zones
+from services.runtime.founding import Founding
+from services.runtime.keyring.master import MasterKey
+from services.runtime.log.sqlite import SqliteLog
+from services.runtime.rebuild import rebuild
+from services.runtime.stage import Stage
+
+_PLACE: Final = "place"
+_AT_ONCE: Final = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """A bundle in a file, and the file with the keys of its cases, if there is one."""
+
+    file: Path
+    keys: Path | None
+
+
+Source = Place | Exported
+
+
+def source_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Let a command work on a data directory, a region, or a bundle; it is given which as `source`."""
+
+    @optional_data_option
+    @click.option(
+        "--bundle",
+        type=click.Path(path_type=Path, dir_okay=False, exists=True),
+        help="Or a bundle, as ontrack audit export makes it.",
+    )
+    @click.option(
+        "--keys",
+        type=click.Path(path_type=Path, dir_okay=False, exists=True),
+        help="The file with the keys of the cases of the bundle; what it lacks stays sealed.",
+    )
+    @functools.wraps(command)
+    def chosen(*args: object, place: Place | None, bundle: Path | None, keys: Path | None, **others: object) -> None:
+        if bundle is None and keys is not None:
+            raise Failure("--keys: these are the keys of a bundle; name that with --bundle FILE")
+        if bundle is None:
+            command(*args, source=required(place), **others)
+            return
+        if click.get_current_context().get_parameter_source(_PLACE) is ParameterSource.COMMANDLINE:
+            raise Failure("either --data or --bundle was expected")
+        command(*args, source=Exported(bundle, keys), **others)
+
+    return chosen
+
+
+class Unpacked(EmbeddedHome):
+    """A bundle as a home, in a place of its own that goes when it is closed.
+
+    Its stages know nothing, but for those that were told to look.
+
+    manifests: what the bundle says of itself
+    """
+
+    manifests: Manifests
+
+    async def close(self) -> None:
+        """Let go of it, and remove it."""
+        await super().close()
+        shutil.rmtree(self.name, ignore_errors=True)
+
+
+async def audited(source: Source, *, knows_cases: bool = False) -> Home:
+    """Open what is audited, to be read. knows_cases: whether it has to be known how each case stands.
+
+    Raises what opening such a home raises, and Failure.
+    """
+    if not isinstance(source, Exported):
+        return await opened(source)
+    if knows_cases and source.keys is None:
+        raise Failure(f"what is known of cases is sealed in {source.file}: name the file with their keys: --keys FILE")
+    work = Path(mkdtemp(prefix="ontrack-bundle-"))
+    try:
+        async with unpacked(source, work) as (manifests, ports):
+            if knows_cases:
+                await told((await stages_on(ports)).register, ports, manifests.raw.log)
+        home = await Unpacked.open(work, zone=clinic_zone())
+    except BaseException:
+        shutil.rmtree(work, ignore_errors=True)
+        raise
+    home.manifests = manifests
+    return home
+
+
+async def history_of(source: Source, home: Home) -> History:
+    """Give the history of what is audited. Where no mail was ever sent, nothing is known of mail."""
+    if isinstance(source, Exported):
+        return History(home.log, home.keyring, home.log_id, home.stages, has_all_keys=False)
+    positions = [await home.store.position(home.mailbags.name, number) for number in range(PARTITIONS)]
+    mails = any(position is not None for position in positions)
+    stages = [*home.stages, *([home.mailbags] if mails else [])]
+    return History(home.log, home.keyring, home.log_id, stages, home.store)
+
+
+@asynccontextmanager
+async def unpacked(exported: Exported, directory: Path) -> AsyncIterator[tuple[Manifests, Ports]]:
+    """Make a home of a bundle, in an empty directory; its stages know nothing yet. Raises Failure."""
+    master = MasterKey.create(directory / MASTER_KEY)
+    with empty_home(directory, master) as ports:
+        try:
+            with Bundle.opened(exported.file) as bundle:
+                manifests = bundle.manifests
+                bundle.require_canonical()
+                with progress("Unpacking", manifests.raw.records) as advance:
+                    _put_back(bundle, ports, advance)
+        except BundleUnusable as unusable:
+            raise Failure(str(unusable), FINDING) from None
+        await take_keys(ports.keyring, keys_in(exported.keys))
+        await ports.people.enter(persons_in(exported.keys))
+        yield manifests, ports
+
+
+async def told(stage: Stage[Any], ports: Ports, log_id: str) -> None:
+    """Let a stage learn what the log says."""
+    with progress(f"Reading the log ({stage.name})", None) as advance:
+        await rebuild(stage, ports.log, ports.store, ports.keyring, log_id, advance)
+
+
+async def stages_on(ports: Ports) -> Stages:
+    """Give the stages, with the definitions that are on the log."""
+    founding = Founding(ports.log)
+    await founding.learn()
+    return Stages.by(founding.definitions, Zones(clinic_zone()))
+
+
+def _put_back(bundle: Bundle, ports: Ports, advance: Callable[[int], None]) -> None:
+    if not isinstance(ports.log, SqliteLog):
+        raise TypeError("an embedded home has its log in a file")
+    for topic in TOPICS.values():
+        for number in range(topic.partitions):
+            records = bundle.records(topic, number)
+            while some := list(islice(records, _AT_ONCE)):
+                ports.log.put_back(topic, number, some)
+                advance(len(some))

@@ -1,0 +1,54 @@
+"""A home made of a bundle: its log as it stood, and the stages that have read all of it again."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from services.auditor.bundle import Bundle, BundleUnusable
+from services.auditor.replay import History
+from services.auditor.verify import verified
+from services.cli.audit.shelf import shelf
+from services.cli.audit.source import Exported, stages_on, told, unpacked
+from services.cli.case_keys import keys_in
+from services.cli.home import FINDING, Failure
+from services.cli.log_import import Imported, import_log_into
+from services.cli.output import counted, progress
+from services.cli.place import Region
+from services.cli.workplace import moved, require_empty, workplace
+from services.runtime.export import cases_on
+
+_GOES = "a bundle goes into an empty directory"
+
+
+async def import_bundle(file: Path, directory: Path, keys: Path | None, *, dry_run: bool) -> str:
+    """Make a home of a bundle, in an empty directory, if it verifies; say what was taken. Raises Failure."""
+    require_empty(directory, _GOES)
+    with workplace(directory, dry_run=dry_run) as work:
+        async with unpacked(Exported(file, keys), work) as (manifests, ports):
+            lacking = await cases_on(ports.log) - keys_in(keys).keys()
+            if lacking:
+                whose = counted(len(lacking), "case")
+                raise Failure(f"the keys of {whose} more were expected: --keys FILE. Nothing was taken")
+            log_id, stages = manifests.raw.log, await stages_on(ports)
+            async with shelf() as empty:
+                with progress("Verifying", None) as advance:
+                    found = await verified(History(ports.log, ports.keyring, log_id, stages), empty, advance)
+            if wrong := found.findings.counts.total():
+                which = f"{counted(wrong, 'finding')}; ontrack audit verify --bundle {file} --keys {keys} tells which"
+                raise Failure(f"the history does not verify, nothing was taken: {which}", FINDING)
+            for stage in stages:
+                await told(stage, ports, log_id)
+        if not dry_run:
+            moved(work, directory, _GOES)
+    return f"{counted(manifests.raw.records, 'record')} of {counted(manifests.canonical.cases, 'case')}"
+
+
+async def import_bundle_into(region: Region, file: Path, keys: Path | None, *, dry_run: bool) -> Imported:
+    """Take the facts of a bundle into a region that was provisioned for it. Raises Failure."""
+    with TemporaryDirectory(prefix="ontrack-bundle-") as folder:
+        try:
+            with Bundle.opened(file) as bundle:
+                bundle.extract_canonical(Path(folder))
+        except BundleUnusable as unusable:
+            raise Failure(str(unusable), FINDING) from None
+        with progress("Importing", None) as advance:
+            return await import_log_into(region, Path(folder), keys, advance, dry_run=dry_run)

@@ -1,0 +1,82 @@
+"""The keys of cases in a file of their own, apart from the events that they open."""
+
+from base64 import b64decode, b64encode
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+import orjson
+
+from contracts.codec import CaseKey
+from services.cli.home import FINDING, Failure
+from services.cli.interruption import heed
+from services.cli.output import counted, say
+from services.cli.private import private_file
+from services.home import Home
+from services.runtime.directory.port import Person
+from services.runtime.export import cases_on
+from services.runtime.keyring.port import Destroyed, Vault
+
+Keys = Mapping[str, CaseKey | Destroyed]
+
+
+async def write_keys(home: Home, file: Path, case_id: str | None) -> None:
+    """Write the keys of cases, unwrapped, and who they are: whoever has this file can read what is sealed.
+
+    The key of an erased case is null: so a home that imports the log knows that it was erased.
+    """
+    found = await home.keyring.keys(await cases_on(home.log) if case_id is None else [case_id])
+    persons = await home.people.persons()
+    with private_file(file) as stream:
+        for case, key in sorted(found.items()):
+            secret = b64encode(key.secret).decode() if isinstance(key, CaseKey) else None
+            person = asdict(persons[case]) if case in persons else {}
+            stream.write(orjson.dumps({"case": case, "key": secret, **person}) + b"\n")
+    erased = sum(1 for key in found.values() if key is Destroyed.DESTROYED)
+    say(f"The keys of {counted(len(found) - erased, 'case')} are in {file}. Keep it apart from the export.")
+    if erased:
+        say(f"Of {counted(erased, 'erased case')} it says that the key was destroyed.")
+
+
+def keys_in(file: Path | None) -> Keys:
+    """Read the keys of cases; null stands for one that was destroyed."""
+    found: dict[str, CaseKey | Destroyed] = {}
+    for number, line in lines_of(file) if file is not None else ():
+        try:
+            entry = orjson.loads(line)
+            case_id, secret = entry["case"], entry["key"]
+            found[case_id] = Destroyed.DESTROYED if secret is None else CaseKey(b64decode(secret, validate=True))
+        except (ValueError, TypeError, KeyError):
+            raise Failure(f"{file}: line {number}: a case and its key were expected", FINDING) from None
+    return found
+
+
+def persons_in(file: Path | None) -> dict[str, Person]:
+    """Read who the cases are, from the directory of an export or from the file of its keys."""
+    found = {}
+    for number, line in lines_of(file) if file is not None and file.exists() else ():
+        try:
+            entry = orjson.loads(line)
+            case_id = str(entry["case"])
+            if "number" in entry:
+                found[case_id] = Person(str(entry["clinic"]), str(entry["number"]))
+        except (ValueError, TypeError, KeyError):
+            raise Failure(f"{file}: line {number}: a case, its clinic and its number were expected", FINDING) from None
+    return found
+
+
+async def take_keys(keyring: Vault, keys: Keys) -> None:
+    """Take the keys of the cases; those that were destroyed are destroyed here too."""
+    await keyring.adopt({case_id: key for case_id, key in keys.items() if isinstance(key, CaseKey)})
+    for case_id, key in keys.items():
+        if isinstance(key, Destroyed):
+            await keyring.destroy(case_id)
+
+
+def lines_of(file: Path) -> Iterator[tuple[int, bytes]]:
+    """Give the lines of a file that are not empty, with their numbers."""
+    with file.open("rb") as stream:
+        for number, line in enumerate(stream, 1):
+            heed()
+            if line.strip():
+                yield number, line.strip()

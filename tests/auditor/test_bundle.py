@@ -1,0 +1,351 @@
+"""`ontrack audit export`: a history in one file is audited as the home that it came from, with its keys or without."""
+
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+import pytest
+
+from contracts.events.tracks import TrackEvaluated
+from contracts.topics import CASES, NOTICES, SCORES, TRACKS, Topic
+from services.embedded import DATABASE
+from tests.auditor.tampering import Tampering, renamed
+from tests.cli.homes import SECRET
+from tests.support.command import Ran, ontrack, succeeded
+
+FINDS_IN_A_HOME_ONLY: Final = {"state-altered", "state-missing", "state-underivable"}
+
+
+class Handed:
+    """What an auditor is given: a bundle, and by another way the keys of its cases."""
+
+    def __init__(self, folder: Path, home: Path) -> None:
+        self.file, self.keys = folder / "history.zip", folder / "history.keys"
+        self.told = succeeded("audit", "export", "--data", home, "--output", self.file, "--keys", self.keys).told
+
+    def verify(self, *options: str | Path, keys: bool = True) -> Ran:
+        return ontrack("audit", "verify", "--bundle", self.file, *(("--keys", self.keys) if keys else ()), *options)
+
+    def findings(self, *, keys: bool = True) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = orjson.loads(self.verify("--format", "json", keys=keys).out)
+        return found
+
+    def rewritten(self, change: Callable[[str, bytes], bytes | None]) -> None:
+        """Write other bytes in the place of its members; None leaves one out."""
+        with zipfile.ZipFile(self.file) as archive:
+            members = {name: archive.read(name) for name in archive.namelist()}
+        with zipfile.ZipFile(self.file, "w") as archive:
+            for name, content in members.items():
+                if (changed := change(name, content)) is not None:
+                    archive.writestr(name, changed)
+
+
+@pytest.fixture
+def handed(sound: Path, tmp_path: Path) -> Handed:
+    """The sound home, exported."""
+    return Handed(tmp_path, sound)
+
+
+def parts(file: Path, part: str) -> dict[str, bytes]:
+    with zipfile.ZipFile(file) as archive:
+        return {name: archive.read(name) for name in archive.namelist() if name.startswith(part)}
+
+
+def test_a_bundle_verifies_with_its_keys_and_says_the_same_as_its_home(handed: Handed, sound: Path) -> None:
+    ran = handed.verify()
+    assert ran.exit_code == 0
+    assert "The history verifies" in ran.told
+    of_home = succeeded("audit", "verify", "--data", sound).told
+    assert [line for line in ran.told.splitlines() if line.startswith("rom.")] == [
+        line for line in of_home.splitlines() if line.startswith("rom.")
+    ]
+
+
+def test_without_its_keys_nothing_of_what_was_said_is_in_it_and_what_can_be_seen_is_verified(handed: Handed) -> None:
+    # given a bundle of which the keys were not handed on
+    handed.keys.unlink()
+
+    # when it is verified
+    ran = handed.verify(keys=False)
+
+    # then that is told which was not looked at, and the rest is right
+    assert ran.exit_code == 0
+    assert "What can be seen without keys is right; 398 events stayed sealed" in ran.told
+
+    # and it holds no answer, and nothing that a patient wrote
+    with zipfile.ZipFile(handed.file) as archive:
+        assert not [name for name in archive.namelist() if SECRET.encode() in archive.read(name)]
+    assert SECRET.encode() not in handed.file.read_bytes()
+
+
+def test_the_keys_of_one_case_open_that_case(handed: Handed, p1: str) -> None:
+    lines = handed.keys.read_bytes().splitlines(keepends=True)
+    handed.keys.write_bytes(b"".join(line for line in lines if orjson.loads(line)["case"] == p1))
+    told = handed.verify().told
+    assert "rom.cases.v1: 70 events, 63 that stay sealed" in told
+    assert "on track" in succeeded("audit", "why", "P1", "--session", "3", *bundled(handed)).out.decode()
+
+
+def bundled(handed: Handed) -> tuple[str | Path, ...]:
+    return "--bundle", handed.file, "--keys", handed.keys
+
+
+def test_the_other_questions_are_answered_from_a_bundle_as_from_its_home(handed: Handed, sound: Path) -> None:
+    for command in (("why", "P1", "--session", "3"), ("loop",), ("loop", "--list", "--format", "json")):
+        assert succeeded("audit", *command, *bundled(handed)).out == succeeded("audit", *command, "--data", sound).out
+
+
+def test_what_needs_the_keys_says_so(handed: Handed) -> None:
+    ran = ontrack("audit", "why", "P1", "--session", "3", "--bundle", handed.file)
+    assert (ran.exit_code, "name the file with their keys: --keys FILE" in ran.told) == (2, True)
+
+
+def test_the_same_history_gives_the_same_bytes_whatever_home_it_stands_in(handed: Handed, tmp_path: Path) -> None:
+    # given a home that was made of the bundle
+    told = succeeded("import", handed.file, "--keys", handed.keys, "--data", tmp_path / "other").told
+    assert "414 records of 8 cases were taken; the history verifies." in told
+
+    # when it is exported, and it verifies, its states too
+    again = tmp_path / "again"
+    again.mkdir()
+    exported = Handed(again, tmp_path / "other")
+    assert "8 states as derived" in succeeded("audit", "verify", "--data", tmp_path / "other").told
+
+    # then it is the same to the byte
+    assert exported.file.read_bytes() == handed.file.read_bytes()
+    assert exported.keys.read_bytes() == handed.keys.read_bytes()
+
+
+def test_what_stands_on_the_log_twice_is_said_once(sound: Path, tmp_path: Path, tampering: Tampering, p1: str) -> None:
+    # given a home in which records stand there once more
+    one = Handed(tmp_path, sound)
+    for topic in (CASES, SCORES, TRACKS, NOTICES):
+        tampering.append(topic, p1, tampering.record(topic, p1, 0))
+
+    # when both are exported
+    folder = tmp_path / "other"
+    folder.mkdir()
+    other = Handed(folder, tampering.home)
+
+    # then they say the same, and what stands there is not the same
+    assert parts(one.file, "canonical/") == parts(other.file, "canonical/")
+    assert parts(one.file, "raw/") != parts(other.file, "raw/")
+    assert other.findings() == []
+    assert "1 once more" in other.verify().told
+
+
+def changed(tampering: Tampering, case_id: str) -> None:
+    value = tampering.record(TRACKS, case_id, 2)
+    tampering.put(TRACKS, case_id, 2, renamed(value, source="urn:ontrack:other"))
+
+
+def torn_out(tampering: Tampering, case_id: str) -> None:
+    tampering.cut(SCORES, case_id, 3)
+
+
+def torn_off(tampering: Tampering, case_id: str) -> None:
+    tampering.cut(NOTICES, case_id, -1)
+
+
+def emptied(tampering: Tampering, case_id: str) -> None:
+    tampering.put(TRACKS, case_id, 1, b"nothing")
+
+
+def otherwise(tampering: Tampering, case_id: str) -> None:
+    tampering.append(SCORES, case_id, renamed(tampering.record(SCORES, case_id, 0), time="2026-01-01T00:00:00.000Z"))
+
+
+TAMPERINGS: Final = (changed, torn_out, torn_off, emptied, otherwise)
+
+
+@pytest.mark.parametrize("tamper", TAMPERINGS, ids=lambda tamper: tamper.__name__)
+def test_what_was_done_to_a_log_is_found_in_a_bundle_of_it(
+    tampering: Tampering, p1: str, tmp_path: Path, tamper: Callable[[Tampering, str], None]
+) -> None:
+    tamper(tampering, p1)
+    ran = ontrack("audit", "verify", "--data", tampering.home, "--format", "json")
+    in_home = [each for each in orjson.loads(ran.out) if each["finding"] not in FINDS_IN_A_HOME_ONLY]
+    assert in_home
+    assert Handed(tmp_path, tampering.home).findings() == in_home
+
+
+@pytest.mark.parametrize(
+    ("tamper", "topic", "finding"),
+    [(torn_out, SCORES, "gap"), (emptied, TRACKS, "unreadable"), (otherwise, SCORES, "repeated-otherwise")],
+    ids=lambda each: getattr(each, "__name__", None),
+)
+def test_what_breaks_the_order_is_found_without_keys(
+    tampering: Tampering,
+    p1: str,
+    tmp_path: Path,
+    tamper: Callable[[Tampering, str], None],
+    topic: Topic,
+    finding: str,
+) -> None:
+    tamper(tampering, p1)
+    found = Handed(tmp_path, tampering.home).findings(keys=False)
+    assert (finding, topic.name, p1) in {(each["finding"], each["topic"], each["case"]) for each in found}
+
+
+@pytest.mark.parametrize("name", ["causationid", "correlationid"])
+def test_a_conclusion_that_follows_from_nothing_that_is_there_is_found_without_keys(
+    tampering: Tampering, p1: str, tmp_path: Path, name: str
+) -> None:
+    # given a conclusion that names a cause which is nowhere
+    place = tampering.place_of(TRACKS, p1, TrackEvaluated)
+    other = "00000000-0000-4000-8000-000000000000"
+    tampering.put(TRACKS, p1, place, renamed(tampering.record(TRACKS, p1, place), **{name: other}))
+
+    # when a bundle is verified without keys
+    (found,) = Handed(tmp_path, tampering.home).findings(keys=False)
+
+    # then it is found there
+    assert (found["finding"], found["topic"]) == ("cause-missing", TRACKS.name)
+    assert found["offset"] == tampering.offsets(TRACKS, p1)[place]
+
+
+def test_a_checkpoint_is_compared_with_a_bundle(tampering: Tampering, p1: str, tmp_path: Path) -> None:
+    # given a checkpoint that an auditor has kept
+    public = succeeded("audit", "key", "north", "--output", tmp_path / "key").out.decode().strip()
+    succeeded("audit", "seal", "--data", tampering.home, "--key", tmp_path / "key", "--output", tmp_path / "kept")
+    (kept,) = (tmp_path / "kept").iterdir()
+    sound = Handed(tmp_path, tampering.home)
+    against = ("--checkpoint", kept, "--public-key", public)
+    assert "The checkpoint of" in sound.verify(*against, keys=False).told
+
+    # when the log is told anew, and exported
+    torn_off(tampering, p1)
+    torn_off(tampering, p1)
+    folder = tmp_path / "other"
+    folder.mkdir()
+    ran = Handed(folder, tampering.home).verify(*against, "--format", "json", keys=False)
+
+    # then that is found without any key
+    assert [each["finding"] for each in orjson.loads(ran.out)] == ["checkpoint"]
+
+
+def test_an_event_is_proved_from_a_bundle(tampering: Tampering, p1: str, tmp_path: Path) -> None:
+    public = succeeded("audit", "key", "north", "--output", tmp_path / "key").out.decode().strip()
+    succeeded("audit", "seal", "--data", tampering.home, "--key", tmp_path / "key")
+    handed = Handed(tmp_path, tampering.home)
+    event = tampering.event(TRACKS, p1, 3).id
+    succeeded("audit", "prove", event, "--bundle", handed.file, "--output", tmp_path / "proof")
+    assert event in succeeded("audit", "check-proof", tmp_path / "proof", "--public-key", public).told
+
+
+def with_another_manifest(name: str, content: bytes) -> bytes:
+    return content.replace(b'"records": ', b'"records": 1') if name == "raw/manifest.json" else content
+
+
+def without_a_member(name: str, content: bytes) -> bytes | None:
+    return None if name == "raw/rom.tracks.v1/03.ndjson" else content
+
+
+def with_another_record(name: str, content: bytes) -> bytes:
+    return content.replace(b"urn:ontrack", b"urn:offtrack") if name.startswith("raw/rom.tracks.v1") else content
+
+
+def with_another_word(name: str, content: bytes) -> bytes:
+    return content.replace(b"urn:ontrack", b"urn:offtrack") if name == "canonical/rom.tracks.v1.ndjson" else content
+
+
+def of_another_form(name: str, content: bytes) -> bytes:
+    return content.replace(b"ontrack-bundle/1", b"ontrack-bundle/9") if name.endswith("manifest.json") else content
+
+
+def without_manifests(name: str, content: bytes) -> bytes | None:
+    return None if name.endswith("manifest.json") else content
+
+
+BROKEN: Final = (
+    with_another_manifest,
+    without_a_member,
+    with_another_record,
+    with_another_word,
+    of_another_form,
+    without_manifests,
+)
+
+
+@pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.__name__)
+def test_a_bundle_that_is_not_as_it_was_written_is_refused(
+    handed: Handed, tmp_path: Path, broken: Callable[[str, bytes], bytes | None]
+) -> None:
+    handed.rewritten(broken)
+    for ran in (
+        handed.verify(keys=False),
+        ontrack("import", handed.file, "--keys", handed.keys, "--data", tmp_path / "home"),
+    ):
+        assert ran.exit_code == 1
+        assert str(handed.file) in ran.told
+        assert "Traceback" not in ran.told
+    assert not (tmp_path / "home").exists()
+
+
+def test_parts_that_do_not_say_the_same_are_found(
+    handed: Handed, tmp_path: Path, tampering: Tampering, p1: str
+) -> None:
+    # given a bundle whose two parts are of two histories, each as it was written
+    torn_off(tampering, p1)
+    folder = tmp_path / "other"
+    folder.mkdir()
+    other = parts(Handed(folder, tampering.home).file, "canonical/")
+    handed.rewritten(lambda name, content: other.get(name, content))
+
+    # when it is verified
+    found = handed.findings()
+
+    # then the topic is named on which they differ
+    assert [(each["finding"], each["topic"]) for each in found] == [("parts-differ", NOTICES.name)]
+
+
+@pytest.mark.parametrize("cut", [0, 10, 2_000, -5_000])
+def test_what_is_no_bundle_is_refused(handed: Handed, cut: int) -> None:
+    handed.file.write_bytes(handed.file.read_bytes()[:cut])
+    ran = handed.verify()
+    assert (ran.exit_code, "a bundle was expected" in ran.told) == (1, True)
+
+
+def test_nothing_is_made_of_a_bundle_that_does_not_verify(tampering: Tampering, p1: str, tmp_path: Path) -> None:
+    torn_out(tampering, p1)
+    handed = Handed(tmp_path, tampering.home)
+    ran = ontrack("import", handed.file, "--keys", handed.keys, "--data", tmp_path / "new")
+    assert (ran.exit_code, "the history does not verify, nothing was taken" in ran.told) == (1, True)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_home_is_made_with_all_keys_or_not_at_all(handed: Handed, tmp_path: Path) -> None:
+    for keys in ((), ("--keys", handed.keys)):
+        if keys:
+            handed.keys.write_bytes(handed.keys.read_bytes().partition(b"\n")[2])
+        ran = ontrack("import", handed.file, *keys, "--data", tmp_path / "new")
+        assert (ran.exit_code, "more were expected: --keys FILE" in ran.told) == (2, True)
+        assert not (tmp_path / "new").exists()
+
+
+def test_one_source_is_named(handed: Handed, sound: Path) -> None:
+    ran = ontrack("audit", "verify", "--bundle", handed.file, "--data", sound)
+    assert (ran.exit_code, "either --data or --bundle was expected" in ran.told) == (2, True)
+    ran = ontrack("audit", "verify", "--data", sound, "--keys", handed.keys)
+    assert (ran.exit_code, "name that with --bundle FILE" in ran.told) == (2, True)
+    ran = ontrack("audit", "export", "--data", sound, "--output", handed.keys, "--keys", handed.keys)
+    assert (ran.exit_code, "another file than --output" in ran.told) == (2, True)
+
+
+def test_nothing_is_left_behind(handed: Handed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    aside = tmp_path / "aside"
+    aside.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(aside))
+    handed.verify()
+    succeeded("audit", "loop", *bundled(handed))
+    handed.rewritten(with_another_record)
+    handed.verify()
+    assert list(aside.iterdir()) == []
+
+
+def test_a_dry_run_makes_nothing(handed: Handed, tmp_path: Path) -> None:
+    told = succeeded("import", handed.file, *bundled(handed)[2:], "--data", tmp_path / "new", "--dry-run").told
+    assert "would be taken" in told
+    assert not (tmp_path / "new" / DATABASE).exists()
