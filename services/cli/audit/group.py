@@ -2,7 +2,9 @@
 
 import click
 
+from services.cli.audit.diff import diff
 from services.cli.audit.export import export
+from services.cli.audit.history import history
 from services.cli.audit.loop import loop
 from services.cli.audit.seal import check_proof, key, prove, seal
 from services.cli.audit.verify import verify
@@ -17,5 +19,5 @@ def audit() -> None:
     """
 
 
-for command in (verify, why, loop, export, key, seal, prove, check_proof):
+for command in (verify, why, history, diff, loop, export, key, seal, prove, check_proof):
     audit.add_command(command)

@@ -1,0 +1,104 @@
+"""`ontrack audit diff`: two histories, and what they do not share."""
+
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Final
+
+import click
+
+from services.auditor.diff import COMPARED, Compared, Side, compare
+from services.cli.audit.source import Exported, Source, audited
+from services.cli.home import FINDING, Failure, run
+from services.cli.output import Format, Row, counted, emit, format_option, progress, say
+from services.cli.place import Region
+
+COLUMNS: Final = ("how", "topic", "case", "event", "type", "fields", "session", "first", "second")
+_REGION: Final = "region"
+_HOW: Final = {"only-first": "only in the first", "only-second": "only in the second", "differs": "differs"}
+
+
+@click.command("diff")
+@click.argument("first", metavar="A")
+@click.argument("second", metavar="B")
+@click.option(
+    "--keys-a", type=click.Path(path_type=Path, dir_okay=False, exists=True), help="The keys of the bundle A."
+)
+@click.option(
+    "--keys-b", type=click.Path(path_type=Path, dir_okay=False, exists=True), help="The keys of the bundle B."
+)
+@format_option
+def diff(first: str, second: str, keys_a: Path | None, keys_b: Path | None, form: Format) -> None:
+    """Tell which events two histories do not share, and which sessions they judge otherwise.
+
+    A and B are each a data directory, a bundle, or the word region for the one that the environment names. An event is
+    known by its id. What has only another number, or another seal and says the same, is the same. Where keys are not
+    here, events are compared as they stand, sealed. The exit code is 1 if something differs.
+
+    Example: ontrack audit diff ./clinic history.zip --keys-b history.keys
+    """
+    compared = run(_compared(_source(first, keys_a, "--keys-a"), _source(second, keys_b, "--keys-b")))
+    emit(_rows(compared), COLUMNS, form) if form != "table" else _show(compared)
+    for line in _summary(compared):
+        say(line)
+    if compared.unshared:
+        raise SystemExit(FINDING)
+
+
+def _source(name: str, keys: Path | None, option: str) -> Source:
+    """Find what a name means. Raises Failure."""
+    file = Path(name)
+    if file.is_file():
+        return Exported(file, keys)
+    if keys is not None:
+        raise Failure(f"{option}: {name} is no bundle, and needs no keys")
+    return Region() if name == _REGION else file
+
+
+async def _compared(first: Source, second: Source) -> Compared:
+    async with AsyncExitStack() as stack:
+        homes = [await stack.enter_async_context(await audited(source)) for source in (first, second)]
+        ends = [
+            await home.log.end(topic, number)
+            for home in homes
+            for topic in COMPARED
+            for number in range(topic.partitions)
+        ]
+        with progress("Comparing", sum(ends)) as advance:
+            one, other = (Side(home.log, home.keyring) for home in homes)
+            return await compare(one, other, advance)
+
+
+def _rows(compared: Compared) -> Iterator[Row]:
+    for each in compared.unshared:
+        yield {
+            "how": each.how,
+            "topic": each.topic,
+            "case": each.case,
+            "event": each.event,
+            "type": each.kind,
+            "fields": list(each.fields),
+        }
+    for judged in compared.judged:
+        where = {"case": judged.case, "session": judged.session}
+        yield {"how": "judged", **where, "first": judged.first, "second": judged.second}
+
+
+def _show(compared: Compared) -> None:
+    for each in compared.unshared:
+        fields = f" in {', '.join(each.fields)}" if each.fields else ""
+        click.echo(f"{each.topic}: {each.kind} {each.event} of case {each.case} {_HOW[each.how]}{fields}")
+    for judged in compared.judged:
+        first, second = (each or "not judged" for each in (judged.first, judged.second))
+        click.echo(f"Session {judged.session} of case {judged.case}: {first} in the first, {second} in the second")
+
+
+def _summary(compared: Compared) -> Iterator[str]:
+    shared = sum(compared.shared.values())
+    others = f", {compared.renumbered:,} of them with another number" if compared.renumbered else ""
+    yield f"{counted(shared, 'event')} shared{others}."
+    if compared.unshared:
+        events, sessions = counted(len(compared.unshared), "event"), counted(len(compared.judged), "session")
+        yield f"{events} not shared, {sessions} judged otherwise."
+    else:
+        yield "Both say the same."

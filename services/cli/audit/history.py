@@ -1,0 +1,138 @@
+"""`ontrack audit history`: one case as it was known at any moment, with who said what, and when that was learned."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, TypeVar
+
+import click
+
+from contracts.events.event import Data, Event
+from contracts.events.facts import NoticeFailed, NoticeSent, ReportDiscussed, ReportSeen
+from contracts.events.fields import instant
+from contracts.events.notices import NoticeRequested
+from services.cli.audit.source import Source, audited, source_options
+from services.cli.case_screen import CONCLUSION, FACT, CaseFile, case_screen
+from services.cli.disclosure import shown
+from services.cli.history import history as events_of
+from services.cli.history import is_fact
+from services.cli.home import FINDING, Failure, case_named, run, short_names
+from services.cli.moments import moment_option
+from services.cli.naming import Naming
+from services.cli.output import Format, Row, emit, format_option
+from services.cli.screen import minute, painted, wrapped
+from services.cli.telling import told
+from services.not_detector.domain.stage import NotDetector
+from services.notifier.domain.stage import Notifier
+from services.runtime.stage import Stage
+
+StateT = TypeVar("StateT")
+
+COLUMNS: Final = ("time", "recorded", "by", "is", "event", "says", "id", "follows_from", "data")
+_TOLD: Final = (NoticeRequested, NoticeSent, NoticeFailed, ReportSeen, ReportDiscussed)
+_SOURCE: Final = "urn:ontrack:"
+_INDENT: Final = " " * 20
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What was known of a case. left_out: how many events were learned later."""
+
+    file: CaseFile
+    left_out: int
+
+
+@click.command("history")
+@click.argument("number", metavar="CASE")
+@source_options
+@moment_option("--as-of", "until", "As it was known then: what had been recorded by that moment.")
+@click.option("--reveal", is_flag=True, help="Show answers, comments and other words of persons too.")
+@format_option
+def history(number: str, source: Source, until: datetime | None, reveal: bool, form: Format) -> None:
+    """Tell a case in order: every fact and what was concluded from it, who said it, and when it was learned.
+
+    With --as-of it is the case as it stood then: what had happened and was not known yet is left out, and so is all
+    that followed from it. What the therapists had been told by then, and had seen, stands apart.
+
+    Example: ontrack audit history P0001 --as-of 2026-03-02T09:00 --data DIR
+    """
+    known = run(_read(source, number, until))
+    naming = Naming(known.file.events, known.file.definitions, reveal=reveal)
+    if form == "table":
+        for line in _lines(known, naming, until):
+            click.echo(line)
+    else:
+        emit([_row(event, naming, form) for event in known.file.events], COLUMNS, form)
+
+
+async def _read(source: Source, number: str, until: datetime | None) -> Known:
+    async with await audited(source, knows_cases=True) as home:
+        case_id = await case_named(home, number)
+        every = await events_of(home, case_id)
+        events = [event for event in every if until is None or event.recordedtime <= until]
+        if not events and until is not None:
+            raise Failure(f"nothing was known of {number} by {minute(until)}", FINDING)
+        definitions = home.definitions
+        course = _told(NotDetector(definitions), case_id, events)
+        dossier = _told(Notifier(definitions), case_id, events)
+        file = CaseFile((await short_names(home))[case_id], events, course, dossier, definitions)
+        return Known(file, len(every) - len(events))
+
+
+def _told(stage: Stage[StateT], case_id: str, events: Sequence[Event[Data]]) -> StateT:
+    """Give what a stage would know of a case if these events were all there are."""
+    state = stage.initial(case_id)
+    for event in events:
+        if type(event.data) in stage.acts_on:
+            state, _ = stage.step(state, event)
+    return state
+
+
+def _lines(known: Known, naming: Naming, until: datetime | None) -> Iterator[str]:
+    if until is not None:
+        yield painted(f"As it was known at {minute(until)}", bold=True)
+        if known.left_out:
+            yield f"{known.left_out:,} events are left out: they were recorded later."
+        yield ""
+    yield from case_screen(known.file, naming, latest=0)
+    events = known.file.events
+    yield ""
+    yield painted("What the therapists had been told, and had seen", bold=True)
+    said = [event for event in events if isinstance(event.data, _TOLD)]
+    for event in said:
+        yield from _entry(event, naming)
+    if not said:
+        yield "nothing"
+    yield ""
+    yield painted(f"What happened ({FACT}), and what was concluded from it ({CONCLUSION})", bold=True)
+    for event in events:
+        yield from _entry(event, naming)
+
+
+def _entry(event: Event[Data], naming: Naming) -> Iterator[str]:
+    """Tell an event: when it happened, what it says; below it when that was learned, and from whom."""
+    mark = FACT if is_fact(event) else CONCLUSION
+    yield from wrapped(told(event, naming), first=f"{minute(event.time):16}  {mark} ", rest=_INDENT)
+    recorded = minute(event.recordedtime)
+    learned = f"recorded {recorded}, " if recorded != minute(event.time) else ""
+    yield from wrapped(f"{learned}by {_by(event)}", first=_INDENT, rest=_INDENT)
+
+
+def _by(event: Event[Data]) -> str:
+    return event.source.removeprefix(_SOURCE)
+
+
+def _row(event: Event[Data], naming: Naming, form: Format) -> Row:
+    data = shown(event.data, reveal=naming.reveal)
+    return {
+        "time": instant(event.time),
+        "recorded": instant(event.recordedtime),
+        "by": _by(event),
+        "is": "fact" if is_fact(event) else "conclusion",
+        "event": event.type,
+        "says": told(event, naming),
+        "id": event.id,
+        "follows_from": event.causationid,
+        "data": json.dumps(data, ensure_ascii=False) if form == "csv" else data,
+    }
