@@ -110,16 +110,19 @@ class Manifests:
 
 
 class _Lines:
-    """Lines that are counted, and written to a file of an archive if there is one."""
+    """Lines that are counted, and written to a file of an archive if there are any, and an archive."""
 
     def __init__(self, archive: ZipFile | None, name: str) -> None:
-        # The same lines give the same bytes, whenever and wherever they are written.
-        self._stream = None if archive is None else archive.open(_member(name), "w", force_zip64=True)
+        self._archive = archive
+        self._name = name
+        self._stream: IO[bytes] | None = None
         self._digest = sha256()
         self.count = 0
 
     def add(self, line: bytes) -> None:
         line += b"\n"
+        if self._archive is not None and self._stream is None:
+            self._stream = self._archive.open(_member(self._name), "w", force_zip64=True)
         if self._stream is not None:
             self._stream.write(line)
         self._digest.update(line)
@@ -133,6 +136,7 @@ class _Lines:
 
 
 def _member(name: str) -> ZipInfo:
+    """Describe a file so that the same lines give the same bytes, whenever and wherever they are written."""
     info = ZipInfo(name, _EPOCH)
     info.compress_type, info.create_system, info.external_attr = ZIP_DEFLATED, _UNIX, 0o600 << 16
     return info
@@ -308,7 +312,7 @@ class Bundle:
         """Give what the history says on a topic. Raises BundleUnusable, in the end if that is not what was written."""
         name, said = f"canonical/{topic.name}.ndjson", self.manifests.canonical.topics[topic.name]
         digest, count = sha256(), 0
-        for line in self._lines(name):
+        for line in self._lines(name) if said.events else ():
             digest.update(line)
             count += 1
             yield line
@@ -319,7 +323,7 @@ class Bundle:
         """Give what stood in a partition. Raises BundleUnusable, in the end if that is not what was written."""
         name, said = _raw_name(topic, number), self.manifests.raw.topics[topic.name][number]
         digest, count, offset = sha256(), 0, 0
-        for line in self._lines(name):
+        for line in self._lines(name) if said.records else ():
             digest.update(line)
             count += 1
             record = _read(line)
