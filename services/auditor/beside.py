@@ -145,6 +145,10 @@ class Beside:
                 self._find("underivable", standing, "nothing was expected, since no fact leads to this event")
         return missing, to_come
 
+    def is_behind(self, derived: StoredRecord) -> bool:
+        """Tell whether an event comes after all that stand there of its case."""
+        return derived.event is not None and (derived.event.sequence or 0) > self._last.get(derived.key, 0)
+
     @property
     def has_repetitions(self) -> bool:
         """Whether something stands there more than once, and was not compared yet."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from contracts.codec import CaseKey, Unreadable, decode, id_of
+from contracts.codec import CaseKey, Unreadable, decode, encode, id_of, prepared
 from contracts.events.event import Event
 from contracts.events.publications import FactUnreadable
 from contracts.topics import CASES, DEAD_LETTERS, Topic
@@ -92,16 +92,20 @@ class Replay:
 
     makes_bytes: whether what follows is compared to the byte; else only where it stands and of what type it is
     cases: only these, if any are named
+    publishes: whether what is missing is put on the log, as whoever takes up what is rebuilt will not say it again
+    ends: partition -> where each topic ended when it was told again
     """
 
     history: History
     shelf: Store
     makes_bytes: bool
     cases: Collection[str] | None = None
+    publishes: bool = False
     findings: Findings = field(default_factory=Findings)
     progress: Callable[[int], None] = lambda _: None
     counted: dict[str, Counted] = field(default_factory=dict)
     folds: dict[str, Fold[Any]] = field(default_factory=dict)
+    ends: dict[int, Mapping[str, int]] = field(default_factory=dict)
     keys: Keys = field(init=False)
 
     def __post_init__(self) -> None:
@@ -118,7 +122,7 @@ class Replay:
         of, log = self.history, self.history.log
         # From the end of the chain to its beginning: what follows was there before it was asked for its cause.
         backwards = [*(topic for topic, _ in reversed(of.derived)), CASES]
-        ends = {topic.name: await log.end(topic, number) for topic in backwards}
+        ends = self.ends[number] = {topic.name: await log.end(topic, number) for topic in backwards}
         pass_ = _Pass(
             number,
             ends,
@@ -221,6 +225,8 @@ class Replay:
             states = await store.load(stage.name, beside.cases_expected)
             published = {case_id: state.written for case_id, state in states.items()}
         missing, to_come = beside.end(pass_.ends[topic.name], published)
+        if self.publishes:
+            await self._publish(topic, pass_.number, [each for each in missing if beside.is_behind(each)])
         await self._give(pass_, topic, missing)
         counted.to_come += to_come
         counted.events += beside.events
@@ -231,6 +237,18 @@ class Replay:
             pass_.at[topic.name] = 0
             while records := await self._next(pass_, topic, BATCH):
                 beside.compare_repetitions(records)
+
+    async def _publish(self, topic: Topic, number: int, missing: Sequence[StoredRecord]) -> None:
+        """Put on the log what follows from the facts and is not there."""
+        keys = await self.keys.of({record.key for record in missing})
+        events = [(record.key, record.event, keys.get(record.key)) for record in missing]
+        records = [
+            Record(case_id, encode(prepared(event, key, event.sequence)))
+            for case_id, event, key in events
+            if event is not None and isinstance(key, CaseKey)
+        ]
+        for start in range(0, len(records), BATCH):
+            await self.history.log.append(topic, number, records[start : start + BATCH])
 
     async def _compare_letters(self, number: int, expected: Sequence[Record], end: int) -> None:
         """See that there is a dead letter for every fact that cannot be read, and none for what is no fact.
@@ -247,11 +265,13 @@ class Replay:
                     self.findings.add(
                         Finding("dead-letter-underivable", place, "a fact that it speaks of was expected")
                     )
-        for letter in expected:
-            if letter.value not in there:
-                place = Place(DEAD_LETTERS.name, number, None, id_of(letter.value), letter.key)
-                says = "a dead letter was expected for a fact that cannot be read"
-                self.findings.add(Finding("dead-letter-missing", place, says))
+        lacking = [letter for letter in expected if letter.value not in there]
+        if self.publishes and lacking:
+            await self.history.log.append(DEAD_LETTERS, number, lacking)
+        for letter in lacking:
+            place = Place(DEAD_LETTERS.name, number, None, id_of(letter.value), letter.key)
+            says = "a dead letter was expected for a fact that cannot be read"
+            self.findings.add(Finding("dead-letter-missing", place, says))
 
 
 def _is_letter_of(record: StoredRecord, partition: int, end: int) -> bool:

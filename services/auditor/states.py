@@ -13,6 +13,7 @@ from contracts.topics import partition_of
 from services.auditor.domain.findings import Difference, Finding, Findings, Place, What, differences
 from services.auditor.fold import Keys
 from services.runtime.keyring.port import Destroyed
+from services.runtime.log.port import Log
 from services.runtime.stage import Stage
 from services.runtime.store.port import Store, StoredState
 
@@ -23,11 +24,14 @@ _AT_ONCE: Final = 500
 class Compared:
     """How the states of a stage compare.
 
-    digest: of what was derived, case by case; moved: cases of which the stage has read more since
-    behind: cases of which the stage has not read everything yet; erased: states of cases whose key was destroyed
+    cases: how many there are; digest: of what was derived, case by case
+    moved: cases of which the stage has read more since
+    behind: cases of which the stage has not read everything yet
+    erased: states of cases whose key was destroyed
     """
 
     stage: str
+    cases: int = 0
     digest: str = ""
     equal: int = 0
     moved: int = 0
@@ -35,65 +39,100 @@ class Compared:
     erased: int = 0
 
 
-async def compared(
-    stage: Stage[Any],
-    shelf: Store,
-    store: Store,
-    keys: Keys,
-    findings: Findings,
-    cases: Collection[str] | None = None,
-) -> Compared:
-    """Compare every state of a stage, or those of some cases, with those on the shelf. Raises Unavailable."""
-    told = Compared(stage.name)
-    digest = blake2b(digest_size=16)
-    async for case_ids in _chunks(shelf.cases(stage.name)):
-        derived, standing = await shelf.load(stage.name, case_ids), await store.load(stage.name, case_ids)
-        known = await keys.of(case_ids)
-        for case_id in case_ids:
-            mine, its = derived[case_id], standing.get(case_id)
-            digest.update(f"{case_id} {mine.read} {mine.written} ".encode() + mine.body)
-            await _compare(_Pair(stage, case_id, mine, its, known.get(case_id)), store, told, findings)
-    async for case_ids in _chunks(store.cases(stage.name)):
-        derived, standing = await shelf.load(stage.name, case_ids), await store.load(stage.name, case_ids)
-        known = await keys.of(case_ids)
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is compared: the states of a stage in a store, and where on the log it stands by its own account."""
+
+    store: Store
+    log: Log
+
+    async def is_behind(self, stage: Stage[Any], case_id: str, offset: int) -> bool:
+        """Tell whether a stage has not come to a record of a case yet; not if it has lost where it was."""
+        number = partition_of(case_id)
+        position = await self.store.position(stage.name, number)
+        if position is not None:
+            return position.offset <= offset
+        return stage.writes is None or await self.log.end(stage.writes, number) == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The states of a stage that were derived, laid beside those that stand in a store.
+
+    derived: where they are kept, under the name `kept_as`; standing: None if there are none to compare with
+    cases: only these, if any are named
+    """
+
+    stage: Stage[Any]
+    derived: Store
+    kept_as: str
+    standing: Standing | None
+    keys: Keys
+    findings: Findings
+    cases: Collection[str] | None = None
+
+    async def made(self) -> Compared:
+        """Compare them. Raises Unavailable, StatesLost."""
+        told, digest = Compared(self.stage.name), blake2b(digest_size=16)
+        async for case_ids in _chunks(self.derived.cases(self.kept_as)):
+            derived, standing = await self._both(case_ids)
+            known = await self.keys.of(case_ids)
+            for case_id in case_ids:
+                mine = derived[case_id]
+                told.cases += 1
+                digest.update(f"{case_id} {mine.read} {mine.written} ".encode() + mine.body)
+                if self.standing is not None:
+                    await self._compare(case_id, mine, standing.get(case_id), known.get(case_id), told)
+        told.digest = digest.hexdigest()
+        if self.standing is not None:
+            async for case_ids in _chunks(self.standing.store.cases(self.stage.name)):
+                await self._see_underivable(case_ids, told)
+        return told
+
+    async def _both(self, case_ids: Collection[str]) -> tuple[Mapping[str, StoredState], Mapping[str, StoredState]]:
+        derived = await self.derived.load(self.kept_as, case_ids)
+        return derived, {} if self.standing is None else await self.standing.store.load(self.stage.name, case_ids)
+
+    async def _see_underivable(self, case_ids: Collection[str], told: Compared) -> None:
+        """Find the states that nothing leads to."""
+        derived, standing = await self._both(case_ids)
+        known = await self.keys.of(case_ids)
         for case_id in sorted(standing.keys() - derived.keys()):
-            if cases is not None and case_id not in cases:
+            if self.cases is not None and case_id not in self.cases:
                 continue
             if isinstance(known.get(case_id), Destroyed):
                 told.erased += 1
             else:
-                _find(findings, "state-underivable", stage, case_id, "no state, since nothing on the log leads to it")
-    told.digest = digest.hexdigest()
-    return told
+                self._find("state-underivable", case_id, "no state, since nothing on the log leads to it")
 
-
-@dataclass(frozen=True, slots=True)
-class _Pair:
-    stage: Stage[Any]
-    case_id: str
-    derived: StoredState
-    standing: StoredState | None
-    key: CaseKey | Destroyed | None
-
-
-async def _compare(pair: _Pair, store: Store, told: Compared, findings: Findings) -> None:
-    derived, standing = pair.derived, pair.standing
-    if standing is None or standing.offset < derived.offset:
-        position = await store.position(pair.stage.name, partition_of(pair.case_id))
-        if position is None or position.offset <= derived.offset:
-            told.behind += 1
-        elif standing is None:
-            _find(findings, "state-missing", pair.stage, pair.case_id, "a state was expected")
+    async def _compare(
+        self,
+        case_id: str,
+        derived: StoredState,
+        standing: StoredState | None,
+        key: CaseKey | Destroyed | None,
+        told: Compared,
+    ) -> None:
+        where = self.standing
+        if standing is None or standing.offset < derived.offset:
+            if where is not None and await where.is_behind(self.stage, case_id, derived.offset):
+                told.behind += 1
+            elif standing is None:
+                self._find("state-missing", case_id, "a state was expected")
+            else:
+                says = f"the state after offset {derived.offset} was expected, not after {standing.offset}"
+                self._find("state-altered", case_id, says)
+        elif standing.offset > derived.offset:
+            told.moved += 1
+        elif _outside(standing) == _outside(derived) and standing.body == derived.body:
+            told.equal += 1
         else:
-            says = f"the state after offset {derived.offset} was expected, not after {standing.offset}"
-            _find(findings, "state-altered", pair.stage, pair.case_id, says)
-    elif standing.offset > derived.offset:
-        told.moved += 1
-    elif _outside(standing) == _outside(derived) and standing.body == derived.body:
-        told.equal += 1
-    else:
-        others = tuple(_differences(pair.stage, pair.case_id, derived, standing, pair.key))
-        _find(findings, "state-altered", pair.stage, pair.case_id, "what follows from the history was expected", others)
+            others = _differences(self.stage, case_id, derived, standing, key)
+            self._find("state-altered", case_id, "what follows from the history was expected", others)
+
+    def _find(self, what: What, case_id: str, says: str, differences: Sequence[Difference] = ()) -> None:
+        place = Place(partition=partition_of(case_id), case=case_id, stage=self.stage.name)
+        self.findings.add(Finding(what, place, says, tuple(differences)))
 
 
 def _differences(
@@ -115,18 +154,6 @@ def _opened(stage: Stage[Any], case_id: str, state: StoredState, key: CaseKey | 
         except (InvalidTag, ValueError):
             pass
     return state.body.hex()
-
-
-def _find(
-    findings: Findings,
-    what: What,
-    stage: Stage[Any],
-    case_id: str,
-    says: str,
-    differences: Sequence[Difference] = (),
-) -> None:
-    place = Place(partition=partition_of(case_id), case=case_id, stage=stage.name)
-    findings.add(Finding(what, place, says, tuple(differences)))
 
 
 async def _chunks(case_ids: AsyncIterator[str]) -> AsyncIterator[list[str]]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from contracts.topics import PARTITIONS, partition_of
 from services.auditor.domain.findings import Finding, Findings, Place
 from services.auditor.replay import Counted, History, Replay
-from services.auditor.states import Compared, compared
+from services.auditor.states import Compared, Comparison, Standing
 from services.runtime.store.port import Store
 
 
@@ -34,8 +34,10 @@ async def verified(
         await fold.put_away()
     found = Verified(replay.findings, replay.counted)
     if history.store is not None:
+        standing = Standing(history.store, history.log)
         found.states = [
-            await compared(stage, shelf, history.store, replay.keys, replay.findings, cases) for stage in history.stages
+            await Comparison(stage, shelf, stage.name, standing, replay.keys, replay.findings, cases).made()
+            for stage in history.stages
         ]
     return found
 

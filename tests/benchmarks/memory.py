@@ -83,6 +83,12 @@ class MemoryStore:
         self._states[stage][appointment.case_id] = replace(state, due=due)
         return True
 
+    async def take_place(self, stage: str, fresh: str, positions: Mapping[int, Position]) -> None:
+        await self.clear(stage)
+        for held in (self._states, self._halted):
+            held[stage] = held.pop(fresh, {})  # type: ignore[assignment]
+        self._positions |= {(stage, number): position for number, position in positions.items()}
+
     async def halted(self, stage: str, partition: int | None = None) -> Sequence[Halted]:
         return [each for _, each in sorted(self._halted[stage].items()) if partition in (None, each.partition)]
 

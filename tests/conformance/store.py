@@ -384,6 +384,43 @@ class StoreSuite:
         # then it stands there, and says that reason
         assert list(await store.halted("scoring")) == [Halted("a", 1, 9, "step-failed")]
 
+    async def test_what_was_kept_under_another_name_takes_the_place_of_a_stage(self, store: Store) -> None:
+        # given a stage with states, a position and a halted case, that somebody runs
+        await saved(store, [("a", None, 3), ("b", None, 4), ("gone", None, 5)])
+        await store.halt("scoring", [Halted("b", 1, 4, "step-failed")])
+        held = await store.hold("scoring", 1, "who runs it")
+        await store.set_position("scoring", 1, Position("log", 9), "who runs it")
+        # and what was made anew beside it
+        await store.begin("fresh.scoring")
+        await saved(store, [("a", None, 7), ("c", None, 8)], stage="fresh.scoring")
+        await store.halt("fresh.scoring", [Halted("c", 1, 8, "step-failed")])
+        await store.set_position("fresh.scoring", 1, Position("log", 8))
+
+        # when that takes its place
+        await store.take_place("scoring", "fresh.scoring", {1: Position("log", 8)})
+
+        # then the stage knows that and nothing else, and nothing is left of the other name
+        assert await cases(store, "scoring") == ["a", "c"]
+        assert (await store.load("scoring", ["a", "b"]))["a"].offset == 7
+        assert [halted.case_id for halted in await store.halted("scoring")] == ["c"]
+        assert await store.position("scoring", 1) == Position("log", 8)
+        assert await store.position("fresh.scoring", 1) is None
+        assert list(await store.halted("fresh.scoring")) == []
+
+        # and who ran it has to take it up anew
+        assert (await store.hold("scoring", 1, "who takes it up")).position == Position("log", 8)
+        assert await store.set_position("scoring", 1, Position("log", 99), "who runs it") is LOST
+        assert held.position is None
+
+    async def test_what_takes_a_place_can_be_gone_on_with(self, store: Store) -> None:
+        await store.begin("fresh.scoring")
+        await saved(store, [("a", None, 7)], stage="fresh.scoring")
+        await store.take_place("scoring", "fresh.scoring", {1: Position("log", 8)})
+        states = (await store.hold("scoring", 1, "me")).states
+        assert list(await store.load("scoring", ["a"], states)) == ["a"]
+        assert await saved(store, [("a", 7, 9), ("b", None, 10)]) == [APPLIED, APPLIED]
+        assert await store.set_position("scoring", 1, Position("log", 11), "me") is APPLIED
+
     async def test_a_case_that_goes_on_is_no_longer_halted(self, store: Store) -> None:
         # given two halted cases, one of them in two stages
         await store.halt("scoring", [Halted("a", 1, 4, "key-missing")])

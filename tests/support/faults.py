@@ -189,6 +189,10 @@ class TroubledStore:
         with self._trouble.around("store.hold"):
             return await self._store.hold(stage, partition, owner)
 
+    async def take_place(self, stage: str, fresh: str, positions: Mapping[int, Position]) -> None:
+        with self._trouble.around("store.take_place"):
+            await self._store.take_place(stage, fresh, positions)
+
     async def position(self, stage: str, partition: int) -> Position | None:
         with self._trouble.around("store.position"):
             return await self._store.position(stage, partition)

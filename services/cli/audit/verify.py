@@ -14,7 +14,7 @@ from services.auditor.bundle import unlike
 from services.auditor.checkpoint import Checkpoint, compare
 from services.auditor.domain.findings import Difference, Finding
 from services.auditor.fold import Keys
-from services.auditor.replay import History
+from services.auditor.replay import Counted, History
 from services.auditor.verify import Verified, verified
 from services.cli.audit.seal import checkpoint_in, public_option, verifier_of
 from services.cli.audit.shelf import shelf
@@ -62,7 +62,7 @@ async def _verify(source: Source, number: str | None, sealed: Checkpoint | None,
         history = await history_of(source, home)
         began = time.monotonic()
         async with shelf() as empty:
-            with progress("Verifying", await _records(history)) as advance:
+            with progress("Verifying", await records_of(history)) as advance:
                 found = await verified(history, empty, advance, cases)
         if isinstance(home, Unpacked):
             found.findings.add_all(await unlike(home.manifests, home.log))
@@ -81,7 +81,7 @@ async def _verify(source: Source, number: str | None, sealed: Checkpoint | None,
     return found.findings.counts.total()
 
 
-async def _records(history: History) -> int:
+async def records_of(history: History) -> int:
     """Count the records that there are to be read."""
     topics = [CASES, *(topic for topic, _ in history.derived)]
     return sum([await history.log.end(topic, number) for topic in topics for number in range(PARTITIONS)])
@@ -137,18 +137,22 @@ def _text(value: bytes | None) -> str | None:
     return None if value is None else value.decode()
 
 
+def shown(of: Counted) -> str:
+    """Tell what was read beside the usual."""
+    others = {
+        "once more": of.repeated,
+        "of erased cases": of.erased,
+        "that stay sealed": of.sealed,
+        "that cannot be read": of.unreadable,
+        "yet to come": of.to_come,
+    }
+    return "".join(f", {number:,} {what}" for what, number in others.items() if number)
+
+
 def _summary(found: Verified, took: float) -> Iterator[str]:
     """Tell how much was read, and how it was."""
     for topic, of in found.counted.items():
-        others = {
-            "once more": of.repeated,
-            "of erased cases": of.erased,
-            "that stay sealed": of.sealed,
-            "that cannot be read": of.unreadable,
-            "yet to come": of.to_come,
-        }
-        more = "".join(f", {number:,} {what}" for what, number in others.items() if number)
-        yield f"{topic}: {counted(of.events, 'event')}{more}"
+        yield f"{topic}: {counted(of.events, 'event')}{shown(of)}"
     for states in found.states:
         others = {
             "of erased cases": states.erased,

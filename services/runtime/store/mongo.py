@@ -21,6 +21,9 @@ from services.runtime.store.port import (
 POSITIONS = "positions"
 HALTED = "halted"
 DUE = "due"
+_NO_LOG = ""
+"""The identity of no log: a position of it says that nobody may go on from there."""
+
 
 _BEGUN = ""
 """A document beside the states, which goes when they go. No case has this id."""
@@ -160,6 +163,28 @@ class MongoStore:
             Halted(each["case_id"], each["partition"], each["offset"], each["reason"], each["retry"], each["mark"])
             for each in found
         ]
+
+    async def take_place(self, stage: str, fresh: str, positions: Mapping[int, Position]) -> None:
+        """Put what was kept under another name in the place of all that is known of a stage, and forget that name.
+
+        While the states are changed no position is one of this log, so that nobody can go on with the new states from
+        an old position; who has a partition can no longer say how far it has come.
+        """
+        for partition, position in positions.items():
+            closed = Position(_NO_LOG, position.offset)
+            owner = uuid4().hex
+            await self.hold(stage, partition, owner)
+            while await self.set_position(stage, partition, closed, owner) is Outcome.LOST:
+                await self.hold(stage, partition, owner)
+        halted = await self.halted(fresh)
+        with told_as(StoreUnavailable):
+            await self._documents.create_index(states_of(fresh), DUE, unique=False)
+            await self._documents.rename(states_of(fresh), states_of(stage))
+            await self._documents.remove_where(HALTED, {"stage": stage})
+        await self.halt(stage, halted)
+        for partition, position in positions.items():
+            await self.set_position(stage, partition, position)
+        await self.clear(fresh)
 
 
 def states_of(stage: str) -> str:

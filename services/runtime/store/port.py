@@ -153,6 +153,15 @@ class Store(Protocol):
     async def halted(self, stage: str, partition: int | None = None) -> Sequence[Halted]:
         """Give the cases that are halted, by case."""
 
+    async def take_place(self, stage: str, fresh: str, positions: Mapping[int, Position]) -> None:
+        """Put what was kept under another name in the place of all that is known of a stage, and forget that name.
+
+        Whoever runs the stage meanwhile takes it up anew then, at these positions; until that nobody can take it up. A
+        call that was broken off is made again after `fresh` was filled anew, or goes on.
+
+        positions: how far the stage has come in each partition, by what is kept under the other name
+        """
+
 
 @runtime_checkable
 class Agenda(Protocol):

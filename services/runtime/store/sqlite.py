@@ -167,6 +167,19 @@ class SqliteStore:
         )
         return [Halted(*row) for row in rows]
 
+    async def take_place(self, stage: str, fresh: str, positions: Mapping[int, Position]) -> None:
+        """Put what was kept under another name in the place of all that is known of a stage, and forget that name."""
+        with told_as(StoreUnavailable), transaction(self._connection):
+            for table in ("states", "halted"):
+                self._connection.execute(f"DELETE FROM {table} WHERE stage = ?", (stage,))  # noqa: S608 - names of ours
+                renamed = f"UPDATE {table} SET stage = ? WHERE stage = ?"  # noqa: S608 - names of ours
+                self._connection.execute(renamed, (stage, fresh))
+            self._connection.execute("DELETE FROM positions WHERE stage IN (?, ?)", (stage, fresh))
+            self._connection.executemany(
+                "INSERT INTO positions VALUES (?, ?, ?, ?)",
+                [(stage, number, position.log, position.offset) for number, position in positions.items()],
+            )
+
     def _rows(self, statement: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
         with told_as(StoreUnavailable):
             return self._connection.execute(statement, values).fetchall()

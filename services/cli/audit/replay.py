@@ -1,0 +1,142 @@
+"""`ontrack audit replay`: what every stage knows, made anew from the log, compared, and put in place."""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from services.auditor.domain.findings import Findings
+from services.auditor.fold import Keys
+from services.auditor.rebuilding import FRESH, put_in_place, rebuilt
+from services.auditor.replay import History
+from services.auditor.states import Comparison, Standing
+from services.cli.audit.shelf import shelf
+from services.cli.audit.source import Exported, Source, audited, history_of, source_options
+from services.cli.audit.verify import records_of, shown
+from services.cli.home import FINDING, Failure, run
+from services.cli.output import Format, Row, counted, emit, format_option, progress, say
+from services.cli.place import Place, opened
+from services.home import Home, StageRuns
+from services.runtime.database import Database
+from services.runtime.stage import Stage
+from services.runtime.store.port import StatesLost, Store
+from services.runtime.store.sqlite import SqliteStore
+
+COLUMNS: Final = ("stage", "cases", "digest", "equal", "differ", "behind", "erased", "now")
+_AS_IT_WAS: Final = "as it was"
+_GONE: Final = "gone"
+_LEFT: Final = "left: it is being run. To have it replaced, stop it and give the same command again"
+
+
+@click.command("replay")
+@source_options
+@click.option(
+    "--into",
+    "file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Keep what is made anew in this file: a replay that was killed goes on there.",
+)
+@click.option("--swap", is_flag=True, help="Put it in the place of what the stages know now.")
+@format_option
+def replay(source: Source, file: Path | None, swap: bool, form: Format) -> None:
+    """Make all that the stages know anew from the log, in a fresh place, and compare it with what they know now.
+
+    With --swap it takes its place, which mends a database that was lost or damaged; whatever follows from the facts and
+    was not on the log yet is put there. Services may run meanwhile, and facts may come; only ingest keeps its register
+    to itself while it runs. A replay with --swap that was killed goes on where it was, by the same command.
+
+    Without --swap nothing is changed, and the exit code is 1 if something differs.
+
+    Example: ontrack audit replay --data DIR
+    """
+    if swap and (file is not None or isinstance(source, Exported)):
+        raise Failure(
+            "--swap: means nothing for a bundle, nor with --into; name the data directory or the region alone"
+        )
+    rows = run(_swapped(source) if swap and not isinstance(source, Exported) else _compared(source, file))
+    emit(rows, COLUMNS, form)
+    differ = sum(number for row in rows if isinstance(number := row["differ"], int))
+    if differ and not swap:
+        say(f"{counted(differ, 'state')} not as the log tells: ontrack audit verify says which, and --swap mends it.")
+        raise SystemExit(FINDING)
+
+
+async def _compared(source: Source, file: Path | None) -> list[Row]:
+    """Make it anew in a file, and compare."""
+    async with await audited(source) as home, _fresh(file) as fresh:
+        history = await history_of(source, home)
+        await _rebuilt(history, fresh, publishes=False)
+        return [await _beside(history, fresh, stage) for stage in history.stages]
+
+
+async def _swapped(place: Place) -> list[Row]:
+    """Make it anew in the store, compare, and put it in place."""
+    async with await opened(place, write=True, takes_up=False) as home:
+        history = await history_of(place, home)
+        await _rebuilt(history, home.store, publishes=True)
+        rows = [await _beside(history, home.store, stage) for stage in history.stages]
+        kept = [home.register.name] if await _ingest_runs(home) else []
+        await put_in_place(history, home.store, but_for=kept)
+        return [{**row, "now": _LEFT if row["stage"] in kept else "replaced"} for row in rows]
+
+
+async def _ingest_runs(home: Home) -> bool:
+    """Tell whether ingest runs just now: it keeps in memory what its register lacks, and goes by that."""
+    try:
+        await home.require_at_rest(home.register)
+    except StageRuns:
+        return True
+    return False
+
+
+async def _rebuilt(history: History, fresh: Store, *, publishes: bool) -> None:
+    began = time.monotonic()
+    async with shelf() as empty:
+        with progress("Replaying", await records_of(history)) as advance:
+            told = await rebuilt(history, fresh, empty, advance, publishes=publishes)
+    took = time.monotonic() - began
+    if told.there:
+        say(f"{counted(told.there, 'partition')} had been made anew by an earlier try.")
+    for topic, of in told.counted.items():
+        say(f"{topic}: {counted(of.events, 'event')}{shown(of)}")
+    events = sum(of.events for of in told.counted.values())
+    say(f"{events:,} events in {took:,.1f} s, {events / max(took, 0.001):,.0f} a second.")
+
+
+@asynccontextmanager
+async def _fresh(file: Path | None) -> AsyncIterator[Store]:
+    """Give the place for what is made anew: a file that is kept, or one that is not."""
+    if file is None:
+        async with shelf() as store:
+            yield store
+        return
+    database = Database.create(file)
+    try:
+        yield SqliteStore(database.connection)
+    finally:
+        database.close()
+
+
+async def _beside(history: History, fresh: Store, stage: Stage[Any]) -> Row:
+    """Compare what was made anew of a stage with what it knows."""
+    findings, keys = Findings(), Keys(history.keyring, are_all_here=history.has_all_keys)
+    kept_as, now = FRESH + stage.name, _AS_IT_WAS
+    standing = None if history.store is None else Standing(history.store, history.log)
+    try:
+        found = await Comparison(stage, fresh, kept_as, standing, keys, findings).made()
+    except StatesLost:
+        found, now = await Comparison(stage, fresh, kept_as, None, keys, findings).made(), _GONE
+    differ: int | None = found.cases if now == _GONE else findings.counts.total()
+    return {
+        "stage": found.stage,
+        "cases": found.cases,
+        "digest": found.digest,
+        "equal": None if standing is None else found.equal,
+        "differ": None if standing is None else differ,
+        "behind": None if standing is None else found.behind,
+        "erased": None if standing is None else found.erased,
+        "now": None if standing is None else now,
+    }

@@ -1,0 +1,158 @@
+"""`ontrack audit replay`: what the stages know is made anew from the log, compared, and put in place."""
+
+import sqlite3
+import time
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from contracts.topics import NOTICES, PARTITIONS, TRACKS
+from services.runtime.database import table_of
+from tests.auditor.tampering import Tampering, renamed
+from tests.support.command import ended, ontrack, started, succeeded
+
+STAGES = ("register", "scoring", "not_detector", "notifier")
+
+
+def replayed(*arguments: str | Path, code: int = 0) -> dict[str, dict[str, Any]]:
+    """What is told of each stage."""
+    ran = ontrack("audit", "replay", *arguments, "--format", "json")
+    assert ran.exit_code == code, ran.told
+    return {row["stage"]: row for row in orjson.loads(ran.out)}
+
+
+def digests(told: dict[str, dict[str, Any]]) -> list[str]:
+    return [told[stage]["digest"] for stage in STAGES]
+
+
+def test_what_is_made_anew_is_what_the_stages_know(sound: Path, mailing: Path) -> None:
+    told = replayed("--data", sound)
+    assert list(told) == list(STAGES)
+    assert {(row["cases"], row["equal"], row["differ"], row["behind"]) for row in told.values()} == {(8, 8, 0, 0)}
+    assert replayed("--data", mailing)["mailer"]["equal"] == 2
+    for stage in STAGES:
+        assert (
+            f"{stage}: 8 states as derived; digest {told[stage]['digest']}"
+            in succeeded("audit", "verify", "--data", sound).told
+        )
+
+
+def test_a_bundle_gives_the_same_digests_and_has_nothing_to_compare_them_with(sound: Path, tmp_path: Path) -> None:
+    succeeded("audit", "export", "--data", sound, "--output", tmp_path / "b", "--keys", tmp_path / "k")
+    told = replayed("--bundle", tmp_path / "b", "--keys", tmp_path / "k")
+    assert digests(told) == digests(replayed("--data", sound))
+    assert {row["equal"] for row in told.values()} == {None}
+
+
+def test_nothing_is_changed_unless_that_is_asked_for(tampering: Tampering) -> None:
+    tampering.do("UPDATE states SET written = written + 1 WHERE stage = 'scoring'")
+    before = tampering.do("SELECT * FROM states ORDER BY 1, 2")
+    told = replayed("--data", tampering.home, code=1)
+    assert told["scoring"]["differ"] == 8
+    assert tampering.do("SELECT * FROM states ORDER BY 1, 2") == before
+
+
+def damaged(tampering: Tampering) -> None:
+    tampering.do("UPDATE states SET body = x'00' WHERE stage = 'not_detector'")
+    tampering.do("INSERT INTO states SELECT 'notifier', 'nobody', 1, 1, 1, 1, x'00', NULL")
+
+
+def lost(tampering: Tampering) -> None:
+    for table in ("states", "positions", "halted"):
+        tampering.do(f"DELETE FROM {table}")  # noqa: S608 - names of ours
+
+
+def behind(tampering: Tampering) -> None:
+    """What the last stages had said and known is gone, as if they had never run."""
+    for number in range(PARTITIONS):
+        tampering.do(f"DELETE FROM {table_of(NOTICES, number)}")  # noqa: S608 - a name of ours
+        last = f'SELECT max("offset") FROM {table_of(TRACKS, number)}'  # noqa: S608 - a name of ours
+        tampering.do(f'DELETE FROM {table_of(TRACKS, number)} WHERE "offset" = ({last})')  # noqa: S608 - a name of ours
+    lost(tampering)
+
+
+@pytest.mark.parametrize("damage", [damaged, lost, behind], ids=lambda damage: damage.__name__)
+def test_what_was_damaged_or_lost_is_put_in_place_again(tampering: Tampering, sound: Path, damage: Any) -> None:
+    # given a home whose stages do not know what the log tells
+    damage(tampering)
+    assert ontrack("audit", "verify", "--data", tampering.home).exit_code == 1
+
+    # when what they should know takes the place of what they know
+    told = replayed("--data", tampering.home, "--swap")
+
+    # then all is as it would be if nothing had happened, what follows from the facts included
+    assert {row["now"] for row in told.values()} == {"replaced"}
+    assert digests(replayed("--data", tampering.home)) == digests(replayed("--data", sound))
+    assert "The history verifies" in succeeded("audit", "verify", "--data", tampering.home).told
+    assert "Both say the same" in succeeded("audit", "diff", sound, tampering.home).told
+
+    # and nothing is left of where it was made
+    assert tampering.do("SELECT count(*) FROM positions WHERE stage LIKE 'fresh%'") == [(0,)]
+
+
+def test_a_home_goes_on_from_what_was_put_in_place(tampering: Tampering, tmp_path: Path) -> None:
+    lost(tampering)
+    replayed("--data", tampering.home, "--swap")
+    file = tmp_path / "more.csv"
+    head = "case,session,answered_at,instrument,frequency,intensity,engagement,work_school_home,social_life\n"
+    file.write_text(f"{head}P1,6,2026-03-01T10:00:00Z,odsis,4,4,4,4,4\n")
+    succeeded("import", file, "--data", tampering.home)
+    assert "The history verifies" in succeeded("audit", "verify", "--data", tampering.home).told
+
+
+def test_a_fact_that_cannot_be_read_gets_its_dead_letter(tampering: Tampering, p1: str) -> None:
+    from contracts.topics import CASES, DEAD_LETTERS, partition_of  # noqa: PLC0415
+
+    tampering.append(CASES, p1, renamed(tampering.record(CASES, p1, 1), type="ontrack.unheard-of.v9"))
+    lost(tampering)
+    replayed("--data", tampering.home, "--swap")
+    letters = tampering.do(f"SELECT count(*) FROM {table_of(DEAD_LETTERS, partition_of(p1))}")  # noqa: S608 - ours
+    assert letters == [(1,)]
+    assert "The history verifies" in succeeded("audit", "verify", "--data", tampering.home).told
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home of which every partition takes a moment."""
+    folder = tmp_path_factory.mktemp("large")
+    succeeded("simulate", "--groups", "2", "--seed", "3", "--output", folder / "cohort.csv")
+    succeeded("import", folder / "cohort.csv", "--enrol", "--data", folder / "home")
+    return folder / "home"
+
+
+def partitions_done(file: Path) -> int:
+    with suppress(sqlite3.Error), closing(sqlite3.connect(file)) as connection:
+        return int(connection.execute("SELECT count(*) FROM positions WHERE stage = 'fresh.notifier'").fetchone()[0])
+    return 0
+
+
+def test_one_that_was_killed_goes_on_where_it_was(large: Path, tmp_path: Path) -> None:
+    # given a replay that is killed when some partitions are done
+    file = tmp_path / "fresh.db"
+    process = started("audit", "replay", "--data", large, "--into", file)
+    end = time.monotonic() + 60
+    while partitions_done(file) < 2:
+        assert time.monotonic() < end, "two partitions were expected to be done within a minute"
+        assert process.poll() is None
+    process.kill()
+    ended(process, "a replay")
+    done = partitions_done(file)
+
+    # when it is given again
+    ran = ontrack("audit", "replay", "--data", large, "--into", file, "--format", "json")
+
+    # then only the others are read, and the result is that of one that was left alone
+    assert 2 <= done < PARTITIONS
+    assert f"{done} partitions had been made anew by an earlier try" in ran.told
+    told = {row["stage"]: row for row in orjson.loads(ran.out)}
+    assert digests(told) == digests(replayed("--data", large))
+
+
+def test_what_means_nothing_is_refused(sound: Path, tmp_path: Path) -> None:
+    succeeded("audit", "export", "--data", sound, "--output", tmp_path / "b")
+    for options in (("--bundle", tmp_path / "b"), ("--data", sound, "--into", tmp_path / "file")):
+        ran = ontrack("audit", "replay", *options, "--swap")
+        assert (ran.exit_code, "--swap: means nothing" in ran.told) == (2, True)
