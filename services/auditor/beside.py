@@ -145,9 +145,14 @@ class Beside:
                 self._find("underivable", standing, "nothing was expected, since no fact leads to this event")
         return missing, to_come
 
-    def is_behind(self, derived: StoredRecord) -> bool:
-        """Tell whether an event comes after all that stand there of its case."""
-        return derived.event is not None and (derived.event.sequence or 0) > self._last.get(derived.key, 0)
+    def behind(self) -> list[Record]:
+        """Give what was derived and comes after all that stands there of its case."""
+        return [
+            record
+            for case_id, records in self._derived.items()
+            for number, record in records.items()
+            if number > self._last.get(case_id, 0)
+        ]
 
     @property
     def has_repetitions(self) -> bool:

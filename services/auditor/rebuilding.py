@@ -1,6 +1,6 @@
 """What every stage knows, made anew from the log in a fresh place, partition by partition."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -76,16 +76,10 @@ def _offset(state: StoredState | None) -> int | None:
     return None if state is None else state.offset
 
 
-async def put_in_place(history: History, store: Store, but_for: Collection[str] = ()) -> None:
-    """Put what was made anew in the place of what stages know, in a store that has both. Raises Unavailable.
-
-    but_for: names the stages that keep what they know
-    """
+async def put_in_place(history: History, store: Store) -> None:
+    """Put what was made anew in the place of what stages know, in a store that has both. Raises Unavailable."""
     # From the end of the chain to its beginning: no stage is ever further than the next one has been told.
     for stage in reversed(history.stages):
-        if stage.name in but_for:
-            await store.clear(FRESH + stage.name)
-            continue
         positions: dict[int, Position] = {}
         for number in range(PARTITIONS):
             position = await store.position(FRESH + stage.name, number)

@@ -80,7 +80,7 @@ class _Pass:
     """One partition while it is told again: where each topic ends, and how far it was read."""
 
     number: int
-    ends: Mapping[str, int]
+    ends: dict[str, int]
     at: dict[str, int]
     besides: Mapping[str, Beside]
     letters: list[Record] = field(default_factory=list)
@@ -122,7 +122,8 @@ class Replay:
         of, log = self.history, self.history.log
         # From the end of the chain to its beginning: what follows was there before it was asked for its cause.
         backwards = [*(topic for topic, _ in reversed(of.derived)), CASES]
-        ends = self.ends[number] = {topic.name: await log.end(topic, number) for topic in backwards}
+        ends = {topic.name: await log.end(topic, number) for topic in backwards}
+        self.ends[number] = dict(ends)
         pass_ = _Pass(
             number,
             ends,
@@ -137,6 +138,8 @@ class Replay:
                 await self._follow(pass_, topic, to_the_end=False)
         for topic, stage in of.derived:
             await self._follow(pass_, topic, to_the_end=True)
+            if self.publishes:
+                await self._publish(pass_, topic)
             await self._end(pass_, topic, stage)
         await self._compare_letters(number, pass_.letters, ends[CASES.name])
         if any(counted.erased or counted.sealed for counted in self.counted.values()):
@@ -144,7 +147,7 @@ class Replay:
 
     async def _see_outsides(self, number: int, ends: Mapping[str, int]) -> None:
         """See what can be seen of the events that stay sealed."""
-        pass_ = _Pass(number, ends, dict.fromkeys(ends, 0), {})
+        pass_ = _Pass(number, dict(ends), dict.fromkeys(ends, 0), {})
         seen = Outsides(number, self.findings)
         while records := await self._next(pass_, CASES, BATCH):
             seen.facts(await self._sealed(records))
@@ -225,8 +228,6 @@ class Replay:
             states = await store.load(stage.name, beside.cases_expected)
             published = {case_id: state.written for case_id, state in states.items()}
         missing, to_come = beside.end(pass_.ends[topic.name], published)
-        if self.publishes:
-            await self._publish(topic, pass_.number, [each for each in missing if beside.is_behind(each)])
         await self._give(pass_, topic, missing)
         counted.to_come += to_come
         counted.events += beside.events
@@ -238,17 +239,24 @@ class Replay:
             while records := await self._next(pass_, topic, BATCH):
                 beside.compare_repetitions(records)
 
-    async def _publish(self, topic: Topic, number: int, missing: Sequence[StoredRecord]) -> None:
-        """Put on the log what follows from the facts and is not there."""
+    async def _publish(self, pass_: _Pass, topic: Topic) -> None:
+        """Put on the log what follows from the facts and is not there, and read on to it: so it is met where it stands.
+
+        Others may write there meanwhile, the same or more. What they do not follow from yet is for whoever goes on from
+        where the topic ended before.
+        """
+        missing = pass_.besides[topic.name].behind()
         keys = await self.keys.of({record.key for record in missing})
-        events = [(record.key, record.event, keys.get(record.key)) for record in missing]
+        events = [(record.event, keys.get(record.key)) for record in missing]
         records = [
-            Record(case_id, encode(prepared(event, key, event.sequence)))
-            for case_id, event, key in events
+            Record(event.subject, encode(prepared(event, key, event.sequence)))
+            for event, key in events
             if event is not None and isinstance(key, CaseKey)
         ]
         for start in range(0, len(records), BATCH):
-            await self.history.log.append(topic, number, records[start : start + BATCH])
+            await self.history.log.append(topic, pass_.number, records[start : start + BATCH])
+        pass_.ends[topic.name] = await self.history.log.end(topic, pass_.number)
+        await self._follow(pass_, topic, to_the_end=True)
 
     async def _compare_letters(self, number: int, expected: Sequence[Record], end: int) -> None:
         """See that there is a dead letter for every fact that cannot be read, and none for what is no fact.

@@ -17,7 +17,7 @@ from services.ingest.domain.register import Register, Registered
 from services.runtime.keyring.port import Destroyed, Keyring
 from services.runtime.log.port import Journal, Record, StoredRecord, next_offset
 from services.runtime.reading import event_of
-from services.runtime.store.port import Store
+from services.runtime.store.port import StatesLost, Store
 from services.runtime.store.sealed import open_state
 from services.runtime.unavailable import Unavailable
 
@@ -116,6 +116,7 @@ class Cases:
         self._store = store
         self._keyring = keyring
         self._register = Register()
+        self._place: str | None = None
         self._tails: dict[int, _Tail] = {}
         self._at_hand: dict[str, _AtHand] = {}
         self._reading = asyncio.Lock()
@@ -127,7 +128,14 @@ class Cases:
         Of a case whose key was destroyed only that is known. Raises KeyMissing, or Unavailable.
         """
         async with self._reading:
-            return await self._registered(set(case_ids))
+            try:
+                return await self._registered(set(case_ids))
+            except StatesLost:
+                # Others took their place, which may lack what was forgotten here because the register had it.
+                self._place = None
+                self._tails.clear()
+                self._at_hand.clear()
+                return await self._registered(set(case_ids))
 
     async def _registered(self, wanted: Collection[str]) -> Mapping[str, Registered]:
         await self._read_on({partition_of(case_id) for case_id in wanted})
@@ -212,6 +220,10 @@ class Cases:
 
     async def _read_on(self, partitions: Collection[int]) -> None:
         """Read what has been recorded since."""
+        if self._place is None:
+            self._place = await self._store.place(self._register.name)
+        if self._place is None:
+            raise Unavailable("what the register knows is gone: ontrack audit replay --swap makes it anew")
         ends = await self._log.ends(CASES, partitions)
         for partition, end in ends.items():
             tail = self._tails.get(partition)
@@ -247,13 +259,15 @@ class Cases:
 
     async def _registered_to(self, partition: int) -> int:
         position = await self._store.position(self._register.name, partition)
+        if position is not None and position.is_closed:
+            raise Unavailable("what the register knows is being replaced")
         return 0 if position is None else position.offset
 
     async def _opened(self, case_ids: Collection[str]) -> dict[str, Registered]:
         """Take cases in hand, as the register has them; give those that were erased."""
         if not case_ids:
             return {}
-        states = await self._store.load(self._register.name, case_ids)
+        states = await self._store.load(self._register.name, case_ids, self._place)
         keys = await self._keyring.keys(case_ids)
         for case_id in sorted(states.keys() - keys.keys()):
             raise KeyMissing(f"the key of case {case_id} is missing; put the last good copy of the data in its place")

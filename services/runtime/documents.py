@@ -257,10 +257,6 @@ class Documents:
         """Remove a collection."""
         await self._database.drop_collection(collection)
 
-    async def rename(self, collection: str, name: str) -> None:
-        """Give a collection the name of another one, in whose place it comes."""
-        await self._database[collection].rename(name, dropTarget=True)
-
     async def replace(self, collection: str, replacements: Sequence[Replacement]) -> list[Standing]:
         """Write documents, each on its condition; tell how each stands, in their order.
 

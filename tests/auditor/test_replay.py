@@ -69,8 +69,7 @@ def behind(tampering: Tampering) -> None:
     """What the last stages had said and known is gone, as if they had never run."""
     for number in range(PARTITIONS):
         tampering.do(f"DELETE FROM {table_of(NOTICES, number)}")  # noqa: S608 - a name of ours
-        last = f'SELECT max("offset") FROM {table_of(TRACKS, number)}'  # noqa: S608 - a name of ours
-        tampering.do(f'DELETE FROM {table_of(TRACKS, number)} WHERE "offset" = ({last})')  # noqa: S608 - a name of ours
+        tampering.do(f'DELETE FROM {table_of(TRACKS, number)} WHERE "offset" > 9')  # noqa: S608 - a name of ours
     lost(tampering)
 
 

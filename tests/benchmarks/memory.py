@@ -25,6 +25,9 @@ class MemoryStore:
         self._states.setdefault(stage, {})
         return "memory"
 
+    async def place(self, stage: str) -> str | None:
+        return "memory" if stage in self._states else None
+
     async def clear(self, stage: str) -> None:
         for held in (self._states, self._halted):
             held.pop(stage, None)

@@ -163,6 +163,10 @@ class TroubledStore:
         with self._trouble.around("store.clear"):
             await self._store.clear(stage)
 
+    async def place(self, stage: str) -> str | None:
+        with self._trouble.around("store.place"):
+            return await self._store.place(stage)
+
     async def load(self, stage: str, case_ids: Collection[str], states: str | None = None) -> Mapping[str, StoredState]:
         with self._trouble.around("store.load"):
             return await self._store.load(stage, case_ids, states)

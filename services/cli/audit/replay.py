@@ -19,7 +19,6 @@ from services.cli.audit.verify import records_of, shown
 from services.cli.home import FINDING, Failure, run
 from services.cli.output import Format, Row, counted, emit, format_option, progress, say
 from services.cli.place import Place, opened
-from services.home import Home, StageRuns
 from services.runtime.database import Database
 from services.runtime.stage import Stage
 from services.runtime.store.port import StatesLost, Store
@@ -28,7 +27,6 @@ from services.runtime.store.sqlite import SqliteStore
 COLUMNS: Final = ("stage", "cases", "digest", "equal", "differ", "behind", "erased", "now")
 _AS_IT_WAS: Final = "as it was"
 _GONE: Final = "gone"
-_LEFT: Final = "left: it is being run. To have it replaced, stop it and give the same command again"
 
 
 @click.command("replay")
@@ -45,8 +43,8 @@ def replay(source: Source, file: Path | None, swap: bool, form: Format) -> None:
     """Make all that the stages know anew from the log, in a fresh place, and compare it with what they know now.
 
     With --swap it takes its place, which mends a database that was lost or damaged; whatever follows from the facts and
-    was not on the log yet is put there. Services may run meanwhile, and facts may come; only ingest keeps its register
-    to itself while it runs. A replay with --swap that was killed goes on where it was, by the same command.
+    was not on the log yet is put there. Services may run meanwhile, and facts may come. A replay with --swap that was
+    killed goes on where it was, by the same command.
 
     Without --swap nothing is changed, and the exit code is 1 if something differs.
 
@@ -78,18 +76,8 @@ async def _swapped(place: Place) -> list[Row]:
         history = await history_of(place, home)
         await _rebuilt(history, home.store, publishes=True)
         rows = [await _beside(history, home.store, stage) for stage in history.stages]
-        kept = [home.register.name] if await _ingest_runs(home) else []
-        await put_in_place(history, home.store, but_for=kept)
-        return [{**row, "now": _LEFT if row["stage"] in kept else "replaced"} for row in rows]
-
-
-async def _ingest_runs(home: Home) -> bool:
-    """Tell whether ingest runs just now: it keeps in memory what its register lacks, and goes by that."""
-    try:
-        await home.require_at_rest(home.register)
-    except StageRuns:
-        return True
-    return False
+        await put_in_place(history, home.store)
+        return [{**row, "now": "replaced"} for row in rows]
 
 
 async def _rebuilt(history: History, fresh: Store, *, publishes: bool) -> None:

@@ -21,6 +21,7 @@ from services.runtime.store.port import (
 POSITIONS = "positions"
 HALTED = "halted"
 DUE = "due"
+_AT_ONCE = 1_000
 _NO_LOG = ""
 """The identity of no log: a position of it says that nobody may go on from there."""
 
@@ -40,12 +41,13 @@ class MongoStore:
         """Make the place for the states of a stage, unless it is there; name it. From then on it has to be there."""
         with told_as(StoreUnavailable):
             await self._documents.put_new(states_of(stage), {_BEGUN: {"number": -1, "by": uuid4().hex}})
-        place = await self._place(stage)
+        place = await self.place(stage)
         if place is None:
             raise StatesLost(stage)
         return place
 
-    async def _place(self, stage: str) -> str | None:
+    async def place(self, stage: str) -> str | None:
+        """Name the place for the states of a stage; None if it is not there."""
         with told_as(StoreUnavailable):
             return _named(await self._documents.find(states_of(stage), [_BEGUN]))
 
@@ -107,7 +109,7 @@ class MongoStore:
         """Take a partition, and give how the stage stands there."""
         with told_as(StoreUnavailable):
             await self._documents.put(POSITIONS, {f"{stage}/{partition}": {"stage": stage, "owner": owner}})
-        return Held(await self.position(stage, partition), await self._place(stage))
+        return Held(await self.position(stage, partition), await self.place(stage))
 
     async def position(self, stage: str, partition: int) -> Position | None:
         """Give how far a stage has come."""
@@ -168,7 +170,8 @@ class MongoStore:
         """Put what was kept under another name in the place of all that is known of a stage, and forget that name.
 
         While the states are changed no position is one of this log, so that nobody can go on with the new states from
-        an old position; who has a partition can no longer say how far it has come.
+        an old position; who has a partition can no longer say how far it has come. They are copied: a collection cannot
+        be renamed on everything that speaks MongoDB's protocol.
         """
         for partition, position in positions.items():
             closed = Position(_NO_LOG, position.offset)
@@ -176,15 +179,37 @@ class MongoStore:
             await self.hold(stage, partition, owner)
             while await self.set_position(stage, partition, closed, owner) is Outcome.LOST:
                 await self.hold(stage, partition, owner)
-        halted = await self.halted(fresh)
         with told_as(StoreUnavailable):
-            await self._documents.create_index(states_of(fresh), DUE, unique=False)
-            await self._documents.rename(states_of(fresh), states_of(stage))
+            await self._documents.remove_all(states_of(stage))
+            await self._documents.create_index(states_of(stage), DUE, unique=False)
             await self._documents.remove_where(HALTED, {"stage": stage})
-        await self.halt(stage, halted)
+        await self.begin(stage)
+        some: list[str] = []
+        async for case_id in self.cases(fresh):
+            some.append(case_id)
+            if len(some) == _AT_ONCE:
+                await self._copy(fresh, stage, some)
+                some = []
+        await self._copy(fresh, stage, some)
+        await self.halt(stage, await self.halted(fresh))
         for partition, position in positions.items():
-            await self.set_position(stage, partition, position)
+            await self._open(stage, partition, position)
         await self.clear(fresh)
+
+    async def _open(self, stage: str, partition: int, position: Position) -> None:
+        """Say from where a stage goes on, until that stands there.
+
+        Where a document is changed at the same moment, not every server keeps both changes.
+        """
+        standing: Position | None = None
+        while standing is None or standing.is_closed:
+            await self.set_position(stage, partition, position)
+            standing = await self.position(stage, partition)
+
+    async def _copy(self, fresh: str, stage: str, case_ids: Collection[str]) -> None:
+        """Copy states that were kept under another name."""
+        states = await self.load(fresh, case_ids)
+        await self.save(stage, [Write(case_id, None, state) for case_id, state in states.items()])
 
 
 def states_of(stage: str) -> str:

@@ -59,10 +59,15 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """How far a stage has come in a partition: the next offset, on which log."""
+    """How far a stage has come in a partition: the next offset, on which log; on none while its states are replaced."""
 
     log: str
     offset: int
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nobody may go on from here."""
+        return not self.log
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +117,9 @@ class Store(Protocol):
 
     async def clear(self, stage: str) -> None:
         """Forget everything of a stage: states, positions and halted cases."""
+
+    async def place(self, stage: str) -> str | None:
+        """Name the place for the states of a stage; None if it is not there."""
 
     async def load(self, stage: str, case_ids: Collection[str], states: str | None = None) -> Mapping[str, StoredState]:
         """Give the states of some cases; a case without one is absent.

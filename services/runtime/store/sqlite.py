@@ -38,6 +38,10 @@ class SqliteStore:
         """Make the place for the states of a stage: here it came with the file."""
         return _PLACE
 
+    async def place(self, stage: str) -> str | None:  # noqa: ARG002 - all stages have one place
+        """Name the place for the states of a stage."""
+        return _PLACE
+
     async def clear(self, stage: str) -> None:
         """Forget everything of a stage: states, positions and halted cases."""
         with told_as(StoreUnavailable), transaction(self._connection):
