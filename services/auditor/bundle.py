@@ -44,8 +44,11 @@ _LINE_AT_MOST: Final = 16 << 20
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 _UNIX: Final = 3
 _MANIFEST: Final = "manifest.json"
+_UNREADABLE: Final = (BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
+"""What an archive raises that is cut, changed, encrypted or pressed in another way."""
+
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Count = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=0, lt=1 << 63)]
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
@@ -285,7 +288,7 @@ class Bundle:
             raise BundleUnusable(f"{file}: {unusable}") from None
         except OSError as error:
             raise BundleUnusable(f"{file}: a file that can be read was expected ({error.strerror})") from None
-        except (BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError):
+        except _UNREADABLE:
             raise BundleUnusable(f"{file}: a bundle was expected, whole and not changed") from None
 
     def _manifest(self, part: str, model: type[ModelT]) -> ModelT:

@@ -239,6 +239,10 @@ def with_another_manifest(name: str, content: bytes) -> bytes:
     return content.replace(b'"records": ', b'"records": 1') if name == "raw/manifest.json" else content
 
 
+def beyond_all_offsets(name: str, content: bytes) -> bytes:
+    return content.replace(b'"end": ', b'"end": 99999999999999999999') if name == "raw/manifest.json" else content
+
+
 def without_a_member(name: str, content: bytes) -> bytes | None:
     return None if name.startswith("raw/rom.tracks.v1") else content
 
@@ -261,6 +265,7 @@ def without_manifests(name: str, content: bytes) -> bytes | None:
 
 BROKEN: Final = (
     with_another_manifest,
+    beyond_all_offsets,
     without_a_member,
     with_another_record,
     with_another_word,

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from contracts.topics import NOTICES, PARTITIONS, TRACKS
+from contracts.topics import CASES, DEAD_LETTERS, NOTICES, PARTITIONS, TRACKS, partition_of
 from services.runtime.database import table_of
 from tests.auditor.tampering import Tampering, renamed
 from tests.support.command import ended, ontrack, started, succeeded
@@ -103,8 +103,6 @@ def test_a_home_goes_on_from_what_was_put_in_place(tampering: Tampering, tmp_pat
 
 
 def test_a_fact_that_cannot_be_read_gets_its_dead_letter(tampering: Tampering, p1: str) -> None:
-    from contracts.topics import CASES, DEAD_LETTERS, partition_of  # noqa: PLC0415
-
     tampering.append(CASES, p1, renamed(tampering.record(CASES, p1, 1), type="ontrack.unheard-of.v9"))
     lost(tampering)
     replayed("--data", tampering.home, "--swap")
