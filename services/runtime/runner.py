@@ -17,7 +17,6 @@ from services.runtime.keyring.port import Keyring
 from services.runtime.log.port import Log, StoredRecord, next_offset
 from services.runtime.stage import Stage
 from services.runtime.store.port import Halted, Outcome, Position, StatesLost, Store
-from services.runtime.unavailable import Unavailable
 
 StateT = TypeVar("StateT")
 
@@ -91,8 +90,6 @@ class Runner(Generic[StateT]):
         # Asked after the position: whoever had the partition until now may have gone on in between.
         end = await self._log.end(stage.reads, partition)
         position, states = held.position, held.states
-        if position is not None and position.is_closed:
-            raise Unavailable(f"what {stage.name} knows is being replaced")
         if position is None:
             if stage.writes is not None and await self._log.end(stage.writes, partition) > 0:
                 why = f"{stage.writes.name} has events, but where it was is not known"

@@ -1,8 +1,13 @@
 """`ontrack audit` on a region: its history verifies while its services work, and what is done to it is found."""
 
 import asyncio
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from itertools import product
 from pathlib import Path
 from typing import Final
 
@@ -10,15 +15,19 @@ import orjson
 
 from contracts.topics import CASES, TRACKS
 from services.distributed import DistributedHome
+from services.ingest.access import Client, Tokens
 from services.runtime.documents import Documents
 from services.runtime.log.kafka import KafkaLog
 from services.runtime.log.port import Record
 from services.runtime.store.mongo import POSITIONS, states_of
 from tests.auditor.tampering import renamed
 from tests.support.command import succeeded
-from tests.support.region import Region, wait_until
+from tests.support.region import STAGES, Region, wait_until
+from tests.support.requests import Requests
 
 SOME: Final = 400
+ANSWERED: Final = 120
+ANSWERS: Final = {"frequency": 2, "intensity": 1, "engagement": 3, "work_school_home": 0, "social_life": 2}
 LOST: Final = ("register", "scoring", "not_detector", "notifier")
 PARTITIONS: Final = range(CASES.partitions)
 
@@ -48,35 +57,70 @@ async def dropped(region: Region, stages: Sequence[str]) -> None:
             await documents.remove_where(POSITIONS, {"stage": stage})
 
 
-def test_what_stages_have_lost_is_made_anew(region: Region, tmp_path: Path) -> None:
-    # given a region with the history of a clinic
-    cohort = tmp_path / "cohort.csv"
-    succeeded("simulate", "--groups", "1", "--seed", "6", "--output", cohort)
+class Answering:
+    """Patients who answer one after the other, each until the answer is taken."""
+
+    def __init__(self, region: Region, port: int) -> None:
+        self._requests = Requests(port)
+        self._token = Tokens(region.tokens).make(Client("caller", "admin", "north"), datetime.now(UTC))
+        self._cases = [self._requests.enrolled(self._token, f"patient-{number}")["case"] for number in range(24)]
+        self._enough = threading.Event()
+        self.taken = 0
+
+    def run(self) -> None:
+        for session, case_id in product(range(500), self._cases):
+            if self._enough.is_set():
+                return
+            answered = (datetime.now(UTC) - timedelta(minutes=600 - session)).isoformat()
+            body = {"session": session, "instrument": "odsis", "answers": ANSWERS, "answered_at": answered}
+            self._answer(case_id, body, f"{case_id}-{session}")
+            self.taken += 1
+
+    def _answer(self, case_id: str, body: object, key: str) -> None:
+        path = f"/v1/cases/{case_id}/response-submitted"
+
+        def is_taken() -> bool:
+            with suppress(OSError):
+                return self._requests.ask("POST", path, self._token, body, key)[0] == HTTPStatus.CREATED
+            return False
+
+        wait_until(is_taken, "an answer is taken")
+
+    def stop(self) -> None:
+        self._enough.set()
+
+
+def test_what_stages_have_lost_is_made_anew_while_facts_keep_coming_in(region: Region) -> None:
+    # given a region whose services work, while patients answer
     region.provision()
-    services = region.serve()
-    for process in services:
+    ingest, *others = region.serve("ingest", *STAGES)
+    for process in (ingest, *others):
         process.wait_until_ready()
-    region.succeeded("import", cohort, "--enrol")
-    wait_until(lambda: region.asked(lambda home: home.left()) == 0, "everything processed")
+    answering = Answering(region, ingest.api_port)
+    with ThreadPoolExecutor() as beside:
+        asking = beside.submit(answering.run)
+        try:
+            wait_until(lambda: answering.taken >= ANSWERED, "answers that were taken")
 
-    # when its services run, nothing is replaced
-    ran = region.ontrack("audit", "replay", "--swap")
-    assert (ran.exit_code, "stop them first" in ran.told) == (2, True)
+            # when what every stage knows is dropped from the database, and made anew meanwhile
+            asyncio.run(dropped(region, LOST))
+            told = region.succeeded("audit", "replay", "--swap", "--format", "json").out
 
-    # when they are stopped, what they know is dropped from the database, and made anew
-    for process in services:
-        process.stop()
-    asyncio.run(dropped(region, LOST))
-    told = region.succeeded("audit", "replay", "--swap", "--format", "json").out
+            # then patients are answered again
+            before = answering.taken
+            wait_until(lambda: answering.taken >= before + ANSWERED, "answers that are taken again")
+        finally:
+            answering.stop()
+        asking.result()
     assert {row["now"] for row in orjson.loads(told)} == {"replaced"}
 
-    # then all is as if nothing had been lost, and services go on from there
+    # and the services go on from what was put in place, as if nothing had been lost
+    wait_until(lambda: region.asked(lambda home: home.left()) == 0, "everything processed")
+    assert region.asked(recorded) >= answering.taken
     verified = region.succeeded("audit", "verify").told
     assert "The history verifies" in verified
     for stage in LOST:
-        assert f"{stage}: 8 states as derived; digest" in verified
-    for process in region.serve():
-        process.wait_until_ready()
+        assert f"{stage}: 24 states as derived; digest" in verified
 
 
 def test_a_region_says_the_same_as_a_home_that_is_made_of_its_bundle(region: Region, tmp_path: Path) -> None:
@@ -89,6 +133,15 @@ def test_a_region_says_the_same_as_a_home_that_is_made_of_its_bundle(region: Reg
     region.succeeded("import", cohort, "--enrol")
     wait_until(lambda: region.asked(lambda home: home.left()) == 0, "everything processed")
 
+    # and what stands there was signed by a service
+    key, kept = tmp_path / "seal.key", tmp_path / "kept"
+    kept.mkdir()
+    public = succeeded("audit", "key", "north.example", "--output", key).out.decode().strip()
+    (auditor,) = region.serve_with("auditor", ONTRACK_SEAL_KEY_FILE=str(key), ONTRACK_SEAL_DIRECTORY=str(kept))
+    auditor.wait_until_ready()
+    wait_until(lambda: any(kept.glob("checkpoint-*.txt")), "a checkpoint")
+    assert auditor.stop() == 0
+
     # when a home is made of its bundle, and both are exported
     one, other, keys = tmp_path / "region.zip", tmp_path / "home.zip", tmp_path / "keys"
     told = region.succeeded("audit", "export", "--output", one, "--keys", keys).told
@@ -98,7 +151,8 @@ def test_a_region_says_the_same_as_a_home_that_is_made_of_its_bundle(region: Reg
     # then they say the same, to the byte, and with the same digest
     assert told.partition("digest ")[2].split()[0] == again.partition("digest ")[2].split()[0]
     assert one.read_bytes() == other.read_bytes()
-    assert "The history verifies" in succeeded("audit", "verify", "--bundle", one, "--keys", keys).told
+    against = ("--checkpoint", *kept.iterdir(), "--public-key", public)
+    assert "The history verifies" in succeeded("audit", "verify", "--bundle", one, "--keys", keys, *against).told
 
     # and a region says so of itself
     assert "Both say the same." in region.succeeded("audit", "diff", "region", tmp_path / "home").told

@@ -19,7 +19,6 @@ from services.cli.audit.verify import records_of, shown
 from services.cli.home import FINDING, Failure, run
 from services.cli.output import Format, Row, counted, emit, format_option, progress, say
 from services.cli.place import Place, opened
-from services.home import StageRuns
 from services.runtime.database import Database
 from services.runtime.stage import Stage
 from services.runtime.store.port import StatesLost, Store
@@ -44,8 +43,8 @@ def replay(source: Source, file: Path | None, swap: bool, form: Format) -> None:
     """Make all that the stages know anew from the log, in a fresh place, and compare it with what they know now.
 
     With --swap it takes its place, which mends a database that was lost or damaged; whatever follows from the facts and
-    was not on the log yet is put there. Services must not run meanwhile. A replay with --swap that was killed goes on
-    where it was, by the same command.
+    was not on the log yet is put there. Services may run meanwhile, and facts may come. A replay with --swap that was
+    killed goes on where it was, by the same command.
 
     Without --swap nothing is changed, and the exit code is 1 if something differs.
 
@@ -75,11 +74,6 @@ async def _swapped(place: Place) -> list[Row]:
     """Make it anew in the store, compare, and put it in place."""
     async with await opened(place, write=True, takes_up=False) as home:
         history = await history_of(place, home)
-        for stage in history.stages:
-            try:
-                await home.require_at_rest(stage)
-            except StageRuns as runs:
-                raise Failure(str(runs)) from None
         await _rebuilt(history, home.store, publishes=True)
         rows = [await _beside(history, home.store, stage) for stage in history.stages]
         await put_in_place(history, home.store)

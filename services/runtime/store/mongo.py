@@ -22,12 +22,12 @@ POSITIONS = "positions"
 HALTED = "halted"
 DUE = "due"
 _AT_ONCE = 1_000
-_NO_LOG = ""
-"""The identity of no log: a position of it says that nobody may go on from there."""
-
 
 _BEGUN = ""
 """A document beside the states, which goes when they go. No case has this id."""
+
+_SHUT = "shut"
+"""Set in that document while the states are replaced."""
 
 
 class MongoStore:
@@ -49,7 +49,7 @@ class MongoStore:
     async def place(self, stage: str) -> str | None:
         """Name the place for the states of a stage; None if it is not there."""
         with told_as(StoreUnavailable):
-            return _named(await self._documents.find(states_of(stage), [_BEGUN]))
+            return _named(stage, await self._documents.find(states_of(stage), [_BEGUN]))
 
     async def clear(self, stage: str) -> None:
         """Forget everything of a stage: states, positions and halted cases."""
@@ -64,7 +64,7 @@ class MongoStore:
             return {}
         with told_as(StoreUnavailable):
             found = await self._documents.find(states_of(stage), [_BEGUN, *case_ids])
-        place = _named(found)
+        place = _named(stage, found)
         if place is None or states not in (None, place):
             raise StatesLost(stage)
         return {
@@ -107,9 +107,13 @@ class MongoStore:
 
     async def hold(self, stage: str, partition: int, owner: str) -> Held:
         """Take a partition, and give how the stage stands there."""
+        # Nothing is written while the place is shut: see `_go_on`.
+        await self.place(stage)
         with told_as(StoreUnavailable):
             await self._documents.put(POSITIONS, {f"{stage}/{partition}": {"stage": stage, "owner": owner}})
-        return Held(await self.position(stage, partition), await self.place(stage))
+        # In this order: where other states have taken their place in between, their name is not the one that is given.
+        place = await self.place(stage)
+        return Held(await self.position(stage, partition), place)
 
     async def position(self, stage: str, partition: int) -> Position | None:
         """Give how far a stage has come."""
@@ -169,21 +173,18 @@ class MongoStore:
     async def take_place(self, stage: str, fresh: str, positions: Mapping[int, Position]) -> None:
         """Put what was kept under another name in the place of all that is known of a stage, and forget that name.
 
-        While the states are changed no position is one of this log, so that nobody can go on with the new states from
-        an old position; who has a partition can no longer say how far it has come. They are copied: a collection cannot
-        be renamed on everything that speaks MongoDB's protocol.
+        Meanwhile the place is shut, and has another name afterwards. States are copied: a collection cannot be renamed
+        on everything that speaks MongoDB's protocol.
         """
-        for partition, position in positions.items():
-            closed = Position(_NO_LOG, position.offset)
-            owner = uuid4().hex
-            await self.hold(stage, partition, owner)
-            while await self.set_position(stage, partition, closed, owner) is Outcome.LOST:
-                await self.hold(stage, partition, owner)
+        await self._begin_anew(stage, is_shut=True)
+        for partition in positions:
+            # Whoever has it now can no longer say how far it has come.
+            with told_as(StoreUnavailable):
+                await self._documents.put(POSITIONS, {f"{stage}/{partition}": {"stage": stage, "owner": uuid4().hex}})
         with told_as(StoreUnavailable):
-            await self._documents.remove_all(states_of(stage))
+            await self._documents.remove_where(states_of(stage), {"_id": {"$ne": _BEGUN}})
             await self._documents.create_index(states_of(stage), DUE, unique=False)
             await self._documents.remove_where(HALTED, {"stage": stage})
-        await self.begin(stage)
         some: list[str] = []
         async for case_id in self.cases(fresh):
             some.append(case_id)
@@ -193,23 +194,35 @@ class MongoStore:
         await self._copy(fresh, stage, some)
         await self.halt(stage, await self.halted(fresh))
         for partition, position in positions.items():
-            await self._open(stage, partition, position)
+            await self._go_on(stage, partition, position)
+        await self._begin_anew(stage, is_shut=False)
         await self.clear(fresh)
 
-    async def _open(self, stage: str, partition: int, position: Position) -> None:
-        """Say from where a stage goes on, until that stands there.
+    async def _begin_anew(self, stage: str, *, is_shut: bool) -> None:
+        """Give the place for the states of a stage another name. is_shut: whether nobody may go on with what is there.
 
-        Where a document is changed at the same moment, not every server keeps both changes.
+        Only whoever replaces the states writes this document while it is there, so nobody's change of it can be lost.
         """
-        standing: Position | None = None
-        while standing is None or standing.is_closed:
-            await self.set_position(stage, partition, position)
-            standing = await self.position(stage, partition)
+        with told_as(StoreUnavailable):
+            begun = {"number": -1, "by": uuid4().hex, _SHUT: is_shut}
+            await self._documents.put(states_of(stage), {_BEGUN: begun})
 
     async def _copy(self, fresh: str, stage: str, case_ids: Collection[str]) -> None:
-        """Copy states that were kept under another name."""
+        """Copy states that were kept under another name, whatever a batch under way has written there."""
         states = await self.load(fresh, case_ids)
-        await self.save(stage, [Write(case_id, None, state) for case_id, state in states.items()])
+        replacements = [_replacement(Write(case_id, None, state)) for case_id, state in states.items()]
+        documents = {each.id: {"number": each.number, "by": uuid4().hex, **each.fields} for each in replacements}
+        with told_as(StoreUnavailable):
+            await self._documents.put(states_of(stage), documents)
+
+    async def _go_on(self, stage: str, partition: int, position: Position) -> None:
+        """Say from where a stage goes on, until that stands there.
+
+        Where a document is changed at the same moment, not every server keeps both changes: somebody may still be about
+        to take the partition who came before the place was shut.
+        """
+        while await self.position(stage, partition) != position:
+            await self.set_position(stage, partition, position)
 
 
 def states_of(stage: str) -> str:
@@ -217,9 +230,12 @@ def states_of(stage: str) -> str:
     return f"states.{stage}"
 
 
-def _named(documents: Sequence[Document]) -> str | None:
-    """Name the place of the states, if what tells of it is among some documents."""
-    return next((str(each["by"]) for each in documents if each["_id"] == _BEGUN), None)
+def _named(stage: str, documents: Sequence[Document]) -> str | None:
+    """Name the place of the states, if what tells of it is among some documents. Raises StoreUnavailable if shut."""
+    begun = next((each for each in documents if each["_id"] == _BEGUN), None)
+    if begun is not None and begun.get(_SHUT):
+        raise StoreUnavailable(f"what {stage} knows is being replaced")
+    return None if begun is None else str(begun["by"])
 
 
 def _replacement(write: Write) -> Replacement:

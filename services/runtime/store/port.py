@@ -59,15 +59,10 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """How far a stage has come in a partition: the next offset, on which log; on none while its states are replaced."""
+    """How far a stage has come in a partition: the next offset, on which log."""
 
     log: str
     offset: int
-
-    @property
-    def is_closed(self) -> bool:
-        """Whether nobody may go on from here."""
-        return not self.log
 
 
 @dataclass(frozen=True, slots=True)
