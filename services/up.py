@@ -13,6 +13,7 @@ import uvicorn
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Router
 
+from services.auditor.sealing import Sealer
 from services.embedded import EmbeddedHome
 from services.ingest.access import Access
 from services.ingest.cases import Cases
@@ -51,9 +52,15 @@ class Mail:
 class Up:
     """An embedded home that answers over HTTP."""
 
-    def __init__(self, home: EmbeddedHome, access: Access, mail: Mail | None = None) -> None:
-        """Serve an open home. access: tells who asks; mail: how mail is sent; without it none is."""
+    def __init__(
+        self, home: EmbeddedHome, access: Access, mail: Mail | None = None, sealer: Sealer | None = None
+    ) -> None:
+        """Serve an open home.
+
+        access: tells who asks; mail: how mail is sent; without it none is; sealer: signs checkpoints; without it nobody
+        """
         self._home = home
+        self._sealer = sealer
         self._recorded = asyncio.Event()
         self.health = Health(waits_for=[])
         door = self._door = Door(home.intake, recorded=self._recorded.set)
@@ -73,6 +80,8 @@ class Up:
     @asynccontextmanager
     async def _running(self, _: Router) -> AsyncIterator[None]:
         running = {asyncio.create_task(self._run_stages()), asyncio.create_task(self._clockwork.run(self.health))}
+        if self._sealer is not None:
+            running.add(asyncio.create_task(self._sealer.run(self.health)))
         courier = self._courier
         delivering = None if courier is None else asyncio.create_task(courier.run(self.health))
         try:

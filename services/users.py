@@ -15,6 +15,9 @@ from services.runtime.refusals import SettingsWrong
 from services.runtime.settings import RegionSettings
 from services.runtime.store.port import StoreUnavailable
 
+AUDITOR: Final = "auditor"
+"""Who signs checkpoints, and reads nothing but the log for that."""
+
 OPERATOR: Final = "operator"
 """Who gives commands that read everything, take in files, and sign checkpoints."""
 
@@ -44,7 +47,7 @@ def services() -> Sequence[str]:
 
 def users() -> Sequence[str]:
     """Name everybody who is let in."""
-    return [*services(), OPERATOR]
+    return [*services(), AUDITOR, OPERATOR]
 
 
 def rights(brokers: Brokers) -> Iterator[Right]:
@@ -54,8 +57,10 @@ def rights(brokers: Brokers) -> Iterator[Right]:
         for user in users():
             yield Right(user, Act.DESCRIBE, Kind.TOPIC, name)
             yield Right(user, Act.DESCRIBE_CONFIGS, Kind.TOPIC, name)
-        readers = [*topic.read_by, OPERATOR]
+        readers = [*topic.read_by, AUDITOR, OPERATOR]
         writers = [*topic.written_by, *([OPERATOR] if topic in _BY_HAND else [])]
+        if topic is SEALS:
+            writers.append(AUDITOR)
         for act, allowed in ((Act.READ, readers), (Act.WRITE, writers)):
             yield from (Right(user.replace("_", "-"), act, Kind.TOPIC, name) for user in allowed)
     for service in services():
@@ -98,5 +103,5 @@ async def let_in(settings: RegionSettings, passwords: Mapping[str, Passwords]) -
             async with Documents(first) as alone:
                 await alone.unite(replica_set, hosts)
         async with Documents(server.of_users()) as documents:
-            for user, each in passwords.items():
-                await documents.let_in(user, each.mongodb, server.database)
+            for user in passwords.keys() - {AUDITOR}:
+                await documents.let_in(user, passwords[user].mongodb, server.database)

@@ -150,9 +150,20 @@ def checkpoint_of(log_id: str, trees: Trees, at: datetime) -> Checkpoint:
     return Checkpoint(log_id, at, tuple(lines))
 
 
-async def signed(log: Log, log_id: str, signer: Signer, at: datetime) -> tuple[Checkpoint, str]:
-    """Sign what stands on a log, put that on the log, and give it and its note. Raises Unavailable, NoteInvalid."""
-    trees = await grown(log, log_id, await _last(log, signer.verifier))
+class Sealed(NamedTuple):
+    """A checkpoint that was signed. trees: what it was made of."""
+
+    checkpoint: Checkpoint
+    note: str
+    trees: Trees
+
+
+async def signed(log: Log, log_id: str, signer: Signer, at: datetime, before: Sealed | None) -> Sealed:
+    """Sign what stands on a log, and put that on the log. Raises Unavailable, NoteInvalid.
+
+    before: the last that was signed: only what is new since is read
+    """
+    trees = await grown(log, log_id, {} if before is None else before.trees)
     checkpoint = checkpoint_of(log_id, trees, at)
     note = signer.signed(checkpoint.text())
     frontiers = tuple(
@@ -170,7 +181,7 @@ async def signed(log: Log, log_id: str, signer: Signer, at: datetime) -> tuple[C
         data=CheckpointSigned(note=note, frontiers=frontiers),
     )
     await log.append(SEALS, _PARTITION, [Record("log", encode(event))])
-    return checkpoint, note
+    return Sealed(checkpoint, note, trees)
 
 
 async def notes(log: Log) -> Sequence[CheckpointSigned]:
@@ -187,19 +198,21 @@ async def notes(log: Log) -> Sequence[CheckpointSigned]:
     return found
 
 
-async def _last(log: Log, verifier: Verifier) -> Trees:
-    """Give the trees that the last checkpoint was made of; what its note says of them has to go with them."""
-    found = await notes(log)
-    if not found:
-        return {}
-    said = Checkpoint.read(verifier.opened(found[-1].note))
+async def last_signed(log: Log, verifier: Verifier) -> Sealed | None:
+    """Give the last checkpoint on a log that a key has signed, if there is one. Raises Unavailable, NoteInvalid.
+
+    The trees that it was made of stand beside it: what its note says of them has to go with them.
+    """
+    found = next((each for each in reversed(await notes(log)) if verifier.is_named_in(each.note)), None)
+    if found is None:
+        return None
+    said = Checkpoint.read(verifier.opened(found.note))
     with suppress(ValueError):
         trees = {
-            (each.topic, each.partition): Tree(each.size, map(bytes.fromhex, each.hashes))
-            for each in found[-1].frontiers
+            (each.topic, each.partition): Tree(each.size, map(bytes.fromhex, each.hashes)) for each in found.frontiers
         }
         if checkpoint_of(said.log, trees, said.at) == said:
-            return trees
+            return Sealed(said, found.note, trees)
     raise NoteInvalid(f"the last checkpoint on {SEALS.name} does not go with the trees that stand beside it")
 
 

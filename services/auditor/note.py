@@ -47,6 +47,14 @@ class Verifier:
         """Write it as it is handed on."""
         return f"{self.name}+{self.id.hex()}+{b64encode(_ED25519 + self.key).decode()}"
 
+    def is_named_in(self, note: str) -> bool:
+        """Tell whether a note says that this key has signed it."""
+        lines = map(_LINE.fullmatch, note.rpartition("\n\n")[2].splitlines())
+        return any(line is not None and self._is_of(line) for line in lines)
+
+    def _is_of(self, line: re.Match[str]) -> bool:
+        return line[1] == self.name and _decoded(line[2])[:4] == self.id
+
     def opened(self, note: str) -> str:
         """Give the text of a note that this key has signed. Raises NoteInvalid."""
         text, separator, signatures = note.rpartition("\n\n")
@@ -57,7 +65,7 @@ class Verifier:
             found = _LINE.fullmatch(line)
             if found is None:
                 raise NoteInvalid("a signature was expected on each line below the empty one")
-            if found[1] == self.name and _decoded(found[2])[:4] == self.id:
+            if self._is_of(found):
                 self._require(text, _decoded(found[2])[4:])
                 return text
         raise NoteInvalid(f"a signature of {self.name} was expected")

@@ -12,6 +12,7 @@ from typing import Final
 import click
 from cryptography.x509 import ObjectIdentifier
 
+from services.auditor.note import Signer
 from services.cli.authority import CLIENT, SERVER, Authority
 from services.cli.home import Failure
 from services.cli.output import counted, say
@@ -80,6 +81,7 @@ class _Folder:
         self._administrator()
         self._give(_made_folder(self._place / "tokens"), "ontrack")
         self._put("users/mailer", "ontrack", ("ontrack_ingest_token",), self._token_of_mailer)
+        self._put("users/auditor", "ontrack", ("seal.key", "seal.pub"), lambda: _sealing(next(iter(hosts), "ontrack")))
         master = self._place / "master.key"
         if not master.exists():
             MasterKey.create(master)
@@ -171,3 +173,9 @@ def _made_folder(folder: Path) -> Path:
 
 def _password() -> Sequence[bytes]:
     return (secrets.token_hex(24).encode(),)
+
+
+def _sealing(name: str) -> Sequence[bytes]:
+    """Make the key that checkpoints are signed with, and the public one for whoever verifies."""
+    signer = Signer.make(name)
+    return tuple(f"{each}\n".encode() for each in (signer.written(), signer.verifier))

@@ -16,6 +16,7 @@ SERVICES: Final = MappingProxyType(
         "not-detector": "services.not_detector.app",
         "notifier": "services.notifier.app",
         "mailer": "services.mailer.app",
+        "auditor": "services.auditor.app",
     }
 )
 

@@ -18,7 +18,12 @@ from services.cli.zone import clinic_zone
 from services.ingest.access import TOKENS, Client, Tokens
 
 if TYPE_CHECKING:
+    from services.auditor.note import Signer
+    from services.auditor.sealing import Sealer
+    from services.embedded import EmbeddedHome
     from services.up import Mail
+
+    Sealing = tuple[Signer, Path]
 
 LOOPBACK: Final = "127.0.0.1"
 FIRST: Final = "first"
@@ -36,23 +41,35 @@ FIRST: Final = "first"
     help=f"The data directory; it is made if it is not there (or set {DATA}).",
 )
 @click.option("--port", type=click.IntRange(0, 65_535), default=8080, show_default=True, help="Where it listens.")
+@click.option(
+    "--seal-key",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="Sign checkpoints of the log with this key, which ontrack audit key makes.",
+)
+@click.option(
+    "--checkpoints",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="The directory to which they are written, for somebody else to keep.",
+)
 @click.option("--clinic", default="clinic", show_default=True, help="Whose the token of a first start is.")
-def up(directory: Path, port: int, clinic: str) -> None:
+def up(directory: Path, port: int, seal_key: Path | None, checkpoints: Path | None, clinic: str) -> None:
     """Run a whole clinic in one process: the API, the clock, and every stage behind them.
 
     It listens on this machine only. One process has a data directory at a time; Ctrl-C ends it, and nothing is lost
-    when it is killed.
+    when it is killed. With --seal-key and --checkpoints, a checkpoint of the log is signed each hour, and after 10,000
+    records.
 
     Example: ontrack up --data ./clinic
     """
     if not is_name(clinic):
         raise Failure("--clinic: at most 64 letters, digits and . _ : - were expected, the first a letter or digit")
+    sealing = _sealing(seal_key, checkpoints)
     try:
         listening = socket.create_server((LOOPBACK, port))
     except OSError as refused:
         raise Failure(f"--port {port}: {why_not_at(port, refused)}") from None
     with listening:
-        run(_served(directory, listening, clinic))
+        run(_served(directory, listening, clinic, sealing))
 
 
 def why_not_at(port: int, refused: OSError) -> str:
@@ -65,7 +82,21 @@ def why_not_at(port: int, refused: OSError) -> str:
     return f"nobody can listen at {LOOPBACK}:{port} ({why})"
 
 
-async def _served(directory: Path, listening: socket.socket, clinic: str) -> None:
+def _sealing(key: Path | None, checkpoints: Path | None) -> "Sealing | None":
+    """Read how checkpoints are signed, if they are. Raises Failure."""
+    if key is None and checkpoints is None:
+        return None
+    if key is None or checkpoints is None:
+        raise Failure("--seal-key and --checkpoints belong together: both were expected, or none")
+    from services.auditor.sealing import KeyUnusable, signer_in  # noqa: PLC0415 - as below
+
+    try:
+        return signer_in(key), checkpoints
+    except KeyUnusable as unusable:
+        raise Failure(f"--seal-key: {unusable}") from None
+
+
+async def _served(directory: Path, listening: socket.socket, clinic: str, sealing: "Sealing | None") -> None:
     # They take a while to load, and help is wanted at once.
     from services.embedded import EmbeddedHome, holds_database  # noqa: PLC0415
     from services.runtime.logs import set_up_logs  # noqa: PLC0415
@@ -79,8 +110,16 @@ async def _served(directory: Path, listening: socket.socket, clinic: str) -> Non
     _welcome(directory, port, tokens.make_first(Client(FIRST, "admin", clinic), home.clock()), is_new=is_new)
     if mail is None:
         say(f"No mail is sent: set {SMTP_HOST} and what docs/clinic-it.md says of mail, and start again.")
-    await Up(home, tokens, mail).serve(listening, was_asked)
+    await Up(home, tokens, mail, _sealer(home, sealing)).serve(listening, was_asked)
     say("Ended. Everything that was answered is kept.")
+
+
+def _sealer(home: "EmbeddedHome", sealing: "Sealing | None") -> "Sealer | None":
+    if sealing is None:
+        return None
+    from services.auditor.sealing import Rhythm, Sealer  # noqa: PLC0415 - as above
+
+    return Sealer(home.log, home.log_id, *sealing, Rhythm(), home.clock)
 
 
 def _mail() -> "Mail | None":

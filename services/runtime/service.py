@@ -7,6 +7,7 @@ import socket
 import ssl
 import sys
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
 
 StateT = TypeVar("StateT")
 Step = Callable[[], Coroutine[Any, Any, None]]
+WhyAway = Callable[[], str | None]
 
 TRY_AGAIN: Final = 3.0
 
@@ -82,22 +84,14 @@ class Beside:
     tls: ssl.SSLContext | None = None
 
 
-class Service(Generic[StateT]):
-    """One stage over Kafka and MongoDB.
+class Process(ABC):
+    """A process that serves until it is told to end, and tells over HTTP how it is."""
 
-    pause: seconds after each time that it has read a little, for more to be read together
-    """
-
-    pause = 0.0
-
-    def __init__(self, settings: ServiceSettings, stage: Callable[[Catalogue], Stage[StateT]]) -> None:
-        """Make the service; `stage` makes its stage from the definitions that the log has."""
+    def __init__(self, settings: ServiceSettings, name: str) -> None:
+        """Make it. name: by which its metrics are told from those of others."""
         self._settings = settings
-        self._make_stage = stage
         self.health = Health()
-        self._name = stage(Catalogue()).name
-        self.metrics = Metrics(self._name)
-        self._traces: Traces | None = None
+        self.metrics = Metrics(name)
 
     @asynccontextmanager
     async def running(self, _: Starlette) -> AsyncIterator[None]:
@@ -116,82 +110,27 @@ class Service(Generic[StateT]):
         if error is not None:
             self.health.set("service", f"it has ended ({place_of(error)}); start it again")
 
+    @abstractmethod
     async def _serve(self) -> None:
-        brokers, server = self._settings.brokers(), self._settings.server()
-        async with AsyncExitStack() as stack:
-            documents = await stack.enter_async_context(Documents(server))
-            log = await stack.enter_async_context(KafkaLog(brokers))
-            founding = Founding(log)
-            stage = self._make_stage(founding.definitions)
-            await self._until_it_works(lambda: self._require_servers(stage, documents, founding), documents)
-            keyring = MongoKeyring(documents, MasterKey.read(self._settings.master_key_file))
-            store = MongoStore(documents)
-            runner = Runner(
-                stage,
-                log,
-                store,
-                keyring,
-                founding.log_id,
-                dead_letters_at_most=self._settings.dead_letters_at_most,
-            )
-            serving = Serving(
-                brokers,
-                brokers.named(stage.name),
-                brokers.topic(stage.reads),
-                runner,
-                self.heard,
-                self._halts_again,
-            )
-            serving.pause, serving.recalled = self.pause, self.recalled
-            self._traces = self._traced(stage, stack)
-            stack.push_async_callback(serving.stop)
-            await self._until_it_works(serving.start, documents)
-            spare_the_collector()
-            await self.begin_beside(Ground(documents, log, store, keyring, founding), stack)
-            _LOG.info("serving", stage=stage.name, log=founding.log_id)
-            watched = Watched(stage, serving, brokers, documents, log, store, founding)
-            looker = Looker(watched, self.health, self.metrics)
-            stack.push_async_callback(looker.stop)
-            while True:
-                await looker.look()
-                await asyncio.sleep(LOOK)
-
-    async def begin_beside(self, ground: Ground, stack: AsyncExitStack) -> None:
-        """Begin what a service does beside its stage, until the stack is left."""
-
-    def recalled(self, _: int, records: Sequence[StoredRecord]) -> Sequence[StoredRecord]:
-        """Give records of a partition with what this process knows of them already, if it does."""
-        return records
+        """Serve, for ever."""
 
     def beside(self) -> Sequence[Beside]:
         """Give what answers at other sockets than the one where one asks how the service is. Raises SettingsWrong."""
         return ()
 
-    def _traced(self, stage: Stage[StateT], stack: AsyncExitStack) -> "Traces | None":
-        """Send traces if that is set, until the stack is left."""
-        endpoint = self._settings.traces_endpoint
-        if endpoint is None:
-            return None
-        # It takes a while to load.
-        from services.runtime.traces import Traces  # noqa: PLC0415
-
-        traces = Traces(endpoint, stage.name, self._settings.brokers().topic(stage.reads))
-        stack.push_async_callback(traces.close)
-        return traces
-
-    async def _until_it_works(self, step: Step, documents: Documents) -> None:
-        """Try to start until that works, and tell meanwhile what is in the way."""
-        while (why := await self._why_not(step, documents)) is not None:
+    async def _until_it_works(self, step: Step, why_away: WhyAway) -> None:
+        """Try to start until that works, and tell meanwhile what is in the way. why_away: asks other servers."""
+        while (why := await self._why_not(step, why_away)) is not None:
             self.health.set("start", why)
             await asyncio.sleep(TRY_AGAIN)
         self.health.set("start", None)
 
-    async def _why_not(self, step: Step, documents: Documents) -> str | None:
+    async def _why_not(self, step: Step, why_away: WhyAway) -> str | None:
         """Take a step, and tell while it takes long which server is silent; give why it failed, None if it did not."""
         task, brokers = asyncio.create_task(step()), self._settings.brokers()
         try:
             while not (await asyncio.wait({task}, timeout=LOOK))[0]:
-                self.health.set("start", await why_no_brokers(brokers) or documents.why_away())
+                self.health.set("start", await why_no_brokers(brokers) or why_away())
             await task
         except (Unavailable, TopicsUnfit, NotAHome, MasterKeyUnusable, OSError) as failed:
             return "; ".join(str(failed).splitlines())
@@ -200,36 +139,6 @@ class Service(Generic[StateT]):
         finally:
             task.cancel()
         return None
-
-    async def _require_servers(self, stage: Stage[StateT], documents: Documents, founding: Founding) -> None:
-        """Make sure that everything is there and fits before anything is touched."""
-        topics = [stage.reads, DEFINITIONS, *([stage.writes] if stage.writes else [])]
-        if stage.reads is CASES:
-            topics.append(DEAD_LETTERS)
-        await Cluster(self._settings.brokers()).require_topics(topics)
-        await founding.learn()
-        if not founding.log_id:
-            raise NotAHome("the log was never founded; `ontrack provision` does that")
-        keyring = MongoKeyring(documents, MasterKey.read(self._settings.master_key_file))
-        await keyring.require_own_master()
-
-    def heard(self, partition: int, done: Done, seconds: float) -> None:
-        """Hear of a batch that is done: its states are written, and what came out is on the log."""
-        self.metrics.heard(done, seconds)
-        if self._traces is not None:
-            self._traces.heard(partition, done, seconds)
-        if done.dead_letters:
-            _LOG.warning("facts-unreadable", partition=partition, number=done.dead_letters)
-        for case in done.halted:
-            _LOG.warning("case-halted", **self._told(case))
-
-    def _halts_again(self, case: Halted) -> None:
-        _LOG.warning("case-halts-again", **self._told(case))
-
-    def _told(self, case: Halted) -> Mapping[str, str | int]:
-        """Tell of a halted case in a log."""
-        place = {"partition": case.partition, "offset": case.offset}
-        return {"stage": self._name, "case": case.case_id, **place, "reason": case.reason}
 
     def app(self) -> Starlette:
         """Give what answers over HTTP, and serves meanwhile."""
@@ -261,6 +170,111 @@ class Service(Generic[StateT]):
             signal.signal(number, lambda number, _: sys.exit(_exit_code(number)))
         app = ByPort(self.app(), {each.listening.getsockname()[1]: each.app for each in beside})
         _Server(Config(app), beside).run(sockets=[listening])
+
+
+class Service(Process, Generic[StateT]):
+    """One stage over Kafka and MongoDB.
+
+    pause: seconds after each time that it has read a little, for more to be read together
+    """
+
+    pause = 0.0
+
+    def __init__(self, settings: ServiceSettings, stage: Callable[[Catalogue], Stage[StateT]]) -> None:
+        """Make the service; `stage` makes its stage from the definitions that the log has."""
+        self._make_stage = stage
+        self._name = stage(Catalogue()).name
+        self._traces: Traces | None = None
+        super().__init__(settings, self._name)
+
+    async def _serve(self) -> None:
+        brokers, server = self._settings.brokers(), self._settings.server()
+        async with AsyncExitStack() as stack:
+            documents = await stack.enter_async_context(Documents(server))
+            log = await stack.enter_async_context(KafkaLog(brokers))
+            founding = Founding(log)
+            stage = self._make_stage(founding.definitions)
+            await self._until_it_works(lambda: self._require_servers(stage, documents, founding), documents.why_away)
+            keyring = MongoKeyring(documents, MasterKey.read(self._settings.master_key_file))
+            store = MongoStore(documents)
+            runner = Runner(
+                stage,
+                log,
+                store,
+                keyring,
+                founding.log_id,
+                dead_letters_at_most=self._settings.dead_letters_at_most,
+            )
+            serving = Serving(
+                brokers,
+                brokers.named(stage.name),
+                brokers.topic(stage.reads),
+                runner,
+                self.heard,
+                self._halts_again,
+            )
+            serving.pause, serving.recalled = self.pause, self.recalled
+            self._traces = self._traced(stage, stack)
+            stack.push_async_callback(serving.stop)
+            await self._until_it_works(serving.start, documents.why_away)
+            spare_the_collector()
+            await self.begin_beside(Ground(documents, log, store, keyring, founding), stack)
+            _LOG.info("serving", stage=stage.name, log=founding.log_id)
+            watched = Watched(stage, serving, brokers, documents, log, store, founding)
+            looker = Looker(watched, self.health, self.metrics)
+            stack.push_async_callback(looker.stop)
+            while True:
+                await looker.look()
+                await asyncio.sleep(LOOK)
+
+    async def begin_beside(self, ground: Ground, stack: AsyncExitStack) -> None:
+        """Begin what a service does beside its stage, until the stack is left."""
+
+    def recalled(self, _: int, records: Sequence[StoredRecord]) -> Sequence[StoredRecord]:
+        """Give records of a partition with what this process knows of them already, if it does."""
+        return records
+
+    def _traced(self, stage: Stage[StateT], stack: AsyncExitStack) -> "Traces | None":
+        """Send traces if that is set, until the stack is left."""
+        endpoint = self._settings.traces_endpoint
+        if endpoint is None:
+            return None
+        # It takes a while to load.
+        from services.runtime.traces import Traces  # noqa: PLC0415
+
+        traces = Traces(endpoint, stage.name, self._settings.brokers().topic(stage.reads))
+        stack.push_async_callback(traces.close)
+        return traces
+
+    async def _require_servers(self, stage: Stage[StateT], documents: Documents, founding: Founding) -> None:
+        """Make sure that everything is there and fits before anything is touched."""
+        topics = [stage.reads, DEFINITIONS, *([stage.writes] if stage.writes else [])]
+        if stage.reads is CASES:
+            topics.append(DEAD_LETTERS)
+        await Cluster(self._settings.brokers()).require_topics(topics)
+        await founding.learn()
+        if not founding.log_id:
+            raise NotAHome("the log was never founded; `ontrack provision` does that")
+        keyring = MongoKeyring(documents, MasterKey.read(self._settings.master_key_file))
+        await keyring.require_own_master()
+
+    def heard(self, partition: int, done: Done, seconds: float) -> None:
+        """Hear of a batch that is done: its states are written, and what came out is on the log."""
+        self.metrics.heard(done, seconds)
+        if self._traces is not None:
+            self._traces.heard(partition, done, seconds)
+        if done.dead_letters:
+            _LOG.warning("facts-unreadable", partition=partition, number=done.dead_letters)
+        for case in done.halted:
+            _LOG.warning("case-halted", **self._told(case))
+
+    def _halts_again(self, case: Halted) -> None:
+        _LOG.warning("case-halts-again", **self._told(case))
+
+    def _told(self, case: Halted) -> Mapping[str, str | int]:
+        """Tell of a halted case in a log."""
+        place = {"partition": case.partition, "offset": case.offset}
+        return {"stage": self._name, "case": case.case_id, **place, "reason": case.reason}
 
 
 class _Server(uvicorn.Server):

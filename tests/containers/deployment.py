@@ -62,6 +62,11 @@ class Deployment:
         return self.folder / "secrets"
 
     @property
+    def checkpoints(self) -> Path:
+        """Where the checkpoints are."""
+        return self.folder / "checkpoints"
+
+    @property
     def environment(self) -> dict[str, str]:
         """What the commands are given, `docker compose` among them."""
         outer = {name: value for name, value in os.environ.items() if not name.startswith(("ONTRACK_", "COMPOSE_"))}
@@ -70,6 +75,7 @@ class Deployment:
             "DOCKER_CONFIG": str(_with_compose(self.folder)),
             "DOCKER_HOST": self.engine.host,
             "ONTRACK_SECRETS_DIR": str(self.secrets),
+            "ONTRACK_CHECKPOINTS_DIR": str(self.checkpoints),
         }
         return {**outer, **own, **self.images, **FITTED, **self.named}
 

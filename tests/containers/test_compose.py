@@ -19,6 +19,8 @@ from contracts.events.facts import NoticeSent, ResponseSubmitted
 from contracts.events.notices import NoticeRequested
 from contracts.topics import CASES, NOTICES, TRACKS
 from deploy.local.prerequisites import Missing
+from services.auditor.checkpoint import Checkpoint
+from services.auditor.note import Verifier
 from tests.containers.deployment import BROKERS, DEPLOY, SERVICES, STAGES, Caller, Deployment, deployment
 from tests.support.command import succeeded
 from tests.support.episodes import reported_episodes
@@ -137,6 +139,20 @@ def test_what_the_page_says_of_mail_adds_a_mailer(region: Deployment) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     region.named["COMPOSE_PROFILES"] = "mail"
     region.wait_until_healthy("mailer")
+
+
+def test_what_the_page_says_of_checkpoints_has_the_log_sealed(region: Deployment) -> None:
+    # when somebody types what the page says
+    (typed,) = blocks("Checkpoints")
+    done = region.typed(["bash", "-eux", "-o", "pipefail", "-c", typed])
+    assert done.returncode == 0, done.stdout + done.stderr
+
+    # then what stands on the log is signed, with the key that was made
+    region.wait_until_healthy("auditor")
+    region.wait_until(lambda: any(region.checkpoints.glob("checkpoint-*.txt")), "a checkpoint")
+    verifier = Verifier.read((region.secrets / "users/auditor/seal.pub").read_text())
+    for file in region.checkpoints.glob("checkpoint-*.txt"):
+        assert Checkpoint.read(verifier.opened(file.read_text())).lines
 
 
 def letters(region: Deployment) -> list[dict[str, Any]]:

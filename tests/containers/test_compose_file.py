@@ -33,6 +33,9 @@ OF_THE_ADMINISTRATOR: Final = {"provision", "restore"}
 AS_ROOT: Final = {"secrets": {"CHOWN", "DAC_OVERRIDE"}}
 """Who is root, and what it may do as such: it gives files to those who read them."""
 
+WRITTEN: Final = {("ontrack", "/run/tokens"), ("restore", "/run/tokens"), ("auditor", "/checkpoints")}
+"""Who writes where: tokens are made by one command, and come back by another; checkpoints are signed."""
+
 SERVED: Final = {"mongodb", *BROKERS, *SERVICES}
 
 
@@ -171,8 +174,7 @@ def test_each_sees_its_own_secrets_only_and_is_not_started_without(name: str) ->
     assert mounted["/run/secrets"]["source"] == str(DEPLOY / "secrets" / own)
     for target, each in mounted.items():
         assert each["bind"].get("create_host_path", False) is False
-        # Tokens are made by one command, and come back by another.
-        assert each.get("read_only", False) is (target != "/run/tokens" or name not in {"ontrack", "restore"})
+        assert each.get("read_only", False) is ((name, target) not in WRITTEN)
     assert not any("authority" in each["source"] for each in mounted.values())
 
 

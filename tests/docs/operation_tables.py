@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from services.auditor.settings import AuditorSettings
 from services.ingest.http.operations import OPERATIONS
 from services.ingest.http.problems import KINDS
 from services.ingest.settings import IngestSettings
@@ -24,6 +25,7 @@ SERVICES: Final[Mapping[str, type[RegionSettings]]] = {
     "not-detector": NotDetectorSettings,
     "notifier": NotifierSettings,
     "mailer": MailerSettings,
+    "auditor": AuditorSettings,
 }
 
 

@@ -103,6 +103,25 @@ def test_a_first_start_says_what_it_made_and_the_command_that_it_names_works(tmp
     assert succeeded("tracks", "--data", data).exit_code == 0
 
 
+def test_the_log_is_sealed_by_itself_where_a_key_is_given(tmp_path: Path) -> None:
+    # given a key, and a directory that somebody else fetches from
+    key, kept, data = tmp_path / "seal.key", tmp_path / "kept", tmp_path / "live"
+    public = succeeded("audit", "key", "north.example", "--output", key).out.decode().strip()
+    kept.mkdir()
+    alone = ontrack("up", "--data", data, "--seal-key", key)
+    assert (alone.exit_code, "--checkpoints belong together" in alone.told, data.exists()) == (2, True, False)
+
+    # when the clinic runs
+    with running(data, options=("--seal-key", key, "--checkpoints", kept)) as clinic:
+        wait_until(lambda: any(kept.glob("checkpoint-*.txt")), "a checkpoint")
+        assert clinic.end(signal.SIGTERM) == 0
+
+    # then its log is one that was sealed
+    (file,) = kept.iterdir()
+    told = succeeded("audit", "verify", "--data", data, "--checkpoint", file, "--public-key", public).told
+    assert "The history verifies" in told
+
+
 def test_a_directory_that_is_there_and_empty_is_told_as_made(tmp_path: Path) -> None:
     (tmp_path / "live").mkdir()
     with running(tmp_path / "live") as clinic:

@@ -20,7 +20,7 @@ from services.runtime.log.kafka import KafkaLog
 from services.runtime.log.port import LogUnavailable, Record
 from services.runtime.log.topics import Cluster
 from services.runtime.log.users import Act, Kind, Right, let_in
-from services.users import OPERATOR, rights, users
+from services.users import AUDITOR, OPERATOR, rights, users
 from tests.integration.test_security import certificate
 from tests.support.region import wait_until
 from tests.support.servers import ONE_BROKER
@@ -107,6 +107,7 @@ WRITES: Final[Mapping[str, set[Topic]]] = {
     "not-detector": {TRACKS},
     "notifier": {NOTICES},
     "mailer": set(),
+    AUDITOR: set(),
     OPERATOR: {CASES, DEFINITIONS},
 }
 READS: Final = {
@@ -115,6 +116,7 @@ READS: Final = {
     "not-detector": {SCORES, DEFINITIONS},
     "notifier": {TRACKS, DEFINITIONS},
     "mailer": {NOTICES, DEFINITIONS},
+    AUDITOR: {CASES, SCORES, TRACKS, NOTICES, DEFINITIONS, DEAD_LETTERS},
 }
 
 

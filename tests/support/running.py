@@ -4,7 +4,7 @@ import http.client
 import os
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from http import HTTPStatus
@@ -22,13 +22,15 @@ from tests.support.region import wait_until
 class Running:
     """A clinic that runs as a process of its own, and what it has printed."""
 
-    def __init__(self, data: Path, port: int, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, data: Path, port: int, environment: Mapping[str, str], options: Sequence[str | Path] = ()
+    ) -> None:
         self.port = port
         self.data = data
         self.said = data.with_name(f"{data.name}-{port}.txt")
         with self.said.open("ab") as stream:
             self.process = subprocess.Popen(
-                [ONTRACK, "up", "--data", data, "--port", str(port)],
+                [ONTRACK, "up", "--data", data, "--port", str(port), *options],
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=subprocess.STDOUT,
@@ -89,10 +91,13 @@ class Running:
 
 @contextmanager
 def running(
-    data: Path, port: int | None = None, environment: Mapping[str, str] = MappingProxyType({})
+    data: Path,
+    port: int | None = None,
+    environment: Mapping[str, str] = MappingProxyType({}),
+    options: Sequence[str | Path] = (),
 ) -> Iterator[Running]:
     """Run a clinic, and kill it in the end if it still runs."""
-    started = Running(data, port or free_ports(1)[0], environment)
+    started = Running(data, port or free_ports(1)[0], environment, options)
     try:
         wait_until(started.is_alive, f"it is alive, having said {started.lines}")
         yield started

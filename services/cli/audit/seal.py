@@ -13,8 +13,9 @@ from pydantic import TypeAdapter, ValidationError
 from contracts.codec import id_of
 from contracts.events.fields import instant
 from contracts.topics import Topic
-from services.auditor.checkpoint import SEALED, Checkpoint, Proof, notes, proof, signed
+from services.auditor.checkpoint import SEALED, Checkpoint, Proof, Sealed, last_signed, notes, proof, signed
 from services.auditor.note import NoteInvalid, Signer, Verifier
+from services.auditor.sealing import KeyUnusable, file_name, signer_in
 from services.cli.audit.source import Source, audited, source_options
 from services.cli.history import chunks
 from services.cli.home import FINDING, Failure, run
@@ -69,23 +70,23 @@ def seal(place: Place, key_file: Path, output: Path | None) -> None:
 
     Example: ontrack audit seal --data DIR --key seal.key --output /mnt/elsewhere
     """
-    signer = _signer(key_file)
-    checkpoint, note = run(_seal(place, signer))
+    sealed = run(_seal(place, _signer(key_file)))
     if output is not None:
         private_directory(output)
-        file = output / f"checkpoint-{instant(checkpoint.at).replace(':', '')}.txt"
+        file = output / file_name(sealed.checkpoint)
         with private_file(file) as stream:
-            stream.write(note.encode())
+            stream.write(sealed.note.encode())
         say(f"The checkpoint is in {file}. Let somebody else keep it.")
     else:
-        click.echo(note, nl=False)
-    say(f"{sum(line.size for line in checkpoint.lines):,} records were sealed.")
+        click.echo(sealed.note, nl=False)
+    say(f"{sum(line.size for line in sealed.checkpoint.lines):,} records were sealed.")
 
 
-async def _seal(place: Place, signer: Signer) -> tuple[Checkpoint, str]:
+async def _seal(place: Place, signer: Signer) -> Sealed:
     async with await opened(place, write=True, takes_up=False) as home:
         try:
-            return await signed(home.log, home.log_id, signer, datetime.now(UTC))
+            before = await last_signed(home.log, signer.verifier)
+            return await signed(home.log, home.log_id, signer, datetime.now(UTC), before)
         except NoteInvalid as wrong:
             raise Failure(str(wrong), FINDING) from None
 
@@ -169,12 +170,10 @@ def check_proof(directory: Path, public: str | None) -> None:
 
 
 def _signer(file: Path) -> Signer:
-    if file.stat().st_mode & 0o077:
-        raise Failure(f"{file} is open to others: run chmod 600 {file}")
     try:
-        return Signer.read(file.read_text())
-    except (NoteInvalid, UnicodeDecodeError) as wrong:
-        raise Failure(f"{file}: {wrong if isinstance(wrong, NoteInvalid) else 'a private key was expected'}") from None
+        return signer_in(file)
+    except KeyUnusable as unusable:
+        raise Failure(str(unusable)) from None
 
 
 def verifier_of(public: str | None) -> Verifier:

@@ -1,0 +1,127 @@
+"""Checkpoints that are signed by themselves: after so many records, or so much time, whichever comes first."""
+
+import asyncio
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from contracts.events.fields import instant
+from services.auditor.checkpoint import SEALED, Checkpoint, Sealed, last_signed, signed
+from services.auditor.note import NoteInvalid, Signer
+from services.runtime.health import Health
+from services.runtime.log.port import Journal
+from services.runtime.unavailable import Unavailable
+
+RECORDS: Final = 10_000
+TIME: Final = timedelta(hours=1)
+LOOK: Final = 2.0
+"""Seconds between two looks at how much has been recorded since."""
+
+_LOG = structlog.get_logger()
+
+
+class KeyUnusable(Exception):
+    """The file with the private key cannot be used. Says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """When a checkpoint is signed: after so many records, or so much time if there are any at all."""
+
+    records: int = RECORDS
+    time: timedelta = TIME
+
+
+class Sealer:
+    """Signs checkpoints of a log, puts them on it, and keeps each in a directory too, for somebody else to fetch."""
+
+    def __init__(
+        self, log: Journal, log_id: str, signer: Signer, kept: Path, rhythm: Rhythm, now: Callable[[], datetime]
+    ) -> None:
+        """Sign with `signer`. kept: the directory; now: tells the time."""
+        self._log = log
+        self._log_id = log_id
+        self._signer = signer
+        self._kept = kept
+        self._rhythm = rhythm
+        self._now = now
+        self._last: Sealed | None = None
+        self._has_begun = False
+
+    async def run(self, health: Health) -> None:
+        """Sign for ever, and tell what is in the way."""
+        while True:
+            health.set("seals", await self._why_not(), is_elsewhere=True)
+            await asyncio.sleep(LOOK)
+
+    async def _why_not(self) -> str | None:
+        try:
+            await self.look()
+        except (Unavailable, NoteInvalid) as wrong:
+            return str(wrong)
+        except OSError as error:
+            return f"{self._kept}: a directory that can be written was expected ({error.strerror})"
+        return None
+
+    async def look(self) -> bool:
+        """Sign, if it is time to; tell whether it was. Raises Unavailable, NoteInvalid, OSError."""
+        if not self._has_begun:
+            self._last = await last_signed(self._log, self._signer.verifier)
+            self._has_begun = True
+        self._keep()
+        if not await self._is_time():
+            return False
+        self._last = await signed(self._log, self._log_id, self._signer, self._now(), self._last)
+        _LOG.info("sealed", records=_size(self._last.checkpoint))
+        self._keep()
+        return True
+
+    async def _is_time(self) -> bool:
+        there = 0
+        for topic in SEALED:
+            there += sum((await self._log.ends(topic, range(topic.partitions))).values())
+        new = there - (0 if self._last is None else _size(self._last.checkpoint))
+        is_late = self._last is None or self._now() - self._last.checkpoint.at >= self._rhythm.time
+        return new >= self._rhythm.records or (new > 0 and is_late)
+
+    def _keep(self) -> None:
+        """Put the last checkpoint in the directory, unless it is there. It is on the log; here it is to be fetched."""
+        if self._last is None:
+            return
+        file = self._kept / file_name(self._last.checkpoint)
+        if file.exists():
+            return
+        unfinished = file.with_suffix(".new")
+        with unfinished.open("w", encoding="utf-8") as stream:
+            stream.write(self._last.note)
+            stream.flush()
+            os.fsync(stream.fileno())
+        unfinished.rename(file)
+
+
+def file_name(checkpoint: Checkpoint) -> str:
+    """Name the file of a checkpoint: by name they are in the order in which they were signed."""
+    return f"checkpoint-{instant(checkpoint.at).replace(':', '')}.txt"
+
+
+def signer_in(file: Path) -> Signer:
+    """Read the private key that a file holds. Raises KeyUnusable."""
+    try:
+        if file.stat().st_mode & 0o077:
+            raise KeyUnusable(f"{file} is open to others: run chmod 600 {file}")
+        return Signer.read(file.read_text("utf-8"))
+    except OSError as error:
+        raise KeyUnusable(f"{file}: a file that can be read was expected ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise KeyUnusable(f"{file}: a private key was expected") from None
+    except NoteInvalid as wrong:
+        raise KeyUnusable(f"{file}: {wrong}") from None
+
+
+def _size(checkpoint: Checkpoint) -> int:
+    return sum(line.size for line in checkpoint.lines)

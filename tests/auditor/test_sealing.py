@@ -1,0 +1,171 @@
+"""A log is sealed by itself: after so many records, or so much time; and every checkpoint is where it is fetched."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from contracts.topics import CASES, SCORES, SEALS
+from services.auditor.checkpoint import Checkpoint, notes
+from services.auditor.note import NoteInvalid, Signer
+from services.auditor.sealing import KeyUnusable, Rhythm, Sealer, signer_in
+from services.embedded import EmbeddedHome
+from services.runtime.log.port import Record
+from tests.cli.homes import CASES as COURSES
+from tests.cli.homes import imported, written
+from tests.support.command import succeeded
+
+BEGAN: Final = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
+SIGNER: Final = Signer.make("north.example")
+RHYTHM: Final = Rhythm(records=100, time=timedelta(hours=1))
+
+
+class Hour:
+    """A clock that is put forward by hand."""
+
+    def __init__(self) -> None:
+        self.at = BEGAN
+
+    def __call__(self) -> datetime:
+        return self.at
+
+    def passes(self, **time: float) -> None:
+        self.at += timedelta(**time)
+
+
+@pytest.fixture
+def clinic(tmp_path: Path) -> Path:
+    """A clinic with a history."""
+    return imported(tmp_path / "clinic", written(tmp_path / "courses.csv", COURSES, "odsis"))
+
+
+@pytest.fixture
+async def home(clinic: Path) -> AsyncIterator[EmbeddedHome]:
+    """That clinic, opened."""
+    async with await EmbeddedHome.open(clinic, write=True) as opened:
+        yield opened
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Path:
+    """Where checkpoints are fetched from."""
+    folder = tmp_path / "kept"
+    folder.mkdir()
+    return folder
+
+
+def sealer(home: EmbeddedHome, kept: Path, clock: Hour, signer: Signer = SIGNER) -> Sealer:
+    return Sealer(home.log, home.log_id, signer, kept, RHYTHM, clock)
+
+
+async def more(home: EmbeddedHome, number: int) -> None:
+    """Record something, whatever it is."""
+    await home.log.append(CASES, 0, [Record("a", b"{}")] * number)
+
+
+def texts(kept: Path) -> list[str]:
+    """What was kept, in its order."""
+    return [file.read_text() for file in sorted(kept.iterdir())]
+
+
+def emptied(kept: Path) -> None:
+    for file in kept.iterdir():
+        file.unlink()
+
+
+def sizes(kept: Path) -> list[int]:
+    """How many records each checkpoint speaks of."""
+    opened = map(SIGNER.verifier.opened, texts(kept))
+    return [sum(line.size for line in Checkpoint.read(text).lines) for text in opened]
+
+
+async def test_a_log_that_was_never_sealed_is_sealed_at_once(home: EmbeddedHome, kept: Path) -> None:
+    assert await sealer(home, kept, Hour()).look()
+    assert len(sizes(kept)) == 1
+    assert [each.note for each in await notes(home.log)] == texts(kept)
+
+
+async def test_it_is_sealed_again_after_so_many_records_or_so_much_time(home: EmbeddedHome, kept: Path) -> None:
+    # given a log that was sealed
+    clock = Hour()
+    it = sealer(home, kept, clock)
+    await it.look()
+    (first,) = sizes(kept)
+
+    # when nothing comes, or little in a short time, then it is not
+    clock.passes(hours=5)
+    assert not await it.look()
+    await more(home, 100)
+    clock.passes(seconds=1)
+    assert await it.look()
+    await more(home, 99)
+    clock.passes(minutes=59)
+    assert not await it.look()
+
+    # when that time has passed, then it is
+    clock.passes(minutes=1)
+    assert await it.look()
+    assert sizes(kept) == [first, first + 100, first + 199]
+
+
+async def test_who_is_started_again_goes_on_from_the_last_checkpoint_and_keeps_what_was_not(
+    home: EmbeddedHome, kept: Path
+) -> None:
+    # given a sealer that was killed between signing and keeping
+    clock = Hour()
+    await sealer(home, kept, clock).look()
+    said = texts(kept)
+    emptied(kept)
+
+    # when another one is started, then the checkpoint is kept, and none is signed before it is time
+    again = sealer(home, kept, clock)
+    assert not await again.look()
+    assert texts(kept) == said
+    assert len(await notes(home.log)) == 1
+
+    # and what it signs next is what one who reads all would sign
+    await more(home, 100)
+    clock.passes(seconds=1)
+    assert await again.look()
+    other = kept.with_name("other")
+    other.mkdir()
+    stranger = Signer.make("south.example")
+    assert await sealer(home, other, clock, stranger).look()
+    ours, theirs = (each.note.rpartition("\n\n")[0] for each in (await notes(home.log))[1:])
+    assert ours == theirs
+
+
+async def test_where_a_checkpoint_cannot_be_kept_that_is_told_and_it_is_kept_when_it_can(
+    home: EmbeddedHome, kept: Path
+) -> None:
+    # given a directory that is away
+    away = kept / "away"
+    it = sealer(home, away, Hour())
+    with pytest.raises(OSError, match="away"):
+        await it.look()
+
+    # when it is there again, then the checkpoint is there too, and no other was signed
+    away.mkdir()
+    assert not await it.look()
+    assert texts(away) == [each.note for each in await notes(home.log)]
+
+
+async def test_nothing_is_signed_after_a_checkpoint_that_was_changed(home: EmbeddedHome, kept: Path) -> None:
+    await sealer(home, kept, Hour()).look()
+    (last,) = await home.log.read(SEALS, 0, 0, 1)
+    changed = last.value.replace(f"{CASES.name} ".encode(), f"{SCORES.name} ".encode())
+    await home.log.append(SEALS, 0, [Record(last.key, changed)])
+    with pytest.raises(NoteInvalid, match="does not go with the text"):
+        await sealer(home, kept, Hour()).look()
+
+
+def test_a_key_that_others_can_read_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "seal.key"
+    succeeded("audit", "key", "north.example", "--output", file)
+    assert signer_in(file).name == "north.example"
+    file.chmod(0o644)
+    for there, says in ((file, "open to others"), (tmp_path / "none", "a file that can be read was expected")):
+        with pytest.raises(KeyUnusable, match=says):
+            signer_in(there)
