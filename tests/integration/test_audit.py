@@ -151,7 +151,7 @@ def test_a_region_says_the_same_as_a_home_that_is_made_of_its_bundle(region: Reg
     # then they say the same, to the byte, and with the same digest
     assert told.partition("digest ")[2].split()[0] == again.partition("digest ")[2].split()[0]
     assert one.read_bytes() == other.read_bytes()
-    against = ("--checkpoint", *kept.iterdir(), "--public-key", public)
+    against: list[str | Path] = ["--checkpoint", *kept.iterdir(), "--public-key", public]
     assert "The history verifies" in succeeded("audit", "verify", "--bundle", one, "--keys", keys, *against).told
 
     # and a region says so of itself
