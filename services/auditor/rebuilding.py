@@ -1,6 +1,6 @@
 """What every stage knows, made anew from the log in a fresh place, partition by partition."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,7 +23,13 @@ class Rebuilt:
 
 
 async def rebuilt(
-    history: History, fresh: Store, shelf: Store, progress: Callable[[int], None], *, publishes: bool = False
+    history: History,
+    fresh: Store,
+    shelf: Store,
+    progress: Callable[[int], None],
+    *,
+    publishes: bool = False,
+    partitions: Iterable[int] = range(PARTITIONS),
 ) -> Rebuilt:
     """Make what every stage knows anew, in a fresh place. Raises Unavailable.
 
@@ -31,13 +37,14 @@ async def rebuilt(
 
     shelf: empty, and nobody else's; progress: is told how many records were read
     publishes: whether what follows from the facts and is not on the log is put there, as for a fresh place that is used
+    partitions: only these; several processes can each make some
     """
     facts_alone = History(history.log, history.keyring, history.log_id, history.stages)
     replay = Replay(facts_alone, shelf, makes_bytes=False, progress=progress, publishes=publishes)
     there = 0
     for stage in history.stages:
         await fresh.begin(FRESH + stage.name)
-    for number in range(PARTITIONS):
+    for number in partitions:
         if await _is_there(history, fresh, number):
             there += 1
             continue
