@@ -104,7 +104,7 @@ def say(message: str) -> None:
 def progress(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
     """Show a progress bar on stderr, if that is a terminal, once the work has taken a second.
 
-    Every step that it is told of is one before which the command can be interrupted.
+    It tells how far the work is, how fast it goes and, where the total is known, how long it still takes. Every step that it is told of is one before which the command can be interrupted.
 
     total: how many steps there are; None: only their number is shown
     """
@@ -113,6 +113,9 @@ def progress(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
     bar: click._termui_impl.ProgressBar[int] | None = None
     shown = sys.stderr.isatty()
 
+    def rate(_: object) -> str:
+        return f"{done / max(monotonic() - began, _A_SECOND):,.0f}/s"
+
     def advance(steps: int) -> None:
         nonlocal done, bar
         heed()
@@ -120,7 +123,9 @@ def progress(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
         if not shown or monotonic() - began < _A_SECOND:
             return
         if bar is None:
-            bar = click.progressbar(count(), length=total, label=label, file=sys.stderr, show_pos=True)
+            bar = click.progressbar(
+                count(), length=total, label=label, file=sys.stderr, show_pos=True, item_show_func=rate
+            )
             bar.__enter__()
             bar.update(done - steps)
         bar.update(steps)

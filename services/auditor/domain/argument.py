@@ -24,6 +24,7 @@ from contracts.events.fields import Session
 from contracts.events.notices import NoticeRequested, ReportIssued, ReportRevised
 from contracts.events.scores import Score, ScoreWithdrawn
 from contracts.events.tracks import Decision, TrackRevised
+from services.auditor.domain.narrowing import known_at
 
 Decided = Event[Decision]
 Scored = Event[Score]
@@ -79,7 +80,8 @@ def argument(events: Sequence[Event[Data]], session: int, until: datetime | None
     decisions = [
         (place, event) for place, event in enumerate(events) if says(event, Decision) and event.data.session == session
     ]
-    held = [each for each in decisions if until is None or each[1].recordedtime <= until]
+    at_hand = {event.id for event in known_at(until, events)}
+    held = [each for each in decisions if each[1].id in at_hand]
     if not held:
         raise NothingDecided(f"session {session}")
     place, decision = held[-1]
@@ -96,7 +98,7 @@ def argument(events: Sequence[Event[Data]], session: int, until: datetime | None
         missing=tuple(_missing(known, session)),
         late=tuple(_late(since, decision)),
         later=tuple(_later(since, session, {score.data.response for score in stood})),
-        told=tuple(_told(events, decision, until)),
+        told=tuple(_told([event for event in events if event.id in at_hand], decision)),
     )
 
 
@@ -173,13 +175,11 @@ def _later(since: Sequence[Event[Data]], session: int, responses: set[str]) -> I
                 yield event
 
 
-def _told(events: Sequence[Event[Data]], decision: Decided, until: datetime | None) -> Iterator[Event[Data]]:
+def _told(events: Sequence[Event[Data]], decision: Decided) -> Iterator[Event[Data]]:
     """Give what was told of the report that speaks of the decision, and who has seen it."""
     reports: set[str] = set()
     notices: set[str] = set()
     for event in events:
-        if until is not None and event.recordedtime > until:
-            continue
         match event.data:
             case ReportIssued(report=report) | ReportRevised(report=report) if event.causationid == decision.id:
                 reports.add(report)

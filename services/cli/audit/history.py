@@ -12,13 +12,14 @@ from contracts.events.event import Data, Event
 from contracts.events.facts import NoticeFailed, NoticeSent, ReportDiscussed, ReportSeen
 from contracts.events.fields import instant
 from contracts.events.notices import NoticeRequested
+from services.auditor.domain.narrowing import known_at
+from services.cli.audit.narrowing import as_of_option
 from services.cli.audit.source import Source, audited, source_options
 from services.cli.case_screen import CONCLUSION, FACT, CaseFile, case_screen
 from services.cli.disclosure import shown
 from services.cli.history import history as events_of
 from services.cli.history import is_fact
 from services.cli.home import FINDING, Failure, case_named, run, short_names
-from services.cli.moments import moment_option
 from services.cli.naming import Naming
 from services.cli.output import Format, Row, emit, format_option
 from services.cli.screen import minute, painted, wrapped
@@ -46,7 +47,7 @@ class Known:
 @click.command("history")
 @click.argument("number", metavar="CASE")
 @source_options
-@moment_option("--as-of", "until", "As it was known then: what had been recorded by that moment.")
+@as_of_option
 @click.option("--reveal", is_flag=True, help="Show answers, comments and other words of persons too.")
 @format_option
 def history(number: str, source: Source, until: datetime | None, reveal: bool, form: Format) -> None:
@@ -70,7 +71,7 @@ async def _read(source: Source, number: str, until: datetime | None) -> Known:
     async with await audited(source, knows_cases=True) as home:
         case_id = await case_named(home, number)
         every = await events_of(home, case_id)
-        events = [event for event in every if until is None or event.recordedtime <= until]
+        events = known_at(until, every)
         if not events and until is not None:
             raise Failure(f"nothing was known of {number} by {minute(until)}", FINDING)
         definitions = home.definitions

@@ -15,11 +15,11 @@ from contracts.events.fields import instant
 from contracts.events.notices import ReportIssued
 from contracts.events.tracks import Evidence, TrackEvaluated, TrackRevised
 from services.auditor.domain.argument import Argument, NothingDecided, Stood, argument
+from services.cli.audit.narrowing import as_of_option
 from services.cli.audit.source import Source, audited, source_options
 from services.cli.disclosure import shown
 from services.cli.history import history
 from services.cli.home import FINDING, Failure, case_named, run, short_names
-from services.cli.moments import moment_option
 from services.cli.naming import Naming
 from services.cli.output import Format, emit, format_option
 from services.cli.policy_sentences import PolicySentences
@@ -75,7 +75,7 @@ class Why:
 @source_options
 @click.option("--session", type=int, help="The session that was judged.")
 @click.option("--report", metavar="ID", help="Or the report that speaks of it, by the beginning of its id.")
-@moment_option("--as-of", "until", "As it was known then: the facts that had been recorded by that moment.")
+@as_of_option
 @click.option("--reveal", is_flag=True, help="Show answers, comments and other words of persons too.")
 @format_option
 def why(
