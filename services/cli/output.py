@@ -104,7 +104,8 @@ def say(message: str) -> None:
 def progress(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
     """Show a progress bar on stderr, if that is a terminal, once the work has taken a second.
 
-    It tells how far the work is, how fast it goes and, where the total is known, how long it still takes. Every step that it is told of is one before which the command can be interrupted.
+    It tells how far the work is, how fast it goes and, where the total is known, how long it still takes. Every step
+    that it is told of is one before which the command can be interrupted.
 
     total: how many steps there are; None: only their number is shown
     """

@@ -82,6 +82,8 @@ async def _verify(source: Source, wish: Wish, sealed: Checkpoint | None, form: F
         took = time.monotonic() - began
         rows = [row async for row in _rows(found, home, reveal=reveal)]
     _print(rows, form)
+    if history.store is not None and part.until is not None:
+        say("States were not compared: they are those of now.")
     for line in (*_summary(found, took, part), *told_of(part)):
         say(line)
     return found.findings.counts.total()
@@ -189,8 +191,6 @@ def _summary(found: Verified, took: float, part: Part) -> Iterator[str]:
     events = sum(of.events for of in found.counted.values())
     yield f"{events:,} events in {took:,.1f} s, {events / max(took, 0.001):,.0f} a second."
     total = found.findings.counts.total()
-    if part.until is not None:
-        yield "States were not compared: they are those of now."
     if not total:
         sealed = sum(of.sealed for of in found.counted.values())
         if sealed:
