@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from itertools import count
 from pathlib import Path
 from time import monotonic
@@ -114,8 +115,12 @@ def progress(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
     bar: click._termui_impl.ProgressBar[int] | None = None
     shown = sys.stderr.isatty()
 
-    def rate(_: object) -> str:
-        return f"{done / max(monotonic() - began, _A_SECOND):,.0f}/s"
+    def pace(_: object) -> str:
+        a_second = done / max(monotonic() - began, _A_SECOND)
+        left = (
+            "" if total is None or not done else f", {timedelta(seconds=round(max(total - done, 0) / a_second))} left"
+        )
+        return f"{a_second:,.0f}/s{left}"
 
     def advance(steps: int) -> None:
         nonlocal done, bar
@@ -125,7 +130,7 @@ def progress(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
             return
         if bar is None:
             bar = click.progressbar(
-                count(), length=total, label=label, file=sys.stderr, show_pos=True, item_show_func=rate
+                count(), length=total, label=label, file=sys.stderr, show_pos=True, show_eta=False, item_show_func=pace
             )
             bar.__enter__()
             bar.update(done - steps)

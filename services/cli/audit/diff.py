@@ -11,7 +11,7 @@ import click
 from services.auditor.diff import COMPARED, Compared, Side, compare
 from services.auditor.domain.narrowing import Part
 from services.auditor.narrowed import Narrowed
-from services.cli.audit.narrowing import Wish, narrowing_options, part_of
+from services.cli.audit.narrowing import Wish, narrowing_options, part_of, told_of
 from services.cli.audit.source import Exported, Source, audited
 from services.cli.home import FINDING, Failure, run
 from services.cli.output import Format, Row, counted, emit, format_option, progress, say
@@ -44,9 +44,9 @@ def diff(first: str, second: str, keys_a: Path | None, keys_b: Path | None, wish
 
     Example: ontrack audit diff ./clinic history.zip --keys-b history.keys
     """
-    compared = run(_compared(_source(first, keys_a, "--keys-a"), _source(second, keys_b, "--keys-b"), wish))
+    compared, part = run(_compared(_source(first, keys_a, "--keys-a"), _source(second, keys_b, "--keys-b"), wish))
     emit(_rows(compared), COLUMNS, form) if form != "table" else _show(compared)
-    for line in _summary(compared):
+    for line in (*_summary(compared), *told_of(part)):
         say(line)
     if compared.unshared:
         raise SystemExit(FINDING)
@@ -62,7 +62,7 @@ def _source(name: str, keys: Path | None, option: str) -> Source:
     return Region() if name == _REGION else file
 
 
-async def _compared(first: Source, second: Source, wish: Wish) -> Compared:
+async def _compared(first: Source, second: Source, wish: Wish) -> tuple[Compared, Part]:
     async with AsyncExitStack() as stack:
         knows_cases = wish.names_cases
         homes = [
@@ -78,7 +78,7 @@ async def _compared(first: Source, second: Source, wish: Wish) -> Compared:
         parts = await _parts(homes, wish)
         with progress("Comparing", sum(ends)) as advance:
             one, other = (Side(Narrowed(home.log, part), home.keyring) for home, part in zip(homes, parts, strict=True))
-            return await compare(one, other, advance, of_cases_alone=knows_cases)
+            return await compare(one, other, advance, of_cases_alone=knows_cases), parts[0]
 
 
 async def _parts(homes: Sequence[Home], wish: Wish) -> Sequence[Part]:
@@ -127,7 +127,9 @@ def _summary(compared: Compared) -> Iterator[str]:
     shared = sum(compared.shared.values())
     others = f", {compared.renumbered:,} of them with another number" if compared.renumbered else ""
     yield f"{counted(shared, 'event')} shared{others}."
-    if compared.unshared:
+    if not shared and not compared.unshared:
+        yield "Nothing was there to be compared."
+    elif compared.unshared:
         events, sessions = counted(len(compared.unshared), "event"), counted(len(compared.judged), "session")
         yield f"{events} not shared, {sessions} judged otherwise."
     else:

@@ -17,7 +17,7 @@ from contracts.topics import NOTICES, PARTITIONS, TRACKS, Topic
 from services.auditor.domain.loop import Loop, Summary, by_group, loops, summary
 from services.auditor.fold import Keys
 from services.auditor.narrowed import Narrowed
-from services.cli.audit.narrowing import Wish, known_of, narrowing_options, part_of
+from services.cli.audit.narrowing import Wish, known_of, narrowing_options, part_of, told_of
 from services.cli.audit.source import Source, audited, source_options
 from services.cli.history import chunks
 from services.cli.home import Failure, run, short_names
@@ -97,6 +97,8 @@ async def _loops(source: Source, wish: Wish) -> tuple[list[Loop], Mapping[str | 
     async with await audited(source, knows_cases=True) as home:
         part = await part_of(home, wish)
         log = Narrowed(home.log, part)
+        for line in told_of(part):
+            say(line)
         belonging = (await known_of(home, part.until)).groups
         patients = Counter(groups[-1] if groups else None for groups in belonging.values())
         found: list[Loop] = []
