@@ -4,7 +4,7 @@ The events of a case are given in the order in which they stand on its topic: wh
 when it was made, and what stands behind it was not.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeGuard, TypeVar
@@ -75,8 +75,16 @@ class Argument:
     told: tuple[Event[Data], ...]
 
 
-def argument(events: Sequence[Event[Data]], session: int, until: datetime | None = None) -> Argument:
-    """Give why a session was judged as it was, as far as was recorded by a moment. Raises NothingDecided."""
+def argument(
+    events: Sequence[Event[Data]],
+    session: int,
+    until: datetime | None = None,
+    looked_at: Callable[[Decided], Collection[int]] = lambda _: (),
+) -> Argument:
+    """Give why a session was judged as it was, as far as was recorded by a moment. Raises NothingDecided.
+
+    looked_at: gives the sessions that the rules looked at for a decision, also those that did not fire
+    """
     decisions = [
         (place, event) for place, event in enumerate(events) if says(event, Decision) and event.data.session == session
     ]
@@ -88,7 +96,7 @@ def argument(events: Sequence[Event[Data]], session: int, until: datetime | None
     known, since = events[:place], events[place + 1 :]
     scores = _scores(known)
     names = {event.id: event for event in known}
-    stood = [scores[name] for name in _measured(decision.data, scores)]
+    stood = [scores[name] for name in _measured(decision.data, scores, looked_at(decision))]
     return Argument(
         decision=decision,
         before=tuple(event for _, event in held[:-1]),
@@ -113,9 +121,9 @@ def _scores(known: Sequence[Event[Data]]) -> Mapping[str, Scored]:
     return {event.id: event for event in by_response.values()}
 
 
-def _measured(decision: Decision, scores: Mapping[str, Scored]) -> list[str]:
+def _measured(decision: Decision, scores: Mapping[str, Scored], looked_at: Collection[int]) -> list[str]:
     """Name the scores that a decision stood on: of its own session, and of those that its rules looked back on."""
-    sessions = {decision.session, *(session for rule in decision.rules for session in rule.sessions)}
+    sessions = {decision.session, *looked_at, *(session for rule in decision.rules for session in rule.sessions)}
     of_scale = [
         (event.data.session, name)
         for name, event in scores.items()
