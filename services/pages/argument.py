@@ -101,7 +101,7 @@ def _fields(argued: Argued, subject: Subject, patient: str) -> Sequence[tuple[st
     return (
         (words("head.patient"), patient, ""),
         (words("head.group"), content.group or words("head.no_group"), content.clinic),
-        (words("head.session"), sentence(words.session(event.data.session)), ""),
+        (words("head.session"), words.number(event.data.session), ""),
         (words("argument.decided"), subject.moment(event.time), recorded),
         (words("argument.known"), known, ""),
     )

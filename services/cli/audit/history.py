@@ -21,11 +21,12 @@ from services.cli.history import history as events_of
 from services.cli.history import is_fact
 from services.cli.home import FINDING, Failure, case_named, run, short_names
 from services.cli.naming import Naming
-from services.cli.output import Format, Row, emit, format_option
+from services.cli.output import Format, Row, counted, emit, format_option
 from services.cli.screen import minute, painted, wrapped
 from services.cli.telling import told
 from services.not_detector.domain.stage import NotDetector
 from services.notifier.domain.stage import Notifier
+from services.pages.words import sentence
 from services.runtime.stage import Stage
 
 StateT = TypeVar("StateT")
@@ -54,7 +55,8 @@ def history(number: str, source: Source, until: datetime | None, reveal: bool, f
     """Tell a case in order: every fact and what was concluded from it, who said it, and when it was learned.
 
     With --as-of it is the case as it stood then: what had happened and was not known yet is left out, and so is all
-    that followed from it. What the therapists had been told by then, and had seen, stands apart.
+    that followed from it; what follows from a fact counts as known with it. What the therapists had been told by then,
+    and had seen, stands apart. There is no --case and no --group, since it is of one case.
 
     Example: ontrack audit history P0001 --as-of 2026-03-02T09:00 --data DIR
     """
@@ -94,7 +96,7 @@ def _lines(known: Known, naming: Naming, until: datetime | None) -> Iterator[str
     if until is not None:
         yield painted(f"As it was known at {minute(until)}", bold=True)
         if known.left_out:
-            yield f"{known.left_out:,} events are left out: they were recorded later."
+            yield f"{counted(known.left_out, 'event')} left out: recorded later."
         yield ""
     yield from case_screen(known.file, naming, latest=0)
     events = known.file.events
@@ -103,12 +105,22 @@ def _lines(known: Known, naming: Naming, until: datetime | None) -> Iterator[str
     said = [event for event in events if isinstance(event.data, _TOLD)]
     for event in said:
         yield from _entry(event, naming)
-    if not said:
-        yield "nothing"
+    yield from wrapped(_nothing_of(events))
     yield ""
     yield painted(f"What happened ({FACT}), and what was concluded from it ({CONCLUSION})", bold=True)
     for event in events:
         yield from _entry(event, naming)
+
+
+def _nothing_of(events: Sequence[Event[Data]]) -> str:
+    """Say what did not come about: that somebody is to be told does not say that anybody was."""
+    kinds = {type(event.data) for event in events}
+    lacking = [
+        says
+        for kind, says in ((NoticeSent, "no notice had been sent"), (ReportSeen, "no report seen"))
+        if kind not in kinds
+    ]
+    return f"{sentence(', and '.join(lacking))}." if lacking else ""
 
 
 def _entry(event: Event[Data], naming: Naming) -> Iterator[str]:
