@@ -169,7 +169,9 @@ class Replay:
         """Read on on a topic; nothing, at its end. Records of cases that are not wanted are passed over."""
         at, end = pass_.at[topic.name], pass_.ends[topic.name]
         while at < end:
-            records = await self.history.log.read(topic, pass_.number, at, min(limit, end - at))
+            found = await self.history.log.read(topic, pass_.number, at, min(limit, end - at))
+            # Where only a part is read, the next record of it can have come since the end was asked for.
+            records = [record for record in found if record.offset < end]
             before, at = at, next_offset(records) if records else end
             pass_.at[topic.name] = at
             self.progress(at - before)

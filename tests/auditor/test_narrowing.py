@@ -17,9 +17,11 @@ from contracts.events.facts import CaseTransferred, ReportSeen, ResponseCorrecte
 from contracts.events.fields import instant
 from contracts.topics import CASES, TRACKS
 from services.auditor.domain.narrowing import Outside, known_by
+from services.cli.audit.group import audit as commands
 from services.embedded import EmbeddedHome
 from tests.auditor.tampering import Tampering, renamed
 from tests.cli.homes import day_of, events_of, imported, reports_of, spread, written
+from tests.docs.markdown import DOCS, Row, table
 from tests.support.command import Ran, ontrack, succeeded
 
 ITEMS: Final = ("frequency", "intensity", "engagement", "work_school_home", "social_life")
@@ -213,6 +215,14 @@ def test_of_a_part_states_of_its_cases_are_compared(home: Path, tmp_path: Path) 
 def test_what_cannot_be_meant_is_told(home: Path, arguments: tuple[str, ...], says: str) -> None:
     ran = audit(home, *arguments)
     assert (ran.exit_code, says in ran.told) == (2, True), ran.told
+
+
+@pytest.mark.parametrize("row", table(DOCS / "auditor.md", "narrowing"), ids=lambda row: row["command"])
+def test_the_page_says_by_what_each_command_is_narrowed(row: Row) -> None:
+    command = commands.commands[row["command"].strip("`")]
+    taken = {option for each in command.params for option in each.opts}
+    for option in ("--case", "--group", "--until"):
+        assert (option in taken) == (row[f"`{option}`"] not in ("no", "is of one case"))
 
 
 def test_nothing_is_claimed_of_a_time_when_nothing_was_recorded(home: Path) -> None:

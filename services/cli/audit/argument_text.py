@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from contracts.events.event import Data, Event
@@ -14,7 +15,6 @@ from services.cli.naming import WORDS, Naming
 from services.cli.screen import minute, painted, wrapped
 from services.cli.telling import told
 from services.cli.telling_conclusions import STATUSES
-from services.pages.argued import Argued
 from services.pages.ruled import Ruled, moved, why_silent
 from services.pages.words import sentence
 
@@ -27,11 +27,12 @@ _BASELINES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Why:
-    """An argument, and what is needed to tell it. case: how the clinic calls it."""
+    """An argument, and what is needed to tell it. case: how the clinic calls it; until: as of when it is told."""
 
     case: str
     argument: Argument
-    argued: Argued
+    rules: Sequence[Ruled]
+    until: datetime | None
     naming: Naming
 
 
@@ -40,8 +41,8 @@ def lines(found: Why) -> Iterator[str]:
     naming, of = found.naming, found.argument
     decision = of.decision.data
     yield painted(f"Case {found.case}, session {decision.session}: {STATUSES[decision.status]}", bold=True)
-    if found.argued.until is not None:
-        yield f"As it was known at {minute(found.argued.until)}."
+    if found.until is not None:
+        yield f"As it was known at {minute(found.until)}."
     yield from wrapped(f"{sentence(told(of.decision, naming))}.")
     yield from wrapped(_when("Decided", of.decision))
     for earlier in of.before:
@@ -58,7 +59,7 @@ def lines(found: Why) -> Iterator[str]:
     yield painted(f"Rules of {naming.short(decision.policy)}", bold=True)
     if of.policy_by is not None:
         yield from wrapped(_when(told(of.policy_by, naming), of.policy_by), first="  ", rest="    ")
-    for rule in found.argued.rules:
+    for rule in found.rules:
         mark = "FIRED" if rule.fired else "did not fire"
         yield from wrapped(f"{mark}: {_numbers(rule)}", first="  ", rest="    ")
         yield from wrapped(f"{rule.kind}: {rule.says}", first="    ", rest="    ")
@@ -109,7 +110,7 @@ def _numbers(rule: Ruled) -> str:
 
 def row(found: Why) -> dict[str, Any]:
     """Give it as data."""
-    of, naming, until = found.argument, found.naming, found.argued.until
+    of, naming, until = found.argument, found.naming, found.until
 
     def data_of(event: Event[Data] | None) -> dict[str, Any] | None:
         if event is None:
@@ -137,7 +138,7 @@ def row(found: Why) -> dict[str, Any]:
         "baseline": _how(of.decision.data.baseline, data_of(of.baseline)),
         "policy": of.decision.data.policy,
         "policy_changed_by": data_of(of.policy_by),
-        "rules": [_rule(rule) for rule in found.argued.rules],
+        "rules": [_rule(rule) for rule in found.rules],
         **{name: [data_of(event) for event in events] for name, events in _sections(of).items()},
     }
 

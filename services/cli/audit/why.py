@@ -74,7 +74,7 @@ def why(
         raise Failure("either --session or --report was expected")
     if form == "csv":
         raise Failure("--format: table, json or ndjson was expected: an argument is no row")
-    found, page = run(_why(source, number, session, report, until, language, reveal=reveal))
+    found, page = run(_why(source, number, session, report, until, language if file else None, reveal=reveal))
     if file is not None:
         write_privately(file, page)
         click.echo(file)
@@ -92,11 +92,11 @@ async def _why(
     session: int | None,
     report: str | None,
     until: datetime | None,
-    language: Language,
+    language: Language | None,
     *,
     reveal: bool,
 ) -> tuple[Why, str]:
-    """Find the argument, and write its page. Raises Failure."""
+    """Find the argument, and write its page in a language, if one is named. Raises Failure."""
     async with await audited(source, knows_cases=True) as home:
         case_id = await case_named(home, number)
         events = await history(home, case_id)
@@ -107,14 +107,24 @@ async def _why(
             by_then = "" if until is None else f" by {minute(until)}"
             raise Failure(f"session {wanted} of {number} was not judged{by_then}", FINDING) from None
         name = (await short_names(home))[case_id]
-        content = _as_it_was_known(home, events, found.decision)
-        responses = {event.id: event.data for event in events if isinstance(event.data, ResponseSubmitted)}
-        english, told = (
-            Argued(found, list(ruled(home.definitions, events, found.decision, spoken)), content, responses, until)
-            for spoken in ("en", language)
-        )
-        page = argument_page(told, home.definitions, patient=name, language=language, zone=clinic_zone(), reveal=reveal)
-        return Why(name, found, english, Naming(events, home.definitions, reveal=reveal)), page
+        rules = list(ruled(home.definitions, events, found.decision, "en"))
+        told = Why(name, found, rules, until, Naming(events, home.definitions, reveal=reveal))
+        return told, "" if language is None else _page(home, events, told, language)
+
+
+def _page(home: Home, events: Sequence[Event[Data]], told: Why, language: Language) -> str:
+    """Write the page of an argument."""
+    decision = told.argument.decision
+    argued = Argued(
+        told.argument,
+        list(ruled(home.definitions, events, decision, language)),
+        _as_it_was_known(home, events, decision),
+        {event.id: event.data for event in events if isinstance(event.data, ResponseSubmitted)},
+        told.until,
+    )
+    return argument_page(
+        argued, home.definitions, patient=told.case, language=language, zone=clinic_zone(), reveal=told.naming.reveal
+    )
 
 
 def _session_of(events: Sequence[Event[Data]], report: str) -> int:
