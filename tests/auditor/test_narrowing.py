@@ -2,7 +2,7 @@
 
 import asyncio
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -15,10 +15,15 @@ from hypothesis import strategies as st
 from contracts.events.event import Data, fact_id, new_fact
 from contracts.events.facts import CaseTransferred, ReportSeen, ResponseCorrected
 from contracts.events.fields import instant
-from contracts.topics import CASES, TRACKS
-from services.auditor.domain.narrowing import Outside, known_by
+from contracts.topics import CASES, TOPICS, TRACKS, Topic, partition_of
+from services.auditor.domain.narrowing import Outside, Part, known_by
+from services.auditor.narrowed import Narrowed
+from services.auditor.replay import History
+from services.auditor.verify import Verified, verified
 from services.cli.audit.group import audit as commands
+from services.cli.audit.shelf import shelf
 from services.embedded import EmbeddedHome
+from services.runtime.log.port import Log, Record, StoredRecord
 from tests.auditor.tampering import Tampering, renamed
 from tests.cli.homes import day_of, events_of, imported, reports_of, spread, written
 from tests.docs.markdown import DOCS, Row, table
@@ -244,3 +249,64 @@ def test_a_bundle_tells_which_cases_belong_to_a_group_to_whoever_has_the_keys(ho
     assert (refused.exit_code, "--keys-b FILE" in refused.told) == (2, True)
     assert "Both say the same" in succeeded("audit", "diff", home, bundle, "--keys-b", keys, "--group", "B").told
     assert "Looked at: 1 case" in succeeded("audit", "verify", "--bundle", bundle, "--keys", keys, "--group", "B").told
+
+
+class Ended:
+    """A log that goes on while it is read: it ended where somebody was told that it does."""
+
+    is_read_here = False
+
+    def __init__(self, log: Log, ends: Mapping[tuple[str, int], int]) -> None:
+        self.log = log
+        self.ends = ends
+
+    async def append(self, topic: Topic, partition: int, records: Sequence[Record]) -> None:
+        await self.log.append(topic, partition, records)
+
+    async def read(self, topic: Topic, partition: int, offset: int, limit: int) -> Sequence[StoredRecord]:
+        return await self.log.read(topic, partition, offset, limit)
+
+    async def end(self, topic: Topic, partition: int) -> int:
+        return self.ends[topic.name, partition]
+
+
+def test_what_comes_while_a_part_is_read_is_not_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # given a partition that ends with another case than the one that is asked for
+    made = imported(
+        tmp_path / "home", written(tmp_path / "answers.csv", {f"C{n}": {0: 12, 1: 11} for n in range(13)}, "odsis")
+    )
+    monkeypatch.setattr("services.auditor.replay.BATCH", 1)
+
+    async def last_of_partitions() -> tuple[dict[tuple[str, int], int], dict[str, str], Mapping[str, str]]:
+        async with await EmbeddedHome.open(made) as home:
+            ends = {
+                (topic.name, number): await home.log.end(topic, number)
+                for topic in TOPICS.values()
+                for number in range(topic.partitions)
+            }
+            names = await home.names()
+            last: dict[str, str] = {}
+            for case_id in names:
+                number = partition_of(case_id)
+                (record,) = await home.log.read(CASES, number, ends[CASES.name, number] - 1, 1)
+                last[case_id] = record.key
+            return ends, last, names
+
+    ends, last, names = asyncio.run(last_of_partitions())
+    case_id = next(each for each in names if last[each] != each)
+    facts = len([event for event in rows(made, names[case_id]) if event["is"] == "fact"])
+
+    # when more is recorded of it after somebody has asked where the log ends
+    recorded(made, names[case_id], CaseTransferred(group="B"), datetime.now(UTC))
+
+    async def verify() -> Verified:
+        async with await EmbeddedHome.open(made) as home, shelf() as empty:
+            log = Narrowed(Ended(home.log, ends), Part(frozenset([case_id])))
+            history = History(log, home.keyring, home.log_id, home.stages, definitions=home.definitions)
+            return await verified(history, empty, lambda _: None, [case_id])
+
+    found = asyncio.run(verify())
+
+    # then that is not looked at, and nothing is found
+    assert found.counted[CASES.name].events == facts
+    assert found.findings.kept == []

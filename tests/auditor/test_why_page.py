@@ -4,6 +4,7 @@ import asyncio
 import re
 import stat
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
@@ -82,7 +83,7 @@ def before_the_correction(home: Path) -> str:
     corrected = next(e for e in events_of(home, "W") if e["event"] == "ontrack.response-corrected.v1")
     ran = succeeded("audit", "history", "W", "--data", home, "--format", "json")
     recorded = next(each["recorded"] for each in orjson.loads(ran.out) if each["id"] == corrected["id"])
-    return f"{recorded[:-5]}.000+00:00"
+    return (datetime.fromisoformat(recorded) - timedelta(milliseconds=1)).isoformat()
 
 
 def judged(home: Path) -> list[tuple[str, int]]:
