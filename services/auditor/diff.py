@@ -80,10 +80,13 @@ class _Seen:
     number: int
 
 
-async def compare(first: Side, second: Side, progress: Progress) -> Compared:
-    """Compare two histories. Raises Unavailable. progress: is told how many records were read."""
+async def compare(first: Side, second: Side, progress: Progress, *, of_cases_alone: bool = False) -> Compared:
+    """Compare two histories. Raises Unavailable.
+
+    progress: is told how many records were read; of_cases_alone: whether definitions are left out
+    """
     compared = Compared()
-    for topic in COMPARED:
+    for topic in [topic for topic in COMPARED if topic.of_cases or not of_cases_alone]:
         for number in range(topic.partitions):
             await _compare_partition(topic, number, (first, second), compared, progress)
     return compared

@@ -12,6 +12,7 @@ import orjson
 
 from contracts.codec import id_of
 from contracts.topics import Topic
+from services.auditor.domain.facts import cause_missing, correlation_wrong
 from services.auditor.domain.findings import Finding, Findings, Place, What
 from services.runtime.export import is_sealed
 from services.runtime.log.port import StoredRecord
@@ -30,12 +31,20 @@ class Outsides:
         self._before: dict[str, set[str]] = self._facts
         self._here: dict[str, set[str]] = {}
 
-    def facts(self, records: Sequence[StoredRecord]) -> None:
-        """Learn which facts there are."""
+    def facts(self, topic: Topic, records: Sequence[StoredRecord]) -> None:
+        """Learn which facts there are, and look at what they say that they follow from."""
+        sealed = [record for record in records if is_sealed(record, topic)]
         for record in records:
             said = id_of(record.value)
             if said is not None:
                 self._facts[record.key].add(said)
+        for record in sealed:
+            wire = orjson.loads(record.value)
+            place, cause, first = self._place(topic, record), wire.get("causationid"), wire["correlationid"]
+            if cause is not None and cause not in self._facts[record.key]:
+                self._findings.add(cause_missing(place, cause))
+            if first != wire["id"]:
+                self._findings.add(correlation_wrong(place, wire["id"], first))
 
     def begin(self) -> None:
         """Begin with the next topic: what was looked at last is what its events follow from."""
@@ -57,5 +66,7 @@ class Outsides:
                 self._find("cause-missing", topic, record, f"its cause, {cause}, {_IS_THERE}")
 
     def _find(self, what: What, topic: Topic, record: StoredRecord, says: str) -> None:
-        place = Place(topic.name, self._number, record.offset, id_of(record.value), record.key)
-        self._findings.add(Finding(what, place, says))
+        self._findings.add(Finding(what, self._place(topic, record), says))
+
+    def _place(self, topic: Topic, record: StoredRecord) -> Place:
+        return Place(topic.name, self._number, record.offset, id_of(record.value), record.key)

@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from contracts.codec import CaseKey, Unreadable, decode, encode, id_of, prepared
+from contracts.definitions.catalogue import Catalogue
 from contracts.events.event import Event
 from contracts.events.publications import FactUnreadable
 from contracts.topics import CASES, DEAD_LETTERS, Topic
 from services.auditor.beside import Beside
+from services.auditor.domain.facts import unfounded
 from services.auditor.domain.findings import Finding, Findings, Place
 from services.auditor.fold import Fold, Keys
 from services.auditor.outside import Outsides
@@ -32,6 +34,7 @@ class History:
     stages: in the order in which they read one another, the first of which knows the facts of each case
     store: where they keep their states; None if these are not there to be looked at
     has_all_keys: whether a case without a key is a fault; else its key is kept by somebody else
+    definitions: those on the log, which facts may name; None: whether they are there is not looked at
     """
 
     log: Log
@@ -40,6 +43,7 @@ class History:
     stages: Sequence[Stage[Any]]
     store: Store | None = None
     has_all_keys: bool = True
+    definitions: Catalogue | None = None
 
     def readers(self, topic: Topic) -> Sequence[Stage[Any]]:
         """Give the stages that read a topic."""
@@ -133,7 +137,7 @@ class Replay:
         while records := await self._next(pass_, CASES, BATCH):
             facts = await self._facts(records)
             await self._give(pass_, CASES, facts)
-            self._see_causes(number, facts)
+            self._see_what_they_name(number, facts)
             for topic, _ in of.derived:
                 await self._follow(pass_, topic, to_the_end=False)
         for topic, stage in of.derived:
@@ -150,7 +154,7 @@ class Replay:
         pass_ = _Pass(number, dict(ends), dict.fromkeys(ends, 0), {})
         seen = Outsides(number, self.findings)
         while records := await self._next(pass_, CASES, BATCH):
-            seen.facts(await self._sealed(records))
+            seen.facts(CASES, await self._sealed(records))
         for topic, _ in self.history.derived:
             seen.begin()
             while records := await self._next(pass_, topic, BATCH):
@@ -165,9 +169,12 @@ class Replay:
         """Read on on a topic; nothing, at its end. Records of cases that are not wanted are passed over."""
         at, end = pass_.at[topic.name], pass_.ends[topic.name]
         while at < end:
-            records = await self.history.log.read(topic, pass_.number, at, min(limit, end - at))
-            at = pass_.at[topic.name] = next_offset(records)
-            self.progress(len(records))
+            found = await self.history.log.read(topic, pass_.number, at, min(limit, end - at))
+            # Where only a part is read, the next record of it can have come since the end was asked for.
+            records = [record for record in found if record.offset < end]
+            before, at = at, next_offset(records) if records else end
+            pass_.at[topic.name] = at
+            self.progress(at - before)
             if wanted := self._wanted(records):
                 return wanted
         return ()
@@ -198,16 +205,16 @@ class Replay:
                 pass_.letters += batch.dead
                 await self._give(pass_, stage.writes, pass_.besides[stage.writes.name].derive(batch.out))
 
-    def _see_causes(self, number: int, facts: Sequence[StoredRecord]) -> None:
-        """See that what a fact follows from is a fact of its case."""
+    def _see_what_they_name(self, number: int, facts: Sequence[StoredRecord]) -> None:
+        """See that what facts follow from is among the facts of their case, and that the definitions are on the log."""
         register = self.folds[self.history.stages[0].name]
         for record in facts:
             event = record.event
-            state = None if event is None or event.causationid is None else register.state(record.key)
-            if event is not None and state is not None and event.causationid not in state.facts:
+            if event is not None:
+                state = None if event.causationid is None else register.state(record.key)
                 place = Place(CASES.name, number, record.offset, event.id, record.key)
-                says = f"its cause {event.causationid} was expected among the facts of the case"
-                self.findings.add(Finding("cause-missing", place, says))
+                known = None if state is None else state.facts
+                self.findings.add_all(unfounded(event, place, known, self.history.definitions))
 
     async def _follow(self, pass_: _Pass, topic: Topic, *, to_the_end: bool) -> None:
         """Read on on a derived topic: as far as something was derived, or to the end."""

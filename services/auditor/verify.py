@@ -20,26 +20,37 @@ class Verified:
 
 
 async def verified(
-    history: History, shelf: Store, progress: Callable[[int], None], cases: Collection[str] | None = None
+    history: History,
+    shelf: Store,
+    progress: Callable[[int], None],
+    cases: Collection[str] | None = None,
+    *,
+    compares_states: bool = True,
 ) -> Verified:
     """Verify a history. Raises Unavailable.
 
     shelf: empty, and nobody else's; progress: is told how many records were read; cases: only these, if any are named
+    compares_states: else only the topics are compared, as where the states are of another moment than the history
     """
     replay = Replay(history, shelf, makes_bytes=True, cases=cases, progress=progress)
-    for number in range(PARTITIONS) if cases is None else sorted(set(map(partition_of, cases))):
+    for number in partitions_of(cases):
         await replay.partition(number)
     await _see_halted(history, replay)
     for fold in replay.folds.values():
         await fold.put_away()
     found = Verified(replay.findings, replay.counted)
-    if history.store is not None:
+    if history.store is not None and compares_states:
         standing = Standing(history.store, history.log)
         found.states = [
             await Comparison(stage, shelf, stage.name, standing, replay.keys, replay.findings, cases).made()
             for stage in history.stages
         ]
     return found
+
+
+def partitions_of(cases: Collection[str] | None) -> Sequence[int]:
+    """Give the partitions of some cases; None: of all there can be."""
+    return range(PARTITIONS) if cases is None else sorted(set(map(partition_of, cases)))
 
 
 async def _see_halted(history: History, replay: Replay) -> None:

@@ -10,7 +10,7 @@ from contracts.topics import CASES, NOTICES, TRACKS, Topic
 from services.cli.home import FINDING, Failure
 from services.cli.output import progress
 from services.home import Home
-from services.runtime.log.port import StoredRecord, next_offset
+from services.runtime.log.port import Log, StoredRecord, next_offset
 
 AT_ONCE: Final = 1_000
 
@@ -34,9 +34,9 @@ def is_fact(event: Event[Data]) -> bool:
     return isinstance(event.data, CASES.events)
 
 
-async def chunks(home: Home, topic: Topic, partition: int, offset: int = 0) -> AsyncIterator[Sequence[StoredRecord]]:
+async def chunks(log: Log, topic: Topic, partition: int, offset: int = 0) -> AsyncIterator[Sequence[StoredRecord]]:
     """Give the records of a partition from an offset on, some at a time."""
-    while found := await home.log.read(topic, partition, offset, AT_ONCE):
+    while found := await log.read(topic, partition, offset, AT_ONCE):
         yield found
         offset = next_offset(found)
 
@@ -45,7 +45,7 @@ async def _events(
     home: Home, topic: Topic, case_id: str, key: CaseKey, advance: Callable[[int], None]
 ) -> list[Event[Data]]:
     found: dict[int, Event[Data]] = {}
-    async for chunk in chunks(home, topic, home.partition(case_id)):
+    async for chunk in chunks(home.log, topic, home.partition(case_id)):
         for record in chunk:
             if record.key == case_id:
                 event = decode(record.value, topic, key)

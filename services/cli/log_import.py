@@ -175,7 +175,7 @@ async def _ids_of_facts(home: Home) -> set[str]:
     """Give the ids of the facts that a home holds."""
     found = set()
     for partition in range(CASES.partitions):
-        async for chunk in chunks(home, CASES, partition):
+        async for chunk in chunks(home.log, CASES, partition):
             found |= {_id(Record(record.key, record.value)) for record in chunk}
     return found
 

@@ -11,9 +11,9 @@ from services.cli.zone import clinic_zone
 FORM: Final = "2026-01-05T08:30, or with its offset from UTC 2026-01-05T08:30+01:00"
 
 
-def moment_option(name: str, variable: str, says: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def moment_option(says: str, *names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Give an option that takes a moment: by the clinic's clock, unless it says its offset from UTC."""
-    return click.option(name, variable, metavar="TIME", callback=_moment, help=f"{says} {FORM}.")
+    return click.option(*names, metavar="TIME", callback=_moment, help=f"{says} {FORM}.")
 
 
 def _moment(context: click.Context, option: click.Parameter, value: str | None) -> datetime | None:  # noqa: ARG001 - click's

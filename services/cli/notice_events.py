@@ -32,7 +32,7 @@ class Notices:
         """Give the events of some kinds that came since the last time, by partition."""
         found: list[Event[DataT]] = []
         for partition in range(NOTICES.partitions):
-            async for chunk in chunks(self._home, NOTICES, partition, self._offsets[partition]):
+            async for chunk in chunks(self._home.log, NOTICES, partition, self._offsets[partition]):
                 keys = await self._home.keyring.keys({record.key for record in chunk})
                 for record in chunk:
                     key = keys.get(record.key)

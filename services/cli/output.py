@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from itertools import count
 from pathlib import Path
 from time import monotonic
@@ -104,7 +105,8 @@ def say(message: str) -> None:
 def progress(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
     """Show a progress bar on stderr, if that is a terminal, once the work has taken a second.
 
-    Every step that it is told of is one before which the command can be interrupted.
+    It tells how far the work is, how fast it goes and, where the total is known, how long it still takes. Every step
+    that it is told of is one before which the command can be interrupted.
 
     total: how many steps there are; None: only their number is shown
     """
@@ -113,6 +115,13 @@ def progress(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
     bar: click._termui_impl.ProgressBar[int] | None = None
     shown = sys.stderr.isatty()
 
+    def pace(_: object) -> str:
+        a_second = done / max(monotonic() - began, _A_SECOND)
+        left = (
+            "" if total is None or not done else f", {timedelta(seconds=round(max(total - done, 0) / a_second))} left"
+        )
+        return f"{a_second:,.0f}/s{left}"
+
     def advance(steps: int) -> None:
         nonlocal done, bar
         heed()
@@ -120,7 +129,9 @@ def progress(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
         if not shown or monotonic() - began < _A_SECOND:
             return
         if bar is None:
-            bar = click.progressbar(count(), length=total, label=label, file=sys.stderr, show_pos=True)
+            bar = click.progressbar(
+                count(), length=total, label=label, file=sys.stderr, show_pos=True, show_eta=False, item_show_func=pace
+            )
             bar.__enter__()
             bar.update(done - steps)
         bar.update(steps)

@@ -151,7 +151,7 @@ async def issues(home: Home, wanted: Mapping[str, str], *, with_changes: bool = 
     keys = await home.keyring.keys(set(wanted.values())) if with_changes else {}
     found: dict[str, Issue] = {}
     for partition in sorted({home.partition(case_id) for case_id in wanted.values()}):
-        async for chunk in chunks(home, NOTICES, partition):
+        async for chunk in chunks(home.log, NOTICES, partition):
             for record in chunk:
                 outside = glance(record.value)
                 event_id = "" if outside is None else outside.id

@@ -4,13 +4,15 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
-from contracts.codec import decode, encode
+from pydantic import ValidationError
+
+from contracts.codec import decode, encode, id_of
 from contracts.definitions.catalogue import Catalogue, Entry, entry_of
 from contracts.events.event import FACT_ID, Data, Event, name_based_id
 from contracts.events.publications import DefinitionPublished, LogFounded
 from contracts.topics import DEFINITIONS
 from services.runtime.log.port import Log, Record, next_offset
-from services.runtime.refusals import NotAHome
+from services.runtime.refusals import DefinitionUnfit
 
 _AT_ONCE: Final = 1_000
 
@@ -27,26 +29,32 @@ class Founding:
         self.definitions = Catalogue()
 
     async def learn(self) -> bool:
-        """Learn what the log says and has not said before; tell whether there was something. Raises NotAHome."""
+        """Learn what the log says and has not said before; tell whether there was something. Raises DefinitionUnfit."""
         before = self._learned
         while records := await self._log.read(DEFINITIONS, 0, self._learned, _AT_ONCE):
             for record in records:
                 event = decode(record.value, DEFINITIONS, None)
                 if not isinstance(event, Event):
-                    raise NotAHome(f"{DEFINITIONS.name} cannot be read at offset {record.offset} ({event.reason})")
-                self._heard(event.data)
+                    says = f"{DEFINITIONS.name} cannot be read at offset {record.offset} ({event.reason})"
+                    raise DefinitionUnfit(says, record.offset, id_of(record.value))
+                self._heard(event, record.offset)
             self._learned = next_offset(records)
         return self._learned > before
 
-    def _heard(self, data: Data) -> None:
-        match data:
+    def _heard(self, event: Event[Data], offset: int) -> None:
+        match event.data:
             case LogFounded(log=log_id):
                 # Two that found a log at the same moment both say so; what was said first holds.
                 self.log_id = self.log_id or log_id
             case DefinitionPublished(ref=ref, body=body):
-                entry = entry_of(body)
+                try:
+                    entry = entry_of(body)
+                except (ValidationError, KeyError):
+                    says = f"the definition {ref} on the log is none: its content does not fit its kind"
+                    raise DefinitionUnfit(says, offset, event.id, found=ref) from None
                 if entry.ref != ref:
-                    raise NotAHome(f"the definition {ref} on the log does not have the content that it names")
+                    says = f"the definition {ref} on the log does not have the content that it names"
+                    raise DefinitionUnfit(says, offset, event.id, entry.ref, ref)
                 self.definitions.add(entry)
                 self._on_log.add(ref)
 

@@ -7,6 +7,29 @@ class NotAHome(Exception):
     """What is there is no home of OnTrack, or one of another version."""
 
 
+class DefinitionUnfit(NotAHome):
+    """What a log says of itself, or of a definition, is not what it says that it is.
+
+    offset: where that stands; event: its id; found: the reference by which a definition is named there
+    expected: the one that its content has; both None where it cannot be read at all
+    """
+
+    def __init__(
+        self,
+        says: str,
+        offset: int,
+        event: str | None = None,
+        expected: str | None = None,
+        found: str | None = None,
+    ) -> None:
+        """Say what is wrong."""
+        super().__init__(says)
+        self.offset = offset
+        self.event = event
+        self.expected = expected
+        self.found = found
+
+
 class NotPermitted(Exception):
     """The system does not let this user open a file. Says who that is, and whose it is."""
 

@@ -78,7 +78,7 @@ def test_what_was_learned_later_is_left_out_and_all_that_followed_from_it(home: 
     # and the picture is that of then
     assert "12 15 12" in text(home, "--as-of", before)
     assert "12 13 12" in text(home)
-    assert "events are left out: they were recorded later" in text(home, "--as-of", before)
+    assert "events left out: recorded later" in text(home, "--as-of", before)
 
 
 def test_what_the_therapists_had_been_told_and_had_seen_by_then_stands_apart(home: Path) -> None:
@@ -93,6 +93,10 @@ def test_what_the_therapists_had_been_told_and_had_seen_by_then_stands_apart(hom
     assert "the therapists to be told of report" in section("--as-of", first)
     assert "seen by anna" not in section("--as-of", first)
     assert "seen by anna" in section()
+
+    # and that somebody is to be told is not taken for having told them
+    assert "No notice had been sent, and no report seen." in section("--as-of", first)
+    assert "No notice had been sent." in section()
 
 
 def test_nothing_was_known_before_the_first_fact(home: Path) -> None:

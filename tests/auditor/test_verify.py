@@ -8,11 +8,11 @@ from typing import Any, Final
 import orjson
 import pytest
 
-from contracts.events.facts import ResponseSubmitted
+from contracts.events.facts import CaseEnrolled, ResponseSubmitted
 from contracts.events.notices import ReportIssued
 from contracts.events.scores import ScoreComputed
 from contracts.events.tracks import TrackEvaluated
-from contracts.topics import CASES, DEAD_LETTERS, NOTICES, SCORES, TRACKS, Topic, partition_of
+from contracts.topics import CASES, DEAD_LETTERS, DEFINITIONS, NOTICES, SCORES, TRACKS, Topic, partition_of
 from services.runtime.database import table_of
 from tests.auditor.tampering import Tampering, renamed
 from tests.cli.homes import SECRET
@@ -122,6 +122,9 @@ def test_an_answer_that_was_changed_does_not_lead_to_what_stands_there(tampering
     assert ran.gives_away([SECRET]) == []
 
 
+NOBODYS: Final = "00000000-0000-4000-8000-000000000000"
+
+
 def _cut(tampering: Tampering, case_id: str) -> None:
     tampering.cut(TRACKS, case_id, 5)
 
@@ -186,6 +189,35 @@ def _letter_of_nothing(tampering: Tampering, case_id: str) -> None:
     tampering.do(f"INSERT INTO {table_of(DEAD_LETTERS, 0)} VALUES (0, ?, 'nonsense')", case_id)  # noqa: S608 - ours
 
 
+def _of_a_fact(tampering: Tampering, case_id: str, **changes: str) -> None:
+    tampering.put(CASES, case_id, 2, renamed(tampering.record(CASES, case_id, 2), **changes))
+
+
+def _cause_of_a_fact(tampering: Tampering, case_id: str) -> None:
+    _of_a_fact(tampering, case_id, causationid=NOBODYS)
+
+
+def _correlation_of_a_fact(tampering: Tampering, case_id: str) -> None:
+    _of_a_fact(tampering, case_id, correlationid=NOBODYS)
+
+
+def _correlation_of_a_conclusion(tampering: Tampering, case_id: str) -> None:
+    place = tampering.place_of(TRACKS, case_id, TrackEvaluated)
+    tampering.put(TRACKS, case_id, place, renamed(tampering.record(TRACKS, case_id, place), correlationid=NOBODYS))
+
+
+def _definition_of_nobody(tampering: Tampering, case_id: str) -> None:
+    place = tampering.place_of(CASES, case_id, CaseEnrolled)
+    value = tampering.resealed(CASES, case_id, place, policy=f"of-nobody@1#{'0' * 64}")
+    tampering.put(CASES, case_id, place, value)
+
+
+def _definition_of_another_hash(tampering: Tampering, case_id: str) -> None:
+    place = tampering.place_of(CASES, case_id, ResponseSubmitted)
+    value = tampering.resealed(CASES, case_id, place, instrument=f"odsis@1#{'0' * 64}")
+    tampering.put(CASES, case_id, place, value)
+
+
 DONE: Final[dict[str, tuple[Callable[[Tampering, str], None], set[str], str]]] = {
     "an event taken out": (_cut, {"gap"}, "number 6 of the case was expected before number 7"),
     "the last event taken out": (
@@ -204,6 +236,27 @@ DONE: Final[dict[str, tuple[Callable[[Tampering, str], None], set[str], str]]] =
     "a state of nobody": (_state_of_nobody, {"state-underivable"}, "nothing on the log leads to it"),
     "a key that is gone": (_key_gone, {"key-missing"}, "the key of the case was expected"),
     "a fact that cannot be read": (_unreadable_fact, {"dead-letter-missing"}, "a dead letter was expected"),
+    "a fact with the cause of nobody": (_cause_of_a_fact, {"cause-missing"}, f"its cause {NOBODYS} was expected"),
+    "a fact with the correlation of nobody": (
+        _correlation_of_a_fact,
+        {"correlation-wrong", "altered"},
+        "a fact was expected to name itself",
+    ),
+    "a conclusion with the correlation of nobody": (
+        _correlation_of_a_conclusion,
+        {"altered"},
+        "what follows from the facts was expected",
+    ),
+    "a fact that names a definition of nobody": (
+        _definition_of_nobody,
+        {"definition-missing"},
+        "no of-nobody@1 stands there",
+    ),
+    "a fact that names a definition by another hash": (
+        _definition_of_another_hash,
+        {"definition-missing"},
+        "what stands there as odsis@1 is odsis@1#",
+    ),
     "a dead letter of nothing": (_letter_of_nothing, {"dead-letter-underivable"}, "a fact that it speaks of"),
 }
 
@@ -216,6 +269,67 @@ def test_whatever_was_done_to_a_history_is_found(tampering: Tampering, p1: str, 
     assert kinds(found).keys() >= expected
     assert any(says in each["says"] for each in found if each["finding"] in expected)
     assert {each["case"] for each in found} <= {p1, "nobody", None}
+
+
+def test_a_fact_that_refers_to_what_is_not_there_is_named_with_what_was_expected(tampering: Tampering, p1: str) -> None:
+    # given a fact that says of another one that all of it follows from that
+    fact = tampering.event(CASES, p1, 2)
+    _correlation_of_a_fact(tampering, p1)
+
+    # when the history is verified
+    found = next(each for each in findings(tampering.home, "--reveal") if each["finding"] == "correlation-wrong")
+
+    # then it is told where that is, what was expected there and what stands there
+    assert (found["topic"], found["partition"]) == (CASES.name, partition_of(p1))
+    assert (found["offset"], found["event"]) == (tampering.offsets(CASES, p1)[2], fact.id)
+    expected, stands = (orjson.dumps(each).decode() for each in (fact.id, NOBODYS))
+    assert found["fields"] == [{"field": "correlationid", "expected": expected, "found": stands}]
+
+
+def _content_changed(body: dict[str, Any]) -> None:
+    body["title"]["en"] += "!"
+
+
+def _kind_changed(body: dict[str, Any]) -> None:
+    del body["title"]
+
+
+@pytest.mark.parametrize("change", [_content_changed, _kind_changed])
+def test_a_definition_that_is_not_what_it_says_is_found_and_nothing_else_is_claimed(
+    tampering: Tampering, change: Callable[[dict[str, Any]], None]
+) -> None:
+    # given a definition whose content was changed where it was published
+    table = table_of(DEFINITIONS, 0)
+    ((offset, value),) = tampering.do(f'SELECT "offset", value FROM {table} WHERE "offset" = 3')  # noqa: S608 - ours
+    record = orjson.loads(value)
+    change(record["data"]["body"])
+    tampering.do(f'UPDATE {table} SET value = ? WHERE "offset" = ?', orjson.dumps(record), offset)  # noqa: S608 - ours
+
+    # when the history is verified
+    (found,) = findings(tampering.home, "--case", "P1")
+
+    # then that is the finding, and nothing is said of what rests on it
+    assert (found["finding"], found["topic"], found["partition"]) == ("definition-altered", DEFINITIONS.name, 0)
+    assert (found["offset"], found["event"]) == (offset, record["id"])
+    assert orjson.loads(found["fields"][0]["found"]) == record["data"]["ref"]
+    assert "Nothing else was verified" in ontrack("audit", "verify", "--data", tampering.home).told
+
+
+def test_without_a_key_facts_and_what_they_follow_from_are_looked_at_too(
+    tampering: Tampering, p1: str, tmp_path: Path
+) -> None:
+    # given a history of which some facts follow from nothing, in a bundle without keys
+    _cause_of_a_fact(tampering, p1)
+    value = renamed(tampering.record(CASES, p1, 3), correlationid=NOBODYS)
+    tampering.put(CASES, p1, 3, value)
+    succeeded("audit", "export", "--data", tampering.home, "--output", tmp_path / "bundle")
+
+    # when it is verified
+    ran = ontrack("audit", "verify", "--bundle", tmp_path / "bundle", "--format", "json")
+
+    # then they are found
+    found = kinds([each for each in orjson.loads(ran.out) if each["topic"] == CASES.name])
+    assert found == {"cause-missing": 1, "correlation-wrong": 1}
 
 
 def test_an_event_that_stands_there_twice_in_the_same_bytes_is_what_a_crash_leaves(

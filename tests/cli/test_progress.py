@@ -37,6 +37,7 @@ def test_work_that_takes_longer_than_a_second_shows_how_far_it_is(
 
         # then it stands on the terminal
         told = ""
-        while not ("Working" in told and shown in told):
-            assert select([person], [], [], 5)[0], f"{shown} is shown within 5 s, after {told!r}"
+        expected = ["Working", shown, "4/s", *(["0:00:02 left"] if total else [])]
+        while not all(each in told for each in expected):
+            assert select([person], [], [], 5)[0], f"{expected} is shown within 5 s, after {told!r}"
             told += os.read(person, 65_536).decode()

@@ -4,7 +4,7 @@ The events of a case are given in the order in which they stand on its topic: wh
 when it was made, and what stands behind it was not.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeGuard, TypeVar
@@ -24,6 +24,7 @@ from contracts.events.fields import Session
 from contracts.events.notices import NoticeRequested, ReportIssued, ReportRevised
 from contracts.events.scores import Score, ScoreWithdrawn
 from contracts.events.tracks import Decision, TrackRevised
+from services.auditor.domain.narrowing import known_at
 
 Decided = Event[Decision]
 Scored = Event[Score]
@@ -74,19 +75,28 @@ class Argument:
     told: tuple[Event[Data], ...]
 
 
-def argument(events: Sequence[Event[Data]], session: int, until: datetime | None = None) -> Argument:
-    """Give why a session was judged as it was, as far as was recorded by a moment. Raises NothingDecided."""
+def argument(
+    events: Sequence[Event[Data]],
+    session: int,
+    until: datetime | None = None,
+    looked_at: Callable[[Decided], Collection[int]] = lambda _: (),
+) -> Argument:
+    """Give why a session was judged as it was, as far as was recorded by a moment. Raises NothingDecided.
+
+    looked_at: gives the sessions that the rules looked at for a decision, also those that did not fire
+    """
     decisions = [
         (place, event) for place, event in enumerate(events) if says(event, Decision) and event.data.session == session
     ]
-    held = [each for each in decisions if until is None or each[1].recordedtime <= until]
+    at_hand = {event.id for event in known_at(until, events)}
+    held = [each for each in decisions if each[1].id in at_hand]
     if not held:
         raise NothingDecided(f"session {session}")
     place, decision = held[-1]
     known, since = events[:place], events[place + 1 :]
     scores = _scores(known)
     names = {event.id: event for event in known}
-    stood = [scores[name] for name in _measured(decision.data, scores)]
+    stood = [scores[name] for name in _measured(decision.data, scores, looked_at(decision))]
     return Argument(
         decision=decision,
         before=tuple(event for _, event in held[:-1]),
@@ -96,7 +106,7 @@ def argument(events: Sequence[Event[Data]], session: int, until: datetime | None
         missing=tuple(_missing(known, session)),
         late=tuple(_late(since, decision)),
         later=tuple(_later(since, session, {score.data.response for score in stood})),
-        told=tuple(_told(events, decision, until)),
+        told=tuple(_told([event for event in events if event.id in at_hand], decision)),
     )
 
 
@@ -111,9 +121,9 @@ def _scores(known: Sequence[Event[Data]]) -> Mapping[str, Scored]:
     return {event.id: event for event in by_response.values()}
 
 
-def _measured(decision: Decision, scores: Mapping[str, Scored]) -> list[str]:
+def _measured(decision: Decision, scores: Mapping[str, Scored], looked_at: Collection[int]) -> list[str]:
     """Name the scores that a decision stood on: of its own session, and of those that its rules looked back on."""
-    sessions = {decision.session, *(session for rule in decision.rules for session in rule.sessions)}
+    sessions = {decision.session, *looked_at, *(session for rule in decision.rules for session in rule.sessions)}
     of_scale = [
         (event.data.session, name)
         for name, event in scores.items()
@@ -173,13 +183,11 @@ def _later(since: Sequence[Event[Data]], session: int, responses: set[str]) -> I
                 yield event
 
 
-def _told(events: Sequence[Event[Data]], decision: Decided, until: datetime | None) -> Iterator[Event[Data]]:
+def _told(events: Sequence[Event[Data]], decision: Decided) -> Iterator[Event[Data]]:
     """Give what was told of the report that speaks of the decision, and who has seen it."""
     reports: set[str] = set()
     notices: set[str] = set()
     for event in events:
-        if until is not None and event.recordedtime > until:
-            continue
         match event.data:
             case ReportIssued(report=report) | ReportRevised(report=report) if event.causationid == decision.id:
                 reports.add(report)

@@ -27,6 +27,9 @@ def export(place: Place, output: Path, keys: Path | None) -> None:
     the log, record by record. All that patients have said stays sealed. The keys that open it are in the file of
     --keys, which is handed on by another way, or not at all.
 
+    It is always the whole history of a home: checkpoints speak of all that stands on a log, and a part of it could not
+    be compared with them. One case is told by ontrack audit history, and its events are given by ontrack export.
+
     Example: ontrack audit export --data DIR --output history.zip --keys history.keys
     """
     if keys is not None and keys == output:

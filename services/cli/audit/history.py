@@ -12,19 +12,21 @@ from contracts.events.event import Data, Event
 from contracts.events.facts import NoticeFailed, NoticeSent, ReportDiscussed, ReportSeen
 from contracts.events.fields import instant
 from contracts.events.notices import NoticeRequested
+from services.auditor.domain.narrowing import known_at
+from services.cli.audit.narrowing import as_of_option
 from services.cli.audit.source import Source, audited, source_options
 from services.cli.case_screen import CONCLUSION, FACT, CaseFile, case_screen
 from services.cli.disclosure import shown
 from services.cli.history import history as events_of
 from services.cli.history import is_fact
 from services.cli.home import FINDING, Failure, case_named, run, short_names
-from services.cli.moments import moment_option
 from services.cli.naming import Naming
-from services.cli.output import Format, Row, emit, format_option
+from services.cli.output import Format, Row, counted, emit, format_option
 from services.cli.screen import minute, painted, wrapped
 from services.cli.telling import told
 from services.not_detector.domain.stage import NotDetector
 from services.notifier.domain.stage import Notifier
+from services.pages.words import sentence
 from services.runtime.stage import Stage
 
 StateT = TypeVar("StateT")
@@ -46,14 +48,15 @@ class Known:
 @click.command("history")
 @click.argument("number", metavar="CASE")
 @source_options
-@moment_option("--as-of", "until", "As it was known then: what had been recorded by that moment.")
+@as_of_option
 @click.option("--reveal", is_flag=True, help="Show answers, comments and other words of persons too.")
 @format_option
 def history(number: str, source: Source, until: datetime | None, reveal: bool, form: Format) -> None:
     """Tell a case in order: every fact and what was concluded from it, who said it, and when it was learned.
 
     With --as-of it is the case as it stood then: what had happened and was not known yet is left out, and so is all
-    that followed from it. What the therapists had been told by then, and had seen, stands apart.
+    that followed from it; what follows from a fact counts as known with it. What the therapists had been told by then,
+    and had seen, stands apart. There is no --case and no --group, since it is of one case.
 
     Example: ontrack audit history P0001 --as-of 2026-03-02T09:00 --data DIR
     """
@@ -70,7 +73,7 @@ async def _read(source: Source, number: str, until: datetime | None) -> Known:
     async with await audited(source, knows_cases=True) as home:
         case_id = await case_named(home, number)
         every = await events_of(home, case_id)
-        events = [event for event in every if until is None or event.recordedtime <= until]
+        events = known_at(until, every)
         if not events and until is not None:
             raise Failure(f"nothing was known of {number} by {minute(until)}", FINDING)
         definitions = home.definitions
@@ -93,7 +96,7 @@ def _lines(known: Known, naming: Naming, until: datetime | None) -> Iterator[str
     if until is not None:
         yield painted(f"As it was known at {minute(until)}", bold=True)
         if known.left_out:
-            yield f"{known.left_out:,} events are left out: they were recorded later."
+            yield f"{counted(known.left_out, 'event')} left out: recorded later."
         yield ""
     yield from case_screen(known.file, naming, latest=0)
     events = known.file.events
@@ -102,12 +105,22 @@ def _lines(known: Known, naming: Naming, until: datetime | None) -> Iterator[str
     said = [event for event in events if isinstance(event.data, _TOLD)]
     for event in said:
         yield from _entry(event, naming)
-    if not said:
-        yield "nothing"
+    yield from wrapped(_nothing_of(events))
     yield ""
     yield painted(f"What happened ({FACT}), and what was concluded from it ({CONCLUSION})", bold=True)
     for event in events:
         yield from _entry(event, naming)
+
+
+def _nothing_of(events: Sequence[Event[Data]]) -> str:
+    """Say what did not come about: that somebody is to be told does not say that anybody was."""
+    kinds = {type(event.data) for event in events}
+    lacking = [
+        says
+        for kind, says in ((NoticeSent, "no notice had been sent"), (ReportSeen, "no report seen"))
+        if kind not in kinds
+    ]
+    return f"{sentence(', and '.join(lacking))}." if lacking else ""
 
 
 def _entry(event: Event[Data], naming: Naming) -> Iterator[str]:

@@ -16,11 +16,13 @@ from contracts.events.tracks import TrackEvaluated, TrackRevised
 from contracts.topics import NOTICES, PARTITIONS, TRACKS, Topic
 from services.auditor.domain.loop import Loop, Summary, by_group, loops, summary
 from services.auditor.fold import Keys
+from services.auditor.narrowed import Narrowed
+from services.cli.audit.narrowing import Wish, known_of, narrowing_options, part_of, told_of
 from services.cli.audit.source import Source, audited, source_options
 from services.cli.history import chunks
-from services.cli.home import FINDING, Failure, run, short_names
+from services.cli.home import Failure, run, short_names
 from services.cli.output import Format, Row, emit, format_option, progress, say
-from services.home import Home
+from services.runtime.log.port import Log
 from services.runtime.reading import event_of
 
 EVERY: Final = "all"
@@ -61,46 +63,51 @@ SUMMED: Final = (
 
 @click.command("loop")
 @source_options
-@click.option("--group", help="Only the reports of this group.")
+@narrowing_options
 @click.option("--list", "is_list", is_flag=True, help="List every report with what came of it.")
 @format_option
-def loop(source: Source, group: str | None, is_list: bool, form: Format) -> None:
+def loop(source: Source, wish: Wish, is_list: bool, form: Format) -> None:
     """Tell what came of reports: how long until they were seen and discussed, what was done, and how it went on.
 
     Times are medians of those to which it happened. Back on track are those of which one of the next three judged
     sessions was on track, of those that have so many. Groups that had fewer than five patients are told of together,
-    or not at all. Retracted reports are left out of the sums.
+    or not at all. Retracted reports are left out of the sums. Of a group, those reports are told of that were issued
+    while their patient was in it; a single case is listed and not summed up.
 
     Example: ontrack audit loop --data DIR
     """
-    found, patients, names = run(_loops(source))
+    if wish.number is not None and not is_list:
+        raise Failure("--case: a single case is not summed up; list its reports with --list")
+    group = wish.group
+    found, patients, names = run(_loops(source, wish))
     if group is not None:
-        if group not in patients:
-            raise Failure(f"--group: no patient was ever in {group}", FINDING)
         found = [each for each in found if each.group == group]
     if is_list:
         emit([_listed(each, names) for each in found], LISTED, form)
         return
-    told = by_group(found, patients if group is None else {group: patients[group]})
+    told = by_group(found, patients if group is None else {group: patients.get(group, 0)})
     rows = [_summed(each) for each in (*told, summary(EVERY, found))]
     emit(rows if group is None else rows[:-1], SUMMED, form)
     if group is not None and not told:
         say(f"{group} had fewer than five patients: of so few, one could be recognised.")
 
 
-async def _loops(source: Source) -> tuple[list[Loop], Mapping[str | None, int], Mapping[str, str]]:
-    """Give every report with what came of it, how many patients each group had, and how cases are called."""
+async def _loops(source: Source, wish: Wish) -> tuple[list[Loop], Mapping[str | None, int], Mapping[str, str]]:
+    """Give every report with what came of it, how many patients each group had in the end, and how cases are called."""
     async with await audited(source, knows_cases=True) as home:
-        patients: Counter[str | None] = Counter()
-        async for _, case in home.states(home.register):
-            patients[case.group] += 1
+        part = await part_of(home, wish)
+        log = Narrowed(home.log, part)
+        for line in told_of(part):
+            say(line)
+        belonging = (await known_of(home, part.until)).groups
+        patients = Counter(groups[-1] if groups else None for groups in belonging.values())
         found: list[Loop] = []
         keys = Keys(home.keyring)
         ends = [await home.log.end(topic, number) for topic in (TRACKS, NOTICES) for number in range(PARTITIONS)]
         with progress("Reading the log", sum(ends)) as advance:
             for number in range(PARTITIONS):
-                told = await _of_cases(home, NOTICES, number, _TOLD, keys)
-                course = await _of_cases(home, TRACKS, number, _COURSE, keys, told.keys())
+                told = await _of_cases(log, NOTICES, number, _TOLD, keys)
+                course = await _of_cases(log, TRACKS, number, _COURSE, keys, told.keys())
                 advance(ends[number] + ends[PARTITIONS + number])
                 for case_id, events in told.items():
                     found += loops(case_id, course.get(case_id, ()), events)
@@ -109,7 +116,7 @@ async def _loops(source: Source) -> tuple[list[Loop], Mapping[str | None, int], 
 
 
 async def _of_cases(
-    home: Home,
+    log: Log,
     topic: Topic,
     number: int,
     kinds: Sequence[type[Data]],
@@ -119,15 +126,15 @@ async def _of_cases(
     """Give the events of some kinds on a partition, by case, each once. cases: only theirs, if any are named."""
     ends = tuple(ending(kind) for kind in kinds)
     found: dict[str, dict[int, Event[Data]]] = defaultdict(dict)
-    async for event in _events(home, topic, number, ends, keys, cases):
+    async for event in _events(log, topic, number, ends, keys, cases):
         found[event.subject].setdefault(event.sequence or 0, event)
     return {case_id: [events[place] for place in sorted(events)] for case_id, events in found.items()}
 
 
 async def _events(
-    home: Home, topic: Topic, number: int, ends: tuple[bytes, ...], keys: Keys, cases: Collection[str] | None
+    log: Log, topic: Topic, number: int, ends: tuple[bytes, ...], keys: Keys, cases: Collection[str] | None
 ) -> AsyncIterator[Event[Data]]:
-    async for chunk in chunks(home, topic, number):
+    async for chunk in chunks(log, topic, number):
         some = [each for each in chunk if each.value.endswith(ends) and (cases is None or each.key in cases)]
         known = await keys.of({record.key for record in some})
         for record in some:

@@ -1,8 +1,9 @@
 """`ontrack audit replay`: what every stage knows, made anew from the log, compared, and put in place."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from services.auditor.fold import Keys
 from services.auditor.rebuilding import FRESH, put_in_place, rebuilt
 from services.auditor.replay import History
 from services.auditor.states import Comparison, Standing
+from services.cli.audit.narrowing import Wish, narrowing_options, part_of, told_of
 from services.cli.audit.shelf import shelf
 from services.cli.audit.source import Exported, Source, audited, history_of, source_options
 from services.cli.audit.verify import records_of, shown
@@ -37,16 +39,18 @@ _GONE: Final = "gone"
     type=click.Path(path_type=Path, dir_okay=False),
     help="Keep what is made anew in this file: a replay that was killed goes on there.",
 )
+@narrowing_options
 @click.option("--swap", is_flag=True, help="Put it in the place of what the stages know now.")
 @format_option
-def replay(source: Source, file: Path | None, swap: bool, form: Format) -> None:
+def replay(source: Source, wish: Wish, file: Path | None, swap: bool, form: Format) -> None:
     """Make all that the stages know anew from the log, in a fresh place, and compare it with what they know now.
 
     With --swap it takes its place, which mends a database that was lost or damaged; whatever follows from the facts and
     was not on the log yet is put there. Services may run meanwhile, and facts may come. A replay with --swap that was
     killed goes on where it was, by the same command.
 
-    Without --swap nothing is changed, and the exit code is 1 if something differs.
+    Without --swap nothing is changed, and the exit code is 1 if something differs. Of a part of the history, states of
+    other cases are not looked at; with --until nothing is compared, since what the stages know is that of now.
 
     Example: ontrack audit replay --data DIR
     """
@@ -54,7 +58,9 @@ def replay(source: Source, file: Path | None, swap: bool, form: Format) -> None:
         raise Failure(
             "--swap: means nothing for a bundle, nor with --into; name the data directory or the region alone"
         )
-    rows = run(_swapped(source) if swap and not isinstance(source, Exported) else _compared(source, file))
+    if not wish.is_whole and (swap or file is not None):
+        raise Failure("--case, --group, --until: with --swap or --into, all that the stages know is made anew")
+    rows = run(_swapped(source) if swap and not isinstance(source, Exported) else _compared(source, wish, file))
     emit(rows, COLUMNS, form)
     differ = sum(number for row in rows if isinstance(number := row["differ"], int))
     if differ and not swap:
@@ -62,12 +68,18 @@ def replay(source: Source, file: Path | None, swap: bool, form: Format) -> None:
         raise SystemExit(FINDING)
 
 
-async def _compared(source: Source, file: Path | None) -> list[Row]:
+async def _compared(source: Source, wish: Wish, file: Path | None) -> list[Row]:
     """Make it anew in a file, and compare."""
-    async with await audited(source) as home, _fresh(file) as fresh:
-        history = await history_of(source, home)
+    async with await audited(source, knows_cases=wish.names_cases) as home, _fresh(file) as fresh:
+        part = await part_of(home, wish)
+        history = await history_of(source, home, part)
         await _rebuilt(history, fresh, publishes=False)
-        return [await _beside(history, fresh, stage) for stage in history.stages]
+        if part.until is not None and history.store is not None:
+            history = replace(history, store=None)
+            say("Nothing is compared: what the stages know is that of now.")
+        for line in told_of(part):
+            say(line)
+        return [await _beside(history, fresh, stage, part.cases) for stage in history.stages]
 
 
 async def _swapped(place: Place) -> list[Row]:
@@ -108,15 +120,15 @@ async def _fresh(file: Path | None) -> AsyncIterator[Store]:
         database.close()
 
 
-async def _beside(history: History, fresh: Store, stage: Stage[Any]) -> Row:
-    """Compare what was made anew of a stage with what it knows."""
+async def _beside(history: History, fresh: Store, stage: Stage[Any], cases: Collection[str] | None = None) -> Row:
+    """Compare what was made anew of a stage with what it knows. cases: only of these, if any are named."""
     findings, keys = Findings(), Keys(history.keyring, are_all_here=history.has_all_keys)
     kept_as, now = FRESH + stage.name, _AS_IT_WAS
     standing = None if history.store is None else Standing(history.store, history.log)
     try:
-        found = await Comparison(stage, fresh, kept_as, standing, keys, findings).made()
+        found = await Comparison(stage, fresh, kept_as, standing, keys, findings, cases).made()
     except StatesLost:
-        found, now = await Comparison(stage, fresh, kept_as, None, keys, findings).made(), _GONE
+        found, now = await Comparison(stage, fresh, kept_as, None, keys, findings, cases).made(), _GONE
     differ: int | None = found.cases if now == _GONE else findings.counts.total()
     return {
         "stage": found.stage,

@@ -135,7 +135,7 @@ async def _found(home: Home, event_id: str, topics: list[Topic]) -> tuple[Topic,
     """Find an event: the first of its bytes, where it was said first. Raises Failure."""
     for topic in topics:
         for partition in range(topic.partitions):
-            async for chunk in chunks(home, topic, partition):
+            async for chunk in chunks(home.log, topic, partition):
                 for record in chunk:
                     if event_id.encode() in record.value and id_of(record.value) == event_id:
                         return topic, partition, record

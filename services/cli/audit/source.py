@@ -15,6 +15,8 @@ from click.core import ParameterSource
 
 from contracts.topics import PARTITIONS, TOPICS
 from services.auditor.bundle import Bundle, BundleUnusable, Manifests
+from services.auditor.domain.narrowing import Part
+from services.auditor.narrowed import Narrowed
 from services.auditor.replay import History
 from services.cli.case_keys import keys_in, persons_in, take_keys
 from services.cli.home import FINDING, Failure
@@ -26,6 +28,7 @@ from services.home import Home, Ports, Stages
 from services.ingest.zones import Zones
 from services.runtime.founding import Founding
 from services.runtime.keyring.master import MasterKey
+from services.runtime.log.port import Log
 from services.runtime.log.sqlite import SqliteLog
 from services.runtime.rebuild import rebuild
 from services.runtime.stage import Stage
@@ -36,10 +39,11 @@ _AT_ONCE: Final = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """A bundle in a file, and the file with the keys of its cases, if there is one."""
+    """A bundle in a file, and the file with the keys of its cases, if there is one. option: by which that is named."""
 
     file: Path
     keys: Path | None
+    option: str = "--keys"
 
 
 Source = Place | Exported
@@ -97,7 +101,9 @@ async def audited(source: Source, *, knows_cases: bool = False) -> Home:
     if not isinstance(source, Exported):
         return await opened(source)
     if knows_cases and source.keys is None:
-        raise Failure(f"what is known of cases is sealed in {source.file}: name the file with their keys: --keys FILE")
+        raise Failure(
+            f"what is known of cases is sealed in {source.file}: name the file with their keys: {source.option} FILE"
+        )
     work = Path(mkdtemp(prefix="ontrack-bundle-"))
     try:
         async with unpacked(source, work) as (manifests, ports):
@@ -111,14 +117,18 @@ async def audited(source: Source, *, knows_cases: bool = False) -> Home:
     return home
 
 
-async def history_of(source: Source, home: Home) -> History:
-    """Give the history of what is audited. Where no mail was ever sent, nothing is known of mail."""
+async def history_of(source: Source, home: Home, part: Part | None = None) -> History:
+    """Give the history of what is audited. Where no mail was ever sent, nothing is known of mail.
+
+    part: only that of it
+    """
+    log: Log = home.log if part is None or part.is_whole else Narrowed(home.log, part)
     if isinstance(source, Exported):
-        return History(home.log, home.keyring, home.log_id, home.stages, has_all_keys=False)
+        return History(log, home.keyring, home.log_id, home.stages, has_all_keys=False, definitions=home.definitions)
     positions = [await home.store.position(home.mailbags.name, number) for number in range(PARTITIONS)]
     mails = any(position is not None for position in positions)
     stages = [*home.stages, *([home.mailbags] if mails else [])]
-    return History(home.log, home.keyring, home.log_id, stages, home.store)
+    return History(log, home.keyring, home.log_id, stages, home.store, definitions=home.definitions)
 
 
 @asynccontextmanager
@@ -141,7 +151,8 @@ async def unpacked(exported: Exported, directory: Path) -> AsyncIterator[tuple[M
 
 async def told(stage: Stage[Any], ports: Ports, log_id: str) -> None:
     """Let a stage learn what the log says."""
-    with progress(f"Reading the log ({stage.name})", None) as advance:
+    total = sum([await ports.log.end(stage.reads, number) for number in range(stage.reads.partitions)])
+    with progress(f"Reading the log ({stage.name})", total) as advance:
         await rebuild(stage, ports.log, ports.store, ports.keyring, log_id, advance)
 
 

@@ -1,35 +1,38 @@
 """`ontrack audit verify`: whether a history is whole and right."""
 
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from pathlib import Path
 from typing import Final
 
 import click
 
-from contracts.codec import CaseKey
+from contracts.codec import CaseKey, canonical
 from contracts.events.fields import instant
-from contracts.topics import CASES, PARTITIONS
+from contracts.topics import CASES, DEFINITIONS
 from services.auditor.bundle import unlike
 from services.auditor.checkpoint import Checkpoint, compare
-from services.auditor.domain.findings import Difference, Finding
+from services.auditor.domain.findings import Difference, Finding, Place
+from services.auditor.domain.narrowing import Part
 from services.auditor.fold import Keys
 from services.auditor.replay import Counted, History
-from services.auditor.verify import Verified, verified
+from services.auditor.verify import Verified, partitions_of, verified
+from services.cli.audit.narrowing import Wish, narrowing_options, part_of, told_of
 from services.cli.audit.seal import checkpoint_in, public_option, verifier_of
 from services.cli.audit.shelf import shelf
 from services.cli.audit.source import Source, Unpacked, audited, history_of, source_options
-from services.cli.home import FINDING, case_named, run
+from services.cli.home import FINDING, run
 from services.cli.output import Format, Row, counted, emit, format_option, progress, say
 from services.cli.screen import painted, size, wrapped
 from services.home import Home
+from services.runtime.refusals import DefinitionUnfit
 
 COLUMNS: Final = ("finding", "topic", "stage", "partition", "offset", "event", "case", "says", "fields")
 
 
 @click.command("verify")
 @source_options
-@click.option("--case", "number", metavar="NUMBER", help="Only this case, by its number or id.")
+@narrowing_options
 @click.option(
     "--checkpoint",
     "checkpoint_file",
@@ -40,7 +43,7 @@ COLUMNS: Final = ("finding", "topic", "stage", "partition", "offset", "event", "
 @click.option("--reveal", is_flag=True, help="Show the values that differ, answers among them, and not their hashes.")
 @format_option
 def verify(
-    source: Source, number: str | None, checkpoint_file: Path | None, public: str | None, reveal: bool, form: Format
+    source: Source, wish: Wish, checkpoint_file: Path | None, public: str | None, reveal: bool, form: Format
 ) -> None:
     """Tell the whole history again, and compare all that follows from it with what stands there, to the byte.
 
@@ -48,43 +51,67 @@ def verify(
     every conclusion, every state and report, and dead letters. Each finding names where it is, and the fields that
     differ, by their hashes. It changes nothing. The exit code is 1 if there is a finding.
 
+    Of a part of the history nothing is said of the rest. With --until states are not compared, since they are those of
+    now. A checkpoint is always compared with the whole log.
+
     Example: ontrack audit verify --data DIR
     """
     sealed = None if checkpoint_file is None else checkpoint_in(checkpoint_file, verifier_of(public))
-    wrong = run(_verify(source, number, sealed, form, reveal=reveal))
+    wrong = run(_verify(source, wish, sealed, form, reveal=reveal))
     if wrong:
         raise SystemExit(FINDING)
 
 
-async def _verify(source: Source, number: str | None, sealed: Checkpoint | None, form: Format, *, reveal: bool) -> int:
-    async with await audited(source, knows_cases=number is not None) as home:
-        cases = None if number is None else [await case_named(home, number)]
-        history = await history_of(source, home)
+async def _verify(source: Source, wish: Wish, sealed: Checkpoint | None, form: Format, *, reveal: bool) -> int:
+    try:
+        home = await audited(source, knows_cases=wish.names_cases)
+    except DefinitionUnfit as unfit:
+        return _definitions(unfit, form)
+    async with home:
+        part = await part_of(home, wish)
+        history = await history_of(source, home, part)
         began = time.monotonic()
         async with shelf() as empty:
-            with progress("Verifying", await records_of(history)) as advance:
-                found = await verified(history, empty, advance, cases)
+            with progress("Verifying", await records_of(history, part.cases)) as advance:
+                found = await verified(history, empty, advance, part.cases, compares_states=part.until is None)
         if isinstance(home, Unpacked):
             found.findings.add_all(await unlike(home.manifests, home.log))
         if sealed is not None:
-            records = await compare(history.log, history.log_id, sealed, found.findings)
+            records = await compare(home.log, history.log_id, sealed, found.findings)
             say(f"The checkpoint of {instant(sealed.at)} speaks of {counted(records, 'record')}.")
         took = time.monotonic() - began
         rows = [row async for row in _rows(found, home, reveal=reveal)]
+    _print(rows, form)
+    if history.store is not None and part.until is not None:
+        say("States were not compared: they are those of now.")
+    for line in (*_summary(found, took, part), *told_of(part)):
+        say(line)
+    return found.findings.counts.total()
+
+
+def _definitions(unfit: DefinitionUnfit, form: Format) -> int:
+    """Tell of a definition that is not what it says: without all of them, nothing can be told again."""
+    place = Place(DEFINITIONS.name, 0, unfit.offset, unfit.event)
+    refs = [None if ref is None else canonical(ref) for ref in (unfit.expected, unfit.found)]
+    _print([_row(Finding("definition-altered", place, str(unfit)), [Difference("data.ref", *refs)])], form)
+    say(
+        "1 finding: 1 definition-altered. Nothing else was verified: without that definition nothing can be told again."
+    )
+    return 1
+
+
+async def records_of(history: History, cases: Collection[str] | None = None) -> int:
+    """Count the records that there are to be read. cases: only in their partitions, if any are named."""
+    topics = [CASES, *(topic for topic, _ in history.derived)]
+    return sum([await history.log.end(topic, number) for topic in topics for number in partitions_of(cases)])
+
+
+def _print(rows: list[Row], form: Format) -> None:
     if form != "table":
         emit(rows, COLUMNS, form)
     else:
         for row in rows:
             _show(row)
-    for line in _summary(found, took):
-        say(line)
-    return found.findings.counts.total()
-
-
-async def records_of(history: History) -> int:
-    """Count the records that there are to be read."""
-    topics = [CASES, *(topic for topic, _ in history.derived)]
-    return sum([await history.log.end(topic, number) for topic in topics for number in range(PARTITIONS)])
 
 
 async def _rows(found: Verified, home: Home, *, reveal: bool) -> AsyncIterator[Row]:
@@ -149,7 +176,7 @@ def shown(of: Counted) -> str:
     return "".join(f", {number:,} {what}" for what, number in others.items() if number)
 
 
-def _summary(found: Verified, took: float) -> Iterator[str]:
+def _summary(found: Verified, took: float, part: Part) -> Iterator[str]:
     """Tell how much was read, and how it was."""
     for topic, of in found.counted.items():
         yield f"{topic}: {counted(of.events, 'event')}{shown(of)}"
@@ -168,6 +195,10 @@ def _summary(found: Verified, took: float) -> Iterator[str]:
         sealed = sum(of.sealed for of in found.counted.values())
         if sealed:
             yield f"What can be seen without keys is right; {counted(sealed, 'event')} stayed sealed: see --keys."
+        elif not events:
+            yield "Nothing was there to be looked at."
+        elif not part.is_whole:
+            yield "What was looked at verifies: all that follows from its facts is what stands there."
         else:
             yield "The history verifies: all that follows from its facts is what stands there."
         return

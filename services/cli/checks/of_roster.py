@@ -88,7 +88,7 @@ async def _gone(home: Home, known: AbstractSet[tuple[str, str]]) -> Mapping[tupl
         return {}
     found: Counter[tuple[str, str]] = Counter()
     for partition in sorted(set(map(home.partition, suspects))):
-        async for chunk in chunks(home, CASES, partition):
+        async for chunk in chunks(home.log, CASES, partition):
             for record in chunk:
                 if record.key in suspects and _is_enrolled_by_the_roster(record.value, suspects[record.key][0]):
                     found[suspects.pop(record.key)] += 1

@@ -1,0 +1,56 @@
+"""What a fact says of what it does not hold itself: what it follows from, and the definitions that it names."""
+
+from collections.abc import Container, Iterator
+from functools import cache
+from typing import get_type_hints
+
+from contracts.codec import canonical
+from contracts.definitions.catalogue import Catalogue
+from contracts.definitions.definition import Definition
+from contracts.events.event import Data, Event
+from contracts.events.fields import DefinitionRef
+from services.auditor.domain.findings import Difference, Finding, Place
+
+
+def unfounded(
+    fact: Event[Data], place: Place, facts: Container[str] | None, definitions: Catalogue | None
+) -> Iterator[Finding]:
+    """Find what a fact refers to and is not there. facts, definitions: those that there are; None: not looked at."""
+    if fact.causationid is not None and facts is not None and fact.causationid not in facts:
+        yield cause_missing(place, fact.causationid)
+    if fact.correlationid != fact.id:
+        yield correlation_wrong(place, fact.id, fact.correlationid)
+    for name in _naming(type(fact.data)) if definitions is not None else ():
+        ref = getattr(fact.data, name)
+        if definitions is not None and ref not in definitions:
+            yield _definition_missing(place, name, ref, definitions)
+
+
+def cause_missing(place: Place, cause: str) -> Finding:
+    """Say that what a fact follows from is not there."""
+    return Finding("cause-missing", place, f"its cause {cause} was expected among the facts of the case")
+
+
+def correlation_wrong(place: Place, expected: str, found: str) -> Finding:
+    """Say that a fact says of another one that it is what all of it follows from."""
+    other = Difference("correlationid", canonical(expected), canonical(found))
+    return Finding(
+        "correlation-wrong", place, "a fact was expected to name itself as what all of it follows from", (other,)
+    )
+
+
+def _definition_missing(place: Place, name: str, ref: str, definitions: Catalogue) -> Finding:
+    short = ref.partition("#")[0]
+    known = definitions.named(Definition, short)
+    there = f"what stands there as {short} is {known.ref}" if known is not None else f"no {short} stands there"
+    other = Difference(f"data.{name}", None if known is None else canonical(known.ref), canonical(ref))
+    return Finding(
+        "definition-missing", place, f"the definition {ref} was expected on rom.definitions.v1; {there}", (other,)
+    )
+
+
+@cache
+def _naming(kind: type[Data]) -> tuple[str, ...]:
+    """Name the fields of a fact that name a definition."""
+    hints = get_type_hints(kind, include_extras=True)
+    return tuple(name for name in kind.model_fields if hints[name] == DefinitionRef)

@@ -1,0 +1,162 @@
+"""An argument for a decision as text, and as data. As a page it is written by `services.pages.argument`."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from contracts.events.event import Data, Event
+from contracts.events.fields import instant
+from contracts.events.tracks import Baseline
+from services.auditor.domain.argument import Argument, Stood
+from services.cli.disclosure import shown
+from services.cli.naming import WORDS, Naming
+from services.cli.screen import minute, painted, wrapped
+from services.cli.telling import told
+from services.cli.telling_conclusions import STATUSES
+from services.pages.ruled import Ruled, moved, why_silent
+from services.pages.words import sentence
+
+_BASELINES: Final = {
+    "before_first_session": "the last valid score before session 1",
+    "first_valid": "the first valid score there is",
+    "set_by_hand": "set by hand",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """An argument, and what is needed to tell it. case: how the clinic calls it; until: as of when it is told."""
+
+    case: str
+    argument: Argument
+    rules: Sequence[Ruled]
+    until: datetime | None
+    naming: Naming
+
+
+def lines(found: Why) -> Iterator[str]:
+    """Tell it as a text."""
+    naming, of = found.naming, found.argument
+    decision = of.decision.data
+    yield painted(f"Case {found.case}, session {decision.session}: {STATUSES[decision.status]}", bold=True)
+    if found.until is not None:
+        yield f"As it was known at {minute(found.until)}."
+    yield from wrapped(f"{sentence(told(of.decision, naming))}.")
+    yield from wrapped(_when("Decided", of.decision))
+    for earlier in of.before:
+        yield from wrapped(_when(f"Before that it was {STATUSES[earlier.data.status]}; decided", earlier))
+    yield ""
+    yield painted(WORDS("argument.stood"), bold=True)
+    for stood in of.scores:
+        for line in _stood(stood, naming):
+            yield from wrapped(line, first="  ", rest="    ")
+    if not of.scores:
+        yield "  no score"
+    yield from wrapped(f"Baseline: {_baseline(of, naming)}", first="  ", rest="    ")
+    yield ""
+    yield painted(f"Rules of {naming.short(decision.policy)}", bold=True)
+    if of.policy_by is not None:
+        yield from wrapped(_when(told(of.policy_by, naming), of.policy_by), first="  ", rest="    ")
+    for rule in found.rules:
+        mark = "FIRED" if rule.fired else "did not fire"
+        yield from wrapped(f"{mark}: {_numbers(rule)}", first="  ", rest="    ")
+        yield from wrapped(f"{rule.kind}: {rule.says}", first="    ", rest="    ")
+    for name, events in _sections(of).items():
+        yield ""
+        yield painted(WORDS(f"argument.{name}"), bold=True)
+        for event in events:
+            yield from wrapped(_when(told(event, naming), event), first="  ", rest="    ")
+        if not events:
+            yield "  nothing"
+
+
+def _sections(of: Argument) -> Mapping[str, Sequence[Event[Data]]]:
+    return {"missing": of.missing, "late": of.late, "later": of.later, "told": of.told}
+
+
+def _when(what: str, event: Event[Data]) -> str:
+    recorded = f", recorded {minute(event.recordedtime)}" if minute(event.recordedtime) != minute(event.time) else ""
+    return f"{what}: {minute(event.time)}{recorded} (event {event.id})"
+
+
+def _stood(stood: Stood, naming: Naming) -> Iterator[str]:
+    score = stood.score
+    yield _when(f"{naming.session(score.data.session)}: {told(score, naming)}", score)
+    if stood.answers is not None:
+        first = "" if stood.is_first else "the answers as they were corrected by then; "
+        yield _when(f"from {first}{told(stood.answers, naming)}", stood.answers)
+
+
+def _baseline(of: Argument, naming: Naming) -> str:
+    baseline = of.decision.data.baseline
+    if baseline is None:
+        return "none"
+    where = "" if baseline.session is None else f", {naming.session(baseline.session)}"
+    says = f"{naming.number(baseline.value)}, {_BASELINES[baseline.how]}{where}"
+    return f"{says} (event {baseline.origin})" if of.baseline is None else _when(says, of.baseline)
+
+
+def _numbers(rule: Ruled) -> str:
+    evidence, limit = rule.evidence, "" if rule.limit is None else f", limit {WORDS.number(rule.limit)}"
+    reading = f"compared with {WORDS(f'reading.{rule.reading}')}{limit}"
+    if evidence is None:
+        return f"{why_silent(rule, WORDS)}; {reading}"
+    pairs = zip(evidence.sessions, evidence.values, evidence.changes, strict=True)
+    each = (f"session {session} {WORDS.number(value)} ({moved(change, WORDS)})" for session, value, change in pairs)
+    return f"{', '.join(each)}, {reading}"
+
+
+def row(found: Why) -> dict[str, Any]:
+    """Give it as data."""
+    of, naming, until = found.argument, found.naming, found.until
+
+    def data_of(event: Event[Data] | None) -> dict[str, Any] | None:
+        if event is None:
+            return None
+        return {
+            "id": event.id,
+            "event": event.type,
+            "time": instant(event.time),
+            "recorded": instant(event.recordedtime),
+            "says": told(event, naming),
+            "data": shown(event.data, reveal=naming.reveal),
+        }
+
+    return {
+        "case": found.case,
+        "session": of.decision.data.session,
+        "as_of": None if until is None else instant(until),
+        "status": of.decision.data.status,
+        "decision": data_of(of.decision),
+        "before": [data_of(event) for event in of.before],
+        "scores": [
+            {"score": data_of(each.score), "answers": data_of(each.answers), "corrected": not each.is_first}
+            for each in of.scores
+        ],
+        "baseline": _how(of.decision.data.baseline, data_of(of.baseline)),
+        "policy": of.decision.data.policy,
+        "policy_changed_by": data_of(of.policy_by),
+        "rules": [_rule(rule) for rule in found.rules],
+        **{name: [data_of(event) for event in events] for name, events in _sections(of).items()},
+    }
+
+
+def _how(baseline: Baseline | None, by: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Give a baseline, how it came about, and the event that it came from."""
+    if baseline is None:
+        return None
+    return {"value": str(baseline.value), "how": baseline.how, "session": baseline.session, **(by or {})}
+
+
+def _rule(rule: Ruled) -> dict[str, Any]:
+    return {
+        "rule": rule.kind,
+        "says": rule.says,
+        "fired": rule.fired,
+        "reading": rule.reading,
+        "limit": None if rule.limit is None else str(rule.limit),
+        "numbers": None if rule.evidence is None else json.loads(rule.evidence.model_dump_json()),
+        "not_looked_at": why_silent(rule, WORDS) or None,
+    }

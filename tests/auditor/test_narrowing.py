@@ -1,0 +1,312 @@
+"""Part of a history: some cases, those of a group, what had been recorded by a moment; for every command the same."""
+
+import asyncio
+import shutil
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts.events.event import Data, fact_id, new_fact
+from contracts.events.facts import CaseTransferred, ReportSeen, ResponseCorrected
+from contracts.events.fields import instant
+from contracts.topics import CASES, TOPICS, TRACKS, Topic, partition_of
+from services.auditor.domain.narrowing import Outside, Part, known_by
+from services.auditor.narrowed import Narrowed
+from services.auditor.replay import History
+from services.auditor.verify import Verified, verified
+from services.cli.audit.group import audit as commands
+from services.cli.audit.shelf import shelf
+from services.embedded import EmbeddedHome
+from services.runtime.log.port import Log, Record, StoredRecord
+from tests.auditor.tampering import Tampering, renamed
+from tests.cli.homes import day_of, events_of, imported, reports_of, spread, written
+from tests.docs.markdown import DOCS, Row, table
+from tests.support.command import Ran, ontrack, succeeded
+
+ITEMS: Final = ("frequency", "intensity", "engagement", "work_school_home", "social_life")
+THEN: Final = datetime(2026, 3, 1, tzinfo=UTC)
+COURSES: Final = {"W": {0: 12, 1: 15, 2: 12}, "V": {0: 10, 1: 13, 2: 9}, "U": {0: 12, 1: 10}}
+
+
+def recorded(home: Path, case: str, data: Data, at: datetime) -> None:
+    """Record a fact by a clock that says what it is told."""
+
+    async def record() -> None:
+        async with await EmbeddedHome.open(home, write=True, clock=lambda: at) as opened:
+            (case_id,) = await opened.cases_named(case)
+            name = fact_id("clinic", "test", f"{case}/{data.type()}/{at}")
+            fact = new_fact(data, case_id=case_id, fact_id=name, source="urn:ontrack:clinic:test", happened=day_of(3))
+            considered = await opened.intake.consider([fact])
+            assert not considered.refused
+            await opened.intake.record(considered.new)
+            await opened.catch_up()
+
+    asyncio.run(record())
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Courses of which more was recorded later, once by a clock that was behind."""
+    folder = tmp_path_factory.mktemp("narrowed")
+    made = imported(folder / "home", written(folder / "answers.csv", COURSES, "odsis"))
+    (report,) = [each["report"] for each in reports_of(made) if each["case"] == "W"]
+    begun = datetime.now(UTC)
+    answered = next(
+        event["id"]
+        for event in events_of(made, "W")
+        if event["event"] == "ontrack.response-submitted.v1" and event["data"]["session"] == 1
+    )
+    answers = dict(zip(ITEMS, spread(13, 4), strict=True))
+    recorded(made, "V", CaseTransferred(group="B"), begun + timedelta(hours=1))
+    recorded(made, "W", ReportSeen(report=report, by="anna"), begun + timedelta(hours=3))
+    corrected = ResponseCorrected(response=answered, answers=answers, reason="a slip", by="anna")
+    recorded(made, "W", corrected, begun + timedelta(hours=2))
+    recorded(made, "V", CaseTransferred(group="C"), begun + timedelta(hours=4))
+    return made
+
+
+def moments(home: Path) -> list[str]:
+    """Every moment at which something was recorded."""
+    return sorted({str(event["recorded"]) for case in COURSES for event in rows(home, case)})
+
+
+def rows(home: Path, case: str, *options: str) -> list[dict[str, Any]]:
+    ran = succeeded("audit", "history", case, "--data", home, "--format", "json", *options)
+    found: list[dict[str, Any]] = orjson.loads(ran.out)
+    return found
+
+
+def audit(home: Path, *arguments: str) -> Ran:
+    command, *options = arguments
+    return ontrack("audit", command, "--data", home, *options)
+
+
+@given(st.lists(st.tuples(st.sampled_from("AB"), st.integers(0, 4))), st.integers(0, 4))
+def test_of_each_case_what_stands_before_the_first_fact_that_was_not_known_is_known(
+    facts: Sequence[tuple[str, int]], until: int
+) -> None:
+    def at(minute: int) -> datetime:
+        return THEN + timedelta(minutes=minute)
+
+    # given facts of cases, each recorded at some moment, in the order of the log
+    outsides = [Outside(case, f"fact-{place}", instant(at(minute))) for place, (case, minute) in enumerate(facts)]
+
+    # when it is asked what was known by a moment
+    part = known_by(at(until), outsides)
+
+    # then of each case it is its beginning
+    for case in "AB":
+        of_case = [minute for each, minute in facts if each == case]
+        first = next((place for place, minute in enumerate(of_case) if minute > until), len(of_case))
+        known = [part.has(outside) for outside in outsides if outside.case == case]
+        assert known == [True] * first + [False] * (len(of_case) - first)
+
+
+def test_what_was_known_at_any_moment_verifies(home: Path, tmp_path: Path) -> None:
+    """Also where a fact was recorded by a clock that was behind: nothing is found that is not wrong."""
+    succeeded("audit", "export", "--data", home, "--output", tmp_path / "bundle", "--keys", tmp_path / "keys")
+    for moment in moments(home):
+        ran = audit(home, "verify", "--until", moment)
+        assert (ran.exit_code, "What was looked at verifies" in ran.told) == (0, True), ran.said
+        assert "States were not compared" in ran.told
+        sealed = ontrack("audit", "verify", "--bundle", tmp_path / "bundle", "--until", moment)
+        assert (sealed.exit_code, "What can be seen without keys is right" in sealed.told) == (0, True), sealed.said
+
+
+def test_what_was_not_known_yet_is_in_no_command(home: Path) -> None:
+    # given the moment before the report was seen; the correction, recorded by then, stands behind that
+    seen = next(event["recorded"] for event in rows(home, "W") if event["event"] == "ontrack.report-seen.v1")
+    before = (datetime.fromisoformat(seen) - timedelta(milliseconds=1)).isoformat()
+
+    # then neither is in the history of the case, by either name of the option
+    assert rows(home, "W", "--until", before) == rows(home, "W", "--as-of", before)
+    left_out = {event["event"] for event in rows(home, "W") if event not in rows(home, "W", "--until", before)}
+    assert {"ontrack.report-seen.v1", "ontrack.response-corrected.v1"} <= left_out
+
+    # nor in what is verified or replayed
+    whole, part = (audit(home, "verify", *options).told for options in ((), ("--until", before)))
+    assert f"{CASES.name}: {len_of(whole, CASES.name) - 3:,} events" in part
+    replayed = audit(home, "replay", "--until", before, "--format", "json")
+    assert replayed.exit_code == 0
+    assert [each["equal"] for each in orjson.loads(replayed.out)] == [None] * 4
+    assert "Nothing is compared" in replayed.told
+
+    # nor in what came of reports
+    listed = [
+        orjson.loads(audit(home, "loop", "--list", "--format", "json", *options).out)
+        for options in ((), ("--until", before))
+    ]
+    assert [next(each["seen_after"] for each in some if each["case"] == "W") is None for some in listed] == [
+        False,
+        True,
+    ]
+
+
+def len_of(told: str, topic: str) -> int:
+    """How many events of a topic were read."""
+    (number,) = [line.split()[1] for line in told.splitlines() if line.startswith(topic)]
+    return int(number.replace(",", ""))
+
+
+def test_a_group_is_of_those_who_were_ever_in_it_until_then(home: Path) -> None:
+    (came, left) = [event["recorded"] for event in rows(home, "V") if event["event"] == "ontrack.case-transferred.v1"]
+
+    # a case that moved on was in it all the same
+    assert "Looked at: 1 case" in audit(home, "verify", "--group", "B").told
+    assert (
+        audit(home, "verify", "--group", "B").told.splitlines()[:3]
+        == audit(home, "verify", "--case", "V").told.splitlines()[:3]
+    )
+
+    # and nobody was before somebody came
+    assert audit(home, "verify", "--group", "C", "--until", left).exit_code == 0
+    never = audit(home, "verify", "--group", "C", "--until", came)
+    assert (never.exit_code, "no patient was ever in C by" in never.told) == (1, True)
+    assert "W was never in B" in audit(home, "verify", "--group", "B", "--case", "W").told
+
+
+def test_what_was_done_to_other_cases_or_later_is_not_found_and_that_is_not_claimed(home: Path, tmp_path: Path) -> None:
+    # given a home of which the last conclusion about a case was changed
+    tampering = Tampering(Path(shutil.copytree(home, tmp_path / "home")))
+    last = rows(home, "W")[-1]
+    (w,) = {event["case"] for event in of_tracks(home, "W")}
+    place = len(tampering.offsets(TRACKS, w)) - 1
+    tampering.put(TRACKS, w, place, renamed(tampering.record(TRACKS, w, place), source="urn:ontrack:other"))
+
+    # then it is found where that case is looked at, and in no part without it
+    before = (datetime.fromisoformat(last["recorded"]) - timedelta(hours=1)).isoformat()
+    for options, code in (((), 1), (("--case", "W"), 1), (("--group", "B"), 0), (("--until", before), 0)):
+        ran = audit(tampering.home, "verify", *options)
+        assert (ran.exit_code, "The history verifies" in ran.told) == (code, False), ran.said
+
+    # and the same when both histories are laid side by side
+    for options, code in (((), 1), (("--case", "W"), 1), (("--group", "B"), 0), (("--until", before), 0)):
+        assert ontrack("audit", "diff", home, tampering.home, *options).exit_code == code
+
+
+def of_tracks(home: Path, case: str) -> list[dict[str, Any]]:
+    ran = succeeded("export", "--data", home, "--case", case, "--topic", TRACKS.name)
+    return [{"case": orjson.loads(line)["subject"]} for line in ran.out.splitlines()]
+
+
+def test_of_a_part_states_of_its_cases_are_compared(home: Path, tmp_path: Path) -> None:
+    # given a home in which a stage knows something else of a case
+    tampering = Tampering(Path(shutil.copytree(home, tmp_path / "home")))
+    (w,) = {event["case"] for event in of_tracks(home, "W")}
+    tampering.do("UPDATE states SET written = written + 1 WHERE stage = 'scoring' AND case_id = ?", w)
+
+    # then it is told where that case is looked at
+    for command in ("verify", "replay"):
+        codes = [audit(tampering.home, command, *options).exit_code for options in (("--case", "W"), ("--case", "V"))]
+        assert codes == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("replay", "--swap", "--case", "W"), "all that the stages know is made anew"),
+        (("replay", "--into", "fresh", "--until", "2026-03-01T09:00"), "all that the stages know is made anew"),
+        (("loop", "--case", "W"), "a single case is not summed up"),
+        (("verify", "--until", "soon"), "a moment was expected"),
+        (("verify", "--case", "nobody"), "the number of a case was expected"),
+    ],
+)
+def test_what_cannot_be_meant_is_told(home: Path, arguments: tuple[str, ...], says: str) -> None:
+    ran = audit(home, *arguments)
+    assert (ran.exit_code, says in ran.told) == (2, True), ran.told
+
+
+@pytest.mark.parametrize("row", table(DOCS / "auditor.md", "narrowing"), ids=lambda row: row["command"])
+def test_the_page_says_by_what_each_command_is_narrowed(row: Row) -> None:
+    command = commands.commands[row["command"].strip("`")]
+    taken = {option for each in command.params for option in each.opts}
+    for option in ("--case", "--group", "--until"):
+        assert (option in taken) == (row[f"`{option}`"] not in ("no", "is of one case"))
+
+
+def test_nothing_is_claimed_of_a_time_when_nothing_was_recorded(home: Path) -> None:
+    ran = audit(home, "verify", "--until", "2000-01-01T00:00")
+    assert "Nothing was there to be looked at" in ran.told
+    assert "verifies" not in ran.told
+
+
+def test_nothing_is_claimed_of_two_histories_when_nothing_was_recorded(home: Path) -> None:
+    ran = ontrack("audit", "diff", home, home, "--until", "2000-01-01T00:00", "--case", "W")
+    assert (ran.exit_code, "Both say the same" in ran.told) == (0, False)
+    assert "Nothing was there to be compared" in ran.told
+
+
+def test_a_bundle_tells_which_cases_belong_to_a_group_to_whoever_has_the_keys(home: Path, tmp_path: Path) -> None:
+    bundle, keys = tmp_path / "bundle", tmp_path / "keys"
+    succeeded("audit", "export", "--data", home, "--output", bundle, "--keys", keys)
+    refused = ontrack("audit", "diff", home, bundle, "--group", "B")
+    assert (refused.exit_code, "--keys-b FILE" in refused.told) == (2, True)
+    assert "Both say the same" in succeeded("audit", "diff", home, bundle, "--keys-b", keys, "--group", "B").told
+    assert "Looked at: 1 case" in succeeded("audit", "verify", "--bundle", bundle, "--keys", keys, "--group", "B").told
+
+
+class Ended:
+    """A log that goes on while it is read: it ended where somebody was told that it does."""
+
+    is_read_here = False
+
+    def __init__(self, log: Log, ends: Mapping[tuple[str, int], int]) -> None:
+        self.log = log
+        self.ends = ends
+
+    async def append(self, topic: Topic, partition: int, records: Sequence[Record]) -> None:
+        await self.log.append(topic, partition, records)
+
+    async def read(self, topic: Topic, partition: int, offset: int, limit: int) -> Sequence[StoredRecord]:
+        return await self.log.read(topic, partition, offset, limit)
+
+    async def end(self, topic: Topic, partition: int) -> int:
+        return self.ends[topic.name, partition]
+
+
+def test_what_comes_while_a_part_is_read_is_not_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # given a partition that ends with another case than the one that is asked for
+    made = imported(
+        tmp_path / "home", written(tmp_path / "answers.csv", {f"C{n}": {0: 12, 1: 11} for n in range(13)}, "odsis")
+    )
+    monkeypatch.setattr("services.auditor.replay.BATCH", 1)
+
+    async def last_of_partitions() -> tuple[dict[tuple[str, int], int], dict[str, str], Mapping[str, str]]:
+        async with await EmbeddedHome.open(made) as home:
+            ends = {
+                (topic.name, number): await home.log.end(topic, number)
+                for topic in TOPICS.values()
+                for number in range(topic.partitions)
+            }
+            names = await home.names()
+            last: dict[str, str] = {}
+            for case_id in names:
+                number = partition_of(case_id)
+                (record,) = await home.log.read(CASES, number, ends[CASES.name, number] - 1, 1)
+                last[case_id] = record.key
+            return ends, last, names
+
+    ends, last, names = asyncio.run(last_of_partitions())
+    case_id = next(each for each in names if last[each] != each)
+    facts = len([event for event in rows(made, names[case_id]) if event["is"] == "fact"])
+
+    # when more is recorded of it after somebody has asked where the log ends
+    recorded(made, names[case_id], CaseTransferred(group="B"), datetime.now(UTC))
+
+    async def verify() -> Verified:
+        async with await EmbeddedHome.open(made) as home, shelf() as empty:
+            log = Narrowed(Ended(home.log, ends), Part(frozenset([case_id])))
+            history = History(log, home.keyring, home.log_id, home.stages, definitions=home.definitions)
+            return await verified(history, empty, lambda _: None, [case_id])
+
+    found = asyncio.run(verify())
+
+    # then that is not looked at, and nothing is found
+    assert found.counted[CASES.name].events == facts
+    assert found.findings.kept == []
