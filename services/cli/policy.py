@@ -15,6 +15,7 @@ from services.cli.home import named_or_file, run
 from services.cli.output import Format, Row, format_option
 from services.cli.place import Place, known_option
 from services.cli.policy_sentences import PolicySentences
+from services.cli.policy_trial import try_
 from services.cli.screen import cut, painted, wrapped
 from services.cli.tables import print_rows
 
@@ -127,3 +128,6 @@ def _told(entry: Entry, known: Catalogue, language: Language) -> Iterator[str]:
 def _heading(text: str) -> Iterator[str]:
     yield ""
     yield painted(text, bold=True)
+
+
+policy.add_command(try_)
