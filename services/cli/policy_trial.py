@@ -23,7 +23,7 @@ from services.cli.audit.source import Exported, Source, audited, source_options
 from services.cli.definitions import language_option, own_option
 from services.cli.home import FINDING, Failure, named_or_file, run, short_names
 from services.cli.output import Format, Row, counted, emit, format_option, progress, say
-from services.cli.policy_sentences import PolicySentences
+from services.cli.policy_prose import PolicyProse
 from services.cli.report_files import write_privately
 from services.cli.screen import natural, painted, wrapped
 from services.cli.zone import local
@@ -255,13 +255,13 @@ def _trial(
     return Trial(
         policy=policy.title.in_language(wish.language),
         ref=asked.entry.ref,
-        rules=[sentence for _, sentence in PolicySentences(policy, asked.definitions, wish.language).rules()],
+        rules=list(PolicyProse(policy, asked.definitions, wish.language).rules()),
         against=None if asked.against is None else asked.against.model.title.in_language(wish.language),
         columns=[_column(name, summary, calendar) for name, summary in _by_head(answer.summaries)],
         until=local(answer.until),
         points=asked.question.points,
         origin=asked.origin,
-        has_reading=any(isinstance(rule, NoChange) for rule in policy.rules),
+        readings=list(dict.fromkeys(rule.compared_with for rule in policy.rules if isinstance(rule, NoChange))),
         knows_therapists=bool(calendar.therapists),
         changed=None if listed is None else [_otherwise(name, each) for name, each in listed],
     )

@@ -111,6 +111,7 @@ class Trial:
     """Everything that is told of a policy that was tried.
 
     policy, ref: how it is called, and its full reference; rules: in sentences; against: what else it is compared with
+    readings: of "no change" that the policy has itself
     columns: the first is what it is compared with, the second what was tried, then other readings of that
     until: the latest event, by the clinic's clock; points, origin: what counts as getting worse, and by whose word
     changed: None if nobody asked which sessions those are
@@ -124,7 +125,7 @@ class Trial:
     until: datetime
     points: Decimal | None
     origin: Origin
-    has_reading: bool
+    readings: Sequence[Head]
     knows_therapists: bool
     changed: Sequence[Otherwise] | None
 
@@ -210,7 +211,11 @@ def notes(trial: Trial, words: Words) -> Iterator[str]:
     else:
         origin = words(f"trial.note.origin.{trial.origin}")
         yield words("trial.note.early", points=words.count("points", trial.points), origin=origin)
-    yield words("trial.note.readings" if trial.has_reading else "trial.note.no_reading")
+    if trial.readings:
+        own = words.listed([words(f"trial.head.{reading}") for reading in trial.readings])
+        yield words("trial.note.readings", own=own)
+    else:
+        yield words("trial.note.no_reading")
     cases, worse = (trial.columns[1].number(name) for name in ("cases", "deteriorated"))
     if cases < ENOUGH or worse < ENOUGH_WORSE:
         yield words("trial.note.few", cases=cases, worse=worse)
@@ -261,7 +266,7 @@ def _pictures(trial: Trial, words: Words) -> Iterator[Picture]:
     names = [words(f"trial.named.{column.head}") for column in both]
     yield from _share(both, names, words)
     yield _readings(trial, words)
-    if trial.points is not None and trial.columns[1].number("deteriorated"):
+    if trial.points is not None and trial.columns[1].number("deteriorated") >= FEWEST:
         yield _early(trial, words)
     yield _load(both, names, words)
 
@@ -325,4 +330,4 @@ def _load(both: Sequence[Column], names: Sequence[str], words: Words) -> Picture
     key = "trial.picture.load.pair" if both[1].of_groups else "trial.picture.load.all"
     title, axis = words("trial.picture.load"), words("trial.axis.messages")
     drawn = (columns(title, axis, some, width) for width in (WIDE, NARROW))
-    return Picture("load", title, words(key, weeks=weeks), *drawn, legend=list(legend(names)))
+    return Picture("load", title, words(key, weeks=weeks), *drawn, legend=list(legend(names, "square")))

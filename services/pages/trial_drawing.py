@@ -132,7 +132,7 @@ def columns(title: str, axis: str, some: Sequence[Often], width: int) -> Drawing
     slot = (width - _LEFT - _RIGHT) / len(numbers)
     size, every = round(min(26.0, slot * 0.36), 1), ceil(22 / slot)
     lines, labels = _grid(width, [(value, str(value)) for value in range(0, top + 1, step)], top)
-    bands: list[Band] = []
+    drawn: list[Polyline] = []
     for number in numbers:
         middle = _LEFT + slot * (number + 0.5)
         if number % every == 0:
@@ -141,17 +141,23 @@ def columns(title: str, axis: str, some: Sequence[Often], width: int) -> Drawing
             height = round(_PLOT * each.times.get(number, 0) / top, 1)
             x = round(middle + (place - len(some) / 2) * (size + 1), 1)
             if height:
-                bands.append(Band(x, round(_TOP + _PLOT - height, 1), size, height, look))
+                drawn.append(Polyline(_upright(x, size, height), f"column {look}"))
     labels.append(Label(width - _RIGHT, _TOP + _PLOT + 32, axis, "tick", "end"))
     said = " ".join(f"{each.name}: {_said(each.times)}." for each in some)
-    return Drawing(width, _TOP + _PLOT + 38, title, said, tuple(bands), tuple(lines), labels=tuple(labels))
+    return Drawing(width, _TOP + _PLOT + 38, title, said, (), tuple(lines), tuple(drawn), labels=tuple(labels))
+
+
+def _upright(x: float, width: float, height: float) -> tuple[tuple[float, float], ...]:
+    """Outline a column that stands on the axis."""
+    floor, top, right = _TOP + _PLOT, round(_TOP + _PLOT - height, 1), round(x + width, 1)
+    return ((x, floor), (x, top), (right, top), (right, floor))
 
 
 def _said(times: Mapping[int, int]) -> str:
     return ", ".join(f"{number}: {often}" for number, often in sorted(times.items()))
 
 
-def legend(names: Sequence[str]) -> Iterator[tuple[Mark, str]]:
-    """Give the signs of curves and columns with what they stand for."""
-    for name, (look, shape) in zip(names, _LOOKS, strict=False):
-        yield Mark(0, 0, shape, 5, look), name
+def legend(names: Sequence[str], shape: Shape | None = None) -> Iterator[tuple[Mark, str]]:
+    """Give the signs of curves with what they stand for. shape: of columns, which have all the same."""
+    for name, (look, own) in zip(names, _LOOKS, strict=False):
+        yield Mark(0, 0, shape or own, 5, look), name
