@@ -69,8 +69,8 @@ def list_(place: Place | None, own: Path | None, language: Language, form: Forma
 def show(name: str, place: Place | None, own: Path | None, language: Language) -> None:
     """Show a policy, option by option.
 
-    Its rules, every option with its value and meaning, its sources; as a text to read: ontrack policy describe. Name it by id (the newest version), as
-    id@version, or by the file it is in.
+    Its rules, every option with its value and meaning, its sources. ontrack policy describe tells it as a text. Name it
+    by id (the newest version), as id@version, or by the file it is in.
 
     Example: ontrack policy show gryesten-2023 --language da
     """

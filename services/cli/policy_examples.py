@@ -73,7 +73,7 @@ class Examples:
 
     def _slowly_better(self, rule: NoChange, start: Decimal) -> tuple[Decimal, ...] | None:
         """Give a course that gets better at every session, and by less than counts as a change."""
-        if rule.compared_with != "previous" or self._step is None or rule.sessions < 2:
+        if rule.compared_with != "previous" or self._step is None or rule.sessions == 1:
             return None
         steps = (rule.less_than / self._step).to_integral_value(ROUND_CEILING) - 1
         found = tuple(self._scale.worse_by(start, -steps * self._step * place) for place in range(1, rule.sessions + 1))

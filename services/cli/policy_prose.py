@@ -46,11 +46,14 @@ class PolicyProse:
         rules = (f"{number}. {rule}" for number, rule in enumerate(self.rules(), 1))
         preface = self._say("rules.one" if len(policy.rules) == 1 else "rules.any")
         yield self._say("rules"), [preface, *rules, self._say("unknown")]
-        yield self._say("after"), [
-            self._say(f"once.{policy.once_not}"),
-            self._counted("persistent", policy.persistent_after),
-            self._say("late"),
-        ]
+        yield (
+            self._say("after"),
+            [
+                self._say(f"once.{policy.once_not}"),
+                self._counted("persistent", policy.persistent_after),
+                self._say("late"),
+            ],
+        )
         yield self._say("told"), [self._say(f"notify.{policy.notify}"), self._counted("silent", policy.silent_after)]
         yield self._say("beside"), [self._healthy_range(), self._measurement_error()]
         yield self._say("provisional"), list(self._provisional())

@@ -30,7 +30,7 @@ Head = Literal["now", "against", "tried", "previous", "baseline", "window"]
 Origin = Literal["figures", "policies", "asked"]
 
 ENOUGH: Final = 20
-"""Of fewer no per cent are told: each of them would be more than five."""
+"""Of fewer patients, or of fewer who got worse, it is said that they are few."""
 
 ENOUGH_WORSE: Final = 10
 PARTS: Final[Mapping[str, Sequence[str]]] = {
@@ -95,11 +95,15 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Otherwise:
-    """A session that changes, as the list has it. score: with its baseline; rules: that fire now, and that did before."""
+    """A session that changes, as the list has it.
+
+    rules, rules_before: those that fire under the policy that is tried, and those that did
+    """
 
     case: str
     session: int
-    score: str
+    score: Decimal | None
+    baseline: Decimal | None
     before: Status | None
     after: Status | None
     rules: str
@@ -226,7 +230,9 @@ def trial_page(trial: Trial, language: Language) -> str:
     words = Words(language)
     title = words("trial.title", policy=trial.policy)
     tried = trial.columns[1]
-    compared = words("trial.compared.had") if trial.against is None else words("trial.compared.with", policy=trial.against)
+    compared = (
+        words("trial.compared.had") if trial.against is None else words("trial.compared.with", policy=trial.against)
+    )
     return rendered(
         "trial.html",
         words,
@@ -254,11 +260,15 @@ def _listed(each: Otherwise, words: Words) -> Mapping[str, str]:
     return {
         "case": each.case,
         "session": sentence(words.session(each.session)),
-        "score": each.score,
+        "score": f"{_known(each.score, words)} ({_known(each.baseline, words)})",
         "before": words(f"status.{each.before or 'unjudged'}"),
         "after": words(f"status.{each.after or 'unjudged'}"),
         "rule": each.rules or fired,
     }
+
+
+def _known(value: Decimal | None, words: Words) -> str:
+    return "–" if value is None else words.number(value)
 
 
 def _pictures(trial: Trial, words: Words) -> Iterator[Picture]:
@@ -301,7 +311,7 @@ def _of_bars(name: str, some: Sequence[Bar], explained: Column, words: Words) ->
     title, about = words(f"trial.picture.{name}"), words(f"trial.picture.{name}.about")
     pieces = next(bar.pieces for bar in some if bar.name == words(f"trial.named.{explained.head}"))
     signs = [(Mark(0, 0, "square", 5, piece.look), piece.name) for piece in pieces]
-    return Picture(name, title, about, *(bars(title, some, width) for width in (WIDE, NARROW)), legend=signs)
+    return Picture(name, title, about, bars(title, some, WIDE), bars(title, some, NARROW), signs)
 
 
 def _kept(column: Column, words: Words) -> Iterator[Piece]:
@@ -329,5 +339,5 @@ def _load(both: Sequence[Column], names: Sequence[str], words: Words) -> Picture
     weeks = words.count("trial.weeks", sum(both[1].weeks.values()))
     key = "trial.picture.load.pair" if both[1].of_groups else "trial.picture.load.all"
     title, axis = words("trial.picture.load"), words("trial.axis.messages")
-    drawn = (columns(title, axis, some, width) for width in (WIDE, NARROW))
-    return Picture("load", title, words(key, weeks=weeks), *drawn, legend=list(legend(names, "square")))
+    wide, narrow = (columns(title, axis, some, width) for width in (WIDE, NARROW))
+    return Picture("load", title, words(key, weeks=weeks), wide, narrow, list(legend(names, "square")))

@@ -21,6 +21,4 @@ def bdi_policy_of(directory: Path, at_least: str, version: int = 1) -> Path:
         {"kind": "deterioration/1", "at_least": at_least, "compared_with": "baseline"},
         {"kind": "no_change/1", "less_than": "4", "sessions": 3, "compared_with": "previous"},
     ]
-    return own_policy(
-        directory, version=version, primary={"instrument": "bdi-ii@1", "scale": "total"}, rules=rules
-    )
+    return own_policy(directory, version=version, primary={"instrument": "bdi-ii@1", "scale": "total"}, rules=rules)

@@ -5,7 +5,7 @@ and every correction. What therapists would be told is counted as it would have 
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -182,7 +182,9 @@ class Seen(NamedTuple):
 def seen(concluded: Concluded, session: int) -> Seen:
     """Tell how a deterioration at a session was seen."""
     found = concluded.not_on_track
-    measured = [each for each in sorted(concluded.decisions) if each < session and concluded.decisions[each].score is not None]
+    measured = [
+        each for each in sorted(concluded.decisions) if each < session and concluded.decisions[each].score is not None
+    ]
     return Seen(
         session,
         next((each for each in found if each <= session), None),
@@ -242,7 +244,9 @@ class Summary:
         self.no_longer_ever += was and not now
         self.reports.update(concluded.reports)
         self.told.update(concluded.told)
-        self.comparable += any(each.score is not None and each.baseline is not None for each in concluded.decisions.values())
+        self.comparable += any(
+            each.score is not None and each.baseline is not None for each in concluded.decisions.values()
+        )
         if deteriorated is not None:
             self.seen.append(seen(concluded, deteriorated))
         return found
@@ -252,8 +256,13 @@ class Summary:
 class Calendar:
     """When there was treatment, and who leads which groups now, as far as anybody has said."""
 
-    weeks: set[InWeek]
+    weeks: Collection[InWeek]
     therapists: Mapping[str, frozenset[Place]]
+
+    @property
+    def of_groups(self) -> Sequence[InWeek]:
+        """The weeks of groups, without those of patients who are in none."""
+        return [week for week in self.weeks if week.place.group is not None]
 
 
 def figures(of: Summary, calendar: Calendar) -> Iterator[Figure]:
@@ -285,13 +294,13 @@ def _of_reports(of: Summary, calendar: Calendar) -> Iterator[Figure]:
     yield Figure("reports_not", of.reports["not"])
     yield Figure("reports_silent", of.reports["silent"])
     yield Figure("told", of.told.total())
-    yield from _a_week("all", in_all(of.told), {each.monday for each in calendar.weeks})
-    groups = {week for week in calendar.weeks if week.place.group is not None}
-    if groups:
-        yield from _a_week("pair", {week: told for week, told in of.told.items() if week.place.group is not None}, groups)
+    yield from _a_week("all", in_all(of.told).values(), len({week.monday for week in calendar.weeks}))
+    if calendar.of_groups:
+        told = [number for week, number in of.told.items() if week.place.group is not None]
+        yield from _a_week("pair", told, len(calendar.of_groups))
     if calendar.therapists:
-        told, weeks = _of_therapists(of, calendar)
-        yield from _a_week("therapist", told, weeks)
+        by_therapist, weeks = _of_therapists(of, calendar)
+        yield from _a_week("therapist", by_therapist.values(), len(weeks))
 
 
 def in_all(told: Mapping[InWeek, int]) -> Mapping[date, int]:
@@ -313,10 +322,11 @@ def _of_therapists(of: Summary, calendar: Calendar) -> tuple[Mapping[tuple[str, 
     return told, weeks
 
 
-def _a_week(who: str, told: Mapping[object, int], weeks: set[object] | set[date]) -> Iterator[Figure]:
-    mean = (Decimal(sum(told.values())) / len(weeks)).quantize(TENTH) if weeks else None
-    yield Figure(f"{who}_a_week", mean, len(weeks))
-    yield Figure(f"{who}_busiest", max(told.values(), default=0) if weeks else None)
+def _a_week(who: str, told: Collection[int], weeks: int) -> Iterator[Figure]:
+    """Give the mean of a week and the most in one. told: in the weeks in which anything was."""
+    mean = (Decimal(sum(told)) / weeks).quantize(TENTH) if weeks else None
+    yield Figure(f"{who}_a_week", mean, weeks)
+    yield Figure(f"{who}_busiest", max(told, default=0) if weeks else None)
 
 
 def _of_deteriorations(of: Summary) -> Iterator[Figure]:
