@@ -30,7 +30,7 @@ from services.runtime.log.port import Log, StoredRecord, next_offset
 from services.runtime.reading import event_of
 from services.runtime.stage import Stage
 
-LeftOut = Literal["erased", "sealed", "unreadable", "halted"]
+LeftOut = Literal["erased", "sealed", "damaged", "halted"]
 _AT_ONCE: Final = 2_000
 _CACHE_KIB: Final = 32_768
 
@@ -103,18 +103,20 @@ def _added(answer: Answer, question: Question, found: Mapping[str, Concluded]) -
 async def _opened(
     case_id: str, records: Sequence[StoredRecord], keys: Keys, left_out: Counter[LeftOut]
 ) -> Sequence[Event[Data]]:
-    """Give the events of a case, each once; nothing, if they cannot be read."""
+    """Give the events of a case, each once; nothing, if one is missing or cannot be read."""
     key = (await keys.of([case_id])).get(case_id)
     if not isinstance(key, CaseKey):
         left_out["sealed" if key is None or case_id in keys.elsewhere else "erased"] += 1
         return ()
+    read = [event_of(record, SCORES, key) for record in records]
     found: dict[int, Event[Data]] = {}
-    for record in records:
-        event = event_of(record, SCORES, key)
-        if not isinstance(event, Event) or event.sequence is None:
-            left_out["unreadable"] += 1
-            return ()
-        found.setdefault(event.sequence, event)
+    for event in read:
+        if isinstance(event, Event):
+            found.setdefault(event.sequence or 0, event)
+    is_whole = all(isinstance(event, Event) for event in read) and sorted(found) == list(range(1, len(found) + 1))
+    if not is_whole:
+        left_out["damaged"] += 1
+        return ()
     return [found[sequence] for sequence in sorted(found)]
 
 

@@ -29,10 +29,10 @@ from services.pages.trial import Trial, trial_page
 from services.runtime.roster.port import Group
 
 _LEFT_OUT: Final[Mapping[LeftOut, str]] = {
-    "erased": "were erased",
-    "sealed": "stay sealed, since their keys are not here",
-    "unreadable": "have an event that cannot be read; ontrack audit verify says where",
-    "halted": "name a definition that is not known here",
+    "erased": "erased since",
+    "sealed": "without a key here",
+    "damaged": "with an event that is missing or cannot be read (ontrack audit verify says where)",
+    "halted": "with a definition that is not known here",
 }
 
 
@@ -111,8 +111,8 @@ def try_(
         say(f"{page} holds it as a page{', with scores of patients' if is_list else ''}.")
     print_trial(trial, form, language)
     for why, number in sorted(left_out.items()):
-        say(f"{counted(number, 'case')} left out: they {_LEFT_OUT[why]}.")
-    if left_out["unreadable"] or left_out["halted"]:
+        say(f"Left out: {counted(number, 'case')} {_LEFT_OUT[why]}.")
+    if left_out["damaged"] or left_out["halted"]:
         raise SystemExit(FINDING)
 
 

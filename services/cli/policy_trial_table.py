@@ -10,7 +10,7 @@ import click
 from contracts.definitions.catalogue import Entry
 from contracts.definitions.definition import Language
 from contracts.definitions.policy import NoChange
-from contracts.events.tracks import Decision
+from contracts.events.tracks import Decision, RuleKind
 from services.auditor.domain.trial import Calendar, Changed, Summary, figures, in_all
 from services.auditor.trial import Answer
 from services.cli.output import Format, Row, emit
@@ -103,9 +103,13 @@ def _otherwise(case: str, changed: Changed) -> Otherwise:
     )
 
 
-def _fired(decision: Decision | None) -> str:
-    """Name the rules that fired, each with its reading."""
-    return "" if decision is None else ", ".join(f"{each.rule} {each.reading}" for each in decision.rules)
+def _fired(decision: Decision | None) -> Sequence[tuple[RuleKind, str]]:
+    """Give the rules that fired, each with its reading."""
+    return () if decision is None else [(each.rule, each.reading) for each in decision.rules]
+
+
+def _named(rules: Sequence[tuple[RuleKind, str]]) -> str | None:
+    return ", ".join(f"{rule} {reading}" for rule, reading in rules) or None
 
 
 def _listed(each: Otherwise) -> Row:
@@ -116,8 +120,8 @@ def _listed(each: Otherwise) -> Row:
         "baseline": None if each.baseline is None else f"{each.baseline:f}",
         "before": each.before,
         "after": each.after,
-        "fires": each.rules or None,
-        "fired_before": each.rules_before or None,
+        "fires": _named(each.rules),
+        "fired_before": _named(each.rules_before),
     }
 
 

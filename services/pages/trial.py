@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Final, Literal, NamedTuple
 
 from contracts.definitions.definition import Language
-from contracts.events.tracks import Status
+from contracts.events.tracks import RuleKind, Status
 from services.pages.drawing import Drawing, Mark
 from services.pages.rendering import footer_string, rendered
 from services.pages.trial_drawing import (
@@ -97,7 +97,7 @@ class Column:
 class Otherwise:
     """A session that changes, as the list has it.
 
-    rules, rules_before: those that fire under the policy that is tried, and those that did
+    rules, rules_before: those that fire under the policy that is tried, and those that did; each with its reading
     """
 
     case: str
@@ -106,8 +106,8 @@ class Otherwise:
     baseline: Decimal | None
     before: Status | None
     after: Status | None
-    rules: str
-    rules_before: str
+    rules: Sequence[tuple[RuleKind, str]]
+    rules_before: Sequence[tuple[RuleKind, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,15 +256,23 @@ def trial_page(trial: Trial, language: Language) -> str:
 
 
 def _listed(each: Otherwise, words: Words) -> Mapping[str, str]:
-    fired = words("trial.list.fired", rules=each.rules_before) if each.rules_before else ""
+    before = _rules(each.rules_before, words)
+    fired = words("trial.list.fired", rules=before) if before else ""
     return {
         "case": each.case,
         "session": sentence(words.session(each.session)),
         "score": f"{_known(each.score, words)} ({_known(each.baseline, words)})",
         "before": words(f"status.{each.before or 'unjudged'}"),
         "after": words(f"status.{each.after or 'unjudged'}"),
-        "rule": each.rules or fired,
+        "rule": sentence(_rules(each.rules, words) or fired),
     }
+
+
+def _rules(rules: Sequence[tuple[RuleKind, str]], words: Words) -> str:
+    """Name rules that fired, without the version of their kind."""
+    return words.listed(
+        [words(f"trial.rule.{rule.partition('/')[0]}", reading=words(f"trial.reading.{how}")) for rule, how in rules]
+    )
 
 
 def _known(value: Decimal | None, words: Words) -> str:

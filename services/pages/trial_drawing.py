@@ -1,5 +1,6 @@
 """The pictures of a policy that is tried: a curve over the sessions, bars side by side, and how often something was."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
@@ -14,6 +15,7 @@ FEWEST: Final = 5
 
 _LEFT, _RIGHT, _TOP, _PLOT = 40, 14, 14, 170
 _BAR, _ROW = 16, 58
+_CLASSES: Final = 12
 _LOOKS: Final[Sequence[tuple[str, Shape]]] = (("was", "circle"), ("tried", "diamond"))
 
 
@@ -122,28 +124,38 @@ class Often:
     name: str
     times: Mapping[int, int]
 
+    def in_classes(self, size: int) -> "Often":
+        """Take so many numbers together, from 0 on."""
+        found: Counter[int] = Counter()
+        for number, often in self.times.items():
+            found[number // size] += often
+        return Often(self.name, found)
+
 
 def columns(title: str, axis: str, some: Sequence[Often], width: int) -> Drawing:
-    """Draw how often each number came up, side by side."""
+    """Draw how often each number came up, side by side; of many numbers, some together."""
+    classes = ceil((max([1, *(number for each in some for number in each.times)]) + 1) / _CLASSES)
+    some = [each.in_classes(classes) for each in some]
     numbers = range(max([1, *(number for each in some for number in each.times)]) + 1)
     most = max([1, *(times for each in some for times in each.times.values())])
     step = max(1, ceil(most / 4))
     top = step * ceil(most / step)
     slot = (width - _LEFT - _RIGHT) / len(numbers)
-    size, every = round(min(26.0, slot * 0.36), 1), ceil(22 / slot)
+    names = [_class_named(number, classes) for number in numbers]
+    size, every = round(min(26.0, slot * 0.36), 1), ceil((8 + 7 * max(map(len, names))) / slot)
     lines, labels = _grid(width, [(value, str(value)) for value in range(0, top + 1, step)], top)
     drawn: list[Polyline] = []
     for number in numbers:
         middle = _LEFT + slot * (number + 0.5)
         if number % every == 0:
-            labels.append(Label(round(middle, 1), _TOP + _PLOT + 16, str(number), "tick"))
+            labels.append(Label(round(middle, 1), _TOP + _PLOT + 16, names[number], "tick"))
         for place, (each, (look, _)) in enumerate(zip(some, _LOOKS, strict=False)):
             height = round(_PLOT * each.times.get(number, 0) / top, 1)
             x = round(middle + (place - len(some) / 2) * (size + 1), 1)
             if height:
                 drawn.append(Polyline(_upright(x, size, height), f"column {look}"))
     labels.append(Label(width - _RIGHT, _TOP + _PLOT + 32, axis, "tick", "end"))
-    said = " ".join(f"{each.name}: {_said(each.times)}." for each in some)
+    said = " ".join(f"{each.name}: {_said(each.times, classes)}." for each in some)
     return Drawing(width, _TOP + _PLOT + 38, title, said, (), tuple(lines), tuple(drawn), labels=tuple(labels))
 
 
@@ -153,8 +165,12 @@ def _upright(x: float, width: float, height: float) -> tuple[tuple[float, float]
     return ((x, floor), (x, top), (right, top), (right, floor))
 
 
-def _said(times: Mapping[int, int]) -> str:
-    return ", ".join(f"{number}: {often}" for number, often in sorted(times.items()))
+def _class_named(number: int, size: int) -> str:
+    return str(number) if size == 1 else f"{number * size}–{(number + 1) * size - 1}"
+
+
+def _said(times: Mapping[int, int], size: int) -> str:
+    return ", ".join(f"{_class_named(number, size)}: {often}" for number, often in sorted(times.items()))
 
 
 def legend(names: Sequence[str], shape: Shape | None = None) -> Iterator[tuple[Mark, str]]:

@@ -4,8 +4,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 from contracts.definitions.instrument import Scale
 from contracts.events.event import Data, Event
 from contracts.events.facts import CaseEnrolled, CaseTransferred, SessionDue
+from contracts.topics import SCORES
 from services.auditor.domain.trial import (
     Calendar,
     Changed,
@@ -33,6 +36,7 @@ from services.auditor.domain.trial import (
 from services.auditor.trial import concluded
 from services.not_detector.domain.stage import NotDetector
 from services.notifier.domain.stage import Notifier
+from tests.auditor.tampering import Tampering
 from tests.replay.histories import histories, policies
 from tests.support.clinic import (
     CASE_ID,
@@ -48,6 +52,7 @@ from tests.support.clinic import (
     policy_like,
     rule,
 )
+from tests.support.command import ontrack
 from tests.unit.test_clinical_examples import EXAMPLES
 
 HERE: Final = Place("c1", "g1")
@@ -129,6 +134,36 @@ def test_a_policy_change_of_the_case_gives_way_to_what_is_tried() -> None:
     case.scored(11)
     assert statuses(tried(case, None)) == [ON, ON, ON]
     assert statuses(tried(case, STUDY)) == [ON, ON, NOT]
+
+
+# What it is tried on
+
+
+def told(home: Path) -> tuple[int, list[dict[str, Any]], str]:
+    ran = ontrack("policy", "try", "gryesten-2023-window", "--data", home, "--format", "json")
+    return ran.exit_code, orjson.loads(ran.out), ran.told
+
+
+@pytest.mark.parametrize("damage", ["altered", "cut"])
+def test_a_case_whose_events_are_not_whole_is_left_out_and_that_is_a_finding(
+    damage: str, tampering: Tampering, p1: str
+) -> None:
+    _, (before, *_), _ = told(tampering.home)
+    if damage == "cut":
+        tampering.cut(SCORES, p1, 2)
+    else:
+        tampering.put(SCORES, p1, 2, tampering.record(SCORES, p1, 2).replace(b'"type":"ontrack.', b'"type":"other.'))
+
+    exit_code, (now, *_), said_of_it = told(tampering.home)
+
+    assert (exit_code, now["cases"]) == (1, before["cases"] - 1)
+    assert "Left out: 1 case with an event that is missing or cannot be read" in said_of_it
+
+
+def test_what_stands_there_twice_counts_once(tampering: Tampering, p1: str) -> None:
+    before = told(tampering.home)
+    tampering.append(SCORES, p1, tampering.record(SCORES, p1, 1))
+    assert told(tampering.home) == before
 
 
 # What changes
@@ -231,6 +266,7 @@ def test_a_week_begins_on_monday_by_the_clock_of_the_clinic() -> None:
     case = a_case(12)
     case.answered(1, 16, at=sunday)
     later: Callable[[datetime], datetime] = lambda moment: moment + timedelta(hours=1)  # noqa: E731
+    assert {week.monday for week in weeks_in_treatment(case.scoring.out, same)} == {WEEK}
     assert {week.monday for week in weeks_in_treatment(case.scoring.out, later)} == {date(2026, 1, 12)}
     assert gathered(said(case, None), later).told == {InWeek(HERE, date(2026, 1, 12)): 1}
 

@@ -60,8 +60,8 @@ def any_policies(draw: st.DrawFn) -> Entry:
     still = st.fixed_dictionaries(
         {
             "kind": st.just("no_change/1"),
-            "less_than": (points | st.just(Decimal(1000))).map(str),
-            "sessions": st.integers(1, 100),
+            "less_than": (st.sampled_from([Decimal(2), Decimal(3), Decimal(1000)]) | points).map(str),
+            "sessions": st.integers(1, 4) | st.integers(1, 100),
             "compared_with": st.sampled_from(["previous", "baseline", "window"]),
             "missing": st.sampled_from(["skip", "break"]),
             "unless_healthy": st.booleans() if healthy else st.just(False),

@@ -168,6 +168,22 @@ def test_a_bundle_answers_as_the_home_that_it_came_from(clinic: Path, window: Pa
     assert (without.exit_code, "--keys FILE" in without.told) == (2, True)
 
 
+def test_a_case_whose_key_is_not_handed_on_is_left_out_and_that_is_said(
+    clinic: Path, window: Path, tmp_path: Path
+) -> None:
+    # given a bundle, and the keys of all but one of its cases
+    bundle, keys = tmp_path / "history.zip", tmp_path / "history.keys"
+    succeeded("audit", "export", "--data", clinic, "--output", bundle, "--keys", keys)
+    keys.write_text("".join(line for line in keys.read_text().splitlines(keepends=True) if '"P10"' not in line))
+
+    # when a policy is tried on it
+    ran = succeeded("policy", "try", window, "--bundle", bundle, "--keys", keys, "--format", "json")
+
+    # then the others are told of
+    assert json.loads(ran.out)[0]["cases"] == 2
+    assert "Left out: 1 case without a key here." in ran.told
+
+
 def test_nothing_is_changed_and_nobody_is_told(clinic: Path, window: Path) -> None:
     before = (clinic / "ontrack.db").read_bytes()
     succeeded("policy", "try", window, "--data", clinic)

@@ -83,7 +83,7 @@ def test_every_picture_is_told_in_words_to_those_who_cannot_see_it() -> None:
         assert said[title]
         assert said[says]
     assert "Session 2: 10 of 38 (Tried)." in said["share-wide-says"]
-    assert "Now: 30 stay not on track." in said["readings-wide-says"]
+    assert "Now: 30 still." in said["readings-wide-says"]
     assert "Tried: 0: 5, 1: 20, 4: 2." in said["load-narrow-says"]
 
 
@@ -146,7 +146,7 @@ def test_what_is_not_known_is_said_and_left_out() -> None:
 
 
 def test_patients_stand_there_only_if_they_are_listed() -> None:
-    changed = [Otherwise("<P1>", 3, Decimal(11), Decimal(14), "not_on_track", None, "", "no_change/1 previous")]
+    changed = [Otherwise("<P1>", 3, Decimal(11), Decimal(14), "not_on_track", None, (), [("no_change/1", "previous")])]
     assert "P1" not in a_page(a_trial()).text
     assert a_page(a_trial(changed=changed)).rows("listed")[1] == [
         "<P1>",
@@ -154,7 +154,7 @@ def test_patients_stand_there_only_if_they_are_listed() -> None:
         "11 (14)",
         "not on track",
         "not judged",
-        "fired before: no_change/1 previous",
+        "Fired before: no change (from the session before)",
     ]
     assert "None." in a_page(a_trial(changed=[])).text
 
@@ -164,3 +164,10 @@ def test_columns_stand_on_the_axis_and_their_heights_are_what_they_tell() -> Non
     heights = sorted(line.points[0][1] - line.points[1][1] for line in drawn.polylines)
     assert len({line.points[0][1] for line in drawn.polylines}) == 1
     assert heights == pytest.approx([heights[0], 2 * heights[0], 4 * heights[0]], abs=0.2)
+
+
+def test_of_many_numbers_some_are_taken_together() -> None:
+    drawn = columns("t", "a", [Often("now", {0: 1, 7: 2, 8: 4, 95: 1})], 760)
+    named = [label.text for label in drawn.labels if "–" in label.text]
+    assert (named[0], named[-1]) == ("0–7", "88–95")
+    assert drawn.says == "now: 0–7: 3, 8–15: 4, 88–95: 1."
