@@ -10,7 +10,6 @@ from decimal import Decimal
 from typing import Any, Final, Literal
 
 from contracts.codec import CaseKey
-from contracts.definitions.catalogue import DefinitionMissing
 from contracts.definitions.instrument import Scale
 from contracts.events.event import Data, Event
 from contracts.topics import SCORES, Topic
@@ -54,7 +53,10 @@ class Question:
 
 @dataclass(slots=True)
 class Answer:
-    """What came of it. weeks: with treatment; until: the latest event that it stands on; left_out: cases, and why."""
+    """What came of it.
+
+    weeks: with treatment; until: when the latest event that it stands on was recorded; left_out: cases, and why
+    """
 
     summaries: Mapping[str, Summary]
     weeks: set[InWeek] = field(default_factory=set)
@@ -79,7 +81,7 @@ async def tried(log: Log, keys: Keys, question: Question, progress: Callable[[in
                 continue
             try:
                 found = {name: _judged(question, policy, case_id, events) for name, policy in question.policies.items()}
-            except DefinitionMissing:
+            except Exception:  # noqa: BLE001 - whatever a step raises halts its case, and no other
                 answer.left_out["halted"] += 1
                 continue
             take(case_id, _added(answer, question, found))
@@ -121,7 +123,7 @@ async def _opened(
 
 
 def concluded(stages: Sequence[Stage[Any]], case_id: str, events: Iterable[Event[Data]]) -> Iterator[Event[Data]]:
-    """Give what stages say of the events of a case, each over what the one before it says. Raises DefinitionMissing."""
+    """Give what stages say of the events of a case, each over what the one before it says. Raises what a step raises."""
     for stage in stages:
         events = list(_through(stage, case_id, events))
         yield from events

@@ -32,7 +32,7 @@ _LEFT_OUT: Final[Mapping[LeftOut, str]] = {
     "erased": "erased since",
     "sealed": "without a key here",
     "damaged": "with an event that is missing or cannot be read (ontrack audit verify says where)",
-    "halted": "with a definition that is not known here",
+    "halted": "at which a stage halts",
 }
 
 

@@ -160,6 +160,19 @@ def test_a_case_whose_events_are_not_whole_is_left_out_and_that_is_a_finding(
     assert "Left out: 1 case with an event that is missing or cannot be read" in said_of_it
 
 
+def test_a_case_at_which_a_stage_halts_is_left_out_and_the_others_are_told_of(tampering: Tampering, p1: str) -> None:
+    # given a case that names a policy that is not on the log
+    _, (before, *_), _ = told(tampering.home)
+    place = tampering.place_of(SCORES, p1, CaseEnrolled)
+    unknown = "nobodys@1#" + "0" * 64
+    tampering.put(SCORES, p1, place, tampering.resealed(SCORES, p1, place, policy=unknown))
+
+    exit_code, (now, *_), said_of_it = told(tampering.home)
+
+    assert (exit_code, now["cases"]) == (1, before["cases"] - 1)
+    assert "Left out: 1 case at which a stage halts." in said_of_it
+
+
 def test_what_stands_there_twice_counts_once(tampering: Tampering, p1: str) -> None:
     before = told(tampering.home)
     tampering.append(SCORES, p1, tampering.record(SCORES, p1, 1))
