@@ -123,7 +123,7 @@ async def _opened(
 
 
 def concluded(stages: Sequence[Stage[Any]], case_id: str, events: Iterable[Event[Data]]) -> Iterator[Event[Data]]:
-    """Give what stages say of the events of a case, each over what the one before it says. Raises what a step raises."""
+    """Give what stages say of the events of a case, each over what the one before it says. Raises what these raise."""
     for stage in stages:
         events = list(_through(stage, case_id, events))
         yield from events
