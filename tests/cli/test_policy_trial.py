@@ -1,5 +1,6 @@
 """`ontrack policy try`: a policy that nobody has published, tried on a home, a bundle, a clinic of real scores."""
 
+import asyncio
 import csv
 import io
 import json
@@ -8,6 +9,8 @@ from typing import Any, Final
 
 import pytest
 
+from services.embedded import EmbeddedHome
+from services.runtime.roster.port import Group
 from tests.cli.homes import CASES, SECRET, day_of, imported, written
 from tests.pages.reading import Page
 from tests.support.command import ontrack, ran_apart, succeeded
@@ -166,6 +169,32 @@ def test_a_bundle_answers_as_the_home_that_it_came_from(clinic: Path, window: Pa
     assert [row["case"] for row in listed] == ["P2", "P10"]
     without = ontrack("policy", "try", window, "--bundle", bundle)
     assert (without.exit_code, "--keys FILE" in without.told) == (2, True)
+
+
+def test_what_a_therapist_with_several_groups_gets_is_told_where_the_roster_knows_who_leads_them(
+    window: Path, tmp_path: Path
+) -> None:
+    # given two groups of one clinic, and somebody who leads both
+    home = tmp_path / "home"
+    worse = {0: 10, 1: 14}
+    for group in ("tuesday", "friday"):
+        file = written(tmp_path / f"{group}.csv", {f"{group}-1": worse}, "odsis")
+        imported(home, file, "--group", group, "--clinic", "north")
+
+    async def lead() -> None:
+        async with await EmbeddedHome.open(home, write=True) as opened:
+            for group in ("tuesday", "friday"):
+                await opened.roster.put(Group(clinic="north", id=group, sessions={}, therapists=("anna",)))
+
+    unknown, *_ = rows(window, "--data", home)
+    asyncio.run(lead())
+    known, *_ = rows(window, "--data", home)
+
+    # then she gets what both get
+    assert "therapist_a_week" not in unknown
+    assert (known["pair_a_week"], known["pair_a_week_of"]) == (1.0, 2)
+    assert (known["therapist_a_week"], known["therapist_a_week_of"], known["therapist_busiest"]) == (2.0, 1, 2)
+    assert "Who leads which group" not in succeeded("policy", "try", window, "--data", home).out.decode()
 
 
 def test_a_case_whose_key_is_not_handed_on_is_left_out_and_that_is_said(
