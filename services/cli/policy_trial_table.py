@@ -13,7 +13,7 @@ from contracts.definitions.policy import NoChange
 from contracts.events.tracks import Decision, RuleKind
 from services.auditor.domain.trial import Calendar, Changed, Summary, figures, in_all
 from services.auditor.trial import Answer
-from services.cli.output import Format, Row, emit
+from services.cli.output import Format, Row, emit, say
 from services.cli.policy_prose import PolicyProse
 from services.cli.policy_question import READINGS, Asked
 from services.cli.screen import painted, wrapped
@@ -30,6 +30,7 @@ def print_trial(trial: Trial, form: Format, language: Language) -> None:
     """Print it in the format that was asked for; only the list, if that was asked for."""
     if trial.changed is not None:
         emit([_listed(each) for each in trial.changed], LISTED, form)
+        say(headline(trial, Words(language)))
     elif form == "table":
         for line in _table(trial, Words(language)):
             click.echo(line)
