@@ -31,7 +31,7 @@ COMMANDS: Final[Mapping[str, Entry]] = MappingProxyType(
         "case": Entry("services.cli.case:case", "Show one case as a picture."),
         "reports": Entry("services.cli.reports:reports", "List the reports, open them, or write them as HTML."),
         "notices": Entry("services.cli.notices:notices", "List the mails that say that a report is waiting."),
-        "policy": Entry("services.cli.policy:policy", "List the NOT policies, or show one in sentences."),
+        "policy": Entry("services.cli.policy:policy", "List, show and describe NOT policies, or try one."),
         "definitions": Entry(
             "services.cli.definitions:definitions", "List or show definitions, or check a clinic's own."
         ),

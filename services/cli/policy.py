@@ -14,13 +14,17 @@ from services.cli.definitions import known_definitions, language_option, own_opt
 from services.cli.home import named_or_file, run
 from services.cli.output import Format, Row, format_option
 from services.cli.place import Place, known_option
+from services.cli.policy_prose import PolicyProse
 from services.cli.policy_sentences import PolicySentences
+from services.cli.policy_trial import try_
 from services.cli.screen import cut, painted, wrapped
 from services.cli.tables import print_rows
 
 COLUMNS: Final = ("policy", "primary", "source", "title")
 SOURCE_LENGTH: Final = 30
 _CITED: Final = re.compile(r"^(?P<author>\w[\w-]+) [A-Z]{1,3}[,.].*?(?P<year>(?:19|20)\d\d)", re.DOTALL)
+_NUMBERED: Final = re.compile(r"(\d+\.|-) ")
+"""How a paragraph begins that is one of several: its further lines stand below its words."""
 _TITLES: Final = {
     "en": ("Rules", "Every option", "Where it comes from", "The full reference, by which decisions name it"),
     "da": ("Regler", "Alle indstillinger", "Hvor det kommer fra", "Den fulde reference, som afgørelser nævner den ved"),
@@ -33,7 +37,7 @@ _PROVISIONAL: Final = {
 
 @click.group("policy")
 def policy() -> None:
-    """List the NOT policies, or show one in sentences.
+    """List the NOT policies, show or describe one, or try one on a history.
 
     A policy says when a session is not on track, and by which scale.
 
@@ -63,15 +67,33 @@ def list_(place: Place | None, own: Path | None, language: Language, form: Forma
 @own_option
 @language_option
 def show(name: str, place: Place | None, own: Path | None, language: Language) -> None:
-    """Show a policy in sentences.
+    """Show a policy, option by option.
 
-    Its rules, every option with its value and meaning, its sources. Name it by id (the newest version), as
-    id@version, or by the file it is in.
+    Its rules, every option with its value and meaning, its sources. ontrack policy describe tells it as a text. Name it
+    by id (the newest version), as id@version, or by the file it is in.
 
     Example: ontrack policy show gryesten-2023 --language da
     """
     entry, known = run(_found(name, place, own))
     for line in _told(entry, known, language):
+        click.echo(line)
+
+
+@policy.command("describe")
+@click.argument("name", metavar="ID|FILE")
+@known_option
+@own_option
+@language_option
+def describe(name: str, place: Place | None, own: Path | None, language: Language) -> None:
+    """Describe a policy in full sentences, for the clinician who must approve it.
+
+    Everything that it decides, with examples made of its own numbers, and in the end the reference by which an approval
+    should name it. Name it by id, as id@version, or by the file it is in. ontrack policy show lists the options.
+
+    Example: ontrack policy describe gryesten-2023 --language da
+    """
+    entry, known = run(_found(name, place, own))
+    for line in _described(entry, known, language):
         click.echo(line)
 
 
@@ -124,6 +146,24 @@ def _told(entry: Entry, known: Catalogue, language: Language) -> Iterator[str]:
     yield entry.ref
 
 
+def _described(entry: Entry, known: Catalogue, language: Language) -> Iterator[str]:
+    """Give the lines that describe a policy."""
+    model = known.policy(entry.ref)
+    yield painted(model.title.in_language(language), bold=True)
+    yield ""
+    yield from wrapped(model.summary.in_language(language))
+    for heading, paragraphs in PolicyProse(model, known, language).sections():
+        yield from _heading(heading)
+        for paragraph in paragraphs:
+            numbered = _NUMBERED.match(paragraph)
+            yield from wrapped(paragraph, rest=" " * len(numbered[0]) if numbered else "")
+    yield ""
+    yield entry.ref
+
+
 def _heading(text: str) -> Iterator[str]:
     yield ""
     yield painted(text, bold=True)
+
+
+policy.add_command(try_)

@@ -157,6 +157,12 @@ def test_a_region_says_the_same_as_a_home_that_is_made_of_its_bundle(region: Reg
     # and a region says so of itself
     assert "Both say the same." in region.succeeded("audit", "diff", "region", tmp_path / "home").told
 
+    # and a policy that is tried says the same of both
+    tried = ("policy", "try", "gryesten-2023-window", "--format", "json")
+    assert orjson.loads(region.succeeded(*tried).out) == orjson.loads(
+        succeeded(*tried, "--data", tmp_path / "home").out
+    )
+
 
 def test_the_history_of_a_region_verifies_while_its_services_work(region: Region, tmp_path: Path) -> None:
     # given a region whose services work on the history of a clinic
