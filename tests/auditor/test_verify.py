@@ -1,5 +1,6 @@
 """`ontrack audit verify`: a history that is whole and right verifies, and whatever was done to one is found there."""
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from contracts.events.notices import ReportIssued
 from contracts.events.scores import ScoreComputed
 from contracts.events.tracks import TrackEvaluated
 from contracts.topics import CASES, DEAD_LETTERS, DEFINITIONS, NOTICES, SCORES, TRACKS, Topic, partition_of
+from services.cli.audit.verify import FIELDS_SHOWN
 from services.runtime.database import table_of
 from tests.auditor.tampering import Tampering, renamed
 from tests.cli.homes import SECRET
@@ -339,3 +341,21 @@ def test_an_event_that_stands_there_twice_in_the_same_bytes_is_what_a_crash_leav
         tampering.append(topic, p1, tampering.record(topic, p1, 1))
     assert findings(tampering.home) == []
     assert "1 once more" in succeeded("audit", "verify", "--data", tampering.home).told
+
+
+def test_a_state_that_differs_in_many_fields_names_the_first_of_them_where_people_read_it(
+    tampering: Tampering, p1: str
+) -> None:
+    # given a state that knows nothing any more
+    nothing = tampering.keys[p1].seal(b"{}", b"register", p1.encode())
+    tampering.do("UPDATE states SET body = ? WHERE stage = 'register' AND case_id = ?", nothing, p1)
+
+    # when it is verified, then some fields are named, and how many more there are
+    told = ontrack("audit", "verify", "--data", tampering.home).out.decode()
+    more = re.search(r"and (\d+) more fields; --format json names all of them", " ".join(told.split()))
+    assert more
+    assert len(re.findall(r"^ {4}state\.", told, re.MULTILINE)) == FIELDS_SHOWN
+
+    # and all of them for programs
+    (found,) = findings(tampering.home)
+    assert len(found["fields"]) == FIELDS_SHOWN + int(more[1])

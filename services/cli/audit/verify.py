@@ -27,6 +27,9 @@ from services.cli.screen import painted, size, wrapped
 from services.home import Home
 from services.runtime.refusals import DefinitionUnfit
 
+FIELDS_SHOWN: Final = 12
+"""Fields of a finding that are named where people read it: a state that lacks weeks differs in hundreds."""
+
 COLUMNS: Final = ("finding", "topic", "stage", "partition", "offset", "event", "case", "says", "fields")
 
 
@@ -151,13 +154,15 @@ def _show(row: Row) -> None:
         click.echo(painted(line, bold=True))
     for line in wrapped(where, first="  ", width=width):
         click.echo(line)
-    fields = row["fields"]
-    for each in fields if isinstance(fields, list) else []:
+    fields = row["fields"] if isinstance(row["fields"], list) else []
+    for each in fields[:FIELDS_SHOWN]:
         told = (
             f"{each['field']}: {each['expected'] or 'nothing'} was expected, {each['found'] or 'nothing'} stands there"
         )
         for line in wrapped(told, first="    ", rest="      ", width=width):
             click.echo(line)
+    if len(fields) > FIELDS_SHOWN:
+        click.echo(f"    and {len(fields) - FIELDS_SHOWN:,} more fields; --format json names all of them")
 
 
 def _text(value: bytes | None) -> str | None:
