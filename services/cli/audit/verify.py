@@ -1,7 +1,7 @@
 """`ontrack audit verify`: whether a history is whole and right."""
 
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -9,7 +9,7 @@ import click
 
 from contracts.codec import CaseKey
 from contracts.events.fields import instant
-from contracts.topics import CASES, PARTITIONS
+from contracts.topics import CASES, PARTITIONS, partition_of
 from services.auditor.bundle import unlike
 from services.auditor.checkpoint import Checkpoint, compare
 from services.auditor.domain.findings import Difference, Finding
@@ -19,11 +19,14 @@ from services.auditor.verify import Verified, verified
 from services.cli.audit.seal import checkpoint_in, public_option, verifier_of
 from services.cli.audit.shelf import shelf
 from services.cli.audit.source import Source, Unpacked, audited, history_of, source_options
-from services.cli.home import FINDING, case_named, run
+from services.cli.home import FINDING, run
+from services.cli.naming_cases import any_case_named, told_of
 from services.cli.output import Format, Row, counted, emit, format_option, progress, say
 from services.cli.screen import painted, size, wrapped
 from services.home import Home
+from services.runtime.erasures import Erasure, erasures
 
+_ERASED_AT_MOST: Final = 10
 COLUMNS: Final = ("finding", "topic", "stage", "partition", "offset", "event", "case", "says", "fields")
 
 
@@ -58,7 +61,7 @@ def verify(
 
 async def _verify(source: Source, number: str | None, sealed: Checkpoint | None, form: Format, *, reveal: bool) -> int:
     async with await audited(source, knows_cases=number is not None) as home:
-        cases = None if number is None else [await case_named(home, number)]
+        cases = None if number is None else [await any_case_named(home, number)]
         history = await history_of(source, home)
         began = time.monotonic()
         async with shelf() as empty:
@@ -69,6 +72,7 @@ async def _verify(source: Source, number: str | None, sealed: Checkpoint | None,
         if sealed is not None:
             records = await compare(history.log, history.log_id, sealed, found.findings)
             say(f"The checkpoint of {instant(sealed.at)} speaks of {counted(records, 'record')}.")
+        erased = await erasures(history.log, home.keyring, _partitions(cases))
         took = time.monotonic() - began
         rows = [row async for row in _rows(found, home, reveal=reveal)]
     if form != "table":
@@ -78,7 +82,21 @@ async def _verify(source: Source, number: str | None, sealed: Checkpoint | None,
             _show(row)
     for line in _summary(found, took):
         say(line)
+    for line in _erased(erased if cases is None else {each: erased[each] for each in cases if each in erased}):
+        say(line)
     return found.findings.counts.total()
+
+
+def _partitions(cases: Collection[str] | None) -> Collection[int]:
+    return range(PARTITIONS) if cases is None else {partition_of(case_id) for case_id in cases}
+
+
+def _erased(found: Mapping[str, Erasure]) -> Iterator[str]:
+    """Tell which cases were erased, the latest first."""
+    latest = sorted(found.items(), key=lambda entry: entry[1].at, reverse=True)
+    yield from (told_of(case_id, erasure) for case_id, erasure in latest[:_ERASED_AT_MOST])
+    if len(latest) > _ERASED_AT_MOST:
+        yield f"{counted(len(latest) - _ERASED_AT_MOST, 'case')} more were erased before."
 
 
 async def records_of(history: History) -> int:

@@ -18,9 +18,10 @@ from services.auditor.domain.argument import Argument, NothingDecided, Stood, ar
 from services.cli.audit.source import Source, audited, source_options
 from services.cli.disclosure import shown
 from services.cli.history import history
-from services.cli.home import FINDING, Failure, case_named, run, short_names
+from services.cli.home import FINDING, Failure, run, short_names
 from services.cli.moments import moment_option
 from services.cli.naming import Naming
+from services.cli.naming_cases import case_named
 from services.cli.output import Format, emit, format_option
 from services.cli.policy_sentences import PolicySentences
 from services.cli.screen import minute, painted, wrapped
