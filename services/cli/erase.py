@@ -14,7 +14,7 @@ from contracts.events.facts import CaseErased
 from contracts.events.fields import is_name
 from contracts.topics import CASES, NOTICES, SCORES, TRACKS
 from services.cli.backup_file import master_key_of
-from services.cli.erased_copies import Erased, Met, given, pages_taken_out, taken_out, without_gone
+from services.cli.erased_copies import Erased, Met, given, pages_taken_out, require_gone, taken_out, without_gone
 from services.cli.grounds import GROUNDS
 from services.cli.home import FINDING, Failure, run
 from services.cli.naming_cases import any_case_named, told_of
@@ -103,6 +103,7 @@ def erase(
         raise Failure(f"--by: a short name of letters, digits and . _ : - was expected, without blanks, not {who!r}")
     if confirm not in (None, number):
         raise Failure(f"--confirm: {number} once more was expected")
+    require_gone(gone)
     search = Search(list(given(others)), gone)
     done = run(_erase(number, place, CaseErased(ground=ground, by=who), search, confirm))
     _tell(done, number, place, form)
@@ -185,29 +186,32 @@ async def _events(home: Home, case_id: str) -> int:
 
 
 def _tell(done: Done, number: str, place: Place, form: Format) -> None:
-    removed = [("case", says) for says in _REMOVED] + [
-        ("copy", met.says) for met in done.copies if met.fate == "removed"
-    ]
-    remains = [("case", says) for says in _remaining(done, place)]
-    unreached = [("copy", met.says) for met in done.copies if met.fate == "remains"]
+    told = {
+        "removed": (_REMOVED, [met.says for met in done.copies if met.fate == "removed"]),
+        "remains": (_remaining(done, place), []),
+        "not reached": ((), [met.says for met in done.copies if met.fate == "remains"]),
+    }
     if form != "table":
-        groups = {"removed": removed, "remains": remains, "not reached": unreached}
-        rows = [{"what": what, "is": fate, "says": says} for fate, each in groups.items() for what, says in each]
-        emit(rows, _COLUMNS, form)
+        of_case = [{"what": "case", "is": fate, "says": says} for fate, (case, _) in told.items() for says in case]
+        of_copies = [{"what": "copy", "is": fate, "says": says} for fate, (_, each) in told.items() for says in each]
+        emit([*of_case, *of_copies], _COLUMNS, form)
         return
     again = "" if done.is_new else " It was erased before; what was left to be done is done now."
     for line in wrapped(told_of(f"{number}, case {done.case_id}", done.erasure) + again):
         click.echo(painted(line, bold=True))
-    sections = {"Removed": removed, "What remains": remains, "Not reached: see to it by hand": unreached}
-    for title, entries in sections.items():
-        if entries:
+    for fate, (of_the_case, copies) in told.items():
+        if of_the_case or copies:
             click.echo("")
-            click.echo(painted(title, bold=True))
-        for _, says in entries:
+            click.echo(painted(_TITLES[fate], bold=True))
+        for says in of_the_case:
             for line in wrapped(says, first="  - ", rest="    "):
                 click.echo(line)
+        # Paths are not broken, so that they can be copied.
+        for says in copies:
+            click.echo(f"  - {says}")
 
 
+_TITLES: Final = {"removed": "Removed", "remains": "What remains", "not reached": "Not reached: see to it by hand"}
 _REMOVED: Final = (
     "its key, for ever",
     "all that the services knew of it: answers, scores, statuses, reports, and what was to be sent",

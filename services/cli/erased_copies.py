@@ -61,14 +61,18 @@ def given(paths: Iterable[Path]) -> Iterator[Path]:
             raise Failure(f"--backups {path}: the file of a backup, or a directory with some, was expected")
 
 
+def require_gone(paths: Sequence[Path]) -> None:
+    """Make sure that what is said to be gone is not there. Raises Failure."""
+    for path in paths:
+        if path.is_file():
+            raise Failure(f"--gone {path}: it is there")
+
+
 def without_gone(copies: Sequence[Copy], gone: Sequence[Path]) -> Sequence[Copy]:
     """Leave those copies out that are missing here, and of which somebody says that they are gone for good.
 
-    gone: where they were, or a directory above that. Raises Failure for one that is there.
+    gone: where they were, or a directory above that
     """
-    for path in gone:
-        if path.is_file():
-            raise Failure(f"--gone {path}: it is there")
     places = [path.absolute() for path in gone]
     return [copy for copy in copies if not (_is_missing(copy) and any(map(Path(copy.path).is_relative_to, places)))]
 

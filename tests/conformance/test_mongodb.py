@@ -10,6 +10,8 @@ import pytest
 
 from services.mailer.outbox.mongo import MongoOutbox
 from services.mailer.outbox.port import Outbox
+from services.runtime.copies.mongo import MongoCopies
+from services.runtime.copies.port import Copies
 from services.runtime.directory.mongo import DIRECTORY, NAME, MongoDirectory
 from services.runtime.directory.port import Directory
 from services.runtime.documents import Documents, Server
@@ -21,6 +23,7 @@ from services.runtime.roster.port import Roster
 from services.runtime.store.mongo import MongoStore, states_of
 from services.runtime.store.port import StatesLost, Store
 from tests.conformance.away import TakenAway
+from tests.conformance.copies import CopiesSuite
 from tests.conformance.directory import DirectorySuite
 from tests.conformance.keyring import KeyringSuite
 from tests.conformance.outbox import OutboxSuite
@@ -251,6 +254,23 @@ class TestOutbox(OutboxSuite):
     def connected(self, another: Callable[[], Documents]) -> Callable[[], Awaitable[Outbox]]:
         async def connect() -> Outbox:
             return MongoOutbox(another())
+
+        return connect
+
+    @pytest.fixture
+    def away(self, away: TakenAway) -> TakenAway:
+        return away
+
+
+class TestCopies(CopiesSuite):
+    @pytest.fixture
+    def copies(self, documents: Documents) -> Copies:
+        return MongoCopies(documents)
+
+    @pytest.fixture
+    def connected(self, another: Callable[[], Documents]) -> Callable[[], Awaitable[Copies]]:
+        async def connect() -> Copies:
+            return MongoCopies(another())
 
         return connect
 

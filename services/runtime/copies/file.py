@@ -28,7 +28,7 @@ class CopiesInFile:
 
     async def all(self) -> Sequence[Copy]:
         """Give what was noted, by kind, machine and path."""
-        with _told():
+        with self._held(fcntl.LOCK_SH):
             return list(self._read().values())
 
     async def forget(self, copies: Sequence[Copy]) -> None:
@@ -37,18 +37,28 @@ class CopiesInFile:
         self._change(lambda known: {name: copy for name, copy in known.items() if name not in names})
 
     def _change(self, changed: Callable[[Mapping[str, Copy]], Mapping[str, Copy]]) -> None:
-        """Put another file in the place of the one that is there, while nobody else does."""
-        with _told():
-            descriptor = os.open(self._directory, os.O_RDONLY)
+        """Put another file in the place of the one that is there."""
+        with self._held(fcntl.LOCK_EX) as directory:
+            known = self._read()
+            after = changed(known)
+            if after != known:
+                self._write(after)
+                os.fsync(directory)
+
+    @contextmanager
+    def _held(self, how: int) -> Iterator[int]:
+        """Hold the directory, so that nobody else changes the file. Raises CopiesUnavailable."""
+        try:
+            directory = os.open(self._directory, os.O_RDONLY)
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-                known = self._read()
-                after = changed(known)
-                if after != known:
-                    self._write(after)
-                    os.fsync(descriptor)
+                fcntl.flock(directory, how)
+                yield directory
             finally:
-                os.close(descriptor)
+                os.close(directory)
+        except OSError as error:
+            raise CopiesUnavailable(f"{COPIES} cannot be used ({error.strerror})") from None
+        except ValidationError:
+            raise CopiesUnavailable(f"{COPIES} cannot be read: it was changed by hand, or by another version") from None
 
     def _read(self) -> dict[str, Copy]:
         lines = self._file.read_bytes().splitlines() if self._file.exists() else []
@@ -63,14 +73,3 @@ class CopiesInFile:
             stream.flush()
             os.fsync(stream.fileno())
         unfinished.rename(self._file)
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    """Tell what the system refuses as the port tells it."""
-    try:
-        yield
-    except OSError as error:
-        raise CopiesUnavailable(f"{COPIES} cannot be used ({error.strerror})") from None
-    except ValidationError:
-        raise CopiesUnavailable(f"{COPIES} cannot be read: it was changed by hand, or by another version") from None
