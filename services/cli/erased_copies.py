@@ -10,7 +10,7 @@ import orjson
 from services.cli.case_keys import lines_of
 from services.cli.home import Failure
 from services.cli.output import counted, progress, say
-from services.cli.private import in_place_of, remove_unfinished
+from services.cli.private import UNFINISHED, in_place_of, remove_unfinished
 from services.runtime.backup.archive import MAGIC, Backup, Writer
 from services.runtime.backup.erasing import holds, write_without
 from services.runtime.copies.port import Copy, Kind
@@ -183,6 +183,9 @@ def _without_key(line: bytes, case_id: str) -> bytes:
 
 def _is_one(file: Path) -> bool:
     """Tell whether a file among others is a backup. Other archives are left alone; a backup that was cut looks so."""
+    if file.suffix == UNFINISHED and file.with_suffix("").exists():
+        # It goes when that is looked at.
+        return False
     with file.open("rb") as stream:
         if stream.read(len(MAGIC)) != MAGIC:
             return False

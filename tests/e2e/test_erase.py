@@ -5,7 +5,7 @@ import json
 import shutil
 import sqlite3
 from base64 import b64encode
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,12 +14,13 @@ from zipfile import BadZipFile, ZipFile
 
 import pytest
 
-from contracts.codec import CaseKey
+from contracts.codec import CaseKey, encode, prepared
 from contracts.events.event import fact_id, new_fact
 from contracts.events.facts import CaseErased
-from contracts.topics import CASES
+from contracts.topics import CASES, partition_of
 from services.embedded import DATABASE, MASTER_KEY, EmbeddedHome
 from services.mailer.domain.delivery import begun
+from services.runtime.log.port import Record
 from tests.support.command import Ran, ontrack, succeeded
 from tests.support.contents import contents, counts, master_key_in
 from tests.support.desk import Desk, row, table
@@ -301,6 +302,45 @@ async def _record_only(directory: Path) -> None:
         await home.intake.record(
             [new_fact(data, case_id=case_id, fact_id=name, source="urn:ontrack:erase", happened=AT)]
         )
+        await home.catch_up()
+
+
+def test_whoever_can_write_to_the_log_and_has_no_key_erases_nothing(clinic: Desk) -> None:
+    # given a fact of somebody without the key, that a case was erased, sealed by nothing or under another key
+    gone, before = case_of(clinic.home), tracks_of(clinic.home)
+    said = [
+        new_fact(
+            CaseErased(ground="ordered", by="eve"),
+            case_id=gone,
+            fact_id=fact_id("eve", "eve", name),
+            source="urn:ontrack:erase",
+            happened=AT,
+        )
+        for name in "ab"
+    ]
+    forged = [encode(said[0]), encode(prepared(said[1], CaseKey(bytes(64))))]
+    asyncio.run(_append(clinic.home, [Record(gone, value) for value in forged]))
+
+    # when the log is read, backed up, restored, exported and imported
+    succeeded("backup", clinic.place / "forged.backup", "--data", clinic.home)
+    directory = master_key_in(clinic.place / "again", (clinic.home / MASTER_KEY).read_bytes())
+    succeeded("restore", clinic.place / "forged.backup", "--data", directory)
+
+    # then the case is as it was, there too
+    for home in (clinic.home, directory):
+        assert tracks_of(home) == before
+        assert succeeded("case", GONE, "--data", home).out
+        told = verified("--data", home)
+        assert ("2 that cannot be read" in told, "was erased" in told) == (True, False)
+
+
+def tracks_of(directory: Path) -> bytes:
+    return succeeded("tracks", "--format", "json", "--data", directory).out
+
+
+async def _append(directory: Path, records: Sequence[Record]) -> None:
+    async with await EmbeddedHome.open(directory, write=True) as home:
+        await home.log.append(CASES, partition_of(records[0].key), records)
         await home.catch_up()
 
 
