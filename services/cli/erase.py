@@ -1,7 +1,7 @@
 """`ontrack erase`: a case erased for ever, and what remains of it."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from getpass import getuser
 from pathlib import Path
@@ -27,6 +27,8 @@ from services.runtime.erasures import Erasure
 from services.runtime.faults import PartitionLost, StageStopped
 from services.runtime.keyring.master import MasterKey
 from services.runtime.log.port import next_offset
+from services.runtime.store.port import StatesLost
+from services.runtime.store.sealed import StateUnreadable
 from services.runtime.unavailable import Unavailable
 
 _COLUMNS: Final = ("what", "is", "says")
@@ -105,25 +107,32 @@ def erase(
         raise Failure(f"--confirm: {number} once more was expected")
     require_gone(gone)
     search = Search(list(given(others)), gone)
-    done = run(_erase(number, place, CaseErased(ground=ground, by=who), search, confirm))
+    if confirm is None and run(_is_new(number, place)):
+        _ask(number)
+    done = run(_erase(number, place, CaseErased(ground=ground, by=who), search))
     _tell(done, number, place, form)
     if not done.reached_all:
         raise SystemExit(FINDING)
 
 
-async def _erase(number: str, place: Place, data: CaseErased, search: Search, confirm: str | None) -> Done:
+async def _is_new(number: str, place: Place) -> bool:
+    async with await opened(place) as home:
+        return await _is_yet_to_be(home, await any_case_named(home, number))
+
+
+async def _is_yet_to_be(home: Home, case_id: str) -> bool:
+    """Tell whether nobody has begun to erase a case. The log knows it before the register does."""
+    return await home.erasure(case_id) is None and not await home.is_erased(case_id)
+
+
+async def _erase(number: str, place: Place, data: CaseErased, search: Search) -> Done:
     async with await opened(place, write=True) as home:
         case_id = await any_case_named(home, number)
-        erasure = await home.erasure(case_id)
-        is_new = erasure is None and not await home.is_erased(case_id)
+        is_new = await _is_yet_to_be(home, case_id)
         if is_new:
-            if confirm is None:
-                _ask(number)
             await _record(home, case_id, data)
-            erasure = await home.erasure(case_id)
         await _catch_up(home)
-        dossier = await home.state(home.notifier, case_id)
-        reports = [] if dossier is None else list(dossier.reports)
+        erasure, reports = await home.erasure(case_id), await _reports(home, case_id)
         erased = Erased(case_id, home.log_id, MasterKey.read(master_key_of(place)), reports)
         noted = await home.copies.all()
         copies = without_gone(noted, search.gone)
@@ -172,6 +181,15 @@ async def _catch_up(home: Home) -> None:
         say(f"A stage does not get on, which is no obstacle: {stopped}")
     with progress("The services go on", None) as advance:
         await home.settle(advance)
+
+
+async def _reports(home: Home, case_id: str) -> Collection[str] | None:
+    """Give the ids of the reports of a case, as long as it can be read; None if what is known of them is damaged."""
+    try:
+        dossier = await home.state(home.notifier, case_id)
+    except (StateUnreadable, StatesLost):
+        return None
+    return () if dossier is None else dossier.reports.keys()
 
 
 async def _events(home: Home, case_id: str) -> int:

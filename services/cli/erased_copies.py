@@ -42,12 +42,15 @@ class Met:
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """The case that is erased: of which log, under which master key. reports: the ids of its reports."""
+    """The case that is erased: of which log, under which master key.
+
+    reports: the ids of its reports; None if nobody knows them
+    """
 
     case_id: str
     log: str
     master: MasterKey
-    reports: Collection[str]
+    reports: Collection[str] | None
 
 
 def given(paths: Iterable[Path]) -> Iterator[Path]:
@@ -114,7 +117,9 @@ def _page_met(erased: Erased, copy: Copy) -> Met | None:
     place = Path(copy.path)
     if not copy.is_here:
         return _remains(copy, f"may be on {copy.host} still: delete them there")
-    pages = [place] if copy.kind == "report" else [place / f"{report}.html" for report in erased.reports]
+    if copy.kind == "reports" and erased.reports is None and place.is_dir():
+        return _remains(copy, "may be of it, and which are cannot be told any more: delete them all")
+    pages = [place] if copy.kind == "report" else [place / f"{report}.html" for report in erased.reports or ()]
     there = [page for page in pages if page.is_file()]
     if not there:
         return None

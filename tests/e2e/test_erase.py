@@ -2,8 +2,11 @@
 
 import asyncio
 import json
+import os
+import pty
 import shutil
 import sqlite3
+import subprocess
 from base64 import b64encode
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -21,7 +24,7 @@ from contracts.topics import CASES, partition_of
 from services.embedded import DATABASE, MASTER_KEY, EmbeddedHome
 from services.mailer.domain.delivery import begun
 from services.runtime.log.port import Record
-from tests.support.command import Ran, ontrack, succeeded
+from tests.support.command import ONTRACK, PATIENCE, Ran, ontrack, succeeded
 from tests.support.contents import contents, counts, master_key_in
 from tests.support.desk import Desk, row, table
 from tests.support.dying import deaths
@@ -414,3 +417,21 @@ def test_what_is_not_meant_so_erases_nothing(clinic: Desk, options: tuple[str, .
     assert (ran.exit_code, ran.out) == (2, b"")
     assert told in ran.told
     assert contents(clinic.home) == before
+
+
+@pytest.mark.parametrize(("typed", "exit_code"), [(GONE, 0), (ANNA, 2), ("", 2)])
+def test_a_person_at_a_terminal_types_the_number_once_more(clinic: Desk, typed: str, exit_code: int) -> None:
+    # given a terminal
+    person, program = pty.openpty()
+    asked: list[str | Path] = [ONTRACK, "erase", GONE, "--ground", "asked-for", "--data", clinic.home]
+    with closing(os.fdopen(program)) as terminal, closing(os.fdopen(person, "wb")) as keys:
+        # when somebody types a number
+        process = subprocess.Popen(asked, stdin=terminal, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        keys.write(f"{typed}\n".encode())
+        keys.flush()
+        _, told = process.communicate(timeout=PATIENCE)
+
+    # then the case is erased if it was that of the case
+    assert process.returncode == exit_code
+    assert f"{GONE} will be erased. Nobody can undo that" in told.decode()
+    assert (GONE in contents(clinic.home).numbers.values()) == (exit_code != 0)

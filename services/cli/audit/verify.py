@@ -72,8 +72,8 @@ async def _verify(source: Source, number: str | None, sealed: Checkpoint | None,
         if sealed is not None:
             records = await compare(history.log, history.log_id, sealed, found.findings)
             say(f"The checkpoint of {instant(sealed.at)} speaks of {counted(records, 'record')}.")
-        erased = await erasures(history.log, home.keyring, _partitions(cases))
         took = time.monotonic() - began
+        erased = await erasures(history.log, home.keyring, _partitions(cases))
         rows = [row async for row in _rows(found, home, reveal=reveal)]
     if form != "table":
         emit(rows, COLUMNS, form)
