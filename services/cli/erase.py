@@ -215,7 +215,8 @@ def _tell(done: Done, number: str, place: Place, form: Format) -> None:
         emit([*of_case, *of_copies], _COLUMNS, form)
         return
     again = "" if done.is_new else " It was erased before; what was left to be done is done now."
-    for line in wrapped(told_of(f"{number}, case {done.case_id}", done.erasure) + again):
+    name = number if number == done.case_id else f"{number}, case {done.case_id}"
+    for line in wrapped(told_of(name, done.erasure) + again):
         click.echo(painted(line, bold=True))
     for fate, (of_the_case, copies) in told.items():
         if of_the_case or copies:

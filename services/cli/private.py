@@ -2,8 +2,9 @@
 
 import fcntl
 import os
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Final
 
@@ -40,13 +41,16 @@ def new_file(file: Path) -> Iterator[IO[bytes]]:
 def in_place_of(file: Path) -> Iterator[tuple[IO[bytes], Path]]:
     """Give a file to write, and where it lies until it takes the place of another one, whole. Raises Failure.
 
-    It is as old as that, since files are thrown away by their age.
+    It is as old as that, since files are thrown away by their age, and belongs to whom that belongs to.
     """
-    age = file.stat()
+    before = file.stat()
     with _unfinished(file, is_new=False) as (stream, path):
         yield stream, path
         stream.flush()
-        os.utime(path, ns=(age.st_atime_ns, age.st_mtime_ns))
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+        os.fchmod(stream.fileno(), stat.S_IMODE(before.st_mode))
+        with suppress(PermissionError):
+            os.fchown(stream.fileno(), before.st_uid, before.st_gid)
 
 
 def remove_unfinished(file: Path) -> None:

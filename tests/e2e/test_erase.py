@@ -143,7 +143,9 @@ def test_nothing_of_an_erased_case_can_be_found_in_any_file(clinic: Desk) -> Non
     assert any(COMMENT.encode() in content for file, content in bytes_below(place) if file.suffix == ".html")
 
     # when a case is erased
-    gone = case_of(home)
+    made, gone = place / "monday.backup", case_of(home)
+    made.chmod(0o640)
+    before_it = made.stat()
     (place / "wednesday.backup").write_bytes((place / "monday.backup").read_bytes())
     ran = erase(clinic, "--backups", place / "elsewhere", "--backups", place / "wednesday.backup")
 
@@ -166,6 +168,7 @@ def test_nothing_of_an_erased_case_can_be_found_in_any_file(clinic: Desk) -> Non
         listed = succeeded("backup", backup, "--list-keys", "--format", "ndjson").out.splitlines()
         assert {line["case"]: line["key"] for line in map(json.loads, listed)} == {gone: "destroyed", anna: "held"}
         succeeded("backup", backup, "--check", "--data", home)
+    assert (made.stat().st_mtime_ns, made.stat().st_mode & 0o777) == (before_it.st_mtime_ns, 0o640)
 
     # and the history verifies: the case is erased, and there is nothing else to say
     told = verified("--data", home)
