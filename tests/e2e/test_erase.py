@@ -134,7 +134,8 @@ def test_nothing_of_an_erased_case_can_be_found_in_any_file(clinic: Desk) -> Non
     succeeded("backup", place / "monday.backup", "--data", home)
     succeeded("backup", place / "tuesday.backup", "--data", home)
     (place / "tuesday.backup").rename(place / "elsewhere" / "moved.backup")
-    (place / "wednesday.backup.new").write_bytes((place / "monday.backup").read_bytes())
+    for unfinished in ("tuesday.backup.new", "wednesday.backup.new"):
+        (place / unfinished).write_bytes((place / "monday.backup").read_bytes())
     succeeded("export", "--data", home, "--output", place / "exported", "--keys", place / "case.keys")
     succeeded("reports", "--data", home, "--write", place / "reports")
     before = contents(home)
@@ -157,7 +158,7 @@ def test_nothing_of_an_erased_case_can_be_found_in_any_file(clinic: Desk) -> Non
 
     # and nothing of it is found in any file, in no archive, and in nothing that was left behind
     assert found(place, secrets) == set()
-    assert not (place / "wednesday.backup.new").exists()
+    assert not list(place.glob("*.new"))
 
     # and the other case is as it was, also in the backups
     after = contents(home)
@@ -180,6 +181,24 @@ def test_nothing_of_an_erased_case_can_be_found_in_any_file(clinic: Desk) -> Non
     assert again.exit_code == 0
     assert "It was erased before" in again.said.replace("\n", " ")
     assert erase(clinic).exit_code == 0
+
+
+def test_whoever_reads_the_database_meanwhile_keeps_it_from_being_done_and_that_is_told(clinic: Desk) -> None:
+    # given somebody in the middle of reading the database
+    secrets = secrets_of(clinic.home)
+    with closing(sqlite3.connect(clinic.home / DATABASE, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        assert reader.execute("SELECT count(*) FROM keys").fetchone() == (2,)
+
+        # when a case is erased, then it is told that its key may be there still
+        ran = erase(clinic)
+        assert ran.exit_code == 2
+        assert "its old bytes remain in the -wal file" in ran.told
+        reader.execute("COMMIT")
+
+    # and when the same command is given again, then it is done
+    assert erase(clinic).exit_code == 0
+    assert found(clinic.home, secrets) == set()
 
 
 def test_a_readable_export_is_told_of_until_it_is_deleted(clinic: Desk) -> None:
