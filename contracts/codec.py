@@ -140,7 +140,8 @@ def prepared(
 def encode(event: Event[Data]) -> bytes:
     """Encode an event as a record: sealed, if it was prepared or read so; else with its data open.
 
-    Open are the events of the log itself, and those of an export that may be read.
+    Open are the events of the log itself, and those of an export that may be read. What stands open beside its seal
+    is both.
     """
     event_id, source, subject, time, recordedtime, correlation, causation, data, sequence, sealed = event
     kind = data.wire_name
@@ -160,9 +161,9 @@ def encode(event: Event[Data]) -> bytes:
     if sequence is not None:
         wire["sequence"] = str(sequence)
         wire["sequencetype"] = "Integer"
-    if sealed is None:
+    if sealed is None or data.stands_open:
         wire["data"] = data.model_dump(mode="json")
-    else:
+    if sealed is not None:
         wire["data_base64"] = sealed.text
         wire["keyid"] = sealed.keyid
     return canonical(wire)
@@ -256,7 +257,8 @@ def renumbered(record: bytes, its: Tail, sequence: int) -> bytes:
 def decode(record: bytes, topic: Topic, key: CaseKey | None) -> Event[Data] | Unreadable:
     """Read a record of `topic`. Total: never raises, and never tells content.
 
-    key: of the record's case; None where the data stands open
+    key: of the record's case; None where the data stands open. Of what stands open beside its seal it is not known
+        without a key whether the seal is good
     """
     try:
         wire = _WIRE.validate_json(record)
@@ -289,8 +291,8 @@ def decode(record: bytes, topic: Topic, key: CaseKey | None) -> Event[Data] | Un
 def _opened(wire: Envelope, kind: type[Data], key: CaseKey | None) -> tuple[Data, Sealed | None] | Unreadable:
     """Open the data of an event, sealed or not."""
     if key is None:
-        return _read(kind, to_json(wire["data"]), None) if "data" in wire else Unreadable("not-sealed")
-    if "data_base64" not in wire or "keyid" not in wire or "data" in wire:
+        return _read_open(wire, kind)
+    if "data_base64" not in wire or "keyid" not in wire or ("data" in wire and not kind.stands_open):
         return Unreadable("not-sealed")
     if wire["keyid"] != key.keyid:
         return Unreadable("other-key")
@@ -299,7 +301,19 @@ def _opened(wire: Envelope, kind: type[Data], key: CaseKey | None) -> tuple[Data
         plain = key.unseal(a2b_base64(text, strict_mode=True), wire["id"].encode(), wire["type"].encode())
     except (InvalidTag, ValueError):
         return Unreadable("seal-broken")
+    if "data" in wire and canonical(wire["data"]) != plain:
+        return Unreadable("seal-broken")
     return _read(kind, plain, Sealed(wire["keyid"], text, plain))
+
+
+def _read_open(wire: Envelope, kind: type[Data]) -> tuple[Data, Sealed | None] | Unreadable:
+    """Read the data of an event that stands open, alone or beside its seal."""
+    if "data" not in wire:
+        return Unreadable("not-sealed")
+    plain = to_json(wire["data"])
+    if kind.stands_open and "data_base64" in wire and "keyid" in wire:
+        return _read(kind, plain, Sealed(wire["keyid"], wire["data_base64"], canonical(wire["data"])))
+    return _read(kind, plain, None)
 
 
 def _read(kind: type[Data], plain: bytes, sealed: Sealed | None) -> tuple[Data, Sealed | None] | Unreadable:

@@ -19,6 +19,7 @@ from services.mailer.domain.mailbag import Mailbags
 from services.mailer.outbox.mongo import INDEXED, OUTBOX, MongoOutbox
 from services.runtime.backup.archive import Backup
 from services.runtime.backup.restoring import require_idle, require_part_of_it, require_same_log
+from services.runtime.copies.mongo import MongoCopies
 from services.runtime.directory.mongo import DIRECTORY, NAME, MongoDirectory
 from services.runtime.documents import Documents, told_as
 from services.runtime.founding import Founding, founding_records
@@ -248,6 +249,7 @@ def _ports(log: KafkaLog, documents: Documents, keyring: MongoKeyring) -> Ports:
         people=MongoDirectory(documents, keyring),
         roster=MongoRoster(documents),
         outbox=MongoOutbox(documents),
+        copies=MongoCopies(documents),
     )
 
 

@@ -14,7 +14,8 @@ from services.home import Home, Ports, now
 from services.ingest.access import TOKENS
 from services.ingest.zones import DENMARK
 from services.mailer.outbox.sqlite import SqliteOutbox
-from services.runtime.database import Database
+from services.runtime.copies.file import COPIES, CopiesInFile
+from services.runtime.database import Database, DatabaseUnavailable, emptied, told_as
 from services.runtime.directory.sqlite import SqliteDirectory
 from services.runtime.faults import RESTORE
 from services.runtime.founding import founding_records
@@ -83,7 +84,7 @@ class EmbeddedHome(Home):
             is_new = await SqliteLog(database.connection).end(DEFINITIONS, 0) == 0
             master = MasterKey.create(file) if is_new and not file.exists() else MasterKey.read(file)
             keyring = SqliteKeyring(database.connection, master)
-            home = cls(directory, database, _ports(database, keyring), mails=mails, zone=zone, clock=clock)
+            home = cls(directory, database, _ports(directory, database, keyring), mails=mails, zone=zone, clock=clock)
             if is_new:
                 keyring.remember_master()
                 await home._found(list(founding))
@@ -98,6 +99,15 @@ class EmbeddedHome(Home):
     async def _found(self, records: list[bytes]) -> None:
         records = records or founding_records(str(uuid4()), library(), self.clock())
         await self.log.append(DEFINITIONS, 0, [Record("log", record) for record in records])
+
+    async def sweep(self) -> None:
+        """Empty the write-ahead log, where what was removed still stands. Raises DatabaseUnavailable."""
+        with told_as(DatabaseUnavailable):
+            is_empty = emptied(self._database.connection)
+        if not is_empty:
+            raise DatabaseUnavailable(
+                f"what was removed is still in the -wal file of {self.name} until whoever reads that has closed it"
+            )
 
     async def close(self) -> None:
         """Close the file and let others write."""
@@ -119,7 +129,7 @@ class EmbeddedHome(Home):
         database = Database.open(file, write=write)
         try:
             keyring = SqliteKeyring(database.connection, master)
-            home = cls(directory, database, _ports(database, keyring), zone=zone, clock=clock)
+            home = cls(directory, database, _ports(directory, database, keyring), zone=zone, clock=clock)
             keyring.require_own_master()
             await home.take_up(write=write)
         except BaseException:
@@ -162,7 +172,7 @@ def lost_from(directory: Path) -> Lacking | None:
         )
     if left:
         is_empty = (directory / DATABASE).exists()
-        takes_backup = {MASTER_KEY, TOKENS}.issuperset(file.name for file in directory.iterdir())
+        takes_backup = {MASTER_KEY, TOKENS, COPIES}.issuperset(file.name for file in directory.iterdir())
         here = f"restore the last backup here (ontrack restore FILE --data {directory})"
         return Lacking(
             f"{directory} holds {' and '.join(left)}, but its {DATABASE} is {'empty' if is_empty else 'missing'}",
@@ -205,13 +215,13 @@ def empty_home(directory: Path, master: MasterKey) -> Iterator[Ports]:
     try:
         keyring = SqliteKeyring(database.connection, master)
         keyring.remember_master()
-        yield _ports(database, keyring)
+        yield _ports(directory, database, keyring)
     finally:
         database.close()
 
 
-def _ports(database: Database, keyring: SqliteKeyring) -> Ports:
-    """Give the ports over one file."""
+def _ports(directory: Path, database: Database, keyring: SqliteKeyring) -> Ports:
+    """Give the ports over the file of a directory."""
     connection = database.connection
     return Ports(
         log=SqliteLog(connection),
@@ -220,4 +230,5 @@ def _ports(database: Database, keyring: SqliteKeyring) -> Ports:
         people=SqliteDirectory(connection, keyring),
         roster=SqliteRoster(connection),
         outbox=SqliteOutbox(connection),
+        copies=CopiesInFile(directory),
     )

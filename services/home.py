@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 
 from contracts.definitions.catalogue import Catalogue, Entry
 from contracts.topics import partition_of
+from services.auditor.rebuilding import FRESH
 from services.ingest.cases import Cases
 from services.ingest.clockwork import Timetable
 from services.ingest.domain.register import Register
@@ -23,14 +24,16 @@ from services.mailer.domain.mailbag import Mailbags
 from services.mailer.outbox.port import Outbox
 from services.not_detector.domain.stage import NotDetector
 from services.notifier.domain.stage import Notifier
-from services.runtime.directory.port import Directory
+from services.runtime.copies.port import Copies
+from services.runtime.directory.port import Directory, Person
+from services.runtime.erasures import Erasure, erasures
 from services.runtime.faults import PartitionLost, StageStopped
 from services.runtime.founding import Founding
-from services.runtime.keyring.port import Vault
+from services.runtime.keyring.port import Destroyed, Vault
 from services.runtime.log.port import Journal
 from services.runtime.rebuild import rebuild
 from services.runtime.refusals import NotAHome
-from services.runtime.roster.port import Roster
+from services.runtime.roster.port import Clinic, Roster
 from services.runtime.runner import Runner
 from services.runtime.stage import Stage
 from services.runtime.store.port import AgendaStore, Halted
@@ -42,6 +45,9 @@ StateT = TypeVar("StateT")
 Pause = Callable[[float], Awaitable[None]]
 
 TRIES: Final = 5
+
+CLINIC: Final = "clinic"
+"""The clinic of those who name none."""
 
 
 def now() -> datetime:
@@ -59,6 +65,7 @@ class Ports:
     people: Directory
     roster: Roster
     outbox: Outbox
+    copies: Copies
 
 
 class Waiting(NamedTuple):
@@ -130,6 +137,7 @@ class Home(ABC):
         self.people = ports.people
         self.roster = ports.roster
         self.outbox = ports.outbox
+        self.copies = ports.copies
         self._founding = Founding(ports.log)
         self.definitions = self._founding.definitions
         self.cases = Cases(self.log, self.store, self.keyring)
@@ -277,15 +285,60 @@ class Home(ABC):
                 yield each
 
     async def cases_named(self, name: str) -> list[str]:
-        """Find the cases with an id, an external number, or a `number@clinic`; two clinics may use the same number."""
+        """Find the cases with an id, an external number, or a `number@clinic`; two clinics may use the same number.
+
+        Where there is none, those that were erased: nobody can tell any more who they were, but whose id comes from a
+        number is known to whoever has the number.
+        """
         if name in await self.store.load(self.register.name, [name]):
             return [name]
         persons = await self.people.persons()
-        return [
+        found = [
             case_id
             for case_id, person in persons.items()
             if name in (person.number, f"{person.number}@{person.clinic}")
         ]
+        return found or await self._erased_named(name, persons.values())
+
+    async def _erased_named(self, name: str, persons: Iterable[Person]) -> list[str]:
+        """Find the cases whose key was destroyed, by their id or the number that they had."""
+        clinics = {CLINIC, *(person.clinic for person in persons), *(each.id for each in await self.roster.all(Clinic))}
+        asked = {(clinic, name) for clinic in clinics}
+        number, _, clinic = name.rpartition("@")
+        if number:
+            asked.add((clinic, number))
+        ids = {name}
+        for clinic, number in asked:
+            ids.update((await self.people.case_ids(clinic, [number])).values())
+        return sorted(case_id for case_id, key in (await self.keyring.keys(ids)).items() if isinstance(key, Destroyed))
+
+    async def is_erased(self, case_id: str) -> bool:
+        """Tell whether nothing more is taken of a case, because it was erased, or is about to be."""
+        if isinstance((await self.keyring.keys([case_id])).get(case_id), Destroyed):
+            return True
+        known = await self.state(self.register, case_id)
+        return known is not None and known.erased
+
+    async def erasure(self, case_id: str) -> Erasure | None:
+        """Give when a case was erased, and why; None if the log does not say so."""
+        return (await erasures(self.log, self.keyring, [self.partition(case_id)])).get(case_id)
+
+    async def forget(self, case_id: str) -> None:
+        """Destroy the key of a case for ever, and remove what is known of it. Raises Unavailable: then do it again.
+
+        The key goes first: whoever still writes of the case sees that it is gone, or is overtaken. Who the case is goes
+        last, so that it can be named until all is done.
+        """
+        await self.keyring.destroy(case_id)
+        for stage in self.every_stage:
+            for name in (stage.name, FRESH + stage.name):
+                await self.store.remove(name, [case_id])
+        await self.outbox.forget_case(case_id)
+        await self.people.forget(case_id)
+        await self.sweep()
+
+    async def sweep(self) -> None:  # noqa: B027 - where a server keeps things, it is for the server to do so
+        """See to it that the bytes of what was removed are gone. Raises Unavailable."""
 
     async def names(self) -> Mapping[str, str]:
         """Give how each case is called on a screen: its number, with the clinic where another has the same."""

@@ -18,6 +18,9 @@ class Data(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
 
     version: ClassVar[int] = 1
+    stands_open: ClassVar[bool] = False
+    """Whether it can be read beside its seal, without the key of its case: so it must say nothing of a patient."""
+
     wire_name: ClassVar[str]
     """Names the event on the wire: the class in kebab case, with its version."""
 

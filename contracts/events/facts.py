@@ -61,7 +61,12 @@ class CaseClosed(Data):
 
 
 class CaseErased(Data):
-    """The case's key is destroyed: everything sealed under it can no longer be read."""
+    """The case's key is destroyed: everything sealed under it can no longer be read.
+
+    It stands open beside its seal, since it is told when nobody has the key any more. So `ground` names no person.
+    """
+
+    stands_open = True
 
     ground: Words
     by: Name

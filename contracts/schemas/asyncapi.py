@@ -25,7 +25,8 @@ _ABOUT: Final = (
     "services, and each is tagged with the service that does it. Where the brokers are, and what stands there before "
     "the name of every topic, is set for each region.\n\n"
     "The value of a record is one CloudEvents 1.0 event in structured JSON; it has no headers. The data of the events "
-    "of cases is sealed. The schema in `x-sealed`, which `dataschema` names, describes what is inside."
+    "of cases is sealed. The schema in `x-sealed`, which `dataschema` names, describes what is inside. That a case was "
+    "erased stands open beside its seal."
 )
 
 _SEALED: Final = {
@@ -91,7 +92,9 @@ def _description(topic: Topic) -> str:
 def _message(topic: Topic, kind: type[Data]) -> Part:
     name = kind.type()
     schema = {"$ref": file_of(kind)}
-    said = {"data_base64": {"x-sealed": schema}} if topic.of_cases else {"data": schema}
+    said: Part = {"data": schema}
+    if topic.of_cases:
+        said = {"data": schema if kind.stands_open else False, "data_base64": {"x-sealed": schema}}
     own = {"properties": {"type": {"const": name}, "dataschema": {"const": schema_name(name)}, **said}}
     return {
         "name": name,
@@ -107,7 +110,7 @@ def _envelope(topic: Topic) -> Part:
     """Describe what all records of a topic have in common; unlike those of an export, they are never opened."""
     properties, required = envelope_of(topic)
     if topic.of_cases:
-        properties |= {"data": False, "data_base64": _SEALED}
+        properties |= {"data_base64": _SEALED}
         required = sorted([*required, "data_base64", "keyid"])
     return {"title": f"A record of {topic.name}", "type": "object", "properties": properties, "required": required}
 

@@ -1,6 +1,7 @@
 """What the schemas say. They are made from the models that read the wire, so they cannot say anything else."""
 
 import json
+from collections.abc import Iterator
 from typing import Any, Final
 
 from pydantic.json_schema import JsonSchemaValue
@@ -14,10 +15,8 @@ from contracts.topics import TOPICS, Topic
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
-_SEALED_OR_OPEN: Final = [
-    {"required": ["data_base64", "keyid"], "properties": {"data": False}},
-    {"required": ["data"], "properties": {"data_base64": False, "keyid": False}},
-]
+_SEALED: Final = {"required": ["data_base64", "keyid"], "properties": {"data": False}}
+_OPEN: Final = {"required": ["data"], "properties": {"data_base64": False, "keyid": False}}
 
 
 def schemas() -> dict[str, bytes]:
@@ -54,8 +53,17 @@ def _of_topic(topic: Topic) -> JsonSchemaValue:
         "required": required,
         "discriminator": {"propertyName": "type"},
         "oneOf": [_alternative(kind) for kind in sorted(topic.events, key=lambda kind: kind.type())],
-        **({"allOf": [{"oneOf": _SEALED_OR_OPEN}]} if topic.of_cases else {}),
+        **({"allOf": [{"oneOf": list(_sealed_or_open(topic))}]} if topic.of_cases else {}),
     }
+
+
+def _sealed_or_open(topic: Topic) -> Iterator[JsonSchemaValue]:
+    """Give the ways in which the data of an event of a case can stand there."""
+    yield _SEALED
+    yield _OPEN
+    both = sorted(kind.type() for kind in topic.events if kind.stands_open)
+    if both:
+        yield {"required": ["data", "data_base64", "keyid"], "properties": {"type": {"enum": both}}}
 
 
 def _kept(topic: Topic) -> str:

@@ -204,6 +204,6 @@ def _differences(topic: Topic, derived: Record, standing: StoredRecord, key: Cas
     for each, record in ((expected, derived.value), (found, standing.value)):
         event = decode(record, topic, key)
         if not isinstance(event, Unreadable):
-            del each["data_base64"]
+            each.pop("data_base64", None)
             each["data"] = event.data.model_dump(mode="json")
     yield from differences(expected, found)

@@ -8,6 +8,7 @@ import click
 
 from contracts.events.fields import instant
 from services.cli.backup_file import master_key_of, sized, tokens_file, tokens_of, told, whole
+from services.cli.copies import noted
 from services.cli.home import FINDING, Failure, run
 from services.cli.output import Format, counted, emit, format_option, progress, say
 from services.cli.place import Place, opened, optional_data_option, required
@@ -53,6 +54,7 @@ async def _make(file: Path, place: Place) -> None:
     require_absent(file)
     async with await opened(place) as home:
         master = MasterKey.read(master_key_of(place))
+        await noted(home.copies, "backup", file, home.clock())
         with new_file(file) as stream:
             writer, beginning = Writer(stream), await begin(home, home.clock())
             with progress("Backing up", beginning.records) as advance:

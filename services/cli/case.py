@@ -11,8 +11,9 @@ from contracts.events.fields import instant
 from services.cli.case_screen import CaseFile, case_screen
 from services.cli.disclosure import shown
 from services.cli.history import history, is_fact
-from services.cli.home import Failure, case_named, run, short_names
+from services.cli.home import Failure, run, short_names
 from services.cli.naming import Naming
+from services.cli.naming_cases import case_named
 from services.cli.output import Format, Row, emit, format_option
 from services.cli.place import Place, data_option, opened
 from services.cli.telling import told

@@ -1,21 +1,24 @@
 """The keys of cases in a file of their own, apart from the events that they open."""
 
 from base64 import b64decode, b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
 import orjson
 
 from contracts.codec import CaseKey
+from services.cli.copies import noted
 from services.cli.home import FINDING, Failure
 from services.cli.interruption import heed
 from services.cli.output import counted, say
 from services.cli.private import private_file
 from services.home import Home
 from services.runtime.directory.port import Person
+from services.runtime.erasures import erasures_in
 from services.runtime.export import cases_on
 from services.runtime.keyring.port import Destroyed, Vault
+from services.runtime.log.port import Record, StoredRecord
 
 Keys = Mapping[str, CaseKey | Destroyed]
 
@@ -27,6 +30,7 @@ async def write_keys(home: Home, file: Path, case_id: str | None) -> None:
     """
     found = await home.keyring.keys(await cases_on(home.log) if case_id is None else [case_id])
     persons = await home.people.persons()
+    await noted(home.copies, "keys", file, home.clock(), case_id)
     with private_file(file) as stream:
         for case, key in sorted(found.items()):
             secret = b64encode(key.secret).decode() if isinstance(key, CaseKey) else None
@@ -63,6 +67,11 @@ def persons_in(file: Path | None) -> dict[str, Person]:
         except (ValueError, TypeError, KeyError):
             raise Failure(f"{file}: line {number}: a case, its clinic and its number were expected", FINDING) from None
     return found
+
+
+def but_erased(keys: Keys, facts: Iterable[Record | StoredRecord]) -> Keys:
+    """Give keys; those of cases that were erased, as facts say, are destroyed, though somebody has kept them."""
+    return {**keys, **dict.fromkeys(erasures_in(facts, keys), Destroyed.DESTROYED)}
 
 
 async def take_keys(keyring: Vault, keys: Keys) -> None:

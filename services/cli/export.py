@@ -10,7 +10,9 @@ import orjson
 
 from contracts.topics import CASES, DEAD_LETTERS, DEFINITIONS, NOTICES, SCORES, TOPICS, TRACKS, Topic
 from services.cli.case_keys import write_keys
-from services.cli.home import FINDING, Failure, case_named, run
+from services.cli.copies import noted
+from services.cli.home import FINDING, Failure, run
+from services.cli.naming_cases import any_case_named
 from services.cli.output import counted, progress, say
 from services.cli.place import Place, data_option, opened
 from services.cli.private import private_directory, private_file
@@ -49,8 +51,10 @@ async def _export(
     place: Place, topics: list[Topic], case: str | None, output: Path | None, keys: Path | None, *, reveal: bool
 ) -> None:
     async with await opened(place) as home:
-        case_id = None if case is None else await case_named(home, case)
+        case_id = None if case is None else await any_case_named(home, case)
         told = Exported()
+        if output is not None and reveal:
+            await noted(home.copies, "opened", output, home.clock(), case_id)
         if output is not None:
             private_directory(output)
         with progress("Exporting", None) as advance:

@@ -4,7 +4,8 @@ from typing import Final
 
 import click
 
-from services.cli.home import FINDING, case_named, run, short_names
+from services.cli.home import FINDING, run, short_names
+from services.cli.naming_cases import case_named
 from services.cli.output import Format, Row, format_option, say
 from services.cli.place import Place, data_option, opened, settled
 from services.cli.tables import print_rows

@@ -96,15 +96,3 @@ async def short_names(home: Home) -> dict[str, str]:
     async for case_id in home.store.cases(home.register.name):
         names.setdefault(case_id, case_id)
     return names
-
-
-async def case_named(home: Home, name: str) -> str:
-    """Find a case by its external number or its id. Raises Failure."""
-    found = await home.cases_named(name)
-    if not found:
-        raise Failure(f"{name}: the number of a case was expected; ontrack tracks lists them all")
-    if len(found) > 1:
-        names = await home.names()
-        which = ", ".join(sorted(names[case_id] for case_id in found))
-        raise Failure(f"{name}: this number names several cases; name one of {which}")
-    return found[0]

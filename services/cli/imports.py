@@ -31,7 +31,7 @@ from services.cli.place import Place, Region, data_option, opened, settled
 from services.cli.private import private_file
 from services.cli.zone import USUAL, VARIABLE, clinic_zone, zone_named
 from services.embedded import EmbeddedHome, holds_database, require_none_lost
-from services.home import Home
+from services.home import CLINIC, Home
 from services.ingest.dates import NOON, Calendar, day
 from services.ingest.importer import FAULTS_LISTED, Chunk, Enrolment, Importer, Tally, policies_that_fit
 from services.ingest.reading import Skipped, leave_out, read_responses
@@ -45,7 +45,7 @@ _OF_A_LOG: Final = ("source", "place", "keys", "dry_run")
 @click.argument("source", type=click.Path(path_type=str))
 @data_option
 @click.option("--enrol", is_flag=True, help="Enrol the cases that are not known yet.")
-@click.option("--clinic", default="clinic", show_default=True, help="The clinic that the case numbers belong to.")
+@click.option("--clinic", default=CLINIC, show_default=True, help="The clinic that the case numbers belong to.")
 @click.option("--group", default=None, help="The group of the cases that are enrolled.")
 @click.option("--protocol", default="open-ended", show_default=True, help="Protocol of new cases: an id or a file.")
 @click.option("--policy", default="gryesten-2023", show_default=True, help="Policy of new cases: an id or a file.")

@@ -10,10 +10,10 @@ from typing import Final
 
 import orjson
 
-from contracts.codec import Unreadable, decode, encode, id_of
+from contracts.codec import Unreadable, decode, encode, id_of, subject_of
 from contracts.events.event import Data, Event
 from contracts.topics import CASES, DEFINITIONS, NOTICES, SCORES, TRACKS, Topic
-from services.cli.case_keys import Keys, keys_in, lines_of, persons_in, take_keys
+from services.cli.case_keys import Keys, but_erased, keys_in, lines_of, persons_in, take_keys
 from services.cli.export import DIRECTORY
 from services.cli.history import chunks
 from services.cli.home import FINDING, Failure
@@ -24,7 +24,8 @@ from services.cli.workplace import moved, require_empty, workplace
 from services.cli.zone import clinic_zone
 from services.embedded import EmbeddedHome
 from services.home import Home
-from services.runtime.export import Exported, exported
+from services.runtime.erasures import is_erasure
+from services.runtime.export import Exported, exported, is_sealed
 from services.runtime.founding import log_id_of
 from services.runtime.keyring.port import Destroyed
 from services.runtime.log.port import Record
@@ -117,7 +118,7 @@ async def import_log(
     if not facts.exists():
         raise Failure(f"{facts}: this file was expected in an exported log")
     require_empty(directory)
-    case_keys = keys_in(keys)
+    case_keys = _keys_of(facts, keys)
     persons = persons_in(source / DIRECTORY) | persons_in(keys)
     erased = sum(1 for key in case_keys.values() if key is Destroyed.DESTROYED)
     imported = Imported(erased=erased, dry_run=dry_run)
@@ -155,7 +156,8 @@ async def import_log_into(
                 "the region goes on under another log's identity; provision an empty one with ontrack provision --log "
                 f"{source}"
             )
-        facts, case_keys = source / f"{CASES.name}.ndjson", keys_in(keys)
+        facts = source / f"{CASES.name}.ndjson"
+        case_keys = _keys_of(facts, keys)
         there = await _ids_of_facts(home)
         if not there <= {_id(fact) for fact in _facts(facts, case_keys)}:
             raise Failure("the region holds other facts already; an exported log goes into an empty one")
@@ -169,6 +171,12 @@ async def import_log_into(
         await home.people.enter(persons_in(source / DIRECTORY) | persons_in(keys))
         await settled(home)
     return imported
+
+
+def _keys_of(facts: Path, keys: Path | None) -> Keys:
+    """Read the keys of an export; of a case that its facts say was erased, there is none, whoever has kept it."""
+    said = (line for _, line in lines_of(facts) if is_erasure(line))
+    return but_erased(keys_in(keys), (Record(subject_of(line) or "", line) for line in said))
 
 
 async def _ids_of_facts(home: Home) -> set[str]:
@@ -237,9 +245,9 @@ def _event(file: Path, number: int, line: bytes, topic: Topic, keys: Keys) -> Ev
     except (ValueError, TypeError, KeyError):
         raise Failure(f"{where}: an event was expected", FINDING) from None
     if isinstance(key, Destroyed):
-        # Read without a key, a sealed event shows whether everything around its data is right.
-        if sealed and decode(line, topic, None) == Unreadable("not-sealed"):
-            return Record(subject, line)
+        record = Record(subject, line)
+        if sealed and is_sealed(record, topic):
+            return record
         raise Failure(f"{where}: a sealed event of {topic.name} was expected, because its case was erased", FINDING)
     if sealed and key is None:
         raise Failure(f"{where}: the data is sealed; name the file with the keys: --keys FILE")

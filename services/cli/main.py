@@ -35,6 +35,7 @@ COMMANDS: Final[Mapping[str, Entry]] = MappingProxyType(
         "definitions": Entry(
             "services.cli.definitions:definitions", "List or show definitions, or check a clinic's own."
         ),
+        "erase": Entry("services.cli.erase:erase", "Erase a case for ever, and list what remains."),
         "doctor": Entry("services.cli.doctor:doctor", "Check a home or a region: what is wrong, and what to do."),
         "halted": Entry("services.cli.halted:halted", "List the cases that cannot go on, or try them again."),
         "dlq": Entry("services.cli.dlq:dlq", "List the facts that could not be read, or take them in."),

@@ -17,6 +17,7 @@ from services.auditor.domain.trial import Calendar, Changed, Place
 from services.auditor.fold import Keys
 from services.auditor.trial import Answer, LeftOut, tried
 from services.cli.audit.source import Exported, Source, audited, source_options
+from services.cli.copies import noted
 from services.cli.definitions import language_option, own_option
 from services.cli.home import FINDING, Failure, run, short_names
 from services.cli.output import Format, counted, format_option, progress, say
@@ -105,7 +106,7 @@ def try_(
     Example: ontrack policy try ours.json --data DIR --page trial.html
     """
     wish = Wish(name, against, own, points, is_list, language)
-    trial, left_out = run(_tried(source, wish))
+    trial, left_out = run(_tried(source, wish, page))
     if page is not None:
         write_privately(page, trial_page(trial, language))
         say(f"{page} holds it as a page{', with scores of patients' if is_list else ''}.")
@@ -116,7 +117,7 @@ def try_(
         raise SystemExit(FINDING)
 
 
-async def _tried(source: Source, wish: Wish) -> tuple[Trial, Counter[LeftOut]]:
+async def _tried(source: Source, wish: Wish, page: Path | None) -> tuple[Trial, Counter[LeftOut]]:
     async with await audited(source, knows_cases=True) as home:
         known = _known(home, wish.own)
         asked = await question_of(home, known, wish.name, wish.against, wish.points)
@@ -133,6 +134,8 @@ async def _tried(source: Source, wish: Wish) -> tuple[Trial, Counter[LeftOut]]:
             answer = await tried(home.log, keys, asked.question, advance, take)
         if answer.until is None:
             raise Failure(_why_nothing(answer, home), FINDING)
+        if page is not None and wish.is_list:
+            await noted(home.copies, "opened", page, home.clock())
         calendar = Calendar(answer.weeks, await _therapists(home))
         listed = sorted(found, key=lambda each: (natural(each[0]), each[1].session)) if wish.is_list else None
         return trial_of(asked, answer, calendar, listed, wish.language), answer.left_out

@@ -2,14 +2,17 @@
 
 import fcntl
 import os
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Final
 
 from services.cli.home import Failure
 
 PRIVATE: Final = 0o600
+UNFINISHED: Final = ".new"
+"""Ends the name of a file until it is whole."""
 
 
 def private_file(file: Path) -> IO[bytes]:
@@ -30,17 +33,49 @@ def new_file(file: Path) -> Iterator[IO[bytes]]:
 
     Until it is whole it lies beside, with `.new` behind its name; what a killed command left there is written over.
     """
-    unfinished = file.with_name(f"{file.name}.new")
+    with _unfinished(file, is_new=True) as (stream, _):
+        yield stream
+
+
+@contextmanager
+def in_place_of(file: Path) -> Iterator[tuple[IO[bytes], Path]]:
+    """Give a file to write, and where it lies until it takes the place of another one, whole. Raises Failure.
+
+    It is as old as that, since files are thrown away by their age, and belongs to whom that belongs to.
+    """
+    before = file.stat()
+    with _unfinished(file, is_new=False) as (stream, path):
+        yield stream, path
+        stream.flush()
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+        os.fchmod(stream.fileno(), stat.S_IMODE(before.st_mode))
+        with suppress(PermissionError):
+            os.fchown(stream.fileno(), before.st_uid, before.st_gid)
+
+
+def remove_unfinished(file: Path) -> None:
+    """Remove what a command has left beside a file when it was killed. Raises Failure if one is writing there."""
+    unfinished = file.with_name(f"{file.name}{UNFINISHED}")
+    if unfinished.is_file() and not unfinished.is_symlink():
+        with unfinished.open("rb") as stream:
+            _lock(stream, unfinished)
+            unfinished.unlink(missing_ok=True)
+
+
+@contextmanager
+def _unfinished(file: Path, *, is_new: bool) -> Iterator[tuple[IO[bytes], Path]]:
+    unfinished = file.with_name(f"{file.name}{UNFINISHED}")
     try:
         descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, PRIVATE)
         with os.fdopen(descriptor, "wb") as stream:
             _lock(stream, unfinished)
             # Asked only now: whoever held the lock may have given the file its name.
-            require_absent(file)
+            if is_new:
+                require_absent(file)
             os.fchmod(descriptor, PRIVATE)
             try:
                 stream.truncate(0)
-                yield stream
+                yield stream, unfinished
                 stream.flush()
                 os.fsync(descriptor)
                 unfinished.rename(file)

@@ -9,6 +9,7 @@ from typing import Final
 
 from contracts.definitions.definition import Language
 from contracts.events.notices import ReportContent
+from services.cli.copies import noted
 from services.cli.home import Failure, short_names
 from services.cli.private import private_directory, private_file
 from services.cli.report_list import Issue, Listed, Selection, issues, listed
@@ -35,6 +36,7 @@ async def write_reports(
     if entries is None:
         cases = [case_id async for case_id in home.store.cases(home.notifier.name)]
         entries = await listed(home, Selection(cases, with_retracted=True), language, _nobody)
+    await noted(home.copies, "reports", target, home.clock())
     private_directory(target)
     names = await short_names(home)
     dates = await _issues_of(home, entries)
@@ -64,6 +66,7 @@ async def write_one(home: Home, entry: Listed, language: Language) -> Path:
     issue = (await _issues_of(home, [entry]))[entry.event]
     page = _page(home, dossier, entry, names[entry.case_id], issue, language)
     descriptor, name = tempfile.mkstemp(prefix="ontrack-report-", suffix=".html")
+    await noted(home.copies, "report", Path(name), home.clock(), entry.case_id)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(page)
     return Path(name)

@@ -11,7 +11,8 @@ import click
 from contracts.definitions.definition import Language
 from contracts.events.notices import ReportKind
 from services.cli.definitions import language_option
-from services.cli.home import Failure, case_named, run, short_names
+from services.cli.home import Failure, run, short_names
+from services.cli.naming_cases import case_named
 from services.cli.output import Format, Row, counted, format_option, progress, say
 from services.cli.place import Place, data_option, opened
 from services.cli.report_files import write_one, write_reports

@@ -8,6 +8,7 @@ import click
 from contracts.events.fields import instant
 from contracts.topics import SCORES
 from services.cli.backup_file import tokens_file, told, whole
+from services.cli.copies import noted
 from services.cli.home import Failure, run
 from services.cli.output import progress, say
 from services.cli.place import Place, Region, data_option
@@ -17,17 +18,18 @@ from services.cli.token import FILE as TOKENS_FILE
 from services.cli.workplace import moved, require_empty, workplace
 from services.cli.zone import clinic_zone
 from services.embedded import MASTER_KEY, EmbeddedHome, empty_home
-from services.home import Home
+from services.home import Home, now
 from services.ingest.access import TOKENS
 from services.runtime.backup.archive import Manifest
 from services.runtime.backup.making import KEPT
 from services.runtime.backup.restoring import put_back, tokens_in
+from services.runtime.copies.file import COPIES, CopiesInFile
 from services.runtime.keyring.master import MasterKey
 from services.runtime.log.topics import Safety
 
 _GOES: Final = f"a backup goes into a directory that holds {MASTER_KEY} and nothing else"
-_OF_A_TRY: Final = (MASTER_KEY, TOKENS)
-"""What stands in a directory when a try was broken off while the home was moved there."""
+_OF_A_TRY: Final = (MASTER_KEY, TOKENS, COPIES)
+"""What stands in a directory when a try was broken off while the home was moved there; and which copies are known."""
 
 
 @click.command()
@@ -61,7 +63,7 @@ async def _into_directory(file: Path, directory: Path) -> None:
             raise Failure(f"{directory} holds other tokens than {file}; {_GOES}")
         with workplace(directory, dry_run=False) as work:
             with empty_home(work, master) as ports, progress("Restoring", _records(backup.manifest)) as advance:
-                await put_back(backup, ports, advance)
+                await put_back(backup, ports, master, advance)
             # Only now: what is left of a place that has its lock is removed by whoever comes next.
             _write(work / MASTER_KEY, key.read_bytes())
             if tokens is not None:
@@ -69,6 +71,7 @@ async def _into_directory(file: Path, directory: Path) -> None:
             async with await EmbeddedHome.open(work, write=True, zone=clinic_zone()) as home:
                 await _conclude(home)
             moved(work, directory, _GOES, _OF_A_TRY)
+        await noted(CopiesInFile(directory), "backup", file, now())
     _tell(f"{directory} is", backup.manifest)
 
 
@@ -89,7 +92,8 @@ async def _into_region(file: Path, safety: Safety, users: Path | None) -> None:
     hush()
     settings = settings_of(RegionSettings)
     passwords = None if users is None else passwords_in(users)
-    with whole(file, MasterKey.read(settings.master_key_file)) as backup:
+    master = MasterKey.read(settings.master_key_file)
+    with whole(file, master) as backup:
         tokens = tokens_in(backup)
         tokens_go = None if tokens is None else _where_tokens_go(file)
         if passwords is not None:
@@ -99,7 +103,8 @@ async def _into_region(file: Path, safety: Safety, users: Path | None) -> None:
                 _write(tokens_go, tokens)
             was_there = any((await ports.log.ends(SCORES, range(SCORES.partitions))).values())
             with progress("Restoring", _records(backup.manifest)) as advance:
-                await put_back(backup, ports, advance)
+                await put_back(backup, ports, master, advance)
+            await noted(ports.copies, "backup", file, now())
     if tokens_go is not None and _is_other(tokens_go, tokens):
         say(f"{tokens_go} holds other tokens than the backup and stays as it is: which were revoked since, it knows.")
     if was_there:

@@ -4,6 +4,7 @@ from functools import singledispatch
 
 from contracts.events import facts
 from contracts.events.event import Data
+from services.cli.grounds import ground_in_words
 from services.cli.naming import Naming
 from services.cli.screen import minute
 
@@ -41,7 +42,7 @@ def _(data: facts.CaseClosed, naming: Naming) -> str:
 
 @fact.register
 def _(data: facts.CaseErased, naming: Naming) -> str:  # noqa: ARG001 - all are told by one signature
-    return f"erased by {data.by}"
+    return f"erased by {data.by}: {ground_in_words(data.ground)}"
 
 
 @fact.register

@@ -6,8 +6,9 @@ from typing import Final
 
 import click
 
-from services.cli.home import case_named, run, short_names
+from services.cli.home import run, short_names
 from services.cli.interruption import heed
+from services.cli.naming_cases import case_named
 from services.cli.output import Format, Row, emit_as_found, format_option, progress, say
 from services.cli.place import Place, data_option, opened
 from services.cli.screen import is_terminal, natural

@@ -228,7 +228,7 @@ class Courier:
         if not missing:
             return known
         deliveries = [each for each in begun(case_id, notice_id, sorted(everybody), now) if each.recipient in missing]
-        await at.outbox.begin([each for each in deliveries if each.recipient not in void])
+        await self._begin(case_id, [each for each in deliveries if each.recipient not in void])
         for each in deliveries:
             if each.recipient in void:
                 await self._changed(void[each.recipient], begun_again(void[each.recipient], each))
@@ -237,8 +237,14 @@ class Courier:
 
     async def _kept(self, before: Delivery, after: Delivery) -> Delivery:
         """Keep how it stands with a notice that has nobody; give that, or what somebody else has kept."""
-        await self._at.outbox.begin([before])
+        await self._begin(before.case_id, [before])
         return after if await self._changed(before, after) else before
+
+    async def _begin(self, case_id: str, deliveries: Sequence[Delivery]) -> None:
+        """Keep deliveries, unless the case is erased meanwhile: its key is destroyed before what is kept is removed."""
+        await self._at.outbox.begin(deliveries)
+        if isinstance((await self._at.keyring.keys([case_id])).get(case_id), Destroyed):
+            await self._at.outbox.forget_case(case_id)
 
     async def _recipients(self, notice: Notice, told: Told) -> Sequence[str]:
         """Give whom a notice is for: as was said of it before, or else as the roster has it now."""

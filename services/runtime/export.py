@@ -10,7 +10,7 @@ from contracts.codec import CaseKey, Unreadable, decode, encode, subject_of
 from contracts.events.event import Data, Event
 from contracts.topics import CASES, Topic, partition_of
 from services.runtime.keyring.port import Destroyed, Keyring
-from services.runtime.log.port import Log, StoredRecord, next_offset
+from services.runtime.log.port import Log, Record, StoredRecord, next_offset
 from services.runtime.reading import event_of
 
 _AT_ONCE = 2_000
@@ -96,10 +96,12 @@ def _event(record: StoredRecord, topic: Topic, key: CaseKey | Destroyed | None) 
     return None if isinstance(event, Unreadable) else event
 
 
-def is_sealed(record: StoredRecord, topic: Topic) -> bool:
+def is_sealed(record: Record | StoredRecord, topic: Topic) -> bool:
     """Tell whether everything about an event is right around its sealed data, as far as can be told without a key."""
-    is_its = subject_of(record.value) == record.key and b"\n" not in record.value
-    return is_its and decode(record.value, topic, None) == Unreadable("not-sealed")
+    if subject_of(record.value) != record.key or b"\n" in record.value:
+        return False
+    seen = decode(record.value, topic, None)
+    return seen == Unreadable("not-sealed") or (isinstance(seen, Event) and seen.sealed is not None)
 
 
 def _is_a_line(value: bytes) -> bool:

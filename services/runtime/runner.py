@@ -13,7 +13,7 @@ from uuid import uuid4
 from contracts.topics import DEAD_LETTERS
 from services.runtime.batch import Batch, Stepper
 from services.runtime.faults import NEW_HOME, PartitionLost, StageStopped, rebuild
-from services.runtime.keyring.port import Keyring
+from services.runtime.keyring.port import Destroyed, Keyring
 from services.runtime.log.port import Log, StoredRecord, next_offset
 from services.runtime.stage import Stage
 from services.runtime.store.port import Halted, Outcome, Position, StatesLost, Store
@@ -190,6 +190,8 @@ class Runner(Generic[StateT]):
             )
         except StatesLost as lost:
             self._stop(partition, str(lost), rebuild(name))
+        if erased := [case_id for case_id in states if isinstance(keys.get(case_id), Destroyed)]:
+            await self._store.remove(name, erased)
         skipped = () if resuming else {halted.case_id for halted in waiting}
         return self._stepper.through(partition, records, keys, states, skipped)
 
@@ -204,6 +206,17 @@ class Runner(Generic[StateT]):
             self._lose(batch.partition)
         if batch.halted:
             await self._store.halt(self._stage.name, list(batch.halted.values()))
+        await self._forget_erased([*batch.halted, *(write.case_id for write in writes if write.expected is None)])
+
+    async def _forget_erased(self, begun: Sequence[str]) -> None:
+        """Remove what was just begun to be kept of cases that were erased in between.
+
+        Whoever erases one destroys its key before its states are removed: so either they see what was written here, or
+        the key is seen to be gone here. A state that was there is not written if it is there no more.
+        """
+        keys = await self._keyring.keys(begun) if begun else {}
+        if erased := [case_id for case_id, key in keys.items() if isinstance(key, Destroyed)]:
+            await self._store.remove(self._stage.name, erased)
 
     async def _said(self, partition: int, position: Position, owner: str) -> None:
         """Say how far it has come in a partition. Raises PartitionLost if that is somebody else's by now."""

@@ -86,6 +86,11 @@ class MemoryStore:
         self._states[stage][appointment.case_id] = replace(state, due=due)
         return True
 
+    async def remove(self, stage: str, case_ids: Collection[str]) -> None:
+        for held in (self._states, self._halted):
+            for case_id in case_ids:
+                held[stage].pop(case_id, None)
+
     async def take_place(self, stage: str, fresh: str, positions: Mapping[int, Position]) -> None:
         await self.clear(stage)
         for held in (self._states, self._halted):

@@ -139,6 +139,18 @@ class DirectorySuite:
         await directory.enter({"a": ANNA})
         assert dict(await directory.persons()) == {"b": BO}
 
+    async def test_who_is_forgotten_is_nobody_and_leaves_nothing(self, directory: Directory) -> None:
+        # given two persons
+        await directory.enter({"a": ANNA, "b": BO})
+
+        # when one is forgotten, and somebody whom nobody knew
+        for case_id in ("a", "z"):
+            await directory.forget(case_id)
+
+        # then only the other is there
+        assert dict(await directory.persons()) == {"b": BO}
+        assert [person.case_id for person in await all_of(directory.sealed())] == ["b"]
+
     # Persons as they are kept
 
     async def test_all_persons_are_given_as_they_are_kept(
@@ -208,6 +220,7 @@ class DirectorySuite:
             directory.persons,
             lambda: all_of(directory.sealed()),
             lambda: directory.put_back([SealedPerson("c", "somebody", b"sealed")]),
+            lambda: directory.forget("z"),
         ]
         assert await is_told_at_every_call(away, Unavailable, calls)
         assert dict(await directory.persons()) == {"a": ANNA, "b": BO}

@@ -490,6 +490,36 @@ class StoreSuite:
         assert dict(await store.load("scoring", ["a"])) == {"a": state(3)}
         assert await store.position("scoring", 1) == Position("log-1", 7)
 
+    # Removing
+
+    async def test_what_is_removed_of_a_case_is_gone_and_all_else_stays(self, store: Store) -> None:
+        # given cases with states, and halted ones, in two stages
+        for stage in ("scoring", "notifier"):
+            await saved(store, [(case_id, None, 3) for case_id in "abc"], stage=stage)
+            await store.halt(stage, [Halted(case_id, 1, 4, "key-missing") for case_id in "ab"])
+            await store.set_position(stage, 1, Position("log-1", 7))
+
+        # when some are removed from one, some of which it does not know
+        await store.remove("scoring", ["a", "c", "z"])
+        await store.remove("scoring", [])
+
+        # then only they are gone from there
+        assert dict(await store.load("scoring", ["a", "b", "c"])) == {"b": state(3)}
+        assert await cases(store, "scoring") == ["b"]
+        assert list(await store.halted("scoring")) == [Halted("b", 1, 4, "key-missing")]
+        assert await store.position("scoring", 1) == Position("log-1", 7)
+        assert await cases(store, "notifier") == ["a", "b", "c"]
+        assert len(await store.halted("notifier")) == 2
+
+    async def test_who_still_holds_a_state_that_was_removed_does_not_bring_it_back(self, store: Store) -> None:
+        # given a state that somebody has loaded, and that is removed then
+        await saved(store, [("a", None, 3)])
+        await store.remove("scoring", ["a"])
+
+        # when they write what follows, then it is refused
+        assert await saved(store, [("a", 3, 5)]) == [LOST]
+        assert await cases(store, "scoring") == []
+
     # Beginning, and beginning again
 
     async def test_beginning_again_changes_nothing(self, store: Store) -> None:
@@ -589,6 +619,7 @@ class StoreSuite:
             lambda: store.resume("scoring", [Halted("b", 1, 4, "key-missing")]),
             lambda: store.hold("scoring", 1, "somebody"),
             lambda: store.halted("scoring"),
+            lambda: store.remove("scoring", ["b"]),
         ]
         assert await is_told_at_every_call(away, StoreUnavailable, calls)
         assert dict(await store.load("scoring", ["a"])) == {"a": state(5)}

@@ -1,26 +1,30 @@
 """The adapters over MongoDB keep what the ports promise."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from urllib.parse import urlsplit
 
 import pytest
 
+from contracts.codec import CaseKey
 from services.mailer.outbox.mongo import MongoOutbox
 from services.mailer.outbox.port import Outbox
+from services.runtime.copies.mongo import MongoCopies
+from services.runtime.copies.port import Copies
 from services.runtime.directory.mongo import DIRECTORY, NAME, MongoDirectory
-from services.runtime.directory.port import Directory
+from services.runtime.directory.port import Directory, Person
 from services.runtime.documents import Documents, Server
 from services.runtime.keyring.master import MasterKey, MasterKeyUnusable
 from services.runtime.keyring.mongo import MongoKeyring
-from services.runtime.keyring.port import Vault
+from services.runtime.keyring.port import Destroyed, Vault
 from services.runtime.roster.mongo import MongoRoster
 from services.runtime.roster.port import Roster
 from services.runtime.store.mongo import MongoStore, states_of
 from services.runtime.store.port import StatesLost, Store
 from tests.conformance.away import TakenAway
+from tests.conformance.copies import CopiesSuite
 from tests.conformance.directory import DirectorySuite
 from tests.conformance.keyring import KeyringSuite
 from tests.conformance.outbox import OutboxSuite
@@ -224,6 +228,23 @@ class TestDirectory(DirectorySuite):
     def away(self, away: TakenAway) -> TakenAway:
         return away
 
+    async def test_who_is_entered_while_the_case_is_erased_is_not_kept(self, documents: Documents, keys: Vault) -> None:
+        # given somebody whose case is erased right after its key was looked at
+        class ErasedMeanwhile(MongoKeyring):
+            async def create(self, case_ids: Collection[str]) -> Mapping[str, CaseKey | Destroyed]:
+                found = await super().create(case_ids)
+                await keys.destroy("a")
+                return found
+
+        await documents.create_index(DIRECTORY, NAME, unique=True)
+        directory = MongoDirectory(documents, ErasedMeanwhile(documents, MASTER))
+
+        # when they are entered, with somebody else
+        await directory.enter({"a": Person("north", "P-17"), "b": Person("north", "P-18")})
+
+        # then only the other one is there
+        assert [person.case_id async for person in directory.sealed()] == ["b"]
+
 
 class TestRoster(RosterSuite):
     @pytest.fixture
@@ -251,6 +272,23 @@ class TestOutbox(OutboxSuite):
     def connected(self, another: Callable[[], Documents]) -> Callable[[], Awaitable[Outbox]]:
         async def connect() -> Outbox:
             return MongoOutbox(another())
+
+        return connect
+
+    @pytest.fixture
+    def away(self, away: TakenAway) -> TakenAway:
+        return away
+
+
+class TestCopies(CopiesSuite):
+    @pytest.fixture
+    def copies(self, documents: Documents) -> Copies:
+        return MongoCopies(documents)
+
+    @pytest.fixture
+    def connected(self, another: Callable[[], Documents]) -> Callable[[], Awaitable[Copies]]:
+        async def connect() -> Copies:
+            return MongoCopies(another())
 
         return connect
 

@@ -31,6 +31,7 @@ from contracts.codec import (
 from contracts.events.event import Data, Event
 from contracts.events.facts import (
     BaselineSet,
+    CaseErased,
     NeedsStated,
     OccasionOpened,
     ResponseSubmitted,
@@ -371,6 +372,46 @@ def test_what_is_sealed_and_does_not_fit_its_type_is_refused() -> None:
     # then it is refused, without a word of it
     assert read(record) == Unreadable("invalid-data")
     assert COMMENT not in repr(read(record))
+
+
+def test_that_a_case_was_erased_is_read_without_its_key_and_stands_sealed_too() -> None:
+    # given that a case was erased, as it stands on the log
+    data = CaseErased(ground="asked-for", by="kim")
+    record = a_record(data)
+    with_key = read(record)
+
+    # when it is read by whoever has no key
+    without = decode(record, CASES, None)
+
+    # then it says the same, and is handed on to the byte
+    assert isinstance(with_key, Event)
+    assert isinstance(without, Event)
+    assert (with_key.data, without.data) == (data, data)
+    assert encode(with_key) == encode(without) == record
+    assert content_digest(with_key) == content_digest(without)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"data": {"by": "kim", "ground": "ordered"}},
+        {"data": {"by": "kim"}},
+        {"data": {}},
+        {"data_base64": None},
+        {"data_base64": "AAAA"},
+        {"data_base64": None, "keyid": None},
+        {"keyid": CaseKey(OTHER_SECRET).keyid},
+        {"id": "11111111-2222-3333-4444-555555555556"},
+    ],
+    ids=json.dumps,
+)
+def test_nobody_without_the_key_says_that_a_case_was_erased(change: dict[str, Any]) -> None:
+    record = a_record(CaseErased(ground="asked-for", by="kim"))
+    assert isinstance(read(changed(record, **change)), Unreadable)
+
+
+def test_only_that_a_case_was_erased_may_stand_open_beside_its_seal() -> None:
+    assert [kind for kind in KINDS if kind.stands_open] == [CaseErased]
 
 
 @pytest.mark.parametrize("topic", [CASES, SCORES, TRACKS, NOTICES], ids=lambda topic: topic.name)

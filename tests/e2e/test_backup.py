@@ -20,6 +20,7 @@ import pytest
 from contracts.topics import CASES, DEAD_LETTERS
 from services.embedded import DATABASE, MASTER_KEY, EmbeddedHome
 from services.ingest.access import TOKENS, Client, Tokens
+from services.runtime.copies.file import COPIES
 from services.runtime.keyring.master import MASTER_LENGTH
 from services.runtime.log.port import Record
 from services.runtime.runner import DEAD_LETTERS_AT_MOST
@@ -324,7 +325,7 @@ def test_a_directory_that_holds_the_master_key_becomes_the_clinic_again(clinic: 
     # then it holds what the clinic held, for its owner alone
     assert (directory / TOKENS).read_bytes() == (clinic.home / TOKENS).read_bytes()
     assert {file.name: file.stat().st_mode & 0o777 for file in directory.iterdir()} == dict.fromkeys(
-        (DATABASE, MASTER_KEY, TOKENS, "ontrack.lock"), 0o600
+        (DATABASE, MASTER_KEY, TOKENS, COPIES, "ontrack.lock"), 0o600
     )
     assert both_in(directory) == both_in(clinic.home)
 

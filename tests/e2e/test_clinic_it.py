@@ -26,11 +26,12 @@ def test_a_clinic_is_installed_connected_kept_and_mended_as_the_page_says(tmp_pa
         # when somebody types everything that stands there
         ran = typed(text, tmp_path)
 
-    # then each command succeeds, the doctor finds nothing wrong, and the case is in what was restored
+    # then each command succeeds, the doctor finds nothing wrong, and the case that was restored and erased is erased
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert ran.stdout.count('{"alive":true}') == 4
+    assert ran.stdout.count('{"alive":true}') == 5
     assert "monday.backup is whole" in ran.stderr
-    succeeded("case", "1001", "--data", tmp_path / "restored")
+    assert "monday.backup was written anew without it" in ran.stdout
+    assert "was erased on" in succeeded("case", "1001", "--data", tmp_path / "restored").told
 
     # and what it names at the end, for when something is wrong, is there to be asked
     tokens = json.loads(succeeded("token", "list", "--format", "json", "--data", tmp_path / "clinic").out)

@@ -184,7 +184,7 @@ async def begun(region: Region, file: Path, records: int) -> None:
 
     with Backup.opened(file) as backup, pytest.raises(BrokenOff):
         async with empty_region(region.settings(), ONE_BROKER, backup) as ports:
-            await put_back(backup, ports, progress)
+            await put_back(backup, ports, MasterKey.read(region.master_key), progress)
 
 
 def test_a_directory_becomes_a_region_whose_services_were_waiting_for_it(home: Path, file: Path, empty: Region) -> None:

@@ -17,7 +17,7 @@ from contracts.topics import NOTICES
 from deploy.local.ports import free_ports
 from services.embedded import EmbeddedHome
 from services.mailer.domain.delivery import FIRST_RETRY, LEASE, TRIED_FOR, Delivery, Fact
-from services.mailer.domain.mailbag import NEWS_FOR, Mailbags
+from services.mailer.domain.mailbag import NEWS_FOR, Mailbag, Mailbags
 from services.mailer.ingest import IngestUnavailable, NotRecorded, Told
 from services.mailer.outbox.port import Outbox, OutboxUnavailable
 from services.mailer.post import MailAway
@@ -247,6 +247,35 @@ async def test_nobody_is_told_of_a_case_that_was_erased(clinic: MailingClinic) -
     await clinic.round()
     await clinic.round(after=timedelta(days=1))
     assert clinic.office.letters == []
+
+
+class ErasedMeanwhile:
+    """An outbox in which a case is erased right before something of it is begun to be kept."""
+
+    def __init__(self, outbox: Outbox, home: EmbeddedHome) -> None:
+        self._outbox = outbox
+        self._home = home
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._outbox, name)
+
+    async def begin(self, deliveries: Sequence[Delivery]) -> None:
+        await self._home.forget("case-1")
+        await self._outbox.begin(deliveries)
+
+
+async def test_nothing_is_kept_of_a_case_that_is_erased_while_its_mail_is_begun(clinic: MailingClinic) -> None:
+    # given a notice that is to be sent
+    await clinic.deteriorates()
+    notices = list((await clinic.home.state(clinic.home.mailbags, "case-1") or Mailbag()).notices)
+    assert notices
+
+    # when the case is erased right before it is taken in hand
+    clinic.outbox = ErasedMeanwhile(clinic.home.outbox, clinic.home)
+    await clinic.round()
+
+    # then the outbox holds nothing of it
+    assert await clinic.home.outbox.of(notices) == []
 
 
 # A mail server that is difficult

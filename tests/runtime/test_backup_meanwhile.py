@@ -125,7 +125,7 @@ async def test_a_backup_is_of_the_moment_when_it_began(clinic: Clinic, tmp_path:
         empty_home(directory, MasterKey.read(directory / MASTER_KEY)) as ports,
         Backup.opened(tmp_path / "it") as backup,
     ):
-        await put_back(backup, ports, lambda _: None)
+        await put_back(backup, ports, MasterKey.read(directory / MASTER_KEY), lambda _: None)
     async with await EmbeddedHome.open(directory, write=True) as home:
         for stage in home.stages:
             await home.rebuild(stage, lambda _: None)

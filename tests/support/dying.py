@@ -48,8 +48,9 @@ def deaths(moments: Sequence[int], *arguments: str | Path) -> Iterator[Death]:
 class _Fate:
     """Counts moments and ends the process at one of them."""
 
-    def __init__(self, home: str, last: int) -> None:
+    def __init__(self, home: str, last: int, told: int) -> None:
         self._home = home
+        self._told = told
         self._last = last
         self._seen = 0
 
@@ -69,7 +70,7 @@ class _Fate:
     def _counts(self, what: str) -> None:
         self._seen += 1
         if self._seen == self._last:
-            os.write(sys.stdout.fileno(), f"{self._last} {what}\n".encode())
+            os.write(self._told, f"{self._last} {what}\n".encode())
             os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -77,7 +78,9 @@ def _live(moment: int, arguments: Sequence[str]) -> NoReturn:
     """Run a command until its moment comes."""
     given = [argument.replace("{n}", str(moment)) for argument in arguments]
     directory = given[given.index("--data") + 1]
-    fate = _Fate(directory, moment)
+    # What the command prints is nothing to whoever counts deaths.
+    fate = _Fate(directory, moment, os.dup(sys.stdout.fileno()))
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     place = Path(directory).resolve().parent.as_uri()
     """Where the home is, or is made before it is moved to its place."""
     connect = sqlite3.connect

@@ -193,6 +193,10 @@ class TroubledStore:
         with self._trouble.around("store.hold"):
             return await self._store.hold(stage, partition, owner)
 
+    async def remove(self, stage: str, case_ids: Collection[str]) -> None:
+        with self._trouble.around("store.remove"):
+            await self._store.remove(stage, case_ids)
+
     async def take_place(self, stage: str, fresh: str, positions: Mapping[int, Position]) -> None:
         with self._trouble.around("store.take_place"):
             await self._store.take_place(stage, fresh, positions)

@@ -11,6 +11,7 @@ from contracts.codec import CaseKey
 from services.embedded import DATABASE, MASTER_KEY, EmbeddedHome
 from services.home import Home, Ports
 from services.mailer.outbox.sqlite import SqliteOutbox
+from services.runtime.copies.file import CopiesInFile
 from services.runtime.database import Database
 from services.runtime.directory.sqlite import SqliteDirectory
 from services.runtime.keyring.master import MasterKey
@@ -65,6 +66,7 @@ async def patient(
         people=SqliteDirectory(connection, keyring),
         roster=SqliteRoster(connection),
         outbox=SqliteOutbox(connection),
+        copies=CopiesInFile(directory),
     )
     async with EmbeddedHome(directory, database, ports) as home:
         home.pause = pause

@@ -19,8 +19,9 @@ from services.cli.case_screen import CONCLUSION, FACT, CaseFile, case_screen
 from services.cli.disclosure import shown
 from services.cli.history import history as events_of
 from services.cli.history import is_fact
-from services.cli.home import FINDING, Failure, case_named, run, short_names
+from services.cli.home import FINDING, Failure, run, short_names
 from services.cli.naming import Naming
+from services.cli.naming_cases import case_named
 from services.cli.output import Format, Row, counted, emit, format_option
 from services.cli.screen import minute, painted, wrapped
 from services.cli.telling import told

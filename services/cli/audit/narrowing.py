@@ -11,8 +11,9 @@ from contracts.topics import CASES, PARTITIONS
 from services.auditor.domain.narrowing import Part
 from services.auditor.fold import Keys
 from services.auditor.narrowed import Known, known
-from services.cli.home import FINDING, Failure, case_named
+from services.cli.home import FINDING, Failure
 from services.cli.moments import moment_option
+from services.cli.naming_cases import any_case_named
 from services.cli.output import counted, progress
 from services.cli.screen import minute
 from services.home import Home
@@ -59,7 +60,7 @@ def narrowing_options(command: Callable[..., None]) -> Callable[..., None]:
 
 async def part_of(home: Home, wish: Wish) -> Part:
     """Find the part of a history that is asked for. Raises Failure if there is no such case or group."""
-    named = None if wish.number is None else frozenset([await case_named(home, wish.number)])
+    named = None if wish.number is None else frozenset([await any_case_named(home, wish.number)])
     if wish.group is None and wish.until is None:
         return Part(named)
     found = await known_of(home, wish.until)

@@ -18,7 +18,7 @@ from services.auditor.bundle import Bundle, BundleUnusable, Manifests
 from services.auditor.domain.narrowing import Part
 from services.auditor.narrowed import Narrowed
 from services.auditor.replay import History
-from services.cli.case_keys import keys_in, persons_in, take_keys
+from services.cli.case_keys import but_erased, keys_in, persons_in, take_keys
 from services.cli.home import FINDING, Failure
 from services.cli.output import progress
 from services.cli.place import Place, opened, optional_data_option, required
@@ -26,6 +26,7 @@ from services.cli.zone import clinic_zone
 from services.embedded import MASTER_KEY, EmbeddedHome, empty_home
 from services.home import Home, Ports, Stages
 from services.ingest.zones import Zones
+from services.runtime.erasures import said_on
 from services.runtime.founding import Founding
 from services.runtime.keyring.master import MasterKey
 from services.runtime.log.port import Log
@@ -144,7 +145,7 @@ async def unpacked(exported: Exported, directory: Path) -> AsyncIterator[tuple[M
                     _put_back(bundle, ports, advance)
         except BundleUnusable as unusable:
             raise Failure(str(unusable), FINDING) from None
-        await take_keys(ports.keyring, keys_in(exported.keys))
+        await take_keys(ports.keyring, but_erased(keys_in(exported.keys), await said_on(ports.log)))
         await ports.people.enter(persons_in(exported.keys))
         yield manifests, ports
 

@@ -1,7 +1,7 @@
 """`ontrack audit verify`: whether a history is whole and right."""
 
 import time
-from collections.abc import AsyncIterator, Collection, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -22,14 +22,17 @@ from services.cli.audit.seal import checkpoint_in, public_option, verifier_of
 from services.cli.audit.shelf import shelf
 from services.cli.audit.source import Source, Unpacked, audited, history_of, source_options
 from services.cli.home import FINDING, run
+from services.cli.naming_cases import told_erased
 from services.cli.output import Format, Row, counted, emit, format_option, progress, say
 from services.cli.screen import painted, size, wrapped
 from services.home import Home
+from services.runtime.erasures import Erasure, erasures
 from services.runtime.refusals import DefinitionUnfit
 
 FIELDS_SHOWN: Final = 12
 """Fields of a finding that are named where people read it: a state that lacks weeks differs in hundreds."""
 
+_ERASED_AT_MOST: Final = 10
 COLUMNS: Final = ("finding", "topic", "stage", "partition", "offset", "event", "case", "says", "fields")
 
 
@@ -83,11 +86,13 @@ async def _verify(source: Source, wish: Wish, sealed: Checkpoint | None, form: F
             records = await compare(home.log, history.log_id, sealed, found.findings)
             say(f"The checkpoint of {instant(sealed.at)} speaks of {counted(records, 'record')}.")
         took = time.monotonic() - began
+        erased = await erasures(history.log, home.keyring, partitions_of(part.cases))
         rows = [row async for row in _rows(found, home, reveal=reveal)]
     _print(rows, form)
     if history.store is not None and part.until is not None:
         say("States were not compared: they are those of now.")
-    for line in (*_summary(found, took, part), *told_of(part)):
+    of_part = {each: erased[each] for each in erased if part.cases is None or each in part.cases}
+    for line in (*_summary(found, took, part), *_erased(of_part), *told_of(part)):
         say(line)
     return found.findings.counts.total()
 
@@ -115,6 +120,14 @@ def _print(rows: list[Row], form: Format) -> None:
     else:
         for row in rows:
             _show(row)
+
+
+def _erased(found: Mapping[str, Erasure]) -> Iterator[str]:
+    """Tell which cases were erased, the latest first."""
+    latest = sorted(found.items(), key=lambda entry: entry[1].at, reverse=True)
+    yield from (told_erased(case_id, erasure) for case_id, erasure in latest[:_ERASED_AT_MOST])
+    if len(latest) > _ERASED_AT_MOST:
+        yield f"{counted(len(latest) - _ERASED_AT_MOST, 'case')} more were erased before."
 
 
 async def _rows(found: Verified, home: Home, *, reveal: bool) -> AsyncIterator[Row]:

@@ -17,10 +17,12 @@ from services.cli.audit.argument_text import Why, lines, row
 from services.cli.audit.narrowing import as_of_option
 from services.cli.audit.ruling import looked_at, ruled
 from services.cli.audit.source import Source, audited, source_options
+from services.cli.copies import noted
 from services.cli.definitions import language_option
 from services.cli.history import history
-from services.cli.home import FINDING, Failure, case_named, run, short_names
+from services.cli.home import FINDING, Failure, run, short_names
 from services.cli.naming import Naming
+from services.cli.naming_cases import case_named
 from services.cli.output import Format, emit, format_option, say
 from services.cli.report_files import write_privately
 from services.cli.screen import minute
@@ -74,7 +76,7 @@ def why(
         raise Failure("either --session or --report was expected")
     if form == "csv":
         raise Failure("--format: table, json or ndjson was expected: an argument is no row")
-    found, page = run(_why(source, number, session, report, until, language if file else None, reveal=reveal))
+    found, page = run(_why(source, number, session, report, until, file, language, reveal=reveal))
     if file is not None:
         write_privately(file, page)
         click.echo(file)
@@ -92,11 +94,12 @@ async def _why(
     session: int | None,
     report: str | None,
     until: datetime | None,
-    language: Language | None,
+    file: Path | None,
+    language: Language,
     *,
     reveal: bool,
 ) -> tuple[Why, str]:
-    """Find the argument, and write its page in a language, if one is named. Raises Failure."""
+    """Find the argument, and make its page, if that is to be written to a file. Raises Failure."""
     async with await audited(source, knows_cases=True) as home:
         case_id = await case_named(home, number)
         events = await history(home, case_id)
@@ -109,7 +112,10 @@ async def _why(
         name = (await short_names(home))[case_id]
         rules = list(ruled(home.definitions, events, found.decision, "en"))
         told = Why(name, found, rules, until, Naming(events, home.definitions, reveal=reveal))
-        return told, "" if language is None else _page(home, events, told, language)
+        if file is None:
+            return told, ""
+        await noted(home.copies, "report", file, home.clock(), case_id)
+        return told, _page(home, events, told, language)
 
 
 def _page(home: Home, events: Sequence[Event[Data]], told: Why, language: Language) -> str:

@@ -23,7 +23,7 @@ from services.runtime.refusals import BackupUnusable
 FORMAT: Final = 1
 VERSION: Final = version("ontrack")
 _MANIFEST: Final = "manifest.json"
-_MAGIC: Final = b"PK"
+MAGIC: Final = b"PK"
 _DIGEST: Final = 64
 """Letters of a SHA-256 in hexadecimal."""
 
@@ -267,7 +267,7 @@ def _whole(file: Path, stream: IO[bytes], progress: Progress) -> tuple[bytes, st
     """
     size = stream.seek(0, 2)
     stream.seek(0)
-    if stream.read(len(_MAGIC)) != _MAGIC or size < _SEAL:
+    if stream.read(len(MAGIC)) != MAGIC or size < _SEAL:
         raise BackupUnusable(f"{file} is no backup of OnTrack")
     stream.seek(0)
     digest = sha256()

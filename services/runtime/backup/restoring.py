@@ -4,11 +4,11 @@ What makes a home of it, the founding of the log, is put back last: until then n
 already has to be part of the very same backup: a try was broken off, or the log is still there and its keys are lost.
 """
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Collection, Iterable, Iterator
 from itertools import islice
 from typing import Final
 
-from contracts.topics import DEFINITIONS, PARTITIONS, Topic
+from contracts.topics import CASES, DEFINITIONS, PARTITIONS, Topic
 from services.runtime.backup.archive import AT_ONCE, Backup, Item, Progress, chunked
 from services.runtime.backup.making import (
     DIRECTORY,
@@ -24,7 +24,9 @@ from services.runtime.backup.making import (
     sealed_persons,
     wrapped_keys,
 )
-from services.runtime.log.port import Journal, Record, next_offset
+from services.runtime.erasures import erasures_in, is_erasure, said_on
+from services.runtime.keyring.master import MasterKey
+from services.runtime.log.port import Journal, Record, StoredRecord, next_offset
 from services.runtime.refusals import BackupUnusable, PlaceInUse
 from services.runtime.roster.port import Entry
 from services.runtime.store.port import Store
@@ -61,7 +63,8 @@ async def require_part_of_it(backup: Backup, home: Holding) -> None:
     """Make sure that keys, directory and roster of a place are empty, or part of a backup. Raises PlaceInUse."""
     kept = {KEYS: wrapped_keys(home), DIRECTORY: sealed_persons(home), ROSTER: roster_entries(home)}
     for name, there in kept.items():
-        if not await _is_within(there, backup.items(name)):
+        # A key that is destroyed here and not there is that of a case that was erased since.
+        if not await _is_within(there, backup.items(name), spares_empty=name == KEYS):
             raise PlaceInUse(f"the database has other {name} entries, and {EMPTY}")
 
 
@@ -82,19 +85,33 @@ async def require_same_log(backup: Backup, log: Journal, topics: Iterable[Topic]
             raise PlaceInUse(f"{topic.name} is not empty, and {EMPTY}")
 
 
-async def put_back(backup: Backup, home: Holding, progress: Progress) -> None:
+async def put_back(backup: Backup, home: Holding, master: MasterKey, progress: Progress) -> None:
     """Put everything back that is not there yet. Raises PlaceInUse if somebody else writes there.
+
+    Of a case that was erased, as the log that is there says or that of the backup, neither key nor person comes back.
 
     progress: is told how many records were put back
     """
+    erased = await _erased(backup, home, master)
     for chunk in chunked(backup.items(KEYS), AT_ONCE):
-        await home.keyring.put_back({item.key: item.value or None for item in chunk})
+        keys = {item.key: None if item.key in erased else item.value or None for item in chunk}
+        await home.keyring.put_back(keys)
     for chunk in chunked(backup.items(DIRECTORY), AT_ONCE):
-        await home.people.put_back([person_in(item) for item in chunk])
+        await home.people.put_back([person_in(item) for item in chunk if item.key not in erased])
     for entry in _entries(backup):
         await home.roster.put(entry)
     for topic, partition in _places():
         await _append_rest(backup, home.log, topic, partition, progress)
+
+
+async def _erased(backup: Backup, home: Holding, master: MasterKey) -> Collection[str]:
+    """Give the cases that were erased: as is said by whoever has their keys, if these are still there."""
+    kept = (item for number in range(CASES.partitions) for item in backup.items(part_of(CASES, number)))
+    said = [Record(item.key, item.value) for item in kept if is_erasure(item.value)]
+    facts: list[Record | StoredRecord] = [*said, *await said_on(home.log)]
+    cases = {fact.key for fact in facts}
+    keys = {item.key: master.unwrap(item.value) for item in backup.items(KEYS) if item.key in cases and item.value}
+    return erasures_in(facts, keys).keys()
 
 
 async def _append_rest(backup: Backup, log: Journal, topic: Topic, partition: int, progress: Progress) -> None:
@@ -125,10 +142,16 @@ def _entries(backup: Backup) -> list[Entry]:
         raise BackupUnusable("the roster of the backup holds what this version does not know") from None
 
 
-async def _is_within(there: AsyncIterable[Item], kept: Iterator[Item]) -> bool:
-    """Tell whether some items are among others; both are in the same order."""
+async def _is_within(there: AsyncIterable[Item], kept: Iterator[Item], *, spares_empty: bool) -> bool:
+    """Tell whether some items are among others; both are in the same order.
+
+    spares_empty: whether one that is empty need only have its key there
+    """
     async for item in there:
-        if item not in kept:
+        if spares_empty and not item.value:
+            if all(each.key != item.key for each in kept):
+                return False
+        elif item not in kept:
             return False
     return True
 

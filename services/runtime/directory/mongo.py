@@ -9,7 +9,7 @@ import orjson
 from contracts.codec import CaseKey
 from services.runtime.directory.port import DirectoryUnavailable, Person, SealedPerson
 from services.runtime.documents import Documents, told_as
-from services.runtime.keyring.port import Keyring
+from services.runtime.keyring.port import Destroyed, Keyring
 
 DIRECTORY: Final = "directory"
 NAME: Final = "name"
@@ -42,6 +42,10 @@ class MongoDirectory:
                 if held["_id"] != cases[held[NAME]]:
                     await self._documents.remove_where(DIRECTORY, {"_id": held["_id"]})
             await self._documents.put(DIRECTORY, entries)
+        # One may have been erased in between: its key is destroyed before its entry is removed.
+        for case_id, key in (await self._keyring.keys(entries)).items():
+            if isinstance(key, Destroyed):
+                await self.forget(case_id)
 
     async def case_ids(self, clinic: str, numbers: Collection[str]) -> Mapping[str, str]:
         """Give the case id of each number of a clinic, known or not."""
@@ -62,6 +66,11 @@ class MongoDirectory:
             for case_id, key in keys.items()
             if isinstance(key, CaseKey)
         }
+
+    async def forget(self, case_id: str) -> None:
+        """Forget who a case is."""
+        with told_as(DirectoryUnavailable):
+            await self._documents.remove_where(DIRECTORY, {"_id": case_id})
 
     async def sealed(self) -> AsyncIterator[SealedPerson]:
         """Give everybody as they are kept, by case."""

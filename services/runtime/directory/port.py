@@ -52,6 +52,9 @@ class Directory(Protocol):
     async def persons(self) -> Mapping[str, Person]:
         """Give who every case is, as far as that is known and its key is there."""
 
+    async def forget(self, case_id: str) -> None:
+        """Forget who a case is."""
+
     def sealed(self) -> AsyncIterator[SealedPerson]:
         """Give everybody as they are kept, by case: also those of whom nobody can tell any more who they are."""
 

@@ -64,6 +64,11 @@ class SqliteDirectory:
             if isinstance(key, CaseKey)
         }
 
+    async def forget(self, case_id: str) -> None:
+        """Forget who a case is."""
+        with told_as(DirectoryUnavailable), transaction(self._connection):
+            self._connection.execute("DELETE FROM directory WHERE case_id = ?", (case_id,))
+
     async def sealed(self) -> AsyncIterator[SealedPerson]:
         """Give everybody as they are kept, by case."""
         last = ""

@@ -170,6 +170,12 @@ class MongoStore:
             for each in found
         ]
 
+    async def remove(self, stage: str, case_ids: Collection[str]) -> None:
+        """Remove the states of some cases, and that they are halted."""
+        with told_as(StoreUnavailable):
+            await self._documents.remove_each(states_of(stage), [{"_id": case_id} for case_id in case_ids])
+            await self._documents.remove_each(HALTED, [{"_id": f"{stage}/{case_id}"} for case_id in case_ids])
+
     async def take_place(self, stage: str, fresh: str, positions: Mapping[int, Position]) -> None:
         """Put what was kept under another name in the place of all that is known of a stage, and forget that name.
 

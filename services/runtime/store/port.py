@@ -156,6 +156,9 @@ class Store(Protocol):
     async def halted(self, stage: str, partition: int | None = None) -> Sequence[Halted]:
         """Give the cases that are halted, by case."""
 
+    async def remove(self, stage: str, case_ids: Collection[str]) -> None:
+        """Remove the states of some cases, and that they are halted. Positions stay: nothing of them is read again."""
+
     async def take_place(self, stage: str, fresh: str, positions: Mapping[int, Position]) -> None:
         """Put what was kept under another name in the place of all that is known of a stage, and forget that name.
 

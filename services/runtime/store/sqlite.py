@@ -171,6 +171,13 @@ class SqliteStore:
         )
         return [Halted(*row) for row in rows]
 
+    async def remove(self, stage: str, case_ids: Collection[str]) -> None:
+        """Remove the states of some cases, and that they are halted."""
+        with told_as(StoreUnavailable), transaction(self._connection):
+            for table in ("states", "halted"):
+                statement = f"DELETE FROM {table} WHERE stage = ? AND case_id = ?"  # noqa: S608 - names of ours
+                self._connection.executemany(statement, [(stage, case_id) for case_id in case_ids])
+
     async def take_place(self, stage: str, fresh: str, positions: Mapping[int, Position]) -> None:
         """Put what was kept under another name in the place of all that is known of a stage, and forget that name."""
         with told_as(StoreUnavailable), transaction(self._connection):

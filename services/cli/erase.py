@@ -1,0 +1,262 @@
+"""`ontrack erase`: a case erased for ever, and what remains of it."""
+
+import sys
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from getpass import getuser
+from pathlib import Path
+from typing import Final
+
+import click
+
+from contracts.events.event import fact_id, new_fact
+from contracts.events.facts import CaseErased
+from contracts.events.fields import is_name
+from contracts.topics import CASES, NOTICES, SCORES, TRACKS
+from services.cli.backup_file import master_key_of
+from services.cli.erased_copies import Erased, Met, given, pages_taken_out, require_gone, taken_out, without_gone
+from services.cli.grounds import GROUNDS
+from services.cli.home import FINDING, Failure, run
+from services.cli.naming_cases import any_case_named, told_erased
+from services.cli.output import Format, counted, emit, format_option, progress, say
+from services.cli.place import Place, Region, data_option, opened
+from services.cli.screen import painted, wrapped
+from services.home import Home
+from services.ingest.intake import Request
+from services.runtime.erasures import Erasure
+from services.runtime.faults import PartitionLost, StageStopped
+from services.runtime.keyring.master import MasterKey
+from services.runtime.log.port import next_offset
+from services.runtime.store.port import StatesLost
+from services.runtime.store.sealed import StateUnreadable
+from services.runtime.unavailable import Unavailable
+
+_COLUMNS: Final = ("what", "is", "says")
+_OF_CASES: Final = (CASES, SCORES, TRACKS, NOTICES)
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Where copies are besides those that are known. others: backups; gone: where there are none any more."""
+
+    others: Sequence[Path]
+    gone: Sequence[Path]
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What was done. is_new: whether the case had not been erased before; events: how many stay on the log, sealed."""
+
+    case_id: str
+    erasure: Erasure | None
+    is_new: bool
+    events: int
+    copies: Sequence[Met]
+
+    @property
+    def reached_all(self) -> bool:
+        """Whether every copy that is known could be reached."""
+        return all(met.fate != "remains" for met in self.copies)
+
+
+@click.command("erase")
+@click.argument("number", metavar="CASE")
+@data_option
+@click.option("--ground", type=click.Choice(list(GROUNDS)), required=True, help="Why. It is recorded, for ever.")
+@click.option("--by", metavar="NAME", help="Who erases it, as a short name; whoever is logged in, if none is named.")
+@click.option(
+    "--backups",
+    "others",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="A backup that was moved or copied since, or a directory with some; more than once.",
+)
+@click.option(
+    "--gone",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="A copy that was deleted, or a directory: what is missing there was. More than once.",
+)
+@click.option("--confirm", metavar="CASE", help="Name CASE once more, where nobody can be asked to type it.")
+@format_option
+def erase(
+    number: str,
+    place: Place,
+    ground: str,
+    by: str | None,
+    others: tuple[Path, ...],
+    gone: tuple[Path, ...],
+    confirm: str | None,
+    form: Format,
+) -> None:
+    """Erase a case for ever: destroy its key, remove what is known of it, and list what remains.
+
+    CASE is its number at the clinic, or its id. From then on nothing of it can be read anywhere, here and in the
+    backups that are known; all other cases are as they were. It cannot be undone, so CASE is to be typed once more.
+    One that was broken off is finished by the same command. The exit code is 1 if a copy could not be reached.
+
+    Grounds: asked-for (the patient asked for it), no-longer-needed (kept for as long as it may be),
+    recorded-by-mistake, ordered (by a court or an authority).
+
+    Example: ontrack erase P0001 --ground asked-for --data ./clinic
+    """
+    who = by or getuser()
+    if not is_name(who):
+        raise Failure(f"--by: a short name of letters, digits and . _ : - was expected, without blanks, not {who!r}")
+    if confirm not in (None, number):
+        raise Failure(f"--confirm: {number} once more was expected")
+    require_gone(gone)
+    search = Search(list(given(others)), gone)
+    if confirm is None and run(_is_new(number, place)):
+        _ask(number)
+    done = run(_erase(number, place, CaseErased(ground=ground, by=who), search))
+    _tell(done, number, place, form)
+    if not done.reached_all:
+        raise SystemExit(FINDING)
+
+
+async def _is_new(number: str, place: Place) -> bool:
+    async with await opened(place) as home:
+        return await _is_yet_to_be(home, await any_case_named(home, number))
+
+
+async def _is_yet_to_be(home: Home, case_id: str) -> bool:
+    """Tell whether nobody has begun to erase a case. The log knows it before the register does."""
+    return await home.erasure(case_id) is None and not await home.is_erased(case_id)
+
+
+async def _erase(number: str, place: Place, data: CaseErased, search: Search) -> Done:
+    async with await opened(place, write=True) as home:
+        case_id = await any_case_named(home, number)
+        is_new = await _is_yet_to_be(home, case_id)
+        if is_new:
+            await _record(home, case_id, data)
+        await _catch_up(home)
+        erasure, reports = await home.erasure(case_id), await _reports(home, case_id)
+        erased = Erased(case_id, home.log_id, MasterKey.read(master_key_of(place)), reports)
+        noted = await home.copies.all()
+        copies = without_gone(noted, search.gone)
+        met = pages_taken_out(erased, copies)
+        await home.forget(case_id)
+        met += await taken_out(erased, copies, search.others)
+        left = {each.path for each in met if each.fate == "remains"}
+        forgotten = [copy for copy in noted if copy.case == case_id and copy.path not in left]
+        await home.copies.forget([*forgotten, *(copy for copy in noted if copy not in copies)])
+        return Done(case_id, erasure, is_new, await _events(home, case_id), met)
+
+
+def _ask(number: str) -> None:
+    """Let somebody say once more what is meant. Raises Failure."""
+    say(f"{number} will be erased. Nobody can undo that: neither you nor a backup.")
+    if not sys.stdin.isatty():
+        raise Failure(f"nobody can be asked here: name the case once more by --confirm {number}")
+    typed = click.prompt("Type its number once more to erase it", default="", show_default=False, err=True)
+    if typed != number:
+        raise Failure("this was another one; nothing was erased")
+
+
+async def _record(home: Home, case_id: str, data: CaseErased) -> None:
+    """Record that a case is erased: from then on nothing more is taken of it. Raises Failure."""
+    now = home.clock()
+    fact = new_fact(
+        data,
+        case_id=case_id,
+        fact_id=fact_id("ontrack", "erase", case_id),
+        source="urn:ontrack:erase",
+        happened=now,
+    )
+    [taken] = await home.intake.take([Request([fact], came=now)])
+    if isinstance(taken, Unavailable):
+        raise taken
+    if taken.refused:
+        _, refusal = taken.refused[0]
+        raise Failure(f"{case_id}: {refusal.field}: {refusal.expected} was expected; nothing was erased")
+
+
+async def _catch_up(home: Home) -> None:
+    """Let the stages read that the case was erased; what one has not come to by then, it will pass over."""
+    try:
+        await home.catch_up()
+    except (StageStopped, PartitionLost) as stopped:
+        say(f"A stage does not get on, which is no obstacle: {stopped}")
+    with progress("The services go on", None) as advance:
+        await home.settle(advance)
+
+
+async def _reports(home: Home, case_id: str) -> Collection[str] | None:
+    """Give the ids of the reports of a case, as long as it can be read; None if what is known of them is damaged."""
+    try:
+        dossier = await home.state(home.notifier, case_id)
+    except (StateUnreadable, StatesLost):
+        return None
+    return () if dossier is None else dossier.reports.keys()
+
+
+async def _events(home: Home, case_id: str) -> int:
+    """Count the events of a case that stand on the log."""
+    number, found = home.partition(case_id), 0
+    for topic in _OF_CASES:
+        offset, end = 0, await home.log.end(topic, number)
+        while offset < end and (records := await home.log.read(topic, number, offset, 2_000)):
+            found += sum(1 for record in records if record.key == case_id)
+            offset = next_offset(records)
+    return found
+
+
+def _tell(done: Done, number: str, place: Place, form: Format) -> None:
+    told = {
+        "removed": (_REMOVED, [met.says for met in done.copies if met.fate == "removed"]),
+        "remains": (_remaining(done, place), []),
+        "not reached": ((), [met.says for met in done.copies if met.fate == "remains"]),
+    }
+    if form != "table":
+        of_case = [{"what": "case", "is": fate, "says": says} for fate, (case, _) in told.items() for says in case]
+        of_copies = [{"what": "copy", "is": fate, "says": says} for fate, (_, each) in told.items() for says in each]
+        emit([*of_case, *of_copies], _COLUMNS, form)
+        return
+    again = "" if done.is_new else " It was erased before; what was left to be done is done now."
+    name = number if number == done.case_id else f"{number}, case {done.case_id}"
+    for line in wrapped(told_erased(name, done.erasure) + again):
+        click.echo(painted(line, bold=True))
+    for fate, (of_the_case, copies) in told.items():
+        if of_the_case or copies:
+            click.echo("")
+            click.echo(painted(_TITLES[fate], bold=True))
+        for says in of_the_case:
+            for line in wrapped(says, first="  - ", rest="    "):
+                click.echo(line)
+        # Paths are not broken, so that they can be copied.
+        for says in copies:
+            click.echo(f"  - {says}")
+
+
+_TITLES: Final = {"removed": "Removed", "remains": "What remains", "not reached": "Not reached: see to it by hand"}
+_REMOVED: Final = (
+    "its key, for ever",
+    "all that the services knew of it: answers, scores, statuses, reports, and what was to be sent",
+    "who it was, in the directory",
+)
+_SEALED: Final = (
+    "on the log, sealed: nobody can open them. In the open are the id of the case, the kinds of its events and their "
+    "times, and that it was erased: when, by whom, and on what ground"
+)
+_ID: Final = (
+    "its id, and that its key was destroyed, so that nothing more is taken of it. Whoever has the master key and the "
+    "patient's number can tell that they belong together"
+)
+_DISK: Final = "what the disk keeps of deleted files, and snapshots of it, until they are written over"
+_DATABASE: Final = (
+    "what the database keeps of what was deleted, the key wrapped by the master key with it: its journal, freed pages "
+    "and snapshots, until they are written over"
+)
+_MAILS: Final = "mails that were sent: that a report is waiting, and nothing of the patient"
+_HANDED_ON: Final = (
+    "what was handed on, where nothing here reaches: files of answers that were imported, exports, printed reports, "
+    "keys that others keep, and copies of the data or of backups that were made by other means"
+)
+
+
+def _remaining(done: Done, place: Place) -> Sequence[str]:
+    """Say in plain words what is left, and what OnTrack cannot reach."""
+    kept = _DATABASE if isinstance(place, Region) else _DISK
+    return f"{counted(done.events, 'event')} {_SEALED}", _ID, kept, _MAILS, _HANDED_ON

@@ -1,0 +1,206 @@
+"""The copies of what a home holds, when a case of it is erased: which of them it is taken out of, and which remain."""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+import orjson
+
+from services.cli.case_keys import lines_of
+from services.cli.home import Failure
+from services.cli.output import counted, progress, say
+from services.cli.private import UNFINISHED, in_place_of, remove_unfinished
+from services.runtime.backup.archive import MAGIC, Backup, Writer
+from services.runtime.backup.erasing import holds, write_without
+from services.runtime.copies.port import Copy, Kind
+from services.runtime.keyring.master import MasterKey, MasterKeyUnusable
+from services.runtime.refusals import BackupUnusable
+
+INDEX: Final = "index.html"
+_NAMED: Final[dict[Kind, str]] = {
+    "backup": "the backup",
+    "keys": "the file of keys",
+    "reports": "the reports in",
+    "report": "the report in",
+    "opened": "what stands open in",
+}
+
+_MISSING: Final = "is not there: if it was moved, name where it is by --backups; if it was deleted, say so by --gone"
+
+Fate = Literal["removed", "remains", "without"]
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """What became of a copy. fate: the case was taken out of it, or remains, or is not in it; says: that, in words."""
+
+    path: str
+    fate: Fate
+    says: str
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """The case that is erased: of which log, under which master key.
+
+    reports: the ids of its reports; None if nobody knows them
+    """
+
+    case_id: str
+    log: str
+    master: MasterKey
+    reports: Collection[str] | None
+
+
+def given(paths: Iterable[Path]) -> Iterator[Path]:
+    """Find the backups that somebody names, each a file, or a directory with any number of them. Raises Failure."""
+    for path in paths:
+        if path.is_dir():
+            yield from (file for file in sorted(path.rglob("*")) if file.is_file() and _is_one(file))
+        elif path.is_file():
+            yield path
+        else:
+            raise Failure(f"--backups {path}: the file of a backup, or a directory with some, was expected")
+
+
+def require_gone(paths: Sequence[Path]) -> None:
+    """Make sure that what is said to be gone is not there. Raises Failure."""
+    for path in paths:
+        if path.is_file():
+            raise Failure(f"--gone {path}: it is there")
+
+
+def without_gone(copies: Sequence[Copy], gone: Sequence[Path]) -> Sequence[Copy]:
+    """Leave those copies out that are missing here, and of which somebody says that they are gone for good.
+
+    gone: where they were, or a directory above that
+    """
+    places = [path.absolute() for path in gone]
+    return [copy for copy in copies if not (_is_missing(copy) and any(map(Path(copy.path).is_relative_to, places)))]
+
+
+def _is_missing(copy: Copy) -> bool:
+    return copy.is_here and not Path(copy.path).exists()
+
+
+def pages_taken_out(erased: Erased, copies: Sequence[Copy]) -> list[Met]:
+    """Remove the pages of reports: which they are is known as long as the case can be read."""
+    wanted = [copy for copy in copies if copy.kind in ("reports", "report") and copy.case in (None, erased.case_id)]
+    return [met for copy in wanted if (met := _page_met(erased, copy)) is not None]
+
+
+async def taken_out(erased: Erased, copies: Sequence[Copy], others: Sequence[Path]) -> list[Met]:
+    """Take a case out of backups and files of keys, those that are known and others; tell what cannot be reached."""
+    found: list[Met] = []
+    seen: set[Path] = set()
+    for copy in copies:
+        if copy.kind in ("reports", "report") or copy.case not in (None, erased.case_id):
+            continue
+        file = Path(copy.path)
+        if not copy.is_here:
+            found.append(_remains(copy, f"is on {copy.host}: give the command there too, or see to it by hand"))
+        elif copy.kind == "backup":
+            seen.add(file.resolve())
+            found += await _of_backup(erased, file)
+        elif copy.kind == "keys":
+            found += _of_keys(erased, file)
+        elif file.exists():
+            found.append(_remains(copy, "holds its answers in the open: delete it"))
+    for file in others:
+        if file.resolve() not in seen:
+            found += await _of_backup(erased, file)
+    return found
+
+
+def _page_met(erased: Erased, copy: Copy) -> Met | None:
+    place = Path(copy.path)
+    if not copy.is_here:
+        return _remains(copy, f"may be on {copy.host} still: delete them there")
+    if copy.kind == "reports" and erased.reports is None and place.is_dir():
+        return _remains(copy, "may be of it, and which are cannot be told any more: delete them all")
+    pages = [place] if copy.kind == "report" else [place / f"{report}.html" for report in erased.reports or ()]
+    there = [page for page in pages if page.is_file()]
+    if not there:
+        return None
+    try:
+        # The list goes too: it names the patient, and is written anew with the rest.
+        for page in [place / INDEX, *there] if copy.kind == "reports" else there:
+            page.unlink(missing_ok=True)
+    except OSError as error:
+        return _remains(copy, f"cannot be removed ({error.strerror}): delete it")
+    number = counted(len(there), "report")
+    if copy.kind == "report":
+        return Met(copy.path, "removed", f"{number} removed: {copy.path}")
+    says = f"{number} removed from {copy.path}, and the list of them: ontrack reports --write makes it anew"
+    return Met(copy.path, "removed", says)
+
+
+async def _of_backup(erased: Erased, file: Path) -> list[Met]:
+    """Write a backup anew without a case, if it has it."""
+    try:
+        file = file.resolve()
+        remove_unfinished(file)
+        if not file.exists():
+            return [Met(str(file), "remains", f"the backup {file} {_MISSING}")]
+        with Backup.opened(file) as backup:
+            if backup.manifest.log != erased.log:
+                return [Met(str(file), "without", f"the backup {file} is of another log")]
+            backup.require_master(erased.master)
+            if not holds(backup, erased.case_id):
+                return [Met(str(file), "without", f"the backup {file} does not hold it")]
+            with in_place_of(file) as (stream, unfinished):
+                items = sum(part.items for part in backup.manifest.parts)
+                with progress(f"Writing {file.name} anew", items) as advance:
+                    await write_without(backup, erased.case_id, Writer(stream), erased.master, advance)
+                stream.flush()
+                with Backup.opened(unfinished) as written:
+                    written.require_master(erased.master)
+                    written.check(lambda _: None)
+    except (BackupUnusable, MasterKeyUnusable, Failure, OSError) as failed:
+        return [Met(str(file), "remains", f"the backup {file} could not be written anew: {failed}")]
+    return [Met(str(file), "removed", f"the backup {file} was written anew without it")]
+
+
+def _of_keys(erased: Erased, file: Path) -> list[Met]:
+    """Write a file of keys anew without that of a case, if it has it."""
+    try:
+        file = file.resolve()
+        if not file.exists():
+            return [Met(str(file), "remains", f"the file of keys {file} {_MISSING}")]
+        lines = [line for _, line in lines_of(file)]
+        after = [_without_key(line, erased.case_id) for line in lines]
+        if after == lines:
+            return [Met(str(file), "without", f"the file of keys {file} does not hold it")]
+        with in_place_of(file) as (stream, _):
+            stream.writelines(line + b"\n" for line in after)
+    except (Failure, OSError, ValueError) as failed:
+        return [Met(str(file), "remains", f"the file of keys {file} could not be written anew: {failed}")]
+    return [Met(str(file), "removed", f"the file of keys {file} was written anew: it says that the key was destroyed")]
+
+
+def _without_key(line: bytes, case_id: str) -> bytes:
+    entry = orjson.loads(line)
+    if not isinstance(entry, dict) or entry.get("case") != case_id or entry.get("key") is None:
+        return line
+    return orjson.dumps({"case": case_id, "key": None})
+
+
+def _is_one(file: Path) -> bool:
+    """Tell whether a file among others is a backup. Other archives are left alone; a backup that was cut looks so."""
+    if file.suffix == UNFINISHED and file.with_suffix("").exists():
+        # It goes when that is looked at.
+        return False
+    with file.open("rb") as stream:
+        if stream.read(len(MAGIC)) != MAGIC:
+            return False
+    try:
+        with Backup.opened(file):
+            return True
+    except BackupUnusable as unusable:
+        say(f"Passed over: {unusable}.")
+        return False
+
+
+def _remains(copy: Copy, why: str) -> Met:
+    return Met(copy.path, "remains", f"{_NAMED[copy.kind]} {copy.path} {why}")

@@ -1,0 +1,55 @@
+"""Which case is meant by a number or an id, and what is told of one that was erased."""
+
+from typing import IO, Any
+
+import click
+
+from services.cli.grounds import ground_in_words
+from services.cli.home import Failure
+from services.cli.output import say
+from services.cli.screen import minute
+from services.home import Home
+from services.runtime.erasures import Erasure
+
+
+class WasErased(click.ClickException):
+    """A case that was asked for was erased. It is no error: there is an answer, and it is all that is left."""
+
+    exit_code = 0
+
+    def __init__(self, name: str, erasure: Erasure | None) -> None:
+        """Say when, and on what ground."""
+        super().__init__(told_erased(name, erasure))
+
+    def show(self, file: IO[Any] | None = None) -> None:  # noqa: ARG002 - the signature is click's
+        """Tell it where everything is told that is no data."""
+        say(self.message)
+
+
+def told_erased(name: str, erasure: Erasure | None) -> str:
+    """Tell that a case was erased. name: how it was called by whoever asks."""
+    if erasure is None:
+        return f"{name}: this case was erased, and nothing of it can be read. When and why is not on this log."
+    why = ground_in_words(erasure.ground)
+    when = f"on {minute(erasure.at)} by {erasure.by}"
+    return f"{name}: this case was erased {when}: {why}. Nothing of it can be read any more."
+
+
+async def case_named(home: Home, name: str) -> str:
+    """Find a case that can be read by its external number or its id. Raises Failure, WasErased."""
+    case_id = await any_case_named(home, name)
+    if await home.is_erased(case_id):
+        raise WasErased(name, await home.erasure(case_id))
+    return case_id
+
+
+async def any_case_named(home: Home, name: str) -> str:
+    """Find a case by its external number or its id, also one that was erased. Raises Failure."""
+    found = await home.cases_named(name)
+    if not found:
+        raise Failure(f"{name}: the number of a case was expected; ontrack tracks lists them all")
+    if len(found) > 1:
+        names = await home.names()
+        which = ", ".join(sorted(names.get(case_id, case_id) for case_id in found))
+        raise Failure(f"{name}: this number names several cases; name one of {which}")
+    return found[0]

@@ -1,0 +1,75 @@
+"""The copies of an embedded home, in a file beside its database: they are made while somebody else writes that."""
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from pydantic import ValidationError
+
+from services.runtime.copies.port import CopiesUnavailable, Copy
+
+COPIES: Final = "copies.ndjson"
+
+
+class CopiesInFile:
+    """`Copies` in the file `copies.ndjson` of a directory, one a line."""
+
+    def __init__(self, directory: Path) -> None:
+        """Use a directory."""
+        self._directory = directory
+        self._file = directory / COPIES
+
+    async def note(self, copy: Copy) -> None:
+        """Note a copy; what was noted before in its place is replaced."""
+        self._change(lambda known: {**known, copy.name: copy})
+
+    async def all(self) -> Sequence[Copy]:
+        """Give what was noted, by kind, machine and path."""
+        with self._held(fcntl.LOCK_SH):
+            return list(self._read().values())
+
+    async def forget(self, copies: Sequence[Copy]) -> None:
+        """Forget copies."""
+        names = {copy.name for copy in copies}
+        self._change(lambda known: {name: copy for name, copy in known.items() if name not in names})
+
+    def _change(self, changed: Callable[[Mapping[str, Copy]], Mapping[str, Copy]]) -> None:
+        """Put another file in the place of the one that is there."""
+        with self._held(fcntl.LOCK_EX) as directory:
+            known = self._read()
+            after = changed(known)
+            if after != known:
+                self._write(after)
+                os.fsync(directory)
+
+    @contextmanager
+    def _held(self, how: int) -> Iterator[int]:
+        """Hold the directory, so that nobody else changes the file. Raises CopiesUnavailable."""
+        try:
+            directory = os.open(self._directory, os.O_RDONLY)
+            try:
+                fcntl.flock(directory, how)
+                yield directory
+            finally:
+                os.close(directory)
+        except OSError as error:
+            raise CopiesUnavailable(f"{COPIES} cannot be used ({error.strerror})") from None
+        except ValidationError:
+            raise CopiesUnavailable(f"{COPIES} cannot be read: it was changed by hand, or by another version") from None
+
+    def _read(self) -> dict[str, Copy]:
+        lines = self._file.read_bytes().splitlines() if self._file.exists() else []
+        copies = (Copy.model_validate_json(line) for line in lines)
+        return {copy.name: copy for copy in sorted(copies, key=lambda copy: copy.name)}
+
+    def _write(self, copies: Mapping[str, Copy]) -> None:
+        unfinished = self._file.with_name(f"{COPIES}.new")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        with os.fdopen(os.open(unfinished, flags, 0o600), "wb") as stream:
+            stream.writelines(f"{copy.model_dump_json()}\n".encode() for copy in copies.values())
+            stream.flush()
+            os.fsync(stream.fileno())
+        unfinished.rename(self._file)

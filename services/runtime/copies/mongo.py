@@ -1,0 +1,32 @@
+"""The copies of a region, on MongoDB."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from services.runtime.copies.port import CopiesUnavailable, Copy
+from services.runtime.documents import Documents, told_as
+
+COPIES: Final = "copies"
+
+
+class MongoCopies:
+    """`Copies` in the collection `copies`."""
+
+    def __init__(self, documents: Documents) -> None:
+        """Use a database."""
+        self._documents = documents
+
+    async def note(self, copy: Copy) -> None:
+        """Note a copy; what was noted before in its place is replaced."""
+        with told_as(CopiesUnavailable):
+            await self._documents.put(COPIES, {copy.name: {"copy": copy.model_dump_json()}})
+
+    async def all(self) -> Sequence[Copy]:
+        """Give what was noted, by kind, machine and path."""
+        with told_as(CopiesUnavailable):
+            return [Copy.model_validate_json(each["copy"]) async for each in self._documents.each(COPIES)]
+
+    async def forget(self, copies: Sequence[Copy]) -> None:
+        """Forget copies."""
+        with told_as(CopiesUnavailable):
+            await self._documents.remove_each(COPIES, [{"_id": copy.name} for copy in copies])

@@ -1,0 +1,63 @@
+"""What is known of the files that commands have made of a home, so that whoever erases a case finds them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from platform import node
+from typing import Annotated, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from contracts.events.fields import Instant
+from services.runtime.unavailable import Unavailable
+
+Kind = Literal["backup", "keys", "reports", "report", "opened"]
+
+
+class CopiesUnavailable(Unavailable):
+    """What is known of copies cannot be reached, read or written just now; the same call can be tried again."""
+
+
+class Copy(BaseModel):
+    """A file or directory that was made. It is noted before it is made, so it need not be there.
+
+    kind: a backup; a file of keys; a directory of reports, or a page about a case; what else stands open, as an export
+    path: from the root; host: the machine that it is on
+    case: the only case that it is about, if there is one
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    kind: Kind
+    path: Annotated[str, Field(min_length=1)]
+    host: str
+    at: Instant
+    case: str | None = None
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it was made on this machine."""
+        return self.host == node()
+
+    @property
+    def name(self) -> str:
+        """Tell it apart from all others."""
+        return f"{self.kind}:{self.host}:{self.path}"
+
+
+def made_here(kind: Kind, path: Path, at: datetime, case: str | None = None) -> Copy:
+    """Describe a copy that is about to be made on this machine."""
+    return Copy(kind=kind, path=str(path.absolute()), host=node(), at=at, case=case)
+
+
+class Copies(Protocol):
+    """What was noted. Every call can raise CopiesUnavailable."""
+
+    async def note(self, copy: Copy) -> None:
+        """Note a copy; what was noted before in its place is replaced."""
+
+    async def all(self) -> Sequence[Copy]:
+        """Give what was noted, by kind, machine and path."""
+
+    async def forget(self, copies: Sequence[Copy]) -> None:
+        """Forget copies."""

@@ -1,0 +1,461 @@
+"""`ontrack erase`: afterwards nothing of the case can be read anywhere, whatever happened on the way there."""
+
+import asyncio
+import json
+import os
+import pty
+import shutil
+import sqlite3
+import subprocess
+from base64 import b64encode
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+from zipfile import BadZipFile, ZipFile
+
+import pytest
+
+from contracts.codec import CaseKey, encode, prepared
+from contracts.events.event import fact_id, new_fact
+from contracts.events.facts import CaseErased
+from contracts.topics import CASES, partition_of
+from services.embedded import DATABASE, MASTER_KEY, EmbeddedHome
+from services.mailer.domain.delivery import begun
+from services.runtime.log.port import Record
+from tests.support.command import ONTRACK, PATIENCE, Ran, ontrack, succeeded
+from tests.support.contents import contents, counts, master_key_in
+from tests.support.desk import Desk, row, table
+from tests.support.dying import deaths
+from tests.support.simulated import assert_all_equal
+
+ANNA, GONE, COMMENT = "0101801234", "0202804321", "since Karen has left"
+SESSIONS: Final = range(5)
+AT: Final = datetime(2026, 6, 1, tzinfo=UTC)
+SLICE: Final = 24
+"""Bytes by which something long is recognised: parts of it may stand on several pages of a database."""
+
+
+@pytest.fixture
+def clinic(desk: Desk) -> Desk:
+    """A clinic with two cases, both of which get worse, and a mail of each that waits."""
+    rows = [row(case, session, 20 + 6 * session, comment=COMMENT) for case in (ANNA, GONE) for session in SESSIONS]
+    desk.takes(table(rows))
+    (desk.place / "answers.csv").unlink()
+    asyncio.run(_let_mail_wait(desk.home))
+    return desk
+
+
+async def _let_mail_wait(directory: Path) -> None:
+    async with await EmbeddedHome.open(directory, write=True) as home:
+        for case_id in await home.names():
+            await home.outbox.begin(begun(case_id, f"notice-of-{case_id}", ["bo"], AT))
+
+
+def case_of(directory: Path, number: str = GONE) -> str:
+    """The id of a case."""
+    return next(case for case, its in asyncio.run(_names(directory)).items() if its == number)
+
+
+async def _names(directory: Path) -> Mapping[str, str]:
+    async with await EmbeddedHome.open(directory) as home:
+        return await home.names()
+
+
+def secrets_of(directory: Path, number: str = GONE) -> dict[str, bytes]:
+    """What must not be found any more: who it is, what they said, their key, and all that was kept under it."""
+    case_id = case_of(directory, number)
+    key = asyncio.run(_key(directory, case_id))
+    with closing(sqlite3.connect(directory / DATABASE)) as database:
+        [wrapped] = database.execute("SELECT wrapped FROM keys WHERE case_id = ?", (case_id,)).fetchone()
+        [entry] = database.execute("SELECT entry FROM directory WHERE case_id = ?", (case_id,)).fetchone()
+        states = database.execute("SELECT stage, body FROM states WHERE case_id = ?", (case_id,)).fetchall()
+    assert len(states) == 4
+    return {
+        "number": number.encode(),
+        "key": key.secret,
+        "key as text": b64encode(key.secret),
+        "wrapped key": wrapped,
+        "entry": entry,
+        "mail": f"notice-of-{case_id}".encode(),
+        **{f"state of {stage}": body[len(body) // 2 :][:SLICE] for stage, body in states},
+    }
+
+
+async def _key(directory: Path, case_id: str) -> CaseKey:
+    async with await EmbeddedHome.open(directory) as home:
+        key = (await home.keyring.keys([case_id]))[case_id]
+        assert isinstance(key, CaseKey)
+        return key
+
+
+def bytes_below(place: Path) -> Iterator[tuple[Path, bytes]]:
+    """Every file below a place, and what is in those that are archives."""
+    for file in sorted(place.rglob("*")):
+        if file.is_file():
+            yield file, file.read_bytes()
+            if file.suffix in (".backup", ".zip", ".new"):
+                try:
+                    with ZipFile(file) as archive:
+                        yield from ((file / name, archive.read(name)) for name in archive.namelist())
+                except BadZipFile:
+                    continue
+
+
+def found(place: Path, secrets: Mapping[str, bytes]) -> set[str]:
+    """Which secrets stand somewhere below a place, as they are or as text that a database or JSON made of them."""
+    return {
+        name
+        for _, content in bytes_below(place)
+        for name, secret in secrets.items()
+        if any(part in content for part in _parts(secret))
+    }
+
+
+def _parts(secret: bytes) -> Collection[bytes]:
+    return {secret} | {secret[start : start + SLICE] for start in range(0, len(secret) - SLICE + 1, SLICE)}
+
+
+def erase(desk: Desk, *options: str | Path, home: Path | None = None) -> Ran:
+    asked = ("erase", GONE, "--ground", "asked-for", "--by", "kim", "--confirm", GONE)
+    return ontrack(*asked, *options, "--data", home or desk.home)
+
+
+def verified(*source: str | Path) -> str:
+    return succeeded("audit", "verify", *source).told
+
+
+def test_nothing_of_an_erased_case_can_be_found_in_any_file(clinic: Desk) -> None:
+    # given a clinic with backups, one of which was moved, files of keys, and reports that were written
+    place, home = clinic.place, clinic.home
+    secrets = secrets_of(home)
+    (place / "elsewhere").mkdir()
+    succeeded("backup", place / "monday.backup", "--data", home)
+    succeeded("backup", place / "tuesday.backup", "--data", home)
+    (place / "tuesday.backup").rename(place / "elsewhere" / "moved.backup")
+    for unfinished in ("tuesday.backup.new", "wednesday.backup.new"):
+        (place / unfinished).write_bytes((place / "monday.backup").read_bytes())
+    succeeded("export", "--data", home, "--output", place / "exported", "--keys", place / "case.keys")
+    succeeded("reports", "--data", home, "--write", place / "reports")
+    why = ("audit", "why", GONE, "--session", "3", "--reveal", "--write", place / "why.html")
+    succeeded(*why, "--data", home)
+    before = contents(home)
+    assert found(place, secrets) == set(secrets) - {"key"}
+    assert any(GONE.encode() in content for file, content in bytes_below(place) if file.suffix == ".html")
+    assert any(COMMENT.encode() in content for file, content in bytes_below(place) if file.suffix == ".html")
+
+    # when a case is erased
+    made, gone = place / "monday.backup", case_of(home)
+    made.chmod(0o640)
+    before_it = made.stat()
+    (place / "wednesday.backup").write_bytes((place / "monday.backup").read_bytes())
+    ran = erase(clinic, "--backups", place / "elsewhere", "--backups", place / "wednesday.backup")
+
+    # then what it tells is whole, but for the backup that was moved: that is known by its old place
+    assert ran.exit_code == 1
+    assert f"{GONE}, case {gone}: this case was erased on 20" in ran.said.replace("\n", " ")
+    assert "by kim: the patient asked for it" in ran.said.replace("\n", " ")
+    assert f"the backup {place}/tuesday.backup is not there" in ran.said
+
+    # and nothing of it is found in any file, in no archive, and in nothing that was left behind
+    assert found(place, secrets) == set()
+    assert not list(place.glob("*.new"))
+
+    # and the other case is as it was, also in the backups
+    after = contents(home)
+    anna = case_of(home, ANNA)
+    assert after.digests == {anna: before.digests[anna]}
+    assert after.reports == {anna: before.reports[anna]}
+    for backup in (place / "monday.backup", place / "elsewhere" / "moved.backup", place / "wednesday.backup"):
+        listed = succeeded("backup", backup, "--list-keys", "--format", "ndjson").out.splitlines()
+        assert {line["case"]: line["key"] for line in map(json.loads, listed)} == {gone: "destroyed", anna: "held"}
+        succeeded("backup", backup, "--check", "--data", home)
+    assert (made.stat().st_mtime_ns, made.stat().st_mode & 0o777) == (before_it.st_mtime_ns, 0o640)
+
+    # and the history verifies: the case is erased, and there is nothing else to say
+    told = verified("--data", home)
+    assert "The history verifies" in told
+    assert f"{gone}: this case was erased on 20" in told
+
+    # and when it is said that the old place is gone, nothing is left to be seen to
+    again = erase(clinic, "--gone", place / "tuesday.backup")
+    assert again.exit_code == 0
+    assert "It was erased before" in again.said.replace("\n", " ")
+    assert erase(clinic).exit_code == 0
+
+
+def test_whoever_reads_the_database_meanwhile_keeps_it_from_being_done_and_that_is_told(clinic: Desk) -> None:
+    # given somebody in the middle of reading the database
+    secrets = secrets_of(clinic.home)
+    with closing(sqlite3.connect(clinic.home / DATABASE, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        assert reader.execute("SELECT count(*) FROM keys").fetchone() == (2,)
+
+        # when a case is erased, then it is told that its key may be there still
+        ran = erase(clinic)
+        assert ran.exit_code == 2
+        assert "its old bytes remain in the -wal file" in ran.told
+        reader.execute("COMMIT")
+
+    # and when the same command is given again, then it is done
+    assert erase(clinic).exit_code == 0
+    assert found(clinic.home, secrets) == set()
+
+
+def test_a_readable_export_is_told_of_until_it_is_deleted(clinic: Desk) -> None:
+    # given what was exported to be read, of all and of the case alone
+    for name, options in {"all": (), GONE: ("--case", GONE)}.items():
+        succeeded("export", "--reveal", *options, "--output", clinic.place / name, "--data", clinic.home)
+
+    # when it is erased, then both are told of, and stay known as long as they are there
+    for _ in range(2):
+        ran = erase(clinic, "--format", "json")
+        assert ran.exit_code == 1
+        unreached = [line["says"] for line in json.loads(ran.out) if line["is"] == "not reached"]
+        assert sorted(unreached) == sorted(
+            f"what stands open in {clinic.place / name} holds its answers in the open: delete it"
+            for name in ("all", GONE)
+        )
+
+    # and when they are deleted, nothing in the home names the case any more
+    for name in ("all", GONE):
+        shutil.rmtree(clinic.place / name)
+    assert erase(clinic).exit_code == 0
+    assert found(clinic.home, {"number": GONE.encode()}) == set()
+
+
+@pytest.mark.parametrize(
+    "command", ["case", "tracks --case", "reports --case", "audit history", "audit why --session 3"]
+)
+@pytest.mark.parametrize("by_id", [False, True])
+def test_whoever_asks_for_an_erased_case_is_told_when_and_why(clinic: Desk, command: str, by_id: bool) -> None:
+    gone = case_of(clinic.home)
+    assert erase(clinic).exit_code == 0
+    name = gone if by_id else GONE
+
+    ran = ontrack(*command.split(), name, "--data", clinic.home)
+
+    assert (ran.exit_code, ran.out) == (0, b"")
+    assert f"{name}: this case was erased on 20" in ran.told
+    assert "by kim: the patient asked for it. Nothing of it can be read any more." in ran.told
+
+
+def test_all_else_goes_on(clinic: Desk) -> None:
+    # given an erased case
+    assert erase(clinic).exit_code == 0
+    before = counts(clinic.home)
+
+    # when everything is made anew, and facts of both come
+    for stage in ("register", "scoring", "not-detector", "notifier"):
+        succeeded("rebuild", stage, "--data", clinic.home)
+    succeeded("audit", "replay", "--swap", "--data", clinic.home)
+    refused = clinic.imports(table([row(GONE, 7, 30), row(ANNA, 7, 30)]))
+    assert (refused.exit_code, "a case that was not erased was expected" in refused.told) == (1, True)
+    clinic.takes(table([row(ANNA, 7, 30)]))
+
+    # then only the other one has gone on
+    assert counts(clinic.home)[CASES.name] == before[CASES.name] + 1
+    assert "The history verifies" in verified("--data", clinic.home)
+    assert list(contents(clinic.home).numbers.values()) == [ANNA]
+    assert b"0202804321" not in succeeded("audit", "loop", "--list", "--data", clinic.home).out
+
+
+def test_bundles_from_before_and_after_verify_and_keys_that_somebody_kept_open_nothing(clinic: Desk) -> None:
+    # given a bundle with its keys, of which somebody keeps a copy, and another one after a case was erased
+    place, gone = clinic.place, case_of(clinic.home)
+    export = ("audit", "export", "--data", clinic.home)
+    succeeded(*export, "--output", place / "before.zip", "--keys", place / "before.keys")
+    kept = shutil.copy(place / "before.keys", place / "kept.keys")
+    assert erase(clinic).exit_code == 0
+    succeeded(*export, "--output", place / "after.zip", "--keys", place / "after.keys")
+
+    # when they are verified
+    # then that from before is whole for whoever has the keys, and erased for whoever has those that are left
+    assert "of erased cases" not in verified("--bundle", place / "before.zip", "--keys", kept)
+    for keys in (place / "before.keys", place / "after.keys"):
+        told = verified("--bundle", place / "before.zip", "--keys", keys)
+        assert ("of erased cases" in told, "The history verifies" in told) == (True, True)
+
+    # and in the one from after the case is erased, with whatever keys
+    for options in ((), ("--keys", kept), ("--keys", place / "after.keys")):
+        told = verified("--bundle", place / "after.zip", *options)
+        assert f"{gone}: this case was erased on 20" in told
+        assert "of erased cases" in told
+    ran = ontrack("audit", "history", gone, "--bundle", place / "after.zip", "--keys", kept)
+    assert (ran.exit_code, ran.out) == (0, b"")
+    assert "was erased on 20" in ran.told
+
+
+def test_a_log_that_says_so_comes_in_without_the_case_though_somebody_has_kept_its_key(clinic: Desk) -> None:
+    # given the log of a home with an erased case, and keys from before
+    succeeded("export", "--data", clinic.home, "--output", clinic.place / "old", "--keys", clinic.place / "old.keys")
+    kept = Path(shutil.copy(clinic.place / "old.keys", clinic.place / "kept.keys"))
+    assert erase(clinic).exit_code == 0
+    succeeded("export", "--data", clinic.home, "--output", clinic.place / "new")
+
+    # when it is imported with these
+    copy = clinic.place / "copy"
+    assert_all_equal(ontrack("import", clinic.place / "new", "--keys", kept, "--data", copy))
+
+    # then the case is erased there too
+    assert "by kim: the patient asked for it" in verified("--data", copy)
+    [secret] = [json.loads(line)["key"] for line in kept.read_bytes().splitlines() if GONE.encode() in line]
+    assert found(copy, {"key": secret.encode()}) == set()
+
+
+def test_a_backup_of_a_log_that_says_so_brings_neither_key_nor_person_back(clinic: Desk) -> None:
+    # given a backup that was made after it was recorded that a case is erased, and before its key was destroyed
+    secrets = secrets_of(clinic.home)
+    asyncio.run(_record_only(clinic.home))
+    succeeded("backup", clinic.place / "between.backup", "--data", clinic.home)
+    kept = shutil.copy(clinic.place / "between.backup", clinic.place / "kept.backup")
+
+    # when it is restored
+    directory = master_key_in(clinic.place / "again", (clinic.home / MASTER_KEY).read_bytes())
+    succeeded("restore", kept, "--data", directory)
+
+    # then the case is erased there
+    assert found(directory, secrets) == set()
+    assert "by kim: the patient asked for it" in verified("--data", directory)
+    assert "was erased on" in ontrack("case", GONE, "--data", directory).told
+
+
+async def _record_only(directory: Path) -> None:
+    async with await EmbeddedHome.open(directory, write=True) as home:
+        [case_id] = await home.cases_named(GONE)
+        data = CaseErased(ground="asked-for", by="kim")
+        name = fact_id("ontrack", "erase", case_id)
+        await home.intake.record(
+            [new_fact(data, case_id=case_id, fact_id=name, source="urn:ontrack:erase", happened=AT)]
+        )
+        await home.catch_up()
+
+
+def test_whoever_can_write_to_the_log_and_has_no_key_erases_nothing(clinic: Desk) -> None:
+    # given a fact of somebody without the key, that a case was erased, sealed by nothing or under another key
+    gone, before = case_of(clinic.home), tracks_of(clinic.home)
+    said = [
+        new_fact(
+            CaseErased(ground="ordered", by="eve"),
+            case_id=gone,
+            fact_id=fact_id("eve", "eve", name),
+            source="urn:ontrack:erase",
+            happened=AT,
+        )
+        for name in "ab"
+    ]
+    forged = [encode(said[0]), encode(prepared(said[1], CaseKey(bytes(64))))]
+    asyncio.run(_append(clinic.home, [Record(gone, value) for value in forged]))
+
+    # when the log is read, backed up, restored, exported and imported
+    succeeded("backup", clinic.place / "forged.backup", "--data", clinic.home)
+    directory = master_key_in(clinic.place / "again", (clinic.home / MASTER_KEY).read_bytes())
+    succeeded("restore", clinic.place / "forged.backup", "--data", directory)
+
+    # then the case is as it was, there too
+    for home in (clinic.home, directory):
+        assert tracks_of(home) == before
+        assert succeeded("case", GONE, "--data", home).out
+        told = verified("--data", home)
+        assert ("2 that cannot be read" in told, "was erased" in told) == (True, False)
+
+
+def tracks_of(directory: Path) -> bytes:
+    return succeeded("tracks", "--format", "json", "--data", directory).out
+
+
+async def _append(directory: Path, records: Sequence[Record]) -> None:
+    async with await EmbeddedHome.open(directory, write=True) as home:
+        await home.log.append(CASES, partition_of(records[0].key), records)
+        await home.catch_up()
+
+
+def test_a_backup_from_before_that_nobody_reached_brings_it_back_and_can_be_erased_again(clinic: Desk) -> None:
+    # given a copy of a backup that nobody knows of, and a case that was erased
+    succeeded("backup", clinic.place / "monday.backup", "--data", clinic.home)
+    kept = Path(shutil.copy(clinic.place / "monday.backup", clinic.place / "kept.backup"))
+    assert erase(clinic).exit_code == 0
+
+    # when the copy is restored elsewhere, then nothing there knows that it was erased
+    directory = master_key_in(clinic.place / "again", (clinic.home / MASTER_KEY).read_bytes())
+    succeeded("restore", kept, "--data", directory)
+    secrets = secrets_of(directory)
+
+    # and when it is erased there, nothing is left, and the copy is known since it was restored
+    assert erase(clinic, home=directory).exit_code == 0
+    assert found(directory, secrets) == set()
+    assert found(clinic.place, {"wrapped key": secrets["wrapped key"]}) == set()
+
+
+@pytest.mark.parametrize("every", [pytest.param(4, id="some"), pytest.param(1, id="all", marks=pytest.mark.torture)])
+def test_an_erasure_that_is_killed_at_any_moment_is_finished_by_the_same_command(clinic: Desk, every: int) -> None:
+    # given copies of a clinic, each with a backup of its own, and erasures that are killed right before something
+    secrets = secrets_of(clinic.home)
+    succeeded("backup", clinic.place / "clinic.backup", "--data", clinic.home)
+    moments = range(1, 200, every)
+
+    def home_of(moment: int) -> Path:
+        return clinic.place / f"{moment}"
+
+    def backups_of(moment: int) -> Path:
+        return clinic.place / f"{moment}.backups"
+
+    for moment in moments:
+        shutil.copytree(clinic.home, home_of(moment), ignore=shutil.ignore_patterns("copies.ndjson"))
+        backups_of(moment).mkdir()
+        shutil.copy(clinic.place / "clinic.backup", backups_of(moment))
+    asked = ("erase", GONE, "--ground", "asked-for", "--by", "kim", "--confirm", GONE)
+    met = list(deaths(moments, *asked, "--backups", clinic.place / "{n}.backups", "--data", clinic.place / "{n}"))
+    assert len(met) > 10
+
+    for death in met:
+        # when the same command is given again
+        home, backups = home_of(death.moment), backups_of(death.moment)
+        again = erase(clinic, "--backups", backups, home=home)
+
+        # then it is done
+        assert again.exit_code == 0, (death, again.told)
+        assert found(home, secrets) == set(), death
+        assert found(backups, secrets) == set(), death
+        assert sorted(file.name for file in backups.iterdir()) == ["clinic.backup"], death
+        assert "by kim: the patient asked for it" in verified("--data", home), death
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ((GONE, "--ground", "asked-for"), f"nobody can be asked here: name the case once more by --confirm {GONE}"),
+        ((GONE, "--ground", "asked-for", "--confirm", ANNA), f"--confirm: {GONE} once more was expected"),
+        ((GONE, "--confirm", GONE), "Missing option '--ground'"),
+        ((GONE, "--ground", "Anna said so", "--confirm", GONE), "Invalid value for '--ground'"),
+        ((GONE, "--ground", "ordered", "--by", "Kim Holm", "--confirm", GONE), "--by: a short name of letters"),
+        ((GONE, "--ground", "ordered", "--confirm", GONE, "--backups", "nowhere"), "nowhere: the file of a backup"),
+        ((GONE, "--ground", "ordered", "--confirm", GONE, "--gone", __file__), "it is there"),
+        (("4711", "--ground", "ordered", "--confirm", "4711"), "4711: the number of a case was expected"),
+    ],
+)
+def test_what_is_not_meant_so_erases_nothing(clinic: Desk, options: tuple[str, ...], told: str) -> None:
+    before = contents(clinic.home)
+    ran = ontrack("erase", *options, "--data", clinic.home)
+    assert (ran.exit_code, ran.out) == (2, b"")
+    assert told in ran.told
+    assert contents(clinic.home) == before
+
+
+@pytest.mark.parametrize(("typed", "exit_code"), [(GONE, 0), (ANNA, 2), ("", 2)])
+def test_a_person_at_a_terminal_types_the_number_once_more(clinic: Desk, typed: str, exit_code: int) -> None:
+    # given a terminal
+    person, program = pty.openpty()
+    asked: list[str | Path] = [ONTRACK, "erase", GONE, "--ground", "asked-for", "--data", clinic.home]
+    with closing(os.fdopen(program)) as terminal, closing(os.fdopen(person, "wb")) as keys:
+        # when somebody types a number
+        process = subprocess.Popen(asked, stdin=terminal, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        keys.write(f"{typed}\n".encode())
+        keys.flush()
+        _, told = process.communicate(timeout=PATIENCE)
+
+    # then the case is erased if it was that of the case
+    assert process.returncode == exit_code
+    assert f"{GONE} will be erased. Nobody can undo that" in told.decode()
+    assert (GONE in contents(clinic.home).numbers.values()) == (exit_code != 0)
