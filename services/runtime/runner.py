@@ -94,8 +94,10 @@ class Runner(Generic[StateT]):
             if stage.writes is not None and await self._log.end(stage.writes, partition) > 0:
                 why = f"{stage.writes.name} has events, but where it was is not known"
                 self._stop(partition, why, rebuild(stage.name))
-            states, position = await self._store.begin(stage.name), Position(self._log_id, 0)
+            await self._store.begin(stage.name)
+            position = Position(self._log_id, 0)
             await self._said(partition, position, owner)
+            states = (await self._store.hold(stage.name, partition, owner)).states
         if states is None:
             self._stop(partition, str(StatesLost(stage.name)), rebuild(stage.name))
         if position.log != self._log_id:

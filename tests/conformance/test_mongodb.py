@@ -22,7 +22,7 @@ from services.runtime.keyring.port import Destroyed, Vault
 from services.runtime.roster.mongo import MongoRoster
 from services.runtime.roster.port import Roster
 from services.runtime.store.mongo import MongoStore, states_of
-from services.runtime.store.port import StatesLost, Store
+from services.runtime.store.port import Held, Position, StatesLost, Store, StoreUnavailable
 from tests.conformance.away import TakenAway
 from tests.conformance.copies import CopiesSuite
 from tests.conformance.directory import DirectorySuite
@@ -163,6 +163,46 @@ class TestStore(StoreSuite):
         held = await store.hold("scoring", 0, "somebody")
         assert held.states is not None
         assert dict(await store.load("scoring", ["a"], held.states)) == {}
+
+    async def test_a_position_does_not_go_with_states_that_were_begun_anew_by_another_partition(
+        self, store: Store, documents: Documents
+    ) -> None:
+        # given a partition that has come somewhere
+        await store.begin("scoring")
+        held = await store.hold("scoring", 1, "somebody")
+        await store.set_position("scoring", 1, Position("log", 8), "somebody")
+        assert held.states is not None
+
+        # when the states are lost, and a partition where nothing had been done yet begins
+        await documents.remove_all(states_of("scoring"))
+        await store.begin("scoring")
+        assert (await store.hold("scoring", 2, "somebody")).states is not None
+
+        # then whoever takes up the first one is told that its states are gone, and by the second they are kept on with
+        for owner in ("somebody", "somebody else"):
+            assert await store.hold("scoring", 1, owner) == Held(Position("log", 8), None)
+        assert (await store.hold("scoring", 2, "somebody else")).states is not None
+
+    async def test_nobody_takes_up_a_partition_while_states_are_replaced(
+        self, store: Store, documents: Documents
+    ) -> None:
+        # given states that somebody has begun to replace, and was killed then
+        await saved(store, [("a", None, 3)])
+        await store.hold("scoring", 1, "somebody")
+        await documents.put(states_of("scoring"), {"": {"shut": True}})
+
+        # when somebody takes a partition up, or goes on with one, then that has to wait
+        for call in (store.hold("scoring", 1, "other"), store.load("scoring", ["a"]), store.begin("scoring")):
+            with pytest.raises(StoreUnavailable, match="what scoring knows is being replaced"):
+                await call
+
+        # and when that is done again, it is over
+        await store.begin("fresh.scoring")
+        await saved(store, [("a", None, 7)], stage="fresh.scoring")
+        await store.take_place("scoring", "fresh.scoring", {1: Position("log", 8)})
+        held = await store.hold("scoring", 1, "other")
+        assert held.position == Position("log", 8)
+        assert dict(await store.load("scoring", ["a"], held.states)) == {"a": state(7)}
 
 
 async def founded(documents: Documents) -> MongoKeyring:

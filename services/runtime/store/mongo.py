@@ -29,6 +29,9 @@ _BEGUN = ""
 _SHUT = "shut"
 """Set in that document while the states are replaced."""
 
+_STATES = "states"
+"""Names the place of the states that a position goes with."""
+
 
 class MongoStore:
     """A `Store` in a collection of states for each stage, and the collections `positions` and `halted`."""
@@ -109,17 +112,25 @@ class MongoStore:
         """Take a partition, and give how the stage stands there."""
         # Nothing is written while the place is shut: see `_go_on`.
         await self.place(stage)
+        identity = f"{stage}/{partition}"
         with told_as(StoreUnavailable):
-            await self._documents.put(POSITIONS, {f"{stage}/{partition}": {"stage": stage, "owner": owner}})
+            await self._documents.put(POSITIONS, {identity: {"stage": stage, "owner": owner}})
         # In this order: where other states have taken their place in between, their name is not the one that is given.
         place = await self.place(stage)
-        return Held(await self.position(stage, partition), place)
+        with told_as(StoreUnavailable):
+            [document] = await self._documents.find(POSITIONS, [identity]) or [{}]
+            if document.get(_STATES) is None:
+                await self._documents.set_where(POSITIONS, {"_id": identity, "owner": owner}, {_STATES: place})
+        # A position says nothing of other states than those that it came with: they may have been begun anew since, by
+        # a partition where nothing had been done yet.
+        is_theirs = document.get(_STATES) in (None, place)
+        return Held(_position_in(document), place if is_theirs else None)
 
     async def position(self, stage: str, partition: int) -> Position | None:
         """Give how far a stage has come."""
         with told_as(StoreUnavailable):
             found = await self._documents.find(POSITIONS, [f"{stage}/{partition}"])
-        return Position(found[0]["log"], found[0]["offset"]) if found and "log" in found[0] else None
+        return _position_in(found[0]) if found else None
 
     async def set_position(self, stage: str, partition: int, position: Position, owner: str | None = None) -> Outcome:
         """Say how far a stage has come, unless somebody else has taken the partition."""
@@ -182,7 +193,8 @@ class MongoStore:
         Meanwhile the place is shut, and has another name afterwards. States are copied: a collection cannot be renamed
         on everything that speaks MongoDB's protocol.
         """
-        await self._begin_anew(stage, is_shut=True)
+        name = uuid4().hex
+        await self._begin_anew(stage, name, is_shut=True)
         for partition in positions:
             # Whoever has it now can no longer say how far it has come.
             with told_as(StoreUnavailable):
@@ -200,17 +212,17 @@ class MongoStore:
         await self._copy(fresh, stage, some)
         await self.halt(stage, await self.halted(fresh))
         for partition, position in positions.items():
-            await self._go_on(stage, partition, position)
-        await self._begin_anew(stage, is_shut=False)
+            await self._go_on(stage, partition, position, name)
+        await self._begin_anew(stage, name, is_shut=False)
         await self.clear(fresh)
 
-    async def _begin_anew(self, stage: str, *, is_shut: bool) -> None:
-        """Give the place for the states of a stage another name. is_shut: whether nobody may go on with what is there.
+    async def _begin_anew(self, stage: str, name: str, *, is_shut: bool) -> None:
+        """Give the place for the states of a stage a name. is_shut: whether nobody may go on with what is there.
 
         Only whoever replaces the states writes this document while it is there, so nobody's change of it can be lost.
         """
         with told_as(StoreUnavailable):
-            begun = {"number": -1, "by": uuid4().hex, _SHUT: is_shut}
+            begun = {"number": -1, "by": name, _SHUT: is_shut}
             await self._documents.put(states_of(stage), {_BEGUN: begun})
 
     async def _copy(self, fresh: str, stage: str, case_ids: Collection[str]) -> None:
@@ -221,19 +233,26 @@ class MongoStore:
         with told_as(StoreUnavailable):
             await self._documents.put(states_of(stage), documents)
 
-    async def _go_on(self, stage: str, partition: int, position: Position) -> None:
-        """Say from where a stage goes on, until that stands there.
+    async def _go_on(self, stage: str, partition: int, position: Position, states: str) -> None:
+        """Say from where a stage goes on, with which states, until that stands there.
 
         Where a document is changed at the same moment, not every server keeps both changes: somebody may still be about
         to take the partition who came before the place was shut.
         """
-        while await self.position(stage, partition) != position:
-            await self.set_position(stage, partition, position)
+        identity = f"{stage}/{partition}"
+        fields = {"stage": stage, "log": position.log, "offset": position.offset, _STATES: states}
+        with told_as(StoreUnavailable):
+            while not await self._documents.count_where(POSITIONS, {"_id": identity, **fields}):
+                await self._documents.put(POSITIONS, {identity: fields})
 
 
 def states_of(stage: str) -> str:
     """Name the collection of a stage's states."""
     return f"states.{stage}"
+
+
+def _position_in(document: Document) -> Position | None:
+    return Position(document["log"], document["offset"]) if "log" in document else None
 
 
 def _named(stage: str, documents: Sequence[Document]) -> str | None:
