@@ -4,14 +4,15 @@ A Merkle tree over each partition says which records stood there, in which order
 the log can see that what was there is there still, without asking anybody.
 """
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from typing import Final, NamedTuple
 
-from contracts.codec import Unreadable, decode, encode
+from contracts.codec import decode, encode
 from contracts.events.event import FACT_ID, Event, name_based_id
 from contracts.events.fields import instant
 from contracts.events.publications import CheckpointSigned, Frontier, Hash
@@ -27,6 +28,9 @@ SEALED: Final[Sequence[Topic]] = [topic for topic in TOPICS.values() if topic no
 _KIND: Final = "ontrack.checkpoint.v1"
 _LEAF: Final = b"ontrack.record.v1"
 _AT_ONCE: Final = 2_000
+_NOTES_AT_ONCE: Final = 20
+"""Checkpoints that are read at a time: one takes 50 KB."""
+
 _PARTITION: Final = 0
 
 
@@ -142,6 +146,8 @@ async def grow(log: Log, log_id: str, topic: Topic, partition: int, tree: Tree, 
             if record.offset != tree.size:
                 raise NoteInvalid(f"{topic.name} has no offset {tree.size} in partition {partition}")
             tree.add(leaf(log_id, topic, partition, record))
+        # A log in a file is read without a wait: others have their turn here.
+        await asyncio.sleep(0)
 
 
 def checkpoint_of(log_id: str, trees: Trees, at: datetime) -> Checkpoint:
@@ -184,18 +190,21 @@ async def signed(log: Log, log_id: str, signer: Signer, at: datetime, before: Se
     return Sealed(checkpoint, note, trees)
 
 
-async def notes(log: Log) -> Sequence[CheckpointSigned]:
-    """Give every checkpoint that stands on a log. Raises Unavailable, NoteInvalid."""
-    found: list[CheckpointSigned] = []
+async def notes(log: Log) -> AsyncIterator[CheckpointSigned]:
+    """Give every checkpoint that stands on a log. Raises Unavailable."""
     offset = 0
-    while records := await log.read(SEALS, _PARTITION, offset, _AT_ONCE):
+    while records := await log.read(SEALS, _PARTITION, offset, _NOTES_AT_ONCE):
         offset = next_offset(records)
-        for record in records:
-            event = decode(record.value, SEALS, None)
-            if isinstance(event, Unreadable) or not isinstance(event.data, CheckpointSigned):
-                raise NoteInvalid(f"a checkpoint was expected on {SEALS.name} at offset {record.offset}")
-            found.append(event.data)
-    return found
+        for signed_then in _checkpoints(records):
+            yield signed_then
+
+
+def _checkpoints(records: Sequence[StoredRecord]) -> Iterator[CheckpointSigned]:
+    """Give the checkpoints among some records; what is none says nothing, and proves nothing."""
+    for record in records:
+        event = decode(record.value, SEALS, None)
+        if isinstance(event, Event) and isinstance(event.data, CheckpointSigned):
+            yield event.data
 
 
 async def last_signed(log: Log, verifier: Verifier) -> Sealed | None:
@@ -203,7 +212,13 @@ async def last_signed(log: Log, verifier: Verifier) -> Sealed | None:
 
     The trees that it was made of stand beside it: what its note says of them has to go with them.
     """
-    found = next((each for each in reversed(await notes(log)) if verifier.is_named_in(each.note)), None)
+    found: CheckpointSigned | None = None
+    end = await log.end(SEALS, _PARTITION)
+    while found is None and end > 0:
+        start = max(0, end - _NOTES_AT_ONCE)
+        some = list(_checkpoints(await log.read(SEALS, _PARTITION, start, end - start)))
+        found = next((each for each in reversed(some) if verifier.is_named_in(each.note)), None)
+        end = start
     if found is None:
         return None
     said = Checkpoint.read(verifier.opened(found.note))

@@ -6,6 +6,7 @@ from typing import Final
 
 from contracts.topics import PARTITIONS
 from services.auditor.replay import Counted, History, Replay
+from services.runtime.keyring.port import Destroyed
 from services.runtime.store.port import Outcome, Position, Store, StoredState, Write
 
 FRESH: Final = "fresh."
@@ -43,6 +44,9 @@ async def rebuilt(
     replay = Replay(facts_alone, shelf, makes_bytes=False, progress=progress, publishes=publishes)
     there = 0
     for stage in history.stages:
+        if await fresh.place(FRESH + stage.name) is None:
+            # Positions without states would say that these are there.
+            await fresh.clear(FRESH + stage.name)
         await fresh.begin(FRESH + stage.name)
     for number in partitions:
         if await _is_there(history, fresh, number):
@@ -94,3 +98,17 @@ async def put_in_place(history: History, store: Store) -> None:
                 positions[number] = position
         if len(positions) == PARTITIONS:
             await store.take_place(stage.name, FRESH + stage.name, positions)
+            await _forget_erased(history, store, stage.name)
+
+
+async def _forget_erased(history: History, store: Store, stage: str) -> None:
+    """Remove what was put in place of cases that were erased meanwhile.
+
+    Whoever erases one destroys its key before its states are removed: so either they see what was put there, or the key
+    is seen to be gone here.
+    """
+    case_ids = [case_id async for case_id in store.cases(stage)]
+    for start in range(0, len(case_ids), _AT_ONCE):
+        keys = await history.keyring.keys(case_ids[start : start + _AT_ONCE])
+        if erased := [case_id for case_id, key in keys.items() if isinstance(key, Destroyed)]:
+            await store.remove(stage, erased)

@@ -82,10 +82,16 @@ class Sealer:
         return True
 
     async def _is_time(self) -> bool:
-        there = 0
+        sealed = {} if self._last is None else {place: tree.size for place, tree in self._last.trees.items()}
+        new = 0
         for topic in SEALED:
-            there += sum((await self._log.ends(topic, range(topic.partitions))).values())
-        new = there - (0 if self._last is None else _size(self._last.checkpoint))
+            for partition, end in (await self._log.ends(topic, range(topic.partitions))).items():
+                size = sealed.get((topic.name, partition), 0)
+                if end < size:
+                    raise NoteInvalid(
+                        f"{topic.name} has {end:,} records in partition {partition}; {size:,} were sealed"
+                    )
+                new += end - size
         is_late = self._last is None or self._now() - self._last.checkpoint.at >= self._rhythm.time
         return new >= self._rhythm.records or (new > 0 and is_late)
 

@@ -174,8 +174,9 @@ class Cases:
         return {case_id: self._at_hand[case_id].key for case_id in case_ids if case_id in self._at_hand}
 
     async def all(self) -> AsyncIterator[Mapping[str, Registered]]:
-        """Give every case there is and can be read, some at a time."""
+        """Give every case there is and can be read, some at a time. Raises Unavailable, at the end at the latest."""
         async with self._reading:
+            place = await self._store.place(self._register.name)
             await self._read_on(range(CASES.partitions))
             since = {case_id for tail in self._tails.values() for case_id in tail.by_case}
         some: list[str] = []
@@ -186,6 +187,8 @@ class Cases:
                 yield (await self.readable(some))[0]
                 some = []
         yield (await self.readable([*some, *since]))[0]
+        if await self._store.place(self._register.name) != place:
+            raise Unavailable("what the register knows was replaced meanwhile")
 
     async def facts(self, case_id: str) -> AsyncIterator[Event[Data]]:
         """Give the facts of a case from the log, in their order; none of one whose key was destroyed.

@@ -1,6 +1,8 @@
 """A log is sealed by itself: after so many records, or so much time; and every checkpoint is where it is fetched."""
 
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -11,7 +13,8 @@ from contracts.topics import CASES, SCORES, SEALS
 from services.auditor.checkpoint import Checkpoint, notes
 from services.auditor.note import NoteInvalid, Signer
 from services.auditor.sealing import KeyUnusable, Rhythm, Sealer, signer_in
-from services.embedded import EmbeddedHome
+from services.embedded import DATABASE, EmbeddedHome
+from services.runtime.database import table_of
 from services.runtime.log.port import Record
 from tests.cli.homes import CASES as COURSES
 from tests.cli.homes import imported, written
@@ -84,7 +87,7 @@ def sizes(kept: Path) -> list[int]:
 async def test_a_log_that_was_never_sealed_is_sealed_at_once(home: EmbeddedHome, kept: Path) -> None:
     assert await sealer(home, kept, Hour()).look()
     assert len(sizes(kept)) == 1
-    assert [each.note for each in await notes(home.log)] == texts(kept)
+    assert [each.note async for each in notes(home.log)] == texts(kept)
 
 
 async def test_it_is_sealed_again_after_so_many_records_or_so_much_time(home: EmbeddedHome, kept: Path) -> None:
@@ -123,7 +126,7 @@ async def test_who_is_started_again_goes_on_from_the_last_checkpoint_and_keeps_w
     again = sealer(home, kept, clock)
     assert not await again.look()
     assert texts(kept) == said
-    assert len(await notes(home.log)) == 1
+    assert len([each async for each in notes(home.log)]) == 1
 
     # and what it signs next is what one who reads all would sign
     await more(home, 100)
@@ -133,7 +136,7 @@ async def test_who_is_started_again_goes_on_from_the_last_checkpoint_and_keeps_w
     other.mkdir()
     stranger = Signer.make("south.example")
     assert await sealer(home, other, clock, stranger).look()
-    ours, theirs = (each.note.rpartition("\n\n")[0] for each in (await notes(home.log))[1:])
+    _, ours, theirs = [each.note.rpartition("\n\n")[0] async for each in notes(home.log)]
     assert ours == theirs
 
 
@@ -149,7 +152,7 @@ async def test_where_a_checkpoint_cannot_be_kept_that_is_told_and_it_is_kept_whe
     # when it is there again, then the checkpoint is there too, and no other was signed
     away.mkdir()
     assert not await it.look()
-    assert texts(away) == [each.note for each in await notes(home.log)]
+    assert texts(away) == [each.note async for each in notes(home.log)]
 
 
 async def test_nothing_is_signed_after_a_checkpoint_that_was_changed(home: EmbeddedHome, kept: Path) -> None:
@@ -159,6 +162,32 @@ async def test_nothing_is_signed_after_a_checkpoint_that_was_changed(home: Embed
     await home.log.append(SEALS, 0, [Record(last.key, changed)])
     with pytest.raises(NoteInvalid, match="does not go with the text"):
         await sealer(home, kept, Hour()).look()
+
+
+async def test_what_is_no_checkpoint_is_passed_over(home: EmbeddedHome, kept: Path) -> None:
+    # given many records that are none behind the last one
+    await sealer(home, kept, Hour()).look()
+    await home.log.append(SEALS, 0, [Record("log", b"none")] * 50)
+
+    # when a sealer is started, then it goes on from that one
+    assert not await sealer(home, kept, Hour()).look()
+    assert len(texts(kept)) == 1
+
+
+async def test_a_log_that_got_shorter_is_told_of(clinic: Path, kept: Path) -> None:
+    # given a log that was sealed, of which the last records were taken away
+    async with await EmbeddedHome.open(clinic, write=True) as home:
+        it = sealer(home, kept, Hour())
+        await it.look()
+        ends = await home.log.ends(CASES, range(CASES.partitions))
+        partition = max(ends, key=lambda number: ends[number])
+        table = table_of(CASES, partition)
+        with closing(sqlite3.connect(clinic / DATABASE)) as database, database:
+            database.execute(f"DELETE FROM {table}")  # noqa: S608 - ours
+
+        # when it is looked at, then that is what is in the way
+        with pytest.raises(NoteInvalid, match=f"has 0 records in partition {partition}"):
+            await it.look()
 
 
 def test_a_key_that_others_can_read_is_refused(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from services.cli.output import Format, Row, counted, emit, format_option, progr
 from services.cli.place import Place, opened
 from services.runtime.database import Database
 from services.runtime.stage import Stage
-from services.runtime.store.port import StatesLost, Store
+from services.runtime.store.port import StatesLost, StatesReplaced, Store
 from services.runtime.store.sqlite import SqliteStore
 
 COLUMNS: Final = ("stage", "cases", "digest", "equal", "differ", "behind", "erased", "now")
@@ -127,7 +127,7 @@ async def _beside(history: History, fresh: Store, stage: Stage[Any], cases: Coll
     standing = None if history.store is None else Standing(history.store, history.log)
     try:
         found = await Comparison(stage, fresh, kept_as, standing, keys, findings, cases).made()
-    except StatesLost:
+    except (StatesLost, StatesReplaced):
         found, now = await Comparison(stage, fresh, kept_as, None, keys, findings, cases).made(), _GONE
     differ: int | None = found.cases if now == _GONE else findings.counts.total()
     return {

@@ -121,7 +121,7 @@ async def _prove(source: Source, event_id: str, topics: list[Topic]) -> tuple[St
     async with await audited(source) as home:
         topic, partition, record = await _found(home, event_id, topics)
         try:
-            for each in await notes(home.log):
+            async for each in notes(home.log):
                 checkpoint = Checkpoint.read(each.note.rpartition("\n\n")[0] + "\n")
                 sizes = {line[:2]: line.size for line in checkpoint.lines}
                 if record.offset < sizes.get((topic.name, partition), 0):

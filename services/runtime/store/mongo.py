@@ -13,6 +13,7 @@ from services.runtime.store.port import (
     Outcome,
     Position,
     StatesLost,
+    StatesReplaced,
     StoredState,
     StoreUnavailable,
     Write,
@@ -57,9 +58,10 @@ class MongoStore:
     async def clear(self, stage: str) -> None:
         """Forget everything of a stage: states, positions and halted cases."""
         with told_as(StoreUnavailable):
-            await self._documents.remove_all(states_of(stage))
+            # The states last: a position that outlived them would say that they are there.
             await self._documents.remove_where(POSITIONS, {"stage": stage})
             await self._documents.remove_where(HALTED, {"stage": stage})
+            await self._documents.remove_all(states_of(stage))
 
     async def load(self, stage: str, case_ids: Collection[str], states: str | None = None) -> Mapping[str, StoredState]:
         """Give the states of some cases; a case without one is absent."""
@@ -256,10 +258,10 @@ def _position_in(document: Document) -> Position | None:
 
 
 def _named(stage: str, documents: Sequence[Document]) -> str | None:
-    """Name the place of the states, if what tells of it is among some documents. Raises StoreUnavailable if shut."""
+    """Name the place of the states, if what tells of it is among some documents. Raises StatesReplaced."""
     begun = next((each for each in documents if each["_id"] == _BEGUN), None)
     if begun is not None and begun.get(_SHUT):
-        raise StoreUnavailable(f"what {stage} knows is being replaced")
+        raise StatesReplaced(stage)
     return None if begun is None else str(begun["by"])
 
 

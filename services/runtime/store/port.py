@@ -93,6 +93,14 @@ class Halted:
     mark: str = field(default="", compare=False)
 
 
+class StatesReplaced(StoreUnavailable):
+    """The states of a stage are being replaced: nobody can go on with them until that is done. Says so."""
+
+    def __init__(self, stage: str) -> None:
+        """Name the stage."""
+        super().__init__(f"what {stage} knows is being replaced")
+
+
 class StatesLost(Exception):
     """The states of a stage are gone: what it knew of its cases is not there any more. Says so."""
 
