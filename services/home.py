@@ -316,8 +316,9 @@ class Home(ABC):
         """Tell whether nothing more is taken of a case, because it was erased, or is about to be."""
         if isinstance((await self.keyring.keys([case_id])).get(case_id), Destroyed):
             return True
-        known = await self.state(self.register, case_id)
-        return known is not None and known.erased
+        # The register may not have read that yet, as where whoever erases it was killed.
+        known, _ = await self.cases.readable([case_id])
+        return case_id in known and known[case_id].erased
 
     async def erasure(self, case_id: str) -> Erasure | None:
         """Give when a case was erased, and why; None if the log does not say so."""

@@ -276,6 +276,16 @@ class Bundle:
         if lacking or raw.log != canonical.log or canonical.topics.keys() != {topic.name for topic in CANONICAL}:
             raise BundleUnusable("its manifests do not speak of one whole log")
         self.manifests = Manifests(canonical, raw)
+        if sorted(archive.namelist()) != sorted(self._members()):
+            raise BundleUnusable("it holds other files than its manifests speak of")
+
+    def _members(self) -> Iterator[str]:
+        """Name every file that belongs in it."""
+        yield from (f"{part}/{_MANIFEST}" for part in ("canonical", "raw"))
+        yield from (f"canonical/{name}.ndjson" for name, said in self.manifests.canonical.topics.items() if said.events)
+        for name, partitions in self.manifests.raw.topics.items():
+            if name in TOPICS:
+                yield from (_raw_name(TOPICS[name], number) for number, said in enumerate(partitions) if said.records)
 
     @classmethod
     @contextmanager

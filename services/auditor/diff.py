@@ -63,12 +63,14 @@ class Compared:
     """How two histories compare.
 
     shared: topic -> how many events are the same; renumbered: how many of them have another number
+    sealed: cases whose events differ and whose sessions cannot be compared, since a key of them is not here
     """
 
     shared: dict[str, int] = field(default_factory=lambda: dict.fromkeys((topic.name for topic in COMPARED), 0))
     renumbered: int = 0
     unshared: list[Unshared] = field(default_factory=list)
     judged: list[Judged] = field(default_factory=list)
+    sealed: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +114,9 @@ async def _compare_partition(
             compared.unshared.append(found)
     if topic is TRACKS:
         cases = {each.case for each in compared.unshared}
-        sealed: set[str] = set()
-        first, second = [await _judged(side, number, cases, sealed) for side in sides]
+        first, second = [await _judged(side, number, cases, compared.sealed) for side in sides]
         for place in sorted(first.keys() | second.keys()):
-            if place[0] not in sealed and first.get(place) != second.get(place):
+            if place[0] not in compared.sealed and first.get(place) != second.get(place):
                 compared.judged.append(Judged(*place, first.get(place), second.get(place)))
 
 

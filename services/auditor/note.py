@@ -68,7 +68,7 @@ class Verifier:
             if self._is_of(found):
                 self._require(text, _decoded(found[2])[4:])
                 return text
-        raise NoteInvalid(f"a signature of {self.name} was expected")
+        raise NoteInvalid(f"a signature of {self.name} with this very key was expected")
 
     def _require(self, text: str, signature: bytes) -> None:
         try:

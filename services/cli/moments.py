@@ -1,7 +1,7 @@
 """Moments on the command line."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import click
@@ -23,4 +23,9 @@ def _moment(context: click.Context, option: click.Parameter, value: str | None) 
         moment = datetime.fromisoformat(value)
     except ValueError:
         raise click.BadParameter(f"a moment was expected, such as {FORM}") from None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=clinic_zone())
+    said = moment if moment.tzinfo is not None else moment.replace(tzinfo=clinic_zone())
+    try:
+        said.astimezone(UTC)
+    except OverflowError:
+        raise click.BadParameter("a moment that the calendar has was expected") from None
+    return said

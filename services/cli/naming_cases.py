@@ -5,11 +5,12 @@ from typing import IO, Any
 import click
 
 from services.cli.grounds import ground_in_words
-from services.cli.home import Failure
+from services.cli.home import FINDING, Failure
 from services.cli.output import say
 from services.cli.screen import minute
 from services.home import Home
 from services.runtime.erasures import Erasure
+from services.runtime.keyring.port import Destroyed
 
 
 class WasErased(click.ClickException):
@@ -39,6 +40,8 @@ async def case_named(home: Home, name: str) -> str:
     """Find a case that can be read by its external number or its id. Raises Failure, WasErased."""
     case_id = await any_case_named(home, name)
     if await home.is_erased(case_id):
+        if not isinstance((await home.keyring.keys([case_id])).get(case_id), Destroyed):
+            raise Failure(f"{name}: erasing this case was begun and is not finished: give ontrack erase again", FINDING)
         raise WasErased(name, await home.erasure(case_id))
     return case_id
 
@@ -47,7 +50,8 @@ async def any_case_named(home: Home, name: str) -> str:
     """Find a case by its external number or its id, also one that was erased. Raises Failure."""
     found = await home.cases_named(name)
     if not found:
-        raise Failure(f"{name}: the number of a case was expected; ontrack tracks lists them all")
+        told = "the number of a case was expected, or its id; ontrack tracks lists them all"
+        raise Failure(f"{name}: {told}, but for those that were erased, which ontrack audit verify lists")
     if len(found) > 1:
         names = await home.names()
         which = ", ".join(sorted(names.get(case_id, case_id) for case_id in found))

@@ -1,5 +1,6 @@
 """`ontrack audit export`: a history in one file is audited as the home that it came from, with its keys or without."""
 
+import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -287,6 +288,21 @@ def test_a_bundle_that_is_not_as_it_was_written_is_refused(
         assert str(handed.file) in ran.told
         assert "Traceback" not in ran.told
     assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.parametrize("name", ["README", "canonical/manifest.json", "raw/rom.cases.v1/99.ndjson"])
+def test_a_bundle_with_more_in_it_than_its_manifests_speak_of_is_refused(handed: Handed, name: str) -> None:
+    """Of two files by one name, one program reads the first and another the last."""
+    with zipfile.ZipFile(handed.file, "a") as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        archive.writestr(name, handed_manifest(handed) if name.endswith(".json") else b"")
+    ran = handed.verify(keys=False)
+    assert (ran.exit_code, "it holds other files than its manifests speak of" in ran.told) == (1, True)
+
+
+def handed_manifest(handed: Handed) -> bytes:
+    with zipfile.ZipFile(handed.file) as archive:
+        return archive.read("canonical/manifest.json")
 
 
 def test_parts_that_do_not_say_the_same_are_found(

@@ -117,6 +117,9 @@ def test_without_keys_what_differs_is_found_and_not_told(
     (found,) = differing(sound, file)
     assert (found["how"], found["fields"], found["topic"]) == ("differs", [], TRACKS.name)
 
+    # and it is said that nobody could look how the sessions were judged
+    assert "Sessions of 1 case were not compared: a key is not here." in ontrack("audit", "diff", sound, file).told
+
 
 def test_keys_belong_to_a_bundle(sound: Path, bundle: tuple[Path, Path], tmp_path: Path) -> None:
     ran = ontrack("audit", "diff", sound, sound, "--keys-a", bundle[1])

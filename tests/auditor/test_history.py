@@ -104,6 +104,14 @@ def test_nothing_was_known_before_the_first_fact(home: Path) -> None:
     assert (ran.exit_code, "nothing was known of W by 2020-01-01 00:00" in ran.told) == (1, True)
 
 
+def test_a_moment_that_no_calendar_has_is_refused(home: Path) -> None:
+    for moment in ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"):
+        ran = ontrack("audit", "history", "W", "--data", home, "--as-of", moment)
+        assert (ran.exit_code, "a moment that the calendar has was expected" in ran.told) == (2, True)
+    for moment in ("0001-01-01T00:00:00", "9999-12-31T23:59:59"):
+        assert "Traceback" not in ontrack("audit", "history", "W", "--data", home, "--as-of", moment).told
+
+
 def test_a_case_of_which_nothing_was_judged_is_told_too(home: Path) -> None:
     assert "U" in succeeded("audit", "history", "U", "--data", home).out.decode()
 

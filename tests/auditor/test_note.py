@@ -26,7 +26,7 @@ def test_a_note_that_others_have_signed_too_is_believed_by_each_for_itself() -> 
     ours, theirs = Signer.make("clinic"), Signer.make("witness")
     note = ours.signed(TEXT) + theirs.signed(TEXT).rpartition("\n\n")[2]
     assert {each.verifier.opened(note) for each in (ours, theirs)} == {TEXT}
-    with pytest.raises(NoteInvalid, match="a signature of clinic was expected"):
+    with pytest.raises(NoteInvalid, match="a signature of clinic with this very key was expected"):
         Signer.make("clinic").verifier.opened(note)
 
 
@@ -36,7 +36,7 @@ def test_a_note_that_others_have_signed_too_is_believed_by_each_for_itself() -> 
         (NOTE.replace("answer", "Answer"), "does not go with the text"),
         (NOTE.replace("BwJnAM", "BwKnAM"), "does not go with the text"),
         (NOTE.replace("BwJnAM", "BwJnAN"), "base64 was expected"),
-        (NOTE.replace("x08go", "y08go"), "a signature of PeterNeumann was expected"),
+        (NOTE.replace("x08go", "y08go"), "a signature of PeterNeumann with this very key was expected"),
         (NOTE.replace("\n\n", "\n"), "a signed note was expected"),
         (NOTE.rstrip("\n"), "a signed note was expected"),
         (NOTE.replace("— ", "- "), "a signature was expected on each line"),

@@ -163,7 +163,7 @@ def test_a_checkpoint_that_nobody_or_somebody_else_has_signed_is_refused(
     stranger = str(Signer.make(NAME).verifier)
     for file, key, says in (
         (altered, kept.public, "does not go with the text"),
-        (kept.first, stranger, "a signature of north.example was expected"),
+        (kept.first, stranger, "a signature of north.example with this very key was expected"),
         (kept.key, kept.public, "a signed note was expected"),
     ):
         ran = ontrack(*verify, file, "--public-key", key)

@@ -198,7 +198,7 @@ def test_answers_and_words_are_on_the_page_of_whoever_asks_for_them_alone(home: 
 
 def test_only_its_owner_can_read_the_file_whatever_stood_there_before(home: Path, tmp_path: Path) -> None:
     file = tmp_path / "why.html"
-    file.write_text("for everybody")
+    file.write_text("<!DOCTYPE html>for everybody")
     file.chmod(0o644)
     page(home, file, "W", 1)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
@@ -206,6 +206,13 @@ def test_only_its_owner_can_read_the_file_whatever_stood_there_before(home: Path
     refused = ontrack("audit", "why", "W", "--session", "1", "--data", home, "--write", tmp_path / "link.html")
     assert (refused.exit_code, "a file that can be written was expected" in refused.told) == (2, True)
     assert not (tmp_path / "elsewhere.html").exists()
+
+
+def test_a_file_that_is_no_page_is_not_written_over(home: Path) -> None:
+    before = (home / "master.key").read_bytes()
+    refused = ontrack("audit", "why", "W", "--session", "1", "--data", home, "--write", home / "master.key")
+    assert (refused.exit_code, "is there already, and is no page" in refused.told) == (2, True)
+    assert (home / "master.key").read_bytes() == before
 
 
 @pytest.mark.parametrize("language", ["en", "da"])

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import count
+from typing import cast
 from urllib.parse import urlsplit
 
 import pytest
@@ -203,6 +205,65 @@ class TestStore(StoreSuite):
         held = await store.hold("scoring", 1, "other")
         assert held.position == Position("log", 8)
         assert dict(await store.load("scoring", ["a"], held.states)) == {"a": state(7)}
+
+    async def test_a_replacement_that_is_broken_off_anywhere_is_finished_when_it_is_done_again(
+        self, documents: Documents
+    ) -> None:
+        broken = 0
+        for calls in count(1):
+            # given states, and others that were made anew, and somebody who dies after so many calls of the database
+            stage, fresh = f"scoring{calls}", f"fresh.scoring{calls}"
+            store, dying = MongoStore(documents), MongoStore(cast("Documents", _Dying(documents, calls)))
+            await store.begin(stage)
+            await saved(store, [("a", None, 3), ("gone", None, 4)], stage=stage)
+            await store.hold(stage, 1, "somebody")
+            await _made_anew(store, fresh)
+            try:
+                await dying.take_place(stage, fresh, {1: Position("log", 8)})
+            except _Died:
+                broken += 1
+            else:
+                break
+
+            # when it is done again, with what is there of what was made anew
+            await _made_anew(store, fresh)
+            await store.take_place(stage, fresh, {1: Position("log", 8)})
+
+            # then the stage goes on from that and nothing else
+            held = await store.hold(stage, 1, "somebody else")
+            assert held.position == Position("log", 8), calls
+            assert dict(await store.load(stage, ["a", "gone"], held.states)) == {"a": state(7)}, calls
+        assert broken > 10
+
+
+async def _made_anew(store: MongoStore, fresh: str) -> None:
+    """Make states anew, as far as they are not there: where they have a position, they are."""
+    if await store.place(fresh) is None:
+        await store.clear(fresh)
+    await store.begin(fresh)
+    if await store.position(fresh, 1) is None:
+        standing = await store.load(fresh, ["a"])
+        if not standing:
+            await saved(store, [("a", None, 7)], stage=fresh)
+        await store.set_position(fresh, 1, Position("log", 8))
+
+
+class _Died(Exception):
+    """Somebody was killed right before a call."""
+
+
+class _Dying:
+    """A database of which so many things can be asked, and no more."""
+
+    def __init__(self, documents: Documents, calls: int) -> None:
+        self._documents = documents
+        self._left = calls
+
+    def __getattr__(self, name: str) -> object:
+        self._left -= 1
+        if self._left < 0:
+            raise _Died
+        return getattr(self._documents, name)
 
 
 async def founded(documents: Documents) -> MongoKeyring:

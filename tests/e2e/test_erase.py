@@ -410,6 +410,10 @@ def test_an_erasure_that_is_killed_at_any_moment_is_finished_by_the_same_command
     assert len(met) > 10
 
     for death in met:
+        # then whoever asks for the case is told, as soon as it is on record
+        asked_for = ontrack("case", GONE, "--data", home_of(death.moment))
+        assert asked_for.exit_code == 0 or "was begun and is not finished" in asked_for.told, (death, asked_for.told)
+
         # when the same command is given again
         home, backups = home_of(death.moment), backups_of(death.moment)
         again = erase(clinic, "--backups", backups, home=home)

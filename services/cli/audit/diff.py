@@ -132,5 +132,7 @@ def _summary(compared: Compared) -> Iterator[str]:
     elif compared.unshared:
         events, sessions = counted(len(compared.unshared), "event"), counted(len(compared.judged), "session")
         yield f"{events} not shared, {sessions} judged otherwise."
+        if compared.sealed:
+            yield f"Sessions of {counted(len(compared.sealed), 'case')} were not compared: a key is not here."
     else:
         yield "Both say the same."
