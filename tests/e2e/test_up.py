@@ -119,7 +119,7 @@ def test_the_log_is_sealed_by_itself_where_a_key_is_given(tmp_path: Path) -> Non
     # then its log is one that was sealed
     (file,) = kept.iterdir()
     told = succeeded("audit", "verify", "--data", data, "--checkpoint", file, "--public-key", public).told
-    assert "The history verifies" in told
+    assert "The checkpoint of" in told
 
 
 def test_a_directory_that_is_there_and_empty_is_told_as_made(tmp_path: Path) -> None:

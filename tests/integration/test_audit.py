@@ -26,6 +26,9 @@ from tests.support.region import STAGES, Region, wait_until
 from tests.support.requests import Requests
 
 SOME: Final = 400
+PACE: Final = 0.05
+"""Seconds between two answers: a region has thousands of patients, who do not all answer each second."""
+
 ANSWERED: Final = 120
 ANSWERS: Final = {"frequency": 2, "intensity": 1, "engagement": 3, "work_school_home": 0, "social_life": 2}
 LOST: Final = ("register", "scoring", "not_detector", "notifier")
@@ -69,7 +72,7 @@ class Answering:
 
     def run(self) -> None:
         for session, case_id in product(range(500), self._cases):
-            if self._enough.is_set():
+            if self._enough.wait(PACE):
                 return
             answered = (datetime.now(UTC) - timedelta(minutes=600 - session)).isoformat()
             body = {"session": session, "instrument": "odsis", "answers": ANSWERS, "answered_at": answered}
