@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 from base64 import b64encode
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -29,6 +29,7 @@ from tests.support.contents import contents, counts, master_key_in
 from tests.support.desk import Desk, row, table
 from tests.support.dying import deaths
 from tests.support.simulated import assert_all_equal
+from tests.support.unprivileged import NOBODY, ontrack_unprivileged
 
 ANNA, GONE, COMMENT = "0101801234", "0202804321", "since Karen has left"
 SESSIONS: Final = range(5)
@@ -117,9 +118,11 @@ def _parts(secret: bytes) -> Collection[bytes]:
     return {secret} | {secret[start : start + SLICE] for start in range(0, len(secret) - SLICE + 1, SLICE)}
 
 
+ERASE: Final = ("erase", GONE, "--ground", "asked-for", "--by", "kim", "--confirm", GONE)
+
+
 def erase(desk: Desk, *options: str | Path, home: Path | None = None) -> Ran:
-    asked = ("erase", GONE, "--ground", "asked-for", "--by", "kim", "--confirm", GONE)
-    return ontrack(*asked, *options, "--data", home or desk.home)
+    return ontrack(*ERASE, *options, "--data", home or desk.home)
 
 
 def verified(*source: str | Path) -> str:
@@ -201,6 +204,80 @@ def test_whoever_reads_the_database_meanwhile_keeps_it_from_being_done_and_that_
     # and when the same command is given again, then it is done
     assert erase(clinic).exit_code == 0
     assert found(clinic.home, secrets) == set()
+
+
+def test_pages_that_cannot_be_removed_are_told_of_until_they_are_gone(clinic: Desk) -> None:
+    # given reports that were written where nothing can be removed now
+    pages = clinic.place / "pages"
+    succeeded("reports", "--data", clinic.home, "--write", pages)
+    anothers = sorted(file.name for file in pages.glob("*.html"))
+
+    # when a case is erased, once and again, then they are told of each time
+    with given_up(clinic, pages) as home:
+        for _ in range(2):
+            ran = ontrack_unprivileged(*ERASE, "--data", home)
+            assert ran.exit_code == 1, ran.told
+            assert f"the reports in {pages} cannot be removed (Permission denied)" in ran.said
+        assert found(pages, {"number": GONE.encode()}) == {"number"}
+
+    # and when they can be removed, then they are, and those of the others stay
+    assert erase(clinic).exit_code == 0
+    assert found(pages, {"number": GONE.encode()}) == set()
+    assert 0 < len(list(pages.glob("*.html"))) < len(anothers)
+    assert "removed from" not in erase(clinic).said
+
+
+@contextmanager
+def given_up(clinic: Desk, pages: Path) -> Iterator[Path]:
+    """Let somebody who is not root write the home, and only read some pages."""
+    above = [place for place in (pages, *pages.parents) if place.stat().st_uid == os.getuid() and place != Path("/")]
+    modes = {place: place.stat().st_mode for place in above}
+    for place in [clinic.home, *clinic.home.iterdir()] if os.getuid() == 0 else ():
+        os.chown(place, NOBODY, NOBODY)
+    for place in above:
+        place.chmod(0o555 if place == pages else modes[place] | 0o111)
+    try:
+        yield clinic.home
+    finally:
+        for place, mode in modes.items():
+            place.chmod(mode)
+
+
+def test_pages_that_are_not_there_are_told_of_until_somebody_says_where_they_went(clinic: Desk) -> None:
+    # given a directory of reports and a page that were moved, and reports of before the case, where it is in none
+    place = clinic.place
+    pages, away, why = place / "pages", place / "away", place / "why.html"
+    succeeded("reports", "--case", ANNA, "--data", clinic.home, "--write", place / "without")
+    succeeded("reports", "--data", clinic.home, "--write", pages)
+    succeeded("audit", "why", GONE, "--session", "3", "--write", why, "--data", clinic.home)
+    pages.rename(away)
+    why.rename(place / "moved.html")
+
+    # when it is erased, once and again, then both are told of each time, and nothing else
+    for _ in range(2):
+        ran = erase(clinic, "--format", "json")
+        assert ran.exit_code == 1
+        unreached = [line["says"] for line in json.loads(ran.out) if line["is"] == "not reached"]
+        assert [says.split(" is not there")[0] for says in unreached] == [
+            f"the reports in {pages}",
+            f"the report in {why}",
+        ]
+        assert all("once they are deleted, say so by --gone" in says for says in unreached)
+
+    # and when the directory is back, its pages are removed; the page is gone as somebody says
+    away.rename(pages)
+    assert erase(clinic, "--gone", why).exit_code == 0
+    assert found(pages, {"number": GONE.encode()}) == set()
+    assert erase(clinic).exit_code == 0
+
+
+def test_pages_that_are_not_there_are_gone_when_somebody_says_so(clinic: Desk) -> None:
+    pages = clinic.place / "pages"
+    succeeded("reports", "--data", clinic.home, "--write", pages)
+    shutil.rmtree(pages)
+    assert erase(clinic).exit_code == 1
+    assert erase(clinic, "--gone", pages).exit_code == 0
+    assert erase(clinic).exit_code == 0
 
 
 def test_a_readable_export_is_told_of_until_it_is_deleted(clinic: Desk) -> None:
