@@ -17,11 +17,12 @@ from services.cli.backup_file import master_key_of
 from services.cli.erased_copies import (
     Erased,
     Met,
+    backups_taken_out,
     given,
     left_of,
+    others_taken_out,
     pages_taken_out,
     require_gone,
-    taken_out,
     without_gone,
 )
 from services.cli.grounds import GROUNDS
@@ -84,7 +85,7 @@ class Done:
     "--gone",
     type=click.Path(path_type=Path),
     multiple=True,
-    help="A copy that was deleted, or a directory: what is missing there was. More than once.",
+    help="A copy that was deleted, or a directory: what is missing there was; HOST:PATH elsewhere. More than once.",
 )
 @click.option("--confirm", metavar="CASE", help="Name CASE once more, where nobody can be asked to type it.")
 @format_option
@@ -150,8 +151,9 @@ async def _erase(number: str, place: Place, data: CaseErased, search: Search) ->
         for page in left_of(met):
             await home.copies.note(page)
         await home.forget(case_id)
-        met += await taken_out(erased, copies, search.others)
+        met += others_taken_out(erased, copies)
         left = left_of(met)
+        met += await backups_taken_out(erased, copies, search.others, left)
         forgotten = [copy for copy in noted if copy.case == case_id and copy not in left]
         await home.copies.forget([*forgotten, *(copy for copy in noted if copy not in copies)])
         return Done(case_id, erasure, is_new, await _events(home, case_id), met)

@@ -28,7 +28,6 @@ _NAMED: Final[dict[Kind, str]] = {
 }
 
 _MISSING: Final = "is not there: if it was moved, name where it is by --backups; if it was deleted, say so by --gone"
-_ELSEWHERE: Final = "give the command there too, or see to it by hand"
 _PAGES_MISSING: Final = (
     "is not there: if it was moved or its disk is away, delete the pages there; once they are deleted, say so by --gone"
 )
@@ -82,21 +81,23 @@ def require_gone(paths: Sequence[Path]) -> None:
 
 
 def without_gone(copies: Sequence[Copy], gone: Sequence[Path]) -> Sequence[Copy]:
-    """Leave those copies out that are missing here, and of which somebody says that they are gone for good.
+    """Leave those copies out of which somebody says that they are gone for good; one that is here is not there.
 
-    gone: where they were, or a directory above that
+    gone: where they were, or a directory above that, behind `HOST:` if that is another machine
     """
-    places = [path.absolute() for path in gone]
-    return [copy for copy in copies if not (_is_missing(copy) and any(map(Path(copy.path).is_relative_to, places)))]
+    return [copy for copy in copies if not any(_is_gone(copy, path) for path in gone)]
+
+
+def _is_gone(copy: Copy, place: Path) -> bool:
+    if copy.is_here:
+        return not os.path.lexists(copy.path) and Path(copy.path).is_relative_to(place.absolute())
+    host, _, path = str(place).partition(":")
+    return host == copy.host and path != "" and Path(copy.path).is_relative_to(path)
 
 
 def left_of(met: Iterable[Met]) -> list[Copy]:
     """Give the copies of a case alone that may be there still."""
     return [copy for each in met for copy in each.left]
-
-
-def _is_missing(copy: Copy) -> bool:
-    return copy.is_here and not os.path.lexists(copy.path)
 
 
 def pages_taken_out(erased: Erased, copies: Sequence[Copy]) -> list[Met]:
@@ -111,27 +112,43 @@ def pages_taken_out(erased: Erased, copies: Sequence[Copy]) -> list[Met]:
     return [met for met in found if met is not None]
 
 
-async def taken_out(erased: Erased, copies: Sequence[Copy], others: Sequence[Path]) -> list[Met]:
-    """Take a case out of backups and files of keys, those that are known and others; tell what cannot be reached."""
+def others_taken_out(erased: Erased, copies: Sequence[Copy]) -> list[Met]:
+    """Take a case out of files of keys; tell where it stands in the open."""
     found: list[Met] = []
-    seen: set[Path] = set()
     for copy in copies:
-        if copy.kind in ("reports", "report") or copy.case not in (None, erased.case_id):
+        if copy.kind not in ("keys", "opened") or copy.case not in (None, erased.case_id):
             continue
-        file = Path(copy.path)
         if not copy.is_here:
-            found.append(_remains(copy, f"is on {copy.host}: {_ELSEWHERE}"))
-        elif copy.kind == "backup":
-            seen.add(file.resolve())
-            found += await _of_backup(erased, file)
+            found.append(_is_elsewhere(copy))
         elif copy.kind == "keys":
             found.append(_of_keys(erased, copy))
-        elif file.exists():
+        elif Path(copy.path).exists():
             found.append(_remains(copy, "holds its answers in the open: delete it"))
-    for file in others:
-        if file.resolve() not in seen:
-            found += await _of_backup(erased, file)
     return found
+
+
+async def backups_taken_out(
+    erased: Erased, copies: Sequence[Copy], others: Sequence[Path], left: Sequence[Copy]
+) -> list[Met]:
+    """Take a case out of backups, those that are known and others; tell what cannot be reached.
+
+    left: the copies of it alone that may be there still: whoever restores a backup is to know them
+    """
+    backups = [copy for copy in copies if copy.kind == "backup"]
+    here = [Path(copy.path) for copy in backups if copy.is_here]
+    known = {file.resolve() for file in here}
+    found = [_is_elsewhere(copy) for copy in backups if not copy.is_here]
+    for file in [*here, *(file for file in others if file.resolve() not in known)]:
+        found += await _of_backup(erased, file, left)
+    return found
+
+
+def _is_elsewhere(copy: Copy) -> Met:
+    return _remains(copy, f"is on {copy.host}: {_elsewhere(copy)}")
+
+
+def _elsewhere(copy: Copy) -> str:
+    return f"give the command there too, or once it is deleted, say so by --gone {copy.host}:{copy.path}"
 
 
 def _is_in(page: Copy, place: Copy) -> bool:
@@ -152,7 +169,7 @@ def _of_place(erased: Erased, place: Copy, noted: Sequence[Copy]) -> Met | None:
     if not pages:
         return None
     if not place.is_here:
-        return _remains(place, f"may be on {place.host} still: {_ELSEWHERE}", pages)
+        return _remains(place, f"may be on {place.host} still: {_elsewhere(place)}", pages)
     try:
         if not _is_there(directory):
             return _remains(place, _PAGES_MISSING, pages)
@@ -179,7 +196,7 @@ def _of_page(page: Copy) -> Met | None:
     """Remove a page that is about the case alone; None if it is gone anyway."""
     file = Path(page.path)
     if not page.is_here:
-        return _remains(page, f"may be on {page.host} still: {_ELSEWHERE}")
+        return _remains(page, f"may be on {page.host} still: {_elsewhere(page)}")
     try:
         if not _is_there(file):
             # What was written to be looked at once goes with all that is temporary.
@@ -199,7 +216,7 @@ def _is_there(path: Path) -> bool:
     return True
 
 
-async def _of_backup(erased: Erased, file: Path) -> list[Met]:
+async def _of_backup(erased: Erased, file: Path, left: Sequence[Copy]) -> list[Met]:
     """Write a backup anew without a case, if it has it."""
     try:
         file = file.resolve()
@@ -210,12 +227,12 @@ async def _of_backup(erased: Erased, file: Path) -> list[Met]:
             if backup.manifest.log != erased.log:
                 return [Met(str(file), "without", f"the backup {file} is of another log")]
             backup.require_master(erased.master)
-            if not holds(backup, erased.case_id):
+            if not holds(backup, erased.case_id, left, erased.master):
                 return [Met(str(file), "without", f"the backup {file} does not hold it")]
             with in_place_of(file) as (stream, unfinished):
                 items = sum(part.items for part in backup.manifest.parts)
                 with progress(f"Writing {file.name} anew", items) as advance:
-                    await write_without(backup, erased.case_id, Writer(stream), erased.master, advance)
+                    await write_without(backup, erased.case_id, left, Writer(stream), erased.master, advance)
                 stream.flush()
                 with Backup.opened(unfinished) as written:
                     written.require_master(erased.master)

@@ -23,6 +23,8 @@ from contracts.events.facts import CaseErased
 from contracts.topics import CASES, partition_of
 from services.embedded import DATABASE, MASTER_KEY, EmbeddedHome
 from services.mailer.domain.delivery import begun
+from services.runtime.copies.file import CopiesInFile
+from services.runtime.copies.port import Copy
 from services.runtime.log.port import Record
 from tests.support.command import ONTRACK, PATIENCE, Ran, ontrack, succeeded
 from tests.support.contents import contents, counts, master_key_in
@@ -93,7 +95,7 @@ async def _key(directory: Path, case_id: str) -> CaseKey:
 
 def bytes_below(place: Path) -> Iterator[tuple[Path, bytes]]:
     """Every file below a place, and what is in those that are archives."""
-    for file in sorted(place.rglob("*")):
+    for file in sorted(place.rglob("*")) if place.is_dir() else [place]:
         if file.is_file():
             yield file, file.read_bytes()
             if file.suffix in (".backup", ".zip", ".new"):
@@ -463,6 +465,47 @@ def test_a_backup_from_before_that_nobody_reached_brings_it_back_and_can_be_eras
     assert erase(clinic, home=directory).exit_code == 0
     assert found(directory, secrets) == set()
     assert found(clinic.place, {"wrapped key": secrets["wrapped key"]}) == set()
+
+
+def test_whoever_restores_a_backup_knows_which_copies_were_made_before(clinic: Desk) -> None:
+    # given an older backup, keys and reports that were moved, and a copy on another machine; then another backup
+    place, gone = clinic.place, case_of(clinic.home)
+    succeeded("backup", place / "monday.backup", "--data", clinic.home)
+    succeeded("export", "--data", clinic.home, "--output", place / "exported", "--keys", place / "case.keys")
+    succeeded("reports", "--data", clinic.home, "--write", place / "pages")
+    succeeded("audit", "why", GONE, "--session", "3", "--write", place / f"{GONE}.html", "--data", clinic.home)
+    elsewhere = Copy(kind="backup", path="/kept/sunday.backup", host="old.example", at=AT)
+    asyncio.run(CopiesInFile(clinic.home).note(elsewhere))
+    succeeded("backup", place / "tuesday.backup", "--data", clinic.home)
+    for name in ("monday.backup", "case.keys", "pages", f"{GONE}.html"):
+        (place / name).rename(place / f"moved {name}")
+
+    # when the last is restored, then it says nothing of whom a page is about
+    assert found(place / "tuesday.backup", {"number": GONE.encode()}) == set()
+    directory = master_key_in(place / "again", (clinic.home / MASTER_KEY).read_bytes())
+    succeeded("restore", place / "tuesday.backup", "--data", directory)
+
+    # and when the case is erased there, then it is told what cannot be reached
+    ran = erase(clinic, home=directory)
+    assert ran.exit_code == 1
+    for told in ("the backup {}/monday.backup", "file of keys {}/case.keys", "reports in {}/pages", "in {}/%s.html"):
+        assert f"{told.format(place).replace('%s', GONE)} is not there" in ran.said
+    assert "the backup /kept/sunday.backup is on old.example" in ran.said
+
+    # and that is known too to whoever restores the same backup, from which the case is taken out by now
+    listed = succeeded("backup", place / "tuesday.backup", "--list-keys", "--format", "ndjson").out.splitlines()
+    assert {"case": gone, "key": "destroyed"} in map(json.loads, listed)
+    other = master_key_in(place / "other", (clinic.home / MASTER_KEY).read_bytes())
+    succeeded("restore", place / "tuesday.backup", "--data", other)
+    for home in (directory, other):
+        again = erase(clinic, home=home)
+        assert (again.exit_code, f"the reports in {place}/pages is not there" in again.said) == (1, True)
+
+        # and until it is said that all are gone
+        assert erase(clinic, "--gone", place, home=home).exit_code == 1
+        assert erase(clinic, "--gone", "old.example:/kept", home=home).exit_code == 0
+        assert erase(clinic, home=home).exit_code == 0
+    assert found(directory, {"number": GONE.encode()}) == set()
 
 
 @pytest.mark.parametrize("every", [pytest.param(4, id="some"), pytest.param(1, id="all", marks=pytest.mark.torture)])
