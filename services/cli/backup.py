@@ -14,8 +14,11 @@ from services.cli.output import Format, counted, emit, format_option, progress, 
 from services.cli.place import Place, opened, optional_data_option, required
 from services.cli.private import new_file, require_absent
 from services.cli.token import FILE as TOKENS_FILE
-from services.runtime.backup.archive import Writer
+from services.home import Home
+from services.runtime.backup.archive import Item, Writer
+from services.runtime.backup.copies import sealed_copies
 from services.runtime.backup.making import KEYS, begin, write
+from services.runtime.copies.port import CopiesUnavailable
 from services.runtime.keyring.master import MasterKey
 
 _EXAMPLES: Final = 10
@@ -59,7 +62,7 @@ async def _make(file: Path, place: Place) -> None:
             writer, beginning = Writer(stream), await begin(home, home.clock())
             with progress("Backing up", beginning.records) as advance:
                 tokens = tokens_of(place)
-                keyless = await write(home, beginning, tokens, writer, advance)
+                keyless = await write(home, beginning, tokens, writer, advance, await _copies(home, master))
             manifest = writer.finish(home.log_id, beginning.at, home.clock(), master)
     say(f"{file} ({sized(file.stat().st_size)}) holds {told(manifest)}.")
     say(f"Everything that was answered before {instant(manifest.began)} is in it.")
@@ -68,6 +71,15 @@ async def _make(file: Path, place: Place) -> None:
     say(f"The master key is not in it. Keep a copy of {master_key_of(place)} elsewhere: without it this opens nothing.")
     if keyless:
         raise Failure(_told_keyless(keyless), FINDING)
+
+
+async def _copies(home: Home, master: MasterKey) -> Sequence[Item] | None:
+    """Give which copies a home knows, as a backup holds it; say so if that cannot be told."""
+    try:
+        return sealed_copies(await home.copies.all(), master)
+    except CopiesUnavailable as away:
+        say(f"Which copies were made is not in it ({away}): whoever erases a case after a restore has to name them.")
+        return None
 
 
 def _told_keyless(cases: Sequence[str]) -> str:

@@ -14,7 +14,17 @@ from contracts.events.facts import CaseErased
 from contracts.events.fields import is_name
 from contracts.topics import CASES, NOTICES, SCORES, TRACKS
 from services.cli.backup_file import master_key_of
-from services.cli.erased_copies import Erased, Met, given, pages_taken_out, require_gone, taken_out, without_gone
+from services.cli.erased_copies import (
+    Erased,
+    Met,
+    backups_taken_out,
+    given,
+    left_of,
+    others_taken_out,
+    pages_taken_out,
+    require_gone,
+    without_gone,
+)
 from services.cli.grounds import GROUNDS
 from services.cli.home import FINDING, Failure, run
 from services.cli.naming_cases import any_case_named, told_erased
@@ -75,7 +85,7 @@ class Done:
     "--gone",
     type=click.Path(path_type=Path),
     multiple=True,
-    help="A copy that was deleted, or a directory: what is missing there was. More than once.",
+    help="A copy that was deleted, or a directory: what is missing there was; HOST:PATH elsewhere. More than once.",
 )
 @click.option("--confirm", metavar="CASE", help="Name CASE once more, where nobody can be asked to type it.")
 @format_option
@@ -137,10 +147,14 @@ async def _erase(number: str, place: Place, data: CaseErased, search: Search) ->
         noted = await home.copies.all()
         copies = without_gone(noted, search.gone)
         met = pages_taken_out(erased, copies)
+        # Which pages are of the case is known only now.
+        for page in left_of(met):
+            await home.copies.note(page)
         await home.forget(case_id)
-        met += await taken_out(erased, copies, search.others)
-        left = {each.path for each in met if each.fate == "remains"}
-        forgotten = [copy for copy in noted if copy.case == case_id and copy.path not in left]
+        met += others_taken_out(erased, copies)
+        left = left_of(met)
+        met += await backups_taken_out(erased, copies, search.others, left)
+        forgotten = [copy for copy in noted if copy.case == case_id and copy not in left]
         await home.copies.forget([*forgotten, *(copy for copy in noted if copy not in copies)])
         return Done(case_id, erasure, is_new, await _events(home, case_id), met)
 

@@ -20,6 +20,8 @@ from services.pages.index import ReportRow, index_page
 from services.pages.report import report_page
 
 INDEX: Final = "index.html"
+TEMPORARY: Final = "ontrack-report-"
+"""Begins the name of a page that is written to be looked at once."""
 
 _PAGE: Final = b"<!doctype html>"
 
@@ -67,7 +69,7 @@ async def write_one(home: Home, entry: Listed, language: Language) -> Path:
     names = await short_names(home)
     issue = (await _issues_of(home, [entry]))[entry.event]
     page = _page(home, dossier, entry, names[entry.case_id], issue, language)
-    descriptor, name = tempfile.mkstemp(prefix="ontrack-report-", suffix=".html")
+    descriptor, name = tempfile.mkstemp(prefix=TEMPORARY, suffix=".html")
     await noted(home.copies, "report", Path(name), home.clock(), entry.case_id)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(page)

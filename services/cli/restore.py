@@ -1,5 +1,6 @@
 """`ontrack restore`: a home made of a backup."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -21,9 +22,11 @@ from services.embedded import MASTER_KEY, EmbeddedHome, empty_home
 from services.home import Home, now
 from services.ingest.access import TOKENS
 from services.runtime.backup.archive import Manifest
+from services.runtime.backup.copies import copies_in, note_all
 from services.runtime.backup.making import KEPT
 from services.runtime.backup.restoring import put_back, tokens_in
 from services.runtime.copies.file import COPIES, CopiesInFile
+from services.runtime.copies.port import Copy
 from services.runtime.keyring.master import MasterKey
 from services.runtime.log.topics import Safety
 
@@ -57,13 +60,15 @@ async def _into_directory(file: Path, directory: Path) -> None:
     key = directory / MASTER_KEY
     master = MasterKey.read(key)
     require_empty(directory, _GOES, _OF_A_TRY)
+    there = await CopiesInFile(directory).all()
     with whole(file, master) as backup:
-        tokens = tokens_in(backup)
+        tokens, copies = tokens_in(backup), copies_in(backup, master)
         if _is_other(directory / TOKENS, tokens):
             raise Failure(f"{directory} holds other tokens than {file}; {_GOES}")
         with workplace(directory, dry_run=False) as work:
             with empty_home(work, master) as ports, progress("Restoring", _records(backup.manifest)) as advance:
                 await put_back(backup, ports, master, advance)
+                await note_all([*there, *(copies or ())], ports.copies)
             # Only now: what is left of a place that has its lock is removed by whoever comes next.
             _write(work / MASTER_KEY, key.read_bytes())
             if tokens is not None:
@@ -73,6 +78,7 @@ async def _into_directory(file: Path, directory: Path) -> None:
             moved(work, directory, _GOES, _OF_A_TRY)
         await noted(CopiesInFile(directory), "backup", file, now())
     _tell(f"{directory} is", backup.manifest)
+    _tell_copies(copies)
 
 
 async def _conclude(home: Home) -> None:
@@ -94,7 +100,7 @@ async def _into_region(file: Path, safety: Safety, users: Path | None) -> None:
     passwords = None if users is None else passwords_in(users)
     master = MasterKey.read(settings.master_key_file)
     with whole(file, master) as backup:
-        tokens = tokens_in(backup)
+        tokens, copies = tokens_in(backup), copies_in(backup, master)
         tokens_go = None if tokens is None else _where_tokens_go(file)
         if passwords is not None:
             await let_in(settings, passwords)
@@ -102,6 +108,8 @@ async def _into_region(file: Path, safety: Safety, users: Path | None) -> None:
             if tokens is not None and tokens_go is not None and not tokens_go.exists():
                 _write(tokens_go, tokens)
             was_there = any((await ports.log.ends(SCORES, range(SCORES.partitions))).values())
+            # First: with the founding of the log, which comes last, it is done.
+            await note_all(copies or (), ports.copies)
             with progress("Restoring", _records(backup.manifest)) as advance:
                 await put_back(backup, ports, master, advance)
             await noted(ports.copies, "backup", file, now())
@@ -113,6 +121,15 @@ async def _into_region(file: Path, safety: Safety, users: Path | None) -> None:
     else:
         _tell("The region is", backup.manifest)
         say("Its services conclude the rest: start them with ontrack serve, unless they wait for it already.")
+    _tell_copies(copies)
+
+
+def _tell_copies(copies: Sequence[Copy] | None) -> None:
+    if copies is None:
+        say(
+            "Which other backups, files of keys and reports were made is not in this backup: it was made before that "
+            "was kept there. Whoever erases a case has to name backups by --backups, and see to the others by hand."
+        )
 
 
 def _where_tokens_go(file: Path) -> Path:

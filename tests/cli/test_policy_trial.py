@@ -108,6 +108,7 @@ def test_as_a_table_it_says_how_it_is_counted_and_that_these_are_few(clinic: Pat
         "Compared with the policies that the patients really had",
         "the decision that holds after every late answer and every correction",
         "at least 3 points worse than the baseline, which is the most that a policy compared here asks for",
+        "each counted in the week in which the answer was given, or was found missing",
         "These are few patients: 3, of whom 1 got worse.",
         "ours@1#",
     ):

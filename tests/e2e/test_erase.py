@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 from base64 import b64encode
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -23,12 +23,15 @@ from contracts.events.facts import CaseErased
 from contracts.topics import CASES, partition_of
 from services.embedded import DATABASE, MASTER_KEY, EmbeddedHome
 from services.mailer.domain.delivery import begun
+from services.runtime.copies.file import CopiesInFile
+from services.runtime.copies.port import Copy
 from services.runtime.log.port import Record
 from tests.support.command import ONTRACK, PATIENCE, Ran, ontrack, succeeded
 from tests.support.contents import contents, counts, master_key_in
 from tests.support.desk import Desk, row, table
 from tests.support.dying import deaths
 from tests.support.simulated import assert_all_equal
+from tests.support.unprivileged import NOBODY, ontrack_unprivileged
 
 ANNA, GONE, COMMENT = "0101801234", "0202804321", "since Karen has left"
 SESSIONS: Final = range(5)
@@ -92,7 +95,7 @@ async def _key(directory: Path, case_id: str) -> CaseKey:
 
 def bytes_below(place: Path) -> Iterator[tuple[Path, bytes]]:
     """Every file below a place, and what is in those that are archives."""
-    for file in sorted(place.rglob("*")):
+    for file in sorted(place.rglob("*")) if place.is_dir() else [place]:
         if file.is_file():
             yield file, file.read_bytes()
             if file.suffix in (".backup", ".zip", ".new"):
@@ -117,9 +120,11 @@ def _parts(secret: bytes) -> Collection[bytes]:
     return {secret} | {secret[start : start + SLICE] for start in range(0, len(secret) - SLICE + 1, SLICE)}
 
 
+ERASE: Final = ("erase", GONE, "--ground", "asked-for", "--by", "kim", "--confirm", GONE)
+
+
 def erase(desk: Desk, *options: str | Path, home: Path | None = None) -> Ran:
-    asked = ("erase", GONE, "--ground", "asked-for", "--by", "kim", "--confirm", GONE)
-    return ontrack(*asked, *options, "--data", home or desk.home)
+    return ontrack(*ERASE, *options, "--data", home or desk.home)
 
 
 def verified(*source: str | Path) -> str:
@@ -201,6 +206,80 @@ def test_whoever_reads_the_database_meanwhile_keeps_it_from_being_done_and_that_
     # and when the same command is given again, then it is done
     assert erase(clinic).exit_code == 0
     assert found(clinic.home, secrets) == set()
+
+
+def test_pages_that_cannot_be_removed_are_told_of_until_they_are_gone(clinic: Desk) -> None:
+    # given reports that were written where nothing can be removed now
+    pages = clinic.place / "pages"
+    succeeded("reports", "--data", clinic.home, "--write", pages)
+    anothers = sorted(file.name for file in pages.glob("*.html"))
+
+    # when a case is erased, once and again, then they are told of each time
+    with given_up(clinic, pages) as home:
+        for _ in range(2):
+            ran = ontrack_unprivileged(*ERASE, "--data", home)
+            assert ran.exit_code == 1, ran.told
+            assert f"the reports in {pages} cannot be removed (Permission denied)" in ran.said
+        assert found(pages, {"number": GONE.encode()}) == {"number"}
+
+    # and when they can be removed, then they are, and those of the others stay
+    assert erase(clinic).exit_code == 0
+    assert found(pages, {"number": GONE.encode()}) == set()
+    assert 0 < len(list(pages.glob("*.html"))) < len(anothers)
+    assert "removed from" not in erase(clinic).said
+
+
+@contextmanager
+def given_up(clinic: Desk, pages: Path) -> Iterator[Path]:
+    """Let somebody who is not root write the home, and only read some pages."""
+    above = [place for place in (pages, *pages.parents) if place.stat().st_uid == os.getuid() and place != Path("/")]
+    modes = {place: place.stat().st_mode for place in above}
+    for place in [clinic.home, *clinic.home.iterdir()] if os.getuid() == 0 else ():
+        os.chown(place, NOBODY, NOBODY)
+    for place in above:
+        place.chmod(0o555 if place == pages else modes[place] | 0o111)
+    try:
+        yield clinic.home
+    finally:
+        for place, mode in modes.items():
+            place.chmod(mode)
+
+
+def test_pages_that_are_not_there_are_told_of_until_somebody_says_where_they_went(clinic: Desk) -> None:
+    # given a directory of reports and a page that were moved, and reports of before the case, where it is in none
+    place = clinic.place
+    pages, away, why = place / "pages", place / "away", place / "why.html"
+    succeeded("reports", "--case", ANNA, "--data", clinic.home, "--write", place / "without")
+    succeeded("reports", "--data", clinic.home, "--write", pages)
+    succeeded("audit", "why", GONE, "--session", "3", "--write", why, "--data", clinic.home)
+    pages.rename(away)
+    why.rename(place / "moved.html")
+
+    # when it is erased, once and again, then both are told of each time, and nothing else
+    for _ in range(2):
+        ran = erase(clinic, "--format", "json")
+        assert ran.exit_code == 1
+        unreached = [line["says"] for line in json.loads(ran.out) if line["is"] == "not reached"]
+        assert [says.split(" is not there")[0] for says in unreached] == [
+            f"the reports in {pages}",
+            f"the report in {why}",
+        ]
+        assert all("once they are deleted, say so by --gone" in says for says in unreached)
+
+    # and when the directory is back, its pages are removed; the page is gone as somebody says
+    away.rename(pages)
+    assert erase(clinic, "--gone", why).exit_code == 0
+    assert found(pages, {"number": GONE.encode()}) == set()
+    assert erase(clinic).exit_code == 0
+
+
+def test_pages_that_are_not_there_are_gone_when_somebody_says_so(clinic: Desk) -> None:
+    pages = clinic.place / "pages"
+    succeeded("reports", "--data", clinic.home, "--write", pages)
+    shutil.rmtree(pages)
+    assert erase(clinic).exit_code == 1
+    assert erase(clinic, "--gone", pages).exit_code == 0
+    assert erase(clinic).exit_code == 0
 
 
 def test_a_readable_export_is_told_of_until_it_is_deleted(clinic: Desk) -> None:
@@ -386,6 +465,47 @@ def test_a_backup_from_before_that_nobody_reached_brings_it_back_and_can_be_eras
     assert erase(clinic, home=directory).exit_code == 0
     assert found(directory, secrets) == set()
     assert found(clinic.place, {"wrapped key": secrets["wrapped key"]}) == set()
+
+
+def test_whoever_restores_a_backup_knows_which_copies_were_made_before(clinic: Desk) -> None:
+    # given an older backup, keys and reports that were moved, and a copy on another machine; then another backup
+    place, gone = clinic.place, case_of(clinic.home)
+    succeeded("backup", place / "monday.backup", "--data", clinic.home)
+    succeeded("export", "--data", clinic.home, "--output", place / "exported", "--keys", place / "case.keys")
+    succeeded("reports", "--data", clinic.home, "--write", place / "pages")
+    succeeded("audit", "why", GONE, "--session", "3", "--write", place / f"{GONE}.html", "--data", clinic.home)
+    elsewhere = Copy(kind="backup", path="/kept/sunday.backup", host="old.example", at=AT)
+    asyncio.run(CopiesInFile(clinic.home).note(elsewhere))
+    succeeded("backup", place / "tuesday.backup", "--data", clinic.home)
+    for name in ("monday.backup", "case.keys", "pages", f"{GONE}.html"):
+        (place / name).rename(place / f"moved {name}")
+
+    # when the last is restored, then it says nothing of whom a page is about
+    assert found(place / "tuesday.backup", {"number": GONE.encode()}) == set()
+    directory = master_key_in(place / "again", (clinic.home / MASTER_KEY).read_bytes())
+    succeeded("restore", place / "tuesday.backup", "--data", directory)
+
+    # and when the case is erased there, then it is told what cannot be reached
+    ran = erase(clinic, home=directory)
+    assert ran.exit_code == 1
+    for told in ("the backup {}/monday.backup", "file of keys {}/case.keys", "reports in {}/pages", "in {}/%s.html"):
+        assert f"{told.format(place).replace('%s', GONE)} is not there" in ran.said
+    assert "the backup /kept/sunday.backup is on old.example" in ran.said
+
+    # and that is known too to whoever restores the same backup, from which the case is taken out by now
+    listed = succeeded("backup", place / "tuesday.backup", "--list-keys", "--format", "ndjson").out.splitlines()
+    assert {"case": gone, "key": "destroyed"} in map(json.loads, listed)
+    other = master_key_in(place / "other", (clinic.home / MASTER_KEY).read_bytes())
+    succeeded("restore", place / "tuesday.backup", "--data", other)
+    for home in (directory, other):
+        again = erase(clinic, home=home)
+        assert (again.exit_code, f"the reports in {place}/pages is not there" in again.said) == (1, True)
+
+        # and until it is said that all are gone
+        assert erase(clinic, "--gone", place, home=home).exit_code == 1
+        assert erase(clinic, "--gone", "old.example:/kept", home=home).exit_code == 0
+        assert erase(clinic, home=home).exit_code == 0
+    assert found(directory, {"number": GONE.encode()}) == set()
 
 
 @pytest.mark.parametrize("every", [pytest.param(4, id="some"), pytest.param(1, id="all", marks=pytest.mark.torture)])

@@ -17,7 +17,7 @@ from typing import Final
 from tests.support.command import PATIENCE, Ran
 
 _ROOT: Final = Path(__file__).parents[2]
-_NOBODY: Final = 65_534
+NOBODY: Final = 65_534
 
 
 @contextmanager
@@ -37,7 +37,7 @@ def read_only(files: Iterable[Path]) -> Iterator[Path]:
 
 def _given_away(path: Path) -> None:
     if os.getuid() == 0:
-        os.chown(path, _NOBODY, _NOBODY)
+        os.chown(path, NOBODY, NOBODY)
 
 
 def ontrack_unprivileged(*arguments: str | Path) -> Ran:
@@ -56,8 +56,8 @@ def _run(arguments: list[str]) -> None:
         import_module(late)
     if os.getuid() == 0:
         os.setgroups([])
-        os.setgid(_NOBODY)
-        os.setuid(_NOBODY)
+        os.setgid(NOBODY)
+        os.setuid(NOBODY)
     command.main(arguments)
 
 

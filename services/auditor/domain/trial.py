@@ -1,7 +1,7 @@
 """A policy that is tried: how its judgements differ from those that hold, what would be told, and how early.
 
 What is compared stands on what is known in the end: of each session the decision that holds after every late answer
-and every correction. What therapists would be told is counted as it would have gone out, while the facts came.
+and every correction. What therapists would be told is counted in the week of the answer, whenever that was entered.
 """
 
 from collections import Counter

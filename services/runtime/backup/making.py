@@ -13,6 +13,7 @@ from typing import Final, Protocol
 from contracts.codec import subject_of
 from contracts.topics import ACCESS, CASES, DEAD_LETTERS, DEFINITIONS, SEALS, Topic
 from services.runtime.backup.archive import AT_ONCE, Item, Progress, Writer
+from services.runtime.backup.copies import COPIES
 from services.runtime.directory.port import Directory, SealedPerson
 from services.runtime.keyring.port import Vault
 from services.runtime.log.port import Journal, LogUnavailable, StoredRecord, next_offset
@@ -69,7 +70,12 @@ async def begin(home: Holding, at: datetime) -> Beginning:
 
 
 async def write(
-    home: Holding, beginning: Beginning, tokens: bytes | None, into: Writer, progress: Progress
+    home: Holding,
+    beginning: Beginning,
+    tokens: bytes | None,
+    into: Writer,
+    progress: Progress,
+    copies: Sequence[Item] | None = None,
 ) -> Sequence[str]:
     """Write every part of a backup; give the cases with facts and no key: nobody will read these.
 
@@ -77,6 +83,7 @@ async def write(
 
     tokens: the file of tokens, if there is one
     progress: is told how many records were written
+    copies: which copies the home knows, sealed; None if that cannot be told
     """
     keyless: set[str] = set()
     for topic, ends in beginning.ends.items():
@@ -89,7 +96,9 @@ async def write(
     await into.add(DIRECTORY, _chunks(sealed_persons(home)))
     await into.add(ROSTER, _chunks(roster_entries(home)))
     if tokens is not None:
-        await into.add(TOKENS, _chunks(_only(Item(TOKENS, tokens))))
+        await into.add(TOKENS, _chunks(_each([Item(TOKENS, tokens)])))
+    if copies is not None:
+        await into.add(COPIES, _chunks(_each(copies)))
     return sorted(keyless)
 
 
@@ -170,5 +179,6 @@ async def _chunks(items: AsyncIterable[Item]) -> AsyncIterator[Sequence[Item]]:
     yield chunk
 
 
-async def _only(item: Item) -> AsyncIterator[Item]:
-    yield item
+async def _each(items: Iterable[Item]) -> AsyncIterator[Item]:
+    for item in items:
+        yield item

@@ -10,6 +10,7 @@ from typing import Final
 
 from contracts.topics import CASES, DEFINITIONS, PARTITIONS, Topic
 from services.runtime.backup.archive import AT_ONCE, Backup, Item, Progress, chunked
+from services.runtime.backup.copies import COPIES
 from services.runtime.backup.making import (
     DIRECTORY,
     KEPT,
@@ -40,7 +41,7 @@ EMPTY: Final = (
 def require_known(backup: Backup) -> None:
     """Make sure that this version knows everything that a backup holds. Raises BackupUnusable."""
     topics = {part_of(topic, partition) for topic in KEPT for partition in range(topic.partitions)}
-    strange = sorted(backup.manifest.by_name.keys() - topics - {KEYS, DIRECTORY, ROSTER, TOKENS})
+    strange = sorted(backup.manifest.by_name.keys() - topics - {KEYS, DIRECTORY, ROSTER, TOKENS, COPIES})
     if strange:
         raise BackupUnusable(f"the backup holds {', '.join(strange)}, which this version does not know")
     _entries(backup)

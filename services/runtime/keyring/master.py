@@ -27,6 +27,8 @@ class MasterKeyUnusable(Exception):
 class MasterKey:
     """Wraps and unwraps case keys (RFC 3394), makes case ids and vouches for backups (HMAC-SHA-256).
 
+    It seals what is of no case too, as the key of a case seals.
+
     Each is done with a key of its own.
     """
 
@@ -35,6 +37,7 @@ class MasterKey:
         self._wrapping = _derived(secret, b"wrap case keys")
         self._naming = _derived(secret, b"name cases")
         self._vouching = _derived(secret, b"vouch for backups")
+        self._sealing = CaseKey(_derived(secret, b"seal what is of no case", CaseKey.LENGTH))
         self.fingerprint = _derived(secret, b"recognise the master key")
 
     @classmethod
@@ -96,10 +99,18 @@ class MasterKey:
         message = f"{clinic}\x1f{number}".encode()
         return hmac.new(self._naming, message, sha256).hexdigest()[:CASE_ID_LENGTH]
 
+    def seal(self, content: bytes, purpose: bytes) -> bytes:
+        """Seal what is of no case, for one purpose."""
+        return self._sealing.seal(content, purpose)
+
+    def unseal(self, sealed: bytes, purpose: bytes) -> bytes:
+        """Open what was sealed so. Raises InvalidTag."""
+        return self._sealing.unseal(sealed, purpose)
+
     def vouch_for(self, content: bytes) -> bytes:
         """Give what nobody makes of some bytes without this master key."""
         return hmac.new(self._vouching, content, sha256).digest()
 
 
-def _derived(secret: bytes, purpose: bytes) -> bytes:
-    return HKDF(algorithm=SHA256(), length=32, salt=None, info=b"ontrack " + purpose).derive(secret)
+def _derived(secret: bytes, purpose: bytes, length: int = 32) -> bytes:
+    return HKDF(algorithm=SHA256(), length=length, salt=None, info=b"ontrack " + purpose).derive(secret)
