@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 from zipfile import BadZipFile, ZipFile
 
@@ -209,40 +210,39 @@ def test_whoever_reads_the_database_meanwhile_keeps_it_from_being_done_and_that_
 
 
 def test_pages_that_cannot_be_removed_are_told_of_until_they_are_gone(clinic: Desk) -> None:
-    # given reports that were written where nothing can be removed now
-    pages = clinic.place / "pages"
-    succeeded("reports", "--data", clinic.home, "--write", pages)
-    anothers = sorted(file.name for file in pages.glob("*.html"))
+    # Nobody else can look into the folders of the tests.
+    with TemporaryDirectory(prefix="ontrack-erase-") as folder:
+        # given reports that were written where nothing can be removed now
+        home, pages = Path(folder) / "home", Path(folder) / "pages"
+        shutil.copytree(clinic.home, home)
+        succeeded("reports", "--data", home, "--write", pages)
+        all_of_them = list(pages.glob("*.html"))
 
-    # when a case is erased, once and again, then they are told of each time
-    with given_up(clinic, pages) as home:
-        for _ in range(2):
-            ran = ontrack_unprivileged(*ERASE, "--data", home)
-            assert ran.exit_code == 1, ran.told
-            assert f"the reports in {pages} cannot be removed (Permission denied)" in ran.said
-        assert found(pages, {"number": GONE.encode()}) == {"number"}
+        # when a case is erased, once and again, then they are told of each time
+        with given_up(home, pages):
+            for _ in range(2):
+                ran = ontrack_unprivileged(*ERASE, "--data", home)
+                assert ran.exit_code == 1, ran.told
+                assert f"the reports in {pages} cannot be removed (Permission denied)" in ran.said
+            assert found(pages, {"number": GONE.encode()}) == {"number"}
 
-    # and when they can be removed, then they are, and those of the others stay
-    assert erase(clinic).exit_code == 0
-    assert found(pages, {"number": GONE.encode()}) == set()
-    assert 0 < len(list(pages.glob("*.html"))) < len(anothers)
-    assert "removed from" not in erase(clinic).said
+        # and when they can be removed, then they are, and those of the others stay
+        assert erase(clinic, home=home).exit_code == 0
+        assert found(pages, {"number": GONE.encode()}) == set()
+        assert 0 < len(list(pages.glob("*.html"))) < len(all_of_them)
+        assert "removed from" not in erase(clinic, home=home).said
 
 
 @contextmanager
-def given_up(clinic: Desk, pages: Path) -> Iterator[Path]:
-    """Let somebody who is not root write the home, and only read some pages."""
-    above = [place for place in (pages, *pages.parents) if place.stat().st_uid == os.getuid() and place != Path("/")]
-    modes = {place: place.stat().st_mode for place in above}
-    for place in [clinic.home, *clinic.home.iterdir()] if os.getuid() == 0 else ():
+def given_up(home: Path, pages: Path) -> Iterator[None]:
+    """Let somebody who is not root write a home, and only read some pages beside it."""
+    for place in [home.parent, home, *home.iterdir()] if os.getuid() == 0 else ():
         os.chown(place, NOBODY, NOBODY)
-    for place in above:
-        place.chmod(0o555 if place == pages else modes[place] | 0o111)
+    pages.chmod(0o555)
     try:
-        yield clinic.home
+        yield
     finally:
-        for place, mode in modes.items():
-            place.chmod(mode)
+        pages.chmod(0o700)
 
 
 def test_pages_that_are_not_there_are_told_of_until_somebody_says_where_they_went(clinic: Desk) -> None:
