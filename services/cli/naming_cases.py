@@ -50,8 +50,8 @@ async def any_case_named(home: Home, name: str) -> str:
     """Find a case by its external number or its id, also one that was erased. Raises Failure."""
     found = await home.cases_named(name)
     if not found:
-        told = "the number of a case was expected, or its id; ontrack tracks lists them all"
-        raise Failure(f"{name}: {told}, but for those that were erased, which ontrack audit verify lists")
+        told = "the number of a case was expected; ontrack tracks lists them all"
+        raise Failure(f"{name}: {told}, and ontrack audit verify those that were erased, by their ids")
     if len(found) > 1:
         names = await home.names()
         which = ", ".join(sorted(names.get(case_id, case_id) for case_id in found))

@@ -23,7 +23,7 @@ from services.cli.home import FINDING, Failure, run, short_names
 from services.cli.output import Format, counted, format_option, progress, say
 from services.cli.policy_question import question_of
 from services.cli.policy_trial_table import print_trial, trial_of
-from services.cli.report_files import write_privately
+from services.cli.report_files import write_page
 from services.cli.screen import natural
 from services.home import Home
 from services.pages.trial import Trial, trial_page
@@ -108,7 +108,7 @@ def try_(
     wish = Wish(name, against, own, points, is_list, language)
     trial, left_out = run(_tried(source, wish, page))
     if page is not None:
-        write_privately(page, trial_page(trial, language))
+        write_page(page, trial_page(trial, language))
         say(f"{page} holds it as a page{', with scores of patients' if is_list else ''}.")
     print_trial(trial, form, language)
     for why, number in sorted(left_out.items()):

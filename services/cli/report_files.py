@@ -112,11 +112,16 @@ def _row(entry: Listed, patient: str, file: str) -> ReportRow:
 
 
 def write_privately(file: Path, text: str) -> None:
-    """Write a page that only its owner can read; one that is there already becomes so. Never follows a link.
+    """Write a file that only its owner can read; one that is there already becomes so. Never follows a link."""
+    with private_file(file) as stream:
+        stream.write(text.encode())
+
+
+def write_page(file: Path, text: str) -> None:
+    """Write a page to a file that somebody has named, as `write_privately` does.
 
     Raises Failure, also where a file is there that is no page: it could be the only copy of a key.
     """
-    if file.is_file() and not file.is_symlink() and not file.read_bytes()[: len(_PAGE)].lower() == _PAGE:
+    if file.is_file() and not file.is_symlink() and file.read_bytes()[: len(_PAGE)].lower() != _PAGE:
         raise Failure(f"{file} is there already, and is no page: name a file that is not there yet")
-    with private_file(file) as stream:
-        stream.write(text.encode())
+    write_privately(file, text)

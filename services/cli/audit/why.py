@@ -24,7 +24,7 @@ from services.cli.home import FINDING, Failure, run, short_names
 from services.cli.naming import Naming
 from services.cli.naming_cases import case_named
 from services.cli.output import Format, emit, format_option, say
-from services.cli.report_files import write_privately
+from services.cli.report_files import write_page
 from services.cli.screen import minute
 from services.cli.zone import clinic_zone
 from services.home import Home
@@ -78,7 +78,7 @@ def why(
         raise Failure("--format: table, json or ndjson was expected: an argument is no row")
     found, page = run(_why(source, number, session, report, until, file, language, reveal=reveal))
     if file is not None:
-        write_privately(file, page)
+        write_page(file, page)
         click.echo(file)
         say(f"It holds {'answers' if reveal else 'scores'} of a patient: delete it when it has been read.")
     elif form == "table":
