@@ -1,6 +1,5 @@
 """A policy that is tried: the judgement of the same stages, compared session by session."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -108,10 +107,9 @@ def test_a_case_under_another_policy_is_judged_as_if_it_had_been_enrolled_with_i
     # given the same facts, told to the stages with another policy from the beginning
     other = Case(policy)
     for fact in case.facts:
-        data = fact.data
-        if isinstance(data, CaseEnrolled):
-            fact = fact._replace(data=data.model_copy(update={"policy": other.policy}))  # noqa: PLW2901
-        other.hears(fact)
+        enrols = isinstance(fact.data, CaseEnrolled)
+        said_so = fact.data.model_copy(update={"policy": other.policy}) if enrols else fact.data
+        other.hears(fact._replace(data=said_so))
 
     # then trying that policy says the same, event for event
     assert said(case, policy) == said(other, None)
@@ -278,7 +276,10 @@ def test_a_week_begins_on_monday_by_the_clock_of_the_clinic() -> None:
     sunday = datetime(2026, 1, 11, 23, 30, tzinfo=UTC)
     case = a_case(12)
     case.answered(1, 16, at=sunday)
-    later: Callable[[datetime], datetime] = lambda moment: moment + timedelta(hours=1)  # noqa: E731
+
+    def later(moment: datetime) -> datetime:
+        return moment + timedelta(hours=1)
+
     assert {week.monday for week in weeks_in_treatment(case.scoring.out, same)} == {WEEK}
     assert {week.monday for week in weeks_in_treatment(case.scoring.out, later)} == {date(2026, 1, 12)}
     assert gathered(said(case, None), later).told == {InWeek(HERE, date(2026, 1, 12)): 1}
