@@ -238,8 +238,6 @@ class TestStore(StoreSuite):
 
 async def _made_anew(store: MongoStore, fresh: str) -> None:
     """Make states anew, as far as they are not there: where they have a position, they are."""
-    if await store.place(fresh) is None:
-        await store.clear(fresh)
     await store.begin(fresh)
     if await store.position(fresh, 1) is None:
         standing = await store.load(fresh, ["a"])
