@@ -45,8 +45,8 @@ WEAKENINGS: Final = (
     Weakening(
         "the owner of a position",
         "services/runtime/store/mongo.py",
-        '{"_id": identity, "owner": owner}',
-        '{"_id": identity}',
+        '{"_id": identity, "owner": owner}, fields)',
+        '{"_id": identity}, fields)',
         "tests/conformance/test_mongodb.py::TestStore::test_only_the_last_who_took_a_partition_says_how_far_the_stage_is",
         "Position",
     ),
