@@ -77,6 +77,11 @@ class Event(NamedTuple, Generic[DataT_co]):
         """Name of the statement on the wire."""
         return self.data.wire_name
 
+    def numbered(self, sequence: int) -> "Event[DataT_co]":
+        """Give it a place in its case's history; `_replace` takes five times as long."""
+        event_id, source, subject, time, recordedtime, correlation, causation, data, _, sealed = self
+        return Event(event_id, source, subject, time, recordedtime, correlation, causation, data, sequence, sealed)
+
 
 def name_based_id(namespace: bytes, *name: str) -> str:
     """Make an id of a name: UUIDv5 (RFC 9562), five times as fast as by way of a UUID object."""

@@ -47,7 +47,7 @@ class Beside:
     unclear: set[str] = field(default_factory=set)
     _derived: dict[str, dict[int, Record]] = field(default_factory=dict)
     _expected: int = 0
-    _ahead: dict[tuple[str, int], StoredRecord] = field(default_factory=dict)
+    _ahead: dict[tuple[str, int], tuple[StoredRecord, str]] = field(default_factory=dict)
     _last: dict[str, int] = field(default_factory=dict)
     _repetitions: dict[tuple[str, int], list[Repeated]] = field(default_factory=lambda: defaultdict(list))
 
@@ -66,7 +66,7 @@ class Beside:
                 self._derived.setdefault(record.key, {})[number] = record
                 self._expected += 1
             else:
-                met.append(self._compared(record, standing))
+                met.append(self._compared(record, *standing))
         return met
 
     def meet(self, records: Sequence[StoredRecord], keys: Mapping[str, CaseKey | Destroyed]) -> list[StoredRecord]:
@@ -98,21 +98,21 @@ class Beside:
                 if derived := self._taken(case_id, lacking):
                     yield StoredRecord(record.offset, case_id, derived.value, derived.event)
             if derived := self._taken(case_id, number):
-                yield self._compared(derived, record, key)
+                yield self._compared(derived, record, seen.type, key)
             else:
-                self._ahead[case_id, number] = record
+                self._ahead[case_id, number] = record, seen.type
 
     def _taken(self, case_id: str, number: int) -> Record | None:
         derived = self._derived.get(case_id, {}).pop(number, None)
         self._expected -= derived is not None
         return derived
 
-    def _compared(self, derived: Record, standing: StoredRecord, key: CaseKey | None = None) -> StoredRecord:
+    def _compared(self, derived: Record, standing: StoredRecord, kind: str, key: CaseKey | None = None) -> StoredRecord:
         """Compare an event with what stands in its place; give it at that place."""
         if self.compares_bytes and derived.value != standing.value:
             others = tuple(_differences(self.topic, derived, standing, key))
             self._find("altered", standing, "what follows from the facts was expected", others)
-        elif not self.compares_bytes and not _is_like(derived, standing):
+        elif not self.compares_bytes and (derived.event is None or derived.event.type != kind):
             self._find("altered", standing, "an event of another type was expected")
         return StoredRecord(standing.offset, standing.key, derived.value, derived.event)
 
@@ -140,7 +140,7 @@ class Beside:
                     kind, event_id = (None, None) if record.event is None else (record.event.type, record.event.id)
                     place = Place(self.topic.name, self.partition, None, event_id, case_id)
                     self.findings.add(Finding("missing", place, f"number {number} of the case ({kind}) was expected"))
-        for (case_id, _), standing in self._ahead.items():
+        for (case_id, _), (standing, _) in self._ahead.items():
             if case_id not in self.unclear:
                 self._find("underivable", standing, "nothing was expected, since no fact leads to this event")
         return missing, to_come
@@ -174,11 +174,6 @@ class Beside:
     def _find(self, what: What, record: StoredRecord, says: str, differences: tuple[Difference, ...] = ()) -> None:
         place = Place(self.topic.name, self.partition, record.offset, id_of(record.value), record.key)
         self.findings.add(Finding(what, place, says, differences))
-
-
-def _is_like(derived: Record, standing: StoredRecord) -> bool:
-    seen = _seen(standing)
-    return derived.event is not None and seen is not None and derived.event.type == seen.type
 
 
 def _seen(record: StoredRecord) -> Glance | Tail | None:

@@ -1,6 +1,6 @@
 """One stage over a history from its beginning: its cases stay open, and those unused for longest go on a shelf."""
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, Generic, TypeVar
 
@@ -55,9 +55,15 @@ class Keys:
 class Fold(Generic[StateT]):
     """A stage, and what it knows so far of every case."""
 
-    def __init__(self, stage: Stage[StateT], log_id: str, keys: Keys, shelf: Store, *, makes_bytes: bool) -> None:
-        """Begin with nothing. shelf: takes the states of cases, sealed; makes_bytes: of what it concludes."""
+    def __init__(
+        self, stage: Stage[StateT], log_id: str, keys: Keys, shelf: Store, kept_as: str, *, makes_bytes: bool
+    ) -> None:
+        """Begin with nothing.
+
+        shelf: takes the states of cases, sealed, under the name `kept_as`; makes_bytes: of what the stage concludes
+        """
         self.stage = stage
+        self.kept_as = kept_as
         self.halted: dict[str, Halted] = {}
         self._stepper = Stepper(stage, log_id, keeps_events=True, makes_bytes=makes_bytes)
         self._keys = keys
@@ -70,7 +76,7 @@ class Fold(Generic[StateT]):
         """Step through the next records of a partition; give what comes of them."""
         wanted = dict.fromkeys(record.key for record in records)
         absent = [case_id for case_id in wanted if case_id not in self._open]
-        states = await self._shelf.load(self.stage.name, absent)
+        states = await self._shelf.load(self.kept_as, absent)
         ranked = records if self._rank is None else self._ranked(records)
         batch = self._stepper.through(partition, ranked, await self._keys.of(absent), states, self.halted, self._open)
         for case_id, case in batch.cases.items():
@@ -87,7 +93,7 @@ class Fold(Generic[StateT]):
         """Give records one behind the other: of those that are missing, several stand at the offset of the next one."""
         self._at.update((record.key, record.offset) for record in records)
         first, self._rank = self._rank or 0, (self._rank or 0) + len(records)
-        return [record._replace(offset=rank) for rank, record in enumerate(records, first)]
+        return [StoredRecord(rank, key, value, event) for rank, (_, key, value, event) in enumerate(records, first)]
 
     def state(self, case_id: str) -> StateT | None:
         """Give what is known of a case that was in the last batch."""
@@ -101,12 +107,6 @@ class Fold(Generic[StateT]):
         writes = self._stepper.writes(batch)
         if self._rank is not None:
             writes = [replace(each, state=replace(each.state, offset=self._at.pop(each.case_id))) for each in writes]
-        outcomes = await self._shelf.save(self.stage.name, writes)
+        outcomes = await self._shelf.save(self.kept_as, writes)
         if any(outcome is not Outcome.APPLIED for outcome in outcomes):
             raise RuntimeError("somebody else writes to the shelf")
-
-    async def cases(self) -> AsyncIterator[str]:
-        """Give the cases that are known, in order; all of them are on the shelf then."""
-        await self.put_away()
-        async for case_id in self._shelf.cases(self.stage.name):
-            yield case_id

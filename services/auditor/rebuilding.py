@@ -1,13 +1,13 @@
 """What every stage knows, made anew from the log in a fresh place, partition by partition."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from contracts.topics import PARTITIONS
+from contracts.topics import PARTITIONS, partition_of
 from services.auditor.replay import Counted, History, Replay
 from services.runtime.keyring.port import Destroyed
-from services.runtime.store.port import Outcome, Position, Store, StoredState, Write
+from services.runtime.store.port import Position, Store
 
 FRESH: Final = "fresh."
 """Begins the names under which stages are kept in a fresh place."""
@@ -26,7 +26,6 @@ class Rebuilt:
 async def rebuilt(
     history: History,
     fresh: Store,
-    shelf: Store,
     progress: Callable[[int], None],
     *,
     publishes: bool = False,
@@ -36,25 +35,24 @@ async def rebuilt(
 
     What was done is kept there, so a try that was broken off goes on with the partition in which that was.
 
-    shelf: empty, and nobody else's; progress: is told how many records were read
+    progress: is told how many records were read
     publishes: whether what follows from the facts and is not on the log is put there, as for a fresh place that is used
-    partitions: only these; several processes can each make some
+    partitions: only these; several processes can each make some, each in a fresh place of its own
     """
     facts_alone = History(history.log, history.keyring, history.log_id, history.stages)
-    replay = Replay(facts_alone, shelf, makes_bytes=False, progress=progress, publishes=publishes)
-    there = 0
+    replay = Replay(facts_alone, fresh, makes_bytes=False, fresh=FRESH, progress=progress, publishes=publishes)
     for stage in history.stages:
         if await fresh.place(FRESH + stage.name) is None:
             # Positions without states would say that these are there.
             await fresh.clear(FRESH + stage.name)
         await fresh.begin(FRESH + stage.name)
-    for number in partitions:
-        if await _is_there(history, fresh, number):
-            there += 1
-            continue
+    wanted = set(partitions)
+    left = {number for number in wanted if not await _is_there(history, fresh, number)}
+    await _forget_halves(history, fresh, left)
+    for number in sorted(left):
         await replay.partition(number)
         await _put_down(history, replay, fresh, number)
-    return Rebuilt(replay.counted, there)
+    return Rebuilt(replay.counted, len(wanted) - len(left))
 
 
 async def _is_there(history: History, fresh: Store, number: int) -> bool:
@@ -63,28 +61,25 @@ async def _is_there(history: History, fresh: Store, number: int) -> bool:
     return position is not None and position.log == history.log_id
 
 
+async def _forget_halves(history: History, fresh: Store, left: Container[int]) -> None:
+    """Remove what a try that was broken off has made of partitions that it did not come to the end of."""
+    for stage in history.stages:
+        name = FRESH + stage.name
+        halves = [case_id async for case_id in fresh.cases(name) if partition_of(case_id) in left]
+        for start in range(0, len(halves), _AT_ONCE):
+            await fresh.remove(name, halves[start : start + _AT_ONCE])
+
+
 async def _put_down(history: History, replay: Replay, fresh: Store, number: int) -> None:
-    """Move what stages know of the cases of a partition from the shelf to the fresh place."""
+    """Say of a partition what stages know of it beside its cases: which ones halt, and how far it was read."""
     for stage in history.stages:
         fold, name = replay.folds[stage.name], FRESH + stage.name
-        case_ids = [case_id async for case_id in fold.cases()]
-        for start in range(0, len(case_ids), _AT_ONCE):
-            some = case_ids[start : start + _AT_ONCE]
-            states, standing = await replay.shelf.load(stage.name, some), await fresh.load(name, some)
-            writes = [Write(case_id, _offset(standing.get(case_id)), state) for case_id, state in states.items()]
-            if Outcome.LOST in await fresh.save(name, writes):
-                raise RuntimeError("somebody else writes to the fresh place")
         halted = [each for each in fold.halted.values() if each.partition == number]
         if halted:
             await fresh.halt(name, halted)
-        await replay.shelf.clear(stage.name)
         # The last stage comes last: where it has a position, the others have theirs.
         position = Position(history.log_id, replay.ends[number].get(stage.reads.name, 0))
         await fresh.set_position(name, number, position)
-
-
-def _offset(state: StoredState | None) -> int | None:
-    return None if state is None else state.offset
 
 
 async def put_in_place(history: History, store: Store) -> None:

@@ -92,8 +92,10 @@ class _Pass:
 
 @dataclass(slots=True)
 class Replay:
-    """A history that is told again. shelf: takes what each stage knows of its cases.
+    """A history that is told again.
 
+    shelf: takes what each stage knows of its cases, under the name of the stage
+    fresh: begins that name there
     makes_bytes: whether what follows is compared to the byte; else only where it stands and of what type it is
     cases: only these, if any are named
     publishes: whether what is missing is put on the log, as whoever takes up what is rebuilt will not say it again
@@ -103,6 +105,7 @@ class Replay:
     history: History
     shelf: Store
     makes_bytes: bool
+    fresh: str = ""
     cases: Collection[str] | None = None
     publishes: bool = False
     findings: Findings = field(default_factory=Findings)
@@ -117,12 +120,17 @@ class Replay:
         of = self.history
         self.keys = Keys(of.keyring, are_all_here=of.has_all_keys)
         for stage in of.stages:
-            self.folds[stage.name] = Fold(stage, of.log_id, self.keys, self.shelf, makes_bytes=self.makes_bytes)
+            self.folds[stage.name] = Fold(
+                stage, of.log_id, self.keys, self.shelf, self.fresh + stage.name, makes_bytes=self.makes_bytes
+            )
         for topic in (CASES, *(topic for topic, _ in of.derived)):
             self.counted[topic.name] = Counted()
 
     async def partition(self, number: int) -> None:
-        """Tell what stands in a partition again. Raises Unavailable."""
+        """Tell what stands in a partition again; what is known of its cases is on the shelf then.
+
+        Raises Unavailable.
+        """
         of, log = self.history, self.history.log
         # From the end of the chain to its beginning: what follows was there before it was asked for its cause.
         backwards = [*(topic for topic, _ in reversed(of.derived)), CASES]
@@ -148,6 +156,8 @@ class Replay:
         await self._compare_letters(number, pass_.letters, ends[CASES.name])
         if any(counted.erased or counted.sealed for counted in self.counted.values()):
             await self._see_outsides(number, ends)
+        for fold in self.folds.values():
+            await fold.put_away()
 
     async def _see_outsides(self, number: int, ends: Mapping[str, int]) -> None:
         """See what can be seen of the events that stay sealed."""
@@ -194,7 +204,7 @@ class Replay:
             if isinstance(key, Destroyed):
                 counted.leave(1, is_elsewhere=record.key in self.keys.elsewhere)
             counted.unreadable += isinstance(event, Unreadable)
-            found.append(record._replace(event=event) if isinstance(event, Event) else record)
+            found.append(StoredRecord(*record[:3], event) if isinstance(event, Event) else record)
         return found
 
     async def _give(self, pass_: _Pass, topic: Topic, records: Sequence[StoredRecord]) -> None:

@@ -36,8 +36,6 @@ async def verified(
     for number in partitions_of(cases):
         await replay.partition(number)
     await _see_halted(history, replay)
-    for fold in replay.folds.values():
-        await fold.put_away()
     found = Verified(replay.findings, replay.counted)
     if history.store is not None and compares_states:
         standing = Standing(history.store, history.log)

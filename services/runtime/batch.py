@@ -193,7 +193,7 @@ class Stepper(Generic[StateT]):
     def _record(self, event: Event[Data], key: CaseKey, number: int, value: bytes | None) -> Record:
         """Make the record of an event; its bytes, if they are there, need not be made."""
         if not self._makes_bytes:
-            return Record(event.subject, b"", event._replace(sequence=number))
+            return Record(event.subject, b"", event.numbered(number))
         if value is not None and not self._keeps_events:
             return Record(event.subject, value)
         ready = prepared(event, key, number)

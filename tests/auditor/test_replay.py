@@ -148,6 +148,21 @@ def test_one_that_was_killed_goes_on_where_it_was(large: Path, tmp_path: Path) -
     assert digests(told) == digests(replayed("--data", large))
 
 
+def test_what_was_half_done_is_done_anew(sound: Path, p1: str, tmp_path: Path) -> None:
+    # given a replay that was broken off while it kept what it had made of a partition
+    file = tmp_path / "fresh.db"
+    replayed("--data", sound, "--into", file)
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("DELETE FROM positions WHERE stage = 'fresh.notifier' AND partition = ?", [partition_of(p1)])
+        connection.execute("UPDATE states SET \"offset\" = 1, body = x'00' WHERE case_id = ?", [p1])
+
+    # when it is given again
+    told = replayed("--data", sound, "--into", file)
+
+    # then the result is that of one that was left alone
+    assert digests(told) == digests(replayed("--data", sound))
+
+
 def test_what_means_nothing_is_refused(sound: Path, tmp_path: Path) -> None:
     succeeded("audit", "export", "--data", sound, "--output", tmp_path / "b")
     for options in (("--bundle", tmp_path / "b"), ("--data", sound, "--into", tmp_path / "file")):

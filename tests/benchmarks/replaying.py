@@ -24,6 +24,7 @@ from services.auditor.verify import verified
 from services.cli.audit.shelf import shelf
 from services.embedded import EmbeddedHome
 from services.runtime.brokers import Brokers
+from services.runtime.collector import spare_the_collector
 from services.runtime.log.kafka import KafkaLog
 from services.runtime.log.port import Log, next_offset
 
@@ -49,13 +50,13 @@ async def bare_of_file(home: EmbeddedHome, partitions: Sequence[int]) -> int:
 
 async def bare_of_kafka(brokers: Brokers, partitions: Sequence[int]) -> int:
     """Read all records by `getmany`, and do nothing else; give how many there were."""
-    consumer = AIOKafkaConsumer(**brokers.arguments(), enable_auto_commit=False)
+    # Not by seeking: where a partition begins is looked up beside that, and may be said to be its end afterwards.
+    consumer = AIOKafkaConsumer(**brokers.arguments(), enable_auto_commit=False, auto_offset_reset="earliest")
     await consumer.start()
     try:
         places = [TopicPartition(brokers.topic(topic), number) for topic in READ for number in partitions]
         consumer.assign(places)
         ends = await consumer.end_offsets(places)
-        await consumer.seek_to_beginning()
         left, found = {place for place in places if ends[place]}, 0
         while left:
             for place, records in (await consumer.getmany(timeout_ms=1_000, max_records=_AT_ONCE)).items():
@@ -70,8 +71,8 @@ async def bare_of_kafka(brokers: Brokers, partitions: Sequence[int]) -> int:
 async def replayed(home: EmbeddedHome, log: Log, partitions: Sequence[int]) -> int:
     """Make what every stage knows anew; the states are written in the end."""
     history = History(log, home.keyring, home.log_id, home.stages)
-    async with shelf() as fresh, shelf() as empty:
-        told = await rebuilt(history, fresh, empty, _unseen, partitions=partitions)
+    async with shelf() as fresh:
+        told = await rebuilt(history, fresh, _unseen, partitions=partitions)
     return sum(of.events for of in told.counted.values())
 
 
@@ -117,4 +118,5 @@ if __name__ == "__main__":
     _parser.add_argument("--kafka")
     _options = _parser.parse_args()
     _brokers = Brokers(*_options.kafka.rsplit(",", 1)) if _options.kafka else None
+    spare_the_collector()
     asyncio.run(_done(_options.what, _options.home, [int(each) for each in _options.partitions.split(",")], _brokers))

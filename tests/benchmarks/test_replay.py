@@ -17,7 +17,7 @@ from typing import Any, Final
 import orjson
 import pytest
 
-from contracts.topics import PARTITIONS
+from contracts.topics import DEAD_LETTERS, PARTITIONS
 from services.embedded import EmbeddedHome
 from services.runtime.brokers import Brokers
 from services.runtime.log.kafka import KafkaLog
@@ -78,7 +78,7 @@ def on_kafka(home: Path, folder: Path) -> Iterator[str]:
 
 
 async def _put(directory: Path, brokers: Brokers) -> None:
-    await Cluster(brokers).make_topics(ONE_BROKER, READ)
+    await Cluster(brokers).make_topics(ONE_BROKER, (*READ, DEAD_LETTERS))
     async with await EmbeddedHome.open(directory) as home, KafkaLog(brokers) as log:
         for topic in READ:
             for partition in range(topic.partitions):

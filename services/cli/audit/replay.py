@@ -94,9 +94,8 @@ async def _swapped(place: Place) -> list[Row]:
 
 async def _rebuilt(history: History, fresh: Store, *, publishes: bool) -> None:
     began = time.monotonic()
-    async with shelf() as empty:
-        with progress("Replaying", await records_of(history)) as advance:
-            told = await rebuilt(history, fresh, empty, advance, publishes=publishes)
+    with progress("Replaying", await records_of(history)) as advance:
+        told = await rebuilt(history, fresh, advance, publishes=publishes)
     took = time.monotonic() - began
     if told.there:
         say(f"{counted(told.there, 'partition')} had been made anew by an earlier try.")

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from contracts.definitions.catalogue import Catalogue
 from contracts.definitions.definition import id_of
 from contracts.definitions.guidance import Guidance
-from contracts.definitions.instrument import Instrument
+from contracts.definitions.instrument import Instrument, Scale
 from contracts.definitions.protocol import Protocol
 from contracts.events.fields import Session
 from contracts.events.notices import (
@@ -28,7 +28,7 @@ from contracts.events.notices import (
 )
 from contracts.events.scores import Score
 from contracts.events.tracks import Decision
-from services.notifier.domain.dossier import Dossier
+from services.notifier.domain.dossier import Dossier, series_at
 
 
 class _Placed(NamedTuple):
@@ -45,10 +45,10 @@ _CurveKey = tuple[tuple[str, int], str, int | None]
 
 @dataclass(slots=True)
 class _Line:
-    """A curve while it grows: its place among the others and its instrument, by its latest form, and its values."""
+    """A curve while it grows: the scale and the instrument of its latest form, and its values."""
 
-    order: tuple[bool, tuple[str, int], int]
     instrument: str
+    number: int
     sessions: list[Session] = field(default_factory=list)
     values: list[Decimal] = field(default_factory=list)
 
@@ -187,23 +187,29 @@ def _curves(known: Iterable[_Placed], dossier: Dossier, definitions: Catalogue, 
     Values that cannot be compared do not share a curve: those of versions of an instrument outside its declared range,
     and those of a problem before and after it got other words.
     """
-    latest = dossier.latest(until)
-    primary = None if latest is None else (_range(definitions.instrument(latest.instrument)), latest.scale)
+    named_at = {problem: [wording.named_at for wording in dossier.wordings(problem)] for problem in dossier.problems}
+    drawn: dict[str, list[tuple[int, Scale]]] = {}
     lines: dict[_CurveKey, _Line] = {}
     for _, score, instrument in sorted(known, key=attrgetter("place")):
-        comparable, session, ref = _range(instrument), score.session, score.instrument
-        for number, (scale, value) in enumerate(zip(instrument.scales, score.scales, strict=True)):
-            if value.value is None or scale.formula == "count/1":
+        ref, comparable = score.instrument, _range(instrument)
+        if (scales := drawn.get(ref)) is None:
+            scales = drawn[ref] = [each for each in enumerate(instrument.scales) if each[1].formula != "count/1"]
+        for number, scale in scales:
+            value = score.scales[number].value
+            if value is None:
                 continue
-            series = None if scale.problem is None else dossier.series(scale.problem, score.answered_at)
+            series = None if scale.problem is None else series_at(named_at.get(scale.problem, ()), score.answered_at)
             key = (comparable, scale.id, series)
-            order = ((comparable, scale.id) != primary, comparable, number)
             if (line := lines.get(key)) is None:
-                line = lines[key] = _Line(order, ref)
-            line.order, line.instrument = order, ref
-            line.sessions.append(session)
-            line.values.append(value.value)
-    for key, line in sorted(lines.items(), key=lambda drawn: (drawn[1].order, drawn[0][1], drawn[0][2] or 0)):
+                line = lines[key] = _Line(ref, number)
+            line.instrument, line.number = ref, number
+            line.sessions.append(score.session)
+            line.values.append(value)
+    latest = dossier.latest(until)
+    primary = None if latest is None else (_range(definitions.instrument(latest.instrument)), latest.scale)
+    order = {key: (key[:2] != primary, key[0], line.number, key[1], key[2] or 0) for key, line in lines.items()}
+    for key in sorted(lines, key=order.__getitem__):
+        line = lines[key]
         at, measured = tuple(line.sessions), tuple(line.values)
         yield Curve(instrument=line.instrument, scale=key[1], series=key[2], sessions=at, values=measured)
 

@@ -1,6 +1,7 @@
 """What notifier knows of a case: its forms, its decisions, its reports."""
 
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
@@ -13,6 +14,11 @@ from contracts.events.tracks import Decision, Status
 from contracts.evolution import evolved
 
 Standing = tuple[int, Status, bool]
+
+
+def series_at(named_at: Sequence[datetime], moment: datetime) -> int:
+    """Count which wording of a problem held at a moment, from 1. named_at: when it got each, oldest first."""
+    return max(1, bisect_right(named_at, moment))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +101,7 @@ class Dossier:
 
     def series(self, problem: int, at: datetime) -> int:
         """Count which wording of a problem held at a moment, from 1."""
-        return max(1, sum(1 for wording in self.wordings(problem) if wording.named_at <= at))
+        return series_at([wording.named_at for wording in self.wordings(problem)], at)
 
     def is_open(self, kind: Literal["not", "silent"], run: tuple[int, ...]) -> bool:
         """Tell whether a run goes on: no session on track after it; for a silent one, no session at all."""

@@ -51,7 +51,8 @@ class KafkaLog:
         self._brokers = brokers
         self._patience = patience
         self._producer: AIOKafkaProducer | None = None
-        self._consumer: AIOKafkaConsumer | None = None
+        self._consumers: dict[str, AIOKafkaConsumer] = {}
+        """One for each topic that is read: given another place, a consumer forgets what it has fetched ahead."""
         self._under_way: dict[Place, _UnderWay] = {}
         self._sending: set[asyncio.Task[int | None]] = set()
         self._writing: dict[Place, asyncio.Lock] = {}
@@ -164,7 +165,7 @@ class KafkaLog:
                 raise LogUnavailable(_told(failed)) from None
 
     async def _fetched(self, topic: Topic, spans: Mapping[int, range]) -> Mapping[int, Sequence[StoredRecord]]:
-        consumer = await self._started_consumer()
+        consumer = await self._started_consumer(topic)
         places = {TopicPartition(self._brokers.topic(topic), partition): span for partition, span in spans.items()}
         is_new = consumer.assignment() != places.keys()
         if is_new:
@@ -195,7 +196,7 @@ class KafkaLog:
         places = [TopicPartition(self._brokers.topic(topic), partition) for partition in partitions]
         try:
             async with asyncio.timeout(self._patience):
-                consumer = await self._started_consumer()
+                consumer = await self._started_consumer(topic)
                 ends = {place.partition: end for place, end in (await consumer.end_offsets(places)).items()}
         except (KafkaError, TimeoutError) as failed:
             raise LogUnavailable(_told(failed)) from None
@@ -226,13 +227,14 @@ class KafkaLog:
             await _stopped(consumer)
         return found
 
-    async def _started_consumer(self) -> AIOKafkaConsumer:
+    async def _started_consumer(self, topic: Topic) -> AIOKafkaConsumer:
         async with self._starting:
-            if self._consumer is None:
+            consumer = self._consumers.get(topic.name)
+            if consumer is None:
                 consumer = self._new_consumer(_FETCH_BYTES)
                 await _start(consumer)
-                self._consumer = consumer
-            return self._consumer
+                self._consumers[topic.name] = consumer
+            return consumer
 
     def _new_consumer(self, fetch_bytes: int) -> AIOKafkaConsumer:
         return AIOKafkaConsumer(
@@ -244,10 +246,9 @@ class KafkaLog:
         )
 
     async def _give_up_reading(self) -> None:
-        consumer, self._consumer = self._consumer, None
+        consumers, self._consumers = self._consumers, {}
         self._ends.clear()
-        if consumer is not None:
-            await _stopped(consumer)
+        await asyncio.gather(*map(_stopped, consumers.values()))
 
     async def close(self) -> None:
         """Let go of everything; what is still under way is no longer waited for."""
