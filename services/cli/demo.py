@@ -183,18 +183,19 @@ class _Clinic:
 
     async def _look_at_reports(self, week: _Week, until: datetime) -> None:
         """Count what is new, and let the therapists react to what they were told of since they last looked."""
-        told = [event.data for event in await self._notices.new(NoticeRequested)]
-        self.notices.update(asked.to for asked in told)
-        to_therapists = [asked for asked in told if asked.to == "therapists"]
+        told = await self._notices.new(NoticeRequested)
+        self.notices.update(asked.data.to for asked in told)
+        to_therapists = [asked for asked in told if asked.data.to == "therapists"]
         week.notices += len(to_therapists)
-        waiting = {asked.report for asked in to_therapists if asked.reason != "retracted"}
+        waiting = {asked.data.report: asked.time for asked in to_therapists if asked.data.reason != "retracted"}
         async for case_id, dossier in self._home.states(self._home.notifier):
             week.reports += len(dossier.reports.keys() - self._known)
             self._known.update(dossier.reports)
             for report in dossier.reports.values():
                 if report.id in waiting:
                     content = ReportContent.model_validate_json(report.content)
-                    self._react(case_id, report.id, until - _SINCE_MORNING, content.actions)
+                    announced_at = max(until - _SINCE_MORNING, waiting[report.id])
+                    self._react(case_id, report.id, announced_at, content.actions)
 
     def _react(self, case_id: str, report: str, at: datetime, actions: Sequence[str]) -> None:
         for happened, data in reaction(report, at, actions, seed=self._seed):

@@ -58,19 +58,52 @@ def test_each_report_is_told_with_what_came_of_it(home: Path) -> None:
     rows = {row["case"]: row for row in told(home, "--list")}
     assert len(rows) == 10
     first = rows["A0"]
-    assert (first["seen_after"], first["discussed_after"], first["closed_after"]) == ("2.0 h", "5.0 h", "7.0 d")
+    assert [first[f"{what}_after_hours"] for what in ("seen", "discussed", "closed")] == [2.0, 5.0, 168.0]
     assert (first["actions"], first["agreed"]) == (["another-programme"], "no")
     assert (first["session"], first["score"], first["scores_after"]) == (1, "14", ["15", "10", "9"])
     assert (first["group"], first["back_on_track"]) == ("large", "yes")
     nobody = rows["B1"]
-    assert (nobody["seen_after"], nobody["actions"], nobody["agreed"]) == (None, [], None)
+    assert (nobody["seen_after_hours"], nobody["actions"], nobody["agreed"]) == (None, [], None)
     assert (nobody["scores_after"], nobody["back_on_track"]) == (["15"], None)
+
+
+def test_people_are_told_of_spans_of_time_as_they_say_them(home: Path) -> None:
+    shown = succeeded("audit", "loop", "--list", "--data", home).out.decode()
+    for text in ("seen_after ", " 2.0 h ", " 7.0 d "):
+        assert text in shown
+    assert "hours" not in shown
+
+
+def test_of_what_bears_a_time_before_its_report_no_time_is_told_and_that_is_said(tmp_path: Path) -> None:
+    # given a report that was seen before it was issued and discussed afterwards, by the clocks of those who said so
+    home = imported(tmp_path / "home", written(tmp_path / "a.csv", {"A": {0: 10, 1: 14}, "B": {0: 10, 1: 14}}, "odsis"))
+    reports = {each["case"]: each["report"] for each in reports_of(home, "--all")}
+    lived(
+        home,
+        [
+            Step("A", ReportSeen(report=reports["A"], by="anna"), day_of(1) - timedelta(minutes=6)),
+            Step("A", ReportDiscussed(report=reports["A"], by="anna"), day_of(1) + timedelta(hours=3)),
+            Step("B", ReportSeen(report=reports["B"], by="anna"), day_of(1) + timedelta(hours=2)),
+        ],
+    )
+
+    # when it is told what came of it
+    listed = {row["case"]: row for row in told(home, "--list")}
+    (every,) = told(home)
+
+    # then how long it took until it was seen is not told, nor in the median, and that is named
+    assert (listed["A"]["seen_after_hours"], listed["A"]["before_issued"]) == (None, ["seen"])
+    assert (listed["A"]["discussed_after_hours"], listed["B"]["before_issued"]) == (3.0, [])
+    assert (every["seen"], every["seen_after_hours"], every["before_issued"]) == (2, 2.0, 1)
+    for options in ((), ("--list",)):
+        ran = succeeded("audit", "loop", "--data", home, *options)
+        assert "Of 1 report something bears a time before it was issued, so no time is told of that" in ran.told
 
 
 def test_groups_that_are_large_enough_are_summed_up_and_the_others_together(home: Path) -> None:
     large, together, every = told(home)
     assert (large["group"], together["group"], every["group"]) == ("large", "smaller groups together", "all")
-    assert (large["reports"], large["seen"], large["seen_after"]) == (5, 2, "3.0 h")
+    assert (large["reports"], large["seen"], large["seen_after_hours"]) == (5, 2, 3.0)
     assert (large["discussed"], large["with_action"], large["closed"]) == (1, 1, 1)
     assert large["back_on_track"] == "5 of 5"
     assert (together["patients"], together["reports"], together["back_on_track"]) == (5, 5, "0 of 0")

@@ -142,7 +142,7 @@ def test_what_was_not_known_yet_is_in_no_command(home: Path) -> None:
         orjson.loads(audit(home, "loop", "--list", "--format", "json", *options).out)
         for options in ((), ("--until", before))
     ]
-    assert [next(each["seen_after"] for each in some if each["case"] == "W") is None for some in listed] == [
+    assert [next(each["seen_after_hours"] for each in some if each["case"] == "W") is None for some in listed] == [
         False,
         True,
     ]

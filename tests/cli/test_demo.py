@@ -43,3 +43,10 @@ def test_the_doctor_finds_nothing_wrong_with_it(shown: tuple[Path, str]) -> None
     """Its groups were drawn, and never were on a roster."""
     home, _ = shown
     assert succeeded("doctor", "--data", home).told == "Nothing is wrong.\n"
+
+
+def test_therapists_look_at_a_report_when_it_is_there(shown: tuple[Path, str]) -> None:
+    home, _ = shown
+    reports = json.loads(succeeded("audit", "loop", "--list", "--data", home, "--format", "json").out)
+    assert [each["seen_after_hours"] for each in reports if each["seen_after_hours"] is not None]
+    assert [each["report"] for each in reports if each["before_issued"]] == []

@@ -60,6 +60,16 @@ class Loop:
     retracted: bool = False
     after: tuple[After, ...] = ()
 
+    def until(self, at: datetime | None) -> timedelta | None:
+        """How long after the report was issued something happened; None if it did not, or bears an earlier time."""
+        return None if at is None or at < self.issued else at - self.issued
+
+    @property
+    def before_issued(self) -> tuple[str, ...]:
+        """What bears an earlier time than the report itself: by one clock or another that was wrong."""
+        moments = {"seen": self.seen, "discussed": self.discussed, "acted": self.acted, "closed": self.closed}
+        return tuple(what for what, at in moments.items() if at is not None and at < self.issued)
+
     @property
     def is_back_on_track(self) -> bool | None:
         """Whether a session after it was on track; None as long as so many sessions were not judged."""
@@ -123,7 +133,10 @@ def _after(loop: Loop, decisions: Mapping[int, Decision]) -> list[After]:
 
 @dataclass(slots=True)
 class Summary:
-    """What came of the reports of some cases. Times are medians, of those to which it happened."""
+    """What came of the reports of some cases. Times are medians, of those to which it happened.
+
+    before_issued: reports of which something bears an earlier time than they do; that is in no median
+    """
 
     of: str
     cases: int = 0
@@ -135,6 +148,7 @@ class Summary:
     with_action: int = 0
     closed: int = 0
     overdue: int = 0
+    before_issued: int = 0
     back_on_track: int = 0
     judged_after: int = 0
     actions: Mapping[str, int] = field(default_factory=dict)
@@ -153,12 +167,13 @@ def summary(of: str, some: Sequence[Loop]) -> Summary:
         cases=len({loop.case for loop in held}),
         reports=len(held),
         seen=sum(loop.seen is not None for loop in held),
-        until_seen=_median([loop.seen - loop.issued for loop in held if loop.seen is not None]),
+        until_seen=_median([loop.until(loop.seen) for loop in held]),
         discussed=sum(loop.discussed is not None for loop in held),
-        until_discussed=_median([loop.discussed - loop.issued for loop in held if loop.discussed is not None]),
+        until_discussed=_median([loop.until(loop.discussed) for loop in held]),
         with_action=sum(bool(loop.actions) for loop in held),
         closed=sum(loop.closed is not None for loop in held),
         overdue=sum(loop.overdue for loop in held),
+        before_issued=sum(bool(loop.before_issued) for loop in held),
         back_on_track=sum(judged),
         judged_after=len(judged),
         actions=dict(sorted(actions.items())),
@@ -181,5 +196,6 @@ def by_group(some: Sequence[Loop], patients: Mapping[str | None, int]) -> list[S
     return found
 
 
-def _median(times: Sequence[timedelta]) -> timedelta | None:
-    return timedelta(seconds=median(time.total_seconds() for time in times)) if times else None
+def _median(times: Iterable[timedelta | None]) -> timedelta | None:
+    known = [time.total_seconds() for time in times if time is not None]
+    return timedelta(seconds=median(known)) if known else None

@@ -21,12 +21,17 @@ from services.cli.audit.narrowing import Wish, known_of, narrowing_options, part
 from services.cli.audit.source import Source, audited, source_options
 from services.cli.history import chunks
 from services.cli.home import Failure, run, short_names
-from services.cli.output import Format, Row, emit, format_option, progress, say
+from services.cli.output import Format, Row, counted, emit, format_option, progress, say
 from services.runtime.log.port import Log
 from services.runtime.reading import event_of
 
 EVERY: Final = "all"
-_LONG: Final = timedelta(days=2)
+_LONG: Final = 48.0
+"""Hours beyond which people count in days."""
+
+_HOURS: Final = "_hours"
+"""Ends the name of a span of time, as data."""
+
 _COURSE: Final = (TrackEvaluated, TrackRevised, ReportSeen, ReportDiscussed, ActionChosen, ReportClosed)
 _TOLD: Final = (ReportIssued, ReportRevised, ReportOverdue)
 LISTED: Final = (
@@ -36,12 +41,13 @@ LISTED: Final = (
     "group",
     "session",
     "issued",
-    "seen_after",
-    "discussed_after",
+    "seen_after_hours",
+    "discussed_after_hours",
     "actions",
     "agreed",
-    "closed_after",
+    "closed_after_hours",
     "overdue",
+    "before_issued",
     "score",
     "scores_after",
     "back_on_track",
@@ -51,12 +57,13 @@ SUMMED: Final = (
     "patients",
     "reports",
     "seen",
-    "seen_after",
+    "seen_after_hours",
     "discussed",
-    "discussed_after",
+    "discussed_after_hours",
     "with_action",
     "closed",
     "overdue",
+    "before_issued",
     "back_on_track",
 )
 
@@ -69,10 +76,11 @@ SUMMED: Final = (
 def loop(source: Source, wish: Wish, is_list: bool, form: Format) -> None:
     """Tell what came of reports: how long until they were seen and discussed, what was done, and how it went on.
 
-    Times are medians of those to which it happened. Back on track are those of which one of the next three judged
-    sessions was on track, of those that have so many. Groups that had fewer than five patients are told of together,
-    or not at all. Retracted reports are left out of the sums. Of a group, those reports are told of that were issued
-    while their patient was in it; a single case is listed and not summed up.
+    Times are medians of those to which it happened, and hours where the format is one of data. Of what bears a time
+    before its report was issued no time is told: it is named under before_issued. Back on track are those of which one
+    of the next three judged sessions was on track, of those that have so many. Groups that had fewer than five patients
+    are told of together, or not at all. Retracted reports are left out of the sums. Of a group, those reports are told
+    of that were issued while their patient was in it; a single case is listed and not summed up.
 
     Example: ontrack audit loop --data DIR
     """
@@ -83,13 +91,37 @@ def loop(source: Source, wish: Wish, is_list: bool, form: Format) -> None:
     if group is not None:
         found = [each for each in found if each.group == group]
     if is_list:
-        emit([_listed(each, names) for each in found], LISTED, form)
+        _emit([_listed(each, names) for each in found], LISTED, form)
+        _say_early(found)
         return
     told = by_group(found, patients if group is None else {group: patients.get(group, 0)})
     rows = [_summed(each) for each in (*told, summary(EVERY, found))]
-    emit(rows if group is None else rows[:-1], SUMMED, form)
+    _emit(rows if group is None else rows[:-1], SUMMED, form)
+    _say_early(found if group is None or told else ())
     if group is not None and not told:
         say(f"{group} had fewer than five patients: of so few, one could be recognised.")
+
+
+def _emit(rows: Sequence[Row], columns: Sequence[str], form: Format) -> None:
+    """Print rows: to people in a table spans of time as they say them, else as numbers."""
+    if form == "table":
+        rows = [{name.removesuffix(_HOURS): _in_words(name, value) for name, value in row.items()} for row in rows]
+        columns = [name.removesuffix(_HOURS) for name in columns]
+    emit(rows, columns, form)
+
+
+def _in_words(name: str, value: object) -> object:
+    if not name.endswith(_HOURS) or not isinstance(value, float):
+        return value
+    return f"{value:.1f} h" if value < _LONG else f"{value / 24:.1f} d"
+
+
+def _say_early(some: Sequence[Loop]) -> None:
+    """Tell of how many reports something bears an earlier time than they do."""
+    early = sum(bool(each.before_issued) and not each.retracted for each in some)
+    if early:
+        says = "something bears a time before it was issued, so no time is told of that: a clock was wrong somewhere"
+        say(f"Of {counted(early, 'report')} {says}.")
 
 
 async def _loops(source: Source, wish: Wish) -> tuple[list[Loop], Mapping[str | None, int], Mapping[str, str]]:
@@ -152,12 +184,13 @@ def _listed(of: Loop, names: Mapping[str, str]) -> Row:
         "group": of.group,
         "session": of.session,
         "issued": instant(of.issued),
-        "seen_after": _days(None if of.seen is None else of.seen - of.issued),
-        "discussed_after": _days(None if of.discussed is None else of.discussed - of.issued),
+        "seen_after_hours": _hours(of.until(of.seen)),
+        "discussed_after_hours": _hours(of.until(of.discussed)),
         "actions": list(of.actions),
         "agreed": _yes(of.agreed) if of.actions else None,
-        "closed_after": _days(None if of.closed is None else of.closed - of.issued),
+        "closed_after_hours": _hours(of.until(of.closed)),
         "overdue": _yes(of.overdue),
+        "before_issued": list(of.before_issued),
         "score": None if of.score is None else f"{of.score:f}",
         "scores_after": list(_scores(of)),
         "back_on_track": None if of.is_back_on_track is None else _yes(of.is_back_on_track),
@@ -175,22 +208,19 @@ def _summed(of: Summary) -> Row:
         "patients": of.cases,
         "reports": of.reports,
         "seen": of.seen,
-        "seen_after": _days(of.until_seen),
+        "seen_after_hours": _hours(of.until_seen),
         "discussed": of.discussed,
-        "discussed_after": _days(of.until_discussed),
+        "discussed_after_hours": _hours(of.until_discussed),
         "with_action": of.with_action,
         "closed": of.closed,
         "overdue": of.overdue,
+        "before_issued": of.before_issued,
         "back_on_track": f"{of.back_on_track} of {of.judged_after}",
     }
 
 
-def _days(time: timedelta | None) -> str | None:
-    """Write a span of time as people say it: hours, or days where it is longer than two."""
-    if time is None:
-        return None
-    hours = time.total_seconds() / 3600
-    return f"{hours:.1f} h" if time < _LONG else f"{hours / 24:.1f} d"
+def _hours(time: timedelta | None) -> float | None:
+    return None if time is None else round(time.total_seconds() / 3600, 4)
 
 
 def _yes(is_so: bool) -> str:
