@@ -2,11 +2,13 @@
 
 An event is known by its id, which follows from its cause: so what was concluded from the same facts is the same event
 in both. One that only has another number, because something was said before it, is counted and not listed. What is
-sealed under another key and says the same is the same.
+sealed under another key and says the same is the same. What else stands under the id of an event, said otherwise, is a
+repetition: the first one counts, and another that only one of the two has is listed as such.
 """
 
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Final, Literal
 
@@ -21,7 +23,7 @@ from services.auditor.fold import Keys
 from services.runtime.keyring.port import Keyring
 from services.runtime.log.port import Log, StoredRecord, next_offset
 
-How = Literal["only-first", "only-second", "differs"]
+How = Literal["only-first", "only-second", "differs", "repeated-first", "repeated-second"]
 Progress = Callable[[int], None]
 
 COMPARED: Final = (DEFINITIONS, CASES, SCORES, TRACKS, NOTICES)
@@ -38,7 +40,10 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Unshared:
-    """An event that is not the same on both sides. kind: its type; fields: those that say something else."""
+    """An event that is not the same on both sides, or a repetition of one that only one side has.
+
+    kind: its type; fields: those that say something else, on the other side or before the repetition
+    """
 
     how: How
     topic: str
@@ -75,11 +80,27 @@ class Compared:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What is kept of an event. says: the digest of its bytes, but for its number."""
+    """What is kept of an event. says: the digests of its bytes, but for its number: of the first, then of others."""
 
     case: str
-    says: bytes
+    says: tuple[bytes, ...]
     number: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What one record under the id of an event says. event: as far as it can be read; digest: as in `_Seen`."""
+
+    digest: bytes
+    event: Event[Data] | None
+
+    def fields_unlike(self, other: "_Said") -> tuple[str, ...] | None:
+        """Name the fields that say something else in another record, none if they cannot be read; None if none does."""
+        if self.digest == other.digest:
+            return None
+        if self.event is None or other.event is None:
+            return ()
+        return tuple(each.path for each in differences(_plain(self.event), _plain(other.event))) or None
 
 
 async def compare(first: Side, second: Side, progress: Progress, *, of_cases_alone: bool = False) -> Compared:
@@ -106,12 +127,10 @@ async def _compare_partition(
         return
     told = [await _events(side, topic, number, unlike) for side in sides]
     for name in sorted(unlike):
-        seen = one.get(name), other.get(name)
-        found = _unshared(topic, name, seen, [events.get(name) for events in told])
-        if found is None:
-            compared.shared[topic.name] += 1
-        else:
-            compared.unshared.append(found)
+        case = (one.get(name) or other[name]).case
+        found = list(_unshared(topic, case, name, *(events.get(name, []) for events in told)))
+        compared.unshared += found
+        compared.shared[topic.name] += not found
     if topic is TRACKS:
         cases = {each.case for each in compared.unshared}
         first, second = [await _judged(side, number, cases, compared.sealed) for side in sides]
@@ -125,34 +144,47 @@ async def _seen(side: Side, topic: Topic, number: int, progress: Progress) -> di
     async for records in _some(side, topic, number):
         progress(len(records))
         for record in records:
-            end = tail(record.value)
-            plain = record.value if end is None else renumbered(record.value, end, 0)
-            seen = _Seen(record.key, blake2b(plain, digest_size=16).digest(), 0 if end is None else end.sequence)
-            found.setdefault(_name(record), seen)
+            name, (digest, number_of_case) = _name(record), _digest(record)
+            before = found.get(name)
+            if before is None:
+                found[name] = _Seen(record.key, (digest,), number_of_case)
+            elif digest not in before.says:
+                found[name] = replace(before, says=(*before.says, digest))
     return found
 
 
-async def _events(side: Side, topic: Topic, number: int, names: Collection[str]) -> Mapping[str, Event[Data] | None]:
-    """Give what the first records of some names say, as far as that can be read."""
-    found: dict[str, Event[Data] | None] = {}
+def _digest(record: StoredRecord) -> tuple[bytes, int]:
+    """Give the digest of a record but for its number, and that number; 0 if it has none."""
+    end = tail(record.value)
+    plain = record.value if end is None else renumbered(record.value, end, 0)
+    return blake2b(plain, digest_size=16).digest(), 0 if end is None else end.sequence
+
+
+async def _events(side: Side, topic: Topic, number: int, names: Collection[str]) -> Mapping[str, Sequence[_Said]]:
+    """Give what the records of some names say, each that says something else once."""
+    found: dict[str, dict[bytes, _Said]] = defaultdict(dict)
     async for record, event in _opened(side, topic, number, lambda record: _name(record) in names):
-        found.setdefault(_name(record), event)
-    return found
+        digest, _ = _digest(record)
+        found[_name(record)].setdefault(digest, _Said(digest, event))
+    return {name: list(said.values()) for name, said in found.items()}
 
 
-def _unshared(
-    topic: Topic, name: str, seen: Sequence[_Seen | None], events: Sequence[Event[Data] | None]
-) -> Unshared | None:
-    """Tell how an event is not the same; None if it is, but for its number and its seal."""
-    kind = next((event.type for event in events if event is not None), "sealed")
-    case = next(each.case for each in seen if each is not None)
-    if None in seen:
-        return Unshared("only-second" if seen[0] is None else "only-first", topic.name, case, name, kind)
-    plain = [_plain(event) for event in events if event is not None]
-    if len(plain) < len(events):
-        return Unshared("differs", topic.name, case, name, kind)
-    fields = tuple(each.path for each in differences(plain[0], plain[1]))
-    return Unshared("differs", topic.name, case, name, kind, fields) if fields else None
+def _unshared(topic: Topic, case: str, name: str, one: Sequence[_Said], other: Sequence[_Said]) -> Iterator[Unshared]:
+    """Tell how an event is not the same on both sides; nothing if it is, but for its number and its seal."""
+    kind = next((said.event.type for said in (*one, *other) if said.event is not None), "sealed")
+    if not one or not other:
+        yield Unshared("only-first" if one else "only-second", topic.name, case, name, kind)
+    elif (fields := one[0].fields_unlike(other[0])) is not None:
+        yield Unshared("differs", topic.name, case, name, kind, fields)
+    sides: Sequence[tuple[How, Sequence[_Said], Sequence[_Said]]] = (
+        ("repeated-first", one, other),
+        ("repeated-second", other, one),
+    )
+    for how, here, there in sides:
+        for said in here[1:]:
+            if all(said.fields_unlike(each) is not None for each in there):
+                fields = here[0].fields_unlike(said) or ()
+                yield Unshared(how, topic.name, case, name, kind, fields)
 
 
 def _plain(event: Event[Data]) -> object:
@@ -164,7 +196,11 @@ async def _judged(
 ) -> Mapping[tuple[str, int], Status]:
     """Give how each session of some cases is judged in the end. sealed: learns of which cases that cannot be read."""
     found: dict[tuple[str, int], Status] = {}
+    met: set[str] = set()
     async for record, event in _opened(side, TRACKS, number, lambda record: record.key in cases):
+        if (name := _name(record)) in met:
+            continue
+        met.add(name)
         if event is None:
             sealed.add(record.key)
         elif isinstance(event.data, Decision):

@@ -11,7 +11,7 @@ import pytest
 from contracts.codec import CaseKey, encode, seal
 from contracts.events.facts import ResponseCorrected, ResponseSubmitted
 from contracts.events.tracks import TrackEvaluated
-from contracts.topics import CASES, NOTICES, SCORES, TRACKS
+from contracts.topics import CASES, NOTICES, SCORES, TRACKS, Topic
 from services.embedded import MASTER_KEY
 from services.runtime.keyring.master import MasterKey
 from tests.auditor.tampering import Tampering, renamed
@@ -82,6 +82,31 @@ def test_a_changed_conclusion_is_told_by_its_fields(sound: Path, tampering: Tamp
         tampering.event(TRACKS, p1, place).id,
     )
     assert (judged["how"], judged["case"]) == ("judged", p1)
+
+
+@pytest.mark.parametrize("topic", [CASES, TRACKS], ids=lambda topic: topic.name)
+def test_another_record_under_the_id_of_an_event_is_told_and_decides_nothing(
+    sound: Path, tampering: Tampering, p1: str, topic: Topic
+) -> None:
+    # given a home in which a record stands once more as it was, and another one once more and otherwise
+    kind, said = (ResponseSubmitted, {"session": 9}) if topic is CASES else (TrackEvaluated, {"status": "unknown"})
+    place = tampering.place_of(topic, p1, kind)
+    event = tampering.event(topic, p1, place).id
+    tampering.append(topic, p1, tampering.record(topic, p1, place + 1))
+    tampering.append(topic, p1, tampering.resealed(topic, p1, place, **said))
+
+    # when it is laid beside the one where it stands once
+    found = differing(sound, tampering.home)
+
+    # then only that is told, and no session is judged otherwise by it
+    fields = [f"data.{name}" for name in said]
+    assert [(each["how"], each["event"], each["fields"]) for each in found] == [("repeated-second", event, fields)]
+    assert [each["how"] for each in differing(tampering.home, sound)] == ["repeated-first"]
+    told = ontrack("audit", "diff", sound, tampering.home).out.decode()
+    assert f"stands once more in the second, and says something else there in {fields[0]}" in told
+
+    # and of two that have it nothing is told
+    assert differing(tampering.home, tampering.home) == []
 
 
 def test_what_has_only_another_number_is_counted_and_not_listed(sound: Path, tampering: Tampering, p1: str) -> None:

@@ -1,6 +1,6 @@
 """`ontrack audit diff`: two histories, and what they do not share."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +8,7 @@ from typing import Final
 
 import click
 
-from services.auditor.diff import COMPARED, Compared, Side, compare
+from services.auditor.diff import COMPARED, Compared, How, Side, compare
 from services.auditor.domain.narrowing import Part
 from services.auditor.narrowed import Narrowed
 from services.cli.audit.narrowing import Wish, narrowing_options, part_of, told_of
@@ -20,7 +20,13 @@ from services.home import Home
 
 COLUMNS: Final = ("how", "topic", "case", "event", "type", "fields", "session", "first", "second")
 _REGION: Final = "region"
-_HOW: Final = {"only-first": "only in the first", "only-second": "only in the second", "differs": "differs"}
+_HOW: Final[Mapping[How, str]] = {
+    "only-first": "is only in the first",
+    "only-second": "is only in the second",
+    "differs": "differs",
+    "repeated-first": "stands once more in the first, and says something else there",
+    "repeated-second": "stands once more in the second, and says something else there",
+}
 
 
 @click.command("diff")
@@ -39,7 +45,8 @@ def diff(first: str, second: str, keys_a: Path | None, keys_b: Path | None, wish
 
     A and B are each a data directory, a bundle, or the word region for the one that the environment names. An event is
     known by its id. What has only another number, or another seal and says the same, is the same. Where keys are not
-    here, events are compared as they stand, sealed. Where only some cases are looked at, definitions are not; a case is
+    here, events are compared as they stand, sealed. Where something else stands under the id of an event too, the first
+    one counts; another that only one of the two has is told as a repetition. Where only some cases are looked at, definitions are not; a case is
     in a group if it was in either of the two. The exit code is 1 if something differs.
 
     Example: ontrack audit diff ./clinic history.zip --keys-b history.keys
