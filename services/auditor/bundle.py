@@ -3,8 +3,10 @@
 It is a zip archive of two parts, which need nothing but unzip to be looked at:
 
 `canonical/`: what the history says. For each topic the events of its cases, each once, in the order of cases: the same
-history gives the same bytes, wherever it stood. `canonical/manifest.json` counts them, and names the version that wrote
-them.
+history gives the same bytes, wherever it stood. Of several records the first one counts, as it does for the stages: of
+conclusions with one number, and of facts that say the same under one id, whenever they were recorded. A fact that says
+something else under an id is one of its own, since it was set aside. `canonical/manifest.json` counts the events, and
+names the version that wrote them.
 
 `raw/`: what stands on the log, for each partition of each topic in order, with repetitions, seals and whatever else is
 there: against this checkpoints are compared. `raw/manifest.json` counts it.
@@ -190,15 +192,12 @@ async def _by_case(
 ) -> AsyncIterator[tuple[str, bytes]]:
     """Give the events of a partition by case, each once, those of a case in their order; with their cases."""
     with closing(sqlite3.connect("")) as kept:
-        kept.execute(
-            "CREATE TABLE events (case_id TEXT, place INTEGER, digest BLOB, line BLOB, UNIQUE (case_id, digest))"
-        )
+        kept.execute("CREATE TABLE events (case_id TEXT, place INTEGER, said BLOB, line BLOB, UNIQUE (case_id, said))")
         async for records in _some(log, topic, number, end):
             progress(len(records))
-            rows = [(each.key, _place(topic, each), _digest(each.value), each.value) for each in records]
-            kept.executemany(
-                "INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?)", [row for row in rows if row[1] is not None]
-            )
+            placed = [(each, place) for each in records if (place := _place(topic, each)) is not None]
+            rows = [(each.key, place, _said(topic, each, place), each.value) for each, place in placed]
+            kept.executemany("INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?)", rows)
         for case_id, line in kept.execute("SELECT case_id, line FROM events ORDER BY case_id, place, rowid"):
             yield case_id, line
 
@@ -215,8 +214,19 @@ def _place(topic: Topic, record: StoredRecord) -> int | None:
     return None if seen is None else seen.sequence
 
 
-def _digest(value: bytes) -> bytes:
-    return blake2b(value, digest_size=16).digest()
+def _said(topic: Topic, record: StoredRecord, place: int) -> bytes:
+    """Give what tells an event of a case from its others: what the stages know it by when it comes once more.
+
+    Of a fact that is what goes into its `content_digest`, under the seal, which is the same for the same data.
+    """
+    if topic.of_cases and topic is not CASES:
+        return str(place).encode()
+    said = record.value
+    if topic is CASES:
+        wire = orjson.loads(record.value)
+        time = None if wire["time"] == wire["recordedtime"] else wire["time"]
+        said = orjson.dumps([wire["id"], wire["type"], time, wire.get("data_base64"), wire.get("data")])
+    return blake2b(said, digest_size=16).digest()
 
 
 async def _raw_of(log: Log, log_id: str, ends: Ends, progress: Progress, archive: ZipFile) -> Raw:

@@ -9,6 +9,7 @@ from typing import Any, Final
 import orjson
 import pytest
 
+from contracts.events.facts import ResponseSubmitted
 from contracts.events.tracks import TrackEvaluated
 from contracts.topics import CASES, NOTICES, SCORES, TRACKS, Topic
 from services.embedded import DATABASE
@@ -135,6 +136,45 @@ def test_what_stands_on_the_log_twice_is_said_once(sound: Path, tmp_path: Path, 
     assert parts(one.file, "raw/") != parts(other.file, "raw/")
     assert other.findings() == []
     assert "1 once more" in other.verify().told
+
+
+def test_of_what_was_recorded_twice_and_otherwise_the_canonical_part_has_what_the_stages_took(
+    sound: Path, tmp_path: Path, tampering: Tampering, p1: str
+) -> None:
+    # given a home in which a fact was recorded once more, later, and a conclusion stands there once more, otherwise
+    one = Handed(tmp_path, sound)
+    fact = tampering.record(CASES, p1, 2)
+    for moment in ("2027-01-01T00:00:00.000Z", "2027-01-02T00:00:00.000Z"):
+        tampering.append(CASES, p1, renamed(fact, recordedtime=moment))
+    otherwise(tampering, p1)
+
+    # when both are exported
+    folder = tmp_path / "other"
+    folder.mkdir()
+    other = Handed(folder, tampering.home)
+
+    # then they say the same, and what stands there otherwise is found in the raw part, where it does not follow
+    assert parts(one.file, "canonical/") == parts(other.file, "canonical/")
+    assert parts(one.file, "raw/") != parts(other.file, "raw/")
+    assert [each["finding"] for each in other.findings()] == ["repeated-otherwise"]
+
+
+def test_a_fact_that_says_something_else_under_an_id_is_part_of_what_the_history_says(
+    tmp_path: Path, tampering: Tampering, p1: str
+) -> None:
+    # given a home in which an answer came once more under its id, at another moment, and was set aside
+    place = tampering.place_of(CASES, p1, ResponseSubmitted)
+    event = tampering.event(CASES, p1, place)
+    tampering.append(CASES, p1, renamed(tampering.record(CASES, p1, place), time="2026-01-01T00:00:00.000Z"))
+    succeeded("audit", "replay", "--swap", "--data", tampering.home)
+
+    # when it is exported
+    handed = Handed(tmp_path, tampering.home)
+
+    # then both stand in the canonical part, since the second is what was set aside
+    facts = parts(handed.file, "canonical/")[f"canonical/{CASES.name}.ndjson"].splitlines()
+    assert [orjson.loads(each)["id"] for each in facts].count(event.id) == 2
+    assert handed.findings() == []
 
 
 def changed(tampering: Tampering, case_id: str) -> None:

@@ -46,8 +46,8 @@ def diff(first: str, second: str, keys_a: Path | None, keys_b: Path | None, wish
     A and B are each a data directory, a bundle, or the word region for the one that the environment names. An event is
     known by its id. What has only another number, or another seal and says the same, is the same. Where keys are not
     here, events are compared as they stand, sealed. Where something else stands under the id of an event too, the first
-    one counts; another that only one of the two has is told as a repetition. Where only some cases are looked at, definitions are not; a case is
-    in a group if it was in either of the two. The exit code is 1 if something differs.
+    record counts; another that only one of the two has is told as a repetition. Where only some cases are looked at,
+    definitions are not; a case is in a group if it was in either of the two. The exit code is 1 if something differs.
 
     Example: ontrack audit diff ./clinic history.zip --keys-b history.keys
     """
