@@ -51,6 +51,11 @@ class Checkpoint:
     at: datetime
     lines: tuple[Line, ...]
 
+    @property
+    def records(self) -> int:
+        """How many records it speaks of."""
+        return sum(line.size for line in self.lines)
+
     def text(self) -> str:
         """Write it, as it is signed."""
         lines = (f"{line.topic} {line.partition} {line.size} {line.root}" for line in self.lines)
@@ -250,17 +255,17 @@ async def proof(log: Log, note: str, checkpoint: Checkpoint, topic: Topic, parti
     return Proof(note, topic.name, partition, offset, key, hashes)
 
 
-async def compare(log: Log, log_id: str, checkpoint: Checkpoint, findings: Findings) -> int:
-    """Find where a log does not begin with what a checkpoint says; give how many records it speaks of.
+async def compare(log: Log, log_id: str, checkpoint: Checkpoint, findings: Findings) -> None:
+    """Find where a log does not begin with what a checkpoint says.
 
     Nothing is believed that stands on the log: each tree is made anew. Raises Unavailable.
     """
     if checkpoint.log != log_id:
-        findings.add(Finding("checkpoint", Place(), f"the log {checkpoint.log} was sealed, and this is {log_id}"))
-        return 0
+        says = f"the checkpoint is of another log: {checkpoint.log} was sealed, and this is {log_id}"
+        findings.add(Finding("checkpoint", Place(), f"{says}; nothing was compared"))
+        return
     for line in checkpoint.lines:
         await _compare(log, log_id, line, checkpoint.at, findings)
-    return sum(line.size for line in checkpoint.lines)
 
 
 async def _compare(log: Log, log_id: str, line: Line, at: datetime, findings: Findings) -> None:

@@ -77,7 +77,7 @@ class Sealer:
         if not await self._is_time():
             return False
         self._last = await signed(self._log, self._log_id, self._signer, self._now(), self._last)
-        _LOG.info("sealed", records=_size(self._last.checkpoint))
+        _LOG.info("sealed", records=self._last.checkpoint.records)
         self._keep()
         return True
 
@@ -127,7 +127,3 @@ def signer_in(file: Path) -> Signer:
         raise KeyUnusable(f"{file}: a private key was expected") from None
     except NoteInvalid as wrong:
         raise KeyUnusable(f"{file}: {wrong}") from None
-
-
-def _size(checkpoint: Checkpoint) -> int:
-    return sum(line.size for line in checkpoint.lines)

@@ -10,7 +10,8 @@ import orjson
 import pytest
 
 from contracts.topics import CASES, NOTICES, SCORES, SEALS, TRACKS, Topic, partition_of
-from services.auditor.note import Signer
+from services.auditor.checkpoint import Checkpoint
+from services.auditor.note import Signer, Verifier
 from services.runtime.database import table_of
 from tests.auditor.tampering import Tampering, renamed
 from tests.cli.homes import CASES as COURSES
@@ -151,7 +152,15 @@ def test_a_history_that_somebody_has_told_anew_is_found_though_it_verifies(
 def test_a_checkpoint_of_another_log_says_nothing_of_this_one(kept: Kept, tmp_path: Path) -> None:
     another = imported(tmp_path / "another", written(tmp_path / "a.csv", COURSES, "odsis"))
     (found,) = kept.findings(another)
-    assert "was sealed, and this is" in found["says"]
+    assert "the checkpoint is of another log" in found["says"]
+    assert "nothing was compared" in found["says"]
+
+    # and it is not told as one that speaks of nothing
+    options = ("--checkpoint", kept.first, "--public-key", kept.public)
+    told = ontrack("audit", "verify", "--data", another, *options).told
+    sealed = Checkpoint.read(Verifier.read(kept.public).opened(kept.first.read_text()))
+    assert f"speaks of 414 records of the log {sealed.log}." in told
+    assert "The history verifies" not in told
 
 
 def test_a_checkpoint_that_nobody_or_somebody_else_has_signed_is_refused(

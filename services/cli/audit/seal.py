@@ -79,7 +79,7 @@ def seal(place: Place, key_file: Path, output: Path | None) -> None:
         say(f"The checkpoint is in {file}. Let somebody else keep it.")
     else:
         click.echo(sealed.note, nl=False)
-    say(f"{sum(line.size for line in sealed.checkpoint.lines):,} records were sealed.")
+    say(f"{sealed.checkpoint.records:,} records were sealed.")
 
 
 async def _seal(place: Place, signer: Signer) -> Sealed:

@@ -83,8 +83,9 @@ async def _verify(source: Source, wish: Wish, sealed: Checkpoint | None, form: F
         if isinstance(home, Unpacked):
             found.findings.add_all(await unlike(home.manifests, home.log))
         if sealed is not None:
-            records = await compare(home.log, history.log_id, sealed, found.findings)
-            say(f"The checkpoint of {instant(sealed.at)} speaks of {counted(records, 'record')}.")
+            await compare(home.log, history.log_id, sealed, found.findings)
+            speaks = f"speaks of {counted(sealed.records, 'record')} of the log {sealed.log}"
+            say(f"The checkpoint of {instant(sealed.at)} {speaks}.")
         took = time.monotonic() - began
         erased = await erasures(history.log, home.keyring, partitions_of(part.cases))
         rows = [row async for row in _rows(found, home, reveal=reveal)]
