@@ -131,11 +131,14 @@ class Cases:
             try:
                 return await self._registered(set(case_ids))
             except StatesLost:
-                # Others took their place, which may lack what was forgotten here because the register had it.
-                self._place = None
-                self._tails.clear()
-                self._at_hand.clear()
+                self._forget()
                 return await self._registered(set(case_ids))
+
+    def _forget(self) -> None:
+        """Know nothing of what the register had: others took its place, which may lack what was let go of here."""
+        self._place = None
+        self._tails.clear()
+        self._at_hand.clear()
 
     async def _registered(self, wanted: Collection[str]) -> Mapping[str, Registered]:
         await self._read_on({partition_of(case_id) for case_id in wanted})
@@ -177,6 +180,8 @@ class Cases:
         """Give every case there is and can be read, some at a time. Raises Unavailable, at the end at the latest."""
         async with self._reading:
             place = await self._store.place(self._register.name)
+            if place != self._place:
+                self._forget()
             await self._read_on(range(CASES.partitions))
             since = {case_id for tail in self._tails.values() for case_id in tail.by_case}
         some: list[str] = []

@@ -1,5 +1,6 @@
 """A log is sealed by itself: after so many records, or so much time; and every checkpoint is where it is fetched."""
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
@@ -111,6 +112,26 @@ async def test_it_is_sealed_again_after_so_many_records_or_so_much_time(home: Em
     clock.passes(minutes=1)
     assert await it.look()
     assert sizes(kept) == [first, first + 100, first + 199]
+
+
+async def test_others_have_their_turn_while_much_is_sealed(home: EmbeddedHome, kept: Path) -> None:
+    # given much to seal, and somebody in the same process who waits for a turn again and again
+    await more(home, 10_000)
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    waiting = asyncio.create_task(others())
+    await asyncio.sleep(0)
+
+    # when it is sealed, then they had one after each part of it
+    await sealer(home, kept, Hour()).look()
+    waiting.cancel()
+    assert turns >= 5
 
 
 async def test_who_is_started_again_goes_on_from_the_last_checkpoint_and_keeps_what_was_not(

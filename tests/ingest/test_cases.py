@@ -20,7 +20,10 @@ from services.ingest.cases import Cases, KeyMissing, RegisterBehind
 from services.ingest.domain.register import Register, Registered
 from services.runtime.log.port import Record, StoredRecord
 from services.runtime.reading import event_of
+from services.runtime.store.port import AgendaStore, StatesReplaced
+from services.runtime.unavailable import Unavailable
 from tests.support.clinic import policy_like, protocol_like
+from tests.support.faults import ReplacedStore
 from tests.support.workbench import PARTITION, Workbench, cases_of, key_of
 
 MOMENT: Final = datetime(2026, 1, 5, 9, tzinfo=UTC)
@@ -40,9 +43,9 @@ def a_fact(case_id: str, number: int) -> Event[Data]:
 class Story:
     """A log with a register, facts that are recorded here and elsewhere, and what must be known of each case."""
 
-    def __init__(self, bench: Workbench, **limits: int) -> None:
+    def __init__(self, bench: Workbench, store: AgendaStore | None = None, **limits: int) -> None:
         self.bench = bench
-        self.cases = Cases(bench.log, bench.store, bench.keyring, **limits)
+        self.cases = Cases(bench.log, store or bench.store, bench.keyring, **limits)
         self.expected: dict[str, Registered] = {}
         self._register = Register()
         self._counts = dict.fromkeys(NAMES, 0)
@@ -71,6 +74,11 @@ class Story:
         known = await self.cases.registered(case_ids)
         wanted = {case_id: self.expected[case_id] for case_id in case_ids if case_id in self.expected}
         assert dict(known) == wanted
+
+    async def ask_for_all(self) -> None:
+        """Ask for every case there is, and compare."""
+        known = {case_id: state async for some in self.cases.all() for case_id, state in some.items()}
+        assert known == self.expected
 
     async def read(self) -> list[StoredRecord]:
         """Give every fact as a broker does: as bytes."""
@@ -221,3 +229,71 @@ async def test_an_unreadable_record_is_passed_over() -> None:
         # when the case is asked for
         # then the facts around it are known
         await story.ask(NAMES)
+
+
+async def test_every_case_is_known_from_the_register_and_what_came_since() -> None:
+    with a_bench() as bench:
+        story = Story(bench)
+        await story.record("here", NAMES[:2])
+        await story.run_register()
+        await story.record("elsewhere", NAMES[2:])
+        await story.ask_for_all()
+
+
+@pytest.mark.parametrize("asked_before", [True, False])
+async def test_a_register_whose_states_are_being_replaced_or_are_gone_is_not_taken_for_an_empty_one(
+    asked_before: bool,
+) -> None:
+    with a_bench() as bench:
+        # given cases that the register knows
+        store = ReplacedStore(bench.store)
+        story = Story(bench, store)
+        await story.record("elsewhere", NAMES)
+        await story.run_register()
+        if asked_before:
+            await story.ask_for_all()
+
+        # when its states are being replaced, or are gone, then nobody is told that these are all cases
+        store.is_shut = True
+        with pytest.raises(StatesReplaced):
+            await story.ask_for_all()
+        store.is_shut, store.states = False, None
+        with pytest.raises(Unavailable, match="what the register knows is gone"):
+            await story.ask_for_all()
+
+        # and when they are there, all are known
+        store.states = "others"
+        await story.ask_for_all()
+
+
+async def test_what_was_let_go_of_because_the_register_had_it_is_read_again_when_others_take_its_place() -> None:
+    with a_bench() as bench:
+        # given cases of which nothing is kept here, since the register knows them
+        store = ReplacedStore(bench.store)
+        story = Story(bench, store, cases_at_hand=0, facts_kept=0)
+        await story.record("elsewhere", NAMES)
+        await story.run_register()
+        await story.ask_for_all()
+
+        # when its states are replaced by others that lack them
+        await bench.store.clear(Register.name)
+        store.states = "others"
+
+        # then all are known nevertheless
+        await story.ask_for_all()
+
+
+async def test_who_is_given_cases_while_they_are_replaced_is_told_at_the_end() -> None:
+    with a_bench() as bench:
+        # given somebody who is being given all cases
+        store = ReplacedStore(bench.store)
+        story = Story(bench, store)
+        await story.record("elsewhere", NAMES)
+        await story.run_register()
+        given = story.cases.all()
+        await anext(given)
+
+        # when others take their place meanwhile, then it is told that these may not be all
+        store.states = "others"
+        with pytest.raises(Unavailable, match="was replaced meanwhile"):
+            await anext(given)

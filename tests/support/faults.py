@@ -20,6 +20,8 @@ from services.runtime.store.port import (
     Held,
     Outcome,
     Position,
+    StatesLost,
+    StatesReplaced,
     StoredState,
     StoreUnavailable,
     Write,
@@ -246,6 +248,29 @@ class OvertakenStore(TroubledStore):
         if call == self._call and self._meanwhile is not None:
             meanwhile, self._meanwhile = self._meanwhile, None
             await meanwhile()
+
+
+class ReplacedStore(TroubledStore):
+    """A `Store` whose states are replaced by somebody, as in a region.
+
+    states: names their place; None: they are gone; is_shut: whether they are being replaced
+    """
+
+    def __init__(self, store: AgendaStore) -> None:
+        super().__init__(store, Trouble())
+        self.states: str | None = "those that were there first"
+        self.is_shut = False
+
+    async def place(self, stage: str) -> str | None:
+        if self.is_shut:
+            raise StatesReplaced(stage)
+        return self.states
+
+    async def load(self, stage: str, case_ids: Collection[str], states: str | None = None) -> Mapping[str, StoredState]:
+        place = await self.place(stage)
+        if place is None or states not in (None, place):
+            raise StatesLost(stage)
+        return await super().load(stage, case_ids)
 
 
 class TroubledKeyring:
