@@ -10,9 +10,14 @@ import orjson
 import pytest
 
 from contracts.topics import CASES, DEAD_LETTERS, NOTICES, PARTITIONS, TRACKS, partition_of
+from services.auditor.rebuilding import put_in_place, rebuilt
+from services.cli.audit.source import history_of
+from services.embedded import EmbeddedHome
 from services.runtime.database import table_of
+from services.runtime.store.sqlite import SqliteStore
 from tests.auditor.tampering import Tampering, renamed
 from tests.support.command import ended, ontrack, started, succeeded
+from tests.support.faults import ReplacedStore
 
 STAGES = ("register", "scoring", "not_detector", "notifier")
 
@@ -161,6 +166,57 @@ def test_what_was_half_done_is_done_anew(sound: Path, p1: str, tmp_path: Path) -
 
     # then the result is that of one that was left alone
     assert digests(told) == digests(replayed("--data", sound))
+
+
+async def test_a_case_that_was_erased_since_it_was_made_anew_is_not_put_in_place(tampering: Tampering, p1: str) -> None:
+    async with await EmbeddedHome.open(tampering.home, write=True) as home:
+        # given a replay that has made anew what the stages know
+        history = await history_of(tampering.home, home)
+        await rebuilt(history, home.store, lambda _: None, publishes=True)
+
+        # when a case is erased before it is put in place: its key first, then what is known of it
+        await home.keyring.destroy(p1)
+        for stage in history.stages:
+            await home.store.remove(stage.name, [p1])
+        await put_in_place(history, home.store)
+
+        # then nothing of it is there, and the others are
+        for stage in history.stages:
+            kept = [case_id async for case_id in home.store.cases(stage.name)]
+            assert (len(kept), p1 in kept) == (7, False)
+
+
+def test_what_is_shut_or_gone_is_told_so_and_put_in_place(
+    tampering: Tampering, sound: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a home in which a replacement was broken off, and the states of another stage are gone
+    shut, gone = {"scoring"}, {"notifier"}
+
+    def store(connection: sqlite3.Connection) -> ReplacedStore:
+        found = ReplacedStore(SqliteStore(connection))
+        found.shut, found.gone = shut, gone
+        return found
+
+    monkeypatch.setattr("services.embedded.SqliteStore", store)
+
+    # when it is replayed, then that is told, and what mends it
+    told = replayed("--data", tampering.home, code=1)
+    assert {stage: (row["differ"], row["now"]) for stage, row in told.items()} == {
+        "register": (0, "as it was"),
+        "scoring": (8, "being replaced"),
+        "not_detector": (0, "as it was"),
+        "notifier": (8, "gone"),
+    }
+    said = ontrack("audit", "replay", "--data", tampering.home).told
+    assert "16 states not as the log tells: ontrack audit verify says which, and --swap mends it." in said
+    assert (shut, gone) == ({"scoring"}, {"notifier"})
+
+    # and with --swap all is put in place, by a command that ends well
+    told = replayed("--data", tampering.home, "--swap")
+    assert {row["now"] for row in told.values()} == {"replaced"}
+    assert (shut, gone) == (set(), set())
+    assert digests(replayed("--data", tampering.home)) == digests(replayed("--data", sound))
+    assert "The history verifies" in succeeded("audit", "verify", "--data", tampering.home).told
 
 
 def test_what_means_nothing_is_refused(sound: Path, tmp_path: Path) -> None:

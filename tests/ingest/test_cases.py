@@ -254,15 +254,16 @@ async def test_a_register_whose_states_are_being_replaced_or_are_gone_is_not_tak
             await story.ask_for_all()
 
         # when its states are being replaced, or are gone, then nobody is told that these are all cases
-        store.is_shut = True
+        store.shut.add(Register.name)
         with pytest.raises(StatesReplaced):
             await story.ask_for_all()
-        store.is_shut, store.states = False, None
+        store.shut.clear()
+        store.gone.add(Register.name)
         with pytest.raises(Unavailable, match="what the register knows is gone"):
             await story.ask_for_all()
 
         # and when they are there, all are known
-        store.states = "others"
+        store.gone.clear()
         await story.ask_for_all()
 
 
@@ -277,7 +278,7 @@ async def test_what_was_let_go_of_because_the_register_had_it_is_read_again_when
 
         # when its states are replaced by others that lack them
         await bench.store.clear(Register.name)
-        store.states = "others"
+        store.named = "others"
 
         # then all are known nevertheless
         await story.ask_for_all()
@@ -294,6 +295,6 @@ async def test_who_is_given_cases_while_they_are_replaced_is_told_at_the_end() -
         await anext(given)
 
         # when others take their place meanwhile, then it is told that these may not be all
-        store.states = "others"
+        store.named = "others"
         with pytest.raises(Unavailable, match="was replaced meanwhile"):
             await anext(given)

@@ -253,24 +253,31 @@ class OvertakenStore(TroubledStore):
 class ReplacedStore(TroubledStore):
     """A `Store` whose states are replaced by somebody, as in a region.
 
-    states: names their place; None: they are gone; is_shut: whether they are being replaced
+    named: the place of the states that are there
+    gone: stages whose states are gone; shut: stages whose states are being replaced, or were when somebody died
     """
 
     def __init__(self, store: AgendaStore) -> None:
         super().__init__(store, Trouble())
-        self.states: str | None = "those that were there first"
-        self.is_shut = False
+        self.named = "first"
+        self.gone: set[str] = set()
+        self.shut: set[str] = set()
 
     async def place(self, stage: str) -> str | None:
-        if self.is_shut:
+        if stage in self.shut:
             raise StatesReplaced(stage)
-        return self.states
+        return None if stage in self.gone else self.named
 
     async def load(self, stage: str, case_ids: Collection[str], states: str | None = None) -> Mapping[str, StoredState]:
         place = await self.place(stage)
         if place is None or states not in (None, place):
             raise StatesLost(stage)
         return await super().load(stage, case_ids)
+
+    async def take_place(self, stage: str, fresh: str, positions: Mapping[int, Position]) -> None:
+        await super().take_place(stage, fresh, positions)
+        self.gone.discard(stage)
+        self.shut.discard(stage)
 
 
 class TroubledKeyring:

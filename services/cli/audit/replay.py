@@ -29,6 +29,9 @@ from services.runtime.store.sqlite import SqliteStore
 COLUMNS: Final = ("stage", "cases", "digest", "equal", "differ", "behind", "erased", "now")
 _AS_IT_WAS: Final = "as it was"
 _GONE: Final = "gone"
+_SHUT: Final = "being replaced"
+"""By somebody else just now, or by one who was killed at that."""
+
 
 
 @click.command("replay")
@@ -126,9 +129,10 @@ async def _beside(history: History, fresh: Store, stage: Stage[Any], cases: Coll
     standing = None if history.store is None else Standing(history.store, history.log)
     try:
         found = await Comparison(stage, fresh, kept_as, standing, keys, findings, cases).made()
-    except (StatesLost, StatesReplaced):
-        found, now = await Comparison(stage, fresh, kept_as, None, keys, findings, cases).made(), _GONE
-    differ: int | None = found.cases if now == _GONE else findings.counts.total()
+    except (StatesLost, StatesReplaced) as away:
+        found = await Comparison(stage, fresh, kept_as, None, keys, findings, cases).made()
+        now = _GONE if isinstance(away, StatesLost) else _SHUT
+    differ = findings.counts.total() if now == _AS_IT_WAS else found.cases
     return {
         "stage": found.stage,
         "cases": found.cases,
