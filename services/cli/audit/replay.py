@@ -33,7 +33,6 @@ _SHUT: Final = "being replaced"
 """By somebody else just now, or by one who was killed at that."""
 
 
-
 @click.command("replay")
 @source_options
 @click.option(
