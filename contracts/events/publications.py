@@ -53,7 +53,8 @@ class CheckpointSigned(Data):
     """A checkpoint of the log was signed: what stood there then can be shown to stand there still.
 
     note: the checkpoint, a signed note (C2SP): the size and the root of each partition's tree, and who vouches for it
-    frontiers: the trees themselves, to go on with
+    frontiers: the trees themselves, to go on with; of a partition that has no new records it can stand beside an
+        earlier checkpoint
     """
 
     note: str

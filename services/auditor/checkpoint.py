@@ -28,8 +28,11 @@ SEALED: Final[Sequence[Topic]] = [topic for topic in TOPICS.values() if topic no
 _KIND: Final = "ontrack.checkpoint.v1"
 _LEAF: Final = b"ontrack.record.v1"
 _AT_ONCE: Final = 2_000
-_NOTES_AT_ONCE: Final = 20
-"""Checkpoints that are read at a time: one takes 50 KB."""
+WHOLE_EVERY: Final = 20
+"""Checkpoints of which one has the trees of all partitions beside it; the others have those that grew since."""
+
+_NOTES_AT_ONCE: Final = WHOLE_EVERY
+"""Checkpoints that are read at a time: one takes up to 50 KB."""
 
 _PARTITION: Final = 0
 
@@ -162,11 +165,15 @@ def checkpoint_of(log_id: str, trees: Trees, at: datetime) -> Checkpoint:
 
 
 class Sealed(NamedTuple):
-    """A checkpoint that was signed. trees: what it was made of."""
+    """A checkpoint that was signed.
+
+    trees: what it was made of; behind: how many checkpoints before it have some of them beside them, and it has not
+    """
 
     checkpoint: Checkpoint
     note: str
     trees: Trees
+    behind: int
 
 
 async def signed(log: Log, log_id: str, signer: Signer, at: datetime, before: Sealed | None) -> Sealed:
@@ -177,9 +184,12 @@ async def signed(log: Log, log_id: str, signer: Signer, at: datetime, before: Se
     trees = await grown(log, log_id, {} if before is None else before.trees)
     checkpoint = checkpoint_of(log_id, trees, at)
     note = signer.signed(checkpoint.text())
+    behind = 0 if before is None else (before.behind + 1) % WHOLE_EVERY
+    there = before.trees if before is not None and behind else {}
     frontiers = tuple(
         Frontier(topic=topic, partition=partition, size=tree.size, hashes=tuple(each.hex() for each in tree.frontier))
         for (topic, partition), tree in sorted(trees.items())
+        if (topic, partition) not in there or there[topic, partition].size < tree.size
     )
     event = Event(
         id=name_based_id(FACT_ID, log_id, CheckpointSigned.type(), note),
@@ -192,7 +202,7 @@ async def signed(log: Log, log_id: str, signer: Signer, at: datetime, before: Se
         data=CheckpointSigned(note=note, frontiers=frontiers),
     )
     await log.append(SEALS, _PARTITION, [Record("log", encode(event))])
-    return Sealed(checkpoint, note, trees)
+    return Sealed(checkpoint, note, trees, behind)
 
 
 async def notes(log: Log) -> AsyncIterator[CheckpointSigned]:
@@ -215,25 +225,37 @@ def _checkpoints(records: Sequence[StoredRecord]) -> Iterator[CheckpointSigned]:
 async def last_signed(log: Log, verifier: Verifier) -> Sealed | None:
     """Give the last checkpoint on a log that a key has signed, if there is one. Raises Unavailable, NoteInvalid.
 
-    The trees that it was made of stand beside it: what its note says of them has to go with them.
+    The trees that it was made of stand beside it, or if they have not grown since beside one before it: what its note
+    says of them has to go with them.
     """
-    found: CheckpointSigned | None = None
-    end = await log.end(SEALS, _PARTITION)
-    while found is None and end > 0:
-        start = max(0, end - _NOTES_AT_ONCE)
-        some = list(_checkpoints(await log.read(SEALS, _PARTITION, start, end - start)))
-        found = next((each for each in reversed(some) if verifier.is_named_in(each.note)), None)
-        end = start
-    if found is None:
+    note, said, behind = "", None, 0
+    frontiers: dict[tuple[str, int], Frontier] = {}
+    async for each in _notes_backwards(log):
+        if verifier.is_named_in(each.note):
+            if said is None:
+                note, said = each.note, Checkpoint.read(verifier.opened(each.note))
+            else:
+                behind += 1
+            frontiers = {(of.topic, of.partition): of for of in each.frontiers} | frontiers
+            if frontiers.keys() >= {line[:2] for line in said.lines}:
+                break
+    if said is None:
         return None
-    said = Checkpoint.read(verifier.opened(found.note))
     with suppress(ValueError):
-        trees = {
-            (each.topic, each.partition): Tree(each.size, map(bytes.fromhex, each.hashes)) for each in found.frontiers
-        }
+        trees = {place: Tree(of.size, map(bytes.fromhex, of.hashes)) for place, of in frontiers.items()}
         if checkpoint_of(said.log, trees, said.at) == said:
-            return Sealed(said, found.note, trees)
+            return Sealed(said, note, trees, behind)
     raise NoteInvalid(f"the last checkpoint on {SEALS.name} does not go with the trees that stand beside it")
+
+
+async def _notes_backwards(log: Log) -> AsyncIterator[CheckpointSigned]:
+    """Give every checkpoint that stands on a log, the last one first. Raises Unavailable."""
+    end = await log.end(SEALS, _PARTITION)
+    while end > 0:
+        start = max(0, end - _NOTES_AT_ONCE)
+        for each in reversed(list(_checkpoints(await log.read(SEALS, _PARTITION, start, end - start)))):
+            yield each
+        end = start
 
 
 async def proof(log: Log, note: str, checkpoint: Checkpoint, topic: Topic, partition: int, offset: int) -> Proof:

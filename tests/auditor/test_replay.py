@@ -1,7 +1,10 @@
 """`ontrack audit replay`: what the stages know is made anew from the log, compared, and put in place."""
 
+import shutil
 import sqlite3
 import time
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -14,10 +17,11 @@ from services.auditor.rebuilding import put_in_place, rebuilt
 from services.cli.audit.source import history_of
 from services.embedded import EmbeddedHome
 from services.runtime.database import table_of
+from services.runtime.log.sqlite import SqliteLog
 from services.runtime.store.sqlite import SqliteStore
 from tests.auditor.tampering import Tampering, renamed
 from tests.support.command import ended, ontrack, started, succeeded
-from tests.support.faults import ReplacedStore
+from tests.support.faults import Crash, CrashAt, ReplacedStore, Trouble, TroubledLog, TroubledStore
 
 STAGES = ("register", "scoring", "not_detector", "notifier")
 
@@ -184,6 +188,54 @@ async def test_a_case_that_was_erased_since_it_was_made_anew_is_not_put_in_place
         for stage in history.stages:
             kept = [case_id async for case_id in home.store.cases(stage.name)]
             assert (len(kept), p1 in kept) == (7, False)
+
+
+def in_trouble(monkeypatch: pytest.MonkeyPatch, trouble: Trouble) -> None:
+    """Let every home that is opened have trouble with its log and its store."""
+    monkeypatch.setattr("services.embedded.SqliteLog", lambda opened: TroubledLog(SqliteLog(opened), trouble))
+    monkeypatch.setattr("services.embedded.SqliteStore", lambda opened: TroubledStore(SqliteStore(opened), trouble))
+
+
+def places_in(calls: Sequence[str], *, are_all: bool) -> Iterable[int]:
+    """Where calls stand, from 1: all of them, or of each kind the first, the second and the last one."""
+    if are_all:
+        return range(1, len(calls) + 1)
+    kinds: dict[str, list[int]] = defaultdict(list)
+    for place, call in enumerate(calls, 1):
+        kinds[call].append(place)
+    return sorted({place for places in kinds.values() for place in (*places[:2], places[-1])})
+
+
+@pytest.mark.parametrize(
+    "are_all", [pytest.param(False, id="some"), pytest.param(True, id="all", marks=pytest.mark.torture)]
+)
+def test_a_replacement_that_dies_at_any_call_is_finished_by_the_same_command(
+    tampering: Tampering, sound: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, are_all: bool
+) -> None:
+    # given a home whose last stages have lost what they had said and known, and what a replacement of it calls
+    behind(tampering)
+    untroubled = Trouble()
+    in_trouble(monkeypatch, untroubled)
+    replayed("--data", shutil.copytree(tampering.home, tmp_path / "untroubled"), "--swap")
+    assert {"log.append", "store.save", "store.set_position", "store.take_place"} <= set(untroubled.calls)
+
+    for place in places_in(untroubled.calls, are_all=are_all):
+        # when one dies before a call, and the same command is given again
+        home = shutil.copytree(tampering.home, tmp_path / f"{place}")
+        in_trouble(monkeypatch, CrashAt(nth=place))
+        with pytest.raises(Crash):
+            ontrack("audit", "replay", "--swap", "--data", home)
+        monkeypatch.undo()
+        again = ontrack("audit", "replay", "--swap", "--data", home)
+
+        # then it ends, all is as it should be, and nothing is left of where it was made
+        died = (place, untroubled.calls[place - 1])
+        assert again.exit_code == 0, (died, again.told)
+        verified = ontrack("audit", "verify", "--data", home)
+        assert (verified.exit_code, "The history verifies" in verified.told) == (0, True), (died, verified.told)
+        assert ontrack("audit", "diff", sound, home).exit_code == 0, died
+        assert Tampering(home).do("SELECT count(*) FROM positions WHERE stage LIKE 'fresh%'") == [(0,)], died
+        shutil.rmtree(home)
 
 
 def test_what_is_shut_or_gone_is_told_so_and_put_in_place(

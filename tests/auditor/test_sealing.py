@@ -11,7 +11,7 @@ from typing import Final
 import pytest
 
 from contracts.topics import CASES, SCORES, SEALS
-from services.auditor.checkpoint import Checkpoint, notes
+from services.auditor.checkpoint import WHOLE_EVERY, Checkpoint, notes
 from services.auditor.note import NoteInvalid, Signer
 from services.auditor.sealing import KeyUnusable, Rhythm, Sealer, signer_in
 from services.embedded import DATABASE, EmbeddedHome
@@ -158,6 +158,35 @@ async def test_who_is_started_again_goes_on_from_the_last_checkpoint_and_keeps_w
     stranger = Signer.make("south.example")
     assert await sealer(home, other, clock, stranger).look()
     _, ours, theirs = [each.note.rpartition("\n\n")[0] async for each in notes(home.log)]
+    assert ours == theirs
+
+
+async def test_a_tree_that_has_not_grown_stands_beside_an_earlier_checkpoint_and_never_far_from_the_last_one(
+    home: EmbeddedHome, kept: Path
+) -> None:
+    # given a log that was sealed, of which one partition alone grows
+    clock = Hour()
+    await more(home, 1)
+    await sealer(home, kept, clock).look()
+
+    # when it is sealed again and again, each time by one who was just started
+    for _ in range(2 * WHOLE_EVERY):
+        await more(home, 100)
+        clock.passes(seconds=1)
+        assert await sealer(home, kept, clock).look()
+
+    # then only that partition's tree stands beside most checkpoints, and all beside one of so many
+    all_of_them = len(Checkpoint.read(SIGNER.verifier.opened(texts(kept)[-1])).lines)
+    written = [len(each.frontiers) async for each in notes(home.log)]
+    rest = [1] * (WHOLE_EVERY - 1)
+    assert all_of_them > 1
+    assert written == [all_of_them, *rest, all_of_them, *rest, all_of_them]
+
+    # and what was signed last is what one who reads all would sign
+    stranger, other = Signer.make("south.example"), kept.with_name("other")
+    other.mkdir()
+    assert await sealer(home, other, clock, stranger).look()
+    *_, ours, theirs = [each.note.rpartition("\n\n")[0] async for each in notes(home.log)]
     assert ours == theirs
 
 
