@@ -86,7 +86,7 @@ def test_a_changed_conclusion_is_told_by_its_fields(sound: Path, tampering: Tamp
 
 @pytest.mark.parametrize("topic", [CASES, TRACKS], ids=lambda topic: topic.name)
 def test_another_record_under_the_id_of_an_event_is_told_and_decides_nothing(
-    sound: Path, tampering: Tampering, p1: str, topic: Topic
+    sound: Path, tampering: Tampering, p1: str, tmp_path: Path, topic: Topic
 ) -> None:
     # given a home in which a record stands once more as it was, and another one once more and otherwise
     kind, said = (ResponseSubmitted, {"session": 9}) if topic is CASES else (TrackEvaluated, {"status": "unknown"})
@@ -104,6 +104,13 @@ def test_another_record_under_the_id_of_an_event_is_told_and_decides_nothing(
     assert [each["how"] for each in differing(tampering.home, sound)] == ["repeated-first"]
     told = ontrack("audit", "diff", sound, tampering.home).out.decode()
     assert f"stands once more in the second, and says something else there in {fields[0]}" in told
+
+    # and without keys it is found and not told
+    file = tmp_path / "history.zip"
+    succeeded("audit", "export", "--data", tampering.home, "--output", file)
+    assert [(each["how"], each["event"], each["fields"]) for each in differing(sound, file)] == [
+        ("repeated-second", event, [])
+    ]
 
     # and of two that have it nothing is told
     assert differing(tampering.home, tampering.home) == []
