@@ -57,9 +57,11 @@ async def _make(file: Path, place: Place) -> None:
     require_absent(file)
     async with await opened(place) as home:
         master = MasterKey.read(master_key_of(place))
-        await noted(home.copies, "backup", file, home.clock())
+        # By that moment it is known again, wherever it is moved.
+        began = home.clock()
+        await noted(home.copies, "backup", file, began)
         with new_file(file) as stream:
-            writer, beginning = Writer(stream), await begin(home, home.clock())
+            writer, beginning = Writer(stream), await begin(home, began)
             with progress("Backing up", beginning.records) as advance:
                 tokens = tokens_of(place)
                 keyless = await write(home, beginning, tokens, writer, advance, await _copies(home, master))

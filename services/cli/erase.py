@@ -14,17 +14,8 @@ from contracts.events.facts import CaseErased
 from contracts.events.fields import is_name
 from contracts.topics import CASES, NOTICES, SCORES, TRACKS
 from services.cli.backup_file import master_key_of
-from services.cli.erased_copies import (
-    Erased,
-    Met,
-    backups_taken_out,
-    given,
-    left_of,
-    others_taken_out,
-    pages_taken_out,
-    require_gone,
-    without_gone,
-)
+from services.cli.erased_copies import Erased, Met, left_of, left_open, pages_taken_out, require_gone, without_gone
+from services.cli.erased_files import backups_taken_out, given, keys_taken_out
 from services.cli.grounds import GROUNDS
 from services.cli.home import FINDING, Failure, run
 from services.cli.naming_cases import any_case_named, told_erased
@@ -47,7 +38,7 @@ _OF_CASES: Final = (CASES, SCORES, TRACKS, NOTICES)
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Where copies are besides those that are known. others: backups; gone: where there are none any more."""
+    """Where copies are besides those that are known. others: backups, files of keys; gone: where none are any more."""
 
     others: Sequence[Path]
     gone: Sequence[Path]
@@ -79,7 +70,7 @@ class Done:
     "others",
     type=click.Path(path_type=Path),
     multiple=True,
-    help="A backup that was moved or copied since, or a directory with some; more than once.",
+    help="A backup, or a file of keys, that was moved or copied since, or a directory with some; more than once.",
 )
 @click.option(
     "--gone",
@@ -143,7 +134,7 @@ async def _erase(number: str, place: Place, data: CaseErased, search: Search) ->
             await _record(home, case_id, data)
         await _catch_up(home)
         erasure, reports = await home.erasure(case_id), await _reports(home, case_id)
-        erased = Erased(case_id, home.log_id, MasterKey.read(master_key_of(place)), reports)
+        erased = Erased(case_id, home.log_id, MasterKey.read(master_key_of(place)), home.clock(), reports)
         noted = await home.copies.all()
         copies = without_gone(noted, search.gone)
         met = pages_taken_out(erased, copies)
@@ -151,11 +142,16 @@ async def _erase(number: str, place: Place, data: CaseErased, search: Search) ->
         for page in left_of(met):
             await home.copies.note(page)
         await home.forget(case_id)
-        met += others_taken_out(erased, copies)
+        met += [*keys_taken_out(erased, copies, search.others), *left_open(erased, copies)]
         left = left_of(met)
         met += await backups_taken_out(erased, copies, search.others, left)
+        # Before any is forgotten: if this is broken off, rather one too many is known.
+        for copy in (each.copy for each in met):
+            if copy is not None and (copy.case is None or copy in left):
+                await home.copies.note(copy)
+        moved = [each.was for each in met if each.was is not None]
         forgotten = [copy for copy in noted if copy.case == case_id and copy not in left]
-        await home.copies.forget([*forgotten, *(copy for copy in noted if copy not in copies)])
+        await home.copies.forget([*forgotten, *moved, *(copy for copy in noted if copy not in copies)])
         return Done(case_id, erasure, is_new, await _events(home, case_id), met)
 
 

@@ -1,23 +1,17 @@
-"""The copies of what a home holds, when a case of it is erased: which of them it is taken out of, and which remain."""
+"""Pages and readable exports of a home, when a case of it is erased: which are removed, and which remain."""
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Final, Literal
 
-import orjson
-
-from services.cli.case_keys import lines_of
 from services.cli.home import Failure
-from services.cli.output import counted, progress, say
-from services.cli.private import UNFINISHED, in_place_of, remove_unfinished
+from services.cli.output import counted
 from services.cli.report_files import INDEX, TEMPORARY
-from services.runtime.backup.archive import MAGIC, Backup, Writer
-from services.runtime.backup.erasing import holds, write_without
 from services.runtime.copies.port import Copy, Kind
-from services.runtime.keyring.master import MasterKey, MasterKeyUnusable
-from services.runtime.refusals import BackupUnusable
+from services.runtime.keyring.master import MasterKey
 
 _NAMED: Final[dict[Kind, str]] = {
     "backup": "the backup",
@@ -27,9 +21,11 @@ _NAMED: Final[dict[Kind, str]] = {
     "opened": "what stands open in",
 }
 
-_MISSING: Final = "is not there: if it was moved, name where it is by --backups; if it was deleted, say so by --gone"
 _PAGES_MISSING: Final = (
     "is not there: if it was moved or its disk is away, delete the pages there; once they are deleted, say so by --gone"
+)
+_OPENED_MISSING: Final = (
+    "is not there: if it was moved or its disk is away, delete it there; once it is deleted, say so by --gone"
 )
 
 Fate = Literal["removed", "remains", "without"]
@@ -41,17 +37,20 @@ class Met:
 
     fate: the case was taken out of it, or remains, or is not in it; says: that, in words
     left: the copies of this case alone that are to be known as long as they may be there
+    copy: where it was found, if it is to be known from now on; was: where it was known to be, and is not any more
     """
 
     path: str
     fate: Fate
     says: str
     left: Sequence[Copy] = ()
+    copy: Copy | None = None
+    was: Copy | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """The case that is erased: of which log, under which master key.
+    """The case that is erased: of which log, under which master key, and when that is done.
 
     reports: the ids of its reports; None if nobody knows them
     """
@@ -59,18 +58,8 @@ class Erased:
     case_id: str
     log: str
     master: MasterKey
+    at: datetime
     reports: Collection[str] | None
-
-
-def given(paths: Iterable[Path]) -> Iterator[Path]:
-    """Find the backups that somebody names, each a file, or a directory with any number of them. Raises Failure."""
-    for path in paths:
-        if path.is_dir():
-            yield from (file for file in sorted(path.rglob("*")) if file.is_file() and _is_one(file))
-        elif path.is_file():
-            yield path
-        else:
-            raise Failure(f"--backups {path}: the file of a backup, or a directory with some, was expected")
 
 
 def require_gone(paths: Sequence[Path]) -> None:
@@ -112,39 +101,25 @@ def pages_taken_out(erased: Erased, copies: Sequence[Copy]) -> list[Met]:
     return [met for met in found if met is not None]
 
 
-def others_taken_out(erased: Erased, copies: Sequence[Copy]) -> list[Met]:
-    """Take a case out of files of keys; tell where it stands in the open."""
-    found: list[Met] = []
-    for copy in copies:
-        if copy.kind not in ("keys", "opened") or copy.case not in (None, erased.case_id):
-            continue
-        if not copy.is_here:
-            found.append(_is_elsewhere(copy))
-        elif copy.kind == "keys":
-            found.append(_of_keys(erased, copy))
-        elif Path(copy.path).exists():
-            found.append(_remains(copy, "holds its answers in the open: delete it"))
-    return found
+def left_open(erased: Erased, copies: Sequence[Copy]) -> list[Met]:
+    """Tell where a case stands in the open: nothing there is removed, since it may be all that somebody has."""
+    opened = [copy for copy in copies if copy.kind == "opened" and copy.case in (None, erased.case_id)]
+    return [_of_opened(copy) for copy in opened]
 
 
-async def backups_taken_out(
-    erased: Erased, copies: Sequence[Copy], others: Sequence[Path], left: Sequence[Copy]
-) -> list[Met]:
-    """Take a case out of backups, those that are known and others; tell what cannot be reached.
-
-    left: the copies of it alone that may be there still: whoever restores a backup is to know them
-    """
-    backups = [copy for copy in copies if copy.kind == "backup"]
-    here = [Path(copy.path) for copy in backups if copy.is_here]
-    known = {file.resolve() for file in here}
-    found = [_is_elsewhere(copy) for copy in backups if not copy.is_here]
-    for file in [*here, *(file for file in others if file.resolve() not in known)]:
-        found += await _of_backup(erased, file, left)
-    return found
+def _of_opened(copy: Copy) -> Met:
+    if not copy.is_here:
+        return is_elsewhere(copy)
+    try:
+        is_there = _is_there(Path(copy.path))
+    except OSError as error:
+        return remains(copy, f"cannot be looked for ({error.strerror}): delete it, and then say so by --gone")
+    return remains(copy, "holds its answers in the open: delete it" if is_there else _OPENED_MISSING)
 
 
-def _is_elsewhere(copy: Copy) -> Met:
-    return _remains(copy, f"is on {copy.host}: {_elsewhere(copy)}")
+def is_elsewhere(copy: Copy) -> Met:
+    """Tell that a copy is on another machine, where nobody looks from here."""
+    return remains(copy, f"is on {copy.host}: {_elsewhere(copy)}")
 
 
 def _elsewhere(copy: Copy) -> str:
@@ -169,14 +144,14 @@ def _of_place(erased: Erased, place: Copy, noted: Sequence[Copy]) -> Met | None:
     if not pages:
         return None
     if not place.is_here:
-        return _remains(place, f"may be on {place.host} still: {_elsewhere(place)}", pages)
+        return remains(place, f"may be on {place.host} still: {_elsewhere(place)}", pages)
     try:
         if not _is_there(directory):
-            return _remains(place, _PAGES_MISSING, pages)
+            return remains(place, _PAGES_MISSING, pages)
         if any(Path(page.path) == directory for page in pages):
             if not any(directory.glob("*.html")):
                 return None
-            return _remains(place, "may be of it, and which are cannot be told any more: delete them all", pages)
+            return remains(place, "may be of it, and which are cannot be told any more: delete them all", pages)
         there = [Path(page.path) for page in pages if _is_there(Path(page.path))]
         if not there and not noted:
             return None
@@ -185,7 +160,7 @@ def _of_place(erased: Erased, place: Copy, noted: Sequence[Copy]) -> Met | None:
         for file in [directory / INDEX, *there]:
             file.unlink(missing_ok=True)
     except OSError as error:
-        return _remains(place, f"cannot be removed ({error.strerror}): delete them, and {INDEX} with them", pages)
+        return remains(place, f"cannot be removed ({error.strerror}): delete them, and {INDEX} with them", pages)
     if not there and not had_list:
         return None
     removed = f"{counted(len(there), 'report')} removed from {place.path}, and the list of them"
@@ -196,14 +171,14 @@ def _of_page(page: Copy) -> Met | None:
     """Remove a page that is about the case alone; None if it is gone anyway."""
     file = Path(page.path)
     if not page.is_here:
-        return _remains(page, f"may be on {page.host} still: {_elsewhere(page)}")
+        return remains(page, f"may be on {page.host} still: {_elsewhere(page)}")
     try:
         if not _is_there(file):
             # What was written to be looked at once goes with all that is temporary.
-            return None if file.name.startswith(TEMPORARY) else _remains(page, _PAGES_MISSING)
+            return None if file.name.startswith(TEMPORARY) else remains(page, _PAGES_MISSING)
         file.unlink()
     except OSError as error:
-        return _remains(page, f"cannot be removed ({error.strerror}): delete it")
+        return remains(page, f"cannot be removed ({error.strerror}): delete it")
     return Met(page.path, "removed", f"1 report removed: {page.path}")
 
 
@@ -216,72 +191,7 @@ def _is_there(path: Path) -> bool:
     return True
 
 
-async def _of_backup(erased: Erased, file: Path, left: Sequence[Copy]) -> list[Met]:
-    """Write a backup anew without a case, if it has it."""
-    try:
-        file = file.resolve()
-        remove_unfinished(file)
-        if not file.exists():
-            return [Met(str(file), "remains", f"the backup {file} {_MISSING}")]
-        with Backup.opened(file) as backup:
-            if backup.manifest.log != erased.log:
-                return [Met(str(file), "without", f"the backup {file} is of another log")]
-            backup.require_master(erased.master)
-            if not holds(backup, erased.case_id, left, erased.master):
-                return [Met(str(file), "without", f"the backup {file} does not hold it")]
-            with in_place_of(file) as (stream, unfinished):
-                items = sum(part.items for part in backup.manifest.parts)
-                with progress(f"Writing {file.name} anew", items) as advance:
-                    await write_without(backup, erased.case_id, left, Writer(stream), erased.master, advance)
-                stream.flush()
-                with Backup.opened(unfinished) as written:
-                    written.require_master(erased.master)
-                    written.check(lambda _: None)
-    except (BackupUnusable, MasterKeyUnusable, Failure, OSError) as failed:
-        return [Met(str(file), "remains", f"the backup {file} could not be written anew: {failed}")]
-    return [Met(str(file), "removed", f"the backup {file} was written anew without it")]
-
-
-def _of_keys(erased: Erased, copy: Copy) -> Met:
-    """Write a file of keys anew without that of a case, if it has it."""
-    try:
-        file = Path(copy.path).resolve()
-        if not file.exists():
-            return _remains(copy, _MISSING)
-        lines = [line for _, line in lines_of(file)]
-        after = [_without_key(line, erased.case_id) for line in lines]
-        if after == lines:
-            return Met(copy.path, "without", f"the file of keys {file} does not hold it")
-        with in_place_of(file) as (stream, _):
-            stream.writelines(line + b"\n" for line in after)
-    except (Failure, OSError, ValueError) as failed:
-        return _remains(copy, f"could not be written anew: {failed}")
-    return Met(copy.path, "removed", f"the file of keys {file} was written anew: it says that the key was destroyed")
-
-
-def _without_key(line: bytes, case_id: str) -> bytes:
-    entry = orjson.loads(line)
-    if not isinstance(entry, dict) or entry.get("case") != case_id or entry.get("key") is None:
-        return line
-    return orjson.dumps({"case": case_id, "key": None})
-
-
-def _is_one(file: Path) -> bool:
-    """Tell whether a file among others is a backup. Other archives are left alone; a backup that was cut looks so."""
-    if file.suffix == UNFINISHED and file.with_suffix("").exists():
-        # It goes when that is looked at.
-        return False
-    with file.open("rb") as stream:
-        if stream.read(len(MAGIC)) != MAGIC:
-            return False
-    try:
-        with Backup.opened(file):
-            return True
-    except BackupUnusable as unusable:
-        say(f"Passed over: {unusable}.")
-        return False
-
-
-def _remains(copy: Copy, why: str, left: Sequence[Copy] = ()) -> Met:
+def remains(copy: Copy, why: str, left: Sequence[Copy] = ()) -> Met:
+    """Tell that a copy may hold the case still, and why."""
     of_case = [copy] if copy.case is not None else []
     return Met(copy.path, "remains", f"{_NAMED[copy.kind]} {copy.path} {why}", left or of_case)

@@ -19,7 +19,7 @@ from services.cli.token import FILE as TOKENS_FILE
 from services.cli.workplace import moved, require_empty, workplace
 from services.cli.zone import clinic_zone
 from services.embedded import MASTER_KEY, EmbeddedHome, empty_home
-from services.home import Home, now
+from services.home import Home
 from services.ingest.access import TOKENS
 from services.runtime.backup.archive import Manifest
 from services.runtime.backup.copies import copies_in, note_all
@@ -76,7 +76,7 @@ async def _into_directory(file: Path, directory: Path) -> None:
             async with await EmbeddedHome.open(work, write=True, zone=clinic_zone()) as home:
                 await _conclude(home)
             moved(work, directory, _GOES, _OF_A_TRY)
-        await noted(CopiesInFile(directory), "backup", file, now())
+        await noted(CopiesInFile(directory), "backup", file, backup.manifest.began)
     _tell(f"{directory} is", backup.manifest)
     _tell_copies(copies)
 
@@ -112,7 +112,7 @@ async def _into_region(file: Path, safety: Safety, users: Path | None) -> None:
             await note_all(copies or (), ports.copies)
             with progress("Restoring", _records(backup.manifest)) as advance:
                 await put_back(backup, ports, master, advance)
-            await noted(ports.copies, "backup", file, now())
+            await noted(ports.copies, "backup", file, backup.manifest.began)
     if tokens_go is not None and _is_other(tokens_go, tokens):
         say(f"{tokens_go} holds other tokens than the backup and stays as it is: which were revoked since, it knows.")
     if was_there:
@@ -128,7 +128,7 @@ def _tell_copies(copies: Sequence[Copy] | None) -> None:
     if copies is None:
         say(
             "Which other backups, files of keys and reports were made is not in this backup: it was made before that "
-            "was kept there. Whoever erases a case has to name backups by --backups, and see to the others by hand."
+            "was kept there. Whoever erases a case has to name backups and keys by --backups, and see to the others by hand."
         )
 
 

@@ -158,11 +158,12 @@ def test_nothing_of_an_erased_case_can_be_found_in_any_file(clinic: Desk) -> Non
     (place / "wednesday.backup").write_bytes((place / "monday.backup").read_bytes())
     ran = erase(clinic, "--backups", place / "elsewhere", "--backups", place / "wednesday.backup")
 
-    # then what it tells is whole, but for the backup that was moved: that is known by its old place
-    assert ran.exit_code == 1
+    # then what it tells is whole, and the backup that was moved is known by what it holds
+    assert ran.exit_code == 0
     assert f"{GONE}, case {gone}: this case was erased on 20" in ran.said.replace("\n", " ")
     assert "by kim: the patient asked for it" in ran.said.replace("\n", " ")
-    assert f"the backup {place}/tuesday.backup is not there" in ran.said
+    moved = f"the backup {place}/elsewhere/moved.backup was written anew without it"
+    assert f"{moved}; before it was {place}/tuesday.backup" in ran.said
 
     # and nothing of it is found in any file, in no archive, and in nothing that was left behind
     assert found(place, secrets) == set()
@@ -184,11 +185,70 @@ def test_nothing_of_an_erased_case_can_be_found_in_any_file(clinic: Desk) -> Non
     assert "The history verifies" in told
     assert f"{gone}: this case was erased on 20" in told
 
-    # and when it is said that the old place is gone, nothing is left to be seen to
-    again = erase(clinic, "--gone", place / "tuesday.backup")
+    # and nothing is left to be seen to
+    again = erase(clinic)
     assert again.exit_code == 0
     assert "It was erased before" in again.said.replace("\n", " ")
+
+
+def test_where_a_backup_was_moved_to_has_to_be_named_once(clinic: Desk) -> None:
+    # given a backup that was moved
+    place = clinic.place
+    succeeded("backup", place / "monday.backup", "--data", clinic.home)
+    (place / "monday.backup").rename(place / "moved.backup")
+
+    # when a case is erased, then the backup is told of as missing until its new place is named
+    assert f"the backup {place}/monday.backup is not there" in erase(clinic).said
+    assert erase(clinic, "--backups", place / "moved.backup").exit_code == 0
+
+    # and when another one is, then it is known
+    asked = ("erase", ANNA, "--ground", "ordered", "--confirm", ANNA, "--data", clinic.home)
+    assert f"the backup {place}/moved.backup was written anew without it" in succeeded(*asked).said
+    listed = succeeded("backup", place / "moved.backup", "--list-keys", "--format", "ndjson").out.splitlines()
+    assert [json.loads(line)["key"] for line in listed] == ["destroyed", "destroyed"]
+
+
+def test_a_backup_is_taken_for_no_other_one_and_a_copy_for_one_only(clinic: Desk) -> None:
+    # given two backups, and a copy of the second that is known too; then all are moved
+    place = clinic.place
+    for name in ("monday", "tuesday"):
+        succeeded("backup", place / f"{name}.backup", "--data", clinic.home)
+    shutil.copy(place / "tuesday.backup", place / "copy.backup")
+    assert erase(clinic, "--backups", place / "copy.backup").exit_code == 0
+    for name in ("monday", "tuesday", "copy"):
+        (place / f"{name}.backup").rename(place / f"{name}.moved")
+
+    # when one is named, then it stands for one of those that are missing, and never for that of another day
+    ran = erase(clinic, "--backups", place / "tuesday.moved")
+    missing = {name for name in ("monday", "tuesday", "copy") if f"{name}.backup is not there" in ran.said}
+    assert ran.exit_code == 1
+    assert "monday" in missing
+    assert len(missing) == 2
+
+    # and when all are, nothing is missing
+    named = [("--backups", place / f"{name}.moved") for name in ("monday", "copy")]
+    assert erase(clinic, *(part for each in named for part in each)).exit_code == 0
     assert erase(clinic).exit_code == 0
+
+
+def test_a_file_of_keys_that_was_moved_is_told_of_until_somebody_says_where_it_went(clinic: Desk) -> None:
+    # given a file of keys that was moved
+    secrets, place = secrets_of(clinic.home), clinic.place
+    succeeded("export", "--data", clinic.home, "--output", place / "exported", "--keys", place / "case.keys")
+    (place / "elsewhere").mkdir()
+    (place / "case.keys").rename(place / "elsewhere" / "moved.keys")
+
+    # when a case is erased, then it is told of, and the key taken out where it is named
+    assert f"the file of keys {place}/case.keys is not there" in erase(clinic).said
+    ran = erase(clinic, "--backups", place / "elsewhere", "--gone", place / "case.keys")
+    assert ran.exit_code == 0
+    assert f"the file of keys {place}/elsewhere/moved.keys was written anew" in ran.said
+    assert found(place, secrets) == set()
+
+    # and when another one is, then it is known
+    succeeded("erase", ANNA, "--ground", "ordered", "--confirm", ANNA, "--data", clinic.home)
+    keys = [json.loads(line)["key"] for line in (place / "elsewhere" / "moved.keys").read_bytes().splitlines()]
+    assert keys == [None, None]
 
 
 def test_whoever_reads_the_database_meanwhile_keeps_it_from_being_done_and_that_is_told(clinic: Desk) -> None:
@@ -297,9 +357,16 @@ def test_a_readable_export_is_told_of_until_it_is_deleted(clinic: Desk) -> None:
             for name in ("all", GONE)
         )
 
-    # and when they are deleted, nothing in the home names the case any more
+    # and when they are not there, they may have been moved, until somebody says that they are deleted
     for name in ("all", GONE):
         shutil.rmtree(clinic.place / name)
+    for _ in range(2):
+        ran = erase(clinic)
+        assert ran.exit_code == 1
+        assert all(f"what stands open in {clinic.place / name} is not there" in ran.said for name in ("all", GONE))
+
+    # and then nothing in the home names the case any more
+    assert erase(clinic, "--gone", clinic.place).exit_code == 0
     assert erase(clinic).exit_code == 0
     assert found(clinic.home, {"number": GONE.encode()}) == set()
 

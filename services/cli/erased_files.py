@@ -1,0 +1,187 @@
+"""Backups and files of keys, when a case is erased: those that are known, and those that somebody names."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from services.cli.case_keys import lines_of
+from services.cli.erased_copies import Erased, Met, is_elsewhere, remains
+from services.cli.home import Failure
+from services.cli.output import progress, say
+from services.cli.private import UNFINISHED, in_place_of, remove_unfinished
+from services.runtime.backup.archive import MAGIC, Backup, Writer
+from services.runtime.backup.erasing import holds, write_without
+from services.runtime.copies.port import Copy, made_here
+from services.runtime.keyring.master import MasterKeyUnusable
+from services.runtime.refusals import BackupUnusable
+
+_BACKUP_MISSING: Final = (
+    "is not there: if it was moved, name where it is by --backups; if it was deleted, say so by --gone"
+)
+_KEYS_MISSING: Final = (
+    "is not there: if it was moved, name where it is by --backups; then, or if it was deleted, say by --gone that it "
+    "is not here any more"
+)
+_LONGEST: Final = 10_000
+"""Bytes that a line of a file of keys has at most: other files can have longer ones."""
+
+
+def given(paths: Iterable[Path]) -> Iterator[Path]:
+    """Find what somebody names, each a file, or a directory with any number of backups and files of keys.
+
+    Raises Failure.
+    """
+    for path in paths:
+        if path.is_dir():
+            yield from (file for file in sorted(path.rglob("*")) if file.is_file() and _is_one(file))
+        elif path.is_file():
+            yield path
+        else:
+            raise Failure(f"--backups {path}: the file of a backup or of keys, or a directory with some, was expected")
+
+
+def keys_taken_out(erased: Erased, copies: Sequence[Copy], others: Sequence[Path]) -> list[Met]:
+    """Take a case out of files of keys, those that are known and others; tell what cannot be reached.
+
+    Nothing in such a file says which one it is, so none is taken for one that is missing.
+    """
+    known = [copy for copy in copies if copy.kind == "keys" and copy.case in (None, erased.case_id)]
+    new = [file for file in _new(others, known) if _is_of_keys(file)]
+    named = [made_here("keys", file, erased.at, _only_case(erased, file)) for file in new]
+    return [_of_keys(erased, copy) if copy.is_here else is_elsewhere(copy) for copy in (*known, *named)]
+
+
+async def backups_taken_out(
+    erased: Erased, copies: Sequence[Copy], others: Sequence[Path], left: Sequence[Copy]
+) -> list[Met]:
+    """Take a case out of backups, those that are known and others; tell what cannot be reached.
+
+    A backup that is named is taken for one that was made at the same moment and is not where it was: it was moved. One
+    that was known at both places was copied, and where the other one went has to be named too.
+
+    left: the copies of it alone that may be there still: whoever restores a backup is to know them
+    """
+    known = [copy for copy in copies if copy.kind == "backup"]
+    found = [await _of_backup(erased, Path(copy.path), left) if copy.is_here else is_elsewhere(copy) for copy in known]
+    missing = {copy.name: copy for copy in known if copy.is_here and _is_missing(copy)}
+    named = [file for file in _new(others, known) if not _is_of_keys(file)]
+    found += [_as_moved(await _of_backup(erased, file, left), missing) for file in named]
+    moved = {met.was.path for met in found if met.was is not None}
+    return [met for met in found if met.path not in moved]
+
+
+def _new(files: Sequence[Path], known: Sequence[Copy]) -> list[Path]:
+    there = {Path(copy.path).resolve() for copy in known if copy.is_here}
+    return [file for file in files if file.resolve() not in there]
+
+
+def _is_missing(copy: Copy) -> bool:
+    try:
+        return not Path(copy.path).exists()
+    except OSError:
+        return False
+
+
+def _as_moved(met: Met, missing: dict[str, Copy]) -> Met:
+    """Take a backup for one that is missing, if it is that one, and the only one that is taken for it."""
+    was = next((copy for copy in missing.values() if met.copy is not None and copy.at == met.copy.at), None)
+    if was is None:
+        return met
+    del missing[was.name]
+    return replace(met, was=was, says=f"{met.says}; before it was {was.path}")
+
+
+async def _of_backup(erased: Erased, file: Path, left: Sequence[Copy]) -> Met:
+    """Write a backup anew without a case, if it has it."""
+    path, copy = str(file), None
+    try:
+        remove_unfinished(file.resolve())
+        if not file.exists():
+            return Met(path, "remains", f"the backup {file} {_BACKUP_MISSING}")
+        with Backup.opened(file) as backup:
+            if backup.manifest.log != erased.log:
+                return Met(path, "without", f"the backup {file} is of another log")
+            backup.require_master(erased.master)
+            copy = made_here("backup", file, backup.manifest.began)
+            if not holds(backup, erased.case_id, left, erased.master):
+                return Met(path, "without", f"the backup {file} does not hold it", copy=copy)
+            await _write_anew(erased, file.resolve(), backup, left)
+    except (BackupUnusable, MasterKeyUnusable, Failure, OSError) as failed:
+        return Met(path, "remains", f"the backup {file} could not be written anew: {failed}", copy=copy)
+    return Met(path, "removed", f"the backup {file} was written anew without it", copy=copy)
+
+
+async def _write_anew(erased: Erased, file: Path, backup: Backup, left: Sequence[Copy]) -> None:
+    with in_place_of(file) as (stream, unfinished):
+        items = sum(part.items for part in backup.manifest.parts)
+        with progress(f"Writing {file.name} anew", items) as advance:
+            await write_without(backup, erased.case_id, left, Writer(stream), erased.master, advance)
+        stream.flush()
+        with Backup.opened(unfinished) as written:
+            written.require_master(erased.master)
+            written.check(lambda _: None)
+
+
+def _of_keys(erased: Erased, copy: Copy) -> Met:
+    """Write a file of keys anew without that of a case, if it has it."""
+    file = Path(copy.path)
+    try:
+        if not file.exists():
+            return remains(copy, _KEYS_MISSING)
+        lines = [line for _, line in lines_of(file)]
+        after = [_without_key(line, erased.case_id) for line in lines]
+        if after == lines:
+            return Met(copy.path, "without", f"the file of keys {file} does not hold it", copy=copy)
+        with in_place_of(file.resolve()) as (stream, _):
+            stream.writelines(line + b"\n" for line in after)
+    except (Failure, OSError, ValueError) as failed:
+        return replace(remains(copy, f"could not be written anew: {failed}"), copy=copy)
+    says = f"the file of keys {file} was written anew: it says that the key was destroyed"
+    return Met(copy.path, "removed", says, copy=copy)
+
+
+def _only_case(erased: Erased, file: Path) -> str | None:
+    """Give the case that is erased if a file has the key of no other one."""
+    mark = erased.case_id.encode()
+    return erased.case_id if all(mark in line for _, line in lines_of(file)) else None
+
+
+def _without_key(line: bytes, case_id: str) -> bytes:
+    entry = orjson.loads(line)
+    if not isinstance(entry, dict) or entry.get("case") != case_id or entry.get("key") is None:
+        return line
+    return orjson.dumps({"case": case_id, "key": None})
+
+
+def _is_one(file: Path) -> bool:
+    """Tell whether a file among others is a backup or one of keys.
+
+    Other archives are left alone; a backup that was cut looks so.
+    """
+    if file.suffix == UNFINISHED and file.with_suffix("").exists():
+        # It goes when that is looked at.
+        return False
+    if _is_of_keys(file):
+        return True
+    with file.open("rb") as stream:
+        if stream.read(len(MAGIC)) != MAGIC:
+            return False
+    try:
+        with Backup.opened(file):
+            return True
+    except BackupUnusable as unusable:
+        say(f"Passed over: {unusable}.")
+        return False
+
+
+def _is_of_keys(file: Path) -> bool:
+    with file.open("rb") as stream:
+        first = stream.readline(_LONGEST)
+    try:
+        entry: Any = orjson.loads(first)
+    except ValueError:
+        return False
+    return isinstance(entry, dict) and {"case", "key"} <= entry.keys()
