@@ -67,6 +67,11 @@ def emit(rows: Iterable[Row], columns: Sequence[str], form: Format, *, heading: 
             click.echo(json.dumps(list(rows), ensure_ascii=False, indent=2, default=str))
 
 
+def emit_whole(told: Row) -> None:
+    """Print all that a command has to tell as one JSON object."""
+    click.echo(json.dumps(told, ensure_ascii=False, indent=2, default=str))
+
+
 def _table(rows: Sequence[Row], columns: Sequence[str]) -> None:
     cells = [[_text(row.get(column)) for column in columns] for row in rows]
     widths = [max([len(column), *(len(line[place]) for line in cells)]) for place, column in enumerate(columns)]

@@ -31,7 +31,7 @@ class Handed:
         return ontrack("audit", "verify", "--bundle", self.file, *(("--keys", self.keys) if keys else ()), *options)
 
     def findings(self, *, keys: bool = True) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = orjson.loads(self.verify("--format", "json", keys=keys).out)
+        found: list[dict[str, Any]] = orjson.loads(self.verify("--format", "json", keys=keys).out)["findings"]
         return found
 
     def rewritten(self, change: Callable[[str, bytes], bytes | None]) -> None:
@@ -207,7 +207,7 @@ def test_what_was_done_to_a_log_is_found_in_a_bundle_of_it(
 ) -> None:
     tamper(tampering, p1)
     ran = ontrack("audit", "verify", "--data", tampering.home, "--format", "json")
-    in_home = [each for each in orjson.loads(ran.out) if each["finding"] not in FINDS_IN_A_HOME_ONLY]
+    in_home = [each for each in orjson.loads(ran.out)["findings"] if each["finding"] not in FINDS_IN_A_HOME_ONLY]
     assert in_home
     assert Handed(tmp_path, tampering.home).findings() == in_home
 
@@ -264,7 +264,7 @@ def test_a_checkpoint_is_compared_with_a_bundle(tampering: Tampering, p1: str, t
     ran = Handed(folder, tampering.home).verify(*against, "--format", "json", keys=False)
 
     # then that is found without any key
-    assert [each["finding"] for each in orjson.loads(ran.out)] == ["checkpoint"]
+    assert [each["finding"] for each in orjson.loads(ran.out)["findings"]] == ["checkpoint"]
 
 
 def test_an_event_is_proved_from_a_bundle(tampering: Tampering, p1: str, tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ class Kept:
         """What does not go with the checkpoint."""
         options = ("--checkpoint", self.first, "--public-key", self.public, "--format", "json")
         ran = ontrack("audit", "verify", "--data", home, *options)
-        found = [each for each in orjson.loads(ran.out) if each["finding"] == "checkpoint"]
+        found = [each for each in orjson.loads(ran.out)["findings"] if each["finding"] == "checkpoint"]
         assert ran.exit_code >= bool(found)
         return found
 

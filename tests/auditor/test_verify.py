@@ -1,5 +1,6 @@
 """`ontrack audit verify`: a history that is whole and right verifies, and whatever was done to one is found there."""
 
+import asyncio
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from contracts.events.scores import ScoreComputed
 from contracts.events.tracks import TrackEvaluated
 from contracts.topics import CASES, DEAD_LETTERS, DEFINITIONS, NOTICES, SCORES, TRACKS, Topic, partition_of
 from services.cli.audit.verify import FIELDS_SHOWN
+from services.embedded import EmbeddedHome
 from services.runtime.database import table_of
 from tests.auditor.tampering import Tampering, renamed
 from tests.cli.homes import SECRET
@@ -24,8 +26,10 @@ from tests.support.command import ontrack, succeeded
 def findings(home: Path, *options: str) -> list[dict[str, Any]]:
     """What the audit finds."""
     ran = ontrack("audit", "verify", "--data", home, "--format", "json", *options)
-    found: list[dict[str, Any]] = orjson.loads(ran.out)
+    told = orjson.loads(ran.out)
+    found: list[dict[str, Any]] = told["findings"]
     assert ran.exit_code == bool(found), ran.told
+    assert told["verifies"] is not bool(found)
     assert ("The history verifies" in ran.told) is not bool(found)
     return found
 
@@ -42,6 +46,43 @@ def test_a_history_to_which_nothing_was_done_verifies(sound: Path, mailing: Path
     assert "register: 8 states as derived" in ran.told
     assert "mailer" not in ran.told
     assert "mailer: 2 states as derived" in succeeded("audit", "verify", "--data", mailing).told
+
+
+def test_a_program_is_told_whether_it_verifies(sound: Path, tampering: Tampering, p1: str, tmp_path: Path) -> None:
+    # given a history that is whole, a bundle of it, and one to which something was done
+    succeeded("audit", "export", "--data", sound, "--output", tmp_path / "bundle")
+    _cut(tampering, p1)
+    asked = {
+        ("--data", sound): (0, True, True, "The history verifies"),
+        ("--data", sound, "--case", "P1"): (0, True, False, "What was looked at verifies"),
+        ("--bundle", tmp_path / "bundle"): (0, None, True, "What can be seen without keys is right"),
+        ("--data", tampering.home): (1, False, True, " gap"),
+    }
+    for options, (code, verifies, whole, says) in asked.items():
+        # when it is verified, then the verdict stands beside the findings, and in the last line of many
+        ran = ontrack("audit", "verify", *options, "--format", "json")
+        told = orjson.loads(ran.out)
+        assert (ran.exit_code, told["verifies"], told["whole"]) == (code, verifies, whole)
+        assert says in told["says"]
+        assert told["says"] in ran.told
+        assert told["events"] > 0
+        assert bool(told["findings"]) is (verifies is False)
+        *_, last = ontrack("audit", "verify", *options, "--format", "ndjson").out.splitlines()
+        assert orjson.loads(last) == {name: told[name] for name in ("verifies", "says", "events", "whole")}
+
+
+def test_where_nothing_is_nothing_verifies(tmp_path: Path) -> None:
+    # given a home without a case
+    async def found() -> None:
+        await (await EmbeddedHome.found(tmp_path / "home")).close()
+
+    asyncio.run(found())
+
+    # when it is verified, then that is no good news, for people and for programs
+    ran = ontrack("audit", "verify", "--data", tmp_path / "home", "--format", "json")
+    told = orjson.loads(ran.out)
+    assert (ran.exit_code, told["verifies"], told["events"], told["findings"]) == (1, None, 0, [])
+    assert "There was nothing to verify" in ran.told
 
 
 def test_it_makes_no_difference_how_much_is_read_at_a_time_and_how_many_cases_are_kept_open(
@@ -330,7 +371,7 @@ def test_without_a_key_facts_and_what_they_follow_from_are_looked_at_too(
     ran = ontrack("audit", "verify", "--bundle", tmp_path / "bundle", "--format", "json")
 
     # then they are found
-    found = kinds([each for each in orjson.loads(ran.out) if each["topic"] == CASES.name])
+    found = kinds([each for each in orjson.loads(ran.out)["findings"] if each["topic"] == CASES.name])
     assert found == {"cause-missing": 1, "correlation-wrong": 1}
 
 

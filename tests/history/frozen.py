@@ -25,6 +25,6 @@ def found_in(bundle: Path, keys: Path) -> dict[str, Any]:
     """Give what is found in a bundle: where and what, and how much was read; or why it is refused."""
     ran = ontrack("audit", "verify", "--bundle", bundle, "--keys", keys, "--format", "json")
     counts = [line for line in ran.told.splitlines() if line.startswith("rom.")]
-    findings = orjson.loads(ran.out) if ran.out else None
+    findings = orjson.loads(ran.out)["findings"] if ran.out else None
     refused = None if findings is not None else ran.told.strip().replace(str(bundle), "FILE")
     return {"exit": ran.exit_code, "counts": counts, "findings": findings, "refused": refused}

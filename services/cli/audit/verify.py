@@ -3,7 +3,7 @@
 import time
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import click
 
@@ -23,7 +23,7 @@ from services.cli.audit.shelf import shelf
 from services.cli.audit.source import Source, Unpacked, audited, history_of, source_options
 from services.cli.home import FINDING, run
 from services.cli.naming_cases import told_erased
-from services.cli.output import Format, Row, counted, emit, format_option, progress, say
+from services.cli.output import Format, Row, counted, emit, emit_whole, format_option, progress, say
 from services.cli.screen import painted, size, wrapped
 from services.home import Home
 from services.runtime.erasures import Erasure, erasures
@@ -55,7 +55,11 @@ def verify(
 
     Looked at are the form of every event, the definitions that it names, numbers without gaps, repetitions, causes,
     every conclusion, every state and report, and dead letters. Each finding names where it is, and the fields that
-    differ, by their hashes. It changes nothing. The exit code is 1 if there is a finding.
+    differ, by their hashes. It changes nothing. The exit code is 1 if there is a finding, and if nothing was there to
+    be verified.
+
+    As JSON it tells whether the history verifies, null if that cannot be said, and the findings; as NDJSON a finding a
+    line, and that in the last one.
 
     Of a part of the history nothing is said of the rest. With --until states are not compared, since they are those of
     now. A checkpoint is always compared with the whole log.
@@ -63,12 +67,28 @@ def verify(
     Example: ontrack audit verify --data DIR
     """
     sealed = None if checkpoint_file is None else checkpoint_in(checkpoint_file, verifier_of(public))
-    wrong = run(_verify(source, wish, sealed, form, reveal=reveal))
-    if wrong:
+    verdict = run(_verify(source, wish, sealed, form, reveal=reveal))
+    if not verdict.is_well:
         raise SystemExit(FINDING)
 
 
-async def _verify(source: Source, wish: Wish, sealed: Checkpoint | None, form: Format, *, reveal: bool) -> int:
+class Verdict(NamedTuple):
+    """Whether a history verifies, and in words. verifies: None if that cannot be said; events: how many were read.
+
+    whole: whether all of the history was looked at; is_well: whether nothing has to be seen to
+    """
+
+    verifies: bool | None
+    says: str
+    events: int
+    whole: bool
+
+    @property
+    def is_well(self) -> bool:
+        return self.verifies is not False and self.events > 0
+
+
+async def _verify(source: Source, wish: Wish, sealed: Checkpoint | None, form: Format, *, reveal: bool) -> Verdict:
     try:
         home = await audited(source, knows_cases=wish.names_cases)
     except DefinitionUnfit as unfit:
@@ -89,24 +109,27 @@ async def _verify(source: Source, wish: Wish, sealed: Checkpoint | None, form: F
         took = time.monotonic() - began
         erased = await erasures(history.log, home.keyring, partitions_of(part.cases))
         rows = [row async for row in _rows(found, home, reveal=reveal)]
-    _print(rows, form)
+    verdict = _verdict(found, part)
+    _print(rows, verdict, form)
     if history.store is not None and part.until is not None:
         say("States were not compared: they are those of now.")
     of_part = {each: erased[each] for each in erased if part.cases is None or each in part.cases}
-    for line in (*_summary(found, took, part), *_erased(of_part), *told_of(part)):
+    for line in (*_summary(found, took, verdict), *_erased(of_part), *told_of(part)):
         say(line)
-    return found.findings.counts.total()
+    return verdict
 
 
-def _definitions(unfit: DefinitionUnfit, form: Format) -> int:
+def _definitions(unfit: DefinitionUnfit, form: Format) -> Verdict:
     """Tell of a definition that is not what it says: without all of them, nothing can be told again."""
     place = Place(DEFINITIONS.name, 0, unfit.offset, unfit.event)
     refs = [None if ref is None else canonical(ref) for ref in (unfit.expected, unfit.found)]
-    _print([_row(Finding("definition-altered", place, str(unfit)), [Difference("data.ref", *refs)])], form)
-    say(
+    says = (
         "1 finding: 1 definition-altered. Nothing else was verified: without that definition nothing can be told again."
     )
-    return 1
+    verdict = Verdict(verifies=False, says=says, events=0, whole=False)
+    _print([_row(Finding("definition-altered", place, str(unfit)), [Difference("data.ref", *refs)])], verdict, form)
+    say(says)
+    return verdict
 
 
 async def records_of(history: History, cases: Collection[str] | None = None) -> int:
@@ -115,12 +138,17 @@ async def records_of(history: History, cases: Collection[str] | None = None) -> 
     return sum([await history.log.end(topic, number) for topic in topics for number in partitions_of(cases)])
 
 
-def _print(rows: list[Row], form: Format) -> None:
-    if form != "table":
-        emit(rows, COLUMNS, form)
-    else:
-        for row in rows:
-            _show(row)
+def _print(rows: list[Row], verdict: Verdict, form: Format) -> None:
+    match form:
+        case "table":
+            for row in rows:
+                _show(row)
+        case "json":
+            emit_whole({**verdict._asdict(), "findings": rows})
+        case "ndjson":
+            emit([*rows, verdict._asdict()], COLUMNS, form)
+        case "csv":
+            emit(rows, COLUMNS, form)
 
 
 def _erased(found: Mapping[str, Erasure]) -> Iterator[str]:
@@ -195,7 +223,7 @@ def shown(of: Counted) -> str:
     return "".join(f", {number:,} {what}" for what, number in others.items() if number)
 
 
-def _summary(found: Verified, took: float, part: Part) -> Iterator[str]:
+def _summary(found: Verified, took: float, verdict: Verdict) -> Iterator[str]:
     """Tell how much was read, and how it was."""
     for topic, of in found.counted.items():
         yield f"{topic}: {counted(of.events, 'event')}{shown(of)}"
@@ -207,19 +235,22 @@ def _summary(found: Verified, took: float, part: Part) -> Iterator[str]:
         }
         more = "".join(f", {number:,} {what}" for what, number in others.items() if number)
         yield f"{states.stage}: {counted(states.equal, 'state')} as derived{more}; digest {states.digest}"
+    yield f"{verdict.events:,} events in {took:,.1f} s, {verdict.events / max(took, 0.001):,.0f} a second."
+    yield verdict.says
+
+
+def _verdict(found: Verified, part: Part) -> Verdict:
     events = sum(of.events for of in found.counted.values())
-    yield f"{events:,} events in {took:,.1f} s, {events / max(took, 0.001):,.0f} a second."
-    total = found.findings.counts.total()
-    if not total:
-        sealed = sum(of.sealed for of in found.counted.values())
-        if sealed:
-            yield f"What can be seen without keys is right; {counted(sealed, 'event')} stayed sealed: see --keys."
-        elif not events:
-            yield "Nothing was there to be looked at."
-        elif not part.is_whole:
-            yield "What was looked at verifies: all that follows from its facts is what stands there."
-        else:
-            yield "The history verifies: all that follows from its facts is what stands there."
-        return
-    kinds = ", ".join(f"{number:,} {what}" for what, number in sorted(found.findings.counts.items()))
-    yield f"{counted(total, 'finding')}: {kinds}."
+    sealed = sum(of.sealed for of in found.counted.values())
+    if total := found.findings.counts.total():
+        kinds = ", ".join(f"{number:,} {what}" for what, number in sorted(found.findings.counts.items()))
+        verifies, says = False, f"{counted(total, 'finding')}: {kinds}."
+    elif not events:
+        verifies, says = None, "There was nothing to verify: no event of a case was there, so nothing is claimed."
+    elif sealed:
+        told = f"What can be seen without keys is right; {counted(sealed, 'event')} stayed sealed: see --keys."
+        verifies, says = None, told
+    else:
+        what = "The history verifies" if part.is_whole else "What was looked at verifies"
+        verifies, says = True, f"{what}: all that follows from its facts is what stands there."
+    return Verdict(verifies, says, events, part.is_whole)
