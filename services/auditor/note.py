@@ -32,6 +32,11 @@ class Verifier:
     @classmethod
     def read(cls, text: str) -> Self:
         """Read a verifier as it is handed on: NAME+HASH+KEY. Raises NoteInvalid."""
+        if text.lstrip().startswith(_SECRET):
+            raise NoteInvalid(
+                "this is a private key, which is for whoever signs alone; the public key was expected, the one line that "
+                "ontrack audit key printed when it made this one"
+            )
         name, digest, key = _parts(text)
         verifier = cls(name, key)
         if digest != verifier.id.hex():

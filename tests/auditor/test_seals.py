@@ -210,6 +210,43 @@ def test_what_stood_on_the_log_is_proved_with_nothing_but_the_event_and_the_publ
         assert (refused.exit_code, "did not stand at that place" in refused.told) == (1, True)
 
 
+def test_a_private_key_in_the_place_of_the_public_one_is_recognised_and_not_repeated(
+    tampering: Tampering, kept: Kept, p1: str, tmp_path: Path
+) -> None:
+    succeeded("audit", "prove", tampering.event(TRACKS, p1, 2).id, "--data", tampering.home, "--output", tmp_path / "p")
+    private = kept.key.read_text().strip()
+    for given in (kept.key, private):
+        for command in (
+            ("check-proof", tmp_path / "p"),
+            ("verify", "--data", tampering.home, "--checkpoint", kept.first),
+        ):
+            ran = ontrack("audit", *command, "--public-key", given)
+            assert ran.exit_code == 2
+            assert "--public-key: this is a private key" in ran.told
+            assert "the public key was expected" in ran.told
+            assert ran.gives_away([private, private.rpartition("+")[2]]) == []
+
+
+def test_evidence_is_not_written_over(tampering: Tampering, kept: Kept, p1: str, tmp_path: Path) -> None:
+    # given a proof, a bundle and the keys of its cases
+    prove, export = ("audit", "prove"), ("audit", "export", "--data", tampering.home)
+    of = ("--data", tampering.home, "--output", tmp_path / "proof")
+    succeeded(*prove, tampering.event(TRACKS, p1, 2).id, *of)
+    succeeded(*export, "--output", tmp_path / "a.zip", "--keys", tmp_path / "a.keys")
+    files = [*(tmp_path / "proof").iterdir(), tmp_path / "a.zip", tmp_path / "a.keys"]
+    before = [file.read_bytes() for file in files]
+
+    # when others are to be made there, then that is refused, and nothing is changed
+    for refused in (
+        ontrack(*prove, tampering.event(TRACKS, p1, 3).id, *of),
+        ontrack(*export, "--output", tmp_path / "a.zip"),
+        ontrack(*export, "--output", tmp_path / "b.zip", "--keys", tmp_path / "a.keys"),
+    ):
+        assert (refused.exit_code, "is there already" in refused.told) == (2, True)
+    assert [file.read_bytes() for file in files] == before
+    assert not list(tmp_path.glob("b*"))
+
+
 def test_what_was_recorded_since_the_last_checkpoint_is_not_proved_before_the_next_one(
     tampering: Tampering, kept: Kept, p1: str, tmp_path: Path
 ) -> None:

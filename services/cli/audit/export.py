@@ -9,7 +9,7 @@ from services.cli.case_keys import write_keys
 from services.cli.home import Failure, run
 from services.cli.output import counted, progress, say
 from services.cli.place import Place, data_option, opened
-from services.cli.private import private_file
+from services.cli.private import new_file, require_absent
 
 
 @click.command("export")
@@ -34,6 +34,8 @@ def export(place: Place, output: Path, keys: Path | None) -> None:
     """
     if keys is not None and keys == output:
         raise Failure("--keys: another file than --output was expected")
+    for file in filter(None, (output, keys)):
+        require_absent(file)
     manifests = run(_export(place, output, keys))
     canonical = manifests.canonical
     events = sum(said.events for said in canonical.topics.values())
@@ -44,7 +46,7 @@ async def _export(place: Place, output: Path, keys: Path | None) -> Manifests:
     async with await opened(place) as home:
         ends = await ends_of(home.log)
         # All of it is read twice: for what it says, and for what stands there.
-        with progress("Exporting", 2 * sum(map(sum, ends.values()))) as advance, private_file(output) as stream:
+        with progress("Exporting", 2 * sum(map(sum, ends.values()))) as advance, new_file(output) as stream:
             manifests = await write(home.log, home.log_id, ends, stream, advance)
         if keys is not None:
             await write_keys(home, keys, None)

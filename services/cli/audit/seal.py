@@ -21,11 +21,12 @@ from services.cli.history import chunks
 from services.cli.home import FINDING, Failure, run
 from services.cli.output import say
 from services.cli.place import Place, data_option, opened
-from services.cli.private import private_directory, private_file
+from services.cli.private import new_file, private_directory, private_file, require_absent
 from services.home import Home
 from services.runtime.log.port import StoredRecord
 
 _PROOF: Final = TypeAdapter(Proof)
+_OF_A_PROOF: Final = ("event.json", "proof.json")
 
 key_option = click.option(
     "--key",
@@ -102,19 +103,22 @@ def prove(event_id: str, source: Source, name: str | None, output: Path) -> None
     """Prove that an event stood on the log when the last checkpoint after it was signed.
 
     DIR gets two files: the event as it stands on the log, and the proof. With these and the public key anybody can
-    check it, by ontrack audit check-proof, without the log.
+    check it, by ontrack audit check-proof, without the log. A proof that is there already is not written over.
 
     Example: ontrack audit prove 4c1c7f0e-… --data DIR --output ./proof
     """
+    event_file, proof_file = (output / each for each in _OF_A_PROOF)
+    for file in (event_file, proof_file):
+        require_absent(file)
     topics = [topic for topic in SEALED if name in (None, topic.name)]
     record, found = run(_prove(source, event_id, topics))
     private_directory(output)
-    with private_file(output / "event.json") as stream:
+    with new_file(event_file) as stream:
         stream.write(record.value)
-    with private_file(output / "proof.json") as stream:
+    with new_file(proof_file) as stream:
         stream.write(orjson.dumps(asdict(found), option=orjson.OPT_INDENT_2) + b"\n")
     where = f"{found.topic}, partition {found.partition}, offset {found.offset}"
-    say(f"{output / 'event.json'} and {output / 'proof.json'}: it stood on {where}.")
+    say(f"{event_file} and {proof_file}: it stood on {where}.")
 
 
 async def _prove(source: Source, event_id: str, topics: list[Topic]) -> tuple[StoredRecord, Proof]:
@@ -154,14 +158,14 @@ def check_proof(directory: Path, public: str | None) -> None:
     """
     verifier = verifier_of(public)
     try:
-        record, text = ((directory / name).read_bytes() for name in ("event.json", "proof.json"))
+        record, text = ((directory / name).read_bytes() for name in _OF_A_PROOF)
     except OSError as error:
         raise Failure(f"{error.filename}: {os.strerror(error.errno or 0)}") from None
     try:
         found = _PROOF.validate_json(text)
         checkpoint = found.shows(record, verifier)
     except ValidationError:
-        raise Failure(f"{directory / 'proof.json'}: a proof was expected", FINDING) from None
+        raise Failure(f"{directory / _OF_A_PROOF[1]}: a proof was expected", FINDING) from None
     except NoteInvalid as wrong:
         raise Failure(str(wrong), FINDING) from None
     where = f"{found.topic}, partition {found.partition}, offset {found.offset}"
