@@ -34,7 +34,7 @@ class Verifier:
         """Read a verifier as it is handed on: NAME+HASH+KEY. Raises NoteInvalid."""
         if text.lstrip().startswith(_SECRET):
             raise NoteInvalid(
-                "this is a private key, which is for whoever signs alone; the public key was expected, the one line that "
+                "this is a private key, which is for whoever signs alone; the public key was expected, the line that "
                 "ontrack audit key printed when it made this one"
             )
         name, digest, key = _parts(text)

@@ -128,7 +128,8 @@ def _tell_copies(copies: Sequence[Copy] | None) -> None:
     if copies is None:
         say(
             "Which other backups, files of keys and reports were made is not in this backup: it was made before that "
-            "was kept there. Whoever erases a case has to name backups and keys by --backups, and see to the others by hand."
+            "was kept there. Whoever erases a case has to name backups and files of keys by --backups, and see to the "
+            "others by hand."
         )
 
 

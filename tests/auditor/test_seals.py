@@ -227,7 +227,8 @@ def test_a_private_key_in_the_place_of_the_public_one_is_recognised_and_not_repe
             assert ran.gives_away([private, private.rpartition("+")[2]]) == []
 
 
-def test_evidence_is_not_written_over(tampering: Tampering, kept: Kept, p1: str, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("kept")
+def test_evidence_is_not_written_over(tampering: Tampering, p1: str, tmp_path: Path) -> None:
     # given a proof, a bundle and the keys of its cases
     prove, export = ("audit", "prove"), ("audit", "export", "--data", tampering.home)
     of = ("--data", tampering.home, "--output", tmp_path / "proof")

@@ -75,7 +75,7 @@ def verify(
 class Verdict(NamedTuple):
     """Whether a history verifies, and in words. verifies: None if that cannot be said; events: how many were read.
 
-    whole: whether all of the history was looked at; is_well: whether nothing has to be seen to
+    whole: whether all of the history was looked at
     """
 
     verifies: bool | None
@@ -85,6 +85,7 @@ class Verdict(NamedTuple):
 
     @property
     def is_well(self) -> bool:
+        """Whether nothing has to be seen to: nothing was found, in something."""
         return self.verifies is not False and self.events > 0
 
 
