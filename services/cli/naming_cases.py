@@ -7,7 +7,7 @@ import click
 from services.cli.grounds import ground_in_words
 from services.cli.home import FINDING, Failure
 from services.cli.output import say
-from services.cli.screen import minute
+from services.cli.screen import exactly
 from services.home import Home
 from services.runtime.erasures import Erasure
 from services.runtime.keyring.port import Destroyed
@@ -32,7 +32,7 @@ def told_erased(name: str, erasure: Erasure | None) -> str:
     if erasure is None:
         return f"{name}: this case was erased, and nothing of it can be read. When and why is not on this log."
     why = ground_in_words(erasure.ground)
-    when = f"on {minute(erasure.at)} by {erasure.by}"
+    when = f"on {exactly(erasure.at)} by {erasure.by}"
     return f"{name}: this case was erased {when}: {why}. Nothing of it can be read any more."
 
 

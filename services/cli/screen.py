@@ -11,7 +11,7 @@ from typing import Final
 
 import click
 
-from services.cli.zone import local
+from services.cli.zone import clinic_zone, local
 
 COLUMNS: Final = 80
 LINES: Final = 24
@@ -98,3 +98,13 @@ def flowed(pieces: Iterable[tuple[str, str]], width: int, gap: str = "   ") -> I
 def minute(moment: datetime) -> str:
     """Write a moment to the minute, by the clinic's clock."""
     return f"{local(moment):%Y-%m-%d %H:%M}"
+
+
+def exactly(moment: datetime) -> str:
+    """Write a moment to the minute where it stands alone: with how far the clinic's clock is from UTC."""
+    return local(moment).isoformat(" ", "minutes")
+
+
+def by_whose_clock() -> str:
+    """Say by whose clock the moments go that stand below."""
+    return f"Times are by the clock of {clinic_zone()}."

@@ -77,6 +77,7 @@ def argument_page(
                 ("told", of.told),
             )
         },
+        clock=words("argument.small.clock", zone=str(zone)),
         small=smallprint.definitions_of(subject),
     )
 

@@ -230,6 +230,24 @@ def test_the_page_says_by_what_each_command_is_narrowed(row: Row) -> None:
         assert (option in taken) == (row[f"`{option}`"] not in ("no", "is of one case"))
 
 
+def test_by_whose_clock_times_are_told_is_said(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # given somebody who goes by another clock than the clinic
+    monkeypatch.setenv("ONTRACK_TIME_ZONE", "Asia/Kolkata")
+    for command in ("history W", "why W --session 2", "why W --session 2 --as-of 2199-01-01T12:00+02:00"):
+        # when a case is told, then it says so
+        told = succeeded("audit", *command.split(), "--data", home).out.decode()
+        assert "Times are by the clock of Asia/Kolkata." in told
+
+    # and a moment that stands alone is told with how far it is from UTC, and can be given so again
+    for given in ("2199-01-01T12:00+02:00", "2199-01-01 15:30+05:30"):
+        told = audit(home, "verify", "--until", given).told
+        assert "recorded by 2199-01-01 15:30+05:30" in told
+    for language, says in (("en", "Times are by the clock of Asia/Kolkata."), ("da", "efter uret i Asia/Kolkata.")):
+        page = tmp_path / f"{language}.html"
+        succeeded(*"audit why W --session 2 --data".split(), home, "--language", language, "--write", page)
+        assert says in page.read_text("utf-8")
+
+
 def test_nothing_is_claimed_of_a_time_when_nothing_was_recorded(home: Path) -> None:
     ran = audit(home, "verify", "--until", "2000-01-01T00:00")
     assert ran.exit_code == 1
