@@ -239,12 +239,13 @@ def test_by_whose_clock_times_are_told_is_said(home: Path, tmp_path: Path, monke
         assert "Times are by the clock of Asia/Kolkata." in told
 
     # and a moment that stands alone is told with how far it is from UTC, and can be given so again
-    for given in ("2199-01-01T12:00+02:00", "2199-01-01 15:30+05:30"):
-        told = audit(home, "verify", "--until", given).told
+    for moment in ("2199-01-01T12:00+02:00", "2199-01-01 15:30+05:30"):
+        told = audit(home, "verify", "--until", moment).told
         assert "recorded by 2199-01-01 15:30+05:30" in told
     for language, says in (("en", "Times are by the clock of Asia/Kolkata."), ("da", "efter uret i Asia/Kolkata.")):
         page = tmp_path / f"{language}.html"
-        succeeded(*"audit why W --session 2 --data".split(), home, "--language", language, "--write", page)
+        why = ("audit", "why", "W", "--session", "2", "--data", home)
+        succeeded(*why, "--language", language, "--write", page)
         assert says in page.read_text("utf-8")
 
 
