@@ -5,7 +5,7 @@ the log can see that what was there is there still, without asking anybody.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -80,6 +80,11 @@ class Checkpoint:
         if checkpoint.text() != text:
             raise NoteInvalid("a checkpoint was expected as it is written")
         return checkpoint
+
+    @classmethod
+    def said_in(cls, note: str) -> "Checkpoint":
+        """Read what a note says, whoever has signed it. Raises NoteInvalid."""
+        return cls.read(note.rpartition("\n\n")[0] + "\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +225,17 @@ def _checkpoints(records: Sequence[StoredRecord]) -> Iterator[CheckpointSigned]:
         event = decode(record.value, SEALS, None)
         if isinstance(event, Event) and isinstance(event.data, CheckpointSigned):
             yield event.data
+
+
+async def last_said(log: Log, is_asked_for: Callable[[str], bool] = lambda _: True) -> CheckpointSigned | None:
+    """Give the last checkpoint on a log, believed or not, if there is one. Raises Unavailable.
+
+    is_asked_for: tells by its note whether it is one that is looked for
+    """
+    async for each in _notes_backwards(log):
+        if is_asked_for(each.note):
+            return each
+    return None
 
 
 async def last_signed(log: Log, verifier: Verifier) -> Sealed | None:

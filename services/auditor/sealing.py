@@ -115,6 +115,11 @@ def file_name(checkpoint: Checkpoint) -> str:
     return f"checkpoint-{instant(checkpoint.at).replace(':', '')}.txt"
 
 
+def newest_in(kept: Path) -> Path | None:
+    """Give the newest checkpoint that is kept in a directory."""
+    return max(kept.glob("checkpoint-*.txt"), default=None)
+
+
 def signer_in(file: Path) -> Signer:
     """Read the private key that a file holds. Raises KeyUnusable."""
     try:

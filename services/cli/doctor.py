@@ -12,6 +12,7 @@ from services.cli.mail_settings import SMTP_HOST, mail_is_meant, mail_settings
 from services.cli.output import Format, counted, emit, format_option, say
 from services.cli.place import Place, data_option
 from services.cli.screen import painted, size, wrapped
+from services.cli.sealing import Sealing, every, sealing_options
 from services.runtime.refusals import SettingsWrong
 
 INGEST_URL = "ONTRACK_INGEST_URL"
@@ -20,28 +21,29 @@ COLUMNS = ("verdict", "what", "says", "do")
 
 @click.command("doctor")
 @data_option
+@sealing_options
 @format_option
-def doctor(place: Place, form: Format) -> None:
+def doctor(place: Place, seal_key: Path | None, checkpoints: Path | None, form: Format) -> None:
     """Check a data directory or a region, and say in plain words what is wrong and what to do.
 
     In a region: servers, versions, certificates, clocks, disks, topics and their copies, services, and the API if
     ONTRACK_INGEST_URL says where it is. In both: whether the log is whole and everything on it is processed, whether
     all that is known of cases and the roster can be read, halted cases, dead letters, unknown definitions, and mail
-    that does not go out. It changes nothing. The exit code is 1 if something is
-    wrong.
+    that does not go out, and whether checkpoints can be signed and are, as far as it is told of them. It changes
+    nothing. The exit code is 1 if something is wrong.
 
     Example: ontrack doctor --data DIR
     """
-    wrong = run(_shown(place, form))
+    wrong = run(_shown(place, Sealing(seal_key, checkpoints, every()), form))
     say(f"{counted(wrong, 'finding')}." if wrong else "Nothing is wrong.")
     if wrong:
         raise SystemExit(FINDING)
 
 
-async def _shown(place: Place, form: Format) -> int:
+async def _shown(place: Place, sealing: Sealing, form: Format) -> int:
     """Check and show, to a person as it is found; give how many findings there are."""
     found: list[Checked] = []
-    async for each in _checked(place):
+    async for each in _checked(place, sealing):
         found.append(each)
         if form == "table":
             _show(each)
@@ -50,14 +52,16 @@ async def _shown(place: Place, form: Format) -> int:
     return sum(each.verdict == "finding" for each in found)
 
 
-async def _checked(place: Place) -> AsyncIterator[Checked]:
+async def _checked(place: Place, sealing: Sealing) -> AsyncIterator[Checked]:
     # What a region needs takes a while to load, and a directory needs none of it.
+    from services.cli.checks.of_seals import of_sealing  # noqa: PLC0415
+
     is_directory = isinstance(place, Path)
     sends_mail = _sends_mail() if is_directory else bool(os.environ.get(SMTP_HOST))
     if isinstance(place, Path):
         from services.cli.checks.of_directory import of_directory  # noqa: PLC0415
 
-        async for each in of_directory(place, sends_mail=sends_mail):
+        async for each in of_directory(place, sends_mail=sends_mail, sealing=sealing):
             yield each
     else:
         from services.cli.checks.of_region import of_api, of_region  # noqa: PLC0415
@@ -65,11 +69,13 @@ async def _checked(place: Place) -> AsyncIterator[Checked]:
         from services.runtime.settings import RegionSettings, settings_of  # noqa: PLC0415
 
         hush()
-        async for each in of_region(settings_of(RegionSettings), sends_mail=sends_mail):
+        async for each in of_region(settings_of(RegionSettings), sends_mail=sends_mail, sealing=sealing):
             yield each
         if url := os.environ.get(INGEST_URL):
             async for each in of_api(url):
                 yield each
+    for each in of_sealing(sealing):
+        yield each
     async for each in _of_mail(sends_mail=sends_mail):
         yield each
 

@@ -14,6 +14,7 @@ from services.cli.interruption import was_asked
 from services.cli.mail_settings import SMTP_HOST, mail_is_meant, mail_settings
 from services.cli.output import say
 from services.cli.place import DATA
+from services.cli.sealing import missing, sealing_options
 from services.cli.zone import clinic_zone
 from services.ingest.access import TOKENS, Client, Tokens
 
@@ -41,16 +42,7 @@ FIRST: Final = "first"
     help=f"The data directory; it is made if it is not there (or set {DATA}).",
 )
 @click.option("--port", type=click.IntRange(0, 65_535), default=8080, show_default=True, help="Where it listens.")
-@click.option(
-    "--seal-key",
-    type=click.Path(path_type=Path, dir_okay=False, exists=True),
-    help="Sign checkpoints of the log with this key, which ontrack audit key makes.",
-)
-@click.option(
-    "--checkpoints",
-    type=click.Path(path_type=Path, file_okay=False, exists=True),
-    help="The directory to which they are written, for somebody else to keep.",
-)
+@sealing_options
 @click.option("--clinic", default="clinic", show_default=True, help="Whose the token of a first start is.")
 def up(directory: Path, port: int, seal_key: Path | None, checkpoints: Path | None, clinic: str) -> None:
     """Run a whole clinic in one process: the API, the clock, and every stage behind them.
@@ -88,6 +80,9 @@ def _sealing(key: Path | None, checkpoints: Path | None) -> "Sealing | None":
         return None
     if key is None or checkpoints is None:
         raise Failure("--seal-key and --checkpoints belong together: both were expected, or none")
+    if not checkpoints.is_dir():
+        says, do = missing(checkpoints)
+        raise Failure(f"--checkpoints: {says}: {do}")
     from services.auditor.sealing import KeyUnusable, signer_in  # noqa: PLC0415 - as below
 
     try:

@@ -68,7 +68,7 @@ def test_a_program_is_told_whether_it_verifies(sound: Path, tampering: Tampering
         assert told["events"] > 0
         assert bool(told["findings"]) is (verifies is False)
         *_, last = ontrack("audit", "verify", *options, "--format", "ndjson").out.splitlines()
-        assert orjson.loads(last) == {name: told[name] for name in ("verifies", "says", "events", "whole")}
+        assert orjson.loads(last) == {name: told[name] for name in told if name != "findings"}
 
 
 def test_where_nothing_is_nothing_verifies(tmp_path: Path) -> None:

@@ -110,6 +110,11 @@ def test_the_log_is_sealed_by_itself_where_a_key_is_given(tmp_path: Path) -> Non
     kept.mkdir()
     alone = ontrack("up", "--data", data, "--seal-key", key)
     assert (alone.exit_code, "--checkpoints belong together" in alone.told, data.exists()) == (2, True, False)
+    nowhere = ontrack("up", "--data", data, "--seal-key", key, "--checkpoints", tmp_path / "nowhere")
+    assert (nowhere.exit_code, data.exists()) == (2, False)
+    assert (
+        f"{tmp_path}/nowhere is not there: mount its disk, or make it: mkdir -m 700 {tmp_path}/nowhere" in nowhere.told
+    )
 
     # when the clinic runs
     with running(data, options=("--seal-key", key, "--checkpoints", kept)) as clinic:

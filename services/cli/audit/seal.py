@@ -126,7 +126,7 @@ async def _prove(source: Source, event_id: str, topics: list[Topic]) -> tuple[St
         topic, partition, record = await _found(home, event_id, topics)
         try:
             async for each in notes(home.log):
-                checkpoint = Checkpoint.read(each.note.rpartition("\n\n")[0] + "\n")
+                checkpoint = Checkpoint.said_in(each.note)
                 sizes = {line[:2]: line.size for line in checkpoint.lines}
                 if record.offset < sizes.get((topic.name, partition), 0):
                     return record, await proof(home.log, each.note, checkpoint, topic, partition, record.offset)

@@ -75,18 +75,19 @@ def verify(
 class Verdict(NamedTuple):
     """Whether a history verifies, and in words. verifies: None if that cannot be said; events: how many were read.
 
-    whole: whether all of the history was looked at
+    whole: whether all of the history was looked at; under_checkpoint: of how many records one speaks, if one is given
     """
 
     verifies: bool | None
     says: str
     events: int
     whole: bool
+    under_checkpoint: int
 
     @property
     def is_well(self) -> bool:
         """Whether nothing has to be seen to: nothing was found, in something."""
-        return self.verifies is not False and self.events > 0
+        return self.verifies is not False and self.events + self.under_checkpoint > 0
 
 
 async def _verify(source: Source, wish: Wish, sealed: Checkpoint | None, form: Format, *, reveal: bool) -> Verdict:
@@ -103,6 +104,7 @@ async def _verify(source: Source, wish: Wish, sealed: Checkpoint | None, form: F
                 found = await verified(history, empty, advance, part.cases, compares_states=part.until is None)
         if isinstance(home, Unpacked):
             found.findings.add_all(await unlike(home.manifests, home.log))
+        records = 0
         if sealed is not None:
             await compare(home.log, history.log_id, sealed, found.findings)
             speaks = f"speaks of {counted(sealed.records, 'record')} of the log {sealed.log}"
@@ -110,7 +112,7 @@ async def _verify(source: Source, wish: Wish, sealed: Checkpoint | None, form: F
         took = time.monotonic() - began
         erased = await erasures(history.log, home.keyring, partitions_of(part.cases))
         rows = [row async for row in _rows(found, home, reveal=reveal)]
-    verdict = _verdict(found, part)
+    verdict = _verdict(found, part, records)
     _print(rows, verdict, form)
     if history.store is not None and part.until is not None:
         say("States were not compared: they are those of now.")
@@ -127,7 +129,7 @@ def _definitions(unfit: DefinitionUnfit, form: Format) -> Verdict:
     says = (
         "1 finding: 1 definition-altered. Nothing else was verified: without that definition nothing can be told again."
     )
-    verdict = Verdict(verifies=False, says=says, events=0, whole=False)
+    verdict = Verdict(verifies=False, says=says, events=0, whole=False, under_checkpoint=0)
     _print([_row(Finding("definition-altered", place, str(unfit)), [Difference("data.ref", *refs)])], verdict, form)
     say(says)
     return verdict
@@ -240,12 +242,17 @@ def _summary(found: Verified, took: float, verdict: Verdict) -> Iterator[str]:
     yield verdict.says
 
 
-def _verdict(found: Verified, part: Part) -> Verdict:
+def _verdict(found: Verified, part: Part, under_checkpoint: int) -> Verdict:
     events = sum(of.events for of in found.counted.values())
     sealed = sum(of.sealed for of in found.counted.values())
     if total := found.findings.counts.total():
         kinds = ", ".join(f"{number:,} {what}" for what, number in sorted(found.findings.counts.items()))
         verifies, says = False, f"{counted(total, 'finding')}: {kinds}."
+    elif not events and under_checkpoint:
+        verifies, says = (
+            None,
+            "What was sealed stands there; beside that there was nothing to verify: no event of a case.",
+        )
     elif not events:
         verifies, says = None, "There was nothing to verify: no event of a case was there, so nothing is claimed."
     elif sealed:
@@ -254,4 +261,4 @@ def _verdict(found: Verified, part: Part) -> Verdict:
     else:
         what = "The history verifies" if part.is_whole else "What was looked at verifies"
         verifies, says = True, f"{what}: all that follows from its facts is what stands there."
-    return Verdict(verifies, says, events, part.is_whole)
+    return Verdict(verifies, says, events, part.is_whole, under_checkpoint)

@@ -5,8 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
+import orjson
+
+from contracts.topics import CASES
 from services.cli.output import counted
 from services.runtime.faults import StageStopped, place_of
+from services.runtime.log.port import Log
 from services.runtime.store.sealed import StateUnreadable
 from services.runtime.unavailable import Unavailable
 
@@ -62,6 +66,16 @@ def ill(what: str, says: str, do: str) -> Checked:
 def unknown(what: str, says: str) -> Checked:
     """Say why something could not be checked."""
     return Checked(what, "unknown", says)
+
+
+async def recorded(log: Log, partition: int, offset: int) -> datetime | None:
+    """Tell when a fact was recorded, if one stands there that says so."""
+    for record in await log.read(CASES, partition, offset, 1):
+        try:
+            return datetime.fromisoformat(orjson.loads(record.value)["recordedtime"])
+        except (ValueError, TypeError, KeyError):
+            return None
+    return None
 
 
 DISK_SHARE: Final = 0.05

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from services.cli.checks.checked import Checked, disk, ill, looked, well
 from services.cli.checks.of_home import of_home
+from services.cli.sealing import Sealing
 from services.embedded import DATABASE, LOCK, MASTER_KEY, EmbeddedHome, lacking_in
 from services.ingest.access import TOKENS, Tokens, TokensUnusable
 from services.runtime.database import Database
@@ -17,7 +18,7 @@ from services.runtime.refusals import NotAHome, NotPermitted
 from services.runtime.unavailable import Unavailable
 
 
-async def of_directory(directory: Path, *, sends_mail: bool) -> AsyncIterator[Checked]:
+async def of_directory(directory: Path, *, sends_mail: bool, sealing: Sealing) -> AsyncIterator[Checked]:
     """Check a data directory. What cannot be opened is a finding, and what stands in it is not checked then."""
     try:
         lacking = lacking_in(directory)
@@ -45,7 +46,7 @@ async def of_directory(directory: Path, *, sends_mail: bool) -> AsyncIterator[Ch
         return
     async with home:
         yield well("home", f"log {home.log_id}")
-        for check in of_home(home, sends_mail=sends_mail):
+        for check in of_home(home, sends_mail=sends_mail, sealing=sealing):
             yield await looked(check)
 
 

@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-import orjson
-
 from contracts.definitions.policy import Policy
 from contracts.definitions.protocol import Protocol
 from contracts.topics import CASES
-from services.cli.checks.checked import SKEW, Check, Checked, are, ill, well
+from services.cli.checks.checked import SKEW, Check, Checked, are, ill, recorded, well
 from services.cli.checks.of_roster import roster_is_whole
+from services.cli.checks.of_seals import seals_are_signed
 from services.cli.checks.of_states import log_is_whole, states_are_readable
 from services.cli.dead_letters import letters_of
 from services.cli.mail_settings import SMTP_HOST
 from services.cli.notice_events import in_words, whereabouts
 from services.cli.output import counted
+from services.cli.sealing import Sealing
 from services.home import Home
 from services.mailer.domain.mailbag import NEWS_FOR
 from services.mailer.domain.whereabouts import Whereabouts
@@ -34,7 +34,7 @@ SOON: Final = timedelta(minutes=10)
 """A mail that waits for longer than this does not go out."""
 
 
-def of_home(home: Home, *, sends_mail: bool) -> Sequence[Check]:
+def of_home(home: Home, *, sends_mail: bool, sealing: Sealing) -> Sequence[Check]:
     """Give the checks of a home that can be opened. sends_mail: whether it is meant to send any."""
     return [
         Check("log", lambda: log_is_whole(home)),
@@ -47,6 +47,7 @@ def of_home(home: Home, *, sends_mail: bool) -> Sequence[Check]:
         Check("definitions", lambda: _definitions(home)),
         Check("clock", lambda: _clock(home)),
         Check("mail", lambda: _mail(home, sends_mail=sends_mail)),
+        Check("seals", lambda: seals_are_signed(home, sealing)),
     ]
 
 
@@ -130,7 +131,8 @@ async def _definitions(home: Home) -> Checked:
 
 async def _clock(home: Home) -> Checked:
     """Compare this machine's clock with the times at which facts were recorded."""
-    latest = [await _recorded(home, partition) for partition in range(CASES.partitions)]
+    ends = await home.log.ends(CASES, range(CASES.partitions))
+    latest = [await recorded(home.log, partition, end - 1) for partition, end in ends.items() if end]
     newest = max((each for each in latest if each is not None), default=None)
     now = datetime.now(UTC)
     if newest is not None and newest - now > SKEW:
@@ -138,18 +140,6 @@ async def _clock(home: Home) -> Checked:
         says = f"the newest fact was recorded {ahead:,.0f} s ahead of this machine's clock"
         return ill("clock", says, "set this clock by NTP, and that of the machine on which ingest runs")
     return well("clock", "no fact was recorded in its future")
-
-
-async def _recorded(home: Home, partition: int) -> datetime | None:
-    """Tell when the last fact of a partition was recorded."""
-    end = await home.log.end(CASES, partition)
-    records = await home.log.read(CASES, partition, end - 1, 1) if end else ()
-    for record in records:
-        try:
-            return datetime.fromisoformat(orjson.loads(record.value)["recordedtime"])
-        except (ValueError, TypeError, KeyError):
-            return None
-    return None
 
 
 async def _mail(home: Home, *, sends_mail: bool) -> Checked:

@@ -13,6 +13,7 @@ from services.cli.checks.of_files import of_files
 from services.cli.checks.of_home import of_home
 from services.cli.checks.reached import expires, listens
 from services.cli.checks.servers import broker_disk, copies, database
+from services.cli.sealing import Sealing
 from services.distributed import DistributedHome
 from services.mailer.domain.mailbag import Mailbags
 from services.runtime.brokers import Brokers, why_away
@@ -29,7 +30,7 @@ from services.runtime.unavailable import Unavailable
 _RENEW: Final = "replace it, and start the server again; deploy/README.md says how"
 
 
-async def of_region(settings: RegionSettings, *, sends_mail: bool) -> AsyncIterator[Checked]:
+async def of_region(settings: RegionSettings, *, sends_mail: bool, sealing: Sealing) -> AsyncIterator[Checked]:
     """Check a region. What cannot be reached is a finding, and what stands behind it is not checked then."""
     found: list[Checked] = []
     for check in (of_files(settings), _of_log(settings.brokers()), _of_database(settings)):
@@ -48,7 +49,7 @@ async def of_region(settings: RegionSettings, *, sends_mail: bool) -> AsyncItera
     async with home:
         for look in (
             Check("services", lambda: _services(home, sends_mail=sends_mail)),
-            *of_home(home, sends_mail=sends_mail),
+            *of_home(home, sends_mail=sends_mail, sealing=sealing),
         ):
             yield await looked(look)
 

@@ -1,0 +1,125 @@
+"""What is checked of checkpoints: that they can be signed and kept, and that they are."""
+
+import os
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from contracts.topics import CASES, TOPICS
+from services.auditor.checkpoint import Checkpoint, last_said, last_signed
+from services.auditor.note import NoteInvalid, Verifier
+from services.auditor.sealing import KeyUnusable, newest_in, signer_in
+from services.cli.checks.checked import Checked, ill, recorded, unknown, well
+from services.cli.output import counted
+from services.cli.screen import exactly
+from services.cli.sealing import DIRECTORY, KEY, Sealing, missing
+from services.home import Home
+
+_ROUNDS: Final = 3
+"""Where a fact stands for so many intervals under no checkpoint, nobody signs any more."""
+
+_SIGN: Final = (
+    "see whether ontrack up runs with --seal-key and --checkpoints, in a region ontrack serve auditor, and what it "
+    "says at /ready"
+)
+_OTHER: Final = (
+    "if the log was restored, tell whoever keeps checkpoints, and sign with another key into another directory from "
+    "now on; if not, ask who has changed it: ontrack audit verify --checkpoint tells where"
+)
+
+
+def of_sealing(sealing: Sealing) -> Iterator[Checked]:
+    """Look at the key that signs and at the directory of checkpoints, where they are named."""
+    if sealing.key is not None:
+        yield _key(sealing.key)
+    if sealing.kept is not None:
+        yield _directory(sealing.kept)
+
+
+def _key(file: Path) -> Checked:
+    try:
+        signer = signer_in(file)
+    except KeyUnusable as unusable:
+        do = "mend that, or put its copy there: nothing is signed without it, and what signs does not start"
+        return ill("seal key", str(unusable), do)
+    return well("seal key", f"it signs as {signer.name}, and only its owner may read it")
+
+
+def _directory(kept: Path) -> Checked:
+    if not kept.is_dir():
+        return ill("checkpoints", *missing(kept))
+    if not os.access(kept, os.R_OK | os.W_OK | os.X_OK):
+        do = "let whoever runs ontrack up write there; for a unit of systemd, name it in ReadWritePaths too"
+        return ill("checkpoints", f"this user may not write {kept}", do)
+    return well("checkpoints", f"{counted(len(list(kept.glob('*.txt'))), 'file')} in {kept}")
+
+
+async def seals_are_signed(home: Home, sealing: Sealing) -> Checked:
+    """Check that what is recorded comes under a checkpoint, and that those that are kept are of this log."""
+    verifier = _verifier(sealing)
+    try:
+        last = await _last(home, verifier)
+    except NoteInvalid as wrong:
+        return ill("seals", str(wrong), _OTHER)
+    if other := await _other_log(home, sealing, verifier):
+        return ill("seals", other, _OTHER)
+    says = "no checkpoint was signed yet" if last is None else f"the last was signed at {exactly(last.at)}"
+    sizes = {} if last is None else {line[:2]: line.size for line in last.lines}
+    since = await _unsealed_since(home, sizes)
+    is_late = since is not None and datetime.now(UTC) - since > _ROUNDS * sealing.rhythm
+    if is_late and since is not None and sealing.is_meant:
+        return ill("seals", f"{says}, and what was recorded from {exactly(since)} on is under none", _SIGN)
+    if last is None and not sealing.is_meant:
+        return well("seals", "nobody signs checkpoints of this log; docs/auditor.md says what they are for")
+    if is_late:
+        return unknown("seals", f"{says}; whether that is long ago is known where {KEY} or {DIRECTORY} is set")
+    return well("seals", f"{says}, and nothing waits for long to come under one")
+
+
+def _verifier(sealing: Sealing) -> Verifier | None:
+    """Give by what our checkpoints are known; None if there is no key that can be read."""
+    try:
+        return None if sealing.key is None else signer_in(sealing.key).verifier
+    except KeyUnusable:
+        return None
+
+
+async def _last(home: Home, verifier: Verifier | None) -> Checkpoint | None:
+    """Give the last checkpoint on the log. Raises NoteInvalid."""
+    if verifier is not None:
+        signed = await last_signed(home.log, verifier)
+        return None if signed is None else signed.checkpoint
+    said = await last_said(home.log)
+    return None if said is None else Checkpoint.said_in(said.note)
+
+
+async def _other_log(home: Home, sealing: Sealing, verifier: Verifier | None) -> str | None:
+    """Tell why the newest checkpoint that is kept is not one of this log, if it is not."""
+    file = None if sealing.kept is None else newest_in(sealing.kept)
+    if file is None:
+        return None
+    try:
+        note = file.read_text("utf-8")
+        kept = Checkpoint.said_in(note) if verifier is None else Checkpoint.read(verifier.opened(note))
+    except (OSError, UnicodeDecodeError):
+        return f"{file}: a checkpoint that can be read was expected"
+    except NoteInvalid as wrong:
+        return f"{file}: {wrong}"
+    if kept.log != home.log_id:
+        return f"{file} is of the log {kept.log}, and this is {home.log_id}"
+    for line in kept.lines:
+        topic = TOPICS.get(line.topic)
+        end = 0 if topic is None else await home.log.end(topic, line.partition)
+        if end < line.size:
+            lacks = f"{line.topic} has {counted(end, 'record')} in partition {line.partition}"
+            return f"{lacks}, and {line.size:,} were sealed by {file}"
+    return None
+
+
+async def _unsealed_since(home: Home, sizes: Mapping[tuple[str, int], int]) -> datetime | None:
+    """Tell since when a fact stands under no checkpoint: whatever else does follows from facts."""
+    firsts = [
+        await recorded(home.log, number, sizes.get((CASES.name, number), 0)) for number in range(CASES.partitions)
+    ]
+    return min((each for each in firsts if each is not None), default=None)
