@@ -7,7 +7,7 @@ from typing import Final
 import click
 
 from contracts.events.fields import instant
-from services.cli.backup_file import master_key_of, sized, tokens_file, tokens_of, told, whole
+from services.cli.backup_file import destroyed_in, master_key_of, sized, tokens_file, tokens_of, told, whole
 from services.cli.copies import noted
 from services.cli.home import FINDING, Failure, run
 from services.cli.output import Format, counted, emit, format_option, progress, say
@@ -64,15 +64,15 @@ async def _make(file: Path, place: Place) -> None:
             writer, beginning = Writer(stream), await begin(home, began)
             with progress("Backing up", beginning.records) as advance:
                 tokens = tokens_of(place)
-                keyless = await write(home, beginning, tokens, writer, advance, await _copies(home, master))
+                written = await write(home, beginning, tokens, writer, advance, await _copies(home, master))
             manifest = writer.finish(home.log_id, beginning.at, home.clock(), master)
-    say(f"{file} ({sized(file.stat().st_size)}) holds {told(manifest)}.")
+    say(f"{file} ({sized(file.stat().st_size)}) holds {told(manifest, len(written.destroyed))}.")
     say(f"Everything that was answered before {instant(manifest.began)} is in it.")
     if tokens_file(place) is None:
         say(f"If clients have tokens, set {TOKENS_FILE}, so that the next backup holds them.")
     say(f"The master key is not in it. Keep a copy of {master_key_of(place)} elsewhere: without it this opens nothing.")
-    if keyless:
-        raise Failure(_told_keyless(keyless), FINDING)
+    if written.keyless:
+        raise Failure(_told_keyless(written.keyless), FINDING)
 
 
 async def _copies(home: Home, master: MasterKey) -> Sequence[Item] | None:
@@ -95,10 +95,10 @@ def _told_keyless(cases: Sequence[str]) -> str:
 async def _check(file: Path, place: Place | None, form: Format) -> None:
     master = None if place is None else MasterKey.read(master_key_of(place))
     with whole(file, master) as found:
-        manifest = found.manifest
+        manifest, destroyed = found.manifest, destroyed_in(found)
     values = ((part.name, part.items, part.bytes, part.sha256) for part in manifest.parts)
     emit([dict(zip(_OF_PARTS, each, strict=True)) for each in values], _OF_PARTS, form)
-    say(f"{file} is whole: {told(manifest)}, of the log {manifest.log}, kept by OnTrack {manifest.ontrack}.")
+    say(f"{file} is whole: {told(manifest, destroyed)}, of the log {manifest.log}, kept by OnTrack {manifest.ontrack}.")
     say(f"Everything that was answered before {instant(manifest.began)} is in it.")
     if master is None:
         say("To see whether it belongs to your master key, name the place where that is: --data DIR.")

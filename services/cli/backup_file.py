@@ -36,13 +36,19 @@ def whole(file: Path, master: MasterKey | None = None) -> Iterator[Backup]:
         yield backup
 
 
-def told(manifest: Manifest) -> str:
-    """Tell what a backup holds."""
+def destroyed_in(backup: Backup) -> int:
+    """Count the cases of which a backup knows that their key was destroyed. Raises BackupUnusable."""
+    return sum(1 for item in backup.items(KEYS) if not item.value)
+
+
+def told(manifest: Manifest, destroyed: int) -> str:
+    """Tell what a backup holds. destroyed: of how many cases it knows that their key was destroyed."""
     facts, definitions = (_items(manifest, topic) for topic in (CASES, DEFINITIONS))
+    more = f" (of {counted(destroyed, 'erased case')} the key was destroyed)" if destroyed else ""
     parts = [
         counted(facts, "fact"),
         f"{definitions:,} records of definitions",
-        f"the {counted(_count(manifest, KEYS), 'key')} of its cases",
+        f"the {counted(_count(manifest, KEYS) - destroyed, 'key')} of its cases{more}",
         f"{counted(_count(manifest, DIRECTORY), 'person')} in the directory",
         f"{_count(manifest, ROSTER):,} on the roster",
         "the tokens" if TOKENS_PART in manifest.by_name else "no tokens",

@@ -8,7 +8,7 @@ import click
 
 from contracts.events.fields import instant
 from contracts.topics import SCORES
-from services.cli.backup_file import tokens_file, told, whole
+from services.cli.backup_file import destroyed_in, tokens_file, told, whole
 from services.cli.copies import noted
 from services.cli.home import Failure, run
 from services.cli.output import progress, say
@@ -62,7 +62,7 @@ async def _into_directory(file: Path, directory: Path) -> None:
     require_empty(directory, _GOES, _OF_A_TRY)
     there = await CopiesInFile(directory).all()
     with whole(file, master) as backup:
-        tokens, copies = tokens_in(backup), copies_in(backup, master)
+        tokens, copies, destroyed = tokens_in(backup), copies_in(backup, master), destroyed_in(backup)
         if _is_other(directory / TOKENS, tokens):
             raise Failure(f"{directory} holds other tokens than {file}; {_GOES}")
         with workplace(directory, dry_run=False) as work:
@@ -77,7 +77,7 @@ async def _into_directory(file: Path, directory: Path) -> None:
                 await _conclude(home)
             moved(work, directory, _GOES, _OF_A_TRY)
         await noted(CopiesInFile(directory), "backup", file, backup.manifest.began)
-    _tell(f"{directory} is", backup.manifest)
+    _tell(f"{directory} is", backup.manifest, destroyed)
     _tell_copies(copies)
 
 
@@ -100,7 +100,7 @@ async def _into_region(file: Path, safety: Safety, users: Path | None) -> None:
     passwords = None if users is None else passwords_in(users)
     master = MasterKey.read(settings.master_key_file)
     with whole(file, master) as backup:
-        tokens, copies = tokens_in(backup), copies_in(backup, master)
+        tokens, copies, destroyed = tokens_in(backup), copies_in(backup, master), destroyed_in(backup)
         tokens_go = None if tokens is None else _where_tokens_go(file)
         if passwords is not None:
             await let_in(settings, passwords)
@@ -119,7 +119,7 @@ async def _into_region(file: Path, safety: Safety, users: Path | None) -> None:
         say("The log was there already, and stays as it is. Keys, directory and roster are those of the backup,")
         say(f"as of {instant(backup.manifest.began)}. Every stage has to be made anew now, by ontrack rebuild.")
     else:
-        _tell("The region is", backup.manifest)
+        _tell("The region is", backup.manifest, destroyed)
         say("Its services conclude the rest: start them with ontrack serve, unless they wait for it already.")
     _tell_copies(copies)
 
@@ -157,8 +157,8 @@ def _records(manifest: Manifest) -> int:
     return sum(part.items for part in manifest.parts if part.name.startswith(topics))
 
 
-def _tell(what: str, manifest: Manifest) -> None:
-    say(f"{what} as the backup has it: {told(manifest)}.")
+def _tell(what: str, manifest: Manifest, destroyed: int) -> None:
+    say(f"{what} as the backup has it: {told(manifest, destroyed)}.")
     say(
         f"It is as of {instant(manifest.began)}. What came later is lost, unless clients send it again: let them send "
         "all that they have sent since then. What is there already changes nothing."

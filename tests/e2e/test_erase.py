@@ -387,6 +387,20 @@ def test_whoever_asks_for_an_erased_case_is_told_when_and_why(clinic: Desk, comm
     assert "by kim: the patient asked for it. Nothing of it can be read any more." in ran.told
 
 
+def test_a_backup_says_of_how_many_cases_the_key_was_destroyed(clinic: Desk) -> None:
+    # given a backup from before a case was erased, out of which it was taken, and one from after
+    before, after = clinic.place / "before.backup", clinic.place / "after.backup"
+    succeeded("backup", before, "--data", clinic.home)
+    assert erase(clinic).exit_code == 0
+    made = succeeded("backup", after, "--data", clinic.home).told
+
+    # when they are checked and restored, then the destroyed key is not among those that are there
+    directory = master_key_in(clinic.place / "again", (clinic.home / MASTER_KEY).read_bytes())
+    restored = succeeded("restore", after, "--data", directory).told
+    for told in (made, restored, *(succeeded("backup", each, "--check").told for each in (before, after))):
+        assert "the 1 key of its cases (of 1 erased case the key was destroyed), 1 person in the directory" in told
+
+
 def test_all_else_goes_on(clinic: Desk) -> None:
     # given an erased case
     assert erase(clinic).exit_code == 0

@@ -109,7 +109,7 @@ async def backed_up(clinic: Clinic, file: Path) -> tuple[Kept, Kept]:
     begun = await kept_of(clinic.home)
     with file.open("wb") as stream:
         writer = Writer(stream)
-        assert await write(home, beginning, None, writer, lambda _: None) == []
+        assert await write(home, beginning, None, writer, lambda _: None) == ([], [])
         writer.finish(clinic.home.log_id, beginning.at, FIRST_DAY, master)
     return before, begun
 

@@ -8,7 +8,7 @@ fact has written before which key it is sealed under, and who the case is.
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from contracts.codec import subject_of
 from contracts.topics import ACCESS, CASES, DEAD_LETTERS, DEFINITIONS, SEALS, Topic
@@ -64,6 +64,16 @@ class Beginning:
         return sum(sum(ends.values()) for ends in self.ends.values())
 
 
+class Written(NamedTuple):
+    """What came out while a backup was written.
+
+    keyless: the cases with facts and no key, so nobody will read these; destroyed: those whose key was destroyed
+    """
+
+    keyless: Sequence[str]
+    destroyed: Sequence[str]
+
+
 async def begin(home: Holding, at: datetime) -> Beginning:
     """Ask where the log ends. Whatever was recorded before this is called goes into the backup."""
     return Beginning(at, {topic: await home.log.ends(topic, range(topic.partitions)) for topic in KEPT})
@@ -76,8 +86,8 @@ async def write(
     into: Writer,
     progress: Progress,
     copies: Sequence[Item] | None = None,
-) -> Sequence[str]:
-    """Write every part of a backup; give the cases with facts and no key: nobody will read these.
+) -> Written:
+    """Write every part of a backup.
 
     Raises MasterKeyUnusable if a key was wrapped by another master key, or what the ports raise.
 
@@ -86,20 +96,21 @@ async def write(
     copies: which copies the home knows, sealed; None if that cannot be told
     """
     keyless: set[str] = set()
+    destroyed: list[str] = []
     for topic, ends in beginning.ends.items():
         for partition, end in ends.items():
             if end:
                 records = _records(home.log, topic, partition, end)
                 checked = _checked(home.keyring, records, keyless) if topic.of_cases else records
                 await into.add(part_of(topic, partition), _items(checked, progress))
-    await into.add(KEYS, _chunks(wrapped_keys(home)))
+    await into.add(KEYS, _chunks(_noting(wrapped_keys(home), destroyed)))
     await into.add(DIRECTORY, _chunks(sealed_persons(home)))
     await into.add(ROSTER, _chunks(roster_entries(home)))
     if tokens is not None:
         await into.add(TOKENS, _chunks(_each([Item(TOKENS, tokens)])))
     if copies is not None:
         await into.add(COPIES, _chunks(_each(copies)))
-    return sorted(keyless)
+    return Written(sorted(keyless), destroyed)
 
 
 def part_of(topic: Topic, partition: int) -> str:
@@ -111,6 +122,14 @@ async def wrapped_keys(home: Holding) -> AsyncIterator[Item]:
     """Give the key of every case, by case, as it stands in a backup: one that was destroyed is empty."""
     async for case_id, wrapped in home.keyring.wrapped():
         yield Item(case_id, wrapped or b"")
+
+
+async def _noting(keys: AsyncIterable[Item], destroyed: list[str]) -> AsyncIterator[Item]:
+    """Note the cases whose key was destroyed."""
+    async for item in keys:
+        if not item.value:
+            destroyed.append(item.key)
+        yield item
 
 
 async def sealed_persons(home: Holding) -> AsyncIterator[Item]:
