@@ -6,7 +6,7 @@ import click
 
 from services.cli.grounds import ground_in_words
 from services.cli.home import FINDING, Failure
-from services.cli.output import say
+from services.cli.output import counted, say
 from services.cli.screen import exactly
 from services.home import Home
 from services.runtime.erasures import Erasure
@@ -50,8 +50,14 @@ async def any_case_named(home: Home, name: str) -> str:
     """Find a case by its external number or its id, also one that was erased. Raises Failure."""
     found = await home.cases_named(name)
     if not found:
-        told = "the number of a case was expected; ontrack tracks lists them all"
-        raise Failure(f"{name}: {told}, and ontrack audit verify those that were erased, by their ids")
+        told = f"{name}: the number of a case was expected; ontrack tracks lists them all"
+        if erased := [case_id async for case_id, wrapped in home.keyring.wrapped() if wrapped is None]:
+            # Its number leads to its id only by the master key under which it was enrolled.
+            told += (
+                f". This log has {counted(len(erased), 'erased case')}: by its number one is known only in the home where "
+                "it was erased; elsewhere it is named by its id, which ontrack audit verify tells"
+            )
+        raise Failure(told)
     if len(found) > 1:
         names = await home.names()
         which = ", ".join(sorted(names.get(case_id, case_id) for case_id in found))

@@ -447,6 +447,28 @@ def test_bundles_from_before_and_after_verify_and_keys_that_somebody_kept_open_n
     assert "was erased on 20" in ran.told
 
 
+def test_where_a_history_was_taken_an_erased_case_is_named_by_its_id_and_that_is_said(clinic: Desk) -> None:
+    # given a bundle of a clinic with an erased case, and a home that was made of it
+    place, gone = clinic.place, case_of(clinic.home)
+    assert erase(clinic).exit_code == 0
+    bundle, keys = place / "a.zip", place / "a.keys"
+    succeeded("audit", "export", "--data", clinic.home, "--output", bundle, "--keys", keys)
+    succeeded("import", bundle, "--keys", keys, "--data", place / "mine")
+
+    # when somebody asks for it by the number that it had, then it is said why that leads nowhere, and what does
+    for source in (("--bundle", bundle, "--keys", keys), ("--data", place / "mine")):
+        ran = ontrack("audit", "history", GONE, *source)
+        assert (ran.exit_code, "This log has 1 erased case: by its number one is known only" in ran.told) == (2, True)
+        assert "was erased on 20" in succeeded("audit", "history", gone, *source).told
+
+    # and where it was erased, and in a backup of that, the number leads there still
+    succeeded("backup", place / "a.backup", "--data", clinic.home)
+    again = master_key_in(place / "again", (clinic.home / MASTER_KEY).read_bytes())
+    succeeded("restore", place / "a.backup", "--data", again)
+    for home in (clinic.home, again):
+        assert "was erased on 20" in succeeded("audit", "history", GONE, "--data", home).told
+
+
 def test_a_log_that_says_so_comes_in_without_the_case_though_somebody_has_kept_its_key(clinic: Desk) -> None:
     # given the log of a home with an erased case, and keys from before
     succeeded("export", "--data", clinic.home, "--output", clinic.place / "old", "--keys", clinic.place / "old.keys")
