@@ -54,8 +54,8 @@ async def any_case_named(home: Home, name: str) -> str:
         if erased := [case_id async for case_id, wrapped in home.keyring.wrapped() if wrapped is None]:
             # Its number leads to its id only by the master key under which it was enrolled.
             told += (
-                f". This log has {counted(len(erased), 'erased case')}: by its number one is known only in the home where "
-                "it was erased; elsewhere it is named by its id, which ontrack audit verify tells"
+                f". This log has {counted(len(erased), 'erased case')}: by its number one is known only in the home "
+                "where it was erased; elsewhere it is named by its id, which ontrack audit verify tells"
             )
         raise Failure(told)
     if len(found) > 1:
