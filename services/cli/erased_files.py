@@ -134,7 +134,9 @@ def _of_keys(erased: Erased, copy: Copy) -> Met:
         lines = [line for _, line in lines_of(file)]
         after = [_without_key(line, erased.case_id) for line in lines]
         if after == lines:
-            return Met(copy.path, "without", f"the file of keys {file} does not hold it", copy=copy)
+            # One that somebody names can be that of another home: what names the case is of this one.
+            known = copy if any(erased.case_id.encode() in line for line in lines) else None
+            return Met(copy.path, "without", f"the file of keys {file} does not hold it", copy=known)
         with in_place_of(file.resolve()) as (stream, _):
             stream.writelines(line + b"\n" for line in after)
     except (Failure, OSError, ValueError) as failed:
@@ -166,22 +168,23 @@ def _is_one(file: Path) -> bool:
         return False
     if _is_of_keys(file):
         return True
-    with file.open("rb") as stream:
-        if stream.read(len(MAGIC)) != MAGIC:
-            return False
     try:
+        with file.open("rb") as stream:
+            if stream.read(len(MAGIC)) != MAGIC:
+                return False
         with Backup.opened(file):
             return True
     except BackupUnusable as unusable:
         say(f"Passed over: {unusable}.")
-        return False
+    except OSError as error:
+        say(f"Passed over: {file} cannot be read ({error.strerror}).")
+    return False
 
 
 def _is_of_keys(file: Path) -> bool:
-    with file.open("rb") as stream:
-        first = stream.readline(_LONGEST)
     try:
-        entry: Any = orjson.loads(first)
-    except ValueError:
+        with file.open("rb") as stream:
+            entry: Any = orjson.loads(stream.readline(_LONGEST))
+    except (OSError, ValueError):
         return False
     return isinstance(entry, dict) and {"case", "key"} <= entry.keys()

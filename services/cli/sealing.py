@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -62,7 +63,9 @@ def sealing_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def every() -> timedelta | None:
     """Give how often checkpoints are signed, where that is set. Raises Failure."""
     said = os.environ.get(MINUTES)
-    try:
-        return timedelta(minutes=float(said)) if said else None
-    except (ValueError, OverflowError):
-        raise Failure(f"{MINUTES}: a number above 0 was expected") from None
+    if not said:
+        return None
+    with suppress(ValueError, OverflowError):
+        if (found := timedelta(minutes=float(said))) > timedelta():
+            return found
+    raise Failure(f"{MINUTES}: a number above 0 was expected")

@@ -119,7 +119,7 @@ async def _other_log(home: Home, sealing: Sealing, verifier: Verifier | None) ->
 
 async def _unsealed_since(home: Home, sizes: Mapping[tuple[str, int], int]) -> datetime | None:
     """Tell since when a fact stands under no checkpoint: whatever else does follows from facts."""
-    firsts = [
-        await recorded(home.log, number, sizes.get((CASES.name, number), 0)) for number in range(CASES.partitions)
-    ]
+    ends = await home.log.ends(CASES, range(CASES.partitions))
+    sealed = {number: sizes.get((CASES.name, number), 0) for number in ends}
+    firsts = [await recorded(home.log, number, sealed[number]) for number, end in ends.items() if end > sealed[number]]
     return min((each for each in firsts if each is not None), default=None)
