@@ -102,7 +102,7 @@ def pages_taken_out(erased: Erased, copies: Sequence[Copy]) -> list[Met]:
 
 
 def left_open(erased: Erased, copies: Sequence[Copy]) -> list[Met]:
-    """Tell where a case stands in the open: nothing there is removed, since it may be all that somebody has."""
+    """Tell where a case stands in the open, or may do so: what was moved is as readable as before."""
     opened = [copy for copy in copies if copy.kind == "opened" and copy.case in (None, erased.case_id)]
     return [_of_opened(copy) for copy in opened]
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from services.embedded import EmbeddedHome
     from services.up import Mail
 
-    Sealing = tuple[Signer, Path]
+    Signing = tuple[Signer, Path]
 
 LOOPBACK: Final = "127.0.0.1"
 FIRST: Final = "first"
@@ -74,7 +74,7 @@ def why_not_at(port: int, refused: OSError) -> str:
     return f"nobody can listen at {LOOPBACK}:{port} ({why})"
 
 
-def _sealing(key: Path | None, checkpoints: Path | None) -> "Sealing | None":
+def _sealing(key: Path | None, checkpoints: Path | None) -> "Signing | None":
     """Read how checkpoints are signed, if they are. Raises Failure."""
     if key is None and checkpoints is None:
         return None
@@ -91,7 +91,7 @@ def _sealing(key: Path | None, checkpoints: Path | None) -> "Sealing | None":
         raise Failure(f"--seal-key: {unusable}") from None
 
 
-async def _served(directory: Path, listening: socket.socket, clinic: str, sealing: "Sealing | None") -> None:
+async def _served(directory: Path, listening: socket.socket, clinic: str, sealing: "Signing | None") -> None:
     # They take a while to load, and help is wanted at once.
     from services.embedded import EmbeddedHome, holds_database  # noqa: PLC0415
     from services.runtime.logs import set_up_logs  # noqa: PLC0415
@@ -109,7 +109,7 @@ async def _served(directory: Path, listening: socket.socket, clinic: str, sealin
     say("Ended. Everything that was answered is kept.")
 
 
-def _sealer(home: "EmbeddedHome", sealing: "Sealing | None") -> "Sealer | None":
+def _sealer(home: "EmbeddedHome", sealing: "Signing | None") -> "Sealer | None":
     if sealing is None:
         return None
     from services.auditor.sealing import Rhythm, Sealer  # noqa: PLC0415 - as above

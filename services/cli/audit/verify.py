@@ -249,10 +249,7 @@ def _verdict(found: Verified, part: Part, under_checkpoint: int) -> Verdict:
         kinds = ", ".join(f"{number:,} {what}" for what, number in sorted(found.findings.counts.items()))
         verifies, says = False, f"{counted(total, 'finding')}: {kinds}."
     elif not events and under_checkpoint:
-        verifies, says = (
-            None,
-            "What was sealed stands there; beside that there was nothing to verify: no event of a case.",
-        )
+        verifies, says = None, "What was sealed stands there. Beside that there was nothing to verify."
     elif not events:
         verifies, says = None, "There was nothing to verify: no event of a case was there, so nothing is claimed."
     elif sealed:
