@@ -68,6 +68,20 @@ def test_in_a_region_in_order_nothing_is_found(region: Region, services: list[Pr
     assert found["progress"]["says"] == "nothing waits"
 
 
+def test_checkpoints_of_a_region_are_looked_at_on_its_log(
+    region: Region, services: list[Process], tmp_path: Path
+) -> None:
+    # given a region that was sealed by a key that only the service has
+    assert len(services) == len(SERVICES)
+    region.succeeded("audit", "key", "north.example", "--output", tmp_path / "seal.key")
+    region.succeeded("audit", "seal", "--key", tmp_path / "seal.key", "--output", tmp_path / "kept")
+
+    # when it is checked, told how often that happens, then the last is found there
+    found = checked(region, ONTRACK_SEAL_MINUTES="60")
+    assert found["seals"]["says"].startswith("the last was signed at 20")
+    assert findings(found) == []
+
+
 def test_whether_the_api_can_be_reached_is_looked_at_where_it_is_said_where_it_is(
     region: Region, services: list[Process]
 ) -> None:
