@@ -5,7 +5,7 @@ the log can see that what was there is there still, without asking anybody.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -227,14 +227,10 @@ def _checkpoints(records: Sequence[StoredRecord]) -> Iterator[CheckpointSigned]:
             yield event.data
 
 
-async def last_said(log: Log, is_asked_for: Callable[[str], bool] = lambda _: True) -> CheckpointSigned | None:
-    """Give the last checkpoint on a log, believed or not, if there is one. Raises Unavailable.
-
-    is_asked_for: tells by its note whether it is one that is looked for
-    """
-    async for each in _notes_backwards(log):
-        if is_asked_for(each.note):
-            return each
+async def last_said(log: Log) -> CheckpointSigned | None:
+    """Give the last checkpoint on a log, believed or not, if there is one. Raises Unavailable."""
+    async for said in _notes_backwards(log):
+        return said
     return None
 
 
