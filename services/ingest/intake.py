@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain, islice
 from typing import Final
@@ -15,7 +15,7 @@ from contracts.events.fields import to_milliseconds
 from contracts.topics import CASES, partition_of
 from services.ingest.cases import Cases
 from services.ingest.domain.admission import Refusal, is_known, is_reused, of_another, refusals, reuse_of
-from services.ingest.domain.register import Register, Registered
+from services.ingest.domain.register import Foreseen, Registered
 from services.runtime.keyring.port import Destroyed, Keyring
 from services.runtime.log.port import Journal, LogUnavailable, Record, next_offset
 
@@ -56,14 +56,14 @@ class Request:
         happen when they are recorded, so that the same request can come again at another moment
     meant_before: gives what the fact at a place may have said when the request came first: a definition that is not
         named in full can have been another one then
-    keyed: case -> the ids that a key gives to the facts about it, in their order, and to one more
+    keyed: gives, case by case, the ids that a key gives to the facts about it, in their order, and to one more
     """
 
     facts: Sequence[Event[Data]]
     clinic: str | None = None
     came: datetime | None = None
     meant_before: Callable[[int], Iterable[Event[Data]]] = _nothing_else
-    keyed: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    keyed: Callable[[], Mapping[str, Sequence[str]]] = dict
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,6 @@ class Intake:
         self._keyring = keyring
         self._definitions = definitions
         self._clock = clock
-        self._register = Register()
 
     async def registered(self, case_ids: Sequence[str]) -> Mapping[str, Registered]:
         """Give what is known of some cases; one of which nothing is known is absent. Raises KeyMissing."""
@@ -103,17 +102,19 @@ class Intake:
         known whether the facts of a request are there, nor whether those are that it was judged by: the same request
         can come again. Raises KeyMissing, or Unavailable, and then nothing was recorded.
         """
-        cases = dict(await self._cases.registered({fact.subject for request in requests for fact in request.facts}))
-        recorded = self._clock()
+        registered = await self._cases.registered({fact.subject for request in requests for fact in request.facts})
+        recorded = to_milliseconds(self._clock())
+        foreseen = _foreseen(registered)
         judged: list[tuple[Considered, Collection[str]]] = []
         changed: set[str] = set()
         for request in requests:
-            considered, after = self._judged(request, cases, recorded)
+            considered = self._judged(request, foreseen, recorded)
             spoken_of = {fact.subject for fact in request.facts}
-            judged.append((considered, spoken_of & changed | {fact.subject for fact in considered.new}))
+            stated = {fact.subject for fact in considered.new}
+            judged.append((considered, spoken_of & changed | stated))
             if not considered.refused:
-                cases.update(after)
-                changed.update(after)
+                foreseen.add(considered.new)
+                changed |= stated
         groups: list[Group] = []
         for considered, _ in judged:
             if not considered.refused:
@@ -127,25 +128,17 @@ class Intake:
 
     def judged(self, facts: Sequence[Event[Data]], registered: Mapping[str, Registered]) -> Considered:
         """Say what would become of facts, in the light of what is registered and of the facts before each."""
-        considered, _ = self._judged(Request(facts), registered, self._clock())
-        return considered
+        return self._judged(Request(facts), _foreseen(registered), self._clock())
 
-    def _judged(
-        self, request: Request, registered: Mapping[str, Registered], recorded: datetime
-    ) -> tuple[Considered, Mapping[str, Registered]]:
-        """Say what would become of the facts of a request, and what would be known of their cases then."""
-        cases: dict[str, Registered] = {}
-        reused = {
-            fact_id
-            for case_id, ids in request.keyed.items()
-            if case_id in registered and is_reused(registered[case_id], ids)
-            for fact_id in ids
-        }
+    def _judged(self, request: Request, before: Foreseen, recorded: datetime) -> Considered:
+        """Say what would become of the facts of a request. before: what will be known of cases before it."""
+        foreseen = Foreseen(before.of)
+        reused = _reused(request, before)
         new: list[Event[Data]] = []
         refused: list[tuple[int, Refusal]] = []
         known = 0
         for place, fact in enumerate(request.facts):
-            case = cases.get(fact.subject) or registered.get(fact.subject) or self._register.initial(fact.subject)
+            case = foreseen.of(fact.subject)
             if request.clinic is not None and (strange := of_another(case, request.clinic)):
                 refused.append((place, strange))
                 continue
@@ -162,9 +155,9 @@ class Intake:
             if against:
                 refused.extend((place, refusal) for refusal in against)
                 continue
-            cases[fact.subject], _ = self._register.step(case, stands)
+            foreseen.add([stands])
             new.append(stands)
-        return Considered(tuple(new), known, tuple(refused)), cases
+        return Considered(tuple(new), known, tuple(refused))
 
     async def recorded(self, facts: Sequence[Event[Data]]) -> Mapping[str, Event[Data]]:
         """Give what stands on the log under the ids of some facts, as far as it can be read."""
@@ -217,6 +210,22 @@ class Intake:
         at_hand = self._cases.keys_at_hand(case_ids)
         others = case_ids - at_hand.keys()
         return {**at_hand, **await self._keyring.create(others)} if others else at_hand
+
+
+def _foreseen(registered: Mapping[str, Registered]) -> Foreseen:
+    return Foreseen(lambda case_id: registered.get(case_id) or Registered())
+
+
+def _reused(request: Request, before: Foreseen) -> AbstractSet[str]:
+    """Give the ids of facts whose key has stated something else before.
+
+    What a key states about a case is recorded from its first fact on, and together. So only where a fact is known is
+    there anything to look for.
+    """
+    if not any(fact.id in before.of(fact.subject).facts for fact in request.facts):
+        return frozenset()
+    keyed = request.keyed()
+    return {fact_id for case_id, ids in keyed.items() if is_reused(before.of(case_id), ids) for fact_id in ids}
 
 
 def _standing(fact: Event[Data], came: datetime | None, recorded: datetime) -> Event[Data]:

@@ -1,6 +1,7 @@
 """The register of cases: a projection of the facts, by which ingest knows what is known, closed and whose."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, TypeVar
@@ -142,6 +143,31 @@ def after(state: Registered, fact: Event[Data]) -> Registered:
     """Give what will be known of a case when a fact is recorded."""
     state, _ = Register().step(state, fact)
     return state
+
+
+class Foreseen:
+    """What will be known of cases when some facts are recorded.
+
+    It is worked out when a case is asked for again, which most are not: of most one fact is recorded at a time.
+    """
+
+    def __init__(self, known: Callable[[str], Registered]) -> None:
+        """Begin without facts. known: gives what is known of a case before them."""
+        self._known = known
+        self._cases: dict[str, Registered] = {}
+        self._since: dict[str, list[Event[Data]]] = defaultdict(list)
+
+    def of(self, case_id: str) -> Registered:
+        """Give what will be known of a case."""
+        case = self._cases.get(case_id) or self._known(case_id)
+        for fact in self._since.pop(case_id, ()):
+            case = self._cases[case_id] = after(case, fact)
+        return case
+
+    def add(self, facts: Iterable[Event[Data]]) -> None:
+        """Take facts that are to be recorded, behind those before."""
+        for fact in facts:
+            self._since[fact.subject].append(fact)
 
 
 def _told(before: Told, outcome: NoticeSent | NoticeFailed) -> Told:

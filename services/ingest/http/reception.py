@@ -116,7 +116,7 @@ class Reception:
         """Record the facts of a request. Raises Problem if one is refused."""
         facts = [each.fact for each in stated]
         request = Request(
-            facts, origin.client.only, origin.now, lambda place: stated[place].before(), origin.keyed(facts)
+            facts, origin.client.only, origin.now, lambda place: stated[place].before(), lambda: origin.keyed(facts)
         )
         taken = await self.door.take(request)
         if taken.refused:
