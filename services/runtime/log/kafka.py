@@ -1,6 +1,7 @@
 """The log on Kafka."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, chain
@@ -55,7 +56,7 @@ class KafkaLog:
         """One for each topic that is read: given another place, a consumer forgets what it has fetched ahead."""
         self._under_way: dict[Place, _UnderWay] = {}
         self._sending: set[asyncio.Task[int | None]] = set()
-        self._writing: dict[Place, asyncio.Lock] = {}
+        self._writing: dict[Place, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._reading = asyncio.Lock()
         self._starting = asyncio.Lock()
         self._ends: dict[Place, int] = {}
@@ -64,24 +65,29 @@ class KafkaLog:
     async def append(self, topic: Topic, partition: int, records: Sequence[Record]) -> None:
         """Append records in order; they are durable when this returns."""
         if records:
-            await self._appended(topic, partition, [_plain(records)])
+            outcome = (await self._appended(topic, {partition: [_plain(records)]}))[partition]
+            if isinstance(outcome, LogUnavailable):
+                raise outcome
 
     async def append_each(
         self, topic: Topic, groups: Mapping[int, Sequence[Sequence[Record]]]
     ) -> Mapping[int, int | LogUnavailable | None]:
         """Append groups of records to several partitions at once."""
-        partitions = [partition for partition, some in groups.items() if some]
-        appending = [self._settled(topic, partition, list(packed(groups[partition]))) for partition in partitions]
-        return dict(zip(partitions, await asyncio.gather(*appending), strict=True))
+        return await self._appended(
+            topic, {partition: list(packed(some)) for partition, some in groups.items() if some}
+        )
 
-    async def _settled(self, topic: Topic, partition: int, packs: list[Pack]) -> int | LogUnavailable | None:
-        try:
-            return await self._appended(topic, partition, packs)
-        except LogUnavailable as unavailable:
-            return unavailable
+    async def _appended(
+        self, topic: Topic, packs: Mapping[int, list[Pack]]
+    ) -> Mapping[int, int | LogUnavailable | None]:
+        """Append records to partitions; give where they begin in each, if that can be told."""
+        sent = {partition: self._sent(topic, partition, some) for partition, some in packs.items()}
+        if sent:
+            await asyncio.wait({under_way.done for under_way in sent.values()}, timeout=self._patience)
+        return {partition: self._outcome((topic.name, partition), under_way) for partition, under_way in sent.items()}
 
-    async def _appended(self, topic: Topic, partition: int, packs: list[Pack]) -> int | None:
-        """Append records; give where they begin, if that can be told. Raises LogUnavailable."""
+    def _sent(self, topic: Topic, partition: int, packs: list[Pack]) -> _UnderWay:
+        """Send records, unless the same are under way."""
         place = topic.name, partition
         under_way = self._under_way.get(place)
         if under_way is None or under_way.packs != packs:
@@ -89,12 +95,18 @@ class KafkaLog:
             under_way.done.add_done_callback(self._is_through)
             self._sending.add(under_way.done)
             self._under_way[place] = under_way
-        done, _ = await asyncio.wait({under_way.done}, timeout=self._patience)
-        if not done:
-            raise LogUnavailable(f"no acknowledgement from {self._brokers.servers} in {self._patience:.0f} s")
+        return under_way
+
+    def _outcome(self, place: Place, under_way: _UnderWay) -> int | LogUnavailable | None:
+        """Tell what has become of records that were waited for."""
+        if not under_way.done.done():
+            return LogUnavailable(f"no acknowledgement from {self._brokers.servers} in {self._patience:.0f} s")
         if self._under_way.get(place) is under_way:
             del self._under_way[place]
-        return under_way.done.result()
+        try:
+            return under_way.done.result()
+        except LogUnavailable as unavailable:
+            return unavailable
 
     def _is_through(self, sent: asyncio.Task[int | None]) -> None:
         """Forget a batch; whoever waits for it is told how it ended, and one that nobody waits for ends unheard."""
@@ -108,7 +120,7 @@ class KafkaLog:
         None if they do not stand behind one another, because somebody else wrote between two batches, or if the broker
         has forgotten where it wrote a batch that was sent again.
         """
-        async with self._writing.setdefault((topic.name, partition), asyncio.Lock()):
+        async with self._writing[topic.name, partition]:
             producer = await self._started_producer()
             name = self._brokers.topic(topic)
             starts: list[int] = []
