@@ -18,6 +18,10 @@ WAITING_AT_MOST: Final = 10_000
 AT_ONCE: Final = 2_000
 """Facts that are recorded together."""
 
+LINGER: Final = 0.002
+"""Seconds for which more are waited for when several were recorded together: many are about then, and the first of them
+alone would cost the log as much as all of them. Who comes alone is recorded at once."""
+
 
 class DoorBusy(Unavailable):
     """Too much waits already, or what waits does not get on: nothing was recorded, and the caller may come again."""
@@ -47,12 +51,14 @@ class Door:
         *,
         patience: float = PATIENCE,
         waiting_at_most: int = WAITING_AT_MOST,
+        linger: float = LINGER,
         recorded: Callable[[], None] = lambda: None,
     ) -> None:
         """Record by `intake`. recorded: is called whenever facts have been recorded."""
         self._intake = intake
         self._patience = patience
         self._waiting_at_most = waiting_at_most
+        self._linger = linger
         self._recorded = recorded
         self._callers: dict[_Caller, None] = {}
         self._waiting = 0
@@ -108,6 +114,8 @@ class Door:
             self._came.clear()
             while callers := self._next():
                 await self._answered(callers)
+                if len(callers) > 1:
+                    await asyncio.sleep(self._linger)
 
     def _next(self) -> list[_Caller]:
         """Give those whose turn it is: at least one, if anybody waits."""

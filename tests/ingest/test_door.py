@@ -206,6 +206,24 @@ async def test_those_who_come_while_others_are_recorded_are_recorded_together(tm
         assert entrance.bench.trouble.calls.count("log.append_each") <= 2
 
 
+async def test_of_many_who_come_again_none_is_recorded_alone(tmp_path: Path) -> None:
+    async with an_entrance(tmp_path, linger=0.5) as entrance:
+        cases = cases_of(3, MANY)
+
+        async def comes_again(place: int, case_id: str) -> None:
+            await entrance.bring(enrolled(case_id))
+            # Each comes a turn of the loop later than the one before.
+            for _ in range(place):
+                await asyncio.sleep(0)
+            await entrance.bring(answered(1, case_id))
+
+        # when many come together, and again one after the other
+        await asyncio.gather(*(comes_again(place, case_id) for place, case_id in enumerate(cases)))
+
+        # then they are recorded together again
+        assert entrance.bench.trouble.calls.count("log.append_each") <= 3
+
+
 async def test_while_the_log_is_away_those_who_come_are_told_and_may_come_again(tmp_path: Path) -> None:
     for call, when in AWAY:
         folder = tmp_path / f"{call}-{when}"
