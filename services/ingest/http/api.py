@@ -26,6 +26,7 @@ from services.ingest.http.problems import Problem
 from services.ingest.http.reception import Asked, Handle, Reception
 from services.ingest.http.room import Room
 from services.ingest.http.roster import RosterDesk
+from services.ingest.statements import STATEMENTS
 from services.runtime.faults import place_of
 from services.runtime.health import Health
 from services.runtime.unavailable import Unavailable
@@ -70,7 +71,7 @@ class Api:
         """Give what answers, and to GET at other paths too. lifespan: what runs meanwhile."""
         routes = [_route(f"/{name}", {"GET": endpoint}) for name, endpoint in ({"alive": self._alive} | others).items()]
         # A redirection would repeat what a client has put behind the path.
-        return Router([*routes, *self._routes()], redirect_slashes=False, default=_no_such_path, lifespan=lifespan)
+        return Router([*self._routes(), *routes], redirect_slashes=False, default=_no_such_path, lifespan=lifespan)
 
     async def _alive(self, _: HttpRequest) -> Response:
         """Tell whoever asks whether it goes on; why not is not for everybody."""
@@ -84,7 +85,8 @@ class Api:
         for desk in desks:
             handlers |= desk.handlers()
         paths: dict[str, dict[str, Endpoint]] = defaultdict(dict)
-        for operation in OPERATIONS:
+        # They are tried in turn, and what is stated about a case is most of what comes.
+        for operation in sorted(OPERATIONS, key=lambda operation: operation.name not in STATEMENTS):
             within = LOOKED_THROUGH_WITHIN if operation.looks_through else ANSWERED_WITHIN
             paths[operation.path][operation.method] = self.closed(operation.roles, handlers[operation.name], within)
         return [_route(path, endpoints) for path, endpoints in paths.items()]
