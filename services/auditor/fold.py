@@ -1,6 +1,6 @@
 """One stage over a history from its beginning: its cases stay open, and those unused for longest go on a shelf."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, Generic, TypeVar
 
@@ -10,7 +10,7 @@ from services.runtime.batch import Batch, Case, Stepper
 from services.runtime.keyring.port import Destroyed, Keyring
 from services.runtime.log.port import StoredRecord
 from services.runtime.stage import Stage
-from services.runtime.store.port import Halted, Outcome, Store
+from services.runtime.store.port import Halted, Outcome, Store, StoredState, Write
 
 StateT = TypeVar("StateT")
 
@@ -55,20 +55,15 @@ class Keys:
 class Fold(Generic[StateT]):
     """A stage, and what it knows so far of every case."""
 
-    def __init__(
-        self, stage: Stage[StateT], log_id: str, keys: Keys, shelf: Store, kept_as: str, *, makes_bytes: bool
-    ) -> None:
-        """Begin with nothing.
-
-        shelf: takes the states of cases, sealed, under the name `kept_as`; makes_bytes: of what the stage concludes
-        """
+    def __init__(self, stage: Stage[StateT], log_id: str, keys: Keys, shelf: Store, *, makes_bytes: bool) -> None:
+        """Begin with nothing. shelf: takes the states of cases, sealed; makes_bytes: of what the stage concludes."""
         self.stage = stage
-        self.kept_as = kept_as
         self.halted: dict[str, Halted] = {}
         self._stepper = Stepper(stage, log_id, keeps_events=True, makes_bytes=makes_bytes)
         self._keys = keys
         self._shelf = shelf
         self._open: dict[str, Case[StateT]] = {}
+        self._has_shelved = False
         self._rank = None if stage.reads is CASES else _FIRST_RANK
         self._at: dict[str, int] = {}
 
@@ -76,7 +71,7 @@ class Fold(Generic[StateT]):
         """Step through the next records of a partition; give what comes of them."""
         wanted = dict.fromkeys(record.key for record in records)
         absent = [case_id for case_id in wanted if case_id not in self._open]
-        states = await self._shelf.load(self.kept_as, absent)
+        states = await self._shelf.load(self.stage.name, absent)
         ranked = records if self._rank is None else self._ranked(records)
         batch = self._stepper.through(partition, ranked, await self._keys.of(absent), states, self.halted, self._open)
         for case_id, case in batch.cases.items():
@@ -102,11 +97,27 @@ class Fold(Generic[StateT]):
 
     async def put_away(self, number: int | None = None) -> None:
         """Put so many cases on the shelf, or all of them: those first that were not asked for since longest."""
-        chosen = list(self._open)[:number]
-        batch: Batch[StateT] = Batch(0, {case_id: self._open.pop(case_id) for case_id in chosen})
-        writes = self._stepper.writes(batch)
-        if self._rank is not None:
-            writes = [replace(each, state=replace(each.state, offset=self._at.pop(each.case_id))) for each in writes]
-        outcomes = await self._shelf.save(self.kept_as, writes)
+        self._has_shelved = True
+        outcomes = await self._shelf.save(self.stage.name, self._closed(list(self._open)[:number]))
         if any(outcome is not Outcome.APPLIED for outcome in outcomes):
             raise RuntimeError("somebody else writes to the shelf")
+
+    def _closed(self, case_ids: Collection[str]) -> list[Write]:
+        """Close some cases; give their states as they are written."""
+        batch: Batch[StateT] = Batch(0, {case_id: self._open.pop(case_id) for case_id in case_ids})
+        writes = self._stepper.writes(batch)
+        if self._rank is None:
+            return writes
+        return [replace(each, state=replace(each.state, offset=self._at.pop(each.case_id))) for each in writes]
+
+    async def handed_over(self, at_once: int) -> AsyncIterator[Mapping[str, StoredState]]:
+        """Give the state of every case, so many at once; nothing is known of any then."""
+        if self._has_shelved:
+            await self.put_away()
+            shelved = [case_id async for case_id in self._shelf.cases(self.stage.name)]
+            for start in range(0, len(shelved), at_once):
+                yield await self._shelf.load(self.stage.name, shelved[start : start + at_once])
+            await self._shelf.clear(self.stage.name)
+            self._has_shelved = False
+        while self._open:
+            yield {each.case_id: each.state for each in self._closed(list(self._open)[:at_once])}

@@ -1,13 +1,13 @@
 """What every stage knows, made anew from the log in a fresh place, partition by partition."""
 
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from contracts.topics import PARTITIONS, partition_of
+from contracts.topics import PARTITIONS
 from services.auditor.replay import Counted, History, Replay
 from services.runtime.keyring.port import Destroyed
-from services.runtime.store.port import Position, Store
+from services.runtime.store.port import Outcome, Position, Store, StoredState, Write
 
 FRESH: Final = "fresh."
 """Begins the names under which stages are kept in a fresh place."""
@@ -26,54 +26,61 @@ class Rebuilt:
 async def rebuilt(
     history: History,
     fresh: Store,
+    shelf: Store,
     progress: Callable[[int], None],
     *,
     publishes: bool = False,
     partitions: Iterable[int] = range(PARTITIONS),
 ) -> Rebuilt:
-    """Make what every stage knows anew, in a fresh place. Raises Unavailable.
+    """Make what every stage knows anew, in a fresh place. Raises Unavailable, StatesLost.
 
-    What was done is kept there, so a try that was broken off goes on with the partition in which that was.
+    What was done is kept there, so a try that was broken off goes on with the partition in which that was. Two at once
+    do the same twice, and neither undoes what the other has done.
 
-    progress: is told how many records were read
+    shelf: empty, and nobody else's; progress: is told how many records were read
     publishes: whether what follows from the facts and is not on the log is put there, as for a fresh place that is used
-    partitions: only these; several processes can each make some, each in a fresh place of its own
+    partitions: only these; several processes can each make some
     """
     facts_alone = History(history.log, history.keyring, history.log_id, history.stages)
-    replay = Replay(facts_alone, fresh, makes_bytes=False, fresh=FRESH, progress=progress, publishes=publishes)
-    for stage in history.stages:
-        if await fresh.place(FRESH + stage.name) is None:
-            # Positions without states would say that these are there.
-            await fresh.clear(FRESH + stage.name)
-        await fresh.begin(FRESH + stage.name)
-    wanted = set(partitions)
-    left = {number for number in wanted if not await _is_there(history, fresh, number)}
-    await _forget_halves(history, fresh, left)
-    for number in sorted(left):
+    replay = Replay(facts_alone, shelf, makes_bytes=False, progress=progress, publishes=publishes)
+    await _begun(history, fresh)
+    there = 0
+    for number in partitions:
+        if await _is_there(history, fresh, number):
+            there += 1
+            continue
         await replay.partition(number)
         await _put_down(history, replay, fresh, number)
-    return Rebuilt(replay.counted, len(wanted) - len(left))
+    if there:
+        for stage in history.stages:
+            await _forget_erased(history, fresh, FRESH + stage.name)
+    return Rebuilt(replay.counted, there)
+
+
+async def _begun(history: History, fresh: Store) -> None:
+    """Make the fresh place, and see that nothing of another log is there."""
+    first = history.stages[0]
+    of_whom = await fresh.position(FRESH + first.name, 0)
+    is_of_this_log = of_whom is not None and of_whom.log == history.log_id
+    for stage in history.stages:
+        # Positions without states would say that these are there.
+        if not is_of_this_log or await fresh.place(FRESH + stage.name) is None:
+            await fresh.clear(FRESH + stage.name)
+        await fresh.begin(FRESH + stage.name)
+    if not is_of_this_log:
+        await fresh.set_position(FRESH + first.name, 0, Position(history.log_id, 0))
 
 
 async def _is_there(history: History, fresh: Store, number: int) -> bool:
-    last = history.stages[-1]
-    position = await fresh.position(FRESH + last.name, number)
-    return position is not None and position.log == history.log_id
-
-
-async def _forget_halves(history: History, fresh: Store, left: Container[int]) -> None:
-    """Remove what a try that was broken off has made of partitions that it did not come to the end of."""
-    for stage in history.stages:
-        name = FRESH + stage.name
-        halves = [case_id async for case_id in fresh.cases(name) if partition_of(case_id) in left]
-        for start in range(0, len(halves), _AT_ONCE):
-            await fresh.remove(name, halves[start : start + _AT_ONCE])
+    return await fresh.position(FRESH + history.stages[-1].name, number) is not None
 
 
 async def _put_down(history: History, replay: Replay, fresh: Store, number: int) -> None:
-    """Say of a partition what stages know of it beside its cases: which ones halt, and how far it was read."""
+    """Keep in the fresh place what stages know of a partition."""
     for stage in history.stages:
         fold, name = replay.folds[stage.name], FRESH + stage.name
+        async for states in fold.handed_over(_AT_ONCE):
+            await _keep(fresh, name, states)
         halted = [each for each in fold.halted.values() if each.partition == number]
         if halted:
             await fresh.halt(name, halted)
@@ -82,8 +89,26 @@ async def _put_down(history: History, replay: Replay, fresh: Store, number: int)
         await fresh.set_position(name, number, position)
 
 
-async def put_in_place(history: History, store: Store) -> None:
-    """Put what was made anew in the place of what stages know, in a store that has both. Raises Unavailable."""
+async def _keep(fresh: Store, name: str, states: Mapping[str, StoredState]) -> None:
+    """Keep states, but where another replay has come further with a case since: its position may be there already."""
+    left = states
+    while left:
+        standing = {case_id: state.offset for case_id, state in (await fresh.load(name, left)).items()}
+        writes = [
+            Write(case_id, standing.get(case_id), state)
+            for case_id, state in left.items()
+            if standing.get(case_id, -1) <= state.offset
+        ]
+        outcomes = zip(writes, await fresh.save(name, writes), strict=True)
+        left = {write.case_id: write.state for write, outcome in outcomes if outcome is Outcome.LOST}
+
+
+async def put_in_place(history: History, store: Store) -> bool:
+    """Put what was made anew in the place of what stages know, in a store that has both. Raises Unavailable.
+
+    False: it was not all there any more, because another replay has put it in place.
+    """
+    is_all = True
     # From the end of the chain to its beginning: no stage is ever further than the next one has been told.
     for stage in reversed(history.stages):
         positions: dict[int, Position] = {}
@@ -91,13 +116,16 @@ async def put_in_place(history: History, store: Store) -> None:
             position = await store.position(FRESH + stage.name, number)
             if position is not None:
                 positions[number] = position
-        if len(positions) == PARTITIONS:
+        if len(positions) < PARTITIONS:
+            is_all = False
+        else:
             await store.take_place(stage.name, FRESH + stage.name, positions)
             await _forget_erased(history, store, stage.name)
+    return is_all
 
 
 async def _forget_erased(history: History, store: Store, stage: str) -> None:
-    """Remove what was put in place of cases that were erased meanwhile.
+    """Remove what was made anew of cases that were erased meanwhile.
 
     Whoever erases one destroys its key before its states are removed: so either they see what was put there, or the key
     is seen to be gone here.

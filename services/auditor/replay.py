@@ -94,8 +94,7 @@ class _Pass:
 class Replay:
     """A history that is told again.
 
-    shelf: takes what each stage knows of its cases, under the name of the stage
-    fresh: begins that name there
+    shelf: takes what each stage knows of the cases that are not kept open; empty, and nobody else's
     makes_bytes: whether what follows is compared to the byte; else only where it stands and of what type it is
     cases: only these, if any are named
     publishes: whether what is missing is put on the log, as whoever takes up what is rebuilt will not say it again
@@ -105,7 +104,6 @@ class Replay:
     history: History
     shelf: Store
     makes_bytes: bool
-    fresh: str = ""
     cases: Collection[str] | None = None
     publishes: bool = False
     findings: Findings = field(default_factory=Findings)
@@ -120,17 +118,12 @@ class Replay:
         of = self.history
         self.keys = Keys(of.keyring, are_all_here=of.has_all_keys)
         for stage in of.stages:
-            self.folds[stage.name] = Fold(
-                stage, of.log_id, self.keys, self.shelf, self.fresh + stage.name, makes_bytes=self.makes_bytes
-            )
+            self.folds[stage.name] = Fold(stage, of.log_id, self.keys, self.shelf, makes_bytes=self.makes_bytes)
         for topic in (CASES, *(topic for topic, _ in of.derived)):
             self.counted[topic.name] = Counted()
 
     async def partition(self, number: int) -> None:
-        """Tell what stands in a partition again; what is known of its cases is on the shelf then.
-
-        Raises Unavailable.
-        """
+        """Tell what stands in a partition again. Raises Unavailable."""
         of, log = self.history, self.history.log
         # From the end of the chain to its beginning: what follows was there before it was asked for its cause.
         backwards = [*(topic for topic, _ in reversed(of.derived)), CASES]
@@ -156,8 +149,6 @@ class Replay:
         await self._compare_letters(number, pass_.letters, ends[CASES.name])
         if any(counted.erased or counted.sealed for counted in self.counted.values()):
             await self._see_outsides(number, ends)
-        for fold in self.folds.values():
-            await fold.put_away()
 
     async def _see_outsides(self, number: int, ends: Mapping[str, int]) -> None:
         """See what can be seen of the events that stay sealed."""

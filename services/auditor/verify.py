@@ -35,6 +35,8 @@ async def verified(
     replay = Replay(history, shelf, makes_bytes=True, cases=cases, progress=progress)
     for number in partitions_of(cases):
         await replay.partition(number)
+        for fold in replay.folds.values():
+            await fold.put_away()
     await _see_halted(history, replay)
     found = Verified(replay.findings, replay.counted)
     if history.store is not None and compares_states:

@@ -1,0 +1,193 @@
+"""A fresh place for what the stages know: what was broken off, what others do there, what is of another log."""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+from typing import Any, Final
+
+import pytest
+
+from contracts.topics import PARTITIONS, Topic, partition_of
+from services.auditor import fold, replay
+from services.auditor.rebuilding import FRESH, put_in_place, rebuilt
+from services.auditor.replay import History
+from services.cli.audit.shelf import shelf
+from services.cli.audit.source import history_of
+from services.embedded import EmbeddedHome
+from services.runtime.log.port import Log, StoredRecord
+from services.runtime.store.port import Outcome, Store, StoredState, Write
+from tests.auditor.tampering import Tampering
+from tests.support.command import succeeded
+
+States = dict[tuple[str, str], StoredState]
+
+
+def unseen(_: int) -> None:
+    """Show nobody how far it is."""
+
+
+async def kept(history: History, fresh: Store) -> States:
+    """What is known in a fresh place."""
+    found: States = {}
+    for stage in history.stages:
+        case_ids = [case_id async for case_id in fresh.cases(FRESH + stage.name)]
+        states = await fresh.load(FRESH + stage.name, case_ids)
+        found |= {(stage.name, case_id): state for case_id, state in states.items()}
+    return found
+
+
+async def made(history: History, fresh: Store) -> States:
+    """Make it anew in a fresh place."""
+    async with shelf() as empty:
+        await rebuilt(history, fresh, empty, unseen)
+    return await kept(history, fresh)
+
+
+class InTurns:
+    """A log that lets others have some turns before each read."""
+
+    def __init__(self, log: Log, turns: Random) -> None:
+        self._log = log
+        self._turns = turns
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._log, name)
+
+    async def read(self, topic: Topic, partition: int, offset: int, limit: int) -> Sequence[StoredRecord]:
+        for _ in range(self._turns.randrange(8)):
+            await asyncio.sleep(0)
+        return await self._log.read(topic, partition, offset, limit)
+
+
+@pytest.fixture
+def nothing_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No more than one case of a stage is kept open, and one record is read at a time."""
+    monkeypatch.setattr(fold, "OPEN_AT_MOST", 1)
+    monkeypatch.setattr(replay, "BATCH", 1)
+
+
+@pytest.mark.usefixtures("nothing_at_hand")
+async def test_cases_that_are_not_kept_open_come_to_the_same(sound: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with await EmbeddedHome.open(sound) as home, shelf() as one, shelf() as other:
+        history = await history_of(sound, home)
+        shelved = await made(history, one)
+        monkeypatch.setattr(fold, "OPEN_AT_MOST", 1_000)
+        assert await made(history, other) == shelved
+
+
+TRIES: Final = 20
+
+
+@pytest.mark.usefixtures("nothing_at_hand")
+@pytest.mark.parametrize("seed", range(TRIES))
+async def test_two_at_once_make_what_one_makes(sound: Path, seed: int) -> None:
+    turns = Random(seed)
+    async with await EmbeddedHome.open(sound) as home, shelf() as alone, shelf() as fresh:
+        history = await history_of(sound, home)
+        in_turns = replace(history, log=InTurns(history.log, turns))
+        await asyncio.gather(made(in_turns, fresh), made(in_turns, fresh))
+        assert await kept(history, fresh) == await made(history, alone)
+
+
+def broken_off(file: Path, case_id: str, do: str, *values: object) -> None:
+    """Leave a fresh place as one is left in the middle of the partition of a case."""
+    with closing(sqlite3.connect(file)) as connection, connection:
+        partition = partition_of(case_id)
+        connection.execute("DELETE FROM positions WHERE stage = 'fresh.notifier' AND partition = ?", [partition])
+        connection.execute(do, values)
+
+
+HALF: Final = {
+    "of another version": ("UPDATE states SET body = x'00' WHERE case_id = ?", lambda p1: [p1]),
+    "not as far": ("UPDATE states SET \"offset\" = 0, body = x'00' WHERE case_id = ?", lambda p1: [p1]),
+    "not there": ("DELETE FROM states WHERE case_id = ?", lambda p1: [p1]),
+}
+
+
+@pytest.mark.parametrize(("do", "values"), HALF.values(), ids=HALF)
+def test_what_was_half_done_is_done_anew(
+    do: str, values: Callable[[str], Sequence[object]], sound: Path, p1: str, tmp_path: Path
+) -> None:
+    # given a replay that was broken off while it kept what it had made of a partition
+    file = tmp_path / "fresh.db"
+    left_alone = succeeded("audit", "replay", "--data", sound, "--into", file).out
+    broken_off(file, p1, do, *values(p1))
+
+    # when it is given again, then the result is that of one that was left alone
+    assert succeeded("audit", "replay", "--data", sound, "--into", file).out == left_alone
+
+
+async def test_where_another_has_come_further_nothing_is_taken_back(sound: Path, p1: str) -> None:
+    async with await EmbeddedHome.open(sound) as home, shelf() as alone, shelf() as fresh, shelf() as empty:
+        # given a place where another replay has come to a later record of a case
+        history = await history_of(sound, home)
+        states, stage = await made(history, alone), history.stages[0].name
+        further = replace(states[stage, p1], offset=states[stage, p1].offset + 100)
+        await rebuilt(history, fresh, empty, unseen, partitions=())
+        await fresh.save(FRESH + stage, [Write(p1, None, further)])
+
+        # when this one comes to that case, then what the other has kept stands
+        assert await made(history, fresh) == {**states, (stage, p1): further}
+
+
+class Overtaking:
+    """A store to which somebody else brings an earlier state of a case, at the moment before one is kept there."""
+
+    def __init__(self, store: Store, case_id: str) -> None:
+        self._store = store
+        self._case_id = case_id
+        self.was_overtaken = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def save(self, stage: str, writes: Sequence[Write]) -> Sequence[Outcome]:
+        for write in writes:
+            if write.case_id == self._case_id and not self.was_overtaken:
+                self.was_overtaken = True
+                earlier = replace(write.state, offset=write.state.offset - 1, body=b"")
+                await self._store.save(stage, [replace(write, state=earlier)])
+        return await self._store.save(stage, writes)
+
+
+async def test_what_another_brought_a_moment_before_gives_way_to_what_is_later(sound: Path, p1: str) -> None:
+    async with await EmbeddedHome.open(sound) as home, shelf() as alone, shelf() as fresh:
+        history, overtaking = await history_of(sound, home), Overtaking(fresh, p1)
+        assert await made(history, overtaking) == await made(history, alone)
+        assert overtaking.was_overtaken
+
+
+def test_what_is_of_another_log_is_not_gone_on_with(sound: Path, tmp_path: Path) -> None:
+    # given a place in which a replay of another log was broken off
+    file = tmp_path / "fresh.db"
+    left_alone = succeeded("audit", "replay", "--data", sound, "--into", file).out
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("UPDATE positions SET log = 'another'")
+        connection.execute('UPDATE states SET "offset" = "offset" + 100, body = x\'00\'')
+        connection.execute("INSERT INTO states SELECT 'fresh.scoring', 'nobody', 1, 1, 1, 1, x'00', NULL")
+
+    # when this log is replayed there, then nothing of the other one is left
+    assert succeeded("audit", "replay", "--data", sound, "--into", file).out == left_alone
+
+
+def test_a_case_that_was_erased_since_is_no_difference(tampering: Tampering, p1: str, tmp_path: Path) -> None:
+    # given what was made anew before a case was erased
+    file = tmp_path / "fresh.db"
+    succeeded("audit", "replay", "--data", tampering.home, "--into", file)
+    succeeded("erase", p1, "--ground", "ordered", "--confirm", p1, "--data", tampering.home)
+
+    # when it is replayed into the same place, then nothing differs
+    succeeded("audit", "replay", "--data", tampering.home, "--into", file)
+
+
+async def test_only_one_of_two_puts_it_in_place(tampering: Tampering) -> None:
+    async with await EmbeddedHome.open(tampering.home, write=True) as home, shelf() as empty:
+        history = await history_of(tampering.home, home)
+        told = await rebuilt(history, home.store, empty, unseen, publishes=True)
+        assert told.there < PARTITIONS
+        assert await put_in_place(history, home.store)
+        assert not await put_in_place(history, home.store)
