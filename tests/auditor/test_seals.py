@@ -1,5 +1,6 @@
 """Checkpoints: whoever keeps one finds whatever is done to the log afterwards, and proves what stood there."""
 
+import asyncio
 import json
 import shutil
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import pytest
 from contracts.topics import CASES, NOTICES, SCORES, SEALS, TRACKS, Topic, partition_of
 from services.auditor.checkpoint import Checkpoint
 from services.auditor.note import Signer, Verifier
+from services.embedded import EmbeddedHome
 from services.runtime.database import table_of
 from tests.auditor.tampering import Tampering, renamed
 from tests.cli.homes import CASES as COURSES
@@ -161,6 +163,34 @@ def test_a_checkpoint_of_another_log_says_nothing_of_this_one(kept: Kept, tmp_pa
     sealed = Checkpoint.read(Verifier.read(kept.public).opened(kept.first.read_text()))
     assert f"speaks of 414 records of the log {sealed.log}." in told
     assert "The history verifies" not in told
+
+
+def test_a_program_is_told_of_how_many_records_a_checkpoint_of_this_log_speaks(
+    tampering: Tampering, kept: Kept, tmp_path: Path
+) -> None:
+    options = ("--checkpoint", kept.first, "--public-key", kept.public, "--format", "json")
+    another = imported(tmp_path / "another", written(tmp_path / "a.csv", COURSES, "odsis"))
+    spoken = Checkpoint.read(Verifier.read(kept.public).opened(kept.first.read_text())).records
+    for home, records in ((tampering.home, spoken), (another, 0)):
+        told = orjson.loads(ontrack("audit", "verify", "--data", home, *options).out)
+        assert told["under_checkpoint"] == records
+    assert spoken > 0
+
+
+def test_a_log_without_a_case_that_is_what_was_sealed_is_good_news(tmp_path: Path) -> None:
+    # given a home without a case, and a checkpoint of it
+    async def found() -> None:
+        await (await EmbeddedHome.found(tmp_path / "home")).close()
+
+    asyncio.run(found())
+    kept = Kept(tmp_path, tmp_path / "home")
+
+    # when it is verified with that, then it is said that all of it is there, and no more is claimed
+    options = ("--checkpoint", kept.first, "--public-key", kept.public, "--format", "json")
+    ran = ontrack("audit", "verify", "--data", tmp_path / "home", *options)
+    told = orjson.loads(ran.out)
+    assert (ran.exit_code, told["verifies"], told["events"], told["findings"]) == (0, None, 0, [])
+    assert told["says"] == "What was sealed stands there. Beside that there was nothing to verify."
 
 
 def test_a_checkpoint_that_nobody_or_somebody_else_has_signed_is_refused(

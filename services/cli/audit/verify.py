@@ -104,7 +104,7 @@ async def _verify(source: Source, wish: Wish, sealed: Checkpoint | None, form: F
                 found = await verified(history, empty, advance, part.cases, compares_states=part.until is None)
         if isinstance(home, Unpacked):
             found.findings.add_all(await unlike(home.manifests, home.log))
-        records = 0
+        records = 0 if sealed is None or sealed.log != history.log_id else sealed.records
         if sealed is not None:
             await compare(home.log, history.log_id, sealed, found.findings)
             speaks = f"speaks of {counted(sealed.records, 'record')} of the log {sealed.log}"
