@@ -189,7 +189,8 @@ async def signed(log: Log, log_id: str, signer: Signer, at: datetime, before: Se
     trees = await grown(log, log_id, {} if before is None else before.trees)
     checkpoint = checkpoint_of(log_id, trees, at)
     note = signer.signed(checkpoint.text())
-    behind = 0 if before is None else (before.behind + 1) % WHOLE_EVERY
+    # It can be more than that where another one signs with the same key.
+    behind = 0 if before is None or before.behind + 1 >= WHOLE_EVERY else before.behind + 1
     there = before.trees if before is not None and behind else {}
     frontiers = tuple(
         Frontier(topic=topic, partition=partition, size=tree.size, hashes=tuple(each.hex() for each in tree.frontier))
@@ -238,18 +239,22 @@ async def last_signed(log: Log, verifier: Verifier) -> Sealed | None:
     """Give the last checkpoint on a log that a key has signed, if there is one. Raises Unavailable, NoteInvalid.
 
     The trees that it was made of stand beside it, or if they have not grown since beside one before it: what its note
-    says of them has to go with them.
+    says of them has to go with them. Where two sign with one key, trees of another size can stand in between: one has
+    looked at the log before the other one did, and put its checkpoint there after.
     """
     note, said, behind = "", None, 0
+    sizes: dict[tuple[str, int], int] = {}
     frontiers: dict[tuple[str, int], Frontier] = {}
     async for each in _notes_backwards(log):
         if verifier.is_named_in(each.note):
             if said is None:
                 note, said = each.note, Checkpoint.read(verifier.opened(each.note))
+                sizes = {line[:2]: line.size for line in said.lines}
             else:
                 behind += 1
-            frontiers = {(of.topic, of.partition): of for of in each.frontiers} | frontiers
-            if frontiers.keys() >= {line[:2] for line in said.lines}:
+            beside = {(of.topic, of.partition): of for of in each.frontiers}
+            frontiers = {place: of for place, of in beside.items() if of.size == sizes.get(place)} | frontiers
+            if frontiers.keys() == sizes.keys():
                 break
     if said is None:
         return None

@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,13 +10,13 @@ from typing import Final
 
 import pytest
 
-from contracts.topics import CASES, SCORES, SEALS
-from services.auditor.checkpoint import WHOLE_EVERY, Checkpoint, notes
+from contracts.topics import CASES, SCORES, SEALS, Topic
+from services.auditor.checkpoint import WHOLE_EVERY, Checkpoint, last_signed, notes, signed
 from services.auditor.note import NoteInvalid, Signer
 from services.auditor.sealing import KeyUnusable, Rhythm, Sealer, signer_in
 from services.embedded import DATABASE, EmbeddedHome
 from services.runtime.database import table_of
-from services.runtime.log.port import Record
+from services.runtime.log.port import Log, Record, StoredRecord
 from tests.cli.homes import CASES as COURSES
 from tests.cli.homes import imported, written
 from tests.support.command import succeeded
@@ -64,9 +64,31 @@ def sealer(home: EmbeddedHome, kept: Path, clock: Hour, signer: Signer = SIGNER)
     return Sealer(home.log, home.log_id, signer, kept, RHYTHM, clock)
 
 
-async def more(home: EmbeddedHome, number: int) -> None:
+async def more(home: EmbeddedHome, number: int, partition: int = 0) -> None:
     """Record something, whatever it is."""
-    await home.log.append(CASES, 0, [Record("a", b"{}")] * number)
+    await home.log.append(CASES, partition, [Record("a", b"{}")] * number)
+
+
+class Overtaken:
+    """A log on which somebody else comes first, whenever something is to be put there."""
+
+    def __init__(self, log: Log, other: Callable[[], Awaitable[None]]) -> None:
+        self._log = log
+        self._other = other
+
+    @property
+    def is_read_here(self) -> bool:
+        return self._log.is_read_here
+
+    async def append(self, topic: Topic, partition: int, records: Sequence[Record]) -> None:
+        await self._other()
+        await self._log.append(topic, partition, records)
+
+    async def read(self, topic: Topic, partition: int, offset: int, limit: int) -> Sequence[StoredRecord]:
+        return await self._log.read(topic, partition, offset, limit)
+
+    async def end(self, topic: Topic, partition: int) -> int:
+        return await self._log.end(topic, partition)
 
 
 def texts(kept: Path) -> list[str]:
@@ -188,6 +210,52 @@ async def test_a_tree_that_has_not_grown_stands_beside_an_earlier_checkpoint_and
     assert await sealer(home, other, clock, stranger).look()
     *_, ours, theirs = [each.note.rpartition("\n\n")[0] async for each in notes(home.log)]
     assert ours == theirs
+
+
+async def test_two_who_sign_with_one_key_at_once_keep_nobody_from_sealing_the_log(
+    home: EmbeddedHome, kept: Path
+) -> None:
+    # given one who looks at the log, and another one who sees more of it and signs before
+    clock = Hour()
+    await sealer(home, kept, clock).look()
+    before = await last_signed(home.log, SIGNER.verifier)
+
+    async def other() -> None:
+        await more(home, 7, partition=1)
+        await signed(home.log, home.log_id, SIGNER, clock(), before)
+
+    await more(home, 5)
+    clock.passes(minutes=1)
+    said = await signed(Overtaken(home.log, other), home.log_id, SIGNER, clock(), before)
+    assert len([each async for each in notes(home.log)]) == 3
+
+    # when a sealer is started, then it goes on from the last checkpoint
+    last = await last_signed(home.log, SIGNER.verifier)
+    assert last is not None
+    assert last.note == said.note
+    clock.passes(hours=1)
+    assert await sealer(home, kept, clock).look()
+    assert sizes(kept)[-1] == said.checkpoint.records + 7
+
+
+async def test_whoever_starts_behind_many_checkpoints_of_another_one_writes_all_trees_again(
+    home: EmbeddedHome, kept: Path
+) -> None:
+    # given two who sign with one key, by turns, so that the trees that have not grown stand further back than usual
+    clock = Hour()
+    await sealer(home, kept, clock).look()
+    two = [await last_signed(home.log, SIGNER.verifier)] * 2
+    for turn in range(2 * WHOLE_EVERY - 4):
+        await more(home, 1)
+        two[turn % 2] = await signed(home.log, home.log_id, SIGNER, clock(), two[turn % 2])
+
+    # when a sealer is started and signs, then all trees stand beside its checkpoint
+    clock.passes(hours=1)
+    await more(home, 1)
+    assert await sealer(home, kept, clock).look()
+    all_of_them = len(Checkpoint.read(SIGNER.verifier.opened(texts(kept)[-1])).lines)
+    *_, last = [len(each.frontiers) async for each in notes(home.log)]
+    assert last == all_of_them > 1
 
 
 async def test_where_a_checkpoint_cannot_be_kept_that_is_told_and_it_is_kept_when_it_can(
