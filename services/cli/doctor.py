@@ -12,7 +12,7 @@ from services.cli.mail_settings import SMTP_HOST, mail_is_meant, mail_settings
 from services.cli.output import Format, counted, emit, format_option, say
 from services.cli.place import Place, data_option
 from services.cli.screen import painted, size, wrapped
-from services.cli.sealing import Sealing, every, sealing_options
+from services.cli.sealing import Sealing, sealing_options
 from services.runtime.refusals import SettingsWrong
 
 INGEST_URL = "ONTRACK_INGEST_URL"
@@ -34,7 +34,7 @@ def doctor(place: Place, seal_key: Path | None, checkpoints: Path | None, form: 
 
     Example: ontrack doctor --data DIR
     """
-    wrong = run(_shown(place, Sealing(seal_key, checkpoints, every()), form))
+    wrong = run(_shown(place, Sealing.said(seal_key, checkpoints), form))
     say(f"{counted(wrong, 'finding')}." if wrong else "Nothing is wrong.")
     if wrong:
         raise SystemExit(FINDING)

@@ -20,21 +20,33 @@ _HOUR: Final = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Sealing:
-    """By which key checkpoints are signed, where they are kept, and how often; None: that was not said."""
+    """By which key checkpoints are signed, where they are kept, and how often; None: that was not said.
+
+    minutes: as it was said, be that a number or not
+    """
 
     key: Path | None = None
     kept: Path | None = None
-    every: timedelta | None = None
+    minutes: str | None = None
+
+    @classmethod
+    def said(cls, key: Path | None, kept: Path | None) -> "Sealing":
+        """Give what a command was told, and how often from the setting."""
+        return cls(key, kept, os.environ.get(MINUTES) or None)
 
     @property
     def is_meant(self) -> bool:
         """Whether somebody is to sign checkpoints by themselves."""
         return self != Sealing()
 
-    @property
-    def rhythm(self) -> timedelta:
-        """After how much time a checkpoint is signed, if anything was recorded."""
-        return self.every or _HOUR
+    def every(self) -> timedelta:
+        """Give after how much time a checkpoint is signed, if anything was recorded. Raises Failure."""
+        if self.minutes is None:
+            return _HOUR
+        with suppress(ValueError, OverflowError):
+            if (found := timedelta(minutes=float(self.minutes))) > timedelta():
+                return found
+        raise Failure(f"{MINUTES}: a number above 0 was expected")
 
 
 def missing(kept: Path) -> tuple[str, str]:
@@ -58,14 +70,3 @@ def sealing_options(command: Callable[..., Any]) -> Callable[..., Any]:
         help=f"The directory in which they are, for somebody else to keep (or set {DIRECTORY}).",
     )
     return key(kept(command))
-
-
-def every() -> timedelta | None:
-    """Give how often checkpoints are signed, where that is set. Raises Failure."""
-    said = os.environ.get(MINUTES)
-    if not said:
-        return None
-    with suppress(ValueError, OverflowError):
-        if (found := timedelta(minutes=float(said))) > timedelta():
-            return found
-    raise Failure(f"{MINUTES}: a number above 0 was expected")

@@ -14,17 +14,17 @@ from services.cli.interruption import was_asked
 from services.cli.mail_settings import SMTP_HOST, mail_is_meant, mail_settings
 from services.cli.output import say
 from services.cli.place import DATA
-from services.cli.sealing import missing, sealing_options
+from services.cli.sealing import Sealing, missing, sealing_options
 from services.cli.zone import clinic_zone
 from services.ingest.access import TOKENS, Client, Tokens
 
 if TYPE_CHECKING:
     from services.auditor.note import Signer
-    from services.auditor.sealing import Sealer
+    from services.auditor.sealing import Rhythm, Sealer
     from services.embedded import EmbeddedHome
     from services.up import Mail
 
-    Signing = tuple[Signer, Path]
+    Signing = tuple[Signer, Path, Rhythm]
 
 LOOPBACK: Final = "127.0.0.1"
 FIRST: Final = "first"
@@ -48,20 +48,20 @@ def up(directory: Path, port: int, seal_key: Path | None, checkpoints: Path | No
     """Run a whole clinic in one process: the API, the clock, and every stage behind them.
 
     It listens on this machine only. One process has a data directory at a time; Ctrl-C ends it, and nothing is lost
-    when it is killed. With --seal-key and --checkpoints, a checkpoint of the log is signed each hour, and after 10,000
-    records.
+    when it is killed. With --seal-key and --checkpoints, a checkpoint of the log is signed each hour, or as often as
+    ONTRACK_SEAL_MINUTES says, and after 10,000 records.
 
     Example: ontrack up --data ./clinic
     """
     if not is_name(clinic):
         raise Failure("--clinic: at most 64 letters, digits and . _ : - were expected, the first a letter or digit")
-    sealing = _sealing(seal_key, checkpoints)
+    signing = _signing(Sealing.said(seal_key, checkpoints))
     try:
         listening = socket.create_server((LOOPBACK, port))
     except OSError as refused:
         raise Failure(f"--port {port}: {why_not_at(port, refused)}") from None
     with listening:
-        run(_served(directory, listening, clinic, sealing))
+        run(_served(directory, listening, clinic, signing))
 
 
 def why_not_at(port: int, refused: OSError) -> str:
@@ -74,24 +74,24 @@ def why_not_at(port: int, refused: OSError) -> str:
     return f"nobody can listen at {LOOPBACK}:{port} ({why})"
 
 
-def _sealing(key: Path | None, checkpoints: Path | None) -> "Signing | None":
+def _signing(said: Sealing) -> "Signing | None":
     """Read how checkpoints are signed, if they are. Raises Failure."""
-    if key is None and checkpoints is None:
+    if said.key is None and said.kept is None:
         return None
-    if key is None or checkpoints is None:
+    if said.key is None or said.kept is None:
         raise Failure("--seal-key and --checkpoints belong together: both were expected, or none")
-    if not checkpoints.is_dir():
-        says, do = missing(checkpoints)
+    if not said.kept.is_dir():
+        says, do = missing(said.kept)
         raise Failure(f"--checkpoints: {says}: {do}")
-    from services.auditor.sealing import KeyUnusable, signer_in  # noqa: PLC0415 - as below
+    from services.auditor.sealing import KeyUnusable, Rhythm, signer_in  # noqa: PLC0415 - as below
 
     try:
-        return signer_in(key), checkpoints
+        return signer_in(said.key), said.kept, Rhythm(time=said.every())
     except KeyUnusable as unusable:
         raise Failure(f"--seal-key: {unusable}") from None
 
 
-async def _served(directory: Path, listening: socket.socket, clinic: str, sealing: "Signing | None") -> None:
+async def _served(directory: Path, listening: socket.socket, clinic: str, signing: "Signing | None") -> None:
     # They take a while to load, and help is wanted at once.
     from services.embedded import EmbeddedHome, holds_database  # noqa: PLC0415
     from services.runtime.logs import set_up_logs  # noqa: PLC0415
@@ -105,16 +105,16 @@ async def _served(directory: Path, listening: socket.socket, clinic: str, sealin
     _welcome(directory, port, tokens.make_first(Client(FIRST, "admin", clinic), home.clock()), is_new=is_new)
     if mail is None:
         say(f"No mail is sent: set {SMTP_HOST} and what docs/clinic-it.md says of mail, and start again.")
-    await Up(home, tokens, mail, _sealer(home, sealing)).serve(listening, was_asked)
+    await Up(home, tokens, mail, _sealer(home, signing)).serve(listening, was_asked)
     say("Ended. Everything that was answered is kept.")
 
 
-def _sealer(home: "EmbeddedHome", sealing: "Signing | None") -> "Sealer | None":
-    if sealing is None:
+def _sealer(home: "EmbeddedHome", signing: "Signing | None") -> "Sealer | None":
+    if signing is None:
         return None
-    from services.auditor.sealing import Rhythm, Sealer  # noqa: PLC0415 - as above
+    from services.auditor.sealing import Sealer  # noqa: PLC0415 - as above
 
-    return Sealer(home.log, home.log_id, *sealing, Rhythm(), home.clock)
+    return Sealer(home.log, home.log_id, *signing, home.clock)
 
 
 def _mail() -> "Mail | None":

@@ -11,7 +11,7 @@ import pytest
 
 from contracts.topics import CASES, SEALS, partition_of
 from services.auditor.note import Signer
-from services.cli.sealing import DIRECTORY, KEY
+from services.cli.sealing import DIRECTORY, KEY, MINUTES
 from services.runtime.database import table_of
 from tests.auditor.tampering import Tampering
 from tests.cli.homes import imported, written
@@ -141,6 +141,20 @@ def test_what_keeps_a_log_from_being_sealed_is_found_with_what_to_do(sealed: Sea
     found = sealed.findings()
     assert what in found
     assert says in found[what]
+
+
+@pytest.mark.parametrize("minutes", ["abc", "0", "-60", "nan", "1e300"])
+def test_a_slip_in_how_often_a_log_is_sealed_is_one_finding_and_all_else_is_looked_at(
+    sealed: Sealed, monkeypatch: pytest.MonkeyPatch, minutes: str
+) -> None:
+    usual = sealed.checked().keys()
+    monkeypatch.setenv(MINUTES, minutes)
+    assert sealed.checked().keys() == usual
+    (says,) = sealed.findings().items()
+    assert says == (
+        "seals",
+        f"{MINUTES}: a number above 0 was expected: mend this setting: what signs does not start with it",
+    )
 
 
 def test_a_directory_that_may_not_be_written_is_found(sealed: Sealed) -> None:

@@ -15,6 +15,7 @@ import orjson
 import pytest
 
 from deploy.local.ports import free_ports
+from services.cli.sealing import MINUTES
 from services.ingest.access import TOKENS
 from tests.support.command import ONTRACK, PATIENCE, ontrack, succeeded
 from tests.support.post_office import post_office_beside
@@ -125,6 +126,27 @@ def test_the_log_is_sealed_by_itself_where_a_key_is_given(tmp_path: Path) -> Non
     (file,) = kept.iterdir()
     told = succeeded("audit", "verify", "--data", data, "--checkpoint", file, "--public-key", public).told
     assert "The checkpoint of" in told
+
+
+def test_the_log_is_sealed_as_often_as_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # given a clinic that is to be sealed far more often than each hour
+    key, kept, data = tmp_path / "seal.key", tmp_path / "kept", tmp_path / "live"
+    succeeded("audit", "key", "north.example", "--output", key)
+    kept.mkdir()
+    sealing = ("--seal-key", key, "--checkpoints", kept)
+    monkeypatch.setenv(MINUTES, "0.0001")
+    with running(data, options=sealing) as clinic:
+        wait_until(lambda: any("docs/api.md" in line for line in clinic.lines), "it has said what to do next")
+        wait_until(lambda: any(kept.glob("checkpoint-*.txt")), "a checkpoint")
+
+        # when something is recorded, then that comes under another one soon
+        paste(clinic)
+        wait_until(lambda: len([*kept.glob("checkpoint-*.txt")]) > 1, "another checkpoint")
+
+    # and where that is no number it does not start
+    monkeypatch.setenv(MINUTES, "often")
+    ran = ontrack("up", "--data", data, *sealing)
+    assert (ran.exit_code, f"{MINUTES}: a number above 0 was expected" in ran.told) == (2, True)
 
 
 def test_a_directory_that_is_there_and_empty_is_told_as_made(tmp_path: Path) -> None:

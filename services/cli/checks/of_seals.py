@@ -11,6 +11,7 @@ from services.auditor.checkpoint import Checkpoint, last_said, last_signed
 from services.auditor.note import NoteInvalid, Verifier
 from services.auditor.sealing import KeyUnusable, newest_in, signer_in
 from services.cli.checks.checked import Checked, ill, recorded, unknown, well
+from services.cli.home import Failure
 from services.cli.output import counted
 from services.cli.screen import exactly
 from services.cli.sealing import DIRECTORY, KEY, Sealing, missing
@@ -57,6 +58,10 @@ def _directory(kept: Path) -> Checked:
 
 async def seals_are_signed(home: Home, sealing: Sealing) -> Checked:
     """Check that what is recorded comes under a checkpoint, and that those that are kept are of this log."""
+    try:
+        every = sealing.every()
+    except Failure as wrong:
+        return ill("seals", str(wrong), "mend this setting: what signs does not start with it")
     verifier = _verifier(sealing)
     try:
         last = await _last(home, verifier)
@@ -67,7 +72,7 @@ async def seals_are_signed(home: Home, sealing: Sealing) -> Checked:
     says = "no checkpoint was signed yet" if last is None else f"the last was signed at {exactly(last.at)}"
     sizes = {} if last is None else {line[:2]: line.size for line in last.lines}
     since = await _unsealed_since(home, sizes)
-    is_late = since is not None and datetime.now(UTC) - since > _ROUNDS * sealing.rhythm
+    is_late = since is not None and datetime.now(UTC) - since > _ROUNDS * every
     if is_late and since is not None and sealing.is_meant:
         return ill("seals", f"{says}, and what was recorded from {exactly(since)} on is under none", _SIGN)
     if last is None and not sealing.is_meant:
