@@ -38,9 +38,13 @@ _OF_CASES: Final = (CASES, SCORES, TRACKS, NOTICES)
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Where copies are besides those that are known. others: backups, files of keys; gone: where none are any more."""
+    """Where copies are besides those that are known.
+
+    others: backups, files of keys; closed: where some may be and nobody can look; gone: where none are any more
+    """
 
     others: Sequence[Path]
+    closed: Sequence[Met]
     gone: Sequence[Path]
 
 
@@ -107,7 +111,7 @@ def erase(
     if confirm not in (None, number):
         raise Failure(f"--confirm: {number} once more was expected")
     require_gone(gone)
-    search = Search(list(given(others)), gone)
+    search = Search(*given(others), gone)
     if confirm is None and run(_is_new(number, place)):
         _ask(number)
     done = run(_erase(number, place, CaseErased(ground=ground, by=who), search))
@@ -144,7 +148,7 @@ async def _erase(number: str, place: Place, data: CaseErased, search: Search) ->
         await home.forget(case_id)
         met += [*keys_taken_out(erased, copies, search.others), *left_open(erased, copies)]
         left = left_of(met)
-        met += await backups_taken_out(erased, copies, search.others, left)
+        met += [*await backups_taken_out(erased, copies, search.others, left), *search.closed]
         # Before any is forgotten: if this is broken off, rather one too many is known.
         for copy in (each.copy for each in met):
             if copy is not None and (copy.case is None or copy in left):

@@ -1,8 +1,12 @@
 """Backups and files of keys, when a case is erased: those that are known, and those that somebody names."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from errno import EACCES
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 from typing import Any, Final
 
 import orjson
@@ -29,18 +33,41 @@ _LONGEST: Final = 10_000
 """Bytes that a line of a file of keys has at most: other files can have longer ones."""
 
 
-def given(paths: Iterable[Path]) -> Iterator[Path]:
+def given(paths: Iterable[Path]) -> tuple[list[Path], list[Met]]:
     """Find what somebody names, each a file, or a directory with any number of backups and files of keys.
 
-    Raises Failure.
+    Tells besides of the directories that cannot be looked into. Raises Failure.
     """
+    found: list[Path] = []
+    closed: list[OSError] = []
     for path in paths:
-        if path.is_dir():
-            yield from (file for file in sorted(path.rglob("*")) if file.is_file() and _is_one(file))
-        elif path.is_file():
-            yield path
+        mode = 0
+        with suppress(OSError):
+            mode = path.stat().st_mode
+        if S_ISDIR(mode):
+            found += [file for file in sorted(_below(path, closed.append)) if _is_one(file)]
+        elif S_ISREG(mode):
+            found.append(path)
         else:
             raise Failure(f"--backups {path}: the file of a backup or of keys, or a directory with some, was expected")
+    return found, [_of_closed(error) for error in sorted(closed, key=lambda error: str(error.filename))]
+
+
+def _below(directory: Path, closed: Callable[[OSError], None]) -> Iterator[Path]:
+    """Find all files below a directory; hand over why one cannot be looked into."""
+    for place, below, names in os.walk(directory, onerror=closed):
+        if os.access(place, os.X_OK):
+            yield from (Path(place, name) for name in names)
+        else:
+            # Its names can be read, and nothing that bears them.
+            closed(PermissionError(EACCES, os.strerror(EACCES), place))
+            below.clear()
+
+
+def _of_closed(error: OSError) -> Met:
+    says = f"the directory {error.filename} cannot be looked into ({error.strerror})"
+    say(f"Passed over: {says}.")
+    return Met(str(error.filename), "remains", f"{says}: give the command again as somebody who may")
 
 
 def keys_taken_out(erased: Erased, copies: Sequence[Copy], others: Sequence[Path]) -> list[Met]:
@@ -163,12 +190,14 @@ def _is_one(file: Path) -> bool:
 
     Other archives are left alone; a backup that was cut looks so.
     """
-    if file.suffix == UNFINISHED and file.with_suffix("").exists():
-        # It goes when that is looked at.
-        return False
-    if _is_of_keys(file):
-        return True
     try:
+        if not file.is_file():
+            return False
+        if file.suffix == UNFINISHED and file.with_suffix("").exists():
+            # It goes when that is looked at.
+            return False
+        if _is_of_keys(file):
+            return True
         with file.open("rb") as stream:
             if stream.read(len(MAGIC)) != MAGIC:
                 return False

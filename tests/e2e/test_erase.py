@@ -231,6 +231,40 @@ def test_a_backup_is_taken_for_no_other_one_and_a_copy_for_one_only(clinic: Desk
     assert erase(clinic).exit_code == 0
 
 
+def test_a_directory_that_nobody_can_look_into_is_told_of_until_somebody_can(clinic: Desk) -> None:
+    # Nobody else can look into the folders of the tests.
+    with TemporaryDirectory(prefix="ontrack-erase-") as folder:
+        # given a backup in a directory that cannot be listed, and another one where names can be read and nothing else
+        home, backups = Path(folder) / "home", Path(folder) / "backups"
+        shutil.copytree(clinic.home, home)
+        closed = {backups / "closed": 0o000, backups / "listed": 0o444}
+        for place in closed:
+            (place / "below").mkdir(parents=True)
+            succeeded("backup", Path(folder) / "new.backup", "--data", home)
+            shutil.move(Path(folder) / "new.backup", place / "moved.backup")
+
+        # when a case is erased, then both are told of, while that is done and where it says what was not reached
+        with given_up(home, backups):
+            for place, mode in closed.items():
+                place.chmod(mode)
+            ran = ontrack_unprivileged(
+                *ERASE, "--data", home, "--backups", backups, "--gone", folder, "--format", "json"
+            )
+            assert ran.exit_code == 1, ran.told
+            unreached = [line["says"] for line in json.loads(ran.out) if line["is"] == "not reached"]
+            for place, says in zip(closed, unreached, strict=True):
+                assert says.startswith(f"the directory {place} cannot be looked into (Permission denied): ")
+                assert f"Passed over: the directory {place} cannot be looked into (Permission denied)." in ran.told
+            for place in closed:
+                place.chmod(0o755)
+
+        # and when somebody can look there, then nothing is left
+        ran = erase(clinic, "--backups", backups, home=home)
+        assert ran.exit_code == 0
+        for place in closed:
+            assert f"the backup {place}/moved.backup was written anew without it" in ran.said
+
+
 def test_a_file_of_keys_that_was_moved_is_told_of_until_somebody_says_where_it_went(clinic: Desk) -> None:
     # given a file of keys that was moved
     secrets, place = secrets_of(clinic.home), clinic.place
