@@ -101,8 +101,9 @@ async def backups_taken_out(
 
 
 def _new(files: Sequence[Path], known: Sequence[Copy]) -> list[Path]:
+    """Give the files that are not known, each once and by its own name, though links lead to it too."""
     there = {Path(copy.path).resolve() for copy in known if copy.is_here}
-    return [file for file in files if file.resolve() not in there]
+    return [file for file in dict.fromkeys(file.resolve() for file in files) if file not in there]
 
 
 def _is_missing(copy: Copy) -> bool:
@@ -158,15 +159,16 @@ def _of_keys(erased: Erased, copy: Copy) -> Met:
     try:
         if not file.exists():
             return remains(copy, _KEYS_MISSING)
-        lines = [line for _, line in lines_of(file)]
-        after = [_without_key(line, erased.case_id) for line in lines]
+        numbered = list(lines_of(file))
+        lines = [line for _, line in numbered]
+        after = [_without_key(number, line, erased.case_id) for number, line in numbered]
         if after == lines:
             # One that somebody names can be that of another home: what names the case is of this one.
             known = copy if any(erased.case_id.encode() in line for line in lines) else None
             return Met(copy.path, "without", f"the file of keys {file} does not hold it", copy=known)
         with in_place_of(file.resolve()) as (stream, _):
             stream.writelines(line + b"\n" for line in after)
-    except (Failure, OSError, ValueError) as failed:
+    except (Failure, OSError) as failed:
         return replace(remains(copy, f"could not be written anew: {failed}"), copy=copy)
     says = f"the file of keys {file} was written anew: it says that the key was destroyed"
     return Met(copy.path, "removed", says, copy=copy)
@@ -178,8 +180,15 @@ def _only_case(erased: Erased, file: Path) -> str | None:
     return erased.case_id if all(mark in line for _, line in lines_of(file)) else None
 
 
-def _without_key(line: bytes, case_id: str) -> bytes:
-    entry = orjson.loads(line)
+def _without_key(number: int, line: bytes, case_id: str) -> bytes:
+    """Give a line without the key of a case, if it is the case's. Raises Failure."""
+    if case_id.encode() not in line:
+        # Be it an entry or not: a file that only begins like one of keys is none of ours.
+        return line
+    try:
+        entry = orjson.loads(line)
+    except ValueError:
+        raise Failure(f"line {number} names the case, and a case and its key were expected there") from None
     if not isinstance(entry, dict) or entry.get("case") != case_id or entry.get("key") is None:
         return line
     return orjson.dumps({"case": case_id, "key": None})

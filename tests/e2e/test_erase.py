@@ -231,6 +231,49 @@ def test_a_backup_is_taken_for_no_other_one_and_a_copy_for_one_only(clinic: Desk
     assert erase(clinic).exit_code == 0
 
 
+def test_a_backup_that_links_lead_to_is_remembered_once_and_by_its_own_name(clinic: Desk) -> None:
+    # given a backup and a file of keys that are not known here, with links to them
+    elsewhere = clinic.place / "elsewhere"
+    elsewhere.mkdir()
+    succeeded("backup", clinic.place / "new.backup", "--data", clinic.home)
+    succeeded(
+        "export", "--data", clinic.home, "--output", clinic.place / "exported", "--keys", clinic.place / "new.keys"
+    )
+    for kind in ("backup", "keys"):
+        (clinic.place / f"new.{kind}").rename(elsewhere / f"own.{kind}")
+        (elsewhere / f"link.{kind}").symlink_to(elsewhere / f"own.{kind}")
+
+    # when a case is erased, then each is told of once
+    told = erase(clinic, "--backups", elsewhere, "--gone", clinic.place / "new.keys").said
+    for name in ("the backup", "the file of keys"):
+        kind = name.rpartition(" ")[2]
+        assert told.count(f"{name} {elsewhere}/own.{kind} was written anew") == 1
+        assert f"{elsewhere}/link.{kind}" not in told
+
+    # and it is known though the links are gone
+    for link in elsewhere.glob("link.*"):
+        link.unlink()
+    assert erase(clinic).exit_code == 0
+
+
+def test_a_file_that_only_begins_like_one_of_keys_is_in_the_way_only_if_it_names_the_case(clinic: Desk) -> None:
+    # given a file of somebody else's, of which only the first line looks like an entry
+    case_id, other = case_of(clinic.home), clinic.place / "other"
+    other.mkdir()
+    (other / "theirs").write_text('{"case": "one", "key": "none of ours"}\nand so on\n')
+
+    # when a case is erased, then it does not hold that, and is left as it is
+    before = (other / "theirs").read_bytes()
+    assert erase(clinic, "--backups", other).exit_code == 0
+    assert (other / "theirs").read_bytes() == before
+
+    # and where another line names the case, it is said which is no entry
+    (other / "theirs").write_text(f'{{"case": "one", "key": "none of ours"}}\nand {case_id} too\n')
+    ran = erase(clinic, "--backups", other)
+    assert ran.exit_code == 1
+    assert "line 2 names the case, and a case and its key were expected there" in ran.said
+
+
 def test_a_directory_that_nobody_can_look_into_is_told_of_until_somebody_can(clinic: Desk) -> None:
     # Nobody else can look into the folders of the tests.
     with TemporaryDirectory(prefix="ontrack-erase-") as folder:
