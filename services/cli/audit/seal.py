@@ -100,7 +100,7 @@ async def _seal(place: Place, signer: Signer) -> Sealed:
     "--output", type=click.Path(path_type=Path, file_okay=False), required=True, help="The directory to write."
 )
 def prove(event_id: str, source: Source, name: str | None, output: Path) -> None:
-    """Prove that an event stood on the log when the last checkpoint after it was signed.
+    """Prove that an event stood on the log when the first checkpoint that covers it was signed.
 
     DIR gets two files: the event as it stands on the log, and the proof. With these and the public key anybody can
     check it, by ontrack audit check-proof, without the log. A proof that is there already is not written over.
