@@ -309,8 +309,10 @@ async def compare(log: Log, log_id: str, checkpoint: Checkpoint, findings: Findi
 
 async def _compare(log: Log, log_id: str, line: Line, at: datetime, findings: Findings) -> None:
     place, topic = Place(line.topic, line.partition), TOPICS.get(line.topic)
-    if topic is None:
-        findings.add(Finding("checkpoint", place, "the checkpoint speaks of a topic that this version does not know"))
+    if topic is None or line.partition not in range(topic.partitions):
+        what = "topic" if topic is None else "partition"
+        says = f"the checkpoint speaks of a {what} that this version does not know"
+        findings.add(Finding("checkpoint", place, says))
         return
     tree, when = Tree(), f"when it was sealed at {instant(at)}"
     try:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,8 +12,9 @@ import orjson
 import pytest
 
 from contracts.topics import CASES, NOTICES, SCORES, SEALS, TRACKS, Topic, partition_of
-from services.auditor.checkpoint import Checkpoint
+from services.auditor.checkpoint import Checkpoint, Line
 from services.auditor.note import Signer, Verifier
+from services.auditor.sealing import signer_in
 from services.embedded import EmbeddedHome
 from services.runtime.database import table_of
 from tests.auditor.tampering import Tampering, renamed
@@ -191,6 +193,18 @@ def test_a_log_without_a_case_that_is_what_was_sealed_is_good_news(tmp_path: Pat
     told = orjson.loads(ran.out)
     assert (ran.exit_code, told["verifies"], told["events"], told["findings"]) == (0, None, 0, [])
     assert told["says"] == "What was sealed stands there. Beside that there was nothing to verify."
+
+
+@pytest.mark.parametrize(("topic", "partition", "what"), [("rom.other.v1", 0, "topic"), (CASES.name, 77, "partition")])
+def test_a_checkpoint_that_speaks_of_what_is_not_known_here_is_a_finding(
+    tampering: Tampering, kept: Kept, topic: str, partition: int, what: str
+) -> None:
+    said = Checkpoint.said_in(kept.first.read_text())
+    more = replace(said, lines=(*said.lines, Line(topic, partition, 3, "0" * 64)))
+    kept.first.write_text(signer_in(kept.key).signed(more.text()))
+    (found,) = kept.findings(tampering.home)
+    assert (found["topic"], found["partition"]) == (topic, partition)
+    assert found["says"] == f"the checkpoint speaks of a {what} that this version does not know"
 
 
 def test_a_checkpoint_that_nobody_or_somebody_else_has_signed_is_refused(

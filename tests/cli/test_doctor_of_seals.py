@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -10,7 +11,9 @@ import orjson
 import pytest
 
 from contracts.topics import CASES, SEALS, partition_of
+from services.auditor.checkpoint import Checkpoint, Line
 from services.auditor.note import Signer
+from services.auditor.sealing import signer_in
 from services.cli.sealing import DIRECTORY, KEY, MINUTES
 from services.runtime.database import table_of
 from tests.auditor.tampering import Tampering
@@ -101,6 +104,13 @@ def _of_another_log(sealed: Sealed) -> None:
     shutil.copy(checkpoint, sealed.kept)
 
 
+def _of_another_partition(sealed: Sealed) -> None:
+    signer, (checkpoint,) = signer_in(sealed.key), sealed.kept.iterdir()
+    said = Checkpoint.said_in(checkpoint.read_text())
+    more = replace(said, lines=(*said.lines, Line(CASES.name, 77, 3, "0" * 64)))
+    checkpoint.write_text(signer.signed(more.text()))
+
+
 def _of_another_key(sealed: Sealed) -> None:
     sealed.key.write_text(f"{Signer.make('north.example').written()}\n")
 
@@ -123,6 +133,11 @@ WRONG: Final[dict[str, tuple[Callable[[Sealed], None], str, str]]] = {
     "a key that is not there": (_key_lost, "seal key", "or put its copy there"),
     "a directory that is not there": (_directory_lost, "checkpoints", "mkdir -m 700"),
     "a checkpoint of another log": (_of_another_log, "seals", "is of the log"),
+    "a checkpoint of a partition that is not there": (
+        _of_another_partition,
+        "seals",
+        f"{CASES.name} has 0 records in partition 77, and 3 were sealed by",
+    ),
     "a checkpoint of another key": (_of_another_key, "seals", "a signature of north.example with this very key"),
     "a log that lacks what was sealed": (_log_cut, "seals", "were sealed by"),
     "facts that are under no checkpoint for hours": (

@@ -115,7 +115,9 @@ async def _other_log(home: Home, sealing: Sealing, verifier: Verifier | None) ->
         return f"{file} is of the log {kept.log}, and this is {home.log_id}"
     for line in kept.lines:
         topic = TOPICS.get(line.topic)
-        end = 0 if topic is None else await home.log.end(topic, line.partition)
+        end = 0
+        if topic is not None and line.partition in range(topic.partitions):
+            end = await home.log.end(topic, line.partition)
         if end < line.size:
             lacks = f"{line.topic} has {counted(end, 'record')} in partition {line.partition}"
             return f"{lacks}, and {line.size:,} were sealed by {file}"
