@@ -172,6 +172,11 @@ def test_a_slip_in_how_often_a_log_is_sealed_is_one_finding_and_all_else_is_look
     )
 
 
+def test_however_rarely_a_log_is_sealed_it_is_looked_at(sealed: Sealed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(MINUTES, "1e12")
+    assert sealed.findings() == {}
+
+
 def test_a_directory_that_may_not_be_written_is_found(sealed: Sealed) -> None:
     with read_only(sealed.home.iterdir()) as directory, read_only([]) as kept:
         ran = ontrack_unprivileged("doctor", "--data", directory, "--checkpoints", kept, "--format", "json")

@@ -72,7 +72,7 @@ async def seals_are_signed(home: Home, sealing: Sealing) -> Checked:
     says = "no checkpoint was signed yet" if last is None else f"the last was signed at {exactly(last.at)}"
     sizes = {} if last is None else {line[:2]: line.size for line in last.lines}
     since = await _unsealed_since(home, sizes)
-    is_late = since is not None and datetime.now(UTC) - since > _ROUNDS * every
+    is_late = since is not None and (datetime.now(UTC) - since) / _ROUNDS > every
     if is_late and since is not None and sealing.is_meant:
         return ill("seals", f"{says}, and what was recorded from {exactly(since)} on is under none", _SIGN)
     if last is None and not sealing.is_meant:
