@@ -21,6 +21,7 @@ from services.embedded import EmbeddedHome
 from services.runtime.log.port import Log, StoredRecord
 from services.runtime.store.port import Outcome, Store, StoredState, Write
 from tests.auditor.tampering import Tampering
+from tests.cli.homes import CASES, imported, written
 from tests.support.command import succeeded
 
 States = dict[tuple[str, str], StoredState]
@@ -174,14 +175,14 @@ def test_what_is_of_another_log_is_not_gone_on_with(sound: Path, tmp_path: Path)
     assert succeeded("audit", "replay", "--data", sound, "--into", file).out == left_alone
 
 
-def test_a_case_that_was_erased_since_is_no_difference(tampering: Tampering, p1: str, tmp_path: Path) -> None:
+def test_a_case_that_was_erased_since_is_no_difference(tmp_path: Path) -> None:
     # given what was made anew before a case was erased
-    file = tmp_path / "fresh.db"
-    succeeded("audit", "replay", "--data", tampering.home, "--into", file)
-    succeeded("erase", p1, "--ground", "ordered", "--confirm", p1, "--data", tampering.home)
+    home, file = imported(tmp_path / "home", written(tmp_path / "answers.csv", CASES, "odsis")), tmp_path / "fresh.db"
+    succeeded("audit", "replay", "--data", home, "--into", file)
+    succeeded("erase", "P1", "--ground", "ordered", "--confirm", "P1", "--data", home)
 
     # when it is replayed into the same place, then nothing differs
-    succeeded("audit", "replay", "--data", tampering.home, "--into", file)
+    succeeded("audit", "replay", "--data", home, "--into", file)
 
 
 async def test_only_one_of_two_puts_it_in_place(tampering: Tampering) -> None:
