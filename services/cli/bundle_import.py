@@ -8,13 +8,11 @@ from services.auditor.replay import History
 from services.auditor.verify import verified
 from services.cli.audit.shelf import shelf
 from services.cli.audit.source import Exported, stages_on, told, unpacked
-from services.cli.case_keys import keys_in
 from services.cli.home import FINDING, Failure
 from services.cli.log_import import Imported, import_log_into
 from services.cli.output import counted, progress
 from services.cli.place import Region
 from services.cli.workplace import moved, require_empty, workplace
-from services.runtime.export import cases_on
 
 _GOES = "a bundle goes into an empty directory"
 
@@ -23,10 +21,9 @@ async def import_bundle(file: Path, directory: Path, keys: Path | None, *, dry_r
     """Make a home of a bundle, in an empty directory, if it verifies; say what was taken. Raises Failure."""
     require_empty(directory, _GOES)
     with workplace(directory, dry_run=dry_run) as work:
-        async with unpacked(Exported(file, keys), work) as (manifests, ports):
-            lacking = await cases_on(ports.log) - keys_in(keys).keys()
-            if lacking:
-                whose = counted(len(lacking), "case")
+        async with unpacked(Exported(file, keys), work) as (manifests, ports, keyless):
+            if keyless:
+                whose = counted(len(keyless), "case")
                 raise Failure(f"the keys of {whose} more were expected: --keys FILE. Nothing was taken")
             log_id, stages = manifests.raw.log, await stages_on(ports)
             async with shelf() as empty:

@@ -133,7 +133,7 @@ async def _tried(source: Source, wish: Wish, page: Path | None) -> tuple[Trial, 
         with progress("Trying", total) as advance:
             answer = await tried(home.log, keys, asked.question, advance, take)
         if answer.until is None:
-            raise Failure(_why_nothing(answer, home), FINDING)
+            raise Failure(_why_nothing(answer, source.file if isinstance(source, Exported) else home.name), FINDING)
         if page is not None and wish.is_list:
             await noted(home.copies, "opened", page, home.clock())
         calendar = Calendar(answer.weeks, await _therapists(home))
@@ -141,11 +141,11 @@ async def _tried(source: Source, wish: Wish, page: Path | None) -> tuple[Trial, 
         return trial_of(asked, answer, calendar, listed, wish.language), answer.left_out
 
 
-def _why_nothing(answer: Answer, home: Home) -> str:
+def _why_nothing(answer: Answer, of: str | Path) -> str:
     if answer.left_out:
         why = "; ".join(f"{counted(number, 'case')} {_LEFT_OUT[what]}" for what, number in answer.left_out.items())
-        return f"nothing of {home.name} can be looked at: {why}"
-    return f"{home.name} holds no case yet: nothing can be tried on it"
+        return f"nothing of {of} can be looked at: {why}"
+    return f"{of} holds no case yet: nothing can be tried on it"
 
 
 def _known(home: Home, own: Path | None) -> Catalogue:

@@ -1,5 +1,6 @@
 """`ontrack audit export`: a history in one file is audited as the home that it came from, with its keys or without."""
 
+import asyncio
 import warnings
 import zipfile
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import pytest
 from contracts.events.facts import ResponseSubmitted
 from contracts.events.tracks import TrackEvaluated
 from contracts.topics import CASES, NOTICES, SCORES, TRACKS, Topic
-from services.embedded import DATABASE
+from services.embedded import DATABASE, EmbeddedHome
 from tests.auditor.tampering import Tampering, renamed
 from tests.cli.homes import SECRET
 from tests.support.command import Ran, ontrack, succeeded
@@ -88,6 +89,51 @@ def test_the_keys_of_one_case_open_that_case(handed: Handed, p1: str) -> None:
     told = handed.verify().told
     assert "rom.cases.v1: 70 events, 63 that stay sealed" in told
     assert "on track" in succeeded("audit", "why", "P1", "--session", "3", *bundled(handed)).out.decode()
+
+
+OPENED: Final = (
+    ("audit", "verify"),
+    ("audit", "loop"),
+    ("audit", "replay"),
+    ("audit", "history", "P1"),
+    ("audit", "why", "P1", "--session", "3"),
+    ("policy", "try", "gryesten-2023"),
+)
+
+
+@pytest.mark.parametrize("command", OPENED, ids=" ".join)
+def test_how_many_cases_are_left_out_for_want_of_a_key_is_said(
+    handed: Handed, p1: str, command: tuple[str, ...]
+) -> None:
+    # given the keys of one case, and the key and the number of one that is not in the bundle
+    lines = handed.keys.read_bytes().splitlines(keepends=True)
+    strange = orjson.dumps({**orjson.loads(lines[0]), "case": "nobody", "number": "P99"})
+    handed.keys.write_bytes(b"".join(line for line in lines if orjson.loads(line)["case"] == p1) + strange)
+
+    # then each command says what it does not look at
+    assert "the keys of 7 of 8 cases are not in it" in succeeded(*command, *bundled(handed)).told
+
+
+@pytest.mark.parametrize("command", OPENED, ids=" ".join)
+def test_keys_of_another_bundle_are_refused(handed: Handed, command: tuple[str, ...]) -> None:
+    # given keys and numbers of cases, of which none is in the bundle
+    entries = [orjson.loads(line) for line in handed.keys.read_bytes().splitlines()]
+    handed.keys.write_bytes(b"".join(orjson.dumps({**each, "case": f"of-{each['case']}"}) + b"\n" for each in entries))
+
+    # then nothing is told by them
+    ran = ontrack(*command, *bundled(handed))
+    assert (ran.exit_code, "it is of another bundle" in ran.told, ran.out) == (2, True, b"")
+
+
+def test_a_trial_on_a_bundle_that_holds_no_case_names_the_bundle(tmp_path: Path) -> None:
+    asyncio.run(founded(tmp_path / "home"))
+    handed = Handed(tmp_path, tmp_path / "home")
+    ran = ontrack("policy", "try", "gryesten-2023", *bundled(handed))
+    assert (ran.exit_code, f"{handed.file} holds no case yet" in ran.told) == (1, True)
+
+
+async def founded(directory: Path) -> None:
+    await (await EmbeddedHome.found(directory)).close()
 
 
 def bundled(handed: Handed) -> tuple[str | Path, ...]:

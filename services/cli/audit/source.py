@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import click
 from click.core import ParameterSource
@@ -20,13 +20,14 @@ from services.auditor.narrowed import Narrowed
 from services.auditor.replay import History
 from services.cli.case_keys import but_erased, keys_in, persons_in, take_keys
 from services.cli.home import FINDING, Failure
-from services.cli.output import progress
+from services.cli.output import counted, progress, say
 from services.cli.place import Place, opened, optional_data_option, required
 from services.cli.zone import clinic_zone
 from services.embedded import MASTER_KEY, EmbeddedHome, empty_home
 from services.home import Home, Ports, Stages
 from services.ingest.zones import Zones
 from services.runtime.erasures import said_on
+from services.runtime.export import cases_on
 from services.runtime.founding import Founding
 from services.runtime.keyring.master import MasterKey
 from services.runtime.log.port import Log
@@ -83,15 +84,24 @@ class Unpacked(EmbeddedHome):
 
     Its stages know nothing, but for those that were told to look.
 
-    manifests: what the bundle says of itself
+    manifests: what the bundle says of itself; keyless: the cases whose keys were not given
     """
 
     manifests: Manifests
+    keyless: frozenset[str]
 
     async def close(self) -> None:
         """Let go of it, and remove it."""
         await super().close()
         shutil.rmtree(self.name, ignore_errors=True)
+
+
+class Contents(NamedTuple):
+    """What a bundle was unpacked to: what it says of itself, the ports of a home, and the cases without a key."""
+
+    manifests: Manifests
+    ports: Ports
+    keyless: frozenset[str]
 
 
 async def audited(source: Source, *, knows_cases: bool = False) -> Home:
@@ -107,14 +117,17 @@ async def audited(source: Source, *, knows_cases: bool = False) -> Home:
         )
     work = Path(mkdtemp(prefix="ontrack-bundle-"))
     try:
-        async with unpacked(source, work) as (manifests, ports):
+        async with unpacked(source, work) as (manifests, ports, keyless):
+            if source.keys is not None and keyless:
+                those = f"{len(keyless):,} of {counted(manifests.canonical.cases, 'case')}"
+                say(f"{source.keys}: the keys of {those} are not in it: what is said of these stays sealed.")
             if knows_cases:
                 await told((await stages_on(ports)).register, ports, manifests.raw.log)
         home = await Unpacked.open(work, zone=clinic_zone())
     except BaseException:
         shutil.rmtree(work, ignore_errors=True)
         raise
-    home.manifests = manifests
+    home.manifests, home.keyless = manifests, keyless
     return home
 
 
@@ -133,8 +146,11 @@ async def history_of(source: Source, home: Home, part: Part | None = None) -> Hi
 
 
 @asynccontextmanager
-async def unpacked(exported: Exported, directory: Path) -> AsyncIterator[tuple[Manifests, Ports]]:
-    """Make a home of a bundle, in an empty directory; its stages know nothing yet. Raises Failure."""
+async def unpacked(exported: Exported, directory: Path) -> AsyncIterator[Contents]:
+    """Make a home of a bundle, in an empty directory; its stages know nothing yet. Raises Failure.
+
+    Of the keys that are given it takes those of its cases: nothing of others may be told here.
+    """
     master = MasterKey.create(directory / MASTER_KEY)
     with empty_home(directory, master) as ports:
         try:
@@ -145,9 +161,14 @@ async def unpacked(exported: Exported, directory: Path) -> AsyncIterator[tuple[M
                     _put_back(bundle, ports, advance)
         except BundleUnusable as unusable:
             raise Failure(str(unusable), FINDING) from None
-        await take_keys(ports.keyring, but_erased(keys_in(exported.keys), await said_on(ports.log)))
-        await ports.people.enter(persons_in(exported.keys))
-        yield manifests, ports
+        cases = await cases_on(ports.log)
+        keys = {case_id: key for case_id, key in keys_in(exported.keys).items() if case_id in cases}
+        if exported.keys is not None and cases and not keys:
+            raise Failure(f"{exported.keys}: the key of no case of {exported.file} is in it: it is of another bundle")
+        await take_keys(ports.keyring, but_erased(keys, await said_on(ports.log)))
+        persons = persons_in(exported.keys)
+        await ports.people.enter({case_id: person for case_id, person in persons.items() if case_id in cases})
+        yield Contents(manifests, ports, frozenset(cases - keys.keys()))
 
 
 async def told(stage: Stage[Any], ports: Ports, log_id: str) -> None:
