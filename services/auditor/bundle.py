@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from hashlib import blake2b, sha256
 from importlib.metadata import version
 from pathlib import Path
+from types import TracebackType
 from typing import IO, Annotated, Final, Literal, Self, TypeVar
 from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
 
@@ -115,7 +116,10 @@ class Manifests:
 
 
 class _Lines:
-    """Lines that are counted, and written to a file of an archive if there are any, and an archive."""
+    """Lines that are counted, and written to a file of an archive if there are any, and an archive.
+
+    However they end, the file is closed: an archive with an open one cannot be, and would say so in the place of why.
+    """
 
     def __init__(self, archive: ZipFile | None, name: str) -> None:
         self._archive = archive
@@ -123,6 +127,17 @@ class _Lines:
         self._stream: IO[bytes] | None = None
         self._digest = sha256()
         self.count = 0
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close the file."""
+        if self._stream is not None:
+            self._stream.close()
 
     def add(self, line: bytes) -> None:
         line += b"\n"
@@ -133,10 +148,9 @@ class _Lines:
         self._digest.update(line)
         self.count += 1
 
-    def end(self) -> str:
-        """End the file; give the digest of the lines."""
-        if self._stream is not None:
-            self._stream.close()
+    @property
+    def digest(self) -> str:
+        """The digest of the lines."""
         return self._digest.hexdigest()
 
 
@@ -177,13 +191,13 @@ async def canonical_of(
     said: dict[str, Said] = {}
     cases: set[str] = set()
     for topic in CANONICAL:
-        lines = _Lines(archive, f"canonical/{topic.name}.ndjson")
-        for number, end in enumerate(ends[topic.name]):
-            async for case_id, line in _by_case(log, topic, number, end, progress):
-                lines.add(line)
-                if topic is CASES:
-                    cases.add(case_id)
-        said[topic.name] = Said(events=lines.count, sha256=lines.end())
+        with _Lines(archive, f"canonical/{topic.name}.ndjson") as lines:
+            for number, end in enumerate(ends[topic.name]):
+                async for case_id, line in _by_case(log, topic, number, end, progress):
+                    lines.add(line)
+                    if topic is CASES:
+                        cases.add(case_id)
+        said[topic.name] = Said(events=lines.count, sha256=lines.digest)
     return Canonical(version=version("ontrack"), log=log_id, cases=len(cases), topics=said)
 
 
@@ -234,12 +248,12 @@ async def _raw_of(log: Log, log_id: str, ends: Ends, progress: Progress, archive
     for topic in TOPICS.values():
         stood: list[Stood] = []
         for number, end in enumerate(ends[topic.name]):
-            lines = _Lines(archive, _raw_name(topic, number))
-            async for records in _some(log, topic, number, end):
-                progress(len(records))
-                for record in records:
-                    lines.add(_line(record))
-            stood.append(Stood(records=lines.count, end=end, sha256=lines.end()))
+            with _Lines(archive, _raw_name(topic, number)) as lines:
+                async for records in _some(log, topic, number, end):
+                    progress(len(records))
+                    for record in records:
+                        lines.add(_line(record))
+            stood.append(Stood(records=lines.count, end=end, sha256=lines.digest))
         topics[topic.name] = tuple(stood)
     return Raw(log=log_id, topics=topics)
 

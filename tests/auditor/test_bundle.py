@@ -4,6 +4,7 @@ import asyncio
 import warnings
 import zipfile
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ import pytest
 from contracts.events.facts import ResponseSubmitted
 from contracts.events.tracks import TrackEvaluated
 from contracts.topics import CASES, NOTICES, SCORES, TRACKS, Topic
+from services.auditor.bundle import ends_of, write
 from services.embedded import DATABASE, EmbeddedHome
 from tests.auditor.tampering import Tampering, renamed
 from tests.cli.homes import SECRET
@@ -134,6 +136,23 @@ def test_a_trial_on_a_bundle_that_holds_no_case_names_the_bundle(tmp_path: Path)
 
 async def founded(directory: Path) -> None:
     await (await EmbeddedHome.found(directory)).close()
+
+
+async def test_whoever_interrupts_an_export_is_told_that(sound: Path) -> None:
+    def interrupted(after: int) -> Callable[[int], None]:
+        steps = iter(range(after))
+
+        def progress(_: int) -> None:
+            if next(steps, None) is None:
+                raise KeyboardInterrupt
+
+        return progress
+
+    async with await EmbeddedHome.open(sound) as home:
+        ends = await ends_of(home.log)
+        for after in range(20):
+            with pytest.raises(KeyboardInterrupt):
+                await write(home.log, home.log_id, ends, BytesIO(), interrupted(after))
 
 
 def bundled(handed: Handed) -> tuple[str | Path, ...]:
