@@ -221,7 +221,15 @@ def test_a_checkpoint_that_nobody_or_somebody_else_has_signed_is_refused(
     ):
         ran = ontrack(*verify, file, "--public-key", key)
         assert (ran.exit_code, says in ran.told) == (2, True)
-    assert "--public-key: the public key" in ontrack(*verify, kept.first).told
+
+
+def test_a_checkpoint_and_its_public_key_go_together(tampering: Tampering, kept: Kept) -> None:
+    for alone, says in (
+        (("--checkpoint", kept.first), "--public-key: the public key"),
+        (("--public-key", kept.public), "--public-key: a checkpoint was expected"),
+    ):
+        ran = ontrack("audit", "verify", "--data", tampering.home, *alone)
+        assert (ran.exit_code, says in ran.told) == (2, True)
 
 
 def test_what_stood_on_the_log_is_proved_with_nothing_but_the_event_and_the_public_key(

@@ -21,7 +21,7 @@ from services.cli.audit.narrowing import Wish, narrowing_options, part_of, told_
 from services.cli.audit.seal import checkpoint_in, public_option, verifier_of
 from services.cli.audit.shelf import shelf
 from services.cli.audit.source import Source, Unpacked, audited, history_of, source_options
-from services.cli.home import FINDING, run
+from services.cli.home import FINDING, Failure, run
 from services.cli.naming_cases import told_erased
 from services.cli.output import Format, Row, counted, emit, emit_whole, format_option, progress, say
 from services.cli.screen import painted, size, wrapped
@@ -66,6 +66,8 @@ def verify(
 
     Example: ontrack audit verify --data DIR
     """
+    if public is not None and checkpoint_file is None:
+        raise Failure("--public-key: a checkpoint was expected, which is signed with it: --checkpoint FILE")
     sealed = None if checkpoint_file is None else checkpoint_in(checkpoint_file, verifier_of(public))
     verdict = run(_verify(source, wish, sealed, form, reveal=reveal))
     if not verdict.is_well:
