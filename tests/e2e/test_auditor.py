@@ -12,8 +12,10 @@ PAGE = ROOT / "docs" / "auditor.md"
 
 
 def test_an_auditor_who_has_never_seen_it_convinces_themselves_as_the_page_says(tmp_path: Path) -> None:
-    # given a checkout that was set up
+    # given a checkout that was set up, and a checkpoint that was kept before
     (tmp_path / ".venv").symlink_to(ONTRACK.parents[1])
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "checkpoint-2026-01-01T000000Z.txt").touch()
     text = "".join(re.findall(r"^```sh\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL))
 
     # when somebody types everything that stands there
