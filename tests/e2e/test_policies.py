@@ -22,6 +22,8 @@ def test_a_changed_policy_is_described_tried_and_used_as_the_page_says(tmp_path:
     # then each command succeeds, and says what the page says
     assert ran.returncode == 0, ran.stdout + ran.stderr
     words = " ".join(ran.stdout.split())
+    assert "at least 4 points worse than at the start" in words
+    assert "at least 3 points" not in words
     assert "with a baseline of 10 it fires at 14 or higher" in words
     assert "sessions would be judged otherwise, in" in words
     assert "Regelsættet ser på ét tal" in (tmp_path / "ours.txt").read_text("utf-8")
