@@ -69,6 +69,7 @@ class Compared:
 
     shared: topic -> how many events are the same; renumbered: how many of them have another number
     sealed: cases whose events differ and whose sessions cannot be compared, since a key of them is not here
+    broken: or since a conclusion of them cannot be read, though their keys are here
     """
 
     shared: dict[str, int] = field(default_factory=lambda: dict.fromkeys((topic.name for topic in COMPARED), 0))
@@ -76,6 +77,7 @@ class Compared:
     unshared: list[Unshared] = field(default_factory=list)
     judged: list[Judged] = field(default_factory=list)
     sealed: set[str] = field(default_factory=set)
+    broken: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +135,9 @@ async def _compare_partition(
         compared.shared[topic.name] += not found
     if topic is TRACKS:
         cases = {each.case for each in compared.unshared}
-        first, second = [await _judged(side, number, cases, compared.sealed) for side in sides]
+        first, second = [await _judged(side, number, cases, compared) for side in sides]
         for place in sorted(first.keys() | second.keys()):
-            if place[0] not in compared.sealed and first.get(place) != second.get(place):
+            if place[0] not in compared.sealed | compared.broken and first.get(place) != second.get(place):
                 compared.judged.append(Judged(*place, first.get(place), second.get(place)))
 
 
@@ -165,7 +167,7 @@ async def _events(side: Side, topic: Topic, number: int, names: Collection[str])
     found: dict[str, dict[bytes, _Said]] = defaultdict(dict)
     async for record, event in _opened(side, topic, number, lambda record: _name(record) in names):
         digest, _ = _digest(record)
-        found[_name(record)].setdefault(digest, _Said(digest, event))
+        found[_name(record)].setdefault(digest, _Said(digest, event if isinstance(event, Event) else None))
     return {name: list(said.values()) for name, said in found.items()}
 
 
@@ -192,9 +194,9 @@ def _plain(event: Event[Data]) -> object:
 
 
 async def _judged(
-    side: Side, number: int, cases: Collection[str], sealed: set[str]
+    side: Side, number: int, cases: Collection[str], compared: Compared
 ) -> Mapping[tuple[str, int], Status]:
-    """Give how each session of some cases is judged in the end. sealed: learns of which cases that cannot be read."""
+    """Give how each session of some cases is judged in the end. compared: learns of which that cannot be read."""
     found: dict[tuple[str, int], Status] = {}
     met: set[str] = set()
     async for record, event in _opened(side, TRACKS, number, lambda record: record.key in cases):
@@ -202,7 +204,9 @@ async def _judged(
             continue
         met.add(name)
         if event is None:
-            sealed.add(record.key)
+            compared.sealed.add(record.key)
+        elif isinstance(event, Unreadable):
+            compared.broken.add(record.key)
         elif isinstance(event.data, Decision):
             found[record.key, event.data.session] = event.data.status
     return found
@@ -210,8 +214,8 @@ async def _judged(
 
 async def _opened(
     side: Side, topic: Topic, number: int, wanted: Callable[[StoredRecord], bool]
-) -> AsyncIterator[tuple[StoredRecord, Event[Data] | None]]:
-    """Give the wanted records of a partition, with what they say, as far as that can be read."""
+) -> AsyncIterator[tuple[StoredRecord, Event[Data] | Unreadable | None]]:
+    """Give the wanted records of a partition, with what they say, as far as that can be read; None without a key."""
     keys = Keys(side.keyring)
     async for records in _some(side, topic, number):
         some = [record for record in records if wanted(record)]
@@ -219,7 +223,8 @@ async def _opened(
         for record in some:
             key = known.get(record.key)
             event = decode(record.value, topic, key if isinstance(key, CaseKey) else None)
-            yield record, None if isinstance(event, Unreadable) else event
+            is_sealed = topic.of_cases and not isinstance(key, CaseKey) and isinstance(event, Unreadable)
+            yield record, None if is_sealed else event
 
 
 async def _some(side: Side, topic: Topic, number: int) -> AsyncIterator[Sequence[StoredRecord]]:

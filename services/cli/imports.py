@@ -9,7 +9,6 @@ from io import TextIOWrapper
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, Final
-from zipfile import is_zipfile
 from zoneinfo import ZoneInfo
 
 import click
@@ -39,6 +38,7 @@ from services.ingest.spool import Spool
 from services.ingest.table import SESSION, RowFault, Wide
 
 _OF_A_LOG: Final = ("source", "place", "keys", "dry_run")
+_ARCHIVE: Final = b"PK\x03\x04"
 
 
 @click.command("import")
@@ -93,7 +93,7 @@ def import_(
         _require_options_of_a_log()
         run(_import_log(Path(source), place, keys, dry_run=dry_run))
         return
-    if source != "-" and is_zipfile(source):
+    if source != "-" and _is_archive(Path(source)):
         _require_options_of_a_log()
         run(_import_bundle(Path(source), place, keys, dry_run=dry_run))
         return
@@ -118,6 +118,14 @@ def import_(
         stream = sys.stdin.buffer if source == "-" else open_files.enter_context(_readable(source))
         skipped = _skipped(open_files, source, skipped_file) if skip_invalid else None
         run(_import_responses(stream, place, options, zone, wide, skipped))
+
+
+def _is_archive(file: Path) -> bool:
+    """Tell whether a file begins as a zip archive does, also one that was cut."""
+    if not file.is_file():
+        return False
+    with _readable(str(file)) as stream:
+        return stream.read(len(_ARCHIVE)) == _ARCHIVE
 
 
 def _require_options_of_a_log() -> None:

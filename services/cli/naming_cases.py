@@ -4,6 +4,7 @@ from typing import IO, Any
 
 import click
 
+from services.cli.audit.source import Unpacked
 from services.cli.grounds import ground_in_words
 from services.cli.home import FINDING, Failure
 from services.cli.output import counted, say
@@ -50,7 +51,7 @@ async def any_case_named(home: Home, name: str) -> str:
     """Find a case by its external number or its id, also one that was erased. Raises Failure."""
     found = await home.cases_named(name)
     if not found:
-        told = f"{name}: the number of a case was expected; ontrack tracks lists them all"
+        told = f"{name}: the number of a case was expected; {_where_listed(home)}"
         if erased := [case_id async for case_id, wrapped in home.keyring.wrapped() if wrapped is None]:
             # Its number leads to its id only by the master key under which it was enrolled.
             told += (
@@ -63,3 +64,11 @@ async def any_case_named(home: Home, name: str) -> str:
         which = ", ".join(sorted(names.get(case_id, case_id) for case_id in found))
         raise Failure(f"{name}: this number names several cases; name one of {which}")
     return found[0]
+
+
+def _where_listed(home: Home) -> str:
+    """Say what names all cases of a home that can be named."""
+    if not isinstance(home, Unpacked):
+        return "ontrack tracks lists them all"
+    lacking = f", and this one may be of the {counted(len(home.keyless), 'case')} that it lacks" if home.keyless else ""
+    return f"the file of keys lists them{lacking}"

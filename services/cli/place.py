@@ -74,10 +74,10 @@ def _required_place(context: click.Context, option: click.Parameter, value: Path
     return required(_place(context, option, value))
 
 
-def required(place: Place | None) -> Place:
-    """Make sure that a place was named. Raises click.BadParameter."""
+def required(place: Place | None, *others: str) -> Place:
+    """Make sure that a place was named. Raises click.BadParameter. others: what else could have been named."""
     if place is None:
-        raise click.BadParameter(f"name a data directory: --data DIR, or set {DATA}")
+        raise click.BadParameter("; or ".join((f"name a data directory: --data DIR, or set {DATA}", *others)))
     return place
 
 

@@ -127,6 +127,19 @@ def test_keys_of_another_bundle_are_refused(handed: Handed, command: tuple[str, 
     assert (ran.exit_code, "it is of another bundle" in ran.told, ran.out) == (2, True, b"")
 
 
+def test_a_case_that_a_bundle_cannot_name_is_looked_for_where_its_reader_can_look(handed: Handed, p1: str) -> None:
+    # given a bundle of which all keys are here, or that of one case
+    ran = ontrack("audit", "why", "P99", "--session", "3", *bundled(handed))
+    assert "P99: the number of a case was expected; the file of keys lists them" in ran.told
+    assert "that it lacks" not in ran.told
+    lines = handed.keys.read_bytes().splitlines(keepends=True)
+    handed.keys.write_bytes(b"".join(line for line in lines if orjson.loads(line)["case"] == p1))
+
+    # then whoever asks for another one is told where it could be, and to no command that has no bundle
+    ran = ontrack("audit", "why", "P2", "--session", "3", *bundled(handed))
+    assert (ran.exit_code, "may be of the 7 cases that it lacks" in ran.told, "tracks" in ran.told) == (2, True, False)
+
+
 def test_a_trial_on_a_bundle_that_holds_no_case_names_the_bundle(tmp_path: Path) -> None:
     asyncio.run(founded(tmp_path / "home"))
     handed = Handed(tmp_path, tmp_path / "home")
@@ -451,7 +464,15 @@ def test_a_home_is_made_with_all_keys_or_not_at_all(handed: Handed, tmp_path: Pa
         assert not (tmp_path / "new").exists()
 
 
+def test_a_bundle_that_was_cut_is_no_file_of_responses(handed: Handed, tmp_path: Path) -> None:
+    handed.file.write_bytes(handed.file.read_bytes()[:-1000])
+    ran = ontrack("import", handed.file, "--keys", handed.keys, "--data", tmp_path / "new")
+    assert (ran.exit_code, "a bundle was expected, whole and not changed" in ran.told) == (1, True)
+
+
 def test_one_source_is_named(handed: Handed, sound: Path) -> None:
+    ran = ontrack("audit", "verify")
+    assert (ran.exit_code, "--data DIR" in ran.told, "--bundle FILE" in ran.told) == (2, True, True)
     ran = ontrack("audit", "verify", "--bundle", handed.file, "--data", sound)
     assert (ran.exit_code, "either --data or --bundle was expected" in ran.told) == (2, True)
     ran = ontrack("audit", "verify", "--data", sound, "--keys", handed.keys)

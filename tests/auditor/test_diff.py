@@ -153,6 +153,17 @@ def test_without_keys_what_differs_is_found_and_not_told(
     assert "Sessions of 1 case were not compared: a key is not here." in ontrack("audit", "diff", sound, file).told
 
 
+def test_where_a_seal_is_broken_no_key_is_said_to_lack(sound: Path, tampering: Tampering, p1: str) -> None:
+    place = tampering.place_of(TRACKS, p1, TrackEvaluated)
+    value = bytearray(tampering.record(TRACKS, p1, place))
+    at = value.index(b'"data_base64":"') + 40
+    value[at] = ord("B") if value[at] != ord("B") else ord("A")
+    tampering.put(TRACKS, p1, place, bytes(value))
+    told = ontrack("audit", "diff", sound, tampering.home).told
+    assert "Sessions of 1 case were not compared: a conclusion cannot be read." in told
+    assert "a key is not here" not in told
+
+
 def test_keys_belong_to_a_bundle(sound: Path, bundle: tuple[Path, Path], tmp_path: Path) -> None:
     ran = ontrack("audit", "diff", sound, sound, "--keys-a", bundle[1])
     assert (ran.exit_code, "is no bundle" in ran.told) == (2, True)

@@ -139,7 +139,8 @@ def _summary(compared: Compared) -> Iterator[str]:
     elif compared.unshared:
         events, sessions = counted(len(compared.unshared), "event"), counted(len(compared.judged), "session")
         yield f"{events} not shared, {sessions} judged otherwise."
-        if compared.sealed:
-            yield f"Sessions of {counted(len(compared.sealed), 'case')} were not compared: a key is not here."
+        for cases, why in ((compared.sealed, "a key is not here"), (compared.broken, "a conclusion cannot be read")):
+            if cases:
+                yield f"Sessions of {counted(len(cases), 'case')} were not compared: {why}."
     else:
         yield "Both say the same."

@@ -70,7 +70,7 @@ def source_options(command: Callable[..., None]) -> Callable[..., None]:
         if bundle is None and keys is not None:
             raise Failure("--keys: these are the keys of a bundle; name that with --bundle FILE")
         if bundle is None:
-            command(*args, source=required(place), **others)
+            command(*args, source=required(place, "a bundle: --bundle FILE"), **others)
             return
         if click.get_current_context().get_parameter_source(_PLACE) is ParameterSource.COMMANDLINE:
             raise Failure("either --data or --bundle was expected")

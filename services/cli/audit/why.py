@@ -135,13 +135,16 @@ def _page(home: Home, events: Sequence[Event[Data]], told: Why, language: Langua
 
 def _session_of(events: Sequence[Event[Data]], report: str) -> int:
     """Give the session that a report was issued for. Raises Failure."""
-    for event in events:
-        if isinstance(event.data, ReportIssued) and event.data.report.startswith(report):
-            decided = next((each.data for each in events if each.id == event.causationid), None)
-            if isinstance(decided, TrackEvaluated | TrackRevised):
-                return decided.session
-            raise Failure(f"{report}: this report was not issued for a decision on a session", FINDING)
-    raise Failure(f"{report}: the beginning of the id of a report of this case was expected", FINDING)
+    begun = {event.data.report: event for event in events if isinstance(event.data, ReportIssued)}
+    found = [event for name, event in begun.items() if name.startswith(report)]
+    if not report or not found:
+        raise Failure(f"--report {report!r}: the beginning of the id of a report of this case was expected", FINDING)
+    if len(found) > 1:
+        raise Failure(f"--report {report!r}: {len(found)} reports of this case begin so; give more of the id", FINDING)
+    decided = next((each.data for each in events if each.id == found[0].causationid), None)
+    if isinstance(decided, TrackEvaluated | TrackRevised):
+        return decided.session
+    raise Failure(f"{report}: this report was not issued for a decision on a session", FINDING)
 
 
 def _as_it_was_known(home: Home, events: Sequence[Event[Data]], decision: Event[Decision]) -> ReportContent:
