@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections import Counter
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -109,6 +110,19 @@ def test_what_was_known_then_is_told_apart_from_what_came_since(home: Path) -> N
     assert [each["event"] for each in found["later"]] == ["ontrack.response-corrected.v1", "ontrack.track-revised.v1"]
     assert "ontrack.report-seen.v1" in [each["event"] for each in found["told"]]
     assert text(home, "W", "--session", "1", "--as-of", then).startswith("Case W, session 1: NOT on track")
+
+
+def test_an_id_with_which_several_reports_begin_names_none(tmp_path: Path) -> None:
+    # given a case with more reports than an id has ways to begin
+    course = {0: 10} | {session: 15 if session % 2 else 6 for session in range(1, 41)}
+    made = imported(tmp_path / "home", written(tmp_path / "answers.csv", {"R": course}, "odsis"))
+    begin = Counter(each["report"][0] for each in reports_of(made))
+    ((first, number),) = begin.most_common(1)
+
+    # when one is asked for by what several begin with, then none is told
+    ran = ontrack("audit", "why", "R", "--report", first, "--data", made)
+    assert number > 1
+    assert (ran.exit_code, f"{number} reports of this case begin so" in ran.told, ran.out) == (1, True, b"")
 
 
 def test_a_report_leads_to_the_session_that_it_was_issued_for(home: Path) -> None:
