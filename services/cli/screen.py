@@ -105,6 +105,12 @@ def exactly(moment: datetime) -> str:
     return local(moment).isoformat(" ", "minutes")
 
 
+def as_given(moment: datetime) -> str:
+    """Write a moment that somebody has given as finely as they gave it: what lies within that minute goes by it."""
+    is_minute = not (moment.second or moment.microsecond)
+    return local(moment).isoformat(" ", "minutes" if is_minute else "auto")
+
+
 def by_whose_clock() -> str:
     """Say by whose clock the moments go that stand below."""
     return f"Times are by the clock of {clinic_zone()}."

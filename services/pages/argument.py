@@ -97,7 +97,8 @@ def _without_answers(content: ReportContent) -> ReportContent:
 def _fields(argued: Argued, subject: Subject, patient: str) -> Sequence[tuple[str, str, str]]:
     """Give what identifies the decision: name, value, and what else is to be known of it."""
     words, content, event = subject.words, argued.content, argued.argument.decision
-    known = words("argument.known.now") if argued.until is None else subject.moment(argued.until)
+    until = argued.until
+    known = words("argument.known.now") if until is None else subject.moment(until, to_the_second=True)
     recorded = words("argument.recorded", moment=subject.moment(event.recordedtime))
     return (
         (words("head.patient"), patient, ""),

@@ -114,9 +114,10 @@ class Subject:
                 return wording.items[item.id]
         return item.label.in_language(language)
 
-    def moment(self, moment: datetime) -> str:
-        """Tell a moment by the clock of the reader."""
-        return self.words.moment(moment if self.zone is None else by_clock(moment, self.zone))
+    def moment(self, moment: datetime, *, to_the_second: bool = False) -> str:
+        """Tell a moment by the clock of the reader. to_the_second: where it is no whole minute."""
+        here = moment if self.zone is None else by_clock(moment, self.zone)
+        return self.words.moment(here, to_the_second=to_the_second)
 
     def day(self, moment: datetime) -> str:
         """Tell a date by the calendar of the reader."""

@@ -91,9 +91,11 @@ class Words:
         """Write a date."""
         return self("day", day=moment.day, month=self(f"month.{moment.month}"), year=str(moment.year))
 
-    def moment(self, moment: datetime) -> str:
-        """Write a date with the time of day."""
-        return self("moment", day=self.day(moment), time=f"{moment:%H}{self('time_mark')}{moment:%M}")
+    def moment(self, moment: datetime, *, to_the_second: bool = False) -> str:
+        """Write a date with the time of day. to_the_second: where it is no whole minute."""
+        mark = self("time_mark")
+        seconds = f"{mark}{moment:%S}" if to_the_second and (moment.second or moment.microsecond) else ""
+        return self("moment", day=self.day(moment), time=f"{moment:%H}{mark}{moment:%M}{seconds}")
 
 
 def within(text: str) -> str:

@@ -249,6 +249,28 @@ def test_by_whose_clock_times_are_told_is_said(home: Path, tmp_path: Path, monke
         assert says in page.read_text("utf-8")
 
 
+def test_a_moment_is_told_as_finely_as_it_was_given(home: Path, tmp_path: Path) -> None:
+    # given moments to the second, and finer
+    for seconds in (":48", ":48.250000"):
+        moment, told = f"2199-01-01T12:30{seconds}+01:00", f"2199-01-01 12:30{seconds}+01:00"
+
+        # when somebody asks what was known then, then no more and no less is told
+        for command in ("verify --until", "history W --as-of", "why W --session 2 --as-of"):
+            ran = audit(home, *command.split(), moment)
+            assert told in ran.told + ran.out.decode(), command
+        past = audit(home, "why", "W", "--session", "2", "--as-of", f"2000-01-01T12:30{seconds}+01:00")
+        assert f"by 2000-01-01 12:30{seconds}+01:00" in past.told
+
+    # and the page tells it to the second too
+    for language, says in (("en", "1 January 2199, 12:30:48"), ("da", "1. januar 2199 kl. 12.30.48")):
+        page = tmp_path / f"{language}.html"
+        succeeded(
+            *("audit", "why", "W", "--session", "2", "--data", home, "--as-of", "2199-01-01T12:30:48+01:00"),
+            *("--language", language, "--write", page),
+        )
+        assert says in page.read_text("utf-8")
+
+
 def test_nothing_is_claimed_of_a_time_when_nothing_was_recorded(home: Path) -> None:
     ran = audit(home, "verify", "--until", "2000-01-01T00:00")
     assert ran.exit_code == 1

@@ -12,7 +12,7 @@ from contracts.events.tracks import Baseline
 from services.auditor.domain.argument import Argument, Stood
 from services.cli.disclosure import shown
 from services.cli.naming import WORDS, Naming
-from services.cli.screen import by_whose_clock, exactly, minute, painted, wrapped
+from services.cli.screen import as_given, by_whose_clock, minute, painted, wrapped
 from services.cli.telling import told
 from services.cli.telling_conclusions import STATUSES
 from services.pages.ruled import Ruled, moved, why_silent
@@ -42,7 +42,7 @@ def lines(found: Why) -> Iterator[str]:
     decision = of.decision.data
     yield painted(f"Case {found.case}, session {decision.session}: {STATUSES[decision.status]}", bold=True)
     if found.until is not None:
-        yield f"As it was known at {exactly(found.until)}."
+        yield f"As it was known at {as_given(found.until)}."
     yield by_whose_clock()
     yield from wrapped(f"{sentence(told(of.decision, naming))}.")
     yield from wrapped(_when("Decided", of.decision))

@@ -23,7 +23,7 @@ from services.cli.home import FINDING, Failure, run, short_names
 from services.cli.naming import Naming
 from services.cli.naming_cases import case_named
 from services.cli.output import Format, Row, counted, emit, format_option
-from services.cli.screen import by_whose_clock, exactly, minute, painted, wrapped
+from services.cli.screen import as_given, by_whose_clock, minute, painted, wrapped
 from services.cli.telling import told
 from services.not_detector.domain.stage import NotDetector
 from services.notifier.domain.stage import Notifier
@@ -76,7 +76,7 @@ async def _read(source: Source, number: str, until: datetime | None) -> Known:
         every = await events_of(home, case_id)
         events = known_at(until, every)
         if not events and until is not None:
-            raise Failure(f"nothing was known of {number} by {exactly(until)}", FINDING)
+            raise Failure(f"nothing was known of {number} by {as_given(until)}", FINDING)
         definitions = home.definitions
         course = _told(NotDetector(definitions), case_id, events)
         dossier = _told(Notifier(definitions), case_id, events)
@@ -95,7 +95,7 @@ def _told(stage: Stage[StateT], case_id: str, events: Sequence[Event[Data]]) -> 
 
 def _lines(known: Known, naming: Naming, until: datetime | None) -> Iterator[str]:
     if until is not None:
-        yield painted(f"As it was known at {exactly(until)}", bold=True)
+        yield painted(f"As it was known at {as_given(until)}", bold=True)
         if known.left_out:
             yield f"{counted(known.left_out, 'event')} left out: recorded later."
     yield by_whose_clock()

@@ -15,7 +15,7 @@ from services.cli.home import FINDING, Failure
 from services.cli.moments import moment_option
 from services.cli.naming_cases import any_case_named
 from services.cli.output import counted, progress
-from services.cli.screen import exactly
+from services.cli.screen import as_given
 from services.home import Home
 
 as_of_option = moment_option(
@@ -68,7 +68,7 @@ async def part_of(home: Home, wish: Wish) -> Part:
         return Part(named, found.part.until, found.part.overtaken)
     members = found.of_group(wish.group)
     if not members:
-        by_then = "" if wish.until is None else f" by {exactly(wish.until)}"
+        by_then = "" if wish.until is None else f" by {as_given(wish.until)}"
         raise Failure(f"--group: no patient was ever in {wish.group}{by_then}", FINDING)
     cases = members if named is None else members & named
     if not cases:
@@ -87,4 +87,4 @@ def told_of(part: Part) -> Iterator[str]:
     if part.cases is not None:
         yield f"Looked at: {counted(len(part.cases), 'case')}, and nothing of the others."
     if part.until is not None:
-        yield f"Looked at: what had been recorded by {exactly(part.until)}, and nothing of what was recorded since."
+        yield f"Looked at: what had been recorded by {as_given(part.until)}, and nothing of what was recorded since."

@@ -25,7 +25,7 @@ from services.cli.naming import Naming
 from services.cli.naming_cases import case_named
 from services.cli.output import Format, emit, format_option, say
 from services.cli.report_files import write_page
-from services.cli.screen import exactly
+from services.cli.screen import as_given
 from services.cli.zone import clinic_zone
 from services.home import Home
 from services.notifier.domain.composition import compose
@@ -107,7 +107,7 @@ async def _why(
         try:
             found = argument(events, wanted, until, lambda decision: looked_at(home.definitions, events, decision))
         except NothingDecided:
-            by_then = "" if until is None else f" by {exactly(until)}"
+            by_then = "" if until is None else f" by {as_given(until)}"
             raise Failure(f"session {wanted} of {number} was not judged{by_then}", FINDING) from None
         name = (await short_names(home))[case_id]
         rules = list(ruled(home.definitions, events, found.decision, "en"))
