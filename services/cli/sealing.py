@@ -15,6 +15,7 @@ from services.cli.home import Failure
 KEY: Final = "ONTRACK_SEAL_KEY_FILE"
 DIRECTORY: Final = "ONTRACK_SEAL_DIRECTORY"
 MINUTES: Final = "ONTRACK_SEAL_MINUTES"
+TOGETHER: Final = "--seal-key and --checkpoints belong together: both were expected, or none"
 _HOUR: Final = timedelta(hours=1)
 
 
@@ -38,6 +39,11 @@ class Sealing:
     def is_meant(self) -> bool:
         """Whether somebody is to sign checkpoints by themselves."""
         return self != Sealing()
+
+    @property
+    def is_half(self) -> bool:
+        """Whether a key was named without a directory, or a directory without a key: nothing signs with one alone."""
+        return (self.key is None) != (self.kept is None)
 
     def every(self) -> timedelta:
         """Give after how much time a checkpoint is signed, if anything was recorded. Raises Failure."""

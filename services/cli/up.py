@@ -14,7 +14,7 @@ from services.cli.interruption import was_asked
 from services.cli.mail_settings import SMTP_HOST, mail_is_meant, mail_settings
 from services.cli.output import say
 from services.cli.place import DATA
-from services.cli.sealing import Sealing, missing, sealing_options
+from services.cli.sealing import TOGETHER, Sealing, missing, sealing_options
 from services.cli.zone import clinic_zone
 from services.ingest.access import TOKENS, Client, Tokens
 
@@ -76,10 +76,10 @@ def why_not_at(port: int, refused: OSError) -> str:
 
 def _signing(said: Sealing) -> "Signing | None":
     """Read how checkpoints are signed, if they are. Raises Failure."""
-    if said.key is None and said.kept is None:
-        return None
+    if said.is_half:
+        raise Failure(TOGETHER)
     if said.key is None or said.kept is None:
-        raise Failure("--seal-key and --checkpoints belong together: both were expected, or none")
+        return None
     if not said.kept.is_dir():
         says, do = missing(said.kept)
         raise Failure(f"--checkpoints: {says}: {do}")

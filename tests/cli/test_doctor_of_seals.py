@@ -128,6 +128,17 @@ def _nobody_signs(sealed: Sealed) -> None:
     sealed.recorded(timedelta(hours=4))
 
 
+def _checkpoints_gone(sealed: Sealed) -> None:
+    Tampering(sealed.home).do(f"DELETE FROM {table_of(SEALS, 0)}")  # noqa: S608 - ours
+
+
+def _last_checkpoint_gone(sealed: Sealed) -> None:
+    tampering, table = Tampering(sealed.home), table_of(SEALS, 0)
+    ((end,),) = tampering.do(f"SELECT count(*) FROM {table}")  # noqa: S608 - ours
+    sealed.seal()
+    tampering.do(f'DELETE FROM {table} WHERE "offset" >= ?', end)  # noqa: S608 - ours
+
+
 WRONG: Final[dict[str, tuple[Callable[[Sealed], None], str, str]]] = {
     "a key that others can read": (_opened_to_others, "seal key", "run chmod 600"),
     "a key that is not there": (_key_lost, "seal key", "or put its copy there"),
@@ -140,6 +151,12 @@ WRONG: Final[dict[str, tuple[Callable[[Sealed], None], str, str]]] = {
     ),
     "a checkpoint of another key": (_of_another_key, "seals", "a signature of north.example with this very key"),
     "a log that lacks what was sealed": (_log_cut, "seals", "were sealed by"),
+    "a log that lacks its checkpoints": (_checkpoints_gone, "seals", "does not stand on it: there is none"),
+    "a log that lacks its last checkpoint": (
+        _last_checkpoint_gone,
+        "seals",
+        "the last there was signed at",
+    ),
     "facts that are under no checkpoint for hours": (
         _nobody_signs,
         "seals",
@@ -156,6 +173,20 @@ def test_what_keeps_a_log_from_being_sealed_is_found_with_what_to_do(sealed: Sea
     found = sealed.findings()
     assert what in found
     assert says in found[what]
+
+
+@pytest.mark.parametrize(("alone", "lacking"), [(KEY, "checkpoints"), (DIRECTORY, "seal key")])
+def test_a_key_and_a_directory_for_checkpoints_belong_together(
+    sealed: Sealed, monkeypatch: pytest.MonkeyPatch, alone: str, lacking: str
+) -> None:
+    # given settings with which ontrack up does not start
+    monkeypatch.delenv(DIRECTORY if alone == KEY else KEY)
+    refused = ontrack("up", "--data", sealed.home)
+    assert (refused.exit_code, "belong together" in refused.told) == (2, True)
+
+    # then the doctor finds that too
+    ((what, says),) = sealed.findings().items()
+    assert (what, "belong together" in says) == (lacking, True)
 
 
 @pytest.mark.parametrize("minutes", ["abc", "0", "-60", "nan", "1e300"])

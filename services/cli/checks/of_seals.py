@@ -14,7 +14,7 @@ from services.cli.checks.checked import Checked, ill, recorded, unknown, well
 from services.cli.home import Failure
 from services.cli.output import counted
 from services.cli.screen import exactly
-from services.cli.sealing import DIRECTORY, KEY, Sealing, missing
+from services.cli.sealing import DIRECTORY, KEY, TOGETHER, Sealing, missing
 from services.home import Home
 
 _ROUNDS: Final = 3
@@ -32,6 +32,9 @@ _OTHER: Final = (
 
 def of_sealing(sealing: Sealing) -> Iterator[Checked]:
     """Look at the key that signs and at the directory of checkpoints, where they are named."""
+    if sealing.is_half:
+        what, other = ("seal key", KEY) if sealing.key is None else ("checkpoints", DIRECTORY)
+        yield ill(what, TOGETHER, f"set {other} too: what signs does not start with one of them")
     if sealing.key is not None:
         yield _key(sealing.key)
     if sealing.kept is not None:
@@ -63,11 +66,13 @@ async def seals_are_signed(home: Home, sealing: Sealing) -> Checked:
     except Failure as wrong:
         return ill("seals", str(wrong), "mend this setting: what signs does not start with it")
     verifier = _verifier(sealing)
+    # Before the log is asked: a checkpoint is there first.
+    newest = None if sealing.kept is None else newest_in(sealing.kept)
     try:
         last = await _last(home, verifier)
     except NoteInvalid as wrong:
         return ill("seals", str(wrong), _OTHER)
-    if other := await _other_log(home, sealing, verifier):
+    if newest is not None and (other := await _other_log(home, newest, verifier, last)):
         return ill("seals", other, _OTHER)
     says = "no checkpoint was signed yet" if last is None else f"the last was signed at {exactly(last.at)}"
     sizes = {} if last is None else {line[:2]: line.size for line in last.lines}
@@ -99,11 +104,8 @@ async def _last(home: Home, verifier: Verifier | None) -> Checkpoint | None:
     return None if said is None else Checkpoint.said_in(said.note)
 
 
-async def _other_log(home: Home, sealing: Sealing, verifier: Verifier | None) -> str | None:
-    """Tell why the newest checkpoint that is kept is not one of this log, if it is not."""
-    file = None if sealing.kept is None else newest_in(sealing.kept)
-    if file is None:
-        return None
+async def _other_log(home: Home, file: Path, verifier: Verifier | None, last: Checkpoint | None) -> str | None:
+    """Tell why the newest checkpoint that is kept is not one of this log, if it is not. last: the last on the log."""
     try:
         note = file.read_text("utf-8")
         kept = Checkpoint.said_in(note) if verifier is None else Checkpoint.read(verifier.opened(note))
@@ -121,6 +123,9 @@ async def _other_log(home: Home, sealing: Sealing, verifier: Verifier | None) ->
         if end < line.size:
             lacks = f"{line.topic} has {counted(end, 'record')} in partition {line.partition}"
             return f"{lacks}, and {line.size:,} were sealed by {file}"
+    if last is None or last.at < kept.at:
+        has = "there is none" if last is None else f"the last there was signed at {exactly(last.at)}"
+        return f"{file} was signed on this log, and does not stand on it: {has}"
     return None
 
 
