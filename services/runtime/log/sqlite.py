@@ -12,6 +12,9 @@ from services.runtime.log.port import LogUnavailable, Record, StoredRecord, afte
 AT_HAND: Final = 2_000
 """Records that are kept in memory for the next stage, besides those appended last: more only takes its place."""
 
+_RECORD: Final = """"offset", ifnull(CAST(key AS TEXT), ''), ifnull(CAST(value AS BLOB), x'')"""
+"""A record, its value as bytes all the same: an editor of databases leaves text, and damage leaves nothing."""
+
 
 class SqliteLog:
     """A `Log` in one table for each partition.
@@ -93,7 +96,7 @@ class SqliteLog:
     def _stored(self, topic: Topic, partition: int, offset: int, limit: int) -> list[StoredRecord]:
         with told_as(LogUnavailable):
             rows = self._connection.execute(
-                f'SELECT "offset", key, value FROM {table_of(topic, partition)}'  # noqa: S608 - a name of ours
+                f"SELECT {_RECORD} FROM {table_of(topic, partition)}"  # noqa: S608 - names of ours
                 ' WHERE "offset" >= ? ORDER BY "offset" LIMIT ?',
                 (offset, limit),
             )
