@@ -4,6 +4,7 @@ What a stage concludes is laid beside what stands on the topic that it writes. S
 found where it stands, once, and not again in everything that follows from it.
 """
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -60,23 +61,23 @@ class Counted:
     """How much of a topic was read.
 
     repeated: stand there once more; to_come: follow from the facts, and the stage has not come to them yet
-    erased: of cases whose key was destroyed; sealed: of cases whose key is elsewhere
+    erased: case whose key was destroyed -> how many of it; sealed: of cases whose key is elsewhere
     unreadable: facts that cannot be read
     """
 
     events: int = 0
     repeated: int = 0
     to_come: int = 0
-    erased: int = 0
+    erased: Counter[str] = field(default_factory=Counter)
     sealed: int = 0
     unreadable: int = 0
 
-    def leave(self, number: int, *, is_elsewhere: bool) -> None:
-        """Leave events sealed, because nobody can open them, or nobody here."""
+    def leave(self, case_id: str, number: int, *, is_elsewhere: bool) -> None:
+        """Leave events of a case sealed, because nobody can open them, or nobody here."""
         if is_elsewhere:
             self.sealed += number
         else:
-            self.erased += number
+            self.erased[case_id] += number
 
 
 @dataclass(slots=True)
@@ -193,7 +194,7 @@ class Replay:
             key = keys.get(record.key)
             event = event_of(record, CASES, key) if isinstance(key, CaseKey) else None
             if isinstance(key, Destroyed):
-                counted.leave(1, is_elsewhere=record.key in self.keys.elsewhere)
+                counted.leave(record.key, 1, is_elsewhere=record.key in self.keys.elsewhere)
             counted.unreadable += isinstance(event, Unreadable)
             found.append(StoredRecord(*record[:3], event) if isinstance(event, Event) else record)
         return found
@@ -241,7 +242,7 @@ class Replay:
         counted.events += beside.events
         counted.repeated += beside.repeated
         for case_id, number in beside.unread.items():
-            counted.leave(number, is_elsewhere=case_id in self.keys.elsewhere)
+            counted.leave(case_id, number, is_elsewhere=case_id in self.keys.elsewhere)
         if beside.has_repetitions:
             pass_.at[topic.name] = 0
             while records := await self._next(pass_, topic, BATCH):

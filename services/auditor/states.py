@@ -27,7 +27,6 @@ class Compared:
     cases: how many there are; digest: of what was derived, case by case
     moved: cases of which the stage has read more since
     behind: cases of which the stage has not read everything yet
-    erased: states of cases whose key was destroyed
     """
 
     stage: str
@@ -36,7 +35,6 @@ class Compared:
     equal: int = 0
     moved: int = 0
     behind: int = 0
-    erased: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +84,14 @@ class Comparison:
         told.digest = digest.hexdigest()
         if self.standing is not None:
             async for case_ids in _chunks(self.standing.store.cases(self.stage.name)):
-                await self._see_underivable(case_ids, told)
+                await self._see_underivable(case_ids)
         return told
 
     async def _both(self, case_ids: Collection[str]) -> tuple[Mapping[str, StoredState], Mapping[str, StoredState]]:
         derived = await self.derived.load(self.kept_as, case_ids)
         return derived, {} if self.standing is None else await self.standing.store.load(self.stage.name, case_ids)
 
-    async def _see_underivable(self, case_ids: Collection[str], told: Compared) -> None:
+    async def _see_underivable(self, case_ids: Collection[str]) -> None:
         """Find the states that nothing leads to."""
         derived, standing = await self._both(case_ids)
         known = await self.keys.of(case_ids)
@@ -101,7 +99,7 @@ class Comparison:
             if self.cases is not None and case_id not in self.cases:
                 continue
             if isinstance(known.get(case_id), Destroyed):
-                told.erased += 1
+                self._find("state-underivable", case_id, "no state, since the key of the case is destroyed")
             else:
                 self._find("state-underivable", case_id, "no state, since nothing on the log leads to it")
 

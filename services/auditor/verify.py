@@ -1,5 +1,6 @@
 """Whether a history verifies: running the stages over its facts gives, to the byte, what stands there."""
 
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
@@ -17,6 +18,21 @@ class Verified:
     findings: Findings
     counted: dict[str, Counted]
     states: Sequence[Compared] = field(default_factory=list)
+
+    def unsaid(self, erased: Collection[str]) -> Counter[str]:
+        """Count as sealed what is of cases whose key was destroyed though they were not erased; give how much of each.
+
+        A key can be taken away by whoever has altered what it sealed.
+
+        erased: the cases of which the log says that they were
+        """
+        found = Counter[str]()
+        for of in self.counted.values():
+            for case_id in of.erased.keys() - erased:
+                number = of.erased.pop(case_id)
+                of.sealed += number
+                found[case_id] += number
+        return found
 
 
 async def verified(

@@ -37,6 +37,14 @@ def told_erased(name: str, erasure: Erasure | None) -> str:
     return f"{name}: this case was erased {when}: {why}. Nothing of it can be read any more."
 
 
+def told_unsaid(case_id: str) -> str:
+    """Tell that a case cannot be read, though nothing says that it was erased."""
+    return (
+        f"{case_id}: the key of this case is destroyed, and the log does not say that it was erased, as where that was "
+        "done before logs said it. What is sealed under it was not verified: nobody can look at it any more."
+    )
+
+
 async def case_named(home: Home, name: str) -> str:
     """Find a case that can be read by its external number or its id. Raises Failure, WasErased."""
     case_id = await any_case_named(home, name)

@@ -198,6 +198,23 @@ def _once_more_otherwise(tampering: Tampering, case_id: str) -> None:
     tampering.append(SCORES, case_id, renamed(tampering.record(SCORES, case_id, 3), source="urn:ontrack:other"))
 
 
+def _edited_as_text(tampering: Tampering, case_id: str) -> None:
+    """What an editor of databases leaves where it puts one word in the place of another."""
+    statement = (
+        f"UPDATE {table_of(SCORES, partition_of(case_id))} SET value = replace(value, 'urn:ontrack', 'urn:other')"  # noqa: S608 - ours
+    )
+    tampering.do(f'{statement} WHERE "offset" = ?', tampering.offsets(SCORES, case_id)[1])
+
+
+def _emptied(tampering: Tampering, case_id: str) -> None:
+    """What zeroed pages leave: no value, where there has to be one."""
+    table, offset = table_of(SCORES, partition_of(case_id)), tampering.offsets(SCORES, case_id)[1]
+    tampering.do(f"ALTER TABLE {table} RENAME TO sound")
+    tampering.do(f'CREATE TABLE {table} ("offset" INTEGER PRIMARY KEY, key TEXT, value BLOB)')
+    copied = f'INSERT INTO {table} SELECT "offset", key, iif("offset" = ?, NULL, value) FROM sound'  # noqa: S608 - ours
+    tampering.do(copied, offset)
+
+
 def _state_changed(tampering: Tampering, case_id: str) -> None:
     tampering.do("UPDATE states SET written = written + 1 WHERE stage = 'scoring' AND case_id = ?", case_id)
 
@@ -272,6 +289,8 @@ DONE: Final[dict[str, tuple[Callable[[Tampering, str], None], set[str], str]]] =
     "two events that changed places": (_swapped, {"gap"}, "number 5 of the case was expected before number 6"),
     "an event put in": (_inserted, {"underivable"}, "no fact leads to this event"),
     "a record that is no event": (_foreign, {"unreadable"}, "a record of rom.scores.v1 was expected"),
+    "an event that was edited as text": (_edited_as_text, {"altered"}, "what follows from the facts was expected"),
+    "an event of which nothing is left": (_emptied, {"unreadable"}, "a record of rom.scores.v1 was expected"),
     "an event once more, in other bytes": (_once_more_otherwise, {"repeated-otherwise"}, "were expected once more"),
     "a state with another number": (_state_changed, {"state-altered"}, "what follows from the history was expected"),
     "a state of another case": (_state_of_another, {"state-altered"}, "what follows from the history was expected"),
@@ -373,6 +392,34 @@ def test_without_a_key_facts_and_what_they_follow_from_are_looked_at_too(
     # then they are found
     found = kinds([each for each in orjson.loads(ran.out)["findings"] if each["topic"] == CASES.name])
     assert found == {"cause-missing": 1, "correlation-wrong": 1}
+
+
+def test_a_key_that_was_destroyed_though_nobody_erased_the_case_is_named_and_nothing_is_claimed(
+    tampering: Tampering, p1: str
+) -> None:
+    # given a conclusion that was altered, and to hide it the key of its case is destroyed, and all that is known of it
+    place = tampering.place_of(TRACKS, p1, TrackEvaluated)
+    tampering.put(TRACKS, p1, place, tampering.resealed(TRACKS, p1, place, status="unknown"))
+    tampering.do("UPDATE keys SET wrapped = NULL WHERE case_id = ?", p1)
+    tampering.do("DELETE FROM states WHERE case_id = ?", p1)
+
+    # when the history is verified
+    ran = ontrack("audit", "verify", "--data", tampering.home, "--format", "json")
+    told = orjson.loads(ran.out)
+
+    # then that case stays sealed and is named, and it is not said that the history verifies
+    assert (ran.exit_code, told["verifies"], told["findings"]) == (0, None, [])
+    assert "the keys of some are destroyed, though nothing says that they were erased" in told["says"]
+    assert f"{p1}: the key of this case is destroyed, and the log does not say that it was erased" in ran.told
+    assert "that stay sealed" in ran.told
+    assert "of erased cases" not in ran.told
+
+
+def test_what_is_known_of_a_case_whose_key_is_destroyed_is_found(tampering: Tampering, p1: str) -> None:
+    tampering.do("UPDATE keys SET wrapped = NULL WHERE case_id = ?", p1)
+    found = findings(tampering.home)
+    assert kinds(found) == {"state-underivable": 4}
+    assert {each["case"] for each in found} == {p1}
 
 
 def test_an_event_that_stands_there_twice_in_the_same_bytes_is_what_a_crash_leaves(

@@ -138,6 +138,10 @@ def _key_lost(home: Path) -> None:
     connection.close()
 
 
+def _key_destroyed(home: Path) -> None:
+    _do(home, "UPDATE keys SET wrapped = NULL")
+
+
 def _fact_of_tomorrow(home: Path) -> None:
     """Let the last fact of the case be recorded an hour from now, as by a machine whose clock is fast."""
     with sqlite3.connect(home / DATABASE) as connection:
@@ -220,6 +224,11 @@ DAMAGES: Final[dict[str, tuple[Callable[[Path], None], list[str], str]]] = {
     "a fact that cannot be read": (_unreadable_fact, ["dead letters"], "ontrack dlq list"),
     "a case that is halted": (_fact_without_key, ["cases"], "ontrack halted list names them"),
     "keys that are lost": (_key_lost, ["keys"], "restore the last backup that has the keys"),
+    "a key that is destroyed and nobody erased the case": (
+        _key_destroyed,
+        ["keys"],
+        "a destroyed key, though not erased",
+    ),
     "a roster that is damaged": (_roster_damaged, ["roster", "definitions"], "tell who maintains it"),
     "a therapist that cannot be read": (_therapist_garbled, ["roster"], "something of north cannot be read"),
     "a roster that is emptied": (

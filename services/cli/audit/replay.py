@@ -26,7 +26,7 @@ from services.runtime.stage import Stage
 from services.runtime.store.port import StatesLost, StatesReplaced, Store
 from services.runtime.store.sqlite import SqliteStore
 
-COLUMNS: Final = ("stage", "cases", "digest", "equal", "differ", "behind", "erased", "now")
+COLUMNS: Final = ("stage", "cases", "digest", "equal", "differ", "behind", "now")
 _AS_IT_WAS: Final = "as it was"
 _GONE: Final = "gone"
 _SHUT: Final = "being replaced"
@@ -149,6 +149,5 @@ async def _beside(history: History, fresh: Store, stage: Stage[Any], cases: Coll
         "equal": None if standing is None else found.equal,
         "differ": None if standing is None else differ,
         "behind": None if standing is None else found.behind,
-        "erased": None if standing is None else found.erased,
         "now": None if standing is None else now,
     }

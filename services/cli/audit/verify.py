@@ -1,6 +1,7 @@
 """`ontrack audit verify`: whether a history is whole and right."""
 
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -22,7 +23,7 @@ from services.cli.audit.seal import checkpoint_in, public_option, verifier_of
 from services.cli.audit.shelf import shelf
 from services.cli.audit.source import Source, Unpacked, audited, history_of, source_options
 from services.cli.home import FINDING, Failure, run
-from services.cli.naming_cases import told_erased
+from services.cli.naming_cases import told_erased, told_unsaid
 from services.cli.output import Format, Row, counted, emit, emit_whole, format_option, progress, say
 from services.cli.screen import painted, size, wrapped
 from services.home import Home
@@ -112,14 +113,16 @@ async def _verify(source: Source, wish: Wish, sealed: Checkpoint | None, form: F
             speaks = f"speaks of {counted(sealed.records, 'record')} of the log {sealed.log}"
             say(f"The checkpoint of {instant(sealed.at)} {speaks}.")
         took = time.monotonic() - began
-        erased = await erasures(history.log, home.keyring, partitions_of(part.cases))
+        # Asked after the keys, and of the whole log: a case is said to be erased before its key goes.
+        erased = await erasures(home.log, home.keyring, partitions_of(part.cases))
+        unsaid = found.unsaid(erased)
         rows = [row async for row in _rows(found, home, reveal=reveal)]
-    verdict = _verdict(found, part, records)
+    verdict = _verdict(found, part, records, unsaid)
     _print(rows, verdict, form)
     if history.store is not None and part.until is not None:
         say("States were not compared: they are those of now.")
     of_part = {each: erased[each] for each in erased if part.cases is None or each in part.cases}
-    for line in (*_summary(found, took, verdict), *_erased(of_part), *told_of(part)):
+    for line in (*_summary(found, took, verdict), *_erased(of_part), *_unsaid(unsaid), *told_of(part)):
         say(line)
     return verdict
 
@@ -162,6 +165,13 @@ def _erased(found: Mapping[str, Erasure]) -> Iterator[str]:
     yield from (told_erased(case_id, erasure) for case_id, erasure in latest[:_ERASED_AT_MOST])
     if len(latest) > _ERASED_AT_MOST:
         yield f"{counted(len(latest) - _ERASED_AT_MOST, 'case')} more were erased before."
+
+
+def _unsaid(found: Collection[str]) -> Iterator[str]:
+    """Tell of which cases nobody says why their key is destroyed."""
+    yield from map(told_unsaid, sorted(found)[:_ERASED_AT_MOST])
+    if len(found) > _ERASED_AT_MOST:
+        yield f"{counted(len(found) - _ERASED_AT_MOST, 'case')} more like that."
 
 
 async def _rows(found: Verified, home: Home, *, reveal: bool) -> AsyncIterator[Row]:
@@ -220,7 +230,7 @@ def shown(of: Counted) -> str:
     """Tell what was read beside the usual."""
     others = {
         "once more": of.repeated,
-        "of erased cases": of.erased,
+        "of erased cases": of.erased.total(),
         "that stay sealed": of.sealed,
         "that cannot be read": of.unreadable,
         "yet to come": of.to_come,
@@ -234,7 +244,6 @@ def _summary(found: Verified, took: float, verdict: Verdict) -> Iterator[str]:
         yield f"{topic}: {counted(of.events, 'event')}{shown(of)}"
     for states in found.states:
         others = {
-            "of erased cases": states.erased,
             "that have not read everything yet": states.behind,
             "that have read more since": states.moved,
         }
@@ -244,7 +253,7 @@ def _summary(found: Verified, took: float, verdict: Verdict) -> Iterator[str]:
     yield verdict.says
 
 
-def _verdict(found: Verified, part: Part, under_checkpoint: int) -> Verdict:
+def _verdict(found: Verified, part: Part, under_checkpoint: int, unsaid: Counter[str]) -> Verdict:
     events = sum(of.events for of in found.counted.values())
     sealed = sum(of.sealed for of in found.counted.values())
     if total := found.findings.counts.total():
@@ -255,7 +264,8 @@ def _verdict(found: Verified, part: Part, under_checkpoint: int) -> Verdict:
     elif not events:
         verifies, says = None, "There was nothing to verify: no event of a case was there, so nothing is claimed."
     elif sealed:
-        told = f"What can be seen without keys is right; {counted(sealed, 'event')} stayed sealed: see --keys."
+        why = "the keys of some are destroyed, though nothing says that they were erased" if unsaid else "see --keys"
+        told = f"What can be seen without keys is right; {counted(sealed, 'event')} stayed sealed: {why}."
         verifies, says = None, told
     else:
         what = "The history verifies" if part.is_whole else "What was looked at verifies"

@@ -21,6 +21,8 @@ from services.cli.sealing import Sealing
 from services.home import Home
 from services.mailer.domain.mailbag import NEWS_FOR
 from services.mailer.domain.whereabouts import Whereabouts
+from services.runtime.erasures import erasures
+from services.runtime.keyring.port import Destroyed
 from services.runtime.roster.port import Clinic
 
 LATELY: Final = timedelta(days=7)
@@ -73,18 +75,38 @@ async def _progress(home: Home) -> Checked:
 
 
 async def _keys(home: Home) -> Checked:
-    """Check that every case has its key, unless that was destroyed."""
-    missing, cases = 0, [case_id async for case_id in home.store.cases(home.register.name)]
+    """Check that every case has its key, and that of those whose key was destroyed nothing is known any more."""
+    lost, left, cases = 0, set[str](), [case_id async for case_id in home.store.cases(home.register.name)]
     for start in range(0, len(cases), _AT_ONCE):
         some = cases[start : start + _AT_ONCE]
-        missing += len(set(some) - (await home.keyring.keys(some)).keys())
-    if missing:
+        keys = await home.keyring.keys(some)
+        lost += len(set(some) - keys.keys())
+        left |= {case_id for case_id, key in keys.items() if isinstance(key, Destroyed)}
+    destroyed = {case_id async for case_id, wrapped in home.keyring.wrapped() if wrapped is None}
+    # Asked after the keys: a case is said to be erased before its key goes.
+    erased = await erasures(home.log, home.keyring) if destroyed else {}
+    taken = left - erased.keys()
+    if lost or taken:
+        what = [f"{are(lost, 'case')} without a key"] if lost else []
+        if taken:
+            what.append(f"{are(len(taken), 'case')} there with a destroyed key, though not erased")
         return ill(
             "keys",
-            f"{are(missing, 'case')} without a key: nothing of them can be read",
+            f"{'; '.join(what)}: nothing of them can be read",
             "restore the last backup that has the keys, into an empty place: ontrack restore",
         )
-    return well("keys", f"{are(len(cases), 'case')} there, each with its key")
+    if left:
+        return ill(
+            "keys",
+            f"{are(len(left), 'case')} erased, and what the stages know of them is not removed yet",
+            f"give ontrack erase again: {', '.join(sorted(left))}",
+        )
+    told = f"{are(len(cases), 'case')} there, each with its key"
+    if unsaid := len(destroyed - erased.keys()):
+        told += (
+            f"; of {counted(unsaid, 'case')} more the key is destroyed, and the log does not say that they were erased"
+        )
+    return well("keys", told)
 
 
 async def _halted(home: Home) -> Checked:
