@@ -75,7 +75,7 @@ class EmbeddedHome(Home):
         mails: whether it is kept what is to be sent by mail
         zone: by whose clock clinics go that say no other
 
-        Raises NotAHome where a clinic was, and its database is missing: another one would take its place.
+        Raises NotAHome where a clinic was, and its database or its log is missing: another one would take its place.
         """
         require_none_lost(directory)
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -86,6 +86,7 @@ class EmbeddedHome(Home):
             keyring = SqliteKeyring(database.connection, master)
             home = cls(directory, database, _ports(directory, database, keyring), mails=mails, zone=zone, clock=clock)
             if is_new:
+                await home.require_no_keys()
                 keyring.remember_master()
                 await home._found(list(founding))
             keyring.require_own_master()

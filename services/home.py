@@ -27,12 +27,12 @@ from services.notifier.domain.stage import Notifier
 from services.runtime.copies.port import Copies
 from services.runtime.directory.port import Directory, Person
 from services.runtime.erasures import Erasure, erasures
-from services.runtime.faults import PartitionLost, StageStopped
+from services.runtime.faults import RESTORE, PartitionLost, StageStopped
 from services.runtime.founding import Founding
 from services.runtime.keyring.port import Destroyed, Vault
 from services.runtime.log.port import Journal
 from services.runtime.rebuild import rebuild
-from services.runtime.refusals import NotAHome
+from services.runtime.refusals import LogEmpty
 from services.runtime.roster.port import Clinic, Roster
 from services.runtime.runner import Runner
 from services.runtime.stage import Stage
@@ -169,7 +169,8 @@ class Home(ABC):
         """Learn the log's identity and definitions, and where each stage that is run here was left."""
         await self._founding.learn()
         if not self.log_id:
-            raise NotAHome(f"{self.name} was never founded; import into an empty directory")
+            await self.require_no_keys()
+            raise LogEmpty(f"{self.name} was never founded; import into an empty directory")
         if not write:
             return
         for stage in self.stages_here:
@@ -177,6 +178,15 @@ class Home(ABC):
             for partition in range(stage.reads.partitions):
                 if await self._goes_on(runner.open(partition)):
                     self._work.append((runner, partition))
+
+    async def require_no_keys(self) -> None:
+        """Make sure, where the log is empty, that no case has a key: else there was a log, and it is lost.
+
+        Raises LogEmpty.
+        """
+        async for _ in self.keyring.wrapped():
+            says = f"{self.name} has keys of cases, but its log is empty: it was lost, or removed"
+            raise LogEmpty(f"{says}. To mend it: {RESTORE}")
 
     async def _goes_on(self, work: Coroutine[Any, Any, object]) -> bool:
         """Do some work on a partition; if it stops there, remember why, so that the others can go on."""

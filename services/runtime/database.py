@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -67,6 +68,11 @@ def partitions() -> Iterator[str]:
     for topic in TOPICS.values():
         for partition in range(topic.partitions):
             yield table_of(topic, partition)
+
+
+def _tables() -> set[str]:
+    """Name all tables that there have to be."""
+    return {*re.findall(r"CREATE TABLE (\w+)", _TABLES), *(table.strip('"') for table in partitions())}
 
 
 class AnotherWriter(Exception):
@@ -223,6 +229,9 @@ def _require_ours(file: Path, connection: sqlite3.Connection) -> None:
             f"{file} was made by another version of OnTrack (format {schema}, here {SCHEMA}): "
             "export its log with that version and import it into an empty home"
         )
+    names = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    if lacking := sorted(_tables() - names):
+        raise sqlite3.DatabaseError(f"it has no table {', '.join(lacking)}")
 
 
 def _for_writing(connection: sqlite3.Connection) -> None:

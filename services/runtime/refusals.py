@@ -30,6 +30,10 @@ class DefinitionUnfit(NotAHome):
         self.found = found
 
 
+class LogEmpty(NotAHome):
+    """The log does not say which one it is: nothing stands there, not even its founding."""
+
+
 class NotPermitted(Exception):
     """The system does not let this user open a file. Says who that is, and whose it is."""
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,12 +12,13 @@ from typing import Any, Final
 import orjson
 import pytest
 
-from contracts.topics import CASES, NOTICES, SCORES, SEALS, TRACKS, Topic, partition_of
+from contracts.topics import CASES, NOTICES, SCORES, SEALS, TOPICS, TRACKS, Topic, partition_of
 from services.auditor.checkpoint import Checkpoint, Line
 from services.auditor.note import Signer, Verifier
 from services.auditor.sealing import signer_in
 from services.embedded import EmbeddedHome
 from services.runtime.database import table_of
+from services.runtime.faults import RESTORE
 from tests.auditor.tampering import Tampering, renamed
 from tests.cli.homes import CASES as COURSES
 from tests.cli.homes import imported, written
@@ -205,6 +207,30 @@ def test_a_checkpoint_that_speaks_of_what_is_not_known_here_is_a_finding(
     (found,) = kept.findings(tampering.home)
     assert (found["topic"], found["partition"]) == (topic, partition)
     assert found["says"] == f"the checkpoint speaks of a {what} that this version does not know"
+
+
+def test_a_log_that_was_emptied_is_not_what_was_sealed(kept: Kept, tampering: Tampering) -> None:
+    # given a home of which nothing is left on the log, while keys and states are there
+    for topic in TOPICS.values():
+        for partition in range(topic.partitions):
+            tampering.do(f"DELETE FROM {table_of(topic, partition)}")  # noqa: S608 - ours
+
+    # when it is verified against a checkpoint, then that is a finding
+    (found,) = kept.findings(tampering.home)
+    assert re.search(r"^\d+ records of the log \S+ stood there when it was sealed", found["says"])
+    assert "now there is none" in found["says"]
+
+    # and without one it is said that something was lost, and what to do
+    ran = ontrack("audit", "verify", "--data", tampering.home)
+    assert (ran.exit_code, "has keys of cases, but its log is empty" in ran.told, RESTORE in ran.told) == (
+        2,
+        True,
+        True,
+    )
+
+    # and no new log is begun there
+    ran = ontrack("up", "--data", tampering.home, "--port", "0")
+    assert (ran.exit_code, "has keys of cases, but its log is empty" in ran.told) == (2, True)
 
 
 def test_a_checkpoint_that_nobody_or_somebody_else_has_signed_is_refused(

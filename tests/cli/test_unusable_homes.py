@@ -202,6 +202,23 @@ def test_every_command_says_the_same_of_a_damaged_database(command: tuple[str, .
     assert MEND_DAMAGE in ran.said
 
 
+@each_command
+@pytest.mark.parametrize("table", ["states", "roster", f"{CASES_TOPIC.name}/0"])
+def test_a_home_that_lacks_a_table_is_told_to_be_damaged(command: tuple[str, ...], table: str, own: Path) -> None:
+    # given a home of which somebody has dropped a table
+    with closing(sqlite3.connect(own / DATABASE)) as database:
+        database.execute(f'DROP TABLE "{table}"')
+
+    # when it is used, then it is said which one, and what can be done, and not that nothing is lost
+    ran = ontrack(*command, "--data", own)
+    assert (ran.exit_code, ran.out) == (1, b"")
+    assert ran.told == f"Error: the database is damaged (it has no table {table}). To mend it: {MEND_DAMAGE}.\n"
+
+    # and the doctor finds it
+    ran = ontrack("doctor", "--data", own)
+    assert (ran.exit_code, f"it has no table {table}" in " ".join(ran.out.decode().split())) == (1, True)
+
+
 def test_a_cut_database_is_not_taken_for_an_empty_one(own: Path) -> None:
     # given a home whose database lacks its end
     database = own / DATABASE

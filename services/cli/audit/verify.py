@@ -28,7 +28,7 @@ from services.cli.output import Format, Row, counted, emit, emit_whole, format_o
 from services.cli.screen import painted, size, wrapped
 from services.home import Home
 from services.runtime.erasures import Erasure, erasures
-from services.runtime.refusals import DefinitionUnfit
+from services.runtime.refusals import DefinitionUnfit, LogEmpty
 
 FIELDS_SHOWN: Final = 12
 """Fields of a finding that are named where people read it: a state that lacks weeks differs in hundreds."""
@@ -98,6 +98,10 @@ async def _verify(source: Source, wish: Wish, sealed: Checkpoint | None, form: F
         home = await audited(source, knows_cases=wish.names_cases)
     except DefinitionUnfit as unfit:
         return _definitions(unfit, form)
+    except LogEmpty as lost:
+        if sealed is None:
+            raise
+        return _emptied(sealed, lost, form)
     async with home:
         part = await part_of(home, wish)
         history = await history_of(source, home, part)
@@ -128,14 +132,27 @@ async def _verify(source: Source, wish: Wish, sealed: Checkpoint | None, form: F
 
 
 def _definitions(unfit: DefinitionUnfit, form: Format) -> Verdict:
-    """Tell of a definition that is not what it says: without all of them, nothing can be told again."""
+    """Tell of a definition that is not what it says."""
     place = Place(DEFINITIONS.name, 0, unfit.offset, unfit.event)
     refs = [None if ref is None else canonical(ref) for ref in (unfit.expected, unfit.found)]
-    says = (
-        "1 finding: 1 definition-altered. Nothing else was verified: without that definition nothing can be told again."
+    row = _row(Finding("definition-altered", place, str(unfit)), [Difference("data.ref", *refs)])
+    return _only(row, "without that definition nothing can be told again", form)
+
+
+def _emptied(sealed: Checkpoint, empty: LogEmpty, form: Format) -> Verdict:
+    """Tell of a log on which nothing is left of what was sealed."""
+    stood = f"{counted(sealed.records, 'record')} of the log {sealed.log} stood there when it was sealed"
+    row = _row(
+        Finding("checkpoint", Place(DEFINITIONS.name, 0), f"{stood} at {instant(sealed.at)}, now there is none"), []
     )
+    return _only(row, str(empty), form)
+
+
+def _only(row: Row, why: str, form: Format) -> Verdict:
+    """Tell of a finding after which nothing can be told again."""
+    says = f"1 finding: 1 {row['finding']}. Nothing else was verified: {why}."
     verdict = Verdict(verifies=False, says=says, events=0, whole=False, under_checkpoint=0)
-    _print([_row(Finding("definition-altered", place, str(unfit)), [Difference("data.ref", *refs)])], verdict, form)
+    _print([row], verdict, form)
     say(says)
     return verdict
 
