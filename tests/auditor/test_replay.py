@@ -17,7 +17,7 @@ from contracts.topics import CASES, DEAD_LETTERS, NOTICES, PARTITIONS, TRACKS, p
 from services.auditor.rebuilding import put_in_place, rebuilt
 from services.cli.audit.shelf import shelf
 from services.cli.audit.source import history_of
-from services.embedded import EmbeddedHome
+from services.embedded import DATABASE, EmbeddedHome
 from services.runtime.database import table_of
 from services.runtime.log.sqlite import SqliteLog
 from services.runtime.store.sqlite import SqliteStore
@@ -157,6 +157,14 @@ def test_one_that_was_killed_goes_on_where_it_was(large: Path, tmp_path: Path) -
     assert f"{done} partitions had been made anew by an earlier try" in ran.told
     told = {row["stage"]: row for row in orjson.loads(ran.out)}
     assert digests(told) == digests(replayed("--data", large))
+
+
+def test_nothing_is_made_anew_in_the_database_of_a_home(tampering: Tampering) -> None:
+    everything = "SELECT * FROM states", "SELECT * FROM positions"
+    before = [tampering.do(each) for each in everything]
+    ran = ontrack("audit", "replay", "--data", tampering.home, "--into", tampering.home / DATABASE)
+    assert (ran.exit_code, "is the database of a home: name a file of its own" in ran.told) == (2, True)
+    assert [tampering.do(each) for each in everything] == before
 
 
 async def test_a_case_that_was_erased_since_it_was_made_anew_is_not_put_in_place(tampering: Tampering, p1: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import click
 
+from contracts.topics import DEFINITIONS
 from services.auditor.domain.findings import Findings
 from services.auditor.fold import Keys
 from services.auditor.rebuilding import FRESH, put_in_place, rebuilt
@@ -22,6 +23,7 @@ from services.cli.home import FINDING, Failure, run
 from services.cli.output import Format, Row, counted, emit, format_option, progress, say
 from services.cli.place import Place, opened
 from services.runtime.database import Database
+from services.runtime.log.sqlite import SqliteLog
 from services.runtime.stage import Stage
 from services.runtime.store.port import StatesLost, StatesReplaced, Store
 from services.runtime.store.sqlite import SqliteStore
@@ -119,13 +121,15 @@ async def _rebuilt(history: History, fresh: Store, *, publishes: bool) -> None:
 
 @asynccontextmanager
 async def _fresh(file: Path | None) -> AsyncIterator[Store]:
-    """Give the place for what is made anew: a file that is kept, or one that is not."""
+    """Give the place for what is made anew: a file that is kept, or one that is not. Raises Failure."""
     if file is None:
         async with shelf() as store:
             yield store
         return
     database = Database.create(file)
     try:
+        if await SqliteLog(database.connection).end(DEFINITIONS, 0):
+            raise Failure(f"--into: {file} holds a log, so it is the database of a home: name a file of its own")
         yield SqliteStore(database.connection)
     finally:
         database.close()
