@@ -121,8 +121,8 @@ class Beside:
         """The cases of which something was derived that was not met."""
         return [case_id for case_id, records in self._derived.items() if records]
 
-    def end(self, offset: int, published: Mapping[str, int] | None) -> tuple[list[StoredRecord], int]:
-        """Find what was derived and stands nowhere, and what stands there and was not derived.
+    def end(self, before: int, offset: int, published: Mapping[str, int] | None) -> tuple[list[StoredRecord], int]:
+        """Find what was derived and stands nowhere, and what stands there before an offset and was not derived.
 
         Give what is missing, as if it stood at an offset, and how much is yet to come.
 
@@ -141,7 +141,7 @@ class Beside:
                     place = Place(self.topic.name, self.partition, None, event_id, case_id)
                     self.findings.add(Finding("missing", place, f"number {number} of the case ({kind}) was expected"))
         for (case_id, _), (standing, _) in self._ahead.items():
-            if case_id not in self.unclear:
+            if case_id not in self.unclear and standing.offset < before:
                 self._find("underivable", standing, "nothing was expected, since no fact leads to this event")
         return missing, to_come
 

@@ -1,10 +1,12 @@
 """What every stage knows, made anew from the log in a fresh place, partition by partition."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from contracts.topics import PARTITIONS
+from services.auditor.domain.findings import What
 from services.auditor.replay import Counted, History, Replay
 from services.runtime.keyring.port import Destroyed
 from services.runtime.store.port import Outcome, Position, Store, StoredState, Write
@@ -17,10 +19,14 @@ _AT_ONCE: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """What was read for that. counted: topic -> how much; there: partitions that an earlier try had done."""
+    """What was read for that. counted: topic -> how much; there: partitions that an earlier try had done.
+
+    contradictions: how many conclusions stand there that do not follow from the facts, of each kind
+    """
 
     counted: dict[str, Counted]
     there: int
+    contradictions: Counter[What]
 
 
 async def rebuilt(
@@ -32,7 +38,7 @@ async def rebuilt(
     publishes: bool = False,
     partitions: Iterable[int] = range(PARTITIONS),
 ) -> Rebuilt:
-    """Make what every stage knows anew, in a fresh place. Raises Unavailable, StatesLost.
+    """Make what every stage knows anew, in a fresh place. Raises Unavailable, StatesLost, Contradicted.
 
     What was done is kept there, so a try that was broken off goes on with the partition in which that was. Two at once
     do the same twice, and neither undoes what the other has done.
@@ -54,7 +60,7 @@ async def rebuilt(
     if there:
         for stage in history.stages:
             await _forget_erased(history, fresh, FRESH + stage.name)
-    return Rebuilt(replay.counted, there)
+    return Rebuilt(replay.counted, there, replay.findings.contradictions)
 
 
 async def _begun(history: History, fresh: Store) -> None:

@@ -16,7 +16,7 @@ from contracts.events.publications import FactUnreadable
 from contracts.topics import CASES, DEAD_LETTERS, Topic
 from services.auditor.beside import Beside
 from services.auditor.domain.facts import unfounded
-from services.auditor.domain.findings import Finding, Findings, Place
+from services.auditor.domain.findings import Finding, Findings, Place, What
 from services.auditor.fold import Fold, Keys
 from services.auditor.outside import Outsides
 from services.runtime.keyring.port import Destroyed, Keyring
@@ -54,6 +54,15 @@ class History:
     def derived(self) -> Sequence[tuple[Topic, Stage[Any]]]:
         """Give the topics that stages write, each with its stage, in the order in which they are read."""
         return [(stage.writes, stage) for stage in self.stages if stage.writes is not None]
+
+
+class Contradicted(Exception):
+    """Conclusions stand on a log that do not follow from its facts: it is the log that was damaged."""
+
+    def __init__(self, counts: Counter[What]) -> None:
+        """Say how many, of each kind of finding."""
+        super().__init__(f"{counts.total()} conclusions do not follow")
+        self.counts = counts
 
 
 @dataclass(slots=True)
@@ -124,7 +133,7 @@ class Replay:
             self.counted[topic.name] = Counted()
 
     async def partition(self, number: int) -> None:
-        """Tell what stands in a partition again. Raises Unavailable."""
+        """Tell what stands in a partition again. Raises Unavailable, and Contradicted where things are published."""
         of, log = self.history, self.history.log
         # From the end of the chain to its beginning: what follows was there before it was asked for its cause.
         backwards = [*(topic for topic, _ in reversed(of.derived)), CASES]
@@ -147,6 +156,7 @@ class Replay:
             if self.publishes:
                 await self._publish(pass_, topic)
             await self._end(pass_, topic, stage)
+        self._require_agreement()
         await self._compare_letters(number, pass_.letters, ends[CASES.name])
         if any(counted.erased or counted.sealed for counted in self.counted.values()):
             await self._see_outsides(number, ends)
@@ -236,7 +246,9 @@ class Replay:
         if store is not None:
             states = await store.load(stage.name, beside.cases_expected)
             published = {case_id: state.written for case_id, state in states.items()}
-        missing, to_come = beside.end(pass_.ends[topic.name], published)
+        # What others have put there meanwhile can follow from facts that came meanwhile.
+        began = self.ends[pass_.number][topic.name]
+        missing, to_come = beside.end(began, pass_.ends[topic.name], published)
         await self._give(pass_, topic, missing)
         counted.to_come += to_come
         counted.events += beside.events
@@ -254,6 +266,7 @@ class Replay:
         Others may write there meanwhile, the same or more. What they do not follow from yet is for whoever goes on from
         where the topic ended before.
         """
+        self._require_agreement()
         missing = pass_.besides[topic.name].behind()
         keys = await self.keys.of({record.key for record in missing})
         events = [(record.event, keys.get(record.key)) for record in missing]
@@ -266,6 +279,11 @@ class Replay:
             await self.history.log.append(topic, pass_.number, records[start : start + BATCH])
         pass_.ends[topic.name] = await self.history.log.end(topic, pass_.number)
         await self._follow(pass_, topic, to_the_end=True)
+
+    def _require_agreement(self) -> None:
+        """Make sure that nothing is published behind what does not follow. Raises Contradicted."""
+        if self.publishes and (found := self.findings.contradictions):
+            raise Contradicted(found)
 
     async def _compare_letters(self, number: int, expected: Sequence[Record], end: int) -> None:
         """See that there is a dead letter for every fact that cannot be read, and none for what is no fact.

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 import pytest
 
-from contracts.topics import CASES, DEAD_LETTERS, NOTICES, PARTITIONS, TRACKS, partition_of
+from contracts.topics import CASES, DEAD_LETTERS, NOTICES, PARTITIONS, SCORES, TRACKS, partition_of
 from services.auditor.rebuilding import put_in_place, rebuilt
 from services.cli.audit.shelf import shelf
 from services.cli.audit.source import history_of
@@ -157,6 +157,41 @@ def test_one_that_was_killed_goes_on_where_it_was(large: Path, tmp_path: Path) -
     assert f"{done} partitions had been made anew by an earlier try" in ran.told
     told = {row["stage"]: row for row in orjson.loads(ran.out)}
     assert digests(told) == digests(replayed("--data", large))
+
+
+def _fact_spoilt(tampering: Tampering, case_id: str) -> None:
+    tampering.put(CASES, case_id, 2, b"x" + tampering.record(CASES, case_id, 2)[1:])
+
+
+def _conclusion_put_in(tampering: Tampering, case_id: str) -> None:
+    last = tampering.record(TRACKS, case_id, -1)
+    sequence = int(orjson.loads(last)["sequence"])
+    tampering.append(TRACKS, case_id, renamed(last, sequence=str(sequence + 1)))
+
+
+@pytest.mark.parametrize("damage", [_fact_spoilt, _conclusion_put_in], ids=lambda damage: damage.__name__)
+def test_where_the_log_was_damaged_nothing_is_put_in_place(tampering: Tampering, p1: str, damage: Any) -> None:
+    # given a log with conclusions that do not follow from its facts
+    damage(tampering, p1)
+    everything = ["SELECT * FROM states WHERE stage NOT LIKE 'fresh.%'"]
+    everything += [f"SELECT * FROM {table_of(topic, partition_of(p1))}" for topic in (SCORES, TRACKS, NOTICES)]  # noqa: S608 - ours
+    before = [tampering.do(each) for each in everything]
+
+    # when it is replayed, then that is said, and not that replacing what the stages know mends it
+    ran = ontrack("audit", "replay", "--data", tampering.home)
+    assert (ran.exit_code, "it is the log that was damaged" in ran.told, "--swap mends" in ran.told) == (1, True, False)
+
+    # and that is refused, however often
+    for _ in range(2):
+        ran = ontrack("audit", "replay", "--data", tampering.home, "--swap")
+        assert (ran.exit_code, "it is the log that was damaged" in ran.told, ran.out) == (1, True, b"")
+        assert [tampering.do(each) for each in everything] == before
+
+
+def test_every_case_is_in_a_column(tampering: Tampering, p1: str) -> None:
+    tampering.do('UPDATE states SET "offset" = "offset" + 1000 WHERE stage = \'scoring\' AND case_id = ?', p1)
+    row = replayed("--data", tampering.home)["scoring"]
+    assert (row["cases"], row["equal"], row["differ"], row["behind"], row["ahead"]) == (8, 7, 0, 0, 1)
 
 
 def test_nothing_is_made_anew_in_the_database_of_a_home(tampering: Tampering) -> None:

@@ -33,6 +33,9 @@ What = Literal[
     "checkpoint",
     "parts-differ",
 ]
+CONTRADICTIONS: Final[frozenset[What]] = frozenset({"altered", "underivable", "gap", "repeated-otherwise"})
+"""What is found where conclusions on a log do not follow from its facts; those that are merely missing can be added."""
+
 _HASHED: Final = 16
 
 
@@ -96,6 +99,11 @@ class Findings:
         self.counts[finding.what] += 1
         if len(self.kept) < KEPT:
             self.kept.append(finding)
+
+    @property
+    def contradictions(self) -> Counter[What]:
+        """How many conclusions do not follow from the facts, of each kind."""
+        return Counter({what: number for what, number in self.counts.items() if what in CONTRADICTIONS})
 
     def add_all(self, findings: Iterable[Finding]) -> None:
         """Find several things."""

@@ -1,6 +1,7 @@
 """`ontrack audit replay`: what every stage knows, made anew from the log, compared, and put in place."""
 
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -10,15 +11,15 @@ from typing import Any, Final
 import click
 
 from contracts.topics import DEFINITIONS
-from services.auditor.domain.findings import Findings
+from services.auditor.domain.findings import Findings, What
 from services.auditor.fold import Keys
 from services.auditor.rebuilding import FRESH, put_in_place, rebuilt
-from services.auditor.replay import History
+from services.auditor.replay import Contradicted, History
 from services.auditor.states import Comparison, Standing
 from services.cli.audit.narrowing import Wish, narrowing_options, part_of, told_of
 from services.cli.audit.shelf import shelf
 from services.cli.audit.source import Exported, Source, audited, history_of, source_options
-from services.cli.audit.verify import records_of, shown
+from services.cli.audit.verify import kinds_of, records_of, shown
 from services.cli.home import FINDING, Failure, run
 from services.cli.output import Format, Row, counted, emit, format_option, progress, say
 from services.cli.place import Place, opened
@@ -28,7 +29,7 @@ from services.runtime.stage import Stage
 from services.runtime.store.port import StatesLost, StatesReplaced, Store
 from services.runtime.store.sqlite import SqliteStore
 
-COLUMNS: Final = ("stage", "cases", "digest", "equal", "differ", "behind", "now")
+COLUMNS: Final = ("stage", "cases", "digest", "equal", "differ", "behind", "ahead", "now")
 _AS_IT_WAS: Final = "as it was"
 _GONE: Final = "gone"
 _SHUT: Final = "being replaced"
@@ -51,7 +52,8 @@ def replay(source: Source, wish: Wish, file: Path | None, swap: bool, form: Form
 
     With --swap it takes its place, which mends a database that was lost or damaged; whatever follows from the facts and
     was not on the log yet is put there. Services may run meanwhile, and facts may come. A replay with --swap that was
-    killed goes on where it was, by the same command.
+    killed goes on where it was, by the same command. Where conclusions stand on the log that do not follow from its
+    facts, it is the log that was damaged, and nothing is put in place.
 
     Without --swap nothing is changed, and the exit code is 1 if something differs. Of a part of the history, states of
     other cases are not looked at; with --until nothing is compared, since what the stages know is that of now.
@@ -64,26 +66,41 @@ def replay(source: Source, wish: Wish, file: Path | None, swap: bool, form: Form
         )
     if not wish.is_whole and (swap or file is not None):
         raise Failure("--case, --group, --until: with --swap or --into, all that the stages know is made anew")
-    rows = run(_swapped(source) if swap and not isinstance(source, Exported) else _compared(source, wish, file))
+    if swap and not isinstance(source, Exported):
+        emit(run(_swapped(source)), COLUMNS, form)
+        return
+    rows, contradictions = run(_compared(source, wish, file))
     emit(rows, COLUMNS, form)
+    if contradictions:
+        say(_contradicted(contradictions))
+        raise SystemExit(FINDING)
     differ = sum(number for row in rows if isinstance(number := row["differ"], int))
-    if differ and not swap:
+    if differ:
         say(f"{counted(differ, 'state')} not as the log tells: ontrack audit verify says which, and --swap mends it.")
         raise SystemExit(FINDING)
 
 
-async def _compared(source: Source, wish: Wish, file: Path | None) -> list[Row]:
-    """Make it anew in a file, and compare."""
+def _contradicted(found: Counter[What]) -> str:
+    """Tell that what stands on the log is not what follows."""
+    return (
+        f"The log has conclusions that do not follow from its facts ({kinds_of(found)}), so it is the log that was "
+        "damaged, and what the stages know may be right: ontrack audit verify says where. --swap is not for that: keep "
+        "this place as it is, and restore the last backup from before into another one (ontrack restore)."
+    )
+
+
+async def _compared(source: Source, wish: Wish, file: Path | None) -> tuple[list[Row], Counter[What]]:
+    """Make it anew in a file, and compare; give how many conclusions on the log do not follow, too."""
     async with await audited(source, knows_cases=wish.names_cases) as home, _fresh(file) as fresh:
         part = await part_of(home, wish)
         history = await history_of(source, home, part)
-        await _rebuilt(history, fresh, publishes=False)
+        contradictions = await _rebuilt(history, fresh, publishes=False)
         if part.until is not None and history.store is not None:
             history = replace(history, store=None)
             say("Nothing is compared: what the stages know is that of now.")
         for line in told_of(part):
             say(line)
-        return [await _beside(history, fresh, stage, part.cases) for stage in history.stages]
+        return [await _beside(history, fresh, stage, part.cases) for stage in history.stages], contradictions
 
 
 async def _swapped(place: Place) -> list[Row]:
@@ -96,6 +113,8 @@ async def _swapped(place: Place) -> list[Row]:
             is_in_place = await put_in_place(history, home.store)
         except StatesLost:
             is_in_place = False
+        except Contradicted as contradicted:
+            raise Failure(_contradicted(contradicted.counts), FINDING) from None
         if not is_in_place:
             raise Failure(
                 "another replay has put in place meanwhile what this one was making as well. "
@@ -105,7 +124,7 @@ async def _swapped(place: Place) -> list[Row]:
         return [{**row, "now": "replaced"} for row in rows]
 
 
-async def _rebuilt(history: History, fresh: Store, *, publishes: bool) -> None:
+async def _rebuilt(history: History, fresh: Store, *, publishes: bool) -> Counter[What]:
     began = time.monotonic()
     async with shelf() as empty:
         with progress("Replaying", await records_of(history)) as advance:
@@ -117,6 +136,7 @@ async def _rebuilt(history: History, fresh: Store, *, publishes: bool) -> None:
         say(f"{topic}: {counted(of.events, 'event')}{shown(of)}")
     events = sum(of.events for of in told.counted.values())
     say(f"{events:,} events in {took:,.1f} s, {events / max(took, 0.001):,.0f} a second.")
+    return told.contradictions
 
 
 @asynccontextmanager
@@ -153,5 +173,6 @@ async def _beside(history: History, fresh: Store, stage: Stage[Any], cases: Coll
         "equal": None if standing is None else found.equal,
         "differ": None if standing is None else differ,
         "behind": None if standing is None else found.behind,
+        "ahead": None if standing is None else found.moved,
         "now": None if standing is None else now,
     }

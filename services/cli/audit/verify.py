@@ -13,7 +13,7 @@ from contracts.events.fields import instant
 from contracts.topics import CASES, DEFINITIONS
 from services.auditor.bundle import unlike
 from services.auditor.checkpoint import Checkpoint, compare
-from services.auditor.domain.findings import Difference, Finding, Place
+from services.auditor.domain.findings import Difference, Finding, Place, What
 from services.auditor.domain.narrowing import Part
 from services.auditor.fold import Keys
 from services.auditor.replay import Counted, History
@@ -243,6 +243,11 @@ def _text(value: bytes | None) -> str | None:
     return None if value is None else value.decode()
 
 
+def kinds_of(found: Counter[What]) -> str:
+    """Tell how many findings there are of each kind."""
+    return ", ".join(f"{number:,} {what}" for what, number in sorted(found.items()))
+
+
 def shown(of: Counted) -> str:
     """Tell what was read beside the usual."""
     others = {
@@ -274,8 +279,7 @@ def _verdict(found: Verified, part: Part, under_checkpoint: int, unsaid: Counter
     events = sum(of.events for of in found.counted.values())
     sealed = sum(of.sealed for of in found.counted.values())
     if total := found.findings.counts.total():
-        kinds = ", ".join(f"{number:,} {what}" for what, number in sorted(found.findings.counts.items()))
-        verifies, says = False, f"{counted(total, 'finding')}: {kinds}."
+        verifies, says = False, f"{counted(total, 'finding')}: {kinds_of(found.findings.counts)}."
     elif not events and under_checkpoint:
         verifies, says = None, "What was sealed stands there. Beside that there was nothing to verify."
     elif not events:
