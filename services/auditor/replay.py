@@ -304,13 +304,25 @@ class Replay:
         if self.publishes and lacking:
             await self.history.log.append(DEAD_LETTERS, number, lacking)
         for letter in lacking:
-            place = Place(DEAD_LETTERS.name, number, None, id_of(letter.value), letter.key)
             says = "a dead letter was expected for a fact that cannot be read"
+            if fact := _spoken_of(letter):
+                place = Place(CASES.name, number, fact.offset, None, letter.key)
+                why = (
+                    f"a fact that can be read was expected ({fact.reason}), or that it is on record as one that cannot"
+                )
+                self.findings.add(Finding("unreadable", place, why))
+                says = f"{says}, at offset {fact.offset} of {CASES.name}"
+            place = Place(DEAD_LETTERS.name, number, None, id_of(letter.value), letter.key)
             self.findings.add(Finding("dead-letter-missing", place, says))
+
+
+def _spoken_of(letter: Record | StoredRecord) -> FactUnreadable | None:
+    """Give what a dead letter says; None if it is none."""
+    said = decode(letter.value, DEAD_LETTERS, None)
+    return said.data if isinstance(said, Event) and isinstance(said.data, FactUnreadable) else None
 
 
 def _is_letter_of(record: StoredRecord, partition: int, end: int) -> bool:
     """Tell whether a record speaks of a record of the facts."""
-    letter = decode(record.value, DEAD_LETTERS, None)
-    data = None if isinstance(letter, Unreadable) else letter.data
-    return isinstance(data, FactUnreadable) and data.partition == partition and data.offset < end
+    fact = _spoken_of(record)
+    return fact is not None and fact.partition == partition and fact.offset < end

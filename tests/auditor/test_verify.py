@@ -333,6 +333,26 @@ def test_whatever_was_done_to_a_history_is_found(tampering: Tampering, p1: str, 
     assert {each["case"] for each in found} <= {p1, "nobody", None}
 
 
+def test_a_fact_that_cannot_be_read_is_named_before_all_that_does_not_follow_without_it(
+    tampering: Tampering, p1: str
+) -> None:
+    # given a fact that was damaged after much had been concluded from it
+    tampering.put(CASES, p1, 2, b"x" + tampering.record(CASES, p1, 2)[1:])
+
+    # when the history is verified, then it comes first, with its place
+    first, *others = findings(tampering.home)
+    assert (first["finding"], first["topic"], first["case"]) == ("unreadable", CASES.name, p1)
+    assert (first["partition"], first["offset"]) == (partition_of(p1), tampering.offsets(CASES, p1)[2])
+    alike = kinds([each for each in others if each["topic"] == SCORES.name])["altered"]
+    assert alike > 5
+
+    # and where people read it, what was found alike behind it is told in one line
+    told = ontrack("audit", "verify", "--data", tampering.home).out.decode()
+    assert told.startswith("unreadable: ")
+    assert f"and {alike - 1} more altered of this case behind it; --format json names them" in told
+    assert told.count("\naltered: ") == 3
+
+
 def test_a_fact_that_refers_to_what_is_not_there_is_named_with_what_was_expected(tampering: Tampering, p1: str) -> None:
     # given a fact that says of another one that all of it follows from that
     fact = tampering.event(CASES, p1, 2)

@@ -8,6 +8,7 @@ from hmac import digest
 from typing import Final, Literal
 
 from contracts.codec import CaseKey, canonical
+from contracts.topics import CASES
 
 KEPT: Final = 1_000
 """Findings that are kept to be told; the others are counted."""
@@ -91,14 +92,21 @@ class Finding:
 class Findings:
     """What was found so far: the first ones, and how many there are of each kind."""
 
-    kept: list[Finding] = field(default_factory=list)
     counts: Counter[What] = field(default_factory=Counter)
+    _of_facts: list[Finding] = field(default_factory=list)
+    _others: list[Finding] = field(default_factory=list)
 
     def add(self, finding: Finding) -> None:
         """Find something."""
         self.counts[finding.what] += 1
-        if len(self.kept) < KEPT:
-            self.kept.append(finding)
+        found = self._of_facts if finding.place.topic == CASES.name else self._others
+        if len(found) < KEPT:
+            found.append(finding)
+
+    @property
+    def kept(self) -> list[Finding]:
+        """What is to be told: first what was found of facts, since all else follows from them."""
+        return [*self._of_facts, *self._others][:KEPT]
 
     @property
     def contradictions(self) -> Counter[What]:

@@ -166,8 +166,8 @@ async def records_of(history: History, cases: Collection[str] | None = None) -> 
 def _print(rows: list[Row], verdict: Verdict, form: Format) -> None:
     match form:
         case "table":
-            for row in rows:
-                _show(row)
+            for first, *alike in _by_kind(rows):
+                _show(first, len(alike))
         case "json":
             emit_whole({**verdict._asdict(), "findings": rows})
         case "ndjson":
@@ -219,8 +219,17 @@ def _row(finding: Finding, differing: list[Difference]) -> Row:
     }
 
 
-def _show(row: Row) -> None:
-    """Show a finding: what it is and where, and below it the fields that differ."""
+def _by_kind(rows: list[Row]) -> Collection[list[Row]]:
+    """Put together what was found alike of a case: where one event is another one, all behind it can be."""
+    found: dict[object, list[Row]] = {}
+    for number, row in enumerate(rows):
+        kind = number if row["case"] is None else (row["finding"], row["topic"], row["stage"], row["case"])
+        found.setdefault(kind, []).append(row)
+    return found.values()
+
+
+def _show(row: Row, alike: int) -> None:
+    """Show a finding: what it is and where, the fields that differ, and how many are like it behind it."""
     names = ("topic", "stage", "partition", "offset", "event", "case")
     where = ", ".join(f"{name} {row[name]}" for name in names if row[name] is not None)
     width = size()[0]
@@ -237,6 +246,8 @@ def _show(row: Row) -> None:
             click.echo(line)
     if len(fields) > FIELDS_SHOWN:
         click.echo(f"    and {len(fields) - FIELDS_SHOWN:,} more fields; --format json names all of them")
+    if alike:
+        click.echo(f"  and {alike:,} more {row['finding']} of this case behind it; --format json names them")
 
 
 def _text(value: bytes | None) -> str | None:
