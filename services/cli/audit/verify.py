@@ -296,7 +296,9 @@ def _verdict(found: Verified, part: Part, under_checkpoint: int, unsaid: Counter
     elif not events:
         verifies, says = None, "There was nothing to verify: no event of a case was there, so nothing is claimed."
     elif sealed:
-        why = "the keys of some are destroyed, though nothing says that they were erased" if unsaid else "their keys are not here (--keys)"
+        why = "their keys are not here (--keys)"
+        if unsaid:
+            why = "the keys of some are destroyed, though nothing says that they were erased"
         told = f"What can be seen without keys is right; {counted(sealed, 'event')} stayed sealed: {why}."
         verifies, says = None, told
     else:
