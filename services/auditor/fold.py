@@ -14,8 +14,8 @@ from services.runtime.store.port import Halted, Outcome, Store, StoredState, Wri
 
 StateT = TypeVar("StateT")
 
-OPEN_AT_MOST: Final = 4_000
-"""Cases of a stage that are kept open. An open state takes some 20 KB, one on the shelf a tenth of that, on disk."""
+OPEN_AT_MOST: Final = 1_000
+"""Cases of a stage that are kept open. An open state takes some 100 KB, one on the shelf a fifth of that, on disk."""
 
 _FIRST_RANK: Final = 1 << 40
 """Beyond every offset."""
@@ -27,7 +27,7 @@ class Keys:
     elsewhere: the cases whose keys are kept by somebody else; what is said of them stays sealed here
     """
 
-    def __init__(self, keyring: Keyring, at_most: int = 4 * OPEN_AT_MOST, *, are_all_here: bool = True) -> None:
+    def __init__(self, keyring: Keyring, at_most: int = 16 * OPEN_AT_MOST, *, are_all_here: bool = True) -> None:
         """Ask `keyring`. are_all_here: whether every case has its key there, unless that was destroyed."""
         self.elsewhere: set[str] = set()
         self._keyring = keyring
