@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +11,8 @@ from typing import Any, Final
 
 import pytest
 
-from contracts.topics import PARTITIONS, Topic, partition_of
+from contracts.codec import id_of
+from contracts.topics import CASES, NOTICES, PARTITIONS, SCORES, TRACKS, Topic, partition_of
 from services.auditor import fold, replay
 from services.auditor.rebuilding import FRESH, put_in_place, rebuilt
 from services.auditor.replay import History
@@ -21,7 +22,8 @@ from services.embedded import EmbeddedHome
 from services.runtime.log.port import Log, StoredRecord
 from services.runtime.store.port import Outcome, Store, StoredState, Write
 from tests.auditor.tampering import Tampering
-from tests.cli.homes import CASES, imported, written
+from tests.cli.homes import CASES as COURSES
+from tests.cli.homes import imported, written
 from tests.support.command import succeeded
 
 States = dict[tuple[str, str], StoredState]
@@ -177,12 +179,55 @@ def test_what_is_of_another_log_is_not_gone_on_with(sound: Path, tmp_path: Path)
 
 def test_a_case_that_was_erased_since_is_no_difference(tmp_path: Path) -> None:
     # given what was made anew before a case was erased
-    home, file = imported(tmp_path / "home", written(tmp_path / "answers.csv", CASES, "odsis")), tmp_path / "fresh.db"
+    home, file = imported(tmp_path / "home", written(tmp_path / "answers.csv", COURSES, "odsis")), tmp_path / "fresh.db"
     succeeded("audit", "replay", "--data", home, "--into", file)
     succeeded("erase", "P1", "--ground", "ordered", "--confirm", "P1", "--data", home)
 
     # when it is replayed into the same place, then nothing differs
     succeeded("audit", "replay", "--data", home, "--into", file)
+
+
+class AMomentAgo:
+    """A log of which the ends are told at first as they were before the last fact of a partition came."""
+
+    def __init__(self, log: Log, partition: int, ends: Mapping[str, int]) -> None:
+        self._log = log
+        self._partition = partition
+        self._ends = dict(ends)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._log, name)
+
+    async def end(self, topic: Topic, partition: int) -> int:
+        before = self._ends.pop(topic.name, None) if partition == self._partition else None
+        return await self._log.end(topic, partition) if before is None else before
+
+
+async def _ends_before_the_last_fact(log: Log, partition: int) -> dict[str, int]:
+    last = await log.end(CASES, partition) - 1
+    [fact] = await log.read(CASES, partition, last, 1)
+    ends = {CASES.name: last}
+    for topic in (SCORES, TRACKS, NOTICES):
+        records = await log.read(topic, partition, 0, await log.end(topic, partition))
+        said = f'"correlationid":"{id_of(fact.value)}"'.encode()
+        ends[topic.name] = next((record.offset for record in records if said in record.value), len(records))
+    return ends
+
+
+async def test_what_others_conclude_meanwhile_is_no_contradiction(tampering: Tampering, p1: str) -> None:
+    async with await EmbeddedHome.open(tampering.home, write=True) as home, shelf() as empty:
+        # given a fact that came since, and what others have concluded from it
+        partition = partition_of(p1)
+        ends = await _ends_before_the_last_fact(home.log, partition)
+        assert ends[TRACKS.name] < await home.log.end(TRACKS, partition)
+        history = await history_of(tampering.home, home)
+
+        # when all is made anew to be put in place
+        ago = replace(history, log=AMomentAgo(home.log, partition, ends))
+        told = await rebuilt(ago, home.store, empty, unseen, publishes=True)
+
+        # then that is left to whoever goes on from there
+        assert not told.contradictions
 
 
 async def test_only_one_of_two_puts_it_in_place(tampering: Tampering) -> None:
