@@ -121,8 +121,11 @@ class _Sheet:
         self.shown: list[Score] = []
         # A report about one response can be about a session that has no place in an open course.
         before = ceil(until) - 1 if response is None else -inf
+        instruments: dict[str, Instrument] = {}
         for score in scores:
-            place, instrument = protocol.place(score.session), definitions.instrument(score.instrument)
+            if (instrument := instruments.get(score.instrument)) is None:
+                instrument = instruments[score.instrument] = definitions.instrument(score.instrument)
+            place = protocol.place(score.session)
             holds = is_held(instrument, place, until)
             if response is not None:
                 shows = score.response == response
@@ -188,18 +191,18 @@ def _curves(known: Iterable[_Placed], dossier: Dossier, definitions: Catalogue, 
     and those of a problem before and after it got other words.
     """
     named_at = {problem: [wording.named_at for wording in dossier.wordings(problem)] for problem in dossier.problems}
-    drawn: dict[str, list[tuple[int, Scale]]] = {}
+    drawn: dict[str, list[tuple[int, Scale, _CurveKey]]] = {}
     lines: dict[_CurveKey, _Line] = {}
     for _, score, instrument in sorted(known, key=attrgetter("place")):
-        ref, comparable = score.instrument, _range(instrument)
+        ref = score.instrument
         if (scales := drawn.get(ref)) is None:
-            scales = drawn[ref] = [each for each in enumerate(instrument.scales) if each[1].formula != "count/1"]
-        for number, scale in scales:
+            scales = drawn[ref] = list(_drawn(instrument))
+        for number, scale, key in scales:
             value = score.scales[number].value
             if value is None:
                 continue
-            series = None if scale.problem is None else series_at(named_at.get(scale.problem, ()), score.answered_at)
-            key = (comparable, scale.id, series)
+            if scale.problem is not None:
+                key = (*key[:2], series_at(named_at.get(scale.problem, ()), score.answered_at))  # noqa: PLW2901
             if (line := lines.get(key)) is None:
                 line = lines[key] = _Line(ref, number)
             line.instrument, line.number = ref, number
@@ -212,6 +215,13 @@ def _curves(known: Iterable[_Placed], dossier: Dossier, definitions: Catalogue, 
         line = lines[key]
         at, measured = tuple(line.sessions), tuple(line.values)
         yield Curve(instrument=line.instrument, scale=key[1], series=key[2], sessions=at, values=measured)
+
+
+def _drawn(instrument: Instrument) -> Iterator[tuple[int, Scale, _CurveKey]]:
+    """Give the scales of an instrument that are drawn: what is counted only is not."""
+    for number, scale in enumerate(instrument.scales):
+        if scale.formula != "count/1":
+            yield number, scale, (_range(instrument), scale.id, None)
 
 
 def _range(instrument: Instrument) -> tuple[str, int]:

@@ -1,7 +1,7 @@
 """What follows from one event: reports issued, revised and retracted, and who must be told."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal, get_args
@@ -93,7 +93,7 @@ class Telling:
         if not standing:
             return
         values = {scale.scale: scale.value for scale in scales}
-        if any(self._rests_on_another(decision, score, values) for decision in self.dossier.decisions.values()):
+        if any(self._rests_on_another(decision, score, values) for decision in self._decisions_by(score.instrument)):
             dossier = self.dossier.changed(self._place(score.session))
             self.dossier = evolved(dossier, safety_changed=dossier.safety_changed or is_about_safety)
             return
@@ -115,6 +115,17 @@ class Telling:
     def _place(self, session: int | str) -> float:
         return self._definitions.protocol(self.dossier.protocol or "").place(session)
 
+    def _decisions_by(self, ref: str) -> Iterator[Decision]:
+        """Give the decisions by an instrument, or by another version of it that can be compared with this one."""
+        comparable = {ref: True}
+        for decision in self.dossier.decisions.values():
+            by = decision.instrument
+            if by not in comparable:
+                instrument = self._definitions.instrument
+                comparable[by] = id_of(by) == id_of(ref) and instrument(by).comparable_with(instrument(ref))
+            if comparable[by]:
+                yield decision
+
     def _rests_on_another(
         self,
         decision: Decision,
@@ -125,10 +136,6 @@ class Telling:
 
         It stands on the score of its session, on its baseline, and on the scores that its rules name.
         """
-        if decision.instrument != score.instrument:
-            judged_by = self._definitions.instrument(decision.instrument)
-            if not judged_by.comparable_with(self._definitions.instrument(score.instrument)):
-                return False
         value, baseline = values.get(decision.scale), decision.baseline
         if decision.session == score.session:
             return decision.score != value
