@@ -2,9 +2,10 @@
 
 import csv
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from operator import itemgetter
 from pathlib import Path
+from random import Random
 from zoneinfo import ZoneInfo
 
 from contracts.definitions.catalogue import Catalogue, Entry
@@ -33,10 +34,30 @@ def write_cohort(file: Path, *, cases: int, responses: int, sessions: int, seed:
         answered[row["case"]] += 1
         drawn.append((answered[row["case"]], len(drawn), row))
     kept = sorted(sorted(drawn, key=itemgetter(0, 1))[:responses], key=itemgetter(1))
+    _write(file, models, (row for _, _, row in kept))
+
+
+def write_courses(file: Path, *, cases: int, responses: range, sessions: int, seed: int = 1) -> None:
+    """Write a cohort whose cases end at any number of responses of a range, each as often as another."""
+    models = {name: model for name, (_, model) in instruments_of(Catalogue(library())).items()}
+    cohort = draw(models, seed=seed, groups=cases // 8, sessions=sessions)
+    random, ends_at, answered = Random(seed), dict[str, int](), Counter[str]()
+
+    def kept() -> Iterator[Mapping[str, object]]:
+        for row in rows(cohort):
+            case = row["case"]
+            answered[case] += 1
+            if answered[case] <= ends_at.setdefault(case, random.choice(responses)):
+                yield row
+
+    _write(file, models, kept())
+
+
+def _write(file: Path, models: Mapping[str, Instrument], drawn: Iterable[Mapping[str, object]]) -> None:
     with file.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.DictWriter(stream, columns(models), lineterminator="\n")
         writer.writeheader()
-        writer.writerows(row for _, _, row in kept)
+        writer.writerows(drawn)
 
 
 async def imported(file: Path, directory: Path) -> None:
