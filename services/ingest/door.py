@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from services.ingest.intake import Intake, Request, Taken
@@ -29,8 +29,11 @@ class DoorBusy(Unavailable):
 
 @dataclass(slots=True, eq=False)
 class _Caller:
+    """Who waits to be answered; until: the time of the event loop at which that has taken too long."""
+
     request: Request
-    answer: "asyncio.Future[Taken]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    answer: "asyncio.Future[Taken]"
+    until: float
 
     def told(self, outcome: Taken | Exception) -> None:
         """Answer, unless the caller has gone."""
@@ -61,6 +64,10 @@ class Door:
         self._linger = linger
         self._recorded = recorded
         self._callers: dict[_Caller, None] = {}
+        """Those whose turn it is not yet."""
+        self._hopeful: dict[_Caller, None] = {}
+        """Those who are not answered yet, in the order in which they came."""
+        self._watch: asyncio.TimerHandle | None = None
         self._waiting = 0
         self._came = asyncio.Event()
 
@@ -73,22 +80,34 @@ class Door:
         facts = len(request.facts)
         if self._waiting + facts > self._waiting_at_most:
             raise DoorBusy(f"more than {self._waiting_at_most:,} facts wait to be recorded")
-        caller = _Caller(request)
-        self._callers[caller] = None
+        loop = asyncio.get_running_loop()
+        caller = _Caller(request, loop.create_future(), loop.time() + self._patience)
+        self._callers[caller] = self._hopeful[caller] = None
         self._waiting += facts
         self._came.set()
-        late = asyncio.get_running_loop().call_later(self._patience, self._late, caller)
+        if self._watch is None:
+            self._watch = loop.call_at(caller.until, self._see_who_is_late)
         try:
             return await caller.answer
         finally:
-            late.cancel()
+            del self._hopeful[caller]
             self._let_go(caller)
 
-    def _late(self, caller: _Caller) -> None:
-        """Tell a caller that has waited for too long: nothing was recorded, if it was not its turn yet."""
+    def _see_who_is_late(self) -> None:
+        """Tell callers that have waited for too long: nothing was recorded, if it was not their turn yet.
+
+        One timer does for all of them, since they wait equally long: the first who came is the first who is late.
+        """
+        loop = asyncio.get_running_loop()
+        now = loop.time()
         waited = f"nothing was recorded in {self._patience:.0f} s"
-        is_waiting = caller in self._callers
-        caller.told(DoorBusy(waited) if is_waiting else Unavailable(f"{waited}, as far as is known"))
+        for caller in self._hopeful:
+            if caller.until > now:
+                self._watch = loop.call_at(caller.until, self._see_who_is_late)
+                return
+            is_waiting = caller in self._callers
+            caller.told(DoorBusy(waited) if is_waiting else Unavailable(f"{waited}, as far as is known"))
+        self._watch = None
 
     def _let_go(self, caller: _Caller) -> None:
         if caller in self._callers:

@@ -1,10 +1,8 @@
 """The room for requests that are not answered yet: so much for all, and half of it for the clients of one clinic."""
 
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 from services.ingest.http.problems import BUSY, Problem
 
@@ -24,24 +22,25 @@ class Room:
         """Have room for so many bytes."""
         self._size = size
         self._taken: Counter[str] = Counter()
+        self._taken_by_all = 0
 
-    @contextmanager
-    def lent(self, clinic: str) -> Iterator["Loan"]:
-        """Lend room to a request of a clinic until it is answered. Raises Problem where there is too little."""
-        loan = Loan(self, clinic)
-        try:
-            loan.take(BYTES_OF_A_REQUEST)
-            yield loan
-        finally:
-            self._taken[clinic] -= loan.size
-            if not self._taken[clinic]:
-                del self._taken[clinic]
+    def lent(self, clinic: str) -> "Loan":
+        """Lend room to a request of a clinic, as long as this is entered."""
+        return Loan(self, clinic)
 
     def take(self, clinic: str, size: int) -> None:
         """Take some of it. Raises Problem where there is too little."""
-        if self._taken[clinic] + size > self._size // _SHARES or self._taken.total() + size > self._size:
+        if self._taken[clinic] + size > self._size // _SHARES or self._taken_by_all + size > self._size:
             raise Problem(BUSY)
         self._taken[clinic] += size
+        self._taken_by_all += size
+
+    def give_back(self, clinic: str, size: int) -> None:
+        """Give back what was taken."""
+        self._taken_by_all -= size
+        self._taken[clinic] -= size
+        if not self._taken[clinic]:
+            del self._taken[clinic]
 
 
 @dataclass(slots=True)
@@ -51,6 +50,15 @@ class Loan:
     room: Room
     clinic: str
     size: int = 0
+
+    def __enter__(self) -> Self:
+        """Take what every request takes. Raises Problem."""
+        self.take(BYTES_OF_A_REQUEST)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Give all of it back."""
+        self.room.give_back(self.clinic, self.size)
 
     def take(self, size: int) -> None:
         """Take more. Raises Problem."""
