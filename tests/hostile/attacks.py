@@ -117,8 +117,9 @@ class Attacker:
         """Lists and objects within one another."""
         depth = self._chance.choice((33, 255, 1_023, 5_000, 100_000))
         opening, closing = self._chance.choice(((b"[", b"]"), (b'{"a":', b"}")))
-        nested = opening * depth + b"1" + closing * self._chance.choice((0, depth))
-        return self._stating(self._response().replace(b'"comment":"kanin"', b'"comment":' + nested[:900_000]))
+        nested = (opening * depth + b"1" + closing * self._chance.choice((0, depth)))[:900_000]
+        said = self._chance.choice((b'"comment":%b', b'"comment":%b,"comment":"kanin"')) % nested
+        return self._stating(self._response().replace(b'"comment":"kanin"', said))
 
     def repeated_keys(self) -> bytes:
         """The same key again and again."""

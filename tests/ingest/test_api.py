@@ -238,6 +238,7 @@ async def test_an_occasion_is_answered_once(clinic: Clinic) -> None:
         (b'{"number": "\\ud800"}', {}, (400, "not-json")),
         (b"[" * 200_000, {}, (400, "not-json")),
         *((b'{"number": %b}' % (b"[" * deep + b"]" * deep), {}, (422, "invalid-body")) for deep in (32, 255, 1_000)),
+        (b'{"number": %b, "number": "1"}' % (b"[" * 1_000 + b"]" * 1_000), {}, (422, "invalid-body")),
         (b'{"number": [0%b]}' % (b",0" * 1_024), {}, (422, "invalid-body")),
         (b"", {}, (400, "not-json")),
         (b"[]", {}, (422, "invalid-body")),

@@ -14,10 +14,10 @@ import pytest
 from contracts.codec import id_of
 from contracts.definitions.catalogue import Catalogue
 from contracts.events.event import Data, Event, fact_id, new_fact
-from contracts.events.facts import CaseEnrolled, ResponseSubmitted
+from contracts.events.facts import CaseEnrolled, ResponseSubmitted, SessionAttended
 from contracts.topics import CASES, Topic
 from services.ingest.cases import Cases
-from services.ingest.domain.register import Register
+from services.ingest.domain.register import Register, Registered
 from services.ingest.door import Door, DoorBusy
 from services.ingest.intake import Intake, Request, Taken
 from services.runtime.log.port import Journal, LogUnavailable, Record
@@ -224,6 +224,12 @@ async def test_of_many_who_come_again_none_is_recorded_alone(tmp_path: Path) -> 
         assert entrance.bench.trouble.calls.count("log.append_each") <= 3
 
 
+async def test_who_comes_alone_waits_for_nobody(tmp_path: Path) -> None:
+    async with an_entrance(tmp_path, linger=600, patience=10) as entrance:
+        assert await entrance.bring(enrolled()) == Taken(1)
+        assert await entrance.bring(answered(1)) == Taken(1)
+
+
 async def test_while_the_log_is_away_those_who_come_are_told_and_may_come_again(tmp_path: Path) -> None:
     for call, when in AWAY:
         folder = tmp_path / f"{call}-{when}"
@@ -341,6 +347,31 @@ async def test_what_is_wrong_with_one_case_is_told_to_nobody_else(tmp_path: Path
         # then that of the other one is recorded
         assert outcomes[0] == Taken(1)
         assert isinstance(outcomes[1], Exception)
+
+
+async def test_a_fact_that_the_register_cannot_take_is_kept_from_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with an_entrance(tmp_path) as entrance:
+        # given a register with a fault, which one kind of fact brings to light
+        await entrance.bring(enrolled())
+        step = Register.step
+
+        def faulty(self: Register, state: Registered, event: Event[Data]) -> tuple[Registered, Sequence[Event[Data]]]:
+            assert not isinstance(event.data, SessionAttended)
+            return step(self, state, event)
+
+        monkeypatch.setattr(Register, "step", faulty)
+
+        # when such a fact is brought, alone and with others
+        attended = fact(SessionAttended(session=1))
+        for facts in ([attended], [answered(1), attended]):
+            with pytest.raises(AssertionError):
+                await entrance.bring(*facts)
+
+        # then nothing of it is there, and more can be said of the case
+        assert await entrance.bring(answered(2)) == Taken(1)
+        assert ids(await entrance.on_log()) == ids([enrolled(), answered(2)])
 
 
 async def test_who_has_been_waiting_when_the_door_closes_is_answered(tmp_path: Path) -> None:

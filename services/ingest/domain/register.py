@@ -148,7 +148,8 @@ def after(state: Registered, fact: Event[Data]) -> Registered:
 class Foreseen:
     """What will be known of cases when some facts are recorded.
 
-    It is worked out when a case is asked for again, which most are not: of most one fact is recorded at a time.
+    After answers it is worked out when the case is asked for again, which most are not: of most one answer is recorded
+    at a time. After any other fact at once, so that one whose step fails is not recorded: it would fail ever after.
     """
 
     def __init__(self, known: Callable[[str], Registered]) -> None:
@@ -168,6 +169,8 @@ class Foreseen:
         """Take facts that are to be recorded, behind those before."""
         for fact in facts:
             self._since[fact.subject].append(fact)
+            if not isinstance(fact.data, ResponseSubmitted):
+                self.of(fact.subject)
 
 
 def _told(before: Told, outcome: NoticeSent | NoticeFailed) -> Told:

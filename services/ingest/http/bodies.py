@@ -21,6 +21,8 @@ BODY_WITHIN: Final = 10.0
 DEEP_AT_MOST: Final = 32
 """Objects and lists within one another. What was read is written again to be checked, and that ends somewhere."""
 
+_LESS_DEEP: Final = Fault("", f"at most {DEEP_AT_MOST} objects and lists within one another")
+
 ENTRIES_AT_MOST: Final = 1_024
 """Entries of an object or a list: more than a course can have sessions. Each of them can be wrong, and is looked at."""
 
@@ -83,14 +85,23 @@ def _object(body: bytes) -> dict[str, Any]:
     _require_bounds(said)
     # What is written as it would be written here has each name once.
     if orjson.dumps(said) != body:
-        _NAMES.decode(body.decode())
+        _require_names_once(body)
     return said
+
+
+def _require_names_once(body: bytes) -> None:
+    """Make sure that no value is hidden by another one of its name. Raises Problem."""
+    try:
+        _NAMES.decode(body.decode())
+    except RecursionError:
+        # Of a value that is hidden nobody has seen yet how deep it is.
+        raise Problem(INVALID, _LESS_DEEP) from None
 
 
 def _require_bounds(said: dict[str, Any] | list[Any], deep: int = DEEP_AT_MOST) -> None:
     """Make sure that what is said is neither too deep nor too wide. Raises Problem. deep: levels that are left."""
     if not deep:
-        raise Problem(INVALID, Fault("", f"at most {DEEP_AT_MOST} objects and lists within one another"))
+        raise Problem(INVALID, _LESS_DEEP)
     if len(said) > ENTRIES_AT_MOST:
         raise Problem(INVALID, Fault("", f"at most {ENTRIES_AT_MOST:,} entries in an object or a list"))
     for value in said.values() if isinstance(said, dict) else said:
