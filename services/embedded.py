@@ -86,7 +86,7 @@ class EmbeddedHome(Home):
             keyring = SqliteKeyring(database.connection, master)
             home = cls(directory, database, _ports(directory, database, keyring), mails=mails, zone=zone, clock=clock)
             if is_new:
-                await home.require_no_keys()
+                await home.require_nothing_lost()
                 keyring.remember_master()
                 await home._found(list(founding))
             keyring.require_own_master()

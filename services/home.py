@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from pydantic import TypeAdapter
 
 from contracts.definitions.catalogue import Catalogue, Entry
-from contracts.topics import partition_of
+from contracts.topics import CASES, partition_of
 from services.auditor.rebuilding import FRESH
 from services.ingest.cases import Cases
 from services.ingest.clockwork import Timetable
@@ -169,7 +169,7 @@ class Home(ABC):
         """Learn the log's identity and definitions, and where each stage that is run here was left."""
         await self._founding.learn()
         if not self.log_id:
-            await self.require_no_keys()
+            await self.require_nothing_lost()
             raise LogEmpty(f"{self.name} was never founded; import into an empty directory")
         if not write:
             return
@@ -179,11 +179,14 @@ class Home(ABC):
                 if await self._goes_on(runner.open(partition)):
                     self._work.append((runner, partition))
 
-    async def require_no_keys(self) -> None:
-        """Make sure, where the log is empty, that no case has a key: else there was a log, and it is lost.
+    async def require_nothing_lost(self) -> None:
+        """Make sure, where the log does not say which one it is, that there are no facts, and that no case has a key.
 
-        Raises LogEmpty.
+        Else there was a log, and its beginning is lost, or all of it. Raises LogEmpty.
         """
+        if any((await self.log.ends(CASES, range(CASES.partitions))).values()):
+            says = f"{self.name} has facts, but no definitions: the beginning of its log was lost, or removed"
+            raise LogEmpty(f"{says}. To mend it: {RESTORE}")
         async for _ in self.keyring.wrapped():
             says = f"{self.name} has keys of cases, but its log is empty: it was lost, or removed"
             raise LogEmpty(f"{says}. To mend it: {RESTORE}")

@@ -12,7 +12,7 @@ from typing import Any, Final
 import orjson
 import pytest
 
-from contracts.topics import CASES, NOTICES, SCORES, SEALS, TOPICS, TRACKS, Topic, partition_of
+from contracts.topics import CASES, DEFINITIONS, NOTICES, SCORES, SEALS, TOPICS, TRACKS, Topic, partition_of
 from services.auditor.checkpoint import Checkpoint, Line
 from services.auditor.note import Signer, Verifier
 from services.auditor.sealing import signer_in
@@ -231,6 +231,19 @@ def test_a_log_that_was_emptied_is_not_what_was_sealed(kept: Kept, tampering: Ta
     # and no new log is begun there
     ran = ontrack("up", "--data", tampering.home, "--port", "0")
     assert (ran.exit_code, "has keys of cases, but its log is empty" in ran.told) == (2, True)
+
+
+def test_no_log_is_begun_over_the_facts_of_one_that_has_lost_its_beginning(tampering: Tampering) -> None:
+    # given a home with facts, and neither definitions nor keys
+    tampering.do(f"DELETE FROM {table_of(DEFINITIONS, 0)}")  # noqa: S608 - ours
+    tampering.do("DELETE FROM keys")
+
+    # when somebody would verify it, or go on there
+    for command in (("audit", "verify"), ("up", "--port", "0")):
+        ran = ontrack(*command, "--data", tampering.home)
+
+        # then it is said what was lost and what to do, and no other log is begun
+        assert (ran.exit_code, "the beginning of its log was lost" in ran.told, RESTORE in ran.told) == (2, True, True)
 
 
 def test_a_checkpoint_that_nobody_or_somebody_else_has_signed_is_refused(
