@@ -12,16 +12,17 @@ from typing import Any, Final
 import pytest
 
 from contracts.codec import id_of
+from contracts.events.facts import SessionAbsent
 from contracts.topics import CASES, NOTICES, PARTITIONS, SCORES, TRACKS, Topic, partition_of
 from services.auditor import fold, replay
 from services.auditor.rebuilding import FRESH, put_in_place, rebuilt
-from services.auditor.replay import History
+from services.auditor.replay import Contradicted, History
 from services.cli.audit.shelf import shelf
 from services.cli.audit.source import history_of
 from services.embedded import EmbeddedHome
 from services.runtime.log.port import Log, StoredRecord
 from services.runtime.store.port import Outcome, Store, StoredState, Write
-from tests.auditor.tampering import Tampering
+from tests.auditor.tampering import Tampering, renamed
 from tests.cli.homes import CASES as COURSES
 from tests.cli.homes import imported, written
 from tests.support.command import succeeded
@@ -80,6 +81,28 @@ async def test_cases_that_are_not_kept_open_come_to_the_same(sound: Path, monkey
         shelved = await made(history, one)
         monkeypatch.setattr(fold, "OPEN_AT_MOST", 1_000)
         assert await made(history, other) == shelved
+
+
+class Counting:
+    """A store that counts what it is given to keep."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.kept = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def save(self, stage: str, writes: Sequence[Write]) -> Sequence[Outcome]:
+        self.kept += len(writes)
+        return await self._store.save(stage, writes)
+
+
+async def test_cases_that_are_not_kept_open_are_put_down_once(sound: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fold, "OPEN_AT_MOST", 0)
+    async with await EmbeddedHome.open(sound) as home, shelf() as fresh:
+        counting = Counting(fresh)
+        assert len(await made(await history_of(sound, home), counting)) == counting.kept
 
 
 TRIES: Final = 20
@@ -203,6 +226,11 @@ class AMomentAgo:
         return await self._log.end(topic, partition) if before is None else before
 
 
+async def ends_of(log: Log, partition: int) -> dict[str, int]:
+    """Where each topic ends in a partition."""
+    return {topic.name: await log.end(topic, partition) for topic in (CASES, SCORES, TRACKS, NOTICES)}
+
+
 async def _ends_before_the_last_fact(log: Log, partition: int) -> dict[str, int]:
     last = await log.end(CASES, partition) - 1
     [fact] = await log.read(CASES, partition, last, 1)
@@ -228,6 +256,36 @@ async def test_what_others_conclude_meanwhile_is_no_contradiction(tampering: Tam
 
         # then that is left to whoever goes on from there
         assert not told.contradictions
+
+
+async def test_nothing_is_published_behind_what_does_not_follow(tampering: Tampering, p1: str) -> None:
+    # given a conclusion of another type than the one that follows, and another one on the next topic that is missing
+    tampering.put(SCORES, p1, 0, renamed(tampering.record(SCORES, p1, 0), type=SessionAbsent.type()))
+    tampering.cut(TRACKS, p1, len(tampering.offsets(TRACKS, p1)) - 1)
+
+    async with await EmbeddedHome.open(tampering.home, write=True) as home, shelf() as empty:
+        before = await ends_of(home.log, partition_of(p1))
+
+        # when all is made anew to be put in place, then it is refused, and the missing one was not put on the log
+        with pytest.raises(Contradicted):
+            await rebuilt(await history_of(tampering.home, home), home.store, empty, unseen, publishes=True)
+        assert await ends_of(home.log, partition_of(p1)) == before
+
+
+async def test_what_stands_behind_all_that_follows_is_seen_before_a_partition_is_put_down(
+    tampering: Tampering, p1: str
+) -> None:
+    # given a report that stands there once more under the next number, which nothing leads to
+    last = tampering.record(NOTICES, p1, -1)
+    number = len(tampering.offsets(NOTICES, p1)) + 1
+    tampering.append(NOTICES, p1, renamed(last, sequence=str(number)))
+
+    async with await EmbeddedHome.open(tampering.home, write=True) as home, shelf() as empty:
+        history = await history_of(tampering.home, home)
+
+        # when its partition is made anew to be put in place, then it is refused
+        with pytest.raises(Contradicted):
+            await rebuilt(history, home.store, empty, unseen, publishes=True, partitions=[partition_of(p1)])
 
 
 async def test_only_one_of_two_puts_it_in_place(tampering: Tampering) -> None:
