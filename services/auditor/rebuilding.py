@@ -1,6 +1,6 @@
 """What every stage knows, made anew from the log in a fresh place, partition by partition."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -22,11 +22,13 @@ class Rebuilt:
     """What was read for that. counted: topic -> how much; there: partitions that an earlier try had done.
 
     contradictions: how many conclusions stand there that do not follow from the facts, of each kind
+    ends: partition -> how far each topic was read, by whoever did that
     """
 
     counted: dict[str, Counted]
     there: int
     contradictions: Counter[What]
+    ends: Mapping[int, Mapping[str, int]]
 
 
 async def rebuilt(
@@ -60,7 +62,8 @@ async def rebuilt(
     if there:
         for stage in history.stages:
             await _forget_erased(history, fresh, FRESH + stage.name)
-    return Rebuilt(replay.counted, there, replay.findings.contradictions)
+    ends = await _read(history, fresh)
+    return Rebuilt(replay.counted, there, replay.findings.contradictions, ends)
 
 
 async def _begun(history: History, fresh: Store) -> None:
@@ -79,6 +82,16 @@ async def _begun(history: History, fresh: Store) -> None:
 
 async def _is_there(history: History, fresh: Store, number: int) -> bool:
     return await fresh.position(FRESH + history.stages[-1].name, number) is not None
+
+
+async def _read(history: History, fresh: Store) -> Mapping[int, Mapping[str, int]]:
+    """Give how far each topic was read for what is there."""
+    ends: dict[int, dict[str, int]] = defaultdict(dict)
+    for stage in history.stages:
+        for number in range(PARTITIONS):
+            position = await fresh.position(FRESH + stage.name, number)
+            ends[number][stage.reads.name] = 0 if position is None else position.offset
+    return ends
 
 
 async def _put_down(history: History, replay: Replay, fresh: Store, number: int) -> None:

@@ -246,6 +246,9 @@ class Replay:
         if store is not None:
             states = await store.load(stage.name, beside.cases_expected)
             published = {case_id: state.written for case_id, state in states.items()}
+            if published:
+                # What a stage says it has given stands there by now: it can have come since the end was asked for.
+                await self._read_on(pass_, topic)
         # What others have put there meanwhile can follow from facts that came meanwhile.
         began = self.ends[pass_.number][topic.name]
         missing, to_come = beside.end(began, pass_.ends[topic.name], published)
@@ -277,6 +280,10 @@ class Replay:
         ]
         for start in range(0, len(records), BATCH):
             await self.history.log.append(topic, pass_.number, records[start : start + BATCH])
+        await self._read_on(pass_, topic)
+
+    async def _read_on(self, pass_: _Pass, topic: Topic) -> None:
+        """Read on to where a topic ends by now."""
         pass_.ends[topic.name] = await self.history.log.end(topic, pass_.number)
         await self._follow(pass_, topic, to_the_end=True)
 

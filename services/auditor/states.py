@@ -25,7 +25,7 @@ class Compared:
     """How the states of a stage compare.
 
     cases: how many there are; digest: of what was derived, case by case
-    moved: cases of which the stage has read more since
+    moved: cases of which the stage has read what came since the history was told again
     behind: cases of which the stage has not read everything yet
     """
 
@@ -39,10 +39,16 @@ class Compared:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What is compared: the states of a stage in a store, and where on the log it stands by its own account."""
+    """What is compared: the states of a stage in a store, and where on the log it stands by its own account.
+
+    log_id: by which positions on that log are known
+    ends: partition -> where each topic ended when the history was told again
+    """
 
     store: Store
     log: Log
+    log_id: str
+    ends: Mapping[int, Mapping[str, int]]
 
     async def is_behind(self, stage: Stage[Any], case_id: str, offset: int) -> bool:
         """Tell whether a stage has not come to a record of a case yet; not if it has lost where it was."""
@@ -51,6 +57,22 @@ class Standing:
         if position is not None:
             return position.offset <= offset
         return stage.writes is None or await self.log.end(stage.writes, number) == 0
+
+    async def has_moved(self, stage: Stage[Any], case_id: str, offset: int) -> bool:
+        """Tell whether a stage can have read a record of a case since: one that came since, and stands there."""
+        number = partition_of(case_id)
+        # Asked after the state: no stage has read what does not stand there.
+        return self.ends[number][stage.reads.name] <= offset < await self.log.end(stage.reads, number)
+
+    async def cut(self, stage: Stage[Any]) -> AsyncIterator[Finding]:
+        """Find where a stage has read further than its topic reaches."""
+        for number in self.ends:
+            position, topic = await self.store.position(stage.name, number), stage.reads
+            # Asked after the position: whoever runs the stage goes on meanwhile.
+            end = await self.log.end(topic, number)
+            if position is not None and position.log == self.log_id and position.offset > end:
+                says = f"{stage.name} has read up to offset {position.offset}, so as much was expected to stand there"
+                yield Finding("log-cut", Place(topic.name, number, end, stage=stage.name), says)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,25 +102,27 @@ class Comparison:
                 told.cases += 1
                 digest.update(f"{case_id} {mine.read} {mine.written} ".encode() + mine.body)
                 if self.standing is not None:
-                    await self._compare(case_id, mine, standing.get(case_id), known.get(case_id), told)
+                    await self._compare(case_id, mine, standing.get(case_id), known.get(case_id), self.standing, told)
         told.digest = digest.hexdigest()
         if self.standing is not None:
             async for case_ids in _chunks(self.standing.store.cases(self.stage.name)):
-                await self._see_underivable(case_ids)
+                await self._see_underivable(case_ids, self.standing, told)
         return told
 
     async def _both(self, case_ids: Collection[str]) -> tuple[Mapping[str, StoredState], Mapping[str, StoredState]]:
         derived = await self.derived.load(self.kept_as, case_ids)
         return derived, {} if self.standing is None else await self.standing.store.load(self.stage.name, case_ids)
 
-    async def _see_underivable(self, case_ids: Collection[str]) -> None:
+    async def _see_underivable(self, case_ids: Collection[str], where: Standing, told: Compared) -> None:
         """Find the states that nothing leads to."""
         derived, standing = await self._both(case_ids)
         known = await self.keys.of(case_ids)
         for case_id in sorted(standing.keys() - derived.keys()):
             if self.cases is not None and case_id not in self.cases:
                 continue
-            if isinstance(known.get(case_id), Destroyed):
+            if await where.has_moved(self.stage, case_id, standing[case_id].offset):
+                told.moved += 1
+            elif isinstance(known.get(case_id), Destroyed):
                 self._find("state-underivable", case_id, "no state, since the key of the case is destroyed")
             else:
                 self._find("state-underivable", case_id, "no state, since nothing on the log leads to it")
@@ -109,11 +133,11 @@ class Comparison:
         derived: StoredState,
         standing: StoredState | None,
         key: CaseKey | Destroyed | None,
+        where: Standing,
         told: Compared,
     ) -> None:
-        where = self.standing
         if standing is None or standing.offset < derived.offset:
-            if where is not None and await where.is_behind(self.stage, case_id, derived.offset):
+            if await where.is_behind(self.stage, case_id, derived.offset):
                 told.behind += 1
             elif standing is None:
                 self._find("state-missing", case_id, "a state was expected")
@@ -121,7 +145,12 @@ class Comparison:
                 says = f"the state after offset {derived.offset} was expected, not after {standing.offset}"
                 self._find("state-altered", case_id, says)
         elif standing.offset > derived.offset:
-            told.moved += 1
+            if await where.has_moved(self.stage, case_id, standing.offset):
+                told.moved += 1
+            else:
+                says = f"the state after offset {derived.offset} of {self.stage.reads.name} was expected"
+                more = f"what it says it has read since, up to offset {standing.offset}, does not stand there"
+                self._find("state-ahead", case_id, f"{says}: {more}")
         elif _outside(standing) == _outside(derived) and standing.body == derived.body:
             told.equal += 1
         else:

@@ -56,7 +56,10 @@ async def verified(
     await _see_halted(history, replay)
     found = Verified(replay.findings, replay.counted)
     if history.store is not None and compares_states:
-        standing = Standing(history.store, history.log)
+        standing = Standing(history.store, history.log, history.log_id, replay.ends)
+        for stage in history.stages:
+            async for cut in standing.cut(stage):
+                found.findings.add(cut)
         found.states = [
             await Comparison(stage, shelf, stage.name, standing, replay.keys, replay.findings, cases).made()
             for stage in history.stages

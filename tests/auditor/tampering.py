@@ -8,9 +8,9 @@ from typing import Any
 
 import orjson
 
-from contracts.codec import CaseKey, decode, encode, seal
+from contracts.codec import CaseKey, decode, encode, id_of, seal
 from contracts.events.event import Data, Event
-from contracts.topics import Topic, partition_of
+from contracts.topics import CASES, NOTICES, SCORES, TRACKS, Topic, partition_of
 from services.embedded import DATABASE, EmbeddedHome
 from services.runtime.database import table_of
 
@@ -64,6 +64,13 @@ class Tampering:
         self._do(f'DELETE FROM {table} WHERE "offset" = ?', offset)  # noqa: S608 - ours
         self._do(f'UPDATE {table} SET "offset" = -"offset" WHERE "offset" > ?', offset)  # noqa: S608 - ours
         self._do(f'UPDATE {table} SET "offset" = -"offset" - 1 WHERE "offset" < 0')  # noqa: S608 - ours
+
+    def cut_off(self, case_id: str) -> None:
+        """Cut the last fact of the partition of a case off, with all that was concluded from it."""
+        ((fact,),) = self._do(f'SELECT value FROM {_table(CASES, case_id)} ORDER BY "offset" DESC LIMIT 1')  # noqa: S608 - ours
+        said = f'%"correlationid":"{id_of(fact)}"%'
+        for topic in (CASES, SCORES, TRACKS, NOTICES):
+            self._do(f"DELETE FROM {_table(topic, case_id)} WHERE CAST(value AS TEXT) LIKE ?", said)  # noqa: S608 - ours
 
     def swap(self, topic: Topic, case_id: str, one: int, other: int) -> None:
         """Let two records change places."""

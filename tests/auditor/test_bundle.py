@@ -20,7 +20,7 @@ from tests.auditor.tampering import Tampering, renamed
 from tests.cli.homes import SECRET
 from tests.support.command import Ran, ontrack, succeeded
 
-FINDS_IN_A_HOME_ONLY: Final = {"state-altered", "state-missing", "state-underivable"}
+FINDS_IN_A_HOME_ONLY: Final = {"log-cut", "state-ahead", "state-altered", "state-missing", "state-underivable"}
 
 
 class Handed:

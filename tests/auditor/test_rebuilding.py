@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +11,6 @@ from typing import Any, Final
 
 import pytest
 
-from contracts.codec import id_of
 from contracts.events.facts import SessionAbsent
 from contracts.topics import CASES, NOTICES, PARTITIONS, SCORES, TRACKS, Topic, partition_of
 from services.auditor import fold, replay
@@ -22,6 +21,7 @@ from services.cli.audit.source import history_of
 from services.embedded import EmbeddedHome
 from services.runtime.log.port import Log, StoredRecord
 from services.runtime.store.port import Outcome, Store, StoredState, Write
+from tests.auditor.moments import AMomentAgo, ends_before_the_last_fact
 from tests.auditor.tampering import Tampering, renamed
 from tests.cli.homes import CASES as COURSES
 from tests.cli.homes import imported, written
@@ -210,43 +210,16 @@ def test_a_case_that_was_erased_since_is_no_difference(tmp_path: Path) -> None:
     succeeded("audit", "replay", "--data", home, "--into", file)
 
 
-class AMomentAgo:
-    """A log of which the ends are told at first as they were before the last fact of a partition came."""
-
-    def __init__(self, log: Log, partition: int, ends: Mapping[str, int]) -> None:
-        self._log = log
-        self._partition = partition
-        self._ends = dict(ends)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._log, name)
-
-    async def end(self, topic: Topic, partition: int) -> int:
-        before = self._ends.pop(topic.name, None) if partition == self._partition else None
-        return await self._log.end(topic, partition) if before is None else before
-
-
 async def ends_of(log: Log, partition: int) -> dict[str, int]:
     """Where each topic ends in a partition."""
     return {topic.name: await log.end(topic, partition) for topic in (CASES, SCORES, TRACKS, NOTICES)}
-
-
-async def _ends_before_the_last_fact(log: Log, partition: int) -> dict[str, int]:
-    last = await log.end(CASES, partition) - 1
-    [fact] = await log.read(CASES, partition, last, 1)
-    ends = {CASES.name: last}
-    for topic in (SCORES, TRACKS, NOTICES):
-        records = await log.read(topic, partition, 0, await log.end(topic, partition))
-        said = f'"correlationid":"{id_of(fact.value)}"'.encode()
-        ends[topic.name] = next((record.offset for record in records if said in record.value), len(records))
-    return ends
 
 
 async def test_what_others_conclude_meanwhile_is_no_contradiction(tampering: Tampering, p1: str) -> None:
     async with await EmbeddedHome.open(tampering.home, write=True) as home, shelf() as empty:
         # given a fact that came since, and what others have concluded from it
         partition = partition_of(p1)
-        ends = await _ends_before_the_last_fact(home.log, partition)
+        ends = await ends_before_the_last_fact(home.log, partition)
         assert ends[TRACKS.name] < await home.log.end(TRACKS, partition)
         history = await history_of(tampering.home, home)
 

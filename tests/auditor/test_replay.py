@@ -1,12 +1,14 @@
 """`ontrack audit replay`: what the stages know is made anew from the log, compared, and put in place."""
 
+import asyncio
 import gc
 import shutil
 import sqlite3
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from services.embedded import DATABASE, EmbeddedHome
 from services.runtime.database import table_of
 from services.runtime.log.sqlite import SqliteLog
 from services.runtime.store.sqlite import SqliteStore
+from tests.auditor.moments import AMomentAgo, ends_before_the_last_fact
 from tests.auditor.tampering import Tampering, renamed
 from tests.support.command import ended, ontrack, started, succeeded
 from tests.support.faults import Crash, CrashAt, ReplacedStore, Trouble, TroubledLog, TroubledStore
@@ -188,10 +191,24 @@ def test_where_the_log_was_damaged_nothing_is_put_in_place(tampering: Tampering,
         assert [tampering.do(each) for each in everything] == before
 
 
-def test_every_case_is_in_a_column(tampering: Tampering, p1: str) -> None:
-    tampering.do('UPDATE states SET "offset" = "offset" + 1000 WHERE stage = \'scoring\' AND case_id = ?', p1)
+async def ends_a_moment_ago(home: Path, case_id: str) -> Mapping[str, int]:
+    async with await EmbeddedHome.open(home) as opened:
+        return await ends_before_the_last_fact(opened.log, partition_of(case_id))
+
+
+def test_every_case_is_in_a_column(tampering: Tampering, p1: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # given a stage that has read what came since it was asked how much is to be read, and how far the log reaches
+    ends, partition = asyncio.run(ends_a_moment_ago(tampering.home, p1)), partition_of(p1)
+    ago = partial(AMomentAgo, partition=partition, ends=ends, often=2)
+    monkeypatch.setattr("services.embedded.SqliteLog", lambda opened: ago(SqliteLog(opened)))
     row = replayed("--data", tampering.home)["scoring"]
     assert (row["cases"], row["equal"], row["differ"], row["behind"], row["ahead"]) == (8, 7, 0, 0, 1)
+
+    # and one that says that it has read what nobody has written
+    monkeypatch.undo()
+    tampering.do('UPDATE states SET "offset" = "offset" + 1000 WHERE stage = \'scoring\' AND case_id = ?', p1)
+    row = replayed("--data", tampering.home, code=1)["scoring"]
+    assert (row["cases"], row["equal"], row["differ"], row["behind"], row["ahead"]) == (8, 7, 1, 0, 0)
 
 
 def test_nothing_is_made_anew_in_the_database_of_a_home(tampering: Tampering) -> None:

@@ -3,7 +3,8 @@
 import asyncio
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,9 +16,13 @@ from contracts.events.notices import ReportIssued
 from contracts.events.scores import ScoreComputed
 from contracts.events.tracks import TrackEvaluated
 from contracts.topics import CASES, DEAD_LETTERS, DEFINITIONS, NOTICES, SCORES, TRACKS, Topic, partition_of
+from services.auditor.verify import verified
+from services.cli.audit.shelf import shelf
+from services.cli.audit.source import history_of
 from services.cli.audit.verify import FIELDS_SHOWN
 from services.embedded import EmbeddedHome
 from services.runtime.database import table_of
+from tests.auditor.moments import AMomentAgo, ends_before_the_last_fact
 from tests.auditor.tampering import Tampering, renamed
 from tests.cli.homes import SECRET
 from tests.support.command import ontrack, succeeded
@@ -219,6 +224,12 @@ def _state_changed(tampering: Tampering, case_id: str) -> None:
     tampering.do("UPDATE states SET written = written + 1 WHERE stage = 'scoring' AND case_id = ?", case_id)
 
 
+def _state_ahead(tampering: Tampering, case_id: str) -> None:
+    """What is known of a case is nonsense, and the stage says that it has read what nobody has written."""
+    statement = "UPDATE states SET \"offset\" = 999999, body = x'41' WHERE stage = 'not_detector' AND case_id = ?"
+    tampering.do(statement, case_id)
+
+
 def _state_of_another(tampering: Tampering, case_id: str) -> None:
     statement = "UPDATE states SET body = (SELECT body FROM states WHERE stage = 'scoring' AND case_id <> ?)"
     tampering.do(f"{statement} WHERE stage = 'scoring' AND case_id = ?", case_id, case_id)
@@ -293,6 +304,7 @@ DONE: Final[dict[str, tuple[Callable[[Tampering, str], None], set[str], str]]] =
     "an event of which nothing is left": (_emptied, {"unreadable"}, "a record of rom.scores.v1 was expected"),
     "an event once more, in other bytes": (_once_more_otherwise, {"repeated-otherwise"}, "were expected once more"),
     "a state with another number": (_state_changed, {"state-altered"}, "what follows from the history was expected"),
+    "a state that has read more": (_state_ahead, {"state-ahead"}, "up to offset 999999, does not stand there"),
     "a state of another case": (_state_of_another, {"state-altered"}, "what follows from the history was expected"),
     "a state that is gone": (_state_gone, {"state-missing"}, "a state was expected"),
     "a state of nobody": (_state_of_nobody, {"state-underivable"}, "nothing on the log leads to it"),
@@ -330,7 +342,74 @@ def test_whatever_was_done_to_a_history_is_found(tampering: Tampering, p1: str, 
     found = findings(tampering.home)
     assert kinds(found).keys() >= expected
     assert any(says in each["says"] for each in found if each["finding"] in expected)
-    assert {each["case"] for each in found} <= {p1, "nobody", None}
+    # Where a record was taken out, those behind it moved up, so the states of others are after another offset.
+    assert {each["case"] for each in found if each["finding"] != "state-ahead"} <= {p1, "nobody", None}
+
+
+def test_a_log_of_which_the_end_was_cut_off_is_found_by_what_the_stages_have_read(
+    tampering: Tampering, p1: str
+) -> None:
+    # given a log without its last fact and all that was concluded from it
+    tampering.cut_off(p1)
+
+    # when the history is verified
+    found = findings(tampering.home)
+
+    # then it is told how far each stage has read, and what is known of the case by what is gone
+    assert kinds(found).keys() == {"log-cut", "state-ahead"}
+    cuts = [each for each in found if each["finding"] == "log-cut"]
+    assert [each["topic"] for each in cuts] == [CASES.name, CASES.name, SCORES.name, TRACKS.name]
+    assert [each["stage"] for each in cuts] == ["register", "scoring", "not_detector", "notifier"]
+    assert {each["partition"] for each in found} == {partition_of(p1)}
+    first, *_ = cuts
+    assert first["says"].startswith(f"register has read up to offset {first['offset'] + 1}, ")
+
+
+def test_a_state_that_has_read_a_record_of_another_case_is_found(tampering: Tampering) -> None:
+    # given a state with the body of another case, behind the record of a third one
+    places = tampering.do("SELECT case_id, \"offset\" FROM states WHERE stage = 'register'")
+    partition_ends = [
+        max(other for of, other in places if partition_of(of) == partition_of(each)) for each, _ in places
+    ]
+    case_id = next(each for (each, offset), end in zip(places, partition_ends, strict=True) if offset < end)
+    statement = "UPDATE states SET \"offset\" = \"offset\" + 1, body = x'41' WHERE stage = 'register' AND case_id = ?"
+    tampering.do(statement, case_id)
+
+    # when the history is verified, then it is found, though that record stands on the log
+    (found,) = findings(tampering.home)
+    assert (found["finding"], found["stage"], found["case"]) == ("state-ahead", "register", case_id)
+
+
+def _all_of_it(ends: Mapping[str, int]) -> Mapping[str, int]:
+    return ends
+
+
+def _conclusions(ends: Mapping[str, int]) -> Mapping[str, int]:
+    return {topic: end for topic, end in ends.items() if topic != CASES.name}
+
+
+def _whole_cases(ends: Mapping[str, int]) -> Mapping[str, int]:
+    return dict.fromkeys(ends, 0)
+
+
+@pytest.mark.parametrize("since", [_all_of_it, _conclusions, _whole_cases], ids=lambda since: since.__name__)
+async def test_what_comes_while_a_history_is_verified_is_no_finding(
+    sound: Path, p1: str, since: Callable[[Mapping[str, int]], Mapping[str, int]]
+) -> None:
+    async with await EmbeddedHome.open(sound) as home, shelf() as empty:
+        # given a fact, what is concluded from it, or cases that come after it was asked how far the log reaches
+        partition = partition_of(p1)
+        ends = since(await ends_before_the_last_fact(home.log, partition))
+        history = await history_of(sound, home)
+
+        # when the history is verified
+        ago = replace(history, log=AMomentAgo(home.log, partition, ends))
+        found = await verified(ago, empty, lambda _: None)
+
+        # then nothing is found, and each state is as derived, or has read what came since
+        assert found.findings.kept == []
+        assert [each.equal + each.moved for each in found.states] == [8, 8, 8, 8]
+        assert any(each.moved for each in found.states) is (CASES.name in ends)
 
 
 def test_a_fact_that_cannot_be_read_is_named_before_all_that_does_not_follow_without_it(

@@ -13,7 +13,7 @@ import click
 from contracts.topics import DEFINITIONS
 from services.auditor.domain.findings import Findings, What
 from services.auditor.fold import Keys
-from services.auditor.rebuilding import FRESH, put_in_place, rebuilt
+from services.auditor.rebuilding import FRESH, Rebuilt, put_in_place, rebuilt
 from services.auditor.replay import Contradicted, History
 from services.auditor.states import Comparison, Standing
 from services.cli.audit.narrowing import Wish, narrowing_options, part_of, told_of
@@ -94,13 +94,14 @@ async def _compared(source: Source, wish: Wish, file: Path | None) -> tuple[list
     async with await audited(source, knows_cases=wish.names_cases) as home, _fresh(file) as fresh:
         part = await part_of(home, wish)
         history = await history_of(source, home, part)
-        contradictions = await _rebuilt(history, fresh, publishes=False)
+        told = await _rebuilt(history, fresh, publishes=False)
         if part.until is not None and history.store is not None:
             history = replace(history, store=None)
             say("Nothing is compared: what the stages know is that of now.")
         for line in told_of(part):
             say(line)
-        return [await _beside(history, fresh, stage, part.cases) for stage in history.stages], contradictions
+        rows = [await _beside(history, fresh, told, stage, part.cases) for stage in history.stages]
+        return rows, told.contradictions
 
 
 async def _swapped(place: Place) -> list[Row]:
@@ -108,8 +109,8 @@ async def _swapped(place: Place) -> list[Row]:
     async with await opened(place, write=True, takes_up=False) as home:
         history = await history_of(place, home)
         try:
-            await _rebuilt(history, home.store, publishes=True)
-            rows = [await _beside(history, home.store, stage) for stage in history.stages]
+            told = await _rebuilt(history, home.store, publishes=True)
+            rows = [await _beside(history, home.store, told, stage) for stage in history.stages]
             is_in_place = await put_in_place(history, home.store)
         except StatesLost:
             is_in_place = False
@@ -124,7 +125,7 @@ async def _swapped(place: Place) -> list[Row]:
         return [{**row, "now": "replaced"} for row in rows]
 
 
-async def _rebuilt(history: History, fresh: Store, *, publishes: bool) -> Counter[What]:
+async def _rebuilt(history: History, fresh: Store, *, publishes: bool) -> Rebuilt:
     began = time.monotonic()
     async with shelf() as empty:
         with progress("Replaying", await records_of(history)) as advance:
@@ -136,7 +137,7 @@ async def _rebuilt(history: History, fresh: Store, *, publishes: bool) -> Counte
         say(f"{topic}: {counted(of.events, 'event')}{shown(of)}")
     events = sum(of.events for of in told.counted.values())
     say(f"{events:,} events in {took:,.1f} s, {events / max(took, 0.001):,.0f} a second.")
-    return told.contradictions
+    return told
 
 
 @asynccontextmanager
@@ -155,11 +156,13 @@ async def _fresh(file: Path | None) -> AsyncIterator[Store]:
         database.close()
 
 
-async def _beside(history: History, fresh: Store, stage: Stage[Any], cases: Collection[str] | None = None) -> Row:
+async def _beside(
+    history: History, fresh: Store, told: Rebuilt, stage: Stage[Any], cases: Collection[str] | None = None
+) -> Row:
     """Compare what was made anew of a stage with what it knows. cases: only of these, if any are named."""
     findings, keys = Findings(), Keys(history.keyring, are_all_here=history.has_all_keys)
     kept_as, now = FRESH + stage.name, _AS_IT_WAS
-    standing = None if history.store is None else Standing(history.store, history.log)
+    standing = None if history.store is None else Standing(history.store, history.log, history.log_id, told.ends)
     try:
         found = await Comparison(stage, fresh, kept_as, standing, keys, findings, cases).made()
     except (StatesLost, StatesReplaced) as away:
