@@ -89,6 +89,22 @@ class Counted:
             self.erased[case_id] += number
 
 
+def unsaid(counted: Mapping[str, Counted], erased: Collection[str]) -> Counter[str]:
+    """Count as sealed what is of cases whose key was destroyed though they were not erased; give how much of each.
+
+    A key can be taken away by whoever has altered what it sealed.
+
+    erased: the cases of which the log says that they were
+    """
+    found = Counter[str]()
+    for of in counted.values():
+        for case_id in of.erased.keys() - erased:
+            number = of.erased.pop(case_id)
+            of.sealed += number
+            found[case_id] += number
+    return found
+
+
 @dataclass(slots=True)
 class _Pass:
     """One partition while it is told again: where each topic ends, and how far it was read."""

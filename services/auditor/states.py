@@ -1,17 +1,19 @@
 """What the stages know of their cases, compared with what they know after the history was told again."""
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from hashlib import blake2b
+from itertools import product
 from typing import Any, Final
 
 import orjson
 from cryptography.exceptions import InvalidTag
 
 from contracts.codec import CaseKey
-from contracts.topics import partition_of
+from contracts.topics import PARTITIONS, partition_of
 from services.auditor.domain.findings import Difference, Finding, Findings, Place, What, differences
 from services.auditor.fold import Keys
+from services.auditor.replay import History
 from services.runtime.keyring.port import Destroyed
 from services.runtime.log.port import Log
 from services.runtime.stage import Stage
@@ -27,6 +29,8 @@ class Compared:
     cases: how many there are; digest: of what was derived, case by case
     moved: cases of which the stage has read what came since the history was told again
     behind: cases of which the stage has not read everything yet
+    ahead: cases of which the stage says that it has read what does not stand there
+    underivable: cases of which the stage knows something, and nothing leads to it
     """
 
     stage: str
@@ -35,19 +39,19 @@ class Compared:
     equal: int = 0
     moved: int = 0
     behind: int = 0
+    ahead: int = 0
+    underivable: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
     """What is compared: the states of a stage in a store, and where on the log it stands by its own account.
 
-    log_id: by which positions on that log are known
     ends: partition -> where each topic ended when the history was told again
     """
 
     store: Store
     log: Log
-    log_id: str
     ends: Mapping[int, Mapping[str, int]]
 
     async def is_behind(self, stage: Stage[Any], case_id: str, offset: int) -> bool:
@@ -64,15 +68,18 @@ class Standing:
         # Asked after the state: no stage has read what does not stand there.
         return self.ends[number][stage.reads.name] <= offset < await self.log.end(stage.reads, number)
 
-    async def cut(self, stage: Stage[Any]) -> AsyncIterator[Finding]:
-        """Find where a stage has read further than its topic reaches."""
-        for number in self.ends:
-            position, topic = await self.store.position(stage.name, number), stage.reads
-            # Asked after the position: whoever runs the stage goes on meanwhile.
-            end = await self.log.end(topic, number)
-            if position is not None and position.log == self.log_id and position.offset > end:
-                says = f"{stage.name} has read up to offset {position.offset}, so as much was expected to stand there"
-                yield Finding("log-cut", Place(topic.name, number, end, stage=stage.name), says)
+
+async def cuts(history: History, store: Store, partitions: Iterable[int] = range(PARTITIONS)) -> list[Finding]:
+    """Find where a stage has read further than its topic reaches. Raises Unavailable."""
+    found: list[Finding] = []
+    for stage, number in product(history.stages, partitions):
+        position, topic = await store.position(stage.name, number), stage.reads
+        # Asked after the position: whoever runs the stage goes on meanwhile.
+        end = await history.log.end(topic, number)
+        if position is not None and position.log == history.log_id and position.offset > end:
+            says = f"{stage.name} has read up to offset {position.offset}, so as much was expected to stand there"
+            found.append(Finding("log-cut", Place(topic.name, number, end, stage=stage.name), says))
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +129,11 @@ class Comparison:
                 continue
             if await where.has_moved(self.stage, case_id, standing[case_id].offset):
                 told.moved += 1
-            elif isinstance(known.get(case_id), Destroyed):
-                self._find("state-underivable", case_id, "no state, since the key of the case is destroyed")
-            else:
-                self._find("state-underivable", case_id, "no state, since nothing on the log leads to it")
+                continue
+            told.underivable.append(case_id)
+            is_sealed = isinstance(known.get(case_id), Destroyed)
+            why = "the key of the case is destroyed" if is_sealed else "nothing on the log leads to it"
+            self._find("state-underivable", case_id, f"no state, since {why}")
 
     async def _compare(
         self,
@@ -148,6 +156,7 @@ class Comparison:
             if await where.has_moved(self.stage, case_id, standing.offset):
                 told.moved += 1
             else:
+                told.ahead += 1
                 says = f"the state after offset {derived.offset} of {self.stage.reads.name} was expected"
                 more = f"what it says it has read since, up to offset {standing.offset}, does not stand there"
                 self._find("state-ahead", case_id, f"{says}: {more}")

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from contracts.topics import PARTITIONS, partition_of
 from services.auditor.domain.findings import Finding, Findings, Place
-from services.auditor.replay import Counted, History, Replay
-from services.auditor.states import Compared, Comparison, Standing
+from services.auditor.replay import Counted, History, Replay, unsaid
+from services.auditor.states import Compared, Comparison, Standing, cuts
 from services.runtime.store.port import Store
 
 
@@ -22,17 +22,9 @@ class Verified:
     def unsaid(self, erased: Collection[str]) -> Counter[str]:
         """Count as sealed what is of cases whose key was destroyed though they were not erased; give how much of each.
 
-        A key can be taken away by whoever has altered what it sealed.
-
         erased: the cases of which the log says that they were
         """
-        found = Counter[str]()
-        for of in self.counted.values():
-            for case_id in of.erased.keys() - erased:
-                number = of.erased.pop(case_id)
-                of.sealed += number
-                found[case_id] += number
-        return found
+        return unsaid(self.counted, erased)
 
 
 async def verified(
@@ -56,10 +48,8 @@ async def verified(
     await _see_halted(history, replay)
     found = Verified(replay.findings, replay.counted)
     if history.store is not None and compares_states:
-        standing = Standing(history.store, history.log, history.log_id, replay.ends)
-        for stage in history.stages:
-            async for cut in standing.cut(stage):
-                found.findings.add(cut)
+        found.findings.add_all(await cuts(history, history.store, partitions_of(cases)))
+        standing = Standing(history.store, history.log, replay.ends)
         found.states = [
             await Comparison(stage, shelf, stage.name, standing, replay.keys, replay.findings, cases).made()
             for stage in history.stages

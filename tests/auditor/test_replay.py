@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import orjson
 import pytest
@@ -25,6 +25,8 @@ from services.runtime.log.sqlite import SqliteLog
 from services.runtime.store.sqlite import SqliteStore
 from tests.auditor.moments import AMomentAgo, ends_before_the_last_fact
 from tests.auditor.tampering import Tampering, renamed
+from tests.cli.homes import CASES as COURSES
+from tests.cli.homes import imported, written
 from tests.support.command import ended, ontrack, started, succeeded
 from tests.support.faults import Crash, CrashAt, ReplacedStore, Trouble, TroubledLog, TroubledStore
 
@@ -71,7 +73,7 @@ def test_nothing_is_changed_unless_that_is_asked_for(tampering: Tampering) -> No
 
 def damaged(tampering: Tampering) -> None:
     tampering.do("UPDATE states SET body = x'00' WHERE stage = 'not_detector'")
-    tampering.do("INSERT INTO states SELECT 'notifier', 'nobody', 1, 1, 1, 1, x'00', NULL")
+    tampering.do("DELETE FROM states WHERE stage = 'notifier'")
 
 
 def lost(tampering: Tampering) -> None:
@@ -189,6 +191,80 @@ def test_where_the_log_was_damaged_nothing_is_put_in_place(tampering: Tampering,
         ran = ontrack("audit", "replay", "--data", tampering.home, "--swap")
         assert (ran.exit_code, "it is the log that was damaged" in ran.told, ran.out) == (1, True, b"")
         assert [tampering.do(each) for each in everything] == before
+
+
+def _end_cut_off(tampering: Tampering, case_id: str) -> None:
+    tampering.cut_off(case_id)
+
+
+def _state_ahead(tampering: Tampering, case_id: str) -> None:
+    tampering.do("UPDATE states SET \"offset\" = 999999 WHERE stage = 'not_detector' AND case_id = ?", case_id)
+
+
+def _state_of_nobody(tampering: Tampering, _: str) -> None:
+    tampering.do("INSERT INTO states SELECT 'notifier', 'nobody', 1, 1, 1, 1, x'00', NULL")
+
+
+def _key_taken_away(tampering: Tampering, case_id: str) -> None:
+    tampering.do("UPDATE keys SET wrapped = NULL WHERE case_id = ?", case_id)
+
+
+def _key_gone(tampering: Tampering, case_id: str) -> None:
+    tampering.do("DELETE FROM keys WHERE case_id = ?", case_id)
+
+
+UNTOLD: Final = {
+    "the end of the log was cut off": (_end_cut_off, "4 log-cut"),
+    "a state has read more": (_state_ahead, "1 state-ahead"),
+    "a case is not on the log": (_state_of_nobody, "1 state-underivable"),
+    "a key was destroyed": (_key_taken_away, "4 state-underivable"),
+    "a key is gone": (_key_gone, "4 state-underivable"),
+}
+
+
+@pytest.mark.parametrize("name", UNTOLD)
+def test_what_the_stages_know_and_the_log_does_not_tell_is_not_replaced(
+    tampering: Tampering, p1: str, name: str
+) -> None:
+    # given a home in which only what the stages know shows what was done
+    do, found = UNTOLD[name]
+    do(tampering, p1)
+    everything = ["SELECT * FROM states WHERE stage NOT LIKE 'fresh.%'"]
+    everything += ["SELECT * FROM positions WHERE stage NOT LIKE 'fresh.%'"]
+    everything += [f"SELECT * FROM {table_of(topic, partition_of(p1))}" for topic in (CASES, SCORES, TRACKS, NOTICES)]  # noqa: S608 - ours
+    before = [tampering.do(each) for each in everything]
+
+    # when it is replayed, then that is said, and not that replacing it mends anything
+    ran = ontrack("audit", "replay", "--data", tampering.home)
+    assert (ran.exit_code, found in ran.told, "--swap mends" in ran.told) == (1, True, False)
+
+    # and that is refused, however often
+    for _ in range(2):
+        ran = ontrack("audit", "replay", "--data", tampering.home, "--swap")
+        assert (ran.exit_code, found in ran.told, ran.out) == (1, True, b"")
+        assert "--swap is not for that" in ran.told
+        assert [tampering.do(each) for each in everything] == before
+
+
+def test_events_of_a_case_whose_key_was_taken_away_are_no_erased_ones(tampering: Tampering, p1: str) -> None:
+    _key_taken_away(tampering, p1)
+    told = ontrack("audit", "replay", "--data", tampering.home).told
+    assert "that stay sealed" in told
+    assert "of erased cases" not in told
+
+
+def test_what_was_left_of_an_erased_case_is_removed(tmp_path: Path) -> None:
+    # given a home in which something is known still of a case that was erased
+    home = imported(tmp_path / "home", written(tmp_path / "answers.csv", COURSES, "odsis"))
+    tampering = Tampering(home)
+    [left, *_] = tampering.do("SELECT * FROM states WHERE stage = 'scoring'")
+    succeeded("erase", left[1], "--ground", "ordered", "--confirm", left[1], "--data", home)
+    tampering.do("INSERT INTO states VALUES (?, ?, ?, ?, ?, ?, ?, ?)", *left)
+
+    # when all is made anew, then that is told to be events of an erased case, and nothing is in the way
+    told = succeeded("audit", "replay", "--data", home, "--swap").told
+    assert "of erased cases" in told
+    assert "The history verifies" in succeeded("audit", "verify", "--data", home).told
 
 
 async def ends_a_moment_ago(home: Path, case_id: str) -> Mapping[str, int]:

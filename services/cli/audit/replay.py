@@ -14,15 +14,18 @@ from contracts.topics import DEFINITIONS
 from services.auditor.domain.findings import Findings, What
 from services.auditor.fold import Keys
 from services.auditor.rebuilding import FRESH, Rebuilt, put_in_place, rebuilt
-from services.auditor.replay import Contradicted, History
+from services.auditor.replay import Contradicted, History, unsaid
 from services.auditor.states import Comparison, Standing
+from services.auditor.verify import partitions_of
 from services.cli.audit.narrowing import Wish, narrowing_options, part_of, told_of
+from services.cli.audit.refusals import Beside, contradicted, cut_off, erased_of, unexplained, untold
 from services.cli.audit.shelf import shelf
 from services.cli.audit.source import Exported, Source, audited, history_of, source_options
-from services.cli.audit.verify import kinds_of, records_of, shown
+from services.cli.audit.verify import records_of, shown
 from services.cli.home import FINDING, Failure, run
 from services.cli.output import Format, Row, counted, emit, format_option, progress, say
 from services.cli.place import Place, opened
+from services.home import Home
 from services.runtime.database import Database
 from services.runtime.log.sqlite import SqliteLog
 from services.runtime.stage import Stage
@@ -53,7 +56,8 @@ def replay(source: Source, wish: Wish, file: Path | None, swap: bool, form: Form
     With --swap it takes its place, which mends a database that was lost or damaged; whatever follows from the facts and
     was not on the log yet is put there. Services may run meanwhile, and facts may come. A replay with --swap that was
     killed goes on where it was, by the same command. Where conclusions stand on the log that do not follow from its
-    facts, it is the log that was damaged, and nothing is put in place.
+    facts, it is the log that was damaged, and nothing is put in place; nor where the stages know what the log does not
+    tell, as where its end was cut off or the key of a case was taken away.
 
     Without --swap nothing is changed, and the exit code is 1 if something differs. Of a part of the history, states of
     other cases are not looked at; with --until nothing is compared, since what the stages know is that of now.
@@ -69,10 +73,10 @@ def replay(source: Source, wish: Wish, file: Path | None, swap: bool, form: Form
     if swap and not isinstance(source, Exported):
         emit(run(_swapped(source)), COLUMNS, form)
         return
-    rows, contradictions = run(_compared(source, wish, file))
+    rows, why_not = run(_compared(source, wish, file))
     emit(rows, COLUMNS, form)
-    if contradictions:
-        say(_contradicted(contradictions))
+    if why_not is not None:
+        say(why_not)
         raise SystemExit(FINDING)
     differ = sum(number for row in rows if isinstance(number := row["differ"], int))
     if differ:
@@ -80,57 +84,63 @@ def replay(source: Source, wish: Wish, file: Path | None, swap: bool, form: Form
         raise SystemExit(FINDING)
 
 
-def _contradicted(found: Counter[What]) -> str:
-    """Tell that what stands on the log is not what follows."""
-    return (
-        f"The log has conclusions that do not follow from its facts ({kinds_of(found)}), so it is the log that was "
-        "damaged, and what the stages know may be right: ontrack audit verify says where. --swap is not for that: keep "
-        "this place as it is, and restore the last backup from before into another one (ontrack restore)."
-    )
-
-
-async def _compared(source: Source, wish: Wish, file: Path | None) -> tuple[list[Row], Counter[What]]:
-    """Make it anew in a file, and compare; give how many conclusions on the log do not follow, too."""
+async def _compared(source: Source, wish: Wish, file: Path | None) -> tuple[list[Row], str | None]:
+    """Make it anew in a file, and compare; give why it may not be put in place, too."""
     async with await audited(source, knows_cases=wish.names_cases) as home, _fresh(file) as fresh:
         part = await part_of(home, wish)
         history = await history_of(source, home, part)
-        told = await _rebuilt(history, fresh, publishes=False)
+        told = await _rebuilt(home, history, fresh, publishes=False)
         if part.until is not None and history.store is not None:
             history = replace(history, store=None)
             say("Nothing is compared: what the stages know is that of now.")
         for line in told_of(part):
             say(line)
-        rows = [await _beside(history, fresh, told, stage, part.cases) for stage in history.stages]
-        return rows, told.contradictions
+        beside = [await _beside(history, fresh, told, stage, part.cases) for stage in history.stages]
+        why_not = None
+        if told.contradictions:
+            why_not = contradicted(told.contradictions)
+        elif found := await cut_off(history, partitions_of(part.cases)) + await unexplained(home, beside):
+            why_not = untold(found)
+        return [each.row for each in beside], why_not
 
 
 async def _swapped(place: Place) -> list[Row]:
     """Make it anew in the store, compare, and put it in place."""
     async with await opened(place, write=True, takes_up=False) as home:
         history = await history_of(place, home)
+        # Before anything is published: behind a log of which the end was cut off, that would be in the way.
+        _require_none(await cut_off(history))
         try:
-            told = await _rebuilt(history, home.store, publishes=True)
-            rows = [await _beside(history, home.store, told, stage) for stage in history.stages]
+            told = await _rebuilt(home, history, home.store, publishes=True)
+            beside = [await _beside(history, home.store, told, stage) for stage in history.stages]
+            _require_none(await unexplained(home, beside))
             is_in_place = await put_in_place(history, home.store)
         except StatesLost:
             is_in_place = False
-        except Contradicted as contradicted:
-            raise Failure(_contradicted(contradicted.counts), FINDING) from None
+        except Contradicted as found:
+            raise Failure(contradicted(found.counts), FINDING) from None
         if not is_in_place:
             raise Failure(
                 "another replay has put in place meanwhile what this one was making as well. "
                 "Look whether all is right: ontrack audit verify",
                 FINDING,
             )
-        return [{**row, "now": "replaced"} for row in rows]
+        return [{**each.row, "now": "replaced"} for each in beside]
 
 
-async def _rebuilt(history: History, fresh: Store, *, publishes: bool) -> Rebuilt:
+def _require_none(found: Counter[What]) -> None:
+    """Make sure that the stages know nothing that the log does not tell. Raises Failure."""
+    if found:
+        raise Failure(untold(found), FINDING)
+
+
+async def _rebuilt(home: Home, history: History, fresh: Store, *, publishes: bool) -> Rebuilt:
     began = time.monotonic()
     async with shelf() as empty:
         with progress("Replaying", await records_of(history)) as advance:
             told = await rebuilt(history, fresh, empty, advance, publishes=publishes)
     took = time.monotonic() - began
+    unsaid(told.counted, await erased_of(home, {case_id for of in told.counted.values() for case_id in of.erased}))
     if told.there:
         say(f"{counted(told.there, 'partition')} had been made anew by an earlier try.")
     for topic, of in told.counted.items():
@@ -158,18 +168,18 @@ async def _fresh(file: Path | None) -> AsyncIterator[Store]:
 
 async def _beside(
     history: History, fresh: Store, told: Rebuilt, stage: Stage[Any], cases: Collection[str] | None = None
-) -> Row:
+) -> Beside:
     """Compare what was made anew of a stage with what it knows. cases: only of these, if any are named."""
     findings, keys = Findings(), Keys(history.keyring, are_all_here=history.has_all_keys)
     kept_as, now = FRESH + stage.name, _AS_IT_WAS
-    standing = None if history.store is None else Standing(history.store, history.log, history.log_id, told.ends)
+    standing = None if history.store is None else Standing(history.store, history.log, told.ends)
     try:
         found = await Comparison(stage, fresh, kept_as, standing, keys, findings, cases).made()
     except (StatesLost, StatesReplaced) as away:
         found = await Comparison(stage, fresh, kept_as, None, keys, findings, cases).made()
         now = _GONE if isinstance(away, StatesLost) else _SHUT
     differ = findings.counts.total() if now == _AS_IT_WAS else found.cases
-    return {
+    row: Row = {
         "stage": found.stage,
         "cases": found.cases,
         "digest": found.digest,
@@ -179,3 +189,4 @@ async def _beside(
         "ahead": None if standing is None else found.moved,
         "now": None if standing is None else now,
     }
+    return Beside(row, found.ahead, found.underivable)
