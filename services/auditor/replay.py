@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from contracts.codec import CaseKey, Unreadable, decode, encode, id_of, prepared
+from contracts.codec import CaseKey, Unreadable, decode, id_of
 from contracts.definitions.catalogue import Catalogue
 from contracts.events.event import Event
 from contracts.events.publications import FactUnreadable
@@ -123,7 +123,8 @@ class Replay:
     shelf: takes what each stage knows of the cases that are not kept open; empty, and nobody else's
     makes_bytes: whether what follows is compared to the byte; else only where it stands and of what type it is
     cases: only these, if any are named
-    publishes: whether what is missing is put on the log, as whoever takes up what is rebuilt will not say it again
+    publishes: whether what is missing is put on the log, as whoever takes up what is rebuilt will not say it again;
+        then its bytes are made
     ends: partition -> where each topic ended when it was told again
     """
 
@@ -287,15 +288,8 @@ class Replay:
         """
         self._require_agreement()
         missing = pass_.besides[topic.name].behind()
-        keys = await self.keys.of({record.key for record in missing})
-        events = [(record.event, keys.get(record.key)) for record in missing]
-        records = [
-            Record(event.subject, encode(prepared(event, key, event.sequence)))
-            for event, key in events
-            if event is not None and isinstance(key, CaseKey)
-        ]
-        for start in range(0, len(records), BATCH):
-            await self.history.log.append(topic, pass_.number, records[start : start + BATCH])
+        for start in range(0, len(missing), BATCH):
+            await self.history.log.append(topic, pass_.number, missing[start : start + BATCH])
         await self._read_on(pass_, topic)
 
     async def _read_on(self, pass_: _Pass, topic: Topic) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
+import orjson
 import pytest
 
 from contracts.events.facts import SessionAbsent
@@ -225,7 +226,7 @@ async def test_what_others_conclude_meanwhile_is_no_contradiction(tampering: Tam
 
         # when all is made anew to be put in place
         ago = replace(history, log=AMomentAgo(home.log, partition, ends))
-        told = await rebuilt(ago, home.store, empty, unseen, publishes=True)
+        told = await rebuilt(ago, home.store, empty, unseen, purpose="replace")
 
         # then that is left to whoever goes on from there
         assert not told.contradictions
@@ -241,7 +242,7 @@ async def test_nothing_is_published_behind_what_does_not_follow(tampering: Tampe
 
         # when all is made anew to be put in place, then it is refused, and the missing one was not put on the log
         with pytest.raises(Contradicted):
-            await rebuilt(await history_of(tampering.home, home), home.store, empty, unseen, publishes=True)
+            await rebuilt(await history_of(tampering.home, home), home.store, empty, unseen, purpose="replace")
         assert await ends_of(home.log, partition_of(p1)) == before
 
 
@@ -250,21 +251,21 @@ async def test_what_stands_behind_all_that_follows_is_seen_before_a_partition_is
 ) -> None:
     # given a report that stands there once more under the next number, which nothing leads to
     last = tampering.record(NOTICES, p1, -1)
-    number = len(tampering.offsets(NOTICES, p1)) + 1
-    tampering.append(NOTICES, p1, renamed(last, sequence=str(number)))
+    number = int(orjson.loads(last)["sequence"])
+    tampering.append(NOTICES, p1, renamed(last, sequence=str(number + 1)))
 
     async with await EmbeddedHome.open(tampering.home, write=True) as home, shelf() as empty:
         history = await history_of(tampering.home, home)
 
         # when its partition is made anew to be put in place, then it is refused
         with pytest.raises(Contradicted):
-            await rebuilt(history, home.store, empty, unseen, publishes=True, partitions=[partition_of(p1)])
+            await rebuilt(history, home.store, empty, unseen, purpose="replace", partitions=[partition_of(p1)])
 
 
 async def test_only_one_of_two_puts_it_in_place(tampering: Tampering) -> None:
     async with await EmbeddedHome.open(tampering.home, write=True) as home, shelf() as empty:
         history = await history_of(tampering.home, home)
-        told = await rebuilt(history, home.store, empty, unseen, publishes=True)
+        told = await rebuilt(history, home.store, empty, unseen, purpose="replace")
         assert told.there < PARTITIONS
         assert await put_in_place(history, home.store)
         assert not await put_in_place(history, home.store)

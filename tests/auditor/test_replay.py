@@ -15,7 +15,7 @@ from typing import Any, Final
 import orjson
 import pytest
 
-from contracts.topics import CASES, DEAD_LETTERS, NOTICES, PARTITIONS, SCORES, TRACKS, partition_of
+from contracts.topics import CASES, DEAD_LETTERS, NOTICES, PARTITIONS, SCORES, TRACKS, Topic, partition_of
 from services.auditor.rebuilding import put_in_place, rebuilt
 from services.cli.audit.shelf import shelf
 from services.cli.audit.source import history_of
@@ -174,7 +174,45 @@ def _conclusion_put_in(tampering: Tampering, case_id: str) -> None:
     tampering.append(TRACKS, case_id, renamed(last, sequence=str(sequence + 1)))
 
 
-@pytest.mark.parametrize("damage", [_fact_spoilt, _conclusion_put_in], ids=lambda damage: damage.__name__)
+def _conclusion_altered(tampering: Tampering, case_id: str) -> None:
+    """Another moment in a record whose place and type are right."""
+    record = tampering.record(TRACKS, case_id, 1)
+    tampering.put(TRACKS, case_id, 1, renamed(record, recordedtime="2026-01-01T00:00:00Z"))
+
+
+def test_a_conclusion_that_is_another_one_is_found_where_what_is_made_is_kept(
+    tampering: Tampering, p1: str, tmp_path: Path
+) -> None:
+    # given a conclusion of which only the bytes are other ones
+    _conclusion_altered(tampering, p1)
+
+    # when it is replayed only to be compared, then it is said that bytes were not looked at
+    ran = succeeded("audit", "replay", "--data", tampering.home)
+    assert "only place and type were compared: ontrack audit verify compares bytes" in ran.told
+
+    # and where it is kept, then that one is found
+    ran = ontrack("audit", "replay", "--data", tampering.home, "--into", tmp_path / "fresh.db")
+    assert (ran.exit_code, "(1 altered)" in ran.told, "only place and type" in ran.told) == (1, True, False)
+
+
+@pytest.mark.parametrize("where", [TRACKS, NOTICES], ids=lambda topic: topic.name)
+def test_what_is_published_by_a_replacement_is_what_the_stages_say(
+    tampering: Tampering, sound: Path, p1: str, where: Topic
+) -> None:
+    # given a home of which the last conclusions of a stage are gone, and what the stages know with them
+    lost(tampering)
+    tampering.do(f'DELETE FROM {table_of(where, partition_of(p1))} WHERE "offset" > 2')  # noqa: S608 - ours
+
+    # when they are made anew, then they are there again, to the byte
+    replayed("--data", tampering.home, "--swap")
+    everything = f'SELECT "offset", key, value FROM {table_of(where, partition_of(p1))} ORDER BY "offset"'  # noqa: S608 - ours
+    assert tampering.do(everything) == Tampering(sound).do(everything)
+
+
+DAMAGES: Final = (_fact_spoilt, _conclusion_put_in, _conclusion_altered)
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
 def test_where_the_log_was_damaged_nothing_is_put_in_place(tampering: Tampering, p1: str, damage: Any) -> None:
     # given a log with conclusions that do not follow from its facts
     damage(tampering, p1)
@@ -182,9 +220,11 @@ def test_where_the_log_was_damaged_nothing_is_put_in_place(tampering: Tampering,
     everything += [f"SELECT * FROM {table_of(topic, partition_of(p1))}" for topic in (SCORES, TRACKS, NOTICES)]  # noqa: S608 - ours
     before = [tampering.do(each) for each in everything]
 
-    # when it is replayed, then that is said, and not that replacing what the stages know mends it
+    # when it is replayed, then it is not said that replacing what the stages know mends it
     ran = ontrack("audit", "replay", "--data", tampering.home)
-    assert (ran.exit_code, "it is the log that was damaged" in ran.told, "--swap mends" in ran.told) == (1, True, False)
+    is_told = damage is not _conclusion_altered
+    assert (ran.exit_code, "it is the log that was damaged" in ran.told) == (int(is_told), is_told)
+    assert "--swap mends" not in ran.told
 
     # and that is refused, however often
     for _ in range(2):
@@ -299,7 +339,7 @@ async def test_a_case_that_was_erased_since_it_was_made_anew_is_not_put_in_place
     async with await EmbeddedHome.open(tampering.home, write=True) as home, shelf() as empty:
         # given a replay that has made anew what the stages know
         history = await history_of(tampering.home, home)
-        await rebuilt(history, home.store, empty, lambda _: None, publishes=True)
+        await rebuilt(history, home.store, empty, lambda _: None, purpose="replace")
 
         # when a case is erased before it is put in place: its key first, then what is known of it
         await home.keyring.destroy(p1)

@@ -13,7 +13,7 @@ import click
 from contracts.topics import DEFINITIONS
 from services.auditor.domain.findings import Findings, What
 from services.auditor.fold import Keys
-from services.auditor.rebuilding import FRESH, Rebuilt, put_in_place, rebuilt
+from services.auditor.rebuilding import FRESH, Purpose, Rebuilt, put_in_place, rebuilt
 from services.auditor.replay import Contradicted, History, unsaid
 from services.auditor.states import Comparison, Standing
 from services.auditor.verify import partitions_of
@@ -55,12 +55,14 @@ def replay(source: Source, wish: Wish, file: Path | None, swap: bool, form: Form
 
     With --swap it takes its place, which mends a database that was lost or damaged; whatever follows from the facts and
     was not on the log yet is put there. Services may run meanwhile, and facts may come. A replay with --swap that was
-    killed goes on where it was, by the same command. Where conclusions stand on the log that do not follow from its
-    facts, it is the log that was damaged, and nothing is put in place; nor where the stages know what the log does not
-    tell, as where its end was cut off or the key of a case was taken away.
+    killed goes on where it was, by the same command. Where conclusions stand on the log that are not, to the byte, what
+    follows from its facts, it is the log that was damaged, and nothing is put in place; nor is it where the stages know
+    what the log does not tell, as where its end was cut off or the key of a case was taken away.
 
-    Without --swap nothing is changed, and the exit code is 1 if something differs. Of a part of the history, states of
-    other cases are not looked at; with --until nothing is compared, since what the stages know is that of now.
+    Without --swap nothing is changed, and the exit code is 1 if something differs. What the stages know is always
+    compared to the byte; conclusions on the log without --swap or --into by their place and type alone, which is
+    faster. Of a part of the history, states of other cases are not looked at; with --until no state is compared, since
+    what the stages know is that of now.
 
     Example: ontrack audit replay --data DIR
     """
@@ -89,7 +91,9 @@ async def _compared(source: Source, wish: Wish, file: Path | None) -> tuple[list
     async with await audited(source, knows_cases=wish.names_cases) as home, _fresh(file) as fresh:
         part = await part_of(home, wish)
         history = await history_of(source, home, part)
-        told = await _rebuilt(home, history, fresh, publishes=False)
+        told = await _rebuilt(home, history, fresh, "compare" if file is None else "keep")
+        if file is None:
+            say("Of conclusions on the log only place and type were compared: ontrack audit verify compares bytes.")
         if part.until is not None and history.store is not None:
             history = replace(history, store=None)
             say("Nothing is compared: what the stages know is that of now.")
@@ -111,7 +115,7 @@ async def _swapped(place: Place) -> list[Row]:
         # Before anything is published: behind a log of which the end was cut off, that would be in the way.
         _require_none(await cut_off(history))
         try:
-            told = await _rebuilt(home, history, home.store, publishes=True)
+            told = await _rebuilt(home, history, home.store, "replace")
             beside = [await _beside(history, home.store, told, stage) for stage in history.stages]
             _require_none(await unexplained(home, beside))
             is_in_place = await put_in_place(history, home.store)
@@ -134,11 +138,11 @@ def _require_none(found: Counter[What]) -> None:
         raise Failure(untold(found), FINDING)
 
 
-async def _rebuilt(home: Home, history: History, fresh: Store, *, publishes: bool) -> Rebuilt:
+async def _rebuilt(home: Home, history: History, fresh: Store, purpose: Purpose) -> Rebuilt:
     began = time.monotonic()
     async with shelf() as empty:
         with progress("Replaying", await records_of(history)) as advance:
-            told = await rebuilt(history, fresh, empty, advance, publishes=publishes)
+            told = await rebuilt(history, fresh, empty, advance, purpose=purpose)
     took = time.monotonic() - began
     unsaid(told.counted, await erased_of(home, {case_id for of in told.counted.values() for case_id in of.erased}))
     if told.there:
