@@ -3,12 +3,14 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Final, Literal
 
-from contracts.topics import PARTITIONS
+from contracts.topics import CASES, PARTITIONS, Topic, partition_of
 from services.auditor.domain.findings import What
 from services.auditor.replay import Counted, History, Replay
 from services.runtime.keyring.port import Destroyed
+from services.runtime.log.port import next_offset
 from services.runtime.store.port import Outcome, Position, Store, StoredState, Write
 
 FRESH: Final = "fresh."
@@ -17,7 +19,17 @@ FRESH: Final = "fresh."
 Purpose = Literal["compare", "keep", "replace"]
 """What something is made anew for."""
 
+_OF: Final = f"{FRESH}of"
+"""Under this name it is noted of which records a partition was made that is kept."""
+
+_ENDED: Final = f"{FRESH}ended"
+"""Under this name it is noted that a place that is kept is not to be gone on with."""
+
 _AT_ONCE: Final = 1_000
+
+
+class PlaceTaken(Exception):
+    """A place where something was to be kept has something else. Says what."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,31 +62,53 @@ async def rebuilt(
 
     shelf: empty, and nobody else's; progress: is told how many records were read
     purpose: to "compare" it, conclusions on the log may be other ones of the same type at the same place, which takes a
-        fifth less time; to "keep" it, they have to be what follows to the byte; to "replace" what is there with it,
-        what follows and is not on the log is put there too
+        fifth less time; to "keep" it, they have to be what follows to the byte, and what an earlier try has done counts
+        only if it was done of what stands on the log now; to "replace" what is there with it, what follows and is not
+        on the log is put there too
     partitions: only these; several processes can each make some
     """
     facts_alone = History(history.log, history.keyring, history.log_id, history.stages)
     replay = Replay(
         facts_alone, shelf, makes_bytes=purpose != "compare", progress=progress, publishes=purpose == "replace"
     )
-    await _begun(history, fresh)
+    was_begun = await _begun(history, fresh)
     there = 0
     for number in partitions:
-        if await _is_there(history, fresh, number):
+        if await _is_there(history, fresh, number, purpose):
             there += 1
             continue
+        if purpose == "keep":
+            await _make_room(history, fresh, number)
+        before = replay.findings.contradictions
         await replay.partition(number)
         await _put_down(history, replay, fresh, number)
-    if there:
+        # One with contradictions is made once more by the next try: it has to tell of them too.
+        if purpose == "keep" and replay.findings.contradictions == before:
+            made_of = await _fingerprint(history, number, replay.ends[number])
+            await fresh.set_position(_OF, number, Position(made_of, 0))
+    if was_begun:
         for stage in history.stages:
             await _forget_erased(history, fresh, FRESH + stage.name)
     ends = await _read(history, fresh)
     return Rebuilt(replay.counted, there, replay.findings.contradictions, ends)
 
 
-async def _begun(history: History, fresh: Store) -> None:
-    """Make the fresh place, and see that nothing of another log is there."""
+async def require_room(history: History, kept: Store) -> None:
+    """Make sure that nothing is in a place but what was begun over this log and broken off. Raises PlaceTaken."""
+    begun = await kept.position(FRESH + history.stages[0].name, 0)
+    if begun is not None and begun.log != history.log_id:
+        raise PlaceTaken("what was made anew of another log")
+    if await kept.position(_ENDED, 0) is not None:
+        raise PlaceTaken("a replay that came to its end")
+
+
+async def end(history: History, kept: Store) -> None:
+    """Say that a place is not to be gone on with: all is there, and was told."""
+    await kept.set_position(_ENDED, 0, Position(history.log_id, 0))
+
+
+async def _begun(history: History, fresh: Store) -> bool:
+    """Make the fresh place, and see that nothing of another log is there; tell whether something of this one may be."""
     first = history.stages[0]
     of_whom = await fresh.position(FRESH + first.name, 0)
     is_of_this_log = of_whom is not None and of_whom.log == history.log_id
@@ -85,10 +119,43 @@ async def _begun(history: History, fresh: Store) -> None:
         await fresh.begin(FRESH + stage.name)
     if not is_of_this_log:
         await fresh.set_position(FRESH + first.name, 0, Position(history.log_id, 0))
+    return is_of_this_log
 
 
-async def _is_there(history: History, fresh: Store, number: int) -> bool:
-    return await fresh.position(FRESH + history.stages[-1].name, number) is not None
+async def _is_there(history: History, fresh: Store, number: int, purpose: Purpose) -> bool:
+    """Tell whether a partition was made anew; where that is kept, of all that stands on the log and of nothing else."""
+    if purpose != "keep":
+        return await fresh.position(FRESH + history.stages[-1].name, number) is not None
+    made_of = await fresh.position(_OF, number)
+    if made_of is None:
+        return False
+    ends = {topic.name: await history.log.end(topic, number) for topic in _topics(history)}
+    return made_of.log == await _fingerprint(history, number, ends)
+
+
+async def _fingerprint(history: History, number: int, ends: Mapping[str, int]) -> str:
+    """Tell a partition by what stands there: another copy of a log has the same name, and can have the same ends."""
+    digest = blake2b(digest_size=16)
+    for topic in _topics(history):
+        offset, last = 0, ends[topic.name]
+        while offset < last:
+            records = await history.log.read(topic, number, offset, min(_AT_ONCE, last - offset))
+            for record in records:
+                head = f"{topic.name} {record.offset} {record.key} {len(record.value)} "
+                digest.update(head.encode() + record.value)
+            offset = next_offset(records)
+    return digest.hexdigest()
+
+
+def _topics(history: History) -> list[Topic]:
+    return [CASES, *(topic for topic, _ in history.derived)]
+
+
+async def _make_room(history: History, kept: Store, number: int) -> None:
+    """Remove what is there of a partition: it can be of another copy of the log, or half of what was to be there."""
+    for stage in history.stages:
+        name = FRESH + stage.name
+        await kept.remove(name, [case_id async for case_id in kept.cases(name) if partition_of(case_id) == number])
 
 
 async def _read(history: History, fresh: Store) -> Mapping[int, Mapping[str, int]]:

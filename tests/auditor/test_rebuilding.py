@@ -26,7 +26,7 @@ from tests.auditor.moments import AMomentAgo, ends_before_the_last_fact
 from tests.auditor.tampering import Tampering, renamed
 from tests.cli.homes import CASES as COURSES
 from tests.cli.homes import imported, written
-from tests.support.command import succeeded
+from tests.support.command import ontrack, succeeded
 
 States = dict[tuple[str, str], StoredState]
 
@@ -124,8 +124,17 @@ def broken_off(file: Path, case_id: str, do: str, *values: object) -> None:
     """Leave a fresh place as one is left in the middle of the partition of a case."""
     with closing(sqlite3.connect(file)) as connection, connection:
         partition = partition_of(case_id)
-        connection.execute("DELETE FROM positions WHERE stage = 'fresh.notifier' AND partition = ?", [partition])
+        connection.execute(
+            "DELETE FROM positions WHERE stage IN ('fresh.notifier', 'fresh.of') AND partition = ?", [partition]
+        )
         connection.execute(do, values)
+    unended(file)
+
+
+def unended(file: Path) -> None:
+    """Leave a fresh place as one is left where a replay was killed before it could say that it had ended."""
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("DELETE FROM positions WHERE stage = 'fresh.ended'")
 
 
 HALF: Final = {
@@ -188,26 +197,92 @@ async def test_what_another_brought_a_moment_before_gives_way_to_what_is_later(s
         assert overtaking.was_overtaken
 
 
-def test_what_is_of_another_log_is_not_gone_on_with(sound: Path, tmp_path: Path) -> None:
-    # given a place in which a replay of another log was broken off
-    file = tmp_path / "fresh.db"
-    left_alone = succeeded("audit", "replay", "--data", sound, "--into", file).out
-    with closing(sqlite3.connect(file)) as connection, connection:
-        connection.execute("UPDATE positions SET log = 'another'")
-        connection.execute('UPDATE states SET "offset" = "offset" + 100, body = x\'00\'')
-        connection.execute("INSERT INTO states SELECT 'fresh.scoring', 'nobody', 1, 1, 1, 1, x'00', NULL")
+async def test_what_is_of_another_log_is_not_gone_on_with(sound: Path) -> None:
+    async with await EmbeddedHome.open(sound) as home, shelf() as alone, shelf() as fresh:
+        # given a fresh place in which a replacement of another log was broken off
+        history = await history_of(sound, home)
+        await made(replace(history, log_id="another"), fresh)
+        further = StoredState(999_999, 1, 1, 1, b"")
+        await fresh.save(f"{FRESH}scoring", [Write("nobody", None, further)])
 
-    # when this log is replayed there, then nothing of the other one is left
-    assert succeeded("audit", "replay", "--data", sound, "--into", file).out == left_alone
+        # when this log is replayed there, then nothing of the other one is left
+        assert await made(history, fresh) == await made(history, alone)
+
+
+def test_what_was_kept_of_another_log_is_not_overwritten(sound: Path, mailing: Path, tmp_path: Path) -> None:
+    file = tmp_path / "fresh.db"
+    succeeded("audit", "replay", "--data", mailing, "--into", file)
+    unended(file)
+    assert_refused(sound, file, "what was made anew of another log")
+
+
+def assert_refused(home: Path, file: Path, why: str) -> None:
+    before = file.read_bytes()
+    ran = ontrack("audit", "replay", "--data", home, "--into", file)
+    assert (ran.exit_code, f"{file} has {why}: name a file that is not there yet" in ran.told) == (2, True), ran.told
+    assert file.read_bytes() == before
+
+
+def test_what_was_kept_is_not_told_as_that_of_what_is_given_now(tampering: Tampering, sound: Path, p1: str) -> None:
+    # given a file in which a replay of a home has ended
+    file = tampering.home.parent / "fresh.db"
+    succeeded("audit", "replay", "--data", sound, "--into", file)
+
+    # when another copy of that home is replayed there, or the same one again, then that is refused
+    spoil(tampering, p1)
+    assert_refused(tampering.home, file, "a replay that came to its end")
+    assert_refused(sound, file, "a replay that came to its end")
+
+
+def spoil(tampering: Tampering, case_id: str) -> None:
+    """Alter a fact: it cannot be read, and nothing else on the log is another one."""
+    tampering.put(CASES, case_id, 2, b"x" + tampering.record(CASES, case_id, 2)[1:])
+
+
+def test_what_was_done_of_another_copy_of_the_log_is_done_anew(tampering: Tampering, sound: Path, p1: str) -> None:
+    # given a file in which a replay was broken off when it had done what was altered in a copy afterwards
+    file, alone = tampering.home.parent / "fresh.db", tampering.home.parent / "alone.db"
+    succeeded("audit", "replay", "--data", sound, "--into", file)
+    unended(file)
+    spoil(tampering, p1)
+
+    # when the copy is replayed there, then what is told is what one that was left alone tells, with its contradictions
+    left_alone = ontrack("audit", "replay", "--data", tampering.home, "--into", alone)
+    again = ontrack("audit", "replay", "--data", tampering.home, "--into", file)
+    assert (left_alone.exit_code, "it is the log that was damaged" in left_alone.told) == (1, True)
+    assert (again.exit_code, again.out) == (left_alone.exit_code, left_alone.out)
+    assert "it is the log that was damaged" in again.told
+    assert "partitions had been made anew by an earlier try" in again.told
+
+    # and one that goes on behind it tells of them too
+    unended(file)
+    assert "it is the log that was damaged" in ontrack("audit", "replay", "--data", tampering.home, "--into", file).told
+
+
+def test_a_log_that_grew_since_is_told_as_it_is_now(tmp_path: Path) -> None:
+    # given a file in which a replay was broken off, and a home in which a case was answered since
+    home, file = imported(tmp_path / "home", written(tmp_path / "answers.csv", COURSES, "odsis")), tmp_path / "fresh.db"
+    succeeded("audit", "replay", "--data", home, "--into", file)
+    unended(file)
+    more = tmp_path / "more.csv"
+    head = "case,session,answered_at,instrument,frequency,intensity,engagement,work_school_home,social_life\n"
+    more.write_text(f"{head}P1,6,2026-03-01T10:00:00Z,odsis,4,4,4,4,4\n")
+    succeeded("import", more, "--data", home)
+
+    # when it goes on, then all is told as by one that was left alone, and nothing differs
+    again = succeeded("audit", "replay", "--data", home, "--into", file)
+    assert again.out == succeeded("audit", "replay", "--data", home).out
+    assert "11 partitions had been made anew by an earlier try" in again.told
 
 
 def test_a_case_that_was_erased_since_is_no_difference(tmp_path: Path) -> None:
-    # given what was made anew before a case was erased
+    # given what was made anew before a case was erased, by a replay that was broken off
     home, file = imported(tmp_path / "home", written(tmp_path / "answers.csv", COURSES, "odsis")), tmp_path / "fresh.db"
     succeeded("audit", "replay", "--data", home, "--into", file)
+    unended(file)
     succeeded("erase", "P1", "--ground", "ordered", "--confirm", "P1", "--data", home)
 
-    # when it is replayed into the same place, then nothing differs
+    # when it goes on in the same place, then nothing differs
     succeeded("audit", "replay", "--data", home, "--into", file)
 
 

@@ -13,7 +13,7 @@ import click
 from contracts.topics import DEFINITIONS
 from services.auditor.domain.findings import Findings, What
 from services.auditor.fold import Keys
-from services.auditor.rebuilding import FRESH, Purpose, Rebuilt, put_in_place, rebuilt
+from services.auditor.rebuilding import FRESH, PlaceTaken, Purpose, Rebuilt, end, put_in_place, rebuilt, require_room
 from services.auditor.replay import Contradicted, History, unsaid
 from services.auditor.states import Comparison, Standing
 from services.auditor.verify import partitions_of
@@ -45,7 +45,7 @@ _SHUT: Final = "being replaced"
     "--into",
     "file",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Keep what is made anew in this file: a replay that was killed goes on there.",
+    help="Keep what is made anew in this file: a replay that was killed goes on there, one that has ended does not.",
 )
 @narrowing_options
 @click.option("--swap", is_flag=True, help="Put it in the place of what the stages know now.")
@@ -91,6 +91,8 @@ async def _compared(source: Source, wish: Wish, file: Path | None) -> tuple[list
     async with await audited(source, knows_cases=wish.names_cases) as home, _fresh(file) as fresh:
         part = await part_of(home, wish)
         history = await history_of(source, home, part)
+        if file is not None:
+            await _require_room(history, fresh, file)
         told = await _rebuilt(home, history, fresh, "compare" if file is None else "keep")
         if file is None:
             say("Of conclusions on the log only place and type were compared: ontrack audit verify compares bytes.")
@@ -105,7 +107,16 @@ async def _compared(source: Source, wish: Wish, file: Path | None) -> tuple[list
             why_not = contradicted(told.contradictions)
         elif found := await cut_off(history, partitions_of(part.cases)) + await unexplained(home, beside):
             why_not = untold(found)
+        if file is not None:
+            await end(history, fresh)
         return [each.row for each in beside], why_not
+
+
+async def _require_room(history: History, kept: Store, file: Path) -> None:
+    try:
+        await require_room(history, kept)
+    except PlaceTaken as taken:
+        raise Failure(f"--into: {file} has {taken}: name a file that is not there yet") from None
 
 
 async def _swapped(place: Place) -> list[Row]:
