@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequen
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import product
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 from cryptography.exceptions import InvalidTag
@@ -14,6 +14,7 @@ from contracts.topics import PARTITIONS, partition_of
 from services.auditor.domain.findings import Difference, Finding, Findings, Place, What, differences
 from services.auditor.fold import Keys
 from services.auditor.replay import History
+from services.auditor.retold import known_at
 from services.runtime.keyring.port import Destroyed
 from services.runtime.log.port import Log
 from services.runtime.stage import Stage
@@ -47,11 +48,12 @@ class Compared:
 class Standing:
     """What is compared: the states of a stage in a store, and where on the log it stands by its own account.
 
-    ends: partition -> where each topic ended when the history was told again
+    log_id: of the log; ends: partition -> where each topic ended when the history was told again
     """
 
     store: Store
     log: Log
+    log_id: str
     ends: Mapping[int, Mapping[str, int]]
 
     async def is_behind(self, stage: Stage[Any], case_id: str, offset: int) -> bool:
@@ -82,6 +84,13 @@ async def cuts(history: History, store: Store, partitions: Iterable[int] = range
     return found
 
 
+class Apart(NamedTuple):
+    """A state of another moment than that at which the history was told again. has_moved: of a later one."""
+
+    state: StoredState
+    has_moved: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """The states of a stage that were derived, laid beside those that stand in a store.
@@ -100,7 +109,7 @@ class Comparison:
 
     async def made(self) -> Compared:
         """Compare them. Raises Unavailable, StatesLost."""
-        told, digest = Compared(self.stage.name), blake2b(digest_size=16)
+        told, digest, apart = Compared(self.stage.name), blake2b(digest_size=16), dict[str, Apart]()
         async for case_ids in _chunks(self.derived.cases(self.kept_as)):
             derived, standing = await self._both(case_ids)
             known = await self.keys.of(case_ids)
@@ -108,19 +117,57 @@ class Comparison:
                 mine = derived[case_id]
                 told.cases += 1
                 digest.update(f"{case_id} {mine.read} {mine.written} ".encode() + mine.body)
-                if self.standing is not None:
-                    await self._compare(case_id, mine, standing.get(case_id), known.get(case_id), self.standing, told)
+                where, found = self.standing, standing.get(case_id)
+                if where is None:
+                    continue
+                if found is not None and (is_apart := await self._apart(case_id, mine.offset, found, where)):
+                    apart[case_id] = is_apart
+                else:
+                    await self._compare(case_id, mine, found, known.get(case_id), where, told)
+            await self._compare_apart(apart, told, at_least=_AT_ONCE)
         told.digest = digest.hexdigest()
         if self.standing is not None:
             async for case_ids in _chunks(self.standing.store.cases(self.stage.name)):
-                await self._see_underivable(case_ids, self.standing, told)
+                await self._see_underivable(case_ids, self.standing, apart, told)
+                await self._compare_apart(apart, told, at_least=_AT_ONCE)
+        await self._compare_apart(apart, told)
         return told
+
+    async def _apart(self, case_id: str, derived: int, found: StoredState, where: Standing) -> Apart | None:
+        """Tell whether a state can be of another moment."""
+        if found.offset > derived:
+            return Apart(found, has_moved=True) if await where.has_moved(self.stage, case_id, found.offset) else None
+        is_behind = found.offset < derived and await where.is_behind(self.stage, case_id, derived)
+        return Apart(found, has_moved=False) if is_behind else None
+
+    async def _compare_apart(self, apart: dict[str, Apart], told: Compared, *, at_least: int = 1) -> None:
+        """Compare states of other moments with what follows from as much as they have read, once there are some."""
+        where = self.standing
+        if where is None or len(apart) < at_least:
+            return
+        keys = {case_id: key for case_id, key in (await self.keys.of(apart)).items() if isinstance(key, CaseKey)}
+        offsets = {case_id: apart[case_id].state.offset for case_id in keys}
+        known = await known_at(self.stage, where.log, where.log_id, keys, offsets)
+        for case_id, (found, has_moved) in apart.items():
+            mine = known.get(case_id, found)
+            if mine is None or mine.offset != found.offset:
+                says = f"a record of the case was expected at offset {found.offset} of {self.stage.reads.name}"
+                self._find("state-altered", case_id, f"{says}, up to which it says it has read")
+            elif not _is_equal(mine, found):
+                others = _differences(self.stage, case_id, mine, found, keys.get(case_id))
+                self._find("state-altered", case_id, "what follows from what it has read was expected", others)
+            else:
+                told.moved += has_moved
+                told.behind += not has_moved
+        apart.clear()
 
     async def _both(self, case_ids: Collection[str]) -> tuple[Mapping[str, StoredState], Mapping[str, StoredState]]:
         derived = await self.derived.load(self.kept_as, case_ids)
         return derived, {} if self.standing is None else await self.standing.store.load(self.stage.name, case_ids)
 
-    async def _see_underivable(self, case_ids: Collection[str], where: Standing, told: Compared) -> None:
+    async def _see_underivable(
+        self, case_ids: Collection[str], where: Standing, apart: dict[str, Apart], told: Compared
+    ) -> None:
         """Find the states that nothing leads to."""
         derived, standing = await self._both(case_ids)
         known = await self.keys.of(case_ids)
@@ -128,7 +175,7 @@ class Comparison:
             if self.cases is not None and case_id not in self.cases:
                 continue
             if await where.has_moved(self.stage, case_id, standing[case_id].offset):
-                told.moved += 1
+                apart[case_id] = Apart(standing[case_id], has_moved=True)
                 continue
             told.underivable.append(case_id)
             is_sealed = isinstance(known.get(case_id), Destroyed)
@@ -144,23 +191,20 @@ class Comparison:
         where: Standing,
         told: Compared,
     ) -> None:
-        if standing is None or standing.offset < derived.offset:
+        if standing is None:
             if await where.is_behind(self.stage, case_id, derived.offset):
                 told.behind += 1
-            elif standing is None:
+            else:
                 self._find("state-missing", case_id, "a state was expected")
-            else:
-                says = f"the state after offset {derived.offset} was expected, not after {standing.offset}"
-                self._find("state-altered", case_id, says)
+        elif standing.offset < derived.offset:
+            says = f"the state after offset {derived.offset} was expected, not after {standing.offset}"
+            self._find("state-altered", case_id, says)
         elif standing.offset > derived.offset:
-            if await where.has_moved(self.stage, case_id, standing.offset):
-                told.moved += 1
-            else:
-                told.ahead += 1
-                says = f"the state after offset {derived.offset} of {self.stage.reads.name} was expected"
-                more = f"what it says it has read since, up to offset {standing.offset}, does not stand there"
-                self._find("state-ahead", case_id, f"{says}: {more}")
-        elif _outside(standing) == _outside(derived) and standing.body == derived.body:
+            told.ahead += 1
+            says = f"the state after offset {derived.offset} of {self.stage.reads.name} was expected"
+            more = f"what it says it has read since, up to offset {standing.offset}, does not stand there"
+            self._find("state-ahead", case_id, f"{says}: {more}")
+        elif _is_equal(standing, derived):
             told.equal += 1
         else:
             others = _differences(self.stage, case_id, derived, standing, key)
@@ -176,6 +220,10 @@ def _differences(
 ) -> Sequence[Difference]:
     expected, found = ({**_outside(each), "state": _opened(stage, case_id, each, key)} for each in (derived, standing))
     return list(differences(expected, found))
+
+
+def _is_equal(one: StoredState, other: StoredState) -> bool:
+    return _outside(one) == _outside(other) and one.body == other.body
 
 
 def _outside(state: StoredState) -> Mapping[str, object]:

@@ -49,7 +49,7 @@ async def verified(
     found = Verified(replay.findings, replay.counted)
     if history.store is not None and compares_states:
         found.findings.add_all(await cuts(history, history.store, partitions_of(cases)))
-        standing = Standing(history.store, history.log, replay.ends)
+        standing = Standing(history.store, history.log, history.log_id, replay.ends)
         found.states = [
             await Comparison(stage, shelf, stage.name, standing, replay.keys, replay.findings, cases).made()
             for stage in history.stages

@@ -22,9 +22,11 @@ from services.cli.audit.source import history_of
 from services.cli.audit.verify import FIELDS_SHOWN
 from services.embedded import EmbeddedHome
 from services.runtime.database import table_of
+from services.runtime.log.port import after
 from tests.auditor.moments import AMomentAgo, ends_before_the_last_fact
 from tests.auditor.tampering import Tampering, renamed
-from tests.cli.homes import SECRET
+from tests.cli.homes import CASES as COURSES
+from tests.cli.homes import SECRET, imported, written
 from tests.support.command import ontrack, succeeded
 
 
@@ -362,7 +364,7 @@ def test_a_log_of_which_the_end_was_cut_off_is_found_by_what_the_stages_have_rea
     assert [each["stage"] for each in cuts] == ["register", "scoring", "not_detector", "notifier"]
     assert {each["partition"] for each in found} == {partition_of(p1)}
     first, *_ = cuts
-    assert first["says"].startswith(f"register has read up to offset {first['offset'] + 1}, ")
+    assert first["says"].startswith(f"register has read up to offset {after(first['offset'])}, ")
 
 
 def test_a_state_that_has_read_a_record_of_another_case_is_found(tampering: Tampering) -> None:
@@ -410,6 +412,64 @@ async def test_what_comes_while_a_history_is_verified_is_no_finding(
         assert found.findings.kept == []
         assert [each.equal + each.moved for each in found.states] == [8, 8, 8, 8]
         assert any(each.moved for each in found.states) is (CASES.name in ends)
+
+
+async def test_what_is_known_by_what_came_since_is_compared_too(tampering: Tampering, p1: str) -> None:
+    # given a state that was altered, of a case of which the stage has read more since
+    tampering.do("UPDATE states SET body = x'41' WHERE stage = 'not_detector' AND case_id = ?", p1)
+    async with await EmbeddedHome.open(tampering.home) as home, shelf() as empty:
+        ends = dict.fromkeys((topic.name for topic in (CASES, SCORES, TRACKS, NOTICES)), 0)
+        history = await history_of(tampering.home, home)
+        ago = replace(history, log=AMomentAgo(home.log, partition_of(p1), ends))
+
+        # when the history is verified, then that is found
+        (found,) = (await verified(ago, empty, lambda _: None)).findings.kept
+        assert (found.what, found.place.stage, found.place.case) == ("state-altered", "not_detector", p1)
+
+
+@pytest.fixture
+def behind(tmp_path: Path) -> tuple[Tampering, str]:
+    """A home of which a stage has not come to what was answered since; and the case that was."""
+    home, more = imported(tmp_path / "home", written(tmp_path / "answers.csv", COURSES, "odsis")), tmp_path / "more.csv"
+    tampering = Tampering(home)
+    kept = {table: tampering.do(f"SELECT * FROM {table} WHERE stage = 'not_detector'") for table in TABLES}  # noqa: S608 - ours
+    head = "case,session,answered_at,instrument,frequency,intensity,engagement,work_school_home,social_life\n"
+    more.write_text(f"{head}P1,6,2026-03-01T10:00:00Z,odsis,4,4,4,4,4\n")
+    succeeded("import", more, "--data", home)
+    stands = dict(tampering.do("SELECT case_id, body FROM states WHERE stage = 'not_detector'"))
+    for table, rows in kept.items():
+        for row in rows:
+            marks = ", ".join("?" * len(row))
+            tampering.do(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", *row)  # noqa: S608 - ours
+    (case_id,) = [row[1] for row in kept["states"] if stands[row[1]] != row[6]]
+    return tampering, case_id
+
+
+TABLES: Final = ("states", "positions")
+
+
+def test_a_stage_that_has_not_read_everything_yet_is_no_finding(behind: tuple[Tampering, str]) -> None:
+    tampering, _ = behind
+    told = succeeded("audit", "verify", "--data", tampering.home).told
+    assert "not_detector: 7 states as derived, 1 that have not read everything yet" in told
+    assert "The history verifies" in told
+
+
+@pytest.mark.parametrize(
+    ("do", "says"),
+    [
+        ("body = x'41'", "what follows from what it has read was expected"),
+        ('"offset" = -1', "a record of the case was expected at offset -1"),
+    ],
+)
+def test_what_a_stage_knows_that_has_not_read_everything_is_compared_with_what_it_has_read(
+    behind: tuple[Tampering, str], do: str, says: str
+) -> None:
+    tampering, case_id = behind
+    tampering.do(f"UPDATE states SET {do} WHERE stage = 'not_detector' AND case_id = ?", case_id)  # noqa: S608 - ours
+    (found,) = findings(tampering.home)
+    assert (found["finding"], found["stage"], found["case"]) == ("state-altered", "not_detector", case_id)
+    assert found["says"].startswith(says)
 
 
 def test_a_fact_that_cannot_be_read_is_named_before_all_that_does_not_follow_without_it(

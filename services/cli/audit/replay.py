@@ -187,7 +187,7 @@ async def _beside(
     """Compare what was made anew of a stage with what it knows. cases: only of these, if any are named."""
     findings, keys = Findings(), Keys(history.keyring, are_all_here=history.has_all_keys)
     kept_as, now = FRESH + stage.name, _AS_IT_WAS
-    standing = None if history.store is None else Standing(history.store, history.log, told.ends)
+    standing = None if history.store is None else Standing(history.store, history.log, history.log_id, told.ends)
     try:
         found = await Comparison(stage, fresh, kept_as, standing, keys, findings, cases).made()
     except (StatesLost, StatesReplaced) as away:
