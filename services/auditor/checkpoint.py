@@ -36,6 +36,12 @@ _NOTES_AT_ONCE: Final = WHOLE_EVERY
 
 _PARTITION: Final = 0
 
+RESTORED_OR_CHANGED: Final = (
+    "if the log was restored from a backup, tell whoever keeps checkpoints, and sign with another key into another "
+    "directory from now on; if not, ask who has changed it: ontrack audit verify --checkpoint tells where"
+)
+"""What to do about a log that is not what was sealed."""
+
 
 class Line(NamedTuple):
     """What a checkpoint says of one partition. root: of the tree over its first records, in hexadecimal digits."""
@@ -137,28 +143,68 @@ Trees = Mapping[tuple[str, int], Tree]
 
 
 async def grown(log: Log, log_id: str, trees: Trees) -> dict[tuple[str, int], Tree]:
-    """Let the trees of all partitions grow to the ends of the log. Raises Unavailable."""
+    """Let the trees of all partitions grow to the ends of the log. Raises Unavailable, NoteInvalid."""
     found: dict[tuple[str, int], Tree] = {}
     for topic in SEALED:
         for partition in range(topic.partitions):
             before = trees.get((topic.name, partition), Tree())
             tree = Tree(before.size, before.frontier)
-            await grow(log, log_id, topic, partition, tree, await log.end(topic, partition))
+            end = await log.end(topic, partition)
+            if since(topic, partition, tree.size, end):
+                await _require_last(log, log_id, topic, partition, tree)
+            await grow(log, log_id, topic, partition, tree, end)
             if tree.size:
                 found[topic.name, partition] = tree
     return found
 
 
+def since(topic: Topic, partition: int, sealed: int, end: int) -> int:
+    """Count the records that stand behind those that were sealed. Raises NoteInvalid if these are not all there."""
+    if end < sealed:
+        raise NoteInvalid(
+            f"{topic.name} has {end:,} records in partition {partition}, and {sealed:,} were sealed: nothing is signed "
+            f"over this log; {RESTORED_OR_CHANGED}"
+        )
+    return end - sealed
+
+
+async def _require_last(log: Log, log_id: str, topic: Topic, partition: int, tree: Tree) -> None:
+    """Make sure that what was sealed last stands there still. Raises Unavailable, NoteInvalid.
+
+    Looked at are the records of the smallest full tree, which are few: the last one is among them, so a log that was
+    cut is recognised also where others have come since.
+    """
+    span = range(tree.size - (tree.size & -tree.size), tree.size)
+    there = Tree()
+    async for each in _leaves(log, log_id, topic, partition, span):
+        there.add(each)
+    if there.frontier != tree.frontier[-1:]:
+        raise NoteInvalid(
+            f"{topic.name} has other records in partition {partition}, up to offset {tree.size - 1:,}, than those that "
+            f"were sealed: nothing is signed over this log; {RESTORED_OR_CHANGED}"
+        )
+
+
 async def grow(log: Log, log_id: str, topic: Topic, partition: int, tree: Tree, size: int) -> None:
-    """Let a tree grow by the records that stand there, up to a size, as far as there are any. Raises Unavailable."""
-    while tree.size < size:
-        records = await log.read(topic, partition, tree.size, min(_AT_ONCE, size - tree.size))
+    """Let a tree grow by the records that stand there, up to a size, as far as there are any.
+
+    Raises Unavailable, and NoteInvalid of a hole.
+    """
+    async for each in _leaves(log, log_id, topic, partition, range(tree.size, size)):
+        tree.add(each)
+
+
+async def _leaves(log: Log, log_id: str, topic: Topic, partition: int, span: range) -> AsyncIterator[bytes]:
+    """Give the leaves of the records at some offsets, as far as there are any. Raises Unavailable, NoteInvalid."""
+    while span:
+        records = await log.read(topic, partition, span.start, min(_AT_ONCE, len(span)))
         if not records:
             return
-        for record in records:
-            if record.offset != tree.size:
-                raise NoteInvalid(f"{topic.name} has no offset {tree.size} in partition {partition}")
-            tree.add(leaf(log_id, topic, partition, record))
+        for offset, record in zip(span, records, strict=False):
+            if record.offset != offset:
+                raise NoteInvalid(f"{topic.name} has no offset {offset} in partition {partition}")
+            yield leaf(log_id, topic, partition, record)
+        span = span[len(records) :]
         # A log in a file is read without a wait: others have their turn here.
         await asyncio.sleep(0)
 

@@ -11,7 +11,7 @@ from typing import Final
 import structlog
 
 from contracts.events.fields import instant
-from services.auditor.checkpoint import SEALED, Checkpoint, Sealed, last_signed, signed
+from services.auditor.checkpoint import SEALED, Checkpoint, Sealed, last_signed, signed, since
 from services.auditor.note import NoteInvalid, Signer
 from services.runtime.health import Health
 from services.runtime.log.port import Journal
@@ -86,12 +86,7 @@ class Sealer:
         new = 0
         for topic in SEALED:
             for partition, end in (await self._log.ends(topic, range(topic.partitions))).items():
-                size = sealed.get((topic.name, partition), 0)
-                if end < size:
-                    raise NoteInvalid(
-                        f"{topic.name} has {end:,} records in partition {partition}; {size:,} were sealed"
-                    )
-                new += end - size
+                new += since(topic, partition, sealed.get((topic.name, partition), 0), end)
         is_late = self._last is None or self._now() - self._last.checkpoint.at >= self._rhythm.time
         return new >= self._rhythm.records or (new > 0 and is_late)
 

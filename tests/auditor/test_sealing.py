@@ -292,8 +292,11 @@ async def test_what_is_no_checkpoint_is_passed_over(home: EmbeddedHome, kept: Pa
     assert len(texts(kept)) == 1
 
 
-async def test_a_log_that_got_shorter_is_told_of(clinic: Path, kept: Path) -> None:
-    # given a log that was sealed, of which the last records were taken away
+@pytest.mark.parametrize(("others", "says"), [(0, "has 0 records in"), (500, "has other records in")])
+async def test_nothing_is_signed_over_a_log_of_which_the_end_was_taken_away(
+    clinic: Path, kept: Path, others: int, says: str
+) -> None:
+    # given a log that was sealed, of which the last records were taken away, and others came since
     async with await EmbeddedHome.open(clinic, write=True) as home:
         it = sealer(home, kept, Hour())
         await it.look()
@@ -302,10 +305,12 @@ async def test_a_log_that_got_shorter_is_told_of(clinic: Path, kept: Path) -> No
         table = table_of(CASES, partition)
         with closing(sqlite3.connect(clinic / DATABASE)) as database, database:
             database.execute(f"DELETE FROM {table}")  # noqa: S608 - ours
+        await more(home, others, partition)
 
-        # when it is looked at, then that is what is in the way
-        with pytest.raises(NoteInvalid, match=f"has 0 records in partition {partition}"):
+        # when it is looked at, then that is what is in the way, and nothing is signed
+        with pytest.raises(NoteInvalid, match=f"{says} partition {partition}.*nothing is signed over this log"):
             await it.look()
+        assert [each.note async for each in notes(home.log)] == texts(kept)
 
 
 def test_a_key_that_others_can_read_is_refused(tmp_path: Path) -> None:

@@ -368,6 +368,41 @@ def test_whoever_changes_the_checkpoints_on_the_log_has_no_other_one_signed(
     assert "does not go with the trees that stand beside it" in ran.told
 
 
+def cut(tampering: Tampering) -> None:
+    """Take the last fact of a partition away."""
+    truncated(tampering, CASES, next(iter(tampering.keys)))
+
+
+def cut_and_continued(tampering: Tampering) -> None:
+    """Take the last fact of a partition away, and put two others there."""
+    case_id = next(iter(tampering.keys))
+    fact = tampering.record(CASES, case_id, 0)
+    truncated(tampering, CASES, case_id)
+    for _ in range(2):
+        tampering.append(CASES, case_id, fact)
+
+
+@pytest.mark.parametrize("do", [cut, cut_and_continued], ids=lambda do: do.__name__)
+def test_nothing_is_signed_over_a_log_that_lacks_what_was_sealed(
+    tampering: Tampering, kept: Kept, do: Callable[[Tampering], None]
+) -> None:
+    # given a log that lost its last fact since it was sealed
+    do(tampering)
+
+    # when it is to be sealed again, then that is refused with what to do, and nothing is signed
+    seal = ("audit", "seal", "--data", tampering.home, "--output", kept.folder, "--key")
+    ran = ontrack(*seal, kept.key)
+    assert (ran.exit_code, ran.out) == (1, b"")
+    assert "nothing is signed over this log; if the log was restored from a backup, tell whoever keeps" in ran.told
+    assert list(kept.folder.iterdir()) == [kept.first]
+    assert tampering.do(f"SELECT count(*) FROM {table_of(SEALS, 0)}") == [(1,)]  # noqa: S608 - ours
+
+    # and with another key it is sealed, as after a restore
+    other = kept.key.with_name("other.key")
+    succeeded("audit", "key", NAME, "--output", other)
+    succeeded(*seal, other)
+
+
 def test_a_key_is_for_whoever_signs_alone(tampering: Tampering, kept: Kept) -> None:
     again = ontrack("audit", "key", NAME, "--output", kept.key)
     assert (again.exit_code, "a key that has signed is not written over" in again.told) == (2, True)

@@ -69,6 +69,8 @@ def seal(place: Place, key_file: Path, output: Path | None) -> None:
     It goes on the log, and to a file in --output. That file is for somebody else to keep: who can change the log can
     change what stands on it of checkpoints too.
 
+    Over a log that lacks what this key has sealed before nothing is signed; the exit code is 1 then.
+
     Example: ontrack audit seal --data DIR --key seal.key --output /mnt/elsewhere
     """
     sealed = run(_seal(place, _signer(key_file)))

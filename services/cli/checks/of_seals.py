@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from contracts.topics import CASES, TOPICS
-from services.auditor.checkpoint import Checkpoint, last_said, last_signed
+from services.auditor.checkpoint import RESTORED_OR_CHANGED, Checkpoint, last_said, last_signed
 from services.auditor.note import NoteInvalid, Verifier
 from services.auditor.sealing import KeyUnusable, newest_in, signer_in
 from services.cli.checks.checked import Checked, ill, recorded, unknown, well
@@ -23,10 +23,6 @@ _ROUNDS: Final = 3
 _SIGN: Final = (
     "see whether ontrack up runs with --seal-key and --checkpoints, in a region ontrack serve auditor, and what it "
     "says at /ready"
-)
-_OTHER: Final = (
-    "if the log was restored, tell whoever keeps checkpoints, and sign with another key into another directory from "
-    "now on; if not, ask who has changed it: ontrack audit verify --checkpoint tells where"
 )
 
 
@@ -71,9 +67,9 @@ async def seals_are_signed(home: Home, sealing: Sealing) -> Checked:
     try:
         last = await _last(home, verifier)
     except NoteInvalid as wrong:
-        return ill("seals", str(wrong), _OTHER)
+        return ill("seals", str(wrong), RESTORED_OR_CHANGED)
     if newest is not None and (other := await _other_log(home, newest, verifier, last)):
-        return ill("seals", other, _OTHER)
+        return ill("seals", other, RESTORED_OR_CHANGED)
     says = "no checkpoint was signed yet" if last is None else f"the last was signed at {exactly(last.at)}"
     sizes = {} if last is None else {line[:2]: line.size for line in last.lines}
     since = await _unsealed_since(home, sizes)
