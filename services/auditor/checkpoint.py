@@ -17,7 +17,7 @@ from contracts.events.event import FACT_ID, Event, name_based_id
 from contracts.events.fields import instant
 from contracts.events.publications import CheckpointSigned, Frontier, Hash
 from contracts.topics import ACCESS, SEALS, TOPICS, Topic
-from services.auditor.domain.findings import Finding, Findings, Place
+from services.auditor.domain.findings import Finding, Place
 from services.auditor.domain.merkle import Tree, inclusion, is_included, leaf_hash, root_of
 from services.auditor.note import NoteInvalid, Signer, Verifier
 from services.runtime.log.port import Log, Record, StoredRecord, next_offset
@@ -79,11 +79,12 @@ class Checkpoint:
             raise NoteInvalid(f"a checkpoint was expected, which begins with {_KIND}")
         try:
             checkpoint = cls(log, datetime.fromisoformat(at), tuple(_line(line) for line in lines))
-        except ValueError:
+            is_as_written = checkpoint.text() == text
+        except (ValueError, OverflowError):
             raise NoteInvalid(
                 "a checkpoint was expected: a time, and lines of topic, partition, size and root"
             ) from None
-        if checkpoint.text() != text:
+        if not is_as_written:
             raise NoteInvalid("a checkpoint was expected as it is written")
         return checkpoint
 
@@ -340,36 +341,31 @@ async def proof(log: Log, note: str, checkpoint: Checkpoint, topic: Topic, parti
     return Proof(note, topic.name, partition, offset, key, hashes)
 
 
-async def compare(log: Log, log_id: str, checkpoint: Checkpoint, findings: Findings) -> None:
+async def compare(log: Log, log_id: str, checkpoint: Checkpoint) -> Sequence[Finding]:
     """Find where a log does not begin with what a checkpoint says.
 
     Nothing is believed that stands on the log: each tree is made anew. Raises Unavailable.
     """
     if checkpoint.log != log_id:
         says = f"the checkpoint is of another log: {checkpoint.log} was sealed, and this is {log_id}"
-        findings.add(Finding("checkpoint", Place(), f"{says}; nothing was compared"))
-        return
-    for line in checkpoint.lines:
-        await _compare(log, log_id, line, checkpoint.at, findings)
+        return [Finding("checkpoint", Place(), f"{says}; nothing was compared")]
+    found = [await _compared(log, log_id, line, checkpoint.at) for line in checkpoint.lines]
+    return [each for each in found if each is not None]
 
 
-async def _compare(log: Log, log_id: str, line: Line, at: datetime, findings: Findings) -> None:
+async def _compared(log: Log, log_id: str, line: Line, at: datetime) -> Finding | None:
     place, topic = Place(line.topic, line.partition), TOPICS.get(line.topic)
     if topic is None or line.partition not in range(topic.partitions):
         what = "topic" if topic is None else "partition"
-        says = f"the checkpoint speaks of a {what} that this version does not know"
-        findings.add(Finding("checkpoint", place, says))
-        return
+        return Finding("checkpoint", place, f"the checkpoint speaks of a {what} that this version does not know")
     tree, when = Tree(), f"when it was sealed at {instant(at)}"
     try:
         await grow(log, log_id, topic, line.partition, tree, line.size)
     except NoteInvalid as hole:
-        findings.add(Finding("checkpoint", place, f"{line.size:,} records stood there {when}, and {hole}"))
-        return
+        return Finding("checkpoint", place, f"{line.size:,} records stood there {when}, and {hole}")
     if tree.size < line.size:
-        findings.add(
-            Finding("checkpoint", place, f"{line.size:,} records stood there {when}, now there are {tree.size:,}")
-        )
-    elif tree.root.hex() != line.root:
+        return Finding("checkpoint", place, f"{line.size:,} records stood there {when}, now there are {tree.size:,}")
+    if tree.root.hex() != line.root:
         says = f"the first {line.size:,} records are not those that stood there {when}"
-        findings.add(Finding("checkpoint", place, says))
+        return Finding("checkpoint", place, says)
+    return None

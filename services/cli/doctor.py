@@ -29,8 +29,8 @@ def doctor(place: Place, seal_key: Path | None, checkpoints: Path | None, form: 
     In a region: servers, versions, certificates, clocks, disks, topics and their copies, services, and the API if
     ONTRACK_INGEST_URL says where it is. In both: whether the log is whole and everything on it is processed, whether
     all that is known of cases and the roster can be read, halted cases, dead letters, unknown definitions, and mail
-    that does not go out, and whether checkpoints can be signed and are, as far as it is told of them. It changes
-    nothing. The exit code is 1 if something is wrong.
+    that does not go out, whether the log has what the last checkpoint on it speaks of, and whether checkpoints can be
+    signed and are, as far as it is told of them. It changes nothing. The exit code is 1 if something is wrong.
 
     Example: ontrack doctor --data DIR
     """

@@ -84,6 +84,10 @@ def test_where_nobody_is_to_sign_nothing_is_missed(sealed: Sealed, monkeypatch: 
     assert sealed.findings() == {}
 
 
+def _garbage(sealed: Sealed) -> None:
+    Tampering(sealed.home).do(f"UPDATE {table_of(SEALS, 0)} SET value = ?", b"garbage")  # noqa: S608 - ours
+
+
 def _opened_to_others(sealed: Sealed) -> None:
     sealed.key.chmod(0o644)
 
@@ -147,10 +151,11 @@ WRONG: Final[dict[str, tuple[Callable[[Sealed], None], str, str]]] = {
     "a checkpoint of a partition that is not there": (
         _of_another_partition,
         "seals",
-        f"{CASES.name} has 0 records in partition 77, and 3 were sealed by",
+        f"{CASES.name} has 0 of 3 records in partition 77",
     ),
     "a checkpoint of another key": (_of_another_key, "seals", "a signature of north.example with this very key"),
-    "a log that lacks what was sealed": (_log_cut, "seals", "were sealed by"),
+    "a log that lacks what was sealed": (_log_cut, "seals", "the log lacks what was sealed at"),
+    "what is no checkpoint": (_garbage, "seals", "ask who has written that, or changed it"),
     "a log that lacks its checkpoints": (_checkpoints_gone, "seals", "does not stand on it: there is none"),
     "a log that lacks its last checkpoint": (
         _last_checkpoint_gone,
@@ -173,6 +178,23 @@ def test_what_keeps_a_log_from_being_sealed_is_found_with_what_to_do(sealed: Sea
     found = sealed.findings()
     assert what in found
     assert says in found[what]
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("a log that lacks what was sealed", "(the last checkpoint on rom.seals.v1): rom.cases.v1 has "),
+        ("what is no checkpoint", "1 of the last records of rom.seals.v1 cannot be read as a checkpoint"),
+    ],
+)
+def test_where_nobody_is_to_sign_the_log_is_held_to_its_own_checkpoints(
+    sealed: Sealed, monkeypatch: pytest.MonkeyPatch, name: str, says: str
+) -> None:
+    sealed.seal()
+    for setting in (KEY, DIRECTORY):
+        monkeypatch.delenv(setting)
+    WRONG[name][0](sealed)
+    assert says in sealed.findings()["seals"]
 
 
 @pytest.mark.parametrize(("alone", "lacking"), [(KEY, "checkpoints"), (DIRECTORY, "seal key")])

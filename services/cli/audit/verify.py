@@ -17,6 +17,7 @@ from services.auditor.domain.findings import Difference, Finding, Place, What
 from services.auditor.domain.narrowing import Part
 from services.auditor.fold import Keys
 from services.auditor.replay import Counted, History
+from services.auditor.seals import of_seals
 from services.auditor.verify import Verified, partitions_of, verified
 from services.cli.audit.narrowing import Wish, narrowing_options, part_of, told_of
 from services.cli.audit.seal import checkpoint_in, public_option, verifier_of
@@ -55,15 +56,15 @@ def verify(
     """Tell the whole history again, and compare all that follows from it with what stands there, to the byte.
 
     Looked at are the form of every event, the definitions that it names, numbers without gaps, repetitions, causes,
-    every conclusion, every state and report, and dead letters. Each finding names where it is, and the fields that
-    differ, by their hashes. It changes nothing. The exit code is 1 if there is a finding, and if nothing was there to
-    be verified.
+    every conclusion, every state and report, dead letters, and whether the log has what the checkpoints on it speak of.
+    Each finding names where it is, and the fields that differ, by their hashes. It changes nothing. The exit code is 1
+    if there is a finding, and if nothing was there to be verified.
 
     As JSON it tells whether the history verifies, null if that cannot be said, and the findings; as NDJSON a finding a
     line, and that in the last one.
 
     Of a part of the history nothing is said of the rest. With --until states are not compared, since they are those of
-    now. A checkpoint is always compared with the whole log.
+    now. Checkpoints are always compared with the whole log.
 
     Example: ontrack audit verify --data DIR
     """
@@ -112,8 +113,13 @@ async def _verify(source: Source, wish: Wish, sealed: Checkpoint | None, form: F
         if isinstance(home, Unpacked):
             found.findings.add_all(await unlike(home.manifests, home.log))
         records = 0 if sealed is None or sealed.log != history.log_id else sealed.records
+        others = [] if sealed is None else await compare(home.log, history.log_id, sealed)
+        found.findings.add_all(others)
+        told = {each.place for each in others}
+        behind = set() if history.store is None else {each.partition for each in await home.waiting(history.stages)}
+        of_log = await of_seals(home.log, history.log_id, behind)
+        found.findings.add_all(each for each in of_log if each.place not in told)
         if sealed is not None:
-            await compare(home.log, history.log_id, sealed, found.findings)
             speaks = f"speaks of {counted(sealed.records, 'record')} of the log {sealed.log}"
             say(f"The checkpoint of {instant(sealed.at)} {speaks}.")
         took = time.monotonic() - began

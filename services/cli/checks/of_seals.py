@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from contracts.topics import CASES, TOPICS
+from contracts.topics import CASES, SEALS
 from services.auditor.checkpoint import RESTORED_OR_CHANGED, Checkpoint, last_said, last_signed
 from services.auditor.note import NoteInvalid, Verifier
 from services.auditor.sealing import KeyUnusable, newest_in, signer_in
+from services.auditor.seals import short_of, strange_lately
 from services.cli.checks.checked import Checked, ill, recorded, unknown, well
 from services.cli.home import Failure
 from services.cli.output import counted
@@ -20,6 +21,9 @@ from services.home import Home
 _ROUNDS: Final = 3
 """Where a fact stands for so many intervals under no checkpoint, nobody signs any more."""
 
+_EXAMPLES: Final = 3
+
+_STRANGE: Final = "ask who has written that, or changed it: ontrack audit verify names each such record"
 _SIGN: Final = (
     "see whether ontrack up runs with --seal-key and --checkpoints, in a region ontrack serve auditor, and what it "
     "says at /ready"
@@ -62,6 +66,9 @@ async def seals_are_signed(home: Home, sealing: Sealing) -> Checked:
     except Failure as wrong:
         return ill("seals", str(wrong), "mend this setting: what signs does not start with it")
     verifier = _verifier(sealing)
+    if strange := await strange_lately(home.log):
+        says = f"{strange} of the last records of {SEALS.name} cannot be read as a checkpoint"
+        return ill("seals", says, _STRANGE)
     # Before the log is asked: a checkpoint is there first.
     newest = None if sealing.kept is None else newest_in(sealing.kept)
     try:
@@ -70,6 +77,8 @@ async def seals_are_signed(home: Home, sealing: Sealing) -> Checked:
         return ill("seals", str(wrong), RESTORED_OR_CHANGED)
     if newest is not None and (other := await _other_log(home, newest, verifier, last)):
         return ill("seals", other, RESTORED_OR_CHANGED)
+    if last is not None and (lacks := await _lacking(home, last, f"the last checkpoint on {SEALS.name}")):
+        return ill("seals", lacks, RESTORED_OR_CHANGED)
     says = "no checkpoint was signed yet" if last is None else f"the last was signed at {exactly(last.at)}"
     sizes = {} if last is None else {line[:2]: line.size for line in last.lines}
     since = await _unsealed_since(home, sizes)
@@ -111,18 +120,26 @@ async def _other_log(home: Home, file: Path, verifier: Verifier | None, last: Ch
         return f"{file}: {wrong}"
     if kept.log != home.log_id:
         return f"{file} is of the log {kept.log}, and this is {home.log_id}"
-    for line in kept.lines:
-        topic = TOPICS.get(line.topic)
-        end = 0
-        if topic is not None and line.partition in range(topic.partitions):
-            end = await home.log.end(topic, line.partition)
-        if end < line.size:
-            lacks = f"{line.topic} has {counted(end, 'record')} in partition {line.partition}"
-            return f"{lacks}, and {line.size:,} were sealed by {file}"
+    if lacks := await _lacking(home, kept, str(file)):
+        return lacks
     if last is None or last.at < kept.at:
         has = "there is none" if last is None else f"the last there was signed at {exactly(last.at)}"
         return f"{file} was signed on this log, and does not stand on it: {has}"
     return None
+
+
+async def _lacking(home: Home, said: Checkpoint, where: str) -> str | None:
+    """Tell what the log lacks of what a checkpoint speaks of, if it lacks something. where: it stands."""
+    sizes = {line[:2]: line.size for line in said.lines}
+    behind = {place.partition for place in await home.waiting(home.stages)}
+    short = await short_of(home.log, sizes, behind)
+    told = [
+        f"{topic} has {end:,} of {sizes[topic, each]:,} records in partition {each}"
+        for (topic, each), end in short.items()
+    ]
+    more = f", and {len(told) - _EXAMPLES:,} more" if len(told) > _EXAMPLES else ""
+    lacks = f"the log lacks what was sealed at {exactly(said.at)} ({where})"
+    return f"{lacks}: {'; '.join(told[:_EXAMPLES])}{more}" if told else None
 
 
 async def _unsealed_since(home: Home, sizes: Mapping[tuple[str, int], int]) -> datetime | None:

@@ -1,0 +1,213 @@
+"""The checkpoints on the log itself: what was done to them, or to the log since, is found without any key."""
+
+import shutil
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+import pytest
+
+from contracts.topics import CASES, DEAD_LETTERS, DEFINITIONS, NOTICES, SCORES, SEALS, TRACKS, Topic, partition_of
+from services.auditor.checkpoint import Checkpoint, signed
+from services.auditor.note import NoteInvalid, Signer
+from services.auditor.seals import of_seals
+from services.embedded import EmbeddedHome
+from services.runtime.database import table_of
+from services.runtime.log.port import Log, Record, StoredRecord
+from tests.auditor.tampering import Tampering, renamed
+from tests.support.command import ontrack, succeeded
+
+SEALS_TABLE: Final = table_of(SEALS, 0)
+
+
+class Signed:
+    """A home that is sealed, as often as is wanted, and audited without any key that signs."""
+
+    def __init__(self, tampering: Tampering, folder: Path) -> None:
+        self.tampering, self.home, self.folder = tampering, tampering.home, folder
+        self.seal()
+
+    def seal(self, name: str = "north.example") -> None:
+        key = self.folder / f"{name}.key"
+        if not key.exists():
+            succeeded("audit", "key", name, "--output", key)
+        succeeded("audit", "seal", "--data", self.home, "--key", key)
+
+    def notes(self) -> list[bytes]:
+        rows = self.tampering.do(f'SELECT value FROM {SEALS_TABLE} ORDER BY "offset"')  # noqa: S608 - ours
+        return [bytes(value) for (value,) in rows]
+
+    def put(self, offset: int, value: bytes) -> None:
+        self.tampering.do(f'UPDATE {SEALS_TABLE} SET value = ? WHERE "offset" = ?', value, offset)  # noqa: S608 - ours
+
+    def cut(self, topic: Topic, partition: int) -> None:
+        """Take the last record of a partition away."""
+        table = table_of(topic, partition)
+        self.tampering.do(f'DELETE FROM {table} WHERE "offset" = (SELECT max("offset") FROM {table})')  # noqa: S608 - ours
+
+    def findings(self) -> list[dict[str, Any]]:
+        ran = ontrack("audit", "verify", "--data", self.home, "--format", "json")
+        found: list[dict[str, Any]] = orjson.loads(ran.out)["findings"]
+        assert ran.exit_code == bool(found)
+        return found
+
+    def checked(self) -> dict[str, Any]:
+        """What the doctor says of checkpoints."""
+        ran = ontrack("doctor", "--data", self.home, "--format", "json")
+        (found,) = [each for each in orjson.loads(ran.out) if each["what"] == "seals"]
+        return dict(found)
+
+
+@pytest.fixture
+def sealed(tampering: Tampering, tmp_path: Path) -> Signed:
+    """A home that was sealed once."""
+    return Signed(tampering, tmp_path)
+
+
+@pytest.mark.parametrize("topic", [DEFINITIONS, CASES, SCORES, TRACKS, NOTICES], ids=lambda topic: topic.name)
+def test_a_log_that_is_shorter_than_its_own_checkpoint_says_is_found_without_any_key(
+    sealed: Signed, p1: str, tmp_path: Path, topic: Topic
+) -> None:
+    # given a log that lost the last record of a partition since it was sealed, in a bundle without keys
+    partition = partition_of(p1) if topic.of_cases else 0
+    sealed.cut(topic, partition)
+    bundle = tmp_path / "history.zip"
+    succeeded("audit", "export", "--data", sealed.home, "--output", bundle)
+
+    # when it is verified, then that is found
+    ran = ontrack("audit", "verify", "--bundle", bundle, "--format", "json")
+    (found,) = [each for each in orjson.loads(ran.out)["findings"] if each["finding"] == "checkpoint"]
+    assert ran.exit_code == 1
+    assert (found["topic"], found["partition"]) == (topic.name, partition)
+    assert "records stood there when it was sealed at 20" in found["says"]
+    assert "(offset 0 of rom.seals.v1), now there are" in found["says"]
+
+
+def test_who_seals_a_log_once_more_hides_no_fact_that_was_taken_away(sealed: Signed, p1: str) -> None:
+    # given a log that lost a fact, and was sealed by another key since
+    sealed.cut(CASES, partition_of(p1))
+    sealed.seal("south.example")
+
+    # when it is verified, then what the first checkpoint says is found
+    (found,) = [each for each in sealed.findings() if each["finding"] == "checkpoint"]
+    assert (found["topic"], "offset 0 of rom.seals.v1" in found["says"]) == (CASES.name, True)
+
+
+def test_a_log_that_was_restored_is_not_blamed_once_it_is_sealed_by_another_key(
+    sealed: Signed, p1: str, tmp_path: Path
+) -> None:
+    # given conclusions that stood there twice when they were sealed, which is no fault
+    sealed.tampering.append(TRACKS, p1, sealed.tampering.record(TRACKS, p1, -1))
+    sealed.seal()
+    assert sealed.findings() == []
+
+    # when the home is restored from a backup, where each stands once, then it is shorter than was sealed
+    restored = tmp_path / "restored"
+    restored.mkdir(mode=0o700)
+    shutil.copy(sealed.home / "master.key", restored)
+    succeeded("backup", tmp_path / "a.backup", "--data", sealed.home)
+    succeeded("restore", tmp_path / "a.backup", "--data", restored)
+    sealed.home = restored
+    (found,) = sealed.findings()
+    assert (found["finding"], found["topic"]) == ("checkpoint", TRACKS.name)
+
+    # and once it is sealed by another key, as the doctor says, nothing is found any more
+    assert "sign with another key" in sealed.checked()["do"]
+    sealed.seal("south.example")
+    assert sealed.findings() == []
+    assert sealed.checked()["verdict"] == "ok"
+
+
+def test_where_not_everything_is_concluded_yet_what_is_to_come_is_not_missed(sealed: Signed) -> None:
+    # given facts that were restored, and of which nothing was concluded yet
+    for topic in (SCORES, TRACKS, NOTICES):
+        for partition in range(topic.partitions):
+            sealed.tampering.do(f"DELETE FROM {table_of(topic, partition)}")  # noqa: S608 - ours
+    for table in ("states", "positions"):
+        sealed.tampering.do(f"DELETE FROM {table}")  # noqa: S608 - ours
+
+    # when it is verified, and checked, then no checkpoint is held against it
+    assert [each for each in sealed.findings() if each["finding"] == "checkpoint"] == []
+    assert sealed.checked()["verdict"] == "ok"
+
+
+def _garbage(sealed: Signed) -> None:
+    sealed.put(0, b"garbage")
+
+
+def _no_note(sealed: Signed) -> None:
+    event = orjson.loads(sealed.notes()[0])
+    event["data"]["note"] = "What is signed here?\n\n— north.example AAAA\n"
+    sealed.put(0, orjson.dumps(event))
+
+
+def _of_another_event(sealed: Signed) -> None:
+    sealed.put(0, renamed(sealed.notes()[0], type="ontrack.log-founded.v1"))
+
+
+def _of_another_log(sealed: Signed) -> None:
+    event = orjson.loads(sealed.notes()[0])
+    event["data"]["note"] = event["data"]["note"].replace("ontrack.checkpoint.v1 ", "ontrack.checkpoint.v1 other-", 1)
+    sealed.put(0, orjson.dumps(event))
+
+
+def _taken_out(sealed: Signed) -> None:
+    sealed.tampering.do(f'DELETE FROM {SEALS_TABLE} WHERE "offset" = 0')  # noqa: S608 - ours
+
+
+@pytest.mark.parametrize(
+    ("do", "finding", "says"),
+    [
+        (_garbage, "unreadable", "a checkpoint was expected"),
+        (_no_note, "unreadable", "a checkpoint was expected"),
+        (_of_another_event, "unreadable", "a checkpoint was expected"),
+        (_of_another_log, "checkpoint", "a checkpoint of this log was expected, and not of other-"),
+        (_taken_out, "gap", "offset 0 was expected before offset 1"),
+    ],
+    ids=lambda each: getattr(each, "__name__", None),
+)
+def test_what_was_done_to_a_checkpoint_on_the_log_is_found_where_it_stands(
+    sealed: Signed, do: Callable[[Signed], None], finding: str, says: str
+) -> None:
+    sealed.seal()
+    do(sealed)
+    (found,) = sealed.findings()
+    assert (found["finding"], found["topic"], found["partition"]) == (finding, SEALS.name, 0)
+    assert found["offset"] == (1 if do is _taken_out else 0)
+    assert says in found["says"]
+
+
+class GoingOn:
+    """A log that goes on, and is sealed again, whenever somebody reads its checkpoints."""
+
+    is_read_here = False
+
+    def __init__(self, home: EmbeddedHome) -> None:
+        self._home = home
+
+    async def append(self, topic: Topic, partition: int, records: Sequence[Record]) -> None:
+        raise NotImplementedError
+
+    async def read(self, topic: Topic, partition: int, offset: int, limit: int) -> Sequence[StoredRecord]:
+        if offset < 2:
+            await self._home.log.append(DEAD_LETTERS, 0, [Record("a", b"{}")] * 3)
+            await signed(self._home.log, self._home.log_id, Signer.make("other"), datetime.now(UTC), None)
+        return await self._home.log.read(topic, partition, offset, limit)
+
+    async def end(self, topic: Topic, partition: int) -> int:
+        return await self._home.log.end(topic, partition)
+
+
+async def test_a_log_that_goes_on_and_is_sealed_meanwhile_lacks_nothing(sealed: Signed) -> None:
+    async with await EmbeddedHome.open(sealed.home, write=True) as home:
+        going_on: Log = GoingOn(home)
+        assert await of_seals(going_on, home.log_id, ()) == []
+        assert await home.log.end(SEALS, 0) > 1
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00.000+14:00", "9999-12-31T23:59:59.999-14:00", "yesterday"])
+def test_a_checkpoint_of_no_moment_is_none(at: str) -> None:
+    with pytest.raises(NoteInvalid):
+        Checkpoint.read(f"ontrack.checkpoint.v1 a\n{at}\n")
