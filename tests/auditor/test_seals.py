@@ -12,6 +12,7 @@ from typing import Any, Final
 import orjson
 import pytest
 
+from contracts.events.fields import instant
 from contracts.topics import CASES, DEFINITIONS, NOTICES, SCORES, SEALS, TOPICS, TRACKS, Topic, partition_of
 from services.auditor.checkpoint import Checkpoint, Line
 from services.auditor.note import Signer, Verifier
@@ -165,7 +166,7 @@ def test_a_checkpoint_of_another_log_says_nothing_of_this_one(kept: Kept, tmp_pa
     options = ("--checkpoint", kept.first, "--public-key", kept.public)
     told = ontrack("audit", "verify", "--data", another, *options).told
     sealed = Checkpoint.read(Verifier.read(kept.public).opened(kept.first.read_text()))
-    assert f"speaks of 414 records of the log {sealed.log}." in told
+    assert f"signed by {NAME}, does not hold: it speaks of 414 records of the log {sealed.log}." in told
     assert "The history verifies" not in told
 
 
@@ -175,10 +176,35 @@ def test_a_program_is_told_of_how_many_records_a_checkpoint_of_this_log_speaks(
     options = ("--checkpoint", kept.first, "--public-key", kept.public, "--format", "json")
     another = imported(tmp_path / "another", written(tmp_path / "a.csv", COURSES, "odsis"))
     spoken = Checkpoint.read(Verifier.read(kept.public).opened(kept.first.read_text())).records
-    for home, records in ((tampering.home, spoken), (another, 0)):
+    for home, records, holds in ((tampering.home, spoken, True), (another, 0, False)):
         told = orjson.loads(ontrack("audit", "verify", "--data", home, *options).out)
-        assert told["under_checkpoint"] == records
+        assert (told["under_checkpoint"], told["checkpoint_holds"]) == (records, holds)
     assert spoken > 0
+
+    # and that nothing is said of one if none is given
+    told = orjson.loads(ontrack("audit", "verify", "--data", another, "--format", "json").out)
+    assert (told["under_checkpoint"], told["checkpoint_holds"]) == (0, None)
+
+
+def test_whether_a_checkpoint_holds_is_said_in_words_and_who_has_signed_it(
+    tampering: Tampering, kept: Kept, tmp_path: Path, p1: str
+) -> None:
+    # given a bundle of what was sealed, without any key of a case
+    bundle, sealed = tmp_path / "history.zip", Checkpoint.said_in(kept.first.read_text())
+    succeeded("audit", "export", "--data", tampering.home, "--output", bundle)
+    given = ("--checkpoint", kept.first, "--public-key", kept.public)
+
+    # when it is verified, then it is said that all of it stands there, by whose word, and before the verdict
+    *_, says, verdict = succeeded("audit", "verify", "--bundle", bundle, *given).told.splitlines()
+    by = f"The checkpoint of {instant(sealed.at)}, signed by {NAME},"
+    spoken = f"it speaks of {sealed.records:,} records of the log {sealed.log}"
+    assert says == f"{by} holds: {spoken}, and these stand there as they stood then."
+    assert "What can be seen without keys is right" in verdict
+
+    # and of a log that was cut, that it does not hold
+    truncated(tampering, CASES, p1)
+    told = ontrack("audit", "verify", "--data", tampering.home, *given).told
+    assert f"{by} does not hold: {spoken}." in told
 
 
 def test_a_log_without_a_case_that_is_what_was_sealed_is_good_news(tmp_path: Path) -> None:
@@ -219,6 +245,8 @@ def test_a_log_that_was_emptied_is_not_what_was_sealed(kept: Kept, tampering: Ta
     (found,) = kept.findings(tampering.home)
     assert re.search(r"^\d+ records of the log \S+ stood there when it was sealed", found["says"])
     assert "now there is none" in found["says"]
+    given = ("--checkpoint", kept.first, "--public-key", kept.public)
+    assert "signed by north.example, does not hold" in ontrack("audit", "verify", "--data", tampering.home, *given).told
 
     # and without one it is said that something was lost, and what to do
     ran = ontrack("audit", "verify", "--data", tampering.home)

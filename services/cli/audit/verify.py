@@ -16,6 +16,7 @@ from services.auditor.checkpoint import Checkpoint, compare
 from services.auditor.domain.findings import Difference, Finding, Place, What
 from services.auditor.domain.narrowing import Part
 from services.auditor.fold import Keys
+from services.auditor.note import Verifier
 from services.auditor.replay import Counted, History
 from services.auditor.seals import of_seals
 from services.auditor.verify import Verified, partitions_of, verified
@@ -60,8 +61,8 @@ def verify(
     Each finding names where it is, and the fields that differ, by their hashes. It changes nothing. The exit code is 1
     if there is a finding, and if nothing was there to be verified.
 
-    As JSON it tells whether the history verifies, null if that cannot be said, and the findings; as NDJSON a finding a
-    line, and that in the last one.
+    As JSON it tells whether the history verifies, null if that cannot be said, whether a checkpoint that was given
+    holds, and the findings; as NDJSON a finding a line, and the rest in the last one.
 
     Of a part of the history nothing is said of the rest. With --until states are not compared, since they are those of
     now. Checkpoints are always compared with the whole log.
@@ -70,16 +71,42 @@ def verify(
     """
     if public is not None and checkpoint_file is None:
         raise Failure("--public-key: a checkpoint was expected, which is signed with it: --checkpoint FILE")
-    sealed = None if checkpoint_file is None else checkpoint_in(checkpoint_file, verifier_of(public))
+    sealed = None if checkpoint_file is None else Kept.of(checkpoint_file, verifier_of(public))
     verdict = run(_verify(source, wish, sealed, form, reveal=reveal))
     if not verdict.is_well:
         raise SystemExit(FINDING)
 
 
+class Kept(NamedTuple):
+    """A checkpoint that somebody has kept, and who has signed it."""
+
+    checkpoint: Checkpoint
+    signer: str
+
+    @classmethod
+    def of(cls, file: Path, verifier: Verifier) -> "Kept":
+        """Read one. Raises Failure."""
+        return cls(checkpoint_in(file, verifier), verifier.name)
+
+    def records_of(self, log_id: str) -> int:
+        """Count the records of a log that it speaks of."""
+        return self.checkpoint.records if self.checkpoint.log == log_id else 0
+
+    def told(self, *, holds: bool) -> str:
+        """Tell whether the log is what was sealed."""
+        of, by = self.checkpoint, f"The checkpoint of {instant(self.checkpoint.at)}, signed by {self.signer},"
+        spoken = f"{counted(of.records, 'record')} of the log {of.log}"
+        if holds:
+            return f"{by} holds: it speaks of {spoken}, and these stand there as they stood then."
+        return f"{by} does not hold: it speaks of {spoken}."
+
+
 class Verdict(NamedTuple):
     """Whether a history verifies, and in words. verifies: None if that cannot be said; events: how many were read.
 
-    whole: whether all of the history was looked at; under_checkpoint: of how many records one speaks, if one is given
+    whole: whether all of the history was looked at
+    under_checkpoint, checkpoint_holds: of how many records one speaks, and whether they stand there still; 0 and None
+        if none is given
     """
 
     verifies: bool | None
@@ -87,6 +114,7 @@ class Verdict(NamedTuple):
     events: int
     whole: bool
     under_checkpoint: int
+    checkpoint_holds: bool | None
 
     @property
     def is_well(self) -> bool:
@@ -94,7 +122,7 @@ class Verdict(NamedTuple):
         return self.verifies is not False and self.events + self.under_checkpoint > 0
 
 
-async def _verify(source: Source, wish: Wish, sealed: Checkpoint | None, form: Format, *, reveal: bool) -> Verdict:
+async def _verify(source: Source, wish: Wish, sealed: Kept | None, form: Format, *, reveal: bool) -> Verdict:
     try:
         home = await audited(source, knows_cases=wish.names_cases)
     except DefinitionUnfit as unfit:
@@ -112,27 +140,26 @@ async def _verify(source: Source, wish: Wish, sealed: Checkpoint | None, form: F
                 found = await verified(history, empty, advance, part.cases, compares_states=part.until is None)
         if isinstance(home, Unpacked):
             found.findings.add_all(await unlike(home.manifests, home.log))
-        records = 0 if sealed is None or sealed.log != history.log_id else sealed.records
-        others = [] if sealed is None else await compare(home.log, history.log_id, sealed)
+        others = [] if sealed is None else await compare(home.log, history.log_id, sealed.checkpoint)
         found.findings.add_all(others)
         told = {each.place for each in others}
         behind = set() if history.store is None else {each.partition for each in await home.waiting(history.stages)}
         of_log = await of_seals(home.log, history.log_id, behind)
         found.findings.add_all(each for each in of_log if each.place not in told)
-        if sealed is not None:
-            speaks = f"speaks of {counted(sealed.records, 'record')} of the log {sealed.log}"
-            say(f"The checkpoint of {instant(sealed.at)} {speaks}.")
         took = time.monotonic() - began
         # Asked after the keys, and of the whole log: a case is said to be erased before its key goes.
         erased = await erasures(home.log, home.keyring, partitions_of(part.cases))
         unsaid = found.unsaid(erased)
         rows = [row async for row in _rows(found, home, reveal=reveal)]
-    verdict = _verdict(found, part, records, unsaid)
+    spoken = None if sealed is None else sealed.records_of(history.log_id)
+    verdict = _verdict(found, part, spoken, unsaid, holds=not others)
     _print(rows, verdict, form)
     if history.store is not None and part.until is not None:
         say("States were not compared: they are those of now.")
     of_part = {each: erased[each] for each in erased if part.cases is None or each in part.cases}
-    for line in (*_summary(found, took, verdict), *_erased(of_part), *_unsaid(unsaid), *told_of(part)):
+    of_checkpoint = [] if sealed is None else [sealed.told(holds=not others)]
+    summary = (*_summary(found, took, verdict), *of_checkpoint, verdict.says)
+    for line in (*summary, *_erased(of_part), *_unsaid(unsaid), *told_of(part)):
         say(line)
     return verdict
 
@@ -145,19 +172,21 @@ def _definitions(unfit: DefinitionUnfit, form: Format) -> Verdict:
     return _only(row, "without that definition nothing can be told again", form)
 
 
-def _emptied(sealed: Checkpoint, empty: LogEmpty, form: Format) -> Verdict:
+def _emptied(sealed: Kept, empty: LogEmpty, form: Format) -> Verdict:
     """Tell of a log on which nothing is left of what was sealed."""
-    stood = f"{counted(sealed.records, 'record')} of the log {sealed.log} stood there when it was sealed"
-    row = _row(
-        Finding("checkpoint", Place(DEFINITIONS.name, 0), f"{stood} at {instant(sealed.at)}, now there is none"), []
-    )
-    return _only(row, str(empty), form)
+    of = sealed.checkpoint
+    stood = f"{counted(of.records, 'record')} of the log {of.log} stood there when it was sealed at {instant(of.at)}"
+    row = _row(Finding("checkpoint", Place(DEFINITIONS.name, 0), f"{stood}, now there is none"), [])
+    say(sealed.told(holds=False))
+    return _only(row, str(empty), form, checkpoint_holds=False)
 
 
-def _only(row: Row, why: str, form: Format) -> Verdict:
+def _only(row: Row, why: str, form: Format, *, checkpoint_holds: bool | None = None) -> Verdict:
     """Tell of a finding after which nothing can be told again."""
     says = f"1 finding: 1 {row['finding']}. Nothing else was verified: {why}."
-    verdict = Verdict(verifies=False, says=says, events=0, whole=False, under_checkpoint=0)
+    verdict = Verdict(
+        verifies=False, says=says, events=0, whole=False, under_checkpoint=0, checkpoint_holds=checkpoint_holds
+    )
     _print([row], verdict, form)
     say(says)
     return verdict
@@ -289,15 +318,15 @@ def _summary(found: Verified, took: float, verdict: Verdict) -> Iterator[str]:
         more = "".join(f", {number:,} {what}" for what, number in others.items() if number)
         yield f"{states.stage}: {counted(states.equal, 'state')} as derived{more}; digest {states.digest}"
     yield f"{verdict.events:,} events in {took:,.1f} s, {verdict.events / max(took, 0.001):,.0f} a second."
-    yield verdict.says
 
 
-def _verdict(found: Verified, part: Part, under_checkpoint: int, unsaid: Counter[str]) -> Verdict:
+def _verdict(found: Verified, part: Part, spoken: int | None, unsaid: Counter[str], *, holds: bool) -> Verdict:
+    """Judge. spoken: of how many records of this log a checkpoint speaks that was given, and `holds`."""
     events = sum(of.events for of in found.counted.values())
     sealed = sum(of.sealed for of in found.counted.values())
     if total := found.findings.counts.total():
         verifies, says = False, f"{counted(total, 'finding')}: {kinds_of(found.findings.counts)}."
-    elif not events and under_checkpoint:
+    elif not events and spoken:
         verifies, says = None, "What was sealed stands there. Beside that there was nothing to verify."
     elif not events:
         verifies, says = None, "There was nothing to verify: no event of a case was there, so nothing is claimed."
@@ -310,4 +339,5 @@ def _verdict(found: Verified, part: Part, under_checkpoint: int, unsaid: Counter
     else:
         what = "The history verifies" if part.is_whole else "What was looked at verifies"
         verifies, says = True, f"{what}: all that follows from its facts is what stands there."
-    return Verdict(verifies, says, events, part.is_whole, under_checkpoint)
+    checkpoint_holds = None if spoken is None else holds
+    return Verdict(verifies, says, events, part.is_whole, spoken or 0, checkpoint_holds)
