@@ -11,7 +11,7 @@ import click
 from contracts.definitions.catalogue import Catalogue, Entry
 from contracts.definitions.definition import Definition
 from contracts.definitions.files import DefinitionFaults, library, load
-from services.cli.interruption import INTERRUPTED, between_steps, heed
+from services.cli.interruption import Interrupted, between_steps, heed
 from services.home import Home
 from services.ingest.access import TokensUnusable
 from services.ingest.cases import KeyMissing
@@ -49,7 +49,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
             heed()
             return loop.run_until_complete(work)
     except KeyboardInterrupt:
-        raise Failure("interrupted. Nothing is lost: give the same command again.", INTERRUPTED) from None
+        raise Interrupted from None
     except (*_REFUSED, AnotherWriter, MasterKeyUnusable, KeyMissing, TokensUnusable) as wrong:
         raise Failure(str(wrong)) from None
     except (StageStopped, StateUnreadable, TopicsUnfit, BackupUnusable) as stopped:

@@ -12,10 +12,22 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Final
 
+import click
+
 INTERRUPTED: Final = 130
 _SHOW_CURSOR: Final = "\x1b[?25h"
 
 _asked: list[int] = []
+
+
+class Interrupted(click.ClickException):
+    """Somebody has pressed Ctrl-C. The exit code is that of no finding and no bad use."""
+
+    exit_code = INTERRUPTED
+
+    def __init__(self) -> None:
+        """Say what that means."""
+        super().__init__("interrupted. Nothing is lost: give the same command again.")
 
 
 @contextmanager

@@ -8,6 +8,8 @@ from typing import Final
 
 import click
 
+from services.cli.interruption import Interrupted
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -53,9 +55,11 @@ class Lazy(click.Group):
     """A group that imports a command when it is called."""
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run a command; what the system refuses is told in words."""
+        """Run a command; what the system refuses is told in words, and so is Ctrl-C, also before there is work."""
         try:
             return super().invoke(ctx)
+        except (KeyboardInterrupt, click.Abort):
+            raise Interrupted from None
         except BrokenPipeError:
             raise
         except OSError as refused:

@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -12,7 +13,7 @@ import pytest
 from contracts.codec import plain_data
 from services.cli.interruption import INTERRUPTED, between_steps, heed
 from tests.support.clinic import a_case
-from tests.support.command import ONTRACK, PATIENCE, succeeded
+from tests.support.command import ONTRACK, PATIENCE, ontrack, succeeded
 from tests.support.contents import progress
 
 pytestmark = pytest.mark.xdist_group("interruption")
@@ -66,6 +67,33 @@ def test_an_import_that_is_interrupted_is_finished_by_the_same_command(
     # and the same command finishes it
     succeeded("import", cohort, "--enrol", "--data", home)
     assert progress(home) == records
+
+
+class Asking:
+    """Presses Ctrl-C when a module is about to be imported."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def find_spec(self, name: str, _path: object, _target: object = None) -> None:
+        if name == self._name:
+            signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize(
+    ("name", "command"), [("services.cli.audit.group", ("audit", "verify")), ("services.cli.doctor", ("doctor",))]
+)
+def test_a_command_that_is_interrupted_before_its_work_begins_says_so_and_ends_as_any_other(
+    name: str, command: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a command that is still being loaded when somebody presses Ctrl-C
+    monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Asking(name), *sys.meta_path])
+
+    # when it ends, then not with the code of a finding
+    ran = ontrack(*command, "--data", tmp_path)
+    assert ran.exit_code == INTERRUPTED
+    assert ran.told == "Error: interrupted. Nothing is lost: give the same command again.\n"
 
 
 def test_a_signal_does_not_disturb_what_is_being_written() -> None:
