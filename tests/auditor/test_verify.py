@@ -536,6 +536,14 @@ def test_a_definition_that_is_not_what_it_says_is_found_and_nothing_else_is_clai
     assert "Nothing else was verified" in ontrack("audit", "verify", "--data", tampering.home).told
 
 
+def test_a_definition_that_cannot_be_read_is_told_without_fields_that_nobody_knows(tampering: Tampering) -> None:
+    tampering.do(f'UPDATE {table_of(DEFINITIONS, 0)} SET value = ? WHERE "offset" = 3', b"garbage")  # noqa: S608 - ours
+    (found,) = findings(tampering.home)
+    assert (found["finding"], found["topic"], found["offset"]) == ("unreadable", DEFINITIONS.name, 3)
+    assert found["fields"] == []
+    assert "Nothing else was verified" in ontrack("audit", "verify", "--data", tampering.home).told
+
+
 def test_without_a_key_facts_and_what_they_follow_from_are_looked_at_too(
     tampering: Tampering, p1: str, tmp_path: Path
 ) -> None:

@@ -165,11 +165,14 @@ async def _verify(source: Source, wish: Wish, sealed: Kept | None, form: Format,
 
 
 def _definitions(unfit: DefinitionUnfit, form: Format) -> Verdict:
-    """Tell of a definition that is not what it says."""
+    """Tell of a definition that is not what it says, or that cannot be read."""
     place = Place(DEFINITIONS.name, 0, unfit.offset, unfit.event)
-    refs = [None if ref is None else canonical(ref) for ref in (unfit.expected, unfit.found)]
-    row = _row(Finding("definition-altered", place, str(unfit)), [Difference("data.ref", *refs)])
-    return _only(row, "without that definition nothing can be told again", form)
+    why = "without that definition nothing can be told again"
+    if unfit.found is None:
+        return _only(_row(Finding("unreadable", place, str(unfit)), []), why, form)
+    expected = None if unfit.expected is None else canonical(unfit.expected)
+    differing = [Difference("data.ref", expected, canonical(unfit.found))]
+    return _only(_row(Finding("definition-altered", place, str(unfit)), differing), why, form)
 
 
 def _emptied(sealed: Kept, empty: LogEmpty, form: Format) -> Verdict:
