@@ -21,7 +21,10 @@ async def import_bundle(file: Path, directory: Path, keys: Path | None, *, dry_r
     """Make a home of a bundle, in an empty directory, if it verifies; say what was taken. Raises Failure."""
     require_empty(directory, _GOES)
     with workplace(directory, dry_run=dry_run) as work:
-        async with unpacked(Exported(file, keys), work) as (manifests, ports, keyless):
+        async with unpacked(Exported(file, keys), work) as (manifests, ports, keyless, misnamed):
+            if misnamed:
+                whose = counted(len(misnamed), "case")
+                raise Failure(f"{keys}: the keys of {whose} are others than theirs. Nothing was taken", FINDING)
             if keyless:
                 whose = counted(len(keyless), "case")
                 raise Failure(f"the keys of {whose} more were expected: --keys FILE. Nothing was taken")

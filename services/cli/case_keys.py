@@ -8,7 +8,9 @@ from pathlib import Path
 import orjson
 
 from contracts.codec import CaseKey
+from contracts.topics import CASES
 from services.cli.copies import noted
+from services.cli.history import chunks
 from services.cli.home import FINDING, Failure
 from services.cli.interruption import heed
 from services.cli.output import counted, say
@@ -16,9 +18,9 @@ from services.cli.private import private_file
 from services.home import Home
 from services.runtime.directory.port import Person
 from services.runtime.erasures import erasures_in
-from services.runtime.export import cases_on
+from services.runtime.export import cases_on, is_sealed
 from services.runtime.keyring.port import Destroyed, Vault
-from services.runtime.log.port import Record, StoredRecord
+from services.runtime.log.port import Log, Record, StoredRecord
 
 Keys = Mapping[str, CaseKey | Destroyed]
 
@@ -72,6 +74,20 @@ def persons_in(file: Path | None) -> dict[str, Person]:
 def but_erased(keys: Keys, facts: Iterable[Record | StoredRecord]) -> Keys:
     """Give keys; those of cases that were erased, as facts say, are destroyed, though somebody has kept them."""
     return {**keys, **dict.fromkeys(erasures_in(facts, keys), Destroyed.DESTROYED)}
+
+
+async def misnamed(log: Log, keys: Keys) -> frozenset[str]:
+    """Give the cases whose keys are not theirs: no fact of such a case was sealed under it, and some under another."""
+    left = {case_id: key.keyid.encode() for case_id, key in keys.items() if isinstance(key, CaseKey)}
+    others: set[str] = set()
+    for number in range(CASES.partitions):
+        async for chunk in chunks(log, CASES, number):
+            for record in chunk:
+                if record.key in left and left[record.key] in record.value:
+                    del left[record.key]
+                elif record.key in left and is_sealed(record, CASES):
+                    others.add(record.key)
+    return frozenset(others & left.keys())
 
 
 async def take_keys(keyring: Vault, keys: Keys) -> None:

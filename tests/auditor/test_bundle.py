@@ -1,6 +1,7 @@
 """`ontrack audit export`: a history in one file is audited as the home that it came from, with its keys or without."""
 
 import asyncio
+import re
 import warnings
 import zipfile
 from collections.abc import Callable
@@ -125,6 +126,59 @@ def test_keys_of_another_bundle_are_refused(handed: Handed, command: tuple[str, 
     # then nothing is told by them
     ran = ontrack(*command, *bundled(handed))
     assert (ran.exit_code, "it is of another bundle" in ran.told, ran.out) == (2, True, b"")
+
+
+def exchanged(handed: Handed, spared: str, at_most: int = 100) -> list[str]:
+    """Put the keys of some cases in the file under one another; give these cases. spared: one that keeps its key."""
+    entries = [orjson.loads(line) for line in handed.keys.read_bytes().splitlines()]
+    some = [each for each in entries if each["case"] != spared][:at_most]
+    keys = [each["key"] for each in some]
+    for each, key in zip(some, [*keys[1:], keys[0]], strict=True):
+        each["key"] = key
+    handed.keys.write_bytes(b"".join(orjson.dumps(each) + b"\n" for each in entries))
+    return sorted(each["case"] for each in some)
+
+
+def test_a_key_that_is_not_that_of_its_case_is_one_finding_and_the_rest_is_verified(
+    handed: Handed, p1: str, tmp_path: Path
+) -> None:
+    # given a file in which the keys of two cases were exchanged
+    cases = exchanged(handed, p1, 2)
+
+    # when the bundle is verified, then that is said once of each, and these stay sealed
+    found = handed.findings()
+    assert [(each["finding"], each["case"]) for each in found] == [("other-key", case_id) for case_id in cases]
+    ran = handed.verify()
+    assert (ran.exit_code, "that stay sealed" in ran.told) == (1, True)
+
+    # and no home is made of it
+    ran = ontrack("import", handed.file, "--keys", handed.keys, "--data", tmp_path / "home")
+    assert (ran.exit_code, "the keys of 2 cases are others than theirs. Nothing was taken" in ran.told) == (1, True)
+
+
+@pytest.mark.parametrize("command", OPENED, ids=" ".join)
+def test_how_many_keys_are_not_those_of_their_cases_is_said_and_where_none_is_the_file_is_refused(
+    handed: Handed, p1: str, command: tuple[str, ...]
+) -> None:
+    # given a file in which only one case has its own key, then that is said
+    exchanged(handed, p1)
+    ran = ontrack(*command, *bundled(handed))
+    assert "the keys of 7 of 8 cases are others than theirs: what is said of these stays sealed" in ran.told
+
+    # given one in which none has, then nothing is told by it
+    handed.keys.write_bytes(re.sub(rb'"key":"....', b'"key":"AAAA', handed.keys.read_bytes()))
+    ran = ontrack(*command, *bundled(handed))
+    assert (ran.exit_code, "no key in it is that of its case" in ran.told, ran.out) == (2, True, b"")
+
+
+def test_a_fact_that_names_another_key_is_found_and_its_case_is_not_left_out_for_that(
+    tampering: Tampering, p1: str, tmp_path: Path
+) -> None:
+    # given a fact that says to be sealed under another key than all others of its case
+    tampering.put(CASES, p1, 0, renamed(tampering.record(CASES, p1, 0), keyid="0" * 16))
+    found = Handed(tmp_path, tampering.home).findings()
+    assert "other-key" not in {each["finding"] for each in found}
+    assert {"unreadable", "underivable"} <= {each["finding"] for each in found}
 
 
 def test_a_case_that_a_bundle_cannot_name_is_looked_for_where_its_reader_can_look(handed: Handed, p1: str) -> None:

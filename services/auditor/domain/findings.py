@@ -25,6 +25,7 @@ What = Literal[
     "definition-missing",
     "definition-altered",
     "key-missing",
+    "other-key",
     "halted",
     "log-cut",
     "state-altered",

@@ -18,7 +18,7 @@ from services.auditor.bundle import Bundle, BundleUnusable, Manifests
 from services.auditor.domain.narrowing import Part
 from services.auditor.narrowed import Narrowed
 from services.auditor.replay import History
-from services.cli.case_keys import but_erased, keys_in, persons_in, take_keys
+from services.cli.case_keys import but_erased, keys_in, misnamed, persons_in, take_keys
 from services.cli.home import FINDING, Failure
 from services.cli.output import counted, progress, say
 from services.cli.place import Place, opened, optional_data_option, required
@@ -85,10 +85,12 @@ class Unpacked(EmbeddedHome):
     Its stages know nothing, but for those that were told to look.
 
     manifests: what the bundle says of itself; keyless: the cases whose keys were not given
+    misnamed: those of them for which another key was given
     """
 
     manifests: Manifests
     keyless: frozenset[str]
+    misnamed: frozenset[str]
 
     async def close(self) -> None:
         """Let go of it, and remove it."""
@@ -97,11 +99,15 @@ class Unpacked(EmbeddedHome):
 
 
 class Contents(NamedTuple):
-    """What a bundle was unpacked to: what it says of itself, the ports of a home, and the cases without a key."""
+    """What a bundle was unpacked to: what it says of itself, the ports of a home, and the cases without a key.
+
+    misnamed: those of them for which another key was given
+    """
 
     manifests: Manifests
     ports: Ports
     keyless: frozenset[str]
+    misnamed: frozenset[str]
 
 
 async def audited(source: Source, *, knows_cases: bool = False) -> Home:
@@ -117,17 +123,18 @@ async def audited(source: Source, *, knows_cases: bool = False) -> Home:
         )
     work = Path(mkdtemp(prefix="ontrack-bundle-"))
     try:
-        async with unpacked(source, work) as (manifests, ports, keyless):
-            if source.keys is not None and keyless:
-                those = f"{len(keyless):,} of {counted(manifests.canonical.cases, 'case')}"
-                say(f"{source.keys}: the keys of {those} are not in it: what is said of these stays sealed.")
+        async with unpacked(source, work) as (manifests, ports, keyless, misnamed):
+            for number, why in ((len(keyless - misnamed), "not in it"), (len(misnamed), "others than theirs")):
+                if source.keys is not None and number:
+                    those = f"{number:,} of {counted(manifests.canonical.cases, 'case')}"
+                    say(f"{source.keys}: the keys of {those} are {why}: what is said of these stays sealed.")
             if knows_cases:
                 await told((await stages_on(ports)).register, ports, manifests.raw.log)
         home = await Unpacked.open(work, zone=clinic_zone())
     except BaseException:
         shutil.rmtree(work, ignore_errors=True)
         raise
-    home.manifests, home.keyless = manifests, keyless
+    home.manifests, home.keyless, home.misnamed = manifests, keyless, misnamed
     return home
 
 
@@ -165,10 +172,17 @@ async def unpacked(exported: Exported, directory: Path) -> AsyncIterator[Content
         keys = {case_id: key for case_id, key in keys_in(exported.keys).items() if case_id in cases}
         if exported.keys is not None and cases and not keys:
             raise Failure(f"{exported.keys}: the key of no case of {exported.file} is in it: it is of another bundle")
+        others = await misnamed(ports.log, keys)
+        keys = {case_id: key for case_id, key in keys.items() if case_id not in others}
+        if others and not keys:
+            raise Failure(
+                f"{exported.keys}: no key in it is that of its case in {exported.file}: one of the two was changed, or "
+                "they do not belong together"
+            )
         await take_keys(ports.keyring, but_erased(keys, await said_on(ports.log)))
         persons = persons_in(exported.keys)
-        await ports.people.enter({case_id: person for case_id, person in persons.items() if case_id in cases})
-        yield Contents(manifests, ports, frozenset(cases - keys.keys()))
+        await ports.people.enter({case_id: person for case_id, person in persons.items() if case_id in keys})
+        yield Contents(manifests, ports, frozenset(cases - keys.keys()), others)
 
 
 async def told(stage: Stage[Any], ports: Ports, log_id: str) -> None:

@@ -10,7 +10,7 @@ import click
 
 from contracts.codec import CaseKey, canonical
 from contracts.events.fields import instant
-from contracts.topics import CASES, DEFINITIONS
+from contracts.topics import CASES, DEFINITIONS, partition_of
 from services.auditor.bundle import unlike
 from services.auditor.checkpoint import Checkpoint, compare
 from services.auditor.domain.findings import Difference, Finding, Place, What
@@ -140,6 +140,7 @@ async def _verify(source: Source, wish: Wish, sealed: Kept | None, form: Format,
                 found = await verified(history, empty, advance, part.cases, compares_states=part.until is None)
         if isinstance(home, Unpacked):
             found.findings.add_all(await unlike(home.manifests, home.log))
+            found.findings.add_all(_misnamed(home.misnamed, part))
         others = [] if sealed is None else await compare(home.log, history.log_id, sealed.checkpoint)
         found.findings.add_all(others)
         told = {each.place for each in others}
@@ -173,6 +174,14 @@ def _definitions(unfit: DefinitionUnfit, form: Format) -> Verdict:
     expected = None if unfit.expected is None else canonical(unfit.expected)
     differing = [Difference("data.ref", expected, canonical(unfit.found))]
     return _only(_row(Finding("definition-altered", place, str(unfit)), differing), why, form)
+
+
+def _misnamed(cases: Collection[str], part: Part) -> Iterator[Finding]:
+    """Tell of the cases for which another key was given than theirs."""
+    for case_id in sorted(cases):
+        if part.cases is None or case_id in part.cases:
+            place = Place(CASES.name, partition_of(case_id), case=case_id)
+            yield Finding("other-key", place, "the key that was given for this case is not its key; it stays sealed")
 
 
 def _emptied(sealed: Kept, empty: LogEmpty, form: Format) -> Verdict:
