@@ -1,5 +1,6 @@
 """What was derived of a partition of a topic, laid beside what stands there, event by event of each case."""
 
+from bisect import bisect
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,19 @@ class Repeated(NamedTuple):
 
     offset: int
     digest: bytes
+
+
+@dataclass(slots=True)
+class _Gap:
+    """Numbers of a case that were missing before the next one that stood there.
+
+    finding: says so; offset: where that record stands; late: those of them that stand behind it
+    """
+
+    missing: range
+    finding: Finding
+    offset: int
+    late: set[int] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -50,6 +64,8 @@ class Beside:
     _ahead: dict[tuple[str, int], tuple[StoredRecord, str]] = field(default_factory=dict)
     _last: dict[str, int] = field(default_factory=dict)
     _repetitions: dict[tuple[str, int], list[Repeated]] = field(default_factory=lambda: defaultdict(list))
+    _gaps: dict[str, list[_Gap]] = field(default_factory=lambda: defaultdict(list))
+    _passed: dict[tuple[str, int], Record | None] = field(default_factory=dict)
 
     @property
     def expected(self) -> int:
@@ -79,28 +95,58 @@ class Beside:
             self._find("unreadable", record, f"a record of {self.topic.name} was expected")
             return
         case_id, number, last = record.key, seen.sequence, self._last.get(record.key, 0)
-        if number <= last:
+        is_late = number <= last and self._is_late(record, number)
+        if number <= last and not is_late:
             self.repeated += 1
             self._repetitions[case_id, number].append(Repeated(record.offset, _digest(record.value)))
             return
         self.events += 1
-        self._last[case_id] = number
+        self._last[case_id] = max(number, last)
         if number > last + 1:
-            missing = f"{last + 1}" if number == last + 2 else f"{last + 1} to {number - 1}"
-            self._find("gap", record, f"number {missing} of the case was expected before number {number}")
+            self._see_gap(record, range(last + 1, number))
         if isinstance(key, Destroyed):
             self.unread[case_id] += 1
         elif key is None:
             self._find("key-missing", record, "the key of the case was expected in the keyring")
             self.unclear.add(case_id)
         else:
-            for lacking in range(last + 1, number):
+            for lacking in self._between(case_id, last, number):
                 if derived := self._taken(case_id, lacking):
                     yield StoredRecord(record.offset, case_id, derived.value, derived.event)
+                    self._passed[case_id, lacking] = derived if len(self._passed) < AHEAD_AT_MOST else None
             if derived := self._taken(case_id, number):
                 yield self._compared(derived, record, seen.type, key)
-            else:
+            elif (case_id, number) not in self._passed:
                 self._ahead[case_id, number] = record, seen.type
+            # The next stages were given it where it was missing.
+            elif derived := self._passed.pop((case_id, number)):
+                self._compared(derived, record, seen.type, key)
+
+    def _between(self, case_id: str, last: int, number: int) -> Sequence[int]:
+        """Give what was derived of a case between two numbers: few, though the numbers can be far apart."""
+        if number <= last + 1:
+            return ()
+        return [each for each in self._derived.get(case_id, ()) if last < each < number]
+
+    def _see_gap(self, record: StoredRecord, missing: range) -> None:
+        """Find that numbers of a case are missing before a record: gone, or behind it."""
+        numbers = f"{missing[0]}" if len(missing) == 1 else f"{missing[0]} to {missing[-1]}"
+        finding = self._find("gap", record, f"number {numbers} of the case was expected before number {missing.stop}")
+        self._gaps[record.key].append(_Gap(missing, finding, record.offset))
+
+    def _is_late(self, record: StoredRecord, number: int) -> bool:
+        """Find a record that stands behind one that comes after it; tell whether it does, and is no repetition."""
+        gaps = self._gaps.get(record.key, [])
+        place = bisect(gaps, number, key=lambda each: each.missing.start)
+        gap = gaps[place - 1] if place else None
+        if gap is None or number not in gap.missing or number in gap.late:
+            return False
+        gap.late.add(number)
+        if len(gap.late) == len(gap.missing):
+            self.findings.withdraw(gap.finding)
+        where = f"before number {gap.missing.stop}, which stands at offset {gap.offset}"
+        self._find("misplaced", record, f"number {number} of the case was expected {where}")
+        return True
 
     def _taken(self, case_id: str, number: int) -> Record | None:
         derived = self._derived.get(case_id, {}).pop(number, None)
@@ -171,9 +217,11 @@ class Beside:
                     says = f"the bytes of offset {record.offset} were expected once more"
                     self.findings.add(Finding("repeated-otherwise", place, says))
 
-    def _find(self, what: What, record: StoredRecord, says: str, differences: tuple[Difference, ...] = ()) -> None:
+    def _find(self, what: What, record: StoredRecord, says: str, differences: tuple[Difference, ...] = ()) -> Finding:
         place = Place(self.topic.name, self.partition, record.offset, id_of(record.value), record.key)
-        self.findings.add(Finding(what, place, says, differences))
+        finding = Finding(what, place, says, differences)
+        self.findings.add(finding)
+        return finding
 
 
 def _seen(record: StoredRecord) -> Glance | Tail | None:

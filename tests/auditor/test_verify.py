@@ -191,6 +191,11 @@ def _swapped(tampering: Tampering, case_id: str) -> None:
     tampering.swap(TRACKS, case_id, 4, 5)
 
 
+def _numbered_beyond(tampering: Tampering, case_id: str) -> None:
+    """As far as a number goes: whoever counts up to it is busy for minutes."""
+    tampering.append(TRACKS, case_id, renamed(tampering.record(TRACKS, case_id, -1), sequence=str(10**9 - 1)))
+
+
 def _inserted(tampering: Tampering, case_id: str) -> None:
     last = tampering.record(TRACKS, case_id, -1)
     sequence = int(orjson.loads(last)["sequence"])
@@ -299,7 +304,8 @@ DONE: Final[dict[str, tuple[Callable[[Tampering, str], None], set[str], str]]] =
         "number 2 of the case (ontrack.notice-requested.v1) was expected",
     ),
     "a fact taken out": (_cut_fact, {"altered"}, "what follows from the facts was expected"),
-    "two events that changed places": (_swapped, {"gap"}, "number 5 of the case was expected before number 6"),
+    "two events that changed places": (_swapped, {"misplaced"}, "number 5 of the case was expected before number 6"),
+    "an event with a number beyond all": (_numbered_beyond, {"gap"}, "of the case was expected before number"),
     "an event put in": (_inserted, {"underivable"}, "no fact leads to this event"),
     "a record that is no event": (_foreign, {"unreadable"}, "a record of rom.scores.v1 was expected"),
     "an event that was edited as text": (_edited_as_text, {"altered"}, "what follows from the facts was expected"),
@@ -470,6 +476,49 @@ def test_what_a_stage_knows_that_has_not_read_everything_is_compared_with_what_i
     (found,) = findings(tampering.home)
     assert (found["finding"], found["stage"], found["case"]) == ("state-altered", "not_detector", case_id)
     assert found["says"].startswith(says)
+
+
+def counted(home: Path) -> list[str]:
+    """How much of each topic was read."""
+    told = ontrack("audit", "verify", "--data", home).told
+    return [line for line in told.splitlines() if line.startswith("rom.")]
+
+
+def moved_back(tampering: Tampering, case_id: str, value: bytes | None = None) -> None:
+    """Move an event behind the two that come after it. value: what is written in its place."""
+    first = value or tampering.record(TRACKS, case_id, 4)
+    for place in (4, 5):
+        tampering.put(TRACKS, case_id, place, tampering.record(TRACKS, case_id, place + 1))
+    tampering.put(TRACKS, case_id, 6, first)
+
+
+def test_where_events_changed_places_nothing_is_called_missing_or_twice_there(tampering: Tampering, p1: str) -> None:
+    # given an event that was moved behind two others
+    events = counted(tampering.home)
+    moved_back(tampering, p1)
+
+    # when the history is verified, then it is told where it stands and where it was expected, and no more
+    (found,) = findings(tampering.home)
+    at = tampering.offsets(TRACKS, p1)
+    says = f"number 5 of the case was expected before number 6, which stands at offset {at[4]}"
+    assert (found["finding"], found["offset"], found["says"]) == ("misplaced", at[6], says)
+
+    # and as many events are there as were
+    assert counted(tampering.home) == events
+
+
+def test_an_event_that_was_moved_and_altered_is_both(tampering: Tampering, p1: str) -> None:
+    moved_back(tampering, p1, renamed(tampering.record(TRACKS, p1, 4), source="urn:ontrack:other"))
+    assert kinds(findings(tampering.home)) == {"misplaced": 1, "altered": 1}
+
+
+def test_where_one_of_two_events_is_gone_and_the_other_moved_each_is_told(tampering: Tampering, p1: str) -> None:
+    tampering.swap(TRACKS, p1, 5, 6)
+    tampering.cut(TRACKS, p1, 4)
+    told = {each["finding"]: each["says"] for each in findings(tampering.home)}
+    assert told.keys() == {"gap", "misplaced"}
+    assert "number 5 to 6 of the case was expected before number 7" in told["gap"]
+    assert "number 6 of the case was expected before number 7" in told["misplaced"]
 
 
 def test_a_fact_that_cannot_be_read_is_named_before_all_that_does_not_follow_without_it(

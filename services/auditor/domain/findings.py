@@ -16,6 +16,7 @@ KEPT: Final = 1_000
 What = Literal[
     "unreadable",
     "gap",
+    "misplaced",
     "altered",
     "missing",
     "underivable",
@@ -37,7 +38,7 @@ What = Literal[
     "checkpoint",
     "parts-differ",
 ]
-CONTRADICTIONS: Final[frozenset[What]] = frozenset({"altered", "underivable", "gap", "repeated-otherwise"})
+CONTRADICTIONS: Final[frozenset[What]] = frozenset({"altered", "underivable", "gap", "misplaced", "repeated-otherwise"})
 """What is found where conclusions on a log do not follow from its facts; those that are merely missing can be added."""
 
 _HASHED: Final = 16
@@ -105,6 +106,13 @@ class Findings:
         found = self._of_facts if finding.place.topic == CASES.name else self._others
         if len(found) < KEPT:
             found.append(finding)
+
+    def withdraw(self, finding: Finding) -> None:
+        """Take back what turned out to be something else."""
+        self.counts -= Counter([finding.what])
+        for found in (self._of_facts, self._others):
+            if finding in found:
+                found.remove(finding)
 
     @property
     def kept(self) -> list[Finding]:
