@@ -11,10 +11,11 @@ from typing import Final
 import structlog
 
 from contracts.events.fields import instant
+from contracts.topics import TOPICS
 from services.auditor.checkpoint import SEALED, Checkpoint, Sealed, last_signed, signed, since
-from services.auditor.note import NoteInvalid, Signer
+from services.auditor.note import NoteInvalid, Signer, Verifier
 from services.runtime.health import Health
-from services.runtime.log.port import Journal
+from services.runtime.log.port import Journal, Log
 from services.runtime.unavailable import Unavailable
 
 RECORDS: Final = 10_000
@@ -71,6 +72,7 @@ class Sealer:
     async def look(self) -> bool:
         """Sign, if it is time to; tell whether it was. Raises Unavailable, NoteInvalid, OSError."""
         if not self._has_begun:
+            await require_kept(self._log, self._log_id, self._signer.verifier, self._kept)
             self._last = await last_signed(self._log, self._signer.verifier)
             self._has_begun = True
         self._keep()
@@ -113,6 +115,21 @@ def file_name(checkpoint: Checkpoint) -> str:
 def newest_in(kept: Path) -> Path | None:
     """Give the newest checkpoint that is kept in a directory."""
     return max(kept.glob("checkpoint-*.txt"), default=None)
+
+
+async def require_kept(log: Log, log_id: str, verifier: Verifier, kept: Path) -> None:
+    """Make sure that a log has all that its newest checkpoint speaks of that is kept in a directory, if it is of a key.
+
+    Those on the log could have been taken away with what they speak of. Raises Unavailable, NoteInvalid, OSError.
+    """
+    file = newest_in(kept)
+    note = "" if file is None else file.read_text("utf-8", "replace")
+    if not verifier.is_named_in(note):
+        return
+    said = Checkpoint.read(verifier.opened(note))
+    for topic, partition, size, _ in said.lines if said.log == log_id else ():
+        if topic in TOPICS and partition in range(TOPICS[topic].partitions):
+            since(TOPICS[topic], partition, size, await log.end(TOPICS[topic], partition))
 
 
 def signer_in(file: Path) -> Signer:

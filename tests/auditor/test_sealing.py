@@ -313,6 +313,25 @@ async def test_nothing_is_signed_over_a_log_of_which_the_end_was_taken_away(
         assert [each.note async for each in notes(home.log)] == texts(kept)
 
 
+async def test_nothing_is_signed_over_a_log_that_lost_its_checkpoints_with_what_they_speak_of(
+    clinic: Path, home: EmbeddedHome, kept: Path
+) -> None:
+    # given a log that was sealed, of which the last records were taken away, and the checkpoint too
+    await more(home, 1)
+    await sealer(home, kept, Hour()).look()
+    with closing(sqlite3.connect(clinic / DATABASE)) as database, database:
+        for table in (table_of(CASES, 0), table_of(SEALS, 0)):
+            database.execute(f"DELETE FROM {table}")  # noqa: S608 - ours
+
+    # when a sealer is started that finds the checkpoint where it is kept, then nothing is signed
+    with pytest.raises(NoteInvalid, match="nothing is signed over this log"):
+        await sealer(home, kept, Hour()).look()
+    assert await home.log.end(SEALS, 0) == 0
+
+    # and what somebody else has kept there is nothing to it
+    assert await sealer(home, kept, Hour(), Signer.make("south.example")).look()
+
+
 def test_a_key_that_others_can_read_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "seal.key"
     succeeded("audit", "key", "north.example", "--output", file)

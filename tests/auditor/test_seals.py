@@ -410,7 +410,13 @@ def cut_and_continued(tampering: Tampering) -> None:
         tampering.append(CASES, case_id, fact)
 
 
-@pytest.mark.parametrize("do", [cut, cut_and_continued], ids=lambda do: do.__name__)
+def cut_with_its_checkpoint(tampering: Tampering) -> None:
+    """Take the last fact of a partition away, and write over the checkpoint on the log."""
+    cut(tampering)
+    tampering.do(f"UPDATE {table_of(SEALS, 0)} SET value = ?", b"{}")  # noqa: S608 - ours
+
+
+@pytest.mark.parametrize("do", [cut, cut_and_continued, cut_with_its_checkpoint], ids=lambda do: do.__name__)
 def test_nothing_is_signed_over_a_log_that_lacks_what_was_sealed(
     tampering: Tampering, kept: Kept, do: Callable[[Tampering], None]
 ) -> None:

@@ -15,7 +15,7 @@ from contracts.events.fields import instant
 from contracts.topics import Topic
 from services.auditor.checkpoint import SEALED, Checkpoint, Proof, Sealed, last_signed, notes, proof, signed
 from services.auditor.note import NoteInvalid, Signer, Verifier
-from services.auditor.sealing import KeyUnusable, file_name, signer_in
+from services.auditor.sealing import KeyUnusable, file_name, require_kept, signer_in
 from services.cli.audit.source import Source, audited, source_options
 from services.cli.history import chunks
 from services.cli.home import FINDING, Failure, run
@@ -69,11 +69,12 @@ def seal(place: Place, key_file: Path, output: Path | None) -> None:
     It goes on the log, and to a file in --output. That file is for somebody else to keep: who can change the log can
     change what stands on it of checkpoints too.
 
-    Over a log that lacks what this key has sealed before nothing is signed; the exit code is 1 then.
+    Over a log that lacks what this key has sealed before, by the checkpoints on it or the newest in --output, nothing
+    is signed; the exit code is 1 then.
 
     Example: ontrack audit seal --data DIR --key seal.key --output /mnt/elsewhere
     """
-    sealed = run(_seal(place, _signer(key_file)))
+    sealed = run(_seal(place, _signer(key_file), output))
     if output is not None:
         private_directory(output)
         file = output / file_name(sealed.checkpoint)
@@ -85,9 +86,11 @@ def seal(place: Place, key_file: Path, output: Path | None) -> None:
     say(f"{sealed.checkpoint.records:,} records were sealed.")
 
 
-async def _seal(place: Place, signer: Signer) -> Sealed:
+async def _seal(place: Place, signer: Signer, kept: Path | None) -> Sealed:
     async with await opened(place, write=True, takes_up=False) as home:
         try:
+            if kept is not None:
+                await require_kept(home.log, home.log_id, signer.verifier, kept)
             before = await last_signed(home.log, signer.verifier)
             return await signed(home.log, home.log_id, signer, datetime.now(UTC), before)
         except NoteInvalid as wrong:
