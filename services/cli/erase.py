@@ -1,8 +1,8 @@
 """`ontrack erase`: a case erased for ever, and what remains of it."""
 
 import sys
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from getpass import getuser
 from pathlib import Path
 from typing import Final
@@ -14,8 +14,18 @@ from contracts.events.facts import CaseErased
 from contracts.events.fields import is_name
 from contracts.topics import CASES, NOTICES, SCORES, TRACKS
 from services.cli.backup_file import master_key_of
-from services.cli.erased_copies import Erased, Met, left_of, left_open, pages_taken_out, require_gone, without_gone
+from services.cli.erased_copies import (
+    Erased,
+    Met,
+    about,
+    left_of,
+    left_open,
+    pages_taken_out,
+    require_gone,
+    without_gone,
+)
 from services.cli.erased_files import backups_taken_out, given, keys_taken_out
+from services.cli.erased_outside import Origins, changed, outside, taken_over
 from services.cli.grounds import GROUNDS
 from services.cli.home import FINDING, Failure, run
 from services.cli.naming_cases import any_case_named, told_erased
@@ -41,11 +51,26 @@ class Search:
     """Where copies are besides those that are known.
 
     others: backups, files of keys; closed: where some may be and nobody can look; gone: where none are any more
+    origins: which other homes have noted some of those that are known
     """
 
     others: Sequence[Path]
     closed: Sequence[Met]
     gone: Sequence[Path]
+    origins: Origins
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be told and asked before a case is erased.
+
+    is_new: whether nobody has begun yet; outside: the files that are changed outside the place of the home
+    unsaid: files that other homes have noted, by home, of which nobody has said yet whose they are now
+    """
+
+    is_new: bool
+    outside: Sequence[str]
+    unsaid: Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +107,20 @@ class Done:
     multiple=True,
     help="A copy that was deleted, or a directory: what is missing there was; HOST:PATH elsewhere. More than once.",
 )
+@click.option(
+    "--moved-from",
+    "moved",
+    metavar="DIR",
+    multiple=True,
+    help="This data was moved or restored from there: what was made of it there is its own. More than once.",
+)
+@click.option(
+    "--copied-from",
+    "copied",
+    metavar="DIR",
+    multiple=True,
+    help="This data is a copy, and that there goes on: what was made of it there is left alone. More than once.",
+)
 @click.option("--confirm", metavar="CASE", help="Name CASE once more, where nobody can be asked to type it.")
 @format_option
 def erase(
@@ -91,14 +130,20 @@ def erase(
     by: str | None,
     others: tuple[Path, ...],
     gone: tuple[Path, ...],
+    moved: tuple[str, ...],
+    copied: tuple[str, ...],
     confirm: str | None,
     form: Format,
 ) -> None:
     """Erase a case for ever: destroy its key, remove what is known of it, and list what remains.
 
     CASE is its number at the clinic, or its id. From then on nothing of it can be read anywhere, here and in the
-    backups that are known; all other cases are as they were. It cannot be undone, so CASE is to be typed once more.
-    One that was broken off is finished by the same command. The exit code is 1 if a copy could not be reached.
+    backups that are known; all other cases are as they were. It cannot be undone, so the files that it changes outside
+    of DIR are named, and CASE is to be typed once more. One that was broken off is finished by the same command. The
+    exit code is 1 if a copy could not be reached, or was left alone.
+
+    A directory that was copied, moved or restored knows the copies that were made before. Which of these it is has to
+    be said then, once; until then nothing is changed, here or there.
 
     Grounds: asked-for (the patient asked for it), no-longer-needed (kept for as long as it may be),
     recorded-by-mistake, ordered (by a court or an authority).
@@ -111,18 +156,34 @@ def erase(
     if confirm not in (None, number):
         raise Failure(f"--confirm: {number} once more was expected")
     require_gone(gone)
-    search = Search(*given(others), gone)
-    if confirm is None and run(_is_new(number, place)):
-        _ask(number)
+    search = Search(*given(others), gone, Origins.given(moved, copied))
+    can_be_asked = confirm is None and sys.stdin.isatty()
+    plan = run(_planned(number, place, search))
+    for home, files in plan.unsaid.items():
+        search = replace(search, origins=_asked_whose(home, files, search.origins, can_be_asked=can_be_asked))
+    if plan.is_new and confirm is None:
+        _ask(number, run(_planned(number, place, search)).outside, place, can_be_asked=can_be_asked)
     done = run(_erase(number, place, CaseErased(ground=ground, by=who), search))
     _tell(done, number, place, form)
     if not done.reached_all:
         raise SystemExit(FINDING)
 
 
-async def _is_new(number: str, place: Place) -> bool:
+async def _planned(number: str, place: Place, search: Search) -> Plan:
     async with await opened(place) as home:
-        return await _is_yet_to_be(home, await any_case_named(home, number))
+        case_id = await any_case_named(home, number)
+        erased = await _erased(home, case_id, place)
+        noted = await home.copies.all()
+        known, unsaid = without_gone(noted, search.gone), search.origins.unsaid(erased, noted)
+        own = [copy for copy in search.origins.reached(known) if copy.home not in unsaid]
+        files = changed(erased, own, search.origins.others(search.others, known))
+        return Plan(await _is_yet_to_be(home, case_id), outside(files, place), unsaid)
+
+
+async def _erased(home: Home, case_id: str, place: Place) -> Erased:
+    """Describe the case that is erased, with its reports, as long as they can be read."""
+    master, reports = MasterKey.read(master_key_of(place)), await _reports(home, case_id)
+    return Erased(case_id, home.log_id, home.copies.home, master, home.clock(), reports)
 
 
 async def _is_yet_to_be(home: Home, case_id: str) -> bool:
@@ -133,36 +194,77 @@ async def _is_yet_to_be(home: Home, case_id: str) -> bool:
 async def _erase(number: str, place: Place, data: CaseErased, search: Search) -> Done:
     async with await opened(place, write=True) as home:
         case_id = await any_case_named(home, number)
+        if unsaid := search.origins.unsaid(await _erased(home, case_id, place), await home.copies.all()):
+            raise Failure(_whose(next(iter(unsaid))))
+        await taken_over(home.copies, search.origins)
         is_new = await _is_yet_to_be(home, case_id)
         if is_new:
             await _record(home, case_id, data)
         await _catch_up(home)
-        erasure, reports = await home.erasure(case_id), await _reports(home, case_id)
-        erased = Erased(case_id, home.log_id, MasterKey.read(master_key_of(place)), home.clock(), reports)
+        erasure, erased = await home.erasure(case_id), await _erased(home, case_id, place)
         noted = await home.copies.all()
-        copies = without_gone(noted, search.gone)
-        met = pages_taken_out(erased, copies)
+        known = without_gone(noted, search.gone)
+        copies, others = search.origins.reached(known), search.origins.others(search.others, known)
+        alone = search.origins.left_alone(about(case_id, known))
+        met = [*alone, *pages_taken_out(erased, copies)]
         # Which pages are of the case is known only now.
         for page in left_of(met):
             await home.copies.note(page)
         await home.forget(case_id)
-        met += [*keys_taken_out(erased, copies, search.others), *left_open(erased, copies)]
+        met += [*keys_taken_out(erased, copies, others), *left_open(erased, copies)]
         left = left_of(met)
-        met += [*await backups_taken_out(erased, copies, search.others, left), *search.closed]
+        met += [*await backups_taken_out(erased, copies, others, left), *search.closed]
         # Before any is forgotten: if this is broken off, rather one too many is known.
         for copy in (each.copy for each in met):
             if copy is not None and (copy.case is None or copy in left):
                 await home.copies.note(copy)
         moved = [each.was for each in met if each.was is not None]
         forgotten = [copy for copy in noted if copy.case == case_id and copy not in left]
-        await home.copies.forget([*forgotten, *moved, *(copy for copy in noted if copy not in copies)])
+        await home.copies.forget([*forgotten, *moved, *(copy for copy in noted if copy not in known)])
         return Done(case_id, erasure, is_new, await _events(home, case_id), met)
 
 
-def _ask(number: str) -> None:
-    """Let somebody say once more what is meant. Raises Failure."""
+def _asked_whose(home: str, files: Sequence[str], origins: Origins, *, can_be_asked: bool) -> Origins:
+    """Let somebody say what this home is to another one that has noted files. Raises Failure."""
+    say(f"Noted by another home, {home}:")
+    _name(files)
+    if not can_be_asked:
+        raise Failure(_whose(home))
+    typed = click.prompt(
+        "Type moved if this home was moved or restored from there, or copied if it is a copy and that one goes on",
+        default="",
+        show_default=False,
+        err=True,
+    )
+    match typed:
+        case "moved":
+            return origins.with_moved(home)
+        case "copied":
+            return origins.with_copied(home)
+        case _:
+            raise Failure("neither was typed; nothing was erased")
+
+
+def _whose(home: str) -> str:
+    return (
+        f"another home has noted copies that lie here, {home}. If this one was moved or restored from there, and that "
+        f"one is no more, say so by --moved-from {home}: then the case is taken out of them too. If this one is a copy "
+        f"and that one goes on, say so by --copied-from {home}: then they are left alone. Nothing was erased"
+    )
+
+
+def _name(files: Sequence[str]) -> None:
+    for file in files:
+        say(f"  {file}")
+
+
+def _ask(number: str, files: Sequence[str], place: Place, *, can_be_asked: bool) -> None:
+    """Let somebody say once more what is meant, who has been told what is changed. Raises Failure."""
     say(f"{number} will be erased. Nobody can undo that: neither you nor a backup.")
-    if not sys.stdin.isatty():
+    if files:
+        say(f"Files {f'outside {place} ' if isinstance(place, Path) else ''}that are removed or written anew:")
+        _name(files)
+    if not can_be_asked:
         raise Failure(f"nobody can be asked here: name the case once more by --confirm {number}")
     typed = click.prompt("Type its number once more to erase it", default="", show_default=False, err=True)
     if typed != number:

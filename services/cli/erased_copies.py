@@ -52,11 +52,13 @@ class Met:
 class Erased:
     """The case that is erased: of which log, under which master key, and when that is done.
 
+    home: how the home is known among others, as in what was noted
     reports: the ids of its reports; None if nobody knows them
     """
 
     case_id: str
     log: str
+    home: str
     master: MasterKey
     at: datetime
     reports: Collection[str] | None
@@ -87,6 +89,24 @@ def _is_gone(copy: Copy, place: Path) -> bool:
 def left_of(met: Iterable[Met]) -> list[Copy]:
     """Give the copies of a case alone that may be there still."""
     return [copy for each in met for copy in each.left]
+
+
+def about(case_id: str, copies: Sequence[Copy]) -> list[Copy]:
+    """Give the copies that may hold a case: those of it alone, and those of many."""
+    return [copy for copy in copies if copy.case in (None, case_id)]
+
+
+def pages_to_remove(erased: Erased, copies: Sequence[Copy]) -> list[Path]:
+    """Give the pages that are of a case, and the lists of them."""
+    places = [copy for copy in copies if copy.kind == "reports" and copy.is_here]
+    pages = [copy for copy in copies if copy.kind == "report" and copy.case == erased.case_id and copy.is_here]
+    found = [Path(page.path) for page in pages]
+    for place in places:
+        directory = Path(place.path)
+        known = [directory / f"{report}.html" for report in erased.reports or ()]
+        if any(map(os.path.lexists, [*known, *(Path(page.path) for page in pages if _is_in(page, place))])):
+            found += [directory / INDEX, *known]
+    return [path for path in dict.fromkeys(found) if os.path.lexists(path)]
 
 
 def pages_taken_out(erased: Erased, copies: Sequence[Copy]) -> list[Met]:

@@ -70,6 +70,27 @@ def _of_closed(error: OSError) -> Met:
     return Met(str(error.filename), "remains", f"{says}: give the command again as somebody who may")
 
 
+def files_to_write(erased: Erased, copies: Sequence[Copy], others: Sequence[Path]) -> list[Path]:
+    """Give the backups and files of keys that are to be written anew, those that are known and others."""
+    known = [copy for copy in copies if copy.kind in ("backup", "keys") and copy.is_here]
+    files = dict.fromkeys([*(Path(copy.path) for copy in known), *_new(others, known)])
+    return [file for file in files if _holds(erased, file)]
+
+
+def _holds(erased: Erased, file: Path) -> bool:
+    """Tell whether a case has to be taken out of a file; one that cannot be read is not written either."""
+    try:
+        if _is_of_keys(file):
+            return any(_without_key(number, line, erased.case_id) != line for number, line in lines_of(file))
+        with Backup.opened(file) as backup:
+            if backup.manifest.log != erased.log:
+                return False
+            backup.require_master(erased.master)
+            return holds(backup, erased.case_id, (), erased.master)
+    except (BackupUnusable, MasterKeyUnusable, Failure, OSError):
+        return False
+
+
 def keys_taken_out(erased: Erased, copies: Sequence[Copy], others: Sequence[Path]) -> list[Met]:
     """Take a case out of files of keys, those that are known and others; tell what cannot be reached.
 
@@ -77,7 +98,7 @@ def keys_taken_out(erased: Erased, copies: Sequence[Copy], others: Sequence[Path
     """
     known = [copy for copy in copies if copy.kind == "keys" and copy.case in (None, erased.case_id)]
     new = [file for file in _new(others, known) if _is_of_keys(file)]
-    named = [made_here("keys", file, erased.at, _only_case(erased, file)) for file in new]
+    named = [made_here("keys", file, erased.at, erased.home, _only_case(erased, file)) for file in new]
     return [_of_keys(erased, copy) if copy.is_here else is_elsewhere(copy) for copy in (*known, *named)]
 
 
@@ -133,7 +154,7 @@ async def _of_backup(erased: Erased, file: Path, left: Sequence[Copy]) -> Met:
             if backup.manifest.log != erased.log:
                 return Met(path, "without", f"the backup {file} is of another log")
             backup.require_master(erased.master)
-            copy = made_here("backup", file, backup.manifest.began)
+            copy = made_here("backup", file, backup.manifest.began, erased.home)
             if not holds(backup, erased.case_id, left, erased.master):
                 return Met(path, "without", f"the backup {file} does not hold it", copy=copy)
             await _write_anew(erased, file.resolve(), backup, left)

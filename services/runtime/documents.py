@@ -136,6 +136,7 @@ class Documents:
             journal=True,
         )
         self._database = self._client[server.database]
+        self.name: Final = f"{server.database} at {server.url}"
 
     async def ping(self) -> None:
         """Ask for a sign of life."""

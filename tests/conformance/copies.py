@@ -9,10 +9,11 @@ from services.runtime.copies.port import Copies, CopiesUnavailable, Copy, made_h
 from tests.conformance.away import TakenAway, is_told_at_every_call
 
 AT = datetime(2026, 1, 5, 8, tzinfo=UTC)
-BACKUP = made_here("backup", Path("/kept/monday.backup"), AT)
-KEYS = made_here("keys", Path("/kept/monday.backup"), AT)
+HOME = "another home"
+BACKUP = made_here("backup", Path("/kept/monday.backup"), AT, HOME)
+KEYS = made_here("keys", Path("/kept/monday.backup"), AT, HOME)
 ELSEWHERE = Copy(kind="backup", path="/kept/monday.backup", host="another.example", at=AT)
-OF_ONE = made_here("opened", Path("/kept/one"), AT, "a" * 32)
+OF_ONE = made_here("opened", Path("/kept/one"), AT, HOME, "a" * 32)
 
 
 class CopiesSuite:
@@ -44,7 +45,7 @@ class CopiesSuite:
     async def test_many_are_noted_at_once(self, copies: Copies, connected: Callable[[], Awaitable[Copies]]) -> None:
         # given two who note copies at one moment
         others = [copies, await connected()]
-        made = [made_here("backup", Path(f"/kept/{number:02}"), AT) for number in range(20)]
+        made = [made_here("backup", Path(f"/kept/{number:02}"), AT, HOME) for number in range(20)]
 
         # when they do, then none is lost
         await asyncio.gather(*(others[number % 2].note(copy) for number, copy in enumerate(made)))

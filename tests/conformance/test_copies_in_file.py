@@ -1,15 +1,17 @@
 """What every `Copies` promises, of the file beside an embedded home."""
 
+import shutil
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from services.runtime.copies.file import COPIES, CopiesInFile
-from services.runtime.copies.port import Copies, CopiesUnavailable
+from services.runtime.copies.port import Copies, CopiesUnavailable, Copy, made_here
 from tests.conformance.away import TakenAway
-from tests.conformance.copies import BACKUP, CopiesSuite
+from tests.conformance.copies import AT, BACKUP, CopiesSuite
 
 
 @pytest.fixture
@@ -50,3 +52,46 @@ class TestCopies(CopiesSuite):
         file.write_bytes(b'{"kind":"letter"}\n')
         with pytest.raises(CopiesUnavailable, match="cannot be read"):
             await copies.all()
+
+    @pytest.mark.parametrize("how", [Path.rename, partial(shutil.copytree, symlinks=True)])
+    async def test_what_lies_in_the_directory_goes_with_it_and_all_else_stays_that_of_the_home_that_made_it(
+        self, place: Path, tmp_path: Path, how: Callable[[Path, Path], object]
+    ) -> None:
+        # given copies that a home has made in its directory and beside it, one of them through a link
+        (place / "linked").symlink_to(tmp_path)
+        for path in ("home/reports", "home/linked", "home/../kept", "kept/monday.backup"):
+            await _noted(CopiesInFile(place), tmp_path / path)
+
+        # when the directory is moved or copied
+        how(place, tmp_path / "other")
+
+        # then what lies in it is of the home that is there now, and the rest of the one that was there
+        assert {copy.path: copy.home for copy in await CopiesInFile(tmp_path / "other").all()} == {
+            f"{tmp_path}/other/reports": f"{tmp_path}/other",
+            f"{tmp_path}/home/linked": f"{tmp_path}/home",
+            f"{tmp_path}/home/../kept": f"{tmp_path}/home",
+            f"{tmp_path}/kept/monday.backup": f"{tmp_path}/home",
+        }
+
+    async def test_what_has_become_a_link_is_not_taken_for_what_lies_in_the_directory(
+        self, place: Path, tmp_path: Path
+    ) -> None:
+        await _noted(CopiesInFile(place), place / "reports")
+        _moved_with_a_link(place, tmp_path / "other")
+        assert [copy.home for copy in await CopiesInFile(tmp_path / "other").all()] == [str(place)]
+
+    async def test_what_was_noted_before_it_was_kept_by_whom_is_of_nobody_known(self, place: Path) -> None:
+        line = BACKUP.model_dump_json(exclude={"home"})
+        (place / COPIES).write_text(f"{line}\n")
+        assert [copy.home for copy in await CopiesInFile(place).all()] == ["unknown"]
+
+
+def _moved_with_a_link(place: Path, goes: Path) -> None:
+    place.rename(goes)
+    (goes / "reports").symlink_to(goes.parent)
+
+
+async def _noted(copies: Copies, path: Path) -> Copy:
+    copy = made_here("reports", path, AT, copies.home)
+    await copies.note(copy)
+    return copy

@@ -358,7 +358,7 @@ def test_a_backup_from_before_it_held_which_copies_there_are_is_restored_and_tha
 
     # when it is restored, beside what is still known of copies
     directory = waiting(clinic)
-    known = made_here("keys", clinic.place / "case.keys", datetime(2026, 1, 5, tzinfo=UTC))
+    known = made_here("keys", clinic.place / "case.keys", datetime(2026, 1, 5, tzinfo=UTC), "unknown")
     asyncio.run(CopiesInFile(directory).note(known))
     ran = restored(file, directory)
 

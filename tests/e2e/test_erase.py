@@ -644,7 +644,7 @@ def test_a_backup_from_before_that_nobody_reached_brings_it_back_and_can_be_eras
     secrets = secrets_of(directory)
 
     # and when it is erased there, nothing is left, and the copy is known since it was restored
-    assert erase(clinic, home=directory).exit_code == 0
+    assert erase(clinic, "--moved-from", clinic.home, home=directory).exit_code == 0
     assert found(directory, secrets) == set()
     assert found(clinic.place, {"wrapped key": secrets["wrapped key"]}) == set()
 
@@ -688,6 +688,118 @@ def test_whoever_restores_a_backup_knows_which_copies_were_made_before(clinic: D
         assert erase(clinic, "--gone", "old.example:/kept", home=home).exit_code == 0
         assert erase(clinic, home=home).exit_code == 0
     assert found(directory, {"number": GONE.encode()}) == set()
+
+
+@pytest.fixture
+def with_copies(clinic: Desk) -> Desk:
+    """The clinic, with all that it makes of what it holds, in its directory and beside it."""
+    place, home = clinic.place, clinic.home
+    succeeded("backup", place / "monday.backup", "--data", home)
+    succeeded("audit", "export", "--data", home, "--output", place / "a.zip", "--keys", place / "case.keys")
+    succeeded("reports", "--data", home, "--write", home / "pages")
+    succeeded("reports", "--data", home, "--write", place / "pages")
+    succeeded("audit", "why", GONE, "--session", "3", "--write", place / "why.html", "--data", home)
+    return clinic
+
+
+def content_of(place: Path) -> dict[str, bytes]:
+    """Every file below a place but for those of a copied home, and but for what a database needs to be read."""
+    return {
+        str(file): content
+        for file, content in bytes_below(place)
+        if "copied" not in file.parts and file.suffix not in (".db-wal", ".db-shm")
+    }
+
+
+def test_a_copy_of_a_home_changes_nothing_of_the_other_one_before_somebody_says_what_it_is(with_copies: Desk) -> None:
+    # given a home that was copied
+    place, home, copied = with_copies.place, with_copies.home, with_copies.place / "copied"
+    shutil.copytree(home, copied)
+    before, cases = content_of(place), contents(copied)
+
+    # when a case is erased there, with a file named besides or not
+    for options in ((), ("--backups", place / "monday.backup"), ("--copied-from", place / "other")):
+        ran = erase(with_copies, *options, home=copied)
+
+        # then nothing is done, and all that would have been changed is named
+        assert (ran.exit_code, ran.out) == (2, b"")
+        named = [line.strip() for line in ran.told.splitlines() if line.startswith("  ")]
+        pages = [str(page) for page in (place / "pages").glob("*.html") if GONE.encode() in page.read_bytes()]
+        files = [f"{place}/{name}" for name in ("monday.backup", "case.keys", "pages", "why.html")]
+        assert sorted(named) == sorted([*files, *pages])
+        assert f"Noted by another home, {home}:" in ran.told
+        assert f"by --moved-from {home}" in ran.told
+        assert f"by --copied-from {home}" in ran.told
+        assert contents(copied) == cases
+
+    # and when it is said that it is a copy, then the case is erased in it alone
+    ran = erase(with_copies, "--backups", place, "--copied-from", home, home=copied)
+    assert content_of(place) == before
+    assert GONE not in contents(copied).numbers.values()
+    assert found(copied / "pages", {"number": GONE.encode()}) == set()
+    assert ran.exit_code == 1
+    for name in ("the backup {}/monday.backup", "the reports in {}/pages", "the report in {}/why.html"):
+        assert f"{name.format(place)} was left alone: it is of the home at {home}" in ran.said
+
+    # and in the other one it is found and erased as ever
+    assert erase(with_copies).exit_code == 0
+    assert not [
+        name for name, content in content_of(place).items() if GONE.encode() in content and "/a.zip" not in name
+    ]
+
+
+def test_a_home_that_was_moved_reaches_what_it_made_before_when_that_is_said(with_copies: Desk) -> None:
+    # given a home that was moved
+    place, home, elsewhere = with_copies.place, with_copies.home, with_copies.place / "elsewhere"
+    secrets = secrets_of(home)
+    home.rename(elsewhere)
+    assert erase(with_copies, home=elsewhere).exit_code == 2
+
+    # when that is said, by whatever name of the place, then nothing is left, in it and beside it
+    said = ("--moved-from", place / "pages" / ".." / home.name)
+    assert erase(with_copies, *said, home=elsewhere).exit_code == 0
+    assert found(place, secrets) == set()
+    assert "was written anew" in succeeded(*ERASE_ANNA, "--data", elsewhere).said
+
+
+ERASE_ANNA: Final = ("erase", ANNA, "--ground", "ordered", "--confirm", ANNA)
+
+
+def test_what_a_home_is_to_another_one_is_one_or_the_other(with_copies: Desk) -> None:
+    ran = erase(with_copies, "--moved-from", "there", "--copied-from", "there")
+    assert (ran.exit_code, "either --moved-from or --copied-from was expected" in ran.told) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("typed", "exit_code", "changes"),
+    [(("moved", GONE), 0, True), (("copied", GONE), 1, False), (("", GONE), 2, False), (("moved", ANNA), 2, False)],
+)
+def test_a_person_at_a_terminal_is_told_what_is_changed_and_asked_whose_it_is(
+    with_copies: Desk, typed: Sequence[str], exit_code: int, changes: bool
+) -> None:
+    # given a home that was copied, and somebody at a terminal
+    place, copied = with_copies.place, with_copies.place / "copied"
+    shutil.copytree(with_copies.home, copied)
+    before = content_of(place)
+
+    # when they erase a case
+    ran_with, told = at_a_terminal(["erase", GONE, "--ground", "asked-for", "--data", copied], *typed)
+
+    # then what another home has noted is named first, and what is changed of it after that is known
+    assert ran_with == exit_code
+    assert f"Noted by another home, {with_copies.home}:\n  {place}/case.keys\n  {place}/monday.backup\n" in told
+    if typed[0] == "moved":
+        assert f"Files outside {copied} that are removed or written anew:\n  {place}/case.keys\n" in told
+    assert (content_of(place) != before) == changes
+
+
+def test_a_person_at_a_terminal_is_told_what_their_own_home_changes_outside_it(with_copies: Desk) -> None:
+    place, home = with_copies.place, with_copies.home
+    mine = [page for page in (place / "pages").glob("*.html") if GONE.encode() in page.read_bytes()]
+    code, told = at_a_terminal(["erase", GONE, "--ground", "asked-for", "--data", home], "")
+    assert code == 2
+    named = [line.strip() for line in told.splitlines() if line.startswith("  ")]
+    assert named == sorted(map(str, [place / "case.keys", place / "monday.backup", place / "why.html", *mine]))
 
 
 @pytest.mark.parametrize("every", [pytest.param(4, id="some"), pytest.param(1, id="all", marks=pytest.mark.torture)])
@@ -751,17 +863,22 @@ def test_what_is_not_meant_so_erases_nothing(clinic: Desk, options: tuple[str, .
 
 @pytest.mark.parametrize(("typed", "exit_code"), [(GONE, 0), (ANNA, 2), ("", 2)])
 def test_a_person_at_a_terminal_types_the_number_once_more(clinic: Desk, typed: str, exit_code: int) -> None:
-    # given a terminal
-    person, program = pty.openpty()
-    asked: list[str | Path] = [ONTRACK, "erase", GONE, "--ground", "asked-for", "--data", clinic.home]
-    with closing(os.fdopen(program)) as terminal, closing(os.fdopen(person, "wb")) as keys:
-        # when somebody types a number
-        process = subprocess.Popen(asked, stdin=terminal, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        keys.write(f"{typed}\n".encode())
-        keys.flush()
-        _, told = process.communicate(timeout=PATIENCE)
+    # when somebody at a terminal types a number
+    code, told = at_a_terminal(["erase", GONE, "--ground", "asked-for", "--data", clinic.home], typed)
 
     # then the case is erased if it was that of the case
-    assert process.returncode == exit_code
-    assert f"{GONE} will be erased. Nobody can undo that" in told.decode()
+    assert code == exit_code
+    assert f"{GONE} will be erased. Nobody can undo that" in told
     assert (GONE in contents(clinic.home).numbers.values()) == (exit_code != 0)
+
+
+def at_a_terminal(arguments: Sequence[str | Path], *typed: str) -> tuple[int, str]:
+    """Run a command for a person who types some lines; give its exit code, and what it told."""
+    person, program = pty.openpty()
+    with closing(os.fdopen(program)) as terminal, closing(os.fdopen(person, "wb")) as keys:
+        asked = [ONTRACK, *arguments]
+        process = subprocess.Popen(asked, stdin=terminal, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        keys.write("".join(f"{line}\n" for line in typed).encode())
+        keys.flush()
+        _, told = process.communicate(timeout=PATIENCE)
+    return process.returncode, told.decode()

@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from platform import node
 from typing import Final
 
 from pydantic import ValidationError
@@ -15,12 +16,20 @@ COPIES: Final = "copies.ndjson"
 
 
 class CopiesInFile:
-    """`Copies` in the file `copies.ndjson` of a directory, one a line."""
+    """`Copies` in the file `copies.ndjson` of a directory, one a line.
+
+    What lies in the directory itself goes where that goes, moved or copied: its path stands there from it on.
+    """
 
     def __init__(self, directory: Path) -> None:
         """Use a directory."""
-        self._directory = directory
+        self._directory = directory.absolute()
         self._file = directory / COPIES
+
+    @property
+    def home(self) -> str:
+        """How the home is known among others: where its directory is."""
+        return os.path.realpath(self._directory)
 
     async def note(self, copy: Copy) -> None:
         """Note a copy; what was noted before in its place is replaced."""
@@ -62,14 +71,32 @@ class CopiesInFile:
 
     def _read(self) -> dict[str, Copy]:
         lines = self._file.read_bytes().splitlines() if self._file.exists() else []
-        copies = (Copy.model_validate_json(line) for line in lines)
+        copies = (self._found(Copy.model_validate_json(line)) for line in lines)
         return {copy.name: copy for copy in sorted(copies, key=lambda copy: copy.name)}
+
+    def _kept(self, copy: Copy) -> Copy:
+        """Give a copy as it is kept."""
+        inside = self._inside(Path(copy.path)) if copy.is_here and copy.home == self.home else None
+        return copy if inside is None else copy.model_copy(update={"path": inside})
+
+    def _found(self, kept: Copy) -> Copy:
+        """Give a copy as it was kept, wherever the directory is now."""
+        path = self._directory / kept.path
+        # What is a link by now leads to what another home may have made.
+        goes_along = not Path(kept.path).is_absolute() and self._inside(path) is not None
+        own = {"host": node(), "home": self.home} if goes_along else {}
+        return kept.model_copy(update={"path": str(path), **own})
+
+    def _inside(self, path: Path) -> str | None:
+        """Give a path from the directory on, if that is where it leads."""
+        real = os.path.realpath(path)
+        return os.path.relpath(real, self.home) if Path(real).is_relative_to(self.home) else None
 
     def _write(self, copies: Mapping[str, Copy]) -> None:
         unfinished = self._file.with_name(f"{COPIES}.new")
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
         with os.fdopen(os.open(unfinished, flags, 0o600), "wb") as stream:
-            stream.writelines(f"{copy.model_dump_json()}\n".encode() for copy in copies.values())
+            stream.writelines(f"{self._kept(copy).model_dump_json()}\n".encode() for copy in copies.values())
             stream.flush()
             os.fsync(stream.fileno())
         unfinished.rename(self._file)

@@ -16,6 +16,11 @@ class MongoCopies:
         """Use a database."""
         self._documents = documents
 
+    @property
+    def home(self) -> str:
+        """How the home is known among others: where its database is."""
+        return self._documents.name
+
     async def note(self, copy: Copy) -> None:
         """Note a copy; what was noted before in its place is replaced."""
         with told_as(CopiesUnavailable):

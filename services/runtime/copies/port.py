@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from platform import node
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Final, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -12,6 +12,10 @@ from contracts.events.fields import Instant
 from services.runtime.unavailable import Unavailable
 
 Kind = Literal["backup", "keys", "reports", "report", "opened"]
+
+
+UNKNOWN: Final = "unknown"
+"""Which home noted what was noted before that was kept."""
 
 
 class CopiesUnavailable(Unavailable):
@@ -24,6 +28,7 @@ class Copy(BaseModel):
     kind: a backup; a file of keys; a directory of reports, or a page about a case; what else stands open, as an export
     path: from the root; host: the machine that it is on
     case: the only case that it is about, if there is one
+    home: which home noted it; what a home knows is copied with it, and restored from its backups
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -33,6 +38,7 @@ class Copy(BaseModel):
     host: str
     at: Instant
     case: str | None = None
+    home: str = UNKNOWN
 
     @property
     def is_here(self) -> bool:
@@ -45,13 +51,17 @@ class Copy(BaseModel):
         return f"{self.kind}:{self.host}:{self.path}"
 
 
-def made_here(kind: Kind, path: Path, at: datetime, case: str | None = None) -> Copy:
-    """Describe a copy that is about to be made on this machine."""
-    return Copy(kind=kind, path=str(path.absolute()), host=node(), at=at, case=case)
+def made_here(kind: Kind, path: Path, at: datetime, home: str, case: str | None = None) -> Copy:
+    """Describe a copy that is about to be made on this machine, of a home."""
+    return Copy(kind=kind, path=str(path.absolute()), host=node(), at=at, case=case, home=home)
 
 
 class Copies(Protocol):
     """What was noted. Every call can raise CopiesUnavailable."""
+
+    @property
+    def home(self) -> str:
+        """How the home is known among others: where it is."""
 
     async def note(self, copy: Copy) -> None:
         """Note a copy; what was noted before in its place is replaced."""
