@@ -107,7 +107,7 @@ class Beside:
         if isinstance(key, Destroyed):
             self.unread[case_id] += 1
         elif key is None:
-            self._find("key-missing", record, "the key of the case was expected in the keyring")
+            self._find("key-missing", record, "the key of the case was expected in the keyring, undamaged")
             self.unclear.add(case_id)
         else:
             for lacking in self._between(case_id, last, number):

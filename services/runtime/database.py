@@ -6,6 +6,7 @@ import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from contracts.topics import TOPICS, Topic
@@ -129,12 +130,16 @@ class Database:
             self._lock = None
 
 
+_text = partial(str, encoding="utf-8", errors="replace")
+
 Preparation = Callable[[Path, sqlite3.Connection], None]
 
 
 def _opened(file: Path, how: str, prepare: Preparation) -> sqlite3.Connection:
     """Open a file and prepare the connection; one that cannot be prepared is closed."""
     connection = sqlite3.connect(f"{file.resolve().as_uri()}?{how}", uri=True, isolation_level=None)
+    # Text that is none would else end whatever reads it, with an error that repeats what stands there.
+    connection.text_factory = _text
     try:
         connection.execute("PRAGMA busy_timeout = 5000")
         prepare(file, connection)

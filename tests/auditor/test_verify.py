@@ -259,6 +259,43 @@ def _key_gone(tampering: Tampering, case_id: str) -> None:
     tampering.do("DELETE FROM keys WHERE case_id = ?", case_id)
 
 
+def _key_of_text(tampering: Tampering, case_id: str) -> None:
+    tampering.do("UPDATE keys SET wrapped = 'hello' WHERE case_id = ?", case_id)
+
+
+def _key_with_a_letter_more(tampering: Tampering, case_id: str) -> None:
+    tampering.do("UPDATE keys SET wrapped = wrapped || 'x' WHERE case_id = ?", case_id)
+
+
+def _key_flipped(tampering: Tampering, case_id: str) -> None:
+    tampering.do("UPDATE keys SET wrapped = zeroblob(length(wrapped)) WHERE case_id = ?", case_id)
+
+
+def _of_the_state(column: str, value: str) -> Callable[[Tampering, str], None]:
+    """Another value of a column of a state, as an editor of databases is told it."""
+
+    def do(tampering: Tampering, case_id: str) -> None:
+        tampering.do(f"UPDATE states SET {column} = {value} WHERE stage = 'scoring' AND case_id = ?", case_id)  # noqa: S608 - ours
+
+    return do
+
+
+def _of_the_record(topic: Topic, value: str) -> Callable[[Tampering, str], None]:
+    """Another case of a record, as an editor of databases is told it."""
+
+    def do(tampering: Tampering, case_id: str) -> None:
+        table = table_of(topic, partition_of(case_id))
+        offset = tampering.offsets(topic, case_id)[-1]
+        tampering.do(f'UPDATE {table} SET key = {value} WHERE "offset" = ?', offset)  # noqa: S608 - ours
+
+    return do
+
+
+def _stage_lost_its_place(tampering: Tampering, case_id: str) -> None:
+    tampering.do("UPDATE states SET \"offset\" = 0 WHERE stage = 'scoring' AND case_id = ?", case_id)
+    tampering.do("UPDATE positions SET \"offset\" = 'hello' WHERE stage = 'scoring'")
+
+
 def _unreadable_fact(tampering: Tampering, case_id: str) -> None:
     tampering.append(CASES, case_id, b"nonsense")
 
@@ -317,6 +354,31 @@ DONE: Final[dict[str, tuple[Callable[[Tampering, str], None], set[str], str]]] =
     "a state that is gone": (_state_gone, {"state-missing"}, "a state was expected"),
     "a state of nobody": (_state_of_nobody, {"state-underivable"}, "nothing on the log leads to it"),
     "a key that is gone": (_key_gone, {"key-missing"}, "the key of the case was expected"),
+    "a key that became text": (_key_of_text, {"key-missing"}, "in the keyring, undamaged"),
+    "a key with a letter more": (_key_with_a_letter_more, {"key-missing"}, "in the keyring, undamaged"),
+    "a key that is another one": (_key_flipped, {"key-missing"}, "in the keyring, undamaged"),
+    "a state that became text": (_of_the_state("body", "'hello'"), {"state-altered"}, "what follows from the history"),
+    "a state with a letter more": (_of_the_state("body", "body || 'x'"), {"state-altered"}, "what follows from the"),
+    "a state whose place is a word": (
+        _of_the_state('"offset"', "'hello'"),
+        {"state-altered"},
+        "the state after offset",
+    ),
+    "a state whose number is a word": (_of_the_state("written", "'hello'"), {"state-altered"}, "what follows from"),
+    "a state whose case is no text": (_of_the_state("case_id", "x'ff00'"), {"state-missing"}, "a state was expected"),
+    "a state whose moment is a word, and more": (
+        _of_the_state("due = 'hello', written", "written + 1"),
+        {"state-altered"},
+        "what follows from the history",
+    ),
+    "a stage whose place is a word": (_stage_lost_its_place, {"state-altered"}, "the state after offset"),
+    "a record whose case is no text": (_of_the_record(SCORES, "x'ff00'"), {"unreadable"}, "a record of rom.scores.v1"),
+    "a record whose case is text of no letters": (
+        _of_the_record(SCORES, "CAST(x'ff00' AS TEXT)"),
+        {"unreadable"},
+        "a record of rom.scores.v1",
+    ),
+    "a fact whose case is no text": (_of_the_record(CASES, "x'ff00'"), {"unreadable"}, "a fact"),
     "a fact that cannot be read": (_unreadable_fact, {"dead-letter-missing"}, "a dead letter was expected"),
     "a fact with the cause of nobody": (_cause_of_a_fact, {"cause-missing"}, f"its cause {NOBODYS} was expected"),
     "a fact with the correlation of nobody": (
@@ -343,6 +405,10 @@ DONE: Final[dict[str, tuple[Callable[[Tampering, str], None], set[str], str]]] =
 }
 
 
+STRANGE: Final = ("\ufffd\0",)
+"""What is told in the place of a case that is no text."""
+
+
 @pytest.mark.parametrize("name", DONE)
 def test_whatever_was_done_to_a_history_is_found(tampering: Tampering, p1: str, name: str) -> None:
     do, expected, says = DONE[name]
@@ -351,7 +417,7 @@ def test_whatever_was_done_to_a_history_is_found(tampering: Tampering, p1: str, 
     assert kinds(found).keys() >= expected
     assert any(says in each["says"] for each in found if each["finding"] in expected)
     # Where a record was taken out, those behind it moved up, so the states of others are after another offset.
-    assert {each["case"] for each in found if each["finding"] != "state-ahead"} <= {p1, "nobody", None}
+    assert {each["case"] for each in found if each["finding"] != "state-ahead"} <= {p1, "nobody", None, *STRANGE}
 
 
 def test_a_log_of_which_the_end_was_cut_off_is_found_by_what_the_stages_have_read(

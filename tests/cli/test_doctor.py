@@ -138,6 +138,19 @@ def _key_lost(home: Path) -> None:
     connection.close()
 
 
+def _key_edited(home: Path) -> None:
+    """Let there be what an editor of databases makes of bytes to which a letter is added: text that is none."""
+    _do(home, "UPDATE keys SET wrapped = wrapped || 'x'")
+
+
+def _state_edited(home: Path) -> None:
+    _do(home, "UPDATE states SET body = body || 'x' WHERE stage = 'register'")
+
+
+def _person_edited(home: Path) -> None:
+    _do(home, "INSERT INTO directory VALUES ('case-1', 'name', 'an entry')")
+
+
 def _key_destroyed(home: Path) -> None:
     _do(home, "UPDATE keys SET wrapped = NULL")
 
@@ -224,6 +237,9 @@ DAMAGES: Final[dict[str, tuple[Callable[[Path], None], list[str], str]]] = {
     "a fact that cannot be read": (_unreadable_fact, ["dead letters"], "ontrack dlq list"),
     "a case that is halted": (_fact_without_key, ["cases"], "ontrack halted list names them"),
     "keys that are lost": (_key_lost, ["keys"], "restore the last backup that has the keys"),
+    "a key that was edited": (_key_edited, ["keys"], "without a key that can be used"),
+    "a state that was edited": (_state_edited, ["states"], "ontrack rebuild register makes them anew"),
+    "an entry of the directory that was edited": (_person_edited, ["keys"], "it cannot be read any more who they are"),
     "a key that is destroyed and nobody erased the case": (
         _key_destroyed,
         ["keys"],

@@ -202,6 +202,31 @@ def test_every_command_says_the_same_of_a_damaged_database(command: tuple[str, .
     assert MEND_DAMAGE in ran.said
 
 
+EDITED: Final = [
+    f"UPDATE {table} SET {column} = {value}"  # noqa: S608 - ours
+    for table, column in [("states", "body"), ("keys", "wrapped"), ("directory", "entry")]
+    for value in ("'as text'", f"{column} || 'as text'")
+] + ["UPDATE keys SET case_id = CAST(x'ff' || case_id AS TEXT)", "UPDATE directory SET name = x'ff' || name"]
+"""What an editor of databases does: what was bytes is text by now, and some of it is none."""
+
+
+@pytest.mark.parametrize("statement", EDITED)
+@pytest.mark.parametrize(
+    "command",
+    [*OF_A_HOME, ("doctor",), ("audit", "history", "P1"), ("audit", "verify"), ("export", "--topic", CASES_TOPIC.name)],
+    ids=" ".join,
+)
+def test_what_an_editor_leaves_ends_no_command_without_words_and_nothing_of_it_is_told(
+    command: tuple[str, ...], statement: str, own: Path
+) -> None:
+    with closing(sqlite3.connect(own / DATABASE)) as database, database:
+        database.execute(statement)
+    ran = ontrack(*command, "--data", own)
+    assert ran.said
+    assert "as text" not in ran.said
+    assert "decode" not in ran.said
+
+
 @each_command
 @pytest.mark.parametrize("table", ["states", "roster", f"{CASES_TOPIC.name}/0"])
 def test_a_home_that_lacks_a_table_is_told_to_be_damaged(command: tuple[str, ...], table: str, own: Path) -> None:

@@ -4,6 +4,7 @@ import shutil
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -191,6 +192,32 @@ class TestKeyring(KeyringSuite):
     @pytest.fixture
     def elsewhere(self, connection: sqlite3.Connection) -> Vault:
         return SqliteKeyring(connection, OTHER_MASTER)
+
+    @pytest.mark.parametrize("value", ["'text'", "wrapped || 'x'", "zeroblob(72)", "5"])
+    async def test_a_key_that_was_damaged_is_absent_and_no_other_takes_its_place(
+        self, connection: sqlite3.Connection, value: str
+    ) -> None:
+        # given a key that was made and one that was damaged, in a file that knows its master key
+        keyring = SqliteKeyring(connection, MASTER)
+        keyring.remember_master()
+        await keyring.create(["a", "b"])
+        connection.execute(f"UPDATE keys SET wrapped = {value} WHERE case_id = 'a'")  # noqa: S608 - ours
+
+        # when both are asked for, then the other one is given
+        again = SqliteKeyring(connection, MASTER)
+        assert list(await again.keys(["a", "b"])) == ["b"]
+
+        # and what stands there is kept as it is
+        (kept,) = connection.execute("SELECT wrapped FROM keys WHERE case_id = 'a'").fetchone()
+        with pytest.raises(KeyringUnavailable, match="the key of a case is damaged"):
+            await again.create(["a"])
+        assert connection.execute("SELECT wrapped FROM keys WHERE case_id = 'a'").fetchone() == (kept,)
+
+    async def test_keys_of_cases_that_are_no_text_are_listed_once(self, connection: sqlite3.Connection) -> None:
+        await SqliteKeyring(connection, MASTER).create(["a", "b"])
+        connection.execute("UPDATE keys SET case_id = CAST(x'ff' AS TEXT) WHERE case_id = 'b'")
+        connection.text_factory = partial(str, encoding="utf-8", errors="replace")
+        assert [case_id async for case_id, _ in SqliteKeyring(connection, MASTER).wrapped()] == ["a", "\ufffd"]
 
     async def test_keys_made_from_the_same_random_bytes_are_the_same(self, connection: sqlite3.Connection) -> None:
         # given a source of bytes

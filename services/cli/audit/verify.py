@@ -27,7 +27,7 @@ from services.cli.audit.source import Source, Unpacked, audited, history_of, sou
 from services.cli.home import FINDING, Failure, run
 from services.cli.naming_cases import told_erased, told_unsaid
 from services.cli.output import Format, Row, counted, emit, emit_whole, format_option, progress, say
-from services.cli.screen import painted, size, wrapped
+from services.cli.screen import harmless, painted, size, wrapped
 from services.home import Home
 from services.runtime.erasures import Erasure, erasures
 from services.runtime.refusals import DefinitionUnfit, LogEmpty
@@ -280,9 +280,9 @@ def _show(row: Row, alike: int) -> None:
     names = ("topic", "stage", "partition", "offset", "event", "case")
     where = ", ".join(f"{name} {row[name]}" for name in names if row[name] is not None)
     width = size()[0]
-    for line in wrapped(f"{row['says']}", first=f"{row['finding']}: ", rest="  ", width=width):
+    for line in wrapped(harmless(str(row["says"])), first=f"{row['finding']}: ", rest="  ", width=width):
         click.echo(painted(line, bold=True))
-    for line in wrapped(where, first="  ", width=width):
+    for line in wrapped(harmless(where), first="  ", width=width):
         click.echo(line)
     fields = row["fields"] if isinstance(row["fields"], list) else []
     for each in fields[:FIELDS_SHOWN]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from contracts.codec import CaseKey
 from contracts.definitions.policy import Policy
 from contracts.definitions.protocol import Protocol
 from contracts.topics import CASES
@@ -75,7 +76,7 @@ async def _progress(home: Home) -> Checked:
 
 
 async def _keys(home: Home) -> Checked:
-    """Check that every case has its key, and that of those whose key was destroyed nothing is known any more."""
+    """Check that every case has its key and is somebody, and that of those whose key was destroyed nothing is known."""
     lost, left, cases = 0, set[str](), [case_id async for case_id in home.store.cases(home.register.name)]
     for start in range(0, len(cases), _AT_ONCE):
         some = cases[start : start + _AT_ONCE]
@@ -85,14 +86,18 @@ async def _keys(home: Home) -> Checked:
     destroyed = {case_id async for case_id, wrapped in home.keyring.wrapped() if wrapped is None}
     # Asked after the keys: a case is said to be erased before its key goes.
     erased = await erasures(home.log, home.keyring) if destroyed else {}
-    taken = left - erased.keys()
-    if lost or taken:
-        what = [f"{are(lost, 'case')} without a key"] if lost else []
+    taken, nobody = left - erased.keys(), await _nobody(home)
+    if lost or taken or nobody:
+        what = [f"{are(lost, 'case')} without a key that can be used: nothing of them can be read"] if lost else []
         if taken:
-            what.append(f"{are(len(taken), 'case')} there with a destroyed key, though not erased")
+            what.append(
+                f"{are(len(taken), 'case')} there with a destroyed key, though not erased: nothing of them can be read"
+            )
+        if nobody:
+            what.append(f"of {counted(nobody, 'case')} it cannot be read any more who they are")
         return ill(
             "keys",
-            f"{'; '.join(what)}: nothing of them can be read",
+            "; ".join(what),
             "restore the last backup that has the keys, into an empty place: ontrack restore",
         )
     if left:
@@ -107,6 +112,12 @@ async def _keys(home: Home) -> Checked:
             f"; of {counted(unsaid, 'case')} more the key is destroyed, and the log does not say that they were erased"
         )
     return well("keys", told)
+
+
+async def _nobody(home: Home) -> int:
+    """Count the cases of which it was kept who they are, and cannot be read."""
+    kept = {person.case_id async for person in home.people.sealed()} - (await home.people.persons()).keys()
+    return sum(1 for key in (await home.keyring.keys(kept)).values() if isinstance(key, CaseKey))
 
 
 async def _halted(home: Home) -> Checked:

@@ -1,20 +1,16 @@
 """The directory on MongoDB, sealed under the keys of its cases."""
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from dataclasses import asdict
 from typing import Final
-
-import orjson
 
 from contracts.codec import CaseKey
 from services.runtime.directory.port import DirectoryUnavailable, Person, SealedPerson
+from services.runtime.directory.sealed import open_person, seal_person
 from services.runtime.documents import Documents, told_as
 from services.runtime.keyring.port import Destroyed, Keyring
 
 DIRECTORY: Final = "directory"
 NAME: Final = "name"
-
-_CONTEXT: Final = b"directory"
 
 
 class MongoDirectory:
@@ -31,7 +27,7 @@ class MongoDirectory:
         entries = {
             case_id: {
                 NAME: self._keyring.case_id(persons[case_id].clinic, persons[case_id].number),
-                "entry": key.seal(orjson.dumps(asdict(persons[case_id])), _CONTEXT, case_id.encode()),
+                "entry": seal_person(persons[case_id], key, case_id),
             }
             for case_id, key in keys.items()
             if isinstance(key, CaseKey)
@@ -57,15 +53,16 @@ class MongoDirectory:
         return found
 
     async def persons(self) -> Mapping[str, Person]:
-        """Give who every case is, as far as that is known and its key is there."""
+        """Give who every case is, as far as that is known, and can be read, and its key is there."""
         with told_as(DirectoryUnavailable):
             entries = {each["_id"]: each["entry"] for each in await self._documents.find_where(DIRECTORY, {})}
         keys = await self._keyring.keys(entries)
-        return {
-            case_id: Person(**orjson.loads(key.unseal(entries[case_id], _CONTEXT, case_id.encode())))
+        persons = {
+            case_id: open_person(entries[case_id], key, case_id)
             for case_id, key in keys.items()
             if isinstance(key, CaseKey)
         }
+        return {case_id: person for case_id, person in persons.items() if person is not None}
 
     async def forget(self, case_id: str) -> None:
         """Forget who a case is."""

@@ -50,7 +50,7 @@ class Directory(Protocol):
         """Give the case id of each number of a clinic, known or not."""
 
     async def persons(self) -> Mapping[str, Person]:
-        """Give who every case is, as far as that is known and its key is there."""
+        """Give who every case is, as far as that is known, and can be read, and its key is there."""
 
     async def forget(self, case_id: str) -> None:
         """Forget who a case is."""

@@ -2,18 +2,17 @@
 
 import sqlite3
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
-
-import orjson
 
 from contracts.codec import CaseKey
 from services.runtime.database import told_as, transaction
 from services.runtime.directory.port import DirectoryUnavailable, Person, SealedPerson
+from services.runtime.directory.sealed import open_person, seal_person
 from services.runtime.keyring.port import Keyring
 
-_CONTEXT = b"directory"
 _AT_ONCE = 500
+_ENTRY = "CAST(entry AS BLOB)"
+"""What is kept of a person, as bytes all the same: an editor of databases leaves text."""
 
 
 class SqliteDirectory:
@@ -34,7 +33,7 @@ class SqliteDirectory:
             (
                 case_id,
                 self._keyring.case_id(persons[case_id].clinic, persons[case_id].number),
-                key.seal(orjson.dumps(asdict(persons[case_id])), _CONTEXT, case_id.encode()),
+                seal_person(persons[case_id], key, case_id),
             )
             for case_id, key in keys.items()
             if isinstance(key, CaseKey)
@@ -55,14 +54,16 @@ class SqliteDirectory:
         return found
 
     async def persons(self) -> Mapping[str, Person]:
-        """Give who every case is, as far as that is known and its key is there."""
-        entries: dict[str, bytes] = {row[0]: row[1] for row in self._rows("SELECT case_id, entry FROM directory")}
+        """Give who every case is, as far as that is known, and can be read, and its key is there."""
+        rows = self._rows(f"SELECT case_id, {_ENTRY} FROM directory")  # noqa: S608 - a name of ours
+        entries: dict[str, bytes] = dict(rows)
         keys = await self._keyring.keys(entries)
-        return {
-            case_id: Person(**orjson.loads(key.unseal(entries[case_id], _CONTEXT, case_id.encode())))
+        persons = {
+            case_id: open_person(entries[case_id], key, case_id)
             for case_id, key in keys.items()
             if isinstance(key, CaseKey)
         }
+        return {case_id: person for case_id, person in persons.items() if person is not None}
 
     async def forget(self, case_id: str) -> None:
         """Forget who a case is."""
@@ -71,11 +72,15 @@ class SqliteDirectory:
 
     async def sealed(self) -> AsyncIterator[SealedPerson]:
         """Give everybody as they are kept, by case."""
-        last = ""
-        statement = "SELECT case_id, name, entry FROM directory WHERE case_id > ? ORDER BY case_id LIMIT ?"
+        last = b""
+        # By the bytes of their names: read as text, one that is none would be found for ever.
+        statement = (
+            f"SELECT CAST(case_id AS BLOB), CAST(name AS TEXT), {_ENTRY} FROM directory"  # noqa: S608 - a name of ours
+            " WHERE typeof(case_id) = 'text' AND case_id > CAST(? AS TEXT) ORDER BY case_id LIMIT ?"
+        )
         while rows := self._rows(statement, (last, _AT_ONCE)):
-            for row in rows:
-                yield SealedPerson(*row)
+            for case_id, *rest in rows:
+                yield SealedPerson(case_id.decode(errors="replace"), *rest)
             last = rows[-1][0]
 
     async def put_back(self, persons: Sequence[SealedPerson]) -> None:

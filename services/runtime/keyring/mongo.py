@@ -51,14 +51,18 @@ class MongoKeyring:
             await self._documents.put_new(MASTER, {MASTER: {"fingerprint": self._master.fingerprint}})
 
     async def keys(self, case_ids: Collection[str]) -> Mapping[str, CaseKey | Destroyed]:
-        """Give the keys of some cases; a case that never had one is absent."""
+        """Give the keys of some cases; a case that never had one, or whose key was damaged, is absent."""
         with told_as(KeyringUnavailable):
             found = await self._documents.find(KEYS, case_ids)
         kept = {each["_id"]: _wrapped(each) for each in found}
-        return {
-            case_id: Destroyed.DESTROYED if wrapped is None else self._unwrap(wrapped)
-            for case_id, wrapped in kept.items()
-        }
+        keys: dict[str, CaseKey | Destroyed] = {}
+        for case_id, wrapped in kept.items():
+            try:
+                keys[case_id] = Destroyed.DESTROYED if wrapped is None else self._unwrap(wrapped)
+            except MasterKeyUnusable:
+                # If it is the right one, it is the key that was damaged.
+                await self.require_own_master()
+        return keys
 
     async def create(self, case_ids: Collection[str]) -> Mapping[str, CaseKey | Destroyed]:
         """Give the keys of some cases; one that never had a key gets one now. Raises MasterKeyUnusable."""

@@ -22,10 +22,10 @@ class Keyring(Protocol):
     """Keys by case. Every call but `case_id` can raise KeyringUnavailable."""
 
     async def keys(self, case_ids: Collection[str]) -> Mapping[str, CaseKey | Destroyed]:
-        """Give the keys of some cases; a case that never had one is absent."""
+        """Give the keys of some cases; a case that never had one, or whose key was damaged, is absent."""
 
     async def create(self, case_ids: Collection[str]) -> Mapping[str, CaseKey | Destroyed]:
-        """Give the keys of some cases; one that never had a key gets one now."""
+        """Give the keys of some cases; one that never had a key gets one now, and none whose key was damaged."""
 
     async def adopt(self, keys: Mapping[str, CaseKey]) -> None:
         """Take keys that come with an exported log; raises ValueError if a case has another one already."""

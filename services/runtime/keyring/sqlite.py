@@ -7,10 +7,14 @@ from secrets import token_bytes
 
 from contracts.codec import CaseKey
 from services.runtime.database import emptied, told_as, transaction
+from services.runtime.faults import MEND_DAMAGE
 from services.runtime.keyring.master import MasterKey, MasterKeyUnusable
 from services.runtime.keyring.port import Destroyed, KeyringUnavailable
 
 _AT_ONCE = 500
+_WRAPPED = "CAST(wrapped AS BLOB)"
+"""A key, as bytes all the same: an editor of databases leaves text."""
+
 _REMEMBERED = 10_000
 
 
@@ -32,9 +36,7 @@ class SqliteKeyring:
 
         Raises MasterKeyUnusable: another key would wrap new keys that the right one could never open.
         """
-        with told_as(KeyringUnavailable):
-            held = self._connection.execute("SELECT fingerprint FROM master").fetchone()
-        if held is not None and held[0] != self._master.fingerprint:
+        if self._founded_with() not in (None, self._master.fingerprint):
             raise MasterKeyUnusable("the master key is not the one of this data: put the right one back")
 
     def remember_master(self) -> None:
@@ -44,7 +46,7 @@ class SqliteKeyring:
             self._connection.execute("INSERT INTO master VALUES (?)", (self._master.fingerprint,))
 
     async def keys(self, case_ids: Collection[str]) -> Mapping[str, CaseKey | Destroyed]:
-        """Give the keys of some cases; a case that never had one is absent."""
+        """Give the keys of some cases; a case that never had one, or whose key was damaged, is absent."""
         self._forget_what_others_changed()
         found: dict[str, CaseKey | Destroyed] = {}
         unknown = []
@@ -57,13 +59,30 @@ class SqliteKeyring:
         for start in range(0, len(unknown), _AT_ONCE):
             some = unknown[start : start + _AT_ONCE]
             places = ",".join("?" * len(some))
-            statement = f"SELECT case_id, wrapped FROM keys WHERE case_id IN ({places})"  # noqa: S608 - placeholders
+            statement = f"SELECT case_id, {_WRAPPED} FROM keys WHERE case_id IN ({places})"  # noqa: S608 - placeholders
             with told_as(KeyringUnavailable):
                 rows = self._connection.execute(statement, some).fetchall()
             for case_id, wrapped in rows:
-                found[case_id] = Destroyed.DESTROYED if wrapped is None else self._master.unwrap(wrapped)
-                self._remember(case_id, found[case_id])
+                key = Destroyed.DESTROYED if wrapped is None else self._unwrapped_by_own(wrapped)
+                if key is not None:
+                    found[case_id] = key
+                    self._remember(case_id, key)
         return found
+
+    def _unwrapped_by_own(self, wrapped: bytes) -> CaseKey | None:
+        """Unwrap a key; None if it was damaged. Raises MasterKeyUnusable if it can be that it is the master key's."""
+        try:
+            return self._master.unwrap(wrapped)
+        except MasterKeyUnusable:
+            if self._founded_with() != self._master.fingerprint:
+                raise
+            return None
+
+    def _founded_with(self) -> bytes | None:
+        """Give the fingerprint of the master key that this file was founded with, if it is known."""
+        with told_as(KeyringUnavailable):
+            held = self._connection.execute("SELECT fingerprint FROM master").fetchone()
+        return None if held is None else held[0]
 
     async def create(self, case_ids: Collection[str]) -> Mapping[str, CaseKey | Destroyed]:
         """Give the keys of some cases; one that never had a key gets one now."""
@@ -81,22 +100,30 @@ class SqliteKeyring:
                 raise ValueError(f"the case {case_id} has another key here")
         new = [(case_id, self._master.wrap(key)) for case_id, key in keys.items() if case_id not in known]
         if new:
-            with told_as(KeyringUnavailable), transaction(self._connection):
-                self._connection.executemany("INSERT INTO keys VALUES (?, ?)", new)
+            try:
+                with told_as(KeyringUnavailable), transaction(self._connection):
+                    self._connection.executemany("INSERT INTO keys VALUES (?, ?)", new)
+            except sqlite3.IntegrityError:
+                # What was sealed under a damaged key can be read again once that is put back, and under no other.
+                raise KeyringUnavailable(f"the key of a case is damaged. To mend it: {MEND_DAMAGE}") from None
 
     async def wrapped(self) -> AsyncIterator[tuple[str, bytes | None]]:
         """Give the key of every case as it is kept, by case; None: it was destroyed."""
-        last = ""
+        last = b""
         # Some at a time: who reads for long would keep a destroyed key's bytes in the write-ahead log.
         while rows := self._some_after(last):
-            for case_id, wrapped in rows:
-                yield case_id, wrapped
+            for name, wrapped in rows:
+                yield name.decode(errors="replace"), wrapped
             last = rows[-1][0]
 
-    def _some_after(self, case_id: str) -> list[tuple[str, bytes | None]]:
-        statement = "SELECT case_id, wrapped FROM keys WHERE case_id > ? ORDER BY case_id LIMIT ?"
+    def _some_after(self, name: bytes) -> list[tuple[bytes, bytes | None]]:
+        """Give keys by the bytes of their cases' names: read as text, one that is none would be found for ever."""
+        statement = (
+            f"SELECT CAST(case_id AS BLOB), {_WRAPPED} FROM keys"  # noqa: S608 - a name of ours
+            " WHERE typeof(case_id) = 'text' AND case_id > CAST(? AS TEXT) ORDER BY case_id LIMIT ?"
+        )
         with told_as(KeyringUnavailable):
-            return self._connection.execute(statement, (case_id, _AT_ONCE)).fetchall()
+            return self._connection.execute(statement, (name, _AT_ONCE)).fetchall()
 
     async def put_back(self, wrapped: Mapping[str, bytes | None]) -> None:
         """Put keys back as they were kept. A case that has one here already keeps it."""

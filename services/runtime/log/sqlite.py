@@ -13,7 +13,7 @@ AT_HAND: Final = 2_000
 """Records that are kept in memory for the next stage, besides those appended last: more only takes its place."""
 
 _RECORD: Final = """"offset", ifnull(CAST(key AS TEXT), ''), ifnull(CAST(value AS BLOB), x'')"""
-"""A record, its value as bytes all the same: an editor of databases leaves text, and damage leaves nothing."""
+"""A record, its key as text and its value as bytes all the same: an editor leaves either, and damage leaves nothing."""
 
 
 class SqliteLog:

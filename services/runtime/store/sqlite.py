@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from contracts.events.fields import instant
 from services.runtime.database import told_as, transaction
@@ -21,6 +21,12 @@ from services.runtime.store.port import (
 _PLACE = "file"
 _AT_ONCE = 500
 """Fewer than SQLite's limit on the parameters of one statement."""
+
+_STATE: Final = """case_id, "offset", read, written, schema, CAST(body AS BLOB), due"""
+"""A state, its body as bytes all the same: an editor of databases leaves text."""
+
+_NO_NUMBER: Final = -1
+"""Stands for what is no number: no state and no schema has it, so it is told as any other that is wrong."""
 
 
 class SqliteStore:
@@ -60,7 +66,7 @@ class SqliteStore:
         for start in range(0, len(wanted), _AT_ONCE):
             some = wanted[start : start + _AT_ONCE]
             rows = self._rows(
-                'SELECT case_id, "offset", read, written, schema, body, due FROM states'  # noqa: S608 - only placeholders
+                f"SELECT {_STATE} FROM states"  # noqa: S608 - only placeholders
                 f" WHERE stage = ? AND case_id IN ({','.join('?' * len(some))})",
                 (stage, *some),
             )
@@ -94,7 +100,9 @@ class SqliteStore:
 
     async def cases(self, stage: str) -> AsyncIterator[str]:
         """Give the cases that a stage has a state of, in order."""
-        for (case_id,) in self._rows("SELECT case_id FROM states WHERE stage = ? ORDER BY case_id", (stage,)):
+        for (case_id,) in self._rows(
+            "SELECT CAST(case_id AS TEXT) FROM states WHERE stage = ? ORDER BY case_id", (stage,)
+        ):
             yield case_id
 
     async def appointments(
@@ -133,7 +141,8 @@ class SqliteStore:
     async def position(self, stage: str, partition: int) -> Position | None:
         """Give how far a stage has come."""
         rows = self._rows('SELECT log, "offset" FROM positions WHERE stage = ? AND partition = ?', (stage, partition))
-        return Position(*rows[0]) if rows else None
+        # A position that is no number is none: then the stage reads all of it again.
+        return Position(*rows[0]) if rows and isinstance(rows[0][1], int) else None
 
     async def set_position(self, stage: str, partition: int, position: Position, owner: str | None = None) -> Outcome:
         """Say how far a stage has come, unless somebody else has taken the partition."""
@@ -201,5 +210,14 @@ class SqliteStore:
 
 
 def _state(row: tuple[Any, ...]) -> StoredState:
-    _, offset, read, written, schema, body, due = row
-    return StoredState(offset, read, written, schema, body, None if due is None else datetime.fromisoformat(due))
+    _, *numbers, body, due = row
+    offset, read, written, schema = (each if isinstance(each, int) else _NO_NUMBER for each in numbers)
+    return StoredState(offset, read, written, schema, body, _moment(due))
+
+
+def _moment(due: object) -> datetime | None:
+    """Give the moment that stands somewhere; None, if it is none."""
+    try:
+        return datetime.fromisoformat(due) if isinstance(due, str) else None
+    except ValueError:
+        return None
