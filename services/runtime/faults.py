@@ -7,6 +7,9 @@ from typing import Final
 NEW_HOME: Final = "export the log (ontrack export --output DIR) and import it into an empty home (ontrack import DIR)"
 """What mends a home whose log contradicts itself."""
 
+RECORDS_BACK: Final = f"restore the last backup into an empty place (ontrack restore); without one, {NEW_HOME}"
+"""What mends a home whose log has lost records: whoever goes on with what is left makes that final, and hides it."""
+
 RESTORE: Final = (
     "restore the last backup into another directory, which holds a copy of master.key and nothing else "
     "(ontrack restore FILE --data OTHER)"

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from contracts.topics import DEAD_LETTERS
 from services.runtime.batch import Batch, Stepper
-from services.runtime.faults import NEW_HOME, PartitionLost, StageStopped, rebuild
+from services.runtime.faults import RECORDS_BACK, PartitionLost, StageStopped, rebuild
 from services.runtime.keyring.port import Destroyed, Keyring
 from services.runtime.log.port import Log, StoredRecord, next_offset
 from services.runtime.stage import Stage
@@ -103,7 +103,7 @@ class Runner(Generic[StateT]):
         if position.log != self._log_id:
             self._stop(partition, "its states come from another log", rebuild(stage.name))
         if position.offset > end:
-            self._stop(partition, _shorter(stage), NEW_HOME)
+            self._stop(partition, _shorter(stage), RECORDS_BACK)
         self._shares[partition] = _Share(owner, states, position.offset)
         self._dead_letters.setdefault(partition, 0)
         return end
@@ -131,7 +131,7 @@ class Runner(Generic[StateT]):
         while waiting and offset < end:
             records = await self._log.read(self._stage.reads, partition, offset, min(BATCH, end - offset))
             if not records:
-                self._stop(partition, _shorter(self._stage), NEW_HOME)
+                self._stop(partition, _shorter(self._stage), RECORDS_BACK)
             theirs = [record for record in records if record.offset >= since.get(record.key, end)]
             batch = await self._worked(partition, theirs, resuming=True)
             await self._published_and_saved(batch)
@@ -161,7 +161,7 @@ class Runner(Generic[StateT]):
             raise PartitionLost(f"{self._stage.name} has read on in partition {partition} by another way")
         if records[0].offset > expected:
             lacks = f"{self._stage.reads.name} goes on with offset {records[0].offset} where {expected} was expected"
-            self._stop(partition, lacks, NEW_HOME)
+            self._stop(partition, lacks, RECORDS_BACK)
         batch = await self._worked(partition, records)
         dead_letters = self._dead_letters[partition] + len(batch.dead)
         if self._stage.writes is not None and dead_letters > self._dead_letters_at_most:

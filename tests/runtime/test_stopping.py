@@ -24,6 +24,7 @@ from tests.runtime.stories import (
     CARL,
     COMMENT,
     REBUILD,
+    RECORDS_BACK,
     WAY_OUT,
     Tally,
     attendance,
@@ -169,7 +170,7 @@ async def test_a_stage_does_not_go_on_with_a_log_that_is_shorter_than_what_it_ha
 
     # then it says so, and the way out
     assert "rom.scores.v1 is shorter than what has been read of it" in words
-    assert words.endswith(f"To mend it: {WAY_OUT}.")
+    assert words.endswith(f"To mend it: {RECORDS_BACK}.")
 
 
 async def test_a_stage_whose_topic_has_events_does_not_start_from_nothing(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from contracts.codec import CaseKey
 from services.cli.checks.checked import Checked, ill, well
 from services.cli.output import counted
 from services.home import Home
-from services.runtime.faults import NEW_HOME, rebuild
+from services.runtime.faults import RECORDS_BACK, rebuild
 from services.runtime.stage import Stage
 from services.runtime.store.sealed import StateUnreadable, open_state
 
@@ -44,7 +44,7 @@ async def log_is_whole(home: Home) -> Checked:
         return ill(
             "log",
             f"it lacks what was read of it before: {told}",
-            f"restore the last backup into an empty place (ontrack restore); without one, {NEW_HOME}",
+            RECORDS_BACK,
         )
     if others:
         names = list(dict.fromkeys(others))
