@@ -30,10 +30,11 @@ from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from contracts.codec import glance
+from contracts.codec import glance, subject_of
 from contracts.topics import ACCESS, CASES, DEAD_LETTERS, DEFINITIONS, NOTICES, SCORES, SEALS, TOPICS, TRACKS, Topic
 from services.auditor.domain.findings import Finding, Place
 from services.runtime.export import is_sealed
+from services.runtime.founding import log_id_of
 from services.runtime.log.port import Log, StoredRecord, after, next_offset
 
 FORMAT: Final = "ontrack-bundle/1"
@@ -340,10 +341,20 @@ class Bundle:
                     stream.write(line)
 
     def require_canonical(self) -> None:
-        """Make sure that the canonical part is as it was written. Raises BundleUnusable."""
-        for topic in CANONICAL:
+        """Make sure that the canonical part is as it was written, and its manifest too. Raises BundleUnusable.
+
+        Of the version that wrote it nothing else in it speaks.
+        """
+        said = self.manifests.canonical
+        log = log_id_of(list(self.canonical(DEFINITIONS)))
+        cases = set(map(subject_of, self.canonical(CASES)))
+        for topic in (SCORES, TRACKS, NOTICES):
             for _ in self.canonical(topic):
                 pass
+        if log not in ("", said.log):
+            raise BundleUnusable("its manifests name another log than its events are of")
+        if len(cases) != said.cases:
+            raise BundleUnusable("canonical/manifest.json speaks of another number of cases than its events are of")
 
     def canonical(self, topic: Topic) -> Iterator[bytes]:
         """Give what the history says on a topic. Raises BundleUnusable, in the end if that is not what was written."""

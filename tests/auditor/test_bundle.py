@@ -432,6 +432,14 @@ def of_another_form(name: str, content: bytes) -> bytes:
     return content.replace(b"ontrack-bundle/1", b"ontrack-bundle/9") if name.endswith("manifest.json") else content
 
 
+def of_another_log(name: str, content: bytes) -> bytes:
+    return re.sub(rb'"log": "[^"]*"', b'"log": "another"', content) if name.endswith("manifest.json") else content
+
+
+def of_more_cases(name: str, content: bytes) -> bytes:
+    return re.sub(rb'"cases": \d+', b'"cases": 99', content) if name == "canonical/manifest.json" else content
+
+
 def without_manifests(name: str, content: bytes) -> bytes | None:
     return None if name.endswith("manifest.json") else content
 
@@ -443,6 +451,8 @@ BROKEN: Final = (
     with_another_record,
     with_another_word,
     of_another_form,
+    of_another_log,
+    of_more_cases,
     without_manifests,
 )
 
@@ -454,6 +464,7 @@ def test_a_bundle_that_is_not_as_it_was_written_is_refused(
     handed.rewritten(broken)
     for ran in (
         handed.verify(keys=False),
+        ontrack("audit", "diff", handed.file, handed.file),
         ontrack("import", handed.file, "--keys", handed.keys, "--data", tmp_path / "home"),
     ):
         assert ran.exit_code == 1
