@@ -4,6 +4,7 @@ import asyncio
 import csv
 import io
 import json
+import shutil
 from pathlib import Path
 from typing import Any, Final
 
@@ -208,11 +209,22 @@ def test_a_case_whose_key_is_not_handed_on_is_left_out_and_that_is_said(
     keys.write_text("".join(line for line in keys.read_text().splitlines(keepends=True) if '"P10"' not in line))
 
     # when a policy is tried on it
-    ran = succeeded("policy", "try", window, "--bundle", bundle, "--keys", keys, "--format", "json")
+    ran = ontrack("policy", "try", window, "--bundle", bundle, "--keys", keys, "--format", "json")
 
-    # then the others are told of
+    # then the others are told of, and no program takes that for an answer about all
+    assert ran.exit_code == 1
     assert json.loads(ran.out)[0]["cases"] == 2
     assert "Left out: 1 case without a key here." in ran.told
+
+
+def test_a_case_that_was_erased_is_left_out_for_ever_and_is_no_finding(
+    clinic: Path, window: Path, tmp_path: Path
+) -> None:
+    home = Path(shutil.copytree(clinic, tmp_path / "home", ignore=shutil.ignore_patterns("copies.ndjson")))
+    succeeded("erase", "P10", "--ground", "asked-for", "--confirm", "P10", "--data", home)
+    ran = succeeded("policy", "try", window, "--data", home, "--format", "json")
+    assert json.loads(ran.out)[0]["cases"] == 2
+    assert "Left out: 1 case whose key was destroyed." in ran.told
 
 
 def test_nothing_is_changed_and_nobody_is_told(clinic: Path, window: Path) -> None:
