@@ -10,7 +10,7 @@ from services.cli.home import FINDING, Failure
 from services.cli.output import counted, say
 from services.cli.screen import exactly
 from services.home import Home
-from services.runtime.erasures import Erasure
+from services.runtime.erasures import Erasure, erasures
 from services.runtime.keyring.port import Destroyed
 
 
@@ -29,9 +29,9 @@ class WasErased(click.ClickException):
 
 
 def told_erased(name: str, erasure: Erasure | None) -> str:
-    """Tell that a case was erased. name: how it was called by whoever asks."""
+    """Tell that a case was erased, or that its key is destroyed. name: how it was called by whoever asks."""
     if erasure is None:
-        return f"{name}: this case was erased, and nothing of it can be read. When and why is not on this log."
+        return f"{name}: the key of this case is destroyed, so nothing of it can be read. The log does not say why."
     why = ground_in_words(erasure.ground)
     when = f"on {exactly(erasure.at)} by {erasure.by}"
     return f"{name}: this case was erased {when}: {why}. Nothing of it can be read any more."
@@ -60,18 +60,36 @@ async def any_case_named(home: Home, name: str) -> str:
     found = await home.cases_named(name)
     if not found:
         told = f"{name}: the number of a case was expected; {_where_listed(home)}"
-        if erased := [case_id async for case_id, wrapped in home.keyring.wrapped() if wrapped is None]:
-            # Its number leads to its id only by the master key under which it was enrolled.
-            told += (
-                f". This log has {counted(len(erased), 'erased case')}: by its number one is known only in the home "
-                "where it was erased; elsewhere it is named by its id, which ontrack audit verify tells"
-            )
-        raise Failure(told)
+        raise Failure(f"{told}{await _told_gone(home)}")
     if len(found) > 1:
         names = await home.names()
         which = ", ".join(sorted(names.get(case_id, case_id) for case_id in found))
         raise Failure(f"{name}: this number names several cases; name one of {which}")
     return found[0]
+
+
+async def _told_gone(home: Home) -> str:
+    """Tell of the cases that no number names, as far as the log, or only somebody's keys, says why."""
+    erased = await erasures(home.log, home.keyring)
+    unsaid = [case_id async for case_id, wrapped in home.keyring.wrapped() if wrapped is None and case_id not in erased]
+    told = [f"This log has {counted(len(erased), 'erased case')}"] if erased else []
+    if unsaid and isinstance(home, Unpacked):
+        told.append(
+            f"The file of keys says that the key of {counted(len(unsaid), 'case')} was destroyed, and this log does "
+            "not say that they were erased"
+        )
+    elif unsaid:
+        told.append(
+            f"The key of {counted(len(unsaid), 'case')} is destroyed here, and this log does not say that they were "
+            "erased"
+        )
+    if not told:
+        return ""
+    # Its number leads to its id only by the master key under which it was enrolled.
+    return (
+        f". {'. '.join(told)}: by its number such a case is known only in the home where its key was destroyed; "
+        "elsewhere it is named by its id, which ontrack audit verify tells"
+    )
 
 
 def _where_listed(home: Home) -> str:

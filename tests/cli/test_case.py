@@ -275,7 +275,7 @@ def test_of_an_erased_case_nothing_is_shown(home: Path, tmp_path: Path) -> None:
     ran = ontrack("case", case_id, "--data", copy)
 
     assert ran.exit_code == 0
-    assert f"{case_id}: this case was erased, and nothing of it can be read. When and why" in ran.told
+    assert f"{case_id}: the key of this case is destroyed, so nothing of it can be read." in ran.told
     assert not ran.out
     assert not any(
         row["case"] == "P1" for row in json.loads(succeeded("tracks", "--data", copy, "--format", "json").out)

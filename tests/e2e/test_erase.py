@@ -537,7 +537,7 @@ def test_where_a_history_was_taken_an_erased_case_is_named_by_its_id_and_that_is
     # when somebody asks for it by the number that it had, then it is said why that leads nowhere, and what does
     for source in (("--bundle", bundle, "--keys", keys), ("--data", place / "mine")):
         ran = ontrack("audit", "history", GONE, *source)
-        assert (ran.exit_code, "This log has 1 erased case: by its number one is known only" in ran.told) == (2, True)
+        assert (ran.exit_code, "This log has 1 erased case: by its number such a case is known only" in ran.told) == (2, True)
         assert "was erased on 20" in succeeded("audit", "history", gone, *source).told
 
     # and where it was erased, and in a backup of that, the number leads there still
@@ -546,6 +546,26 @@ def test_where_a_history_was_taken_an_erased_case_is_named_by_its_id_and_that_is
     succeeded("restore", place / "a.backup", "--data", again)
     for home in (clinic.home, again):
         assert "was erased on 20" in succeeded("audit", "history", GONE, "--data", home).told
+
+
+def test_what_only_a_file_of_keys_says_is_not_told_as_said_by_the_log(clinic: Desk) -> None:
+    # given a bundle from before a case was erased, and the keys that are left since
+    place = clinic.place
+    bundle, keys = place / "a.zip", place / "a.keys"
+    succeeded("audit", "export", "--data", clinic.home, "--output", bundle, "--keys", keys)
+    assert erase(clinic).exit_code == 0
+
+    # when somebody asks for it by its number, then it is said who says that its key was destroyed
+    ran = ontrack("audit", "history", GONE, "--bundle", bundle, "--keys", keys)
+    assert ran.exit_code == 2
+    assert "The file of keys says that the key of 1 case was destroyed, and this log does not say" in ran.told
+    assert "This log has" not in ran.told
+
+    # and in a home, of a key that was only taken away
+    with closing(sqlite3.connect(clinic.home / DATABASE)) as database, database:
+        database.execute("UPDATE keys SET wrapped = NULL")
+    told = ontrack("audit", "history", "4711", "--data", clinic.home).told
+    assert "This log has 1 erased case. The key of 1 case is destroyed here, and this log does not say" in told
 
 
 def test_a_log_that_says_so_comes_in_without_the_case_though_somebody_has_kept_its_key(clinic: Desk) -> None:
