@@ -9,6 +9,7 @@ from typing import Final
 
 import click
 
+from contracts.codec import CaseKey
 from contracts.events.event import fact_id, new_fact
 from contracts.events.facts import CaseErased
 from contracts.events.fields import is_name
@@ -75,12 +76,17 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What was done. is_new: whether the case had not been erased before; events: how many stay on the log, sealed."""
+    """What was done.
+
+    is_new: whether the case had not been erased before; events: how many stay on the log, sealed
+    removed: what was there of it in the home, in words
+    """
 
     case_id: str
     erasure: Erasure | None
     is_new: bool
     events: int
+    removed: Sequence[str]
     copies: Sequence[Met]
 
     @property
@@ -197,6 +203,7 @@ async def _erase(number: str, place: Place, data: CaseErased, search: Search) ->
         if unsaid := search.origins.unsaid(await _erased(home, case_id, place), await home.copies.all()):
             raise Failure(_whose(next(iter(unsaid))))
         await taken_over(home.copies, search.origins)
+        removed = await _to_remove(home, case_id)
         is_new = await _is_yet_to_be(home, case_id)
         if is_new:
             await _record(home, case_id, data)
@@ -221,7 +228,7 @@ async def _erase(number: str, place: Place, data: CaseErased, search: Search) ->
         moved = [each.was for each in met if each.was is not None]
         forgotten = [copy for copy in noted if copy.case == case_id and copy not in left]
         await home.copies.forget([*forgotten, *moved, *(copy for copy in noted if copy not in known)])
-        return Done(case_id, erasure, is_new, await _events(home, case_id), met)
+        return Done(case_id, erasure, is_new, await _events(home, case_id), removed, met)
 
 
 def _asked_whose(home: str, files: Sequence[str], origins: Origins, *, can_be_asked: bool) -> Origins:
@@ -308,6 +315,19 @@ async def _reports(home: Home, case_id: str) -> Collection[str] | None:
     return () if dossier is None else dossier.reports.keys()
 
 
+async def _to_remove(home: Home, case_id: str) -> Sequence[str]:
+    """Say what there is of a case: of one whose erasing was broken off, or that was erased before, not all of it."""
+    has_key = isinstance((await home.keyring.keys([case_id])).get(case_id), CaseKey)
+    is_named = case_id in {person.case_id async for person in home.people.sealed()}
+    try:
+        has_state = any([case_id in await home.store.load(stage.name, [case_id]) for stage in home.every_stage])
+    except StatesLost:
+        has_state = True
+    # Who it is goes last: as long as that is there, mails can wait, though no state is left.
+    there = {_KEY: has_key, _KNOWN: has_state or is_named, _PERSON: is_named}
+    return [what for what, is_there in there.items() if is_there]
+
+
 async def _events(home: Home, case_id: str) -> int:
     """Count the events of a case that stand on the log."""
     number, found = home.partition(case_id), 0
@@ -321,7 +341,7 @@ async def _events(home: Home, case_id: str) -> int:
 
 def _tell(done: Done, number: str, place: Place, form: Format) -> None:
     told = {
-        "removed": (_REMOVED, [met.says for met in done.copies if met.fate == "removed"]),
+        "removed": (done.removed, [met.says for met in done.copies if met.fate == "removed"]),
         "remains": (_remaining(done, place), []),
         "not reached": ((), [met.says for met in done.copies if met.fate == "remains"]),
     }
@@ -347,11 +367,9 @@ def _tell(done: Done, number: str, place: Place, form: Format) -> None:
 
 
 _TITLES: Final = {"removed": "Removed", "remains": "What remains", "not reached": "Not reached: see to it by hand"}
-_REMOVED: Final = (
-    "its key, for ever",
-    "all that the services knew of it: answers, scores, statuses, reports, and what was to be sent",
-    "who it was, in the directory",
-)
+_KEY: Final = "its key, for ever"
+_KNOWN: Final = "all that the services knew of it: answers, scores, statuses, reports, and what was to be sent"
+_PERSON: Final = "who it was, in the directory"
 _SEALED: Final = (
     "on the log, sealed: nobody can open them. In the open are the id of the case, the kinds of its events and their "
     "times, and that it was erased: when, by whom, and on what ground"

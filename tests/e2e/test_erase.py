@@ -185,10 +185,14 @@ def test_nothing_of_an_erased_case_can_be_found_in_any_file(clinic: Desk) -> Non
     assert "The history verifies" in told
     assert f"{gone}: this case was erased on 20" in told
 
-    # and nothing is left to be seen to
+    assert "Removed\n  - its key, for ever\n" in ran.said
+
+    # and nothing is left to be seen to, or to be removed once more
     again = erase(clinic)
     assert again.exit_code == 0
     assert "It was erased before" in again.said.replace("\n", " ")
+    assert "Removed" not in again.said
+    assert "removed" not in [line["is"] for line in json.loads(erase(clinic, "--format", "json").out)]
 
 
 def test_where_a_backup_was_moved_to_has_to_be_named_once(clinic: Desk) -> None:
@@ -537,7 +541,8 @@ def test_where_a_history_was_taken_an_erased_case_is_named_by_its_id_and_that_is
     # when somebody asks for it by the number that it had, then it is said why that leads nowhere, and what does
     for source in (("--bundle", bundle, "--keys", keys), ("--data", place / "mine")):
         ran = ontrack("audit", "history", GONE, *source)
-        assert (ran.exit_code, "This log has 1 erased case: by its number such a case is known only" in ran.told) == (2, True)
+        told = "This log has 1 erased case: by its number such a case is known only"
+        assert (ran.exit_code, told in ran.told) == (2, True)
         assert "was erased on 20" in succeeded("audit", "history", gone, *source).told
 
     # and where it was erased, and in a backup of that, the number leads there still
