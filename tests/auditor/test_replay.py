@@ -138,7 +138,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def partitions_done(file: Path) -> int:
     with suppress(sqlite3.Error), closing(sqlite3.connect(file)) as connection:
-        return int(connection.execute("SELECT count(*) FROM positions WHERE stage = 'fresh.notifier'").fetchone()[0])
+        return int(connection.execute("SELECT count(*) FROM positions WHERE stage = 'fresh.of'").fetchone()[0])
     return 0
 
 

@@ -582,7 +582,8 @@ def test_where_one_of_two_events_is_gone_and_the_other_moved_each_is_told(tamper
     tampering.swap(TRACKS, p1, 5, 6)
     tampering.cut(TRACKS, p1, 4)
     told = {each["finding"]: each["says"] for each in findings(tampering.home)}
-    assert told.keys() == {"gap", "misplaced"}
+    # The topic ends earlier, and where those behind are of another case, its state is after another offset.
+    assert told.keys() - {"log-cut", "state-ahead"} == {"gap", "misplaced"}
     assert "number 5 to 6 of the case was expected before number 7" in told["gap"]
     assert "number 6 of the case was expected before number 7" in told["misplaced"]
 

@@ -118,7 +118,7 @@ def test_what_stages_have_lost_is_made_anew_while_facts_keep_coming_in(region: R
     assert {row["now"] for row in orjson.loads(told)} == {"replaced"}
 
     # and the services go on from what was put in place, as if nothing had been lost
-    wait_until(lambda: region.asked(lambda home: home.left()) == 0, "everything processed")
+    region.wait_until_settled()
     assert region.asked(recorded) >= answering.taken
     verified = region.succeeded("audit", "verify").told
     assert "The history verifies" in verified
@@ -134,7 +134,7 @@ def test_a_region_says_the_same_as_a_home_that_is_made_of_its_bundle(region: Reg
     for process in region.serve():
         process.wait_until_ready()
     region.succeeded("import", cohort, "--enrol")
-    wait_until(lambda: region.asked(lambda home: home.left()) == 0, "everything processed")
+    region.wait_until_settled()
 
     # and what stands there was signed by a service
     key, kept = tmp_path / "seal.key", tmp_path / "kept"
@@ -181,7 +181,7 @@ def test_the_history_of_a_region_verifies_while_its_services_work(region: Region
         # when it is verified meanwhile, and when everything was worked on
         meanwhile = region.succeeded("audit", "verify").told
         importing.result()
-    wait_until(lambda: region.asked(lambda home: home.left()) == 0, "everything processed")
+    region.wait_until_settled()
     told = region.succeeded("audit", "verify").told
 
     # then nothing is found, and in the end every state is as derived

@@ -20,7 +20,7 @@ from services.runtime.keyring.mongo import KEYS
 from services.runtime.log.kafka import KafkaLog
 from services.runtime.log.port import next_offset
 from tests.support.desk import bdi_policy, row, table
-from tests.support.region import Process, Region, wait_until
+from tests.support.region import Process, Region
 
 ANNA, GONE, COMMENT = "0101801234", "0202804321", "since Karen has left"
 SAFETY: Final = ("--replication", "1", "--min-insync", "1")
@@ -104,7 +104,7 @@ def test_nothing_of_an_erased_case_is_left_in_a_region(region: Region, tmp_path:
     services = served(region)
     policy = bdi_policy(tmp_path / "clinic-bdi.json")
     region.succeeded("import", answers, "--enrol", "--policy", policy)
-    wait_until(lambda: region.asked(lambda home: home.left()) == 0, "everything processed")
+    region.wait_until_settled()
     region.asked(let_mail_wait)
     secrets, gone = region.asked(secrets_of), region.asked(case_of)
     region.succeeded("backup", tmp_path / "monday.backup")
@@ -122,7 +122,7 @@ def test_nothing_of_an_erased_case_is_left_in_a_region(region: Region, tmp_path:
     assert left == {f"{KEYS}/{gone}"}
 
     # and the services go on: the history verifies, and whoever asks is told
-    wait_until(lambda: region.asked(lambda home: home.left()) == 0, "everything processed")
+    region.wait_until_settled()
     verified = region.succeeded("audit", "verify").told
     assert "The history verifies" in verified
     assert f"{gone}: this case was erased on 20" in verified

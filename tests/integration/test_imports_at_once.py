@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.support.command import succeeded
 from tests.support.contents import begun_under
-from tests.support.region import Region, wait_until
+from tests.support.region import Region
 
 
 def test_a_file_that_is_imported_by_several_at_once_is_taken_in_once(region: Region, tmp_path: Path) -> None:
@@ -27,7 +27,7 @@ def test_a_file_that_is_imported_by_several_at_once_is_taken_in_once(region: Reg
 
     # and when one of them is started again, every command says what it says of a directory
     region.succeeded("import", file, "--enrol")
-    wait_until(lambda: region.asked(lambda home: home.left()) == 0, "everything processed")
+    region.wait_until_settled()
     directory = begun_under(tmp_path / "home", region.master_key.read_bytes())
     succeeded("import", file, "--enrol", "--data", directory)
     for command in (["tracks", "--format", "csv"], ["reports", "--format", "json"], ["case", "P0001"]):

@@ -115,7 +115,7 @@ def test_a_case_goes_on_when_the_definition_that_it_waits_for_is_published(regio
 
     region.asked(publish)
     wait_until(lambda: reasons(region) == set(), "no case is halted")
-    wait_until(lambda: region.asked(lambda home: home.left()) == 0, "everything processed")
+    region.wait_until_settled()
 
     # and everything is as in a home that knew it from the start
     directory = begun_under(tmp_path / "home", region.master_key.read_bytes())

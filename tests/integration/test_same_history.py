@@ -69,7 +69,7 @@ def test_many_cases_have_the_same_digest_in_both_homes(region: Region, tmp_path:
         wait_until_recorded(region, number + responses, importing)
         region.serve()
         importing.result()
-    wait_until(lambda: region.asked(lambda home: home.left()) == 0, "everything processed")
+    region.wait_until_settled()
     there = region.asked(digests_of)
     here = digests(in_a_directory(region, tmp_path / "home", shorter, "--enrol"))
 
