@@ -1,7 +1,8 @@
 """Backups and files of keys, when a case is erased: those that are known, and those that somebody names."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from base64 import b64decode
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from errno import EACCES
@@ -11,6 +12,7 @@ from typing import Any, Final
 
 import orjson
 
+from contracts.codec import CaseKey
 from services.cli.case_keys import lines_of
 from services.cli.erased_copies import Erased, Met, is_elsewhere, remains
 from services.cli.home import Failure
@@ -212,7 +214,18 @@ def _without_key(number: int, line: bytes, case_id: str) -> bytes:
         raise Failure(f"line {number} names the case, and a case and its key were expected there") from None
     if not isinstance(entry, dict) or entry.get("case") != case_id or entry.get("key") is None:
         return line
+    if not _is_entry(entry):
+        raise Failure(f"line {number} names the case, and says more of it than its key")
     return orjson.dumps({"case": case_id, "key": None})
+
+
+def _is_entry(entry: Mapping[str, object]) -> bool:
+    """Tell whether a file of keys has such an entry: what looks like one can be somebody's own."""
+    try:
+        key = b64decode(str(entry["key"]), validate=True)
+    except ValueError:
+        return False
+    return len(key) == CaseKey.LENGTH and entry.keys() <= {"case", "key", "clinic", "number"}
 
 
 def _is_one(file: Path) -> bool:

@@ -15,7 +15,7 @@ from typing import Any, Final
 import orjson
 import pytest
 
-from contracts.topics import CASES, DEAD_LETTERS, NOTICES, PARTITIONS, SCORES, TRACKS, Topic, partition_of
+from contracts.topics import CASES, DEAD_LETTERS, NOTICES, PARTITIONS, SCORES, TOPICS, TRACKS, Topic, partition_of
 from services.auditor.rebuilding import put_in_place, rebuilt
 from services.cli.audit.shelf import shelf
 from services.cli.audit.source import history_of
@@ -333,6 +333,15 @@ def test_nothing_is_made_anew_in_the_database_of_a_home(tampering: Tampering) ->
     ran = ontrack("audit", "replay", "--data", tampering.home, "--into", tampering.home / DATABASE)
     assert (ran.exit_code, "is the database of a home: name a file of its own" in ran.told) == (2, True)
     assert [tampering.do(each) for each in everything] == before
+
+
+def test_nor_in_that_of_a_home_that_has_lost_its_log(sound: Path, tampering: Tampering) -> None:
+    for topic in TOPICS.values():
+        for partition in range(topic.partitions):
+            tampering.do(f"DELETE FROM {table_of(topic, partition)}")  # noqa: S608 - ours
+    ran = ontrack("audit", "replay", "--data", sound, "--into", tampering.home / DATABASE)
+    assert (ran.exit_code, "has what the stages of a home know, though no log" in ran.told) == (2, True)
+    assert tampering.do("SELECT count(*) FROM states WHERE stage LIKE 'fresh.%'") == [(0,)]
 
 
 async def test_a_case_that_was_erased_since_it_was_made_anew_is_not_put_in_place(tampering: Tampering, p1: str) -> None:

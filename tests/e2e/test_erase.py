@@ -277,6 +277,14 @@ def test_a_file_that_only_begins_like_one_of_keys_is_in_the_way_only_if_it_names
     assert ran.exit_code == 1
     assert "line 2 names the case, and a case and its key were expected there" in ran.said
 
+    # and where a line says something of its own beside a key, or in its place, it is left as it is
+    key = b64encode(bytes(CaseKey.LENGTH)).decode()
+    for entry in ({"case": case_id, "key": key, "note": "mine"}, {"case": case_id, "key": "under the mat"}):
+        (other / "theirs").write_text(json.dumps(entry))
+        ran = erase(clinic, "--backups", other)
+        assert (ran.exit_code, (other / "theirs").read_text()) == (1, json.dumps(entry))
+        assert "line 1 names the case, and says more of it than its key" in ran.said
+
 
 def test_a_directory_that_nobody_can_look_into_is_told_of_until_somebody_can(clinic: Desk) -> None:
     # Nobody else can look into the folders of the tests.

@@ -113,6 +113,9 @@ async def _compared(source: Source, wish: Wish, file: Path | None) -> tuple[list
 
 
 async def _require_room(history: History, kept: Store, file: Path) -> None:
+    """Make sure that a file is one of its own, and free. Raises Failure."""
+    async for _ in kept.cases(history.stages[0].name):
+        raise Failure(f"--into: {file} has what the stages of a home know, though no log: name a file of its own")
     try:
         await require_room(history, kept)
     except PlaceTaken as taken:

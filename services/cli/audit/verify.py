@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -107,6 +107,7 @@ class Verdict(NamedTuple):
     whole: whether all of the history was looked at
     under_checkpoint, checkpoint_holds: of how many records one speaks, and whether they stand there still; 0 and None
         if none is given
+    unexplained: the cases whose key is destroyed, and the log does not say that they were erased
     """
 
     verifies: bool | None
@@ -115,6 +116,7 @@ class Verdict(NamedTuple):
     whole: bool
     under_checkpoint: int
     checkpoint_holds: bool | None
+    unexplained: Sequence[str] = ()
 
     @property
     def is_well(self) -> bool:
@@ -352,4 +354,4 @@ def _verdict(found: Verified, part: Part, spoken: int | None, unsaid: Counter[st
         what = "The history verifies" if part.is_whole else "What was looked at verifies"
         verifies, says = True, f"{what}: all that follows from its facts is what stands there."
     checkpoint_holds = None if spoken is None else holds
-    return Verdict(verifies, says, events, part.is_whole, spoken or 0, checkpoint_holds)
+    return Verdict(verifies, says, events, part.is_whole, spoken or 0, checkpoint_holds, sorted(unsaid))
