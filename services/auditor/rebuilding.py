@@ -64,7 +64,7 @@ async def rebuilt(
     purpose: to "compare" it, conclusions on the log may be other ones of the same type at the same place, which takes a
         fifth less time; to "keep" it, they have to be what follows to the byte, and what an earlier try has done counts
         only if it was done of what stands on the log now; to "replace" what is there with it, what follows and is not
-        on the log is put there too
+        on the log is put there too, and what came since that try is for whoever goes on from there
     partitions: only these; several processes can each make some
     """
     facts_alone = History(history.log, history.keyring, history.log_id, history.stages)
@@ -83,9 +83,10 @@ async def rebuilt(
         await replay.partition(number)
         await _put_down(history, replay, fresh, number)
         # One with contradictions is made once more by the next try: it has to tell of them too.
-        if purpose == "keep" and replay.findings.contradictions == before:
-            made_of = await _fingerprint(history, number, replay.ends[number])
-            await fresh.set_position(_OF, number, Position(made_of, 0))
+        if purpose != "compare" and replay.findings.contradictions == before:
+            there_then = replay.ends[number]
+            made_of = Position(await _fingerprint(history, number, there_then), there_then[_last(history).name])
+            await fresh.set_position(_OF, number, made_of)
     if was_begun:
         for stage in history.stages:
             await _forget_erased(history, fresh, FRESH + stage.name)
@@ -100,6 +101,12 @@ async def require_room(history: History, kept: Store) -> None:
         raise PlaceTaken("what was made anew of another log")
     if await kept.position(_ENDED, 0) is not None:
         raise PlaceTaken("a replay that came to its end")
+
+
+async def leave(history: History, fresh: Store) -> None:
+    """Leave nothing of what was made anew and is not to be put in place: it was refused for what it was made of."""
+    for name in (_OF, *(FRESH + stage.name for stage in history.stages)):
+        await fresh.clear(name)
 
 
 async def end(history: History, kept: Store) -> None:
@@ -123,13 +130,19 @@ async def _begun(history: History, fresh: Store) -> bool:
 
 
 async def _is_there(history: History, fresh: Store, number: int, purpose: Purpose) -> bool:
-    """Tell whether a partition was made anew; where that is kept, of all that stands on the log and of nothing else."""
-    if purpose != "keep":
-        return await fresh.position(FRESH + history.stages[-1].name, number) is not None
+    """Tell whether a partition was made anew of what still stands there; where that is kept, of nothing else."""
     made_of = await fresh.position(_OF, number)
     if made_of is None:
         return False
-    ends = {topic.name: await history.log.end(topic, number) for topic in _topics(history)}
+    ends = {_last(history).name: made_of.offset}
+    for stage in history.stages:
+        position = await fresh.position(FRESH + stage.name, number)
+        if position is None:
+            return False
+        ends[stage.reads.name] = position.offset
+    now = {topic.name: await history.log.end(topic, number) for topic in _topics(history)}
+    if any(ends[name] > now[name] for name in now) or (purpose == "keep" and ends != now):
+        return False
     return made_of.log == await _fingerprint(history, number, ends)
 
 
@@ -149,6 +162,11 @@ async def _fingerprint(history: History, number: int, ends: Mapping[str, int]) -
 
 def _topics(history: History) -> list[Topic]:
     return [CASES, *(topic for topic, _ in history.derived)]
+
+
+def _last(history: History) -> Topic:
+    """Give the topic at the end of the chain, which no stage reads."""
+    return _topics(history)[-1]
 
 
 async def _make_room(history: History, kept: Store, number: int) -> None:
@@ -214,6 +232,7 @@ async def put_in_place(history: History, store: Store) -> bool:
         else:
             await store.take_place(stage.name, FRESH + stage.name, positions)
             await _forget_erased(history, store, stage.name)
+    await store.clear(_OF)
     return is_all
 
 

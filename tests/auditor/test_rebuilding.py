@@ -337,6 +337,29 @@ async def test_what_stands_behind_all_that_follows_is_seen_before_a_partition_is
             await rebuilt(history, home.store, empty, unseen, purpose="replace", partitions=[partition_of(p1)])
 
 
+async def test_what_was_altered_since_a_replacement_was_broken_off_is_seen_by_the_next(
+    tampering: Tampering, p1: str
+) -> None:
+    partition = partition_of(p1)
+    async with await EmbeddedHome.open(tampering.home, write=True) as home, shelf() as empty:
+        # given a replacement that was broken off when a partition was made anew
+        history = await history_of(tampering.home, home)
+        await rebuilt(history, home.store, empty, unseen, purpose="replace", partitions=[partition])
+
+        # when it is begun again, then it goes on from there, also behind facts that came since
+        fact = tampering.record(CASES, p1, -1)
+        for _ in range(2):
+            told = await rebuilt(history, home.store, empty, unseen, purpose="replace", partitions=[partition])
+            assert told.there == 1
+            tampering.append(CASES, p1, fact)
+
+        # and where a conclusion there was altered, it is refused
+        altered = renamed(tampering.record(TRACKS, p1, 1), recordedtime="2026-01-01T00:00:00Z")
+        tampering.put(TRACKS, p1, 1, altered)
+        with pytest.raises(Contradicted):
+            await rebuilt(history, home.store, empty, unseen, purpose="replace", partitions=[partition])
+
+
 async def test_only_one_of_two_puts_it_in_place(tampering: Tampering) -> None:
     async with await EmbeddedHome.open(tampering.home, write=True) as home, shelf() as empty:
         history = await history_of(tampering.home, home)

@@ -13,7 +13,17 @@ import click
 from contracts.topics import DEFINITIONS
 from services.auditor.domain.findings import Findings, What
 from services.auditor.fold import Keys
-from services.auditor.rebuilding import FRESH, PlaceTaken, Purpose, Rebuilt, end, put_in_place, rebuilt, require_room
+from services.auditor.rebuilding import (
+    FRESH,
+    PlaceTaken,
+    Purpose,
+    Rebuilt,
+    end,
+    leave,
+    put_in_place,
+    rebuilt,
+    require_room,
+)
 from services.auditor.replay import Contradicted, History, unsaid
 from services.auditor.states import Comparison, Standing
 from services.auditor.verify import partitions_of
@@ -131,12 +141,15 @@ async def _swapped(place: Place) -> list[Row]:
         try:
             told = await _rebuilt(home, history, home.store, "replace")
             beside = [await _beside(history, home.store, told, stage) for stage in history.stages]
-            _require_none(await unexplained(home, beside))
+            if found := await unexplained(home, beside):
+                await leave(history, home.store)
+                _require_none(found)
             is_in_place = await put_in_place(history, home.store)
         except StatesLost:
             is_in_place = False
-        except Contradicted as found:
-            raise Failure(contradicted(found.counts), FINDING) from None
+        except Contradicted as contradiction:
+            await leave(history, home.store)
+            raise Failure(contradicted(contradiction.counts), FINDING) from None
         if not is_in_place:
             raise Failure(
                 "another replay has put in place meanwhile what this one was making as well. "
