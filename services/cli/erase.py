@@ -35,6 +35,7 @@ from services.cli.place import Place, Region, data_option, opened
 from services.cli.screen import painted, wrapped
 from services.home import Home
 from services.ingest.intake import Request
+from services.runtime.copies.port import UNKNOWN
 from services.runtime.erasures import Erasure
 from services.runtime.faults import PartitionLost, StageStopped
 from services.runtime.keyring.master import MasterKey
@@ -233,12 +234,12 @@ async def _erase(number: str, place: Place, data: CaseErased, search: Search) ->
 
 def _asked_whose(home: str, files: Sequence[str], origins: Origins, *, can_be_asked: bool) -> Origins:
     """Let somebody say what this home is to another one that has noted files. Raises Failure."""
-    say(f"Noted by another home, {home}:")
+    say(_NOTED_BEFORE if home == UNKNOWN else f"Noted by another home, {home}:")
     _name(files)
     if not can_be_asked:
         raise Failure(_whose(home))
     typed = click.prompt(
-        "Type moved if this home was moved or restored from there, or copied if it is a copy and that one goes on",
+        _TYPE_OF_UNKNOWN if home == UNKNOWN else _TYPE,
         default="",
         show_default=False,
         err=True,
@@ -252,7 +253,24 @@ def _asked_whose(home: str, files: Sequence[str], origins: Origins, *, can_be_as
             raise Failure("neither was typed; nothing was erased")
 
 
+_NOTED_BEFORE: Final = "Noted by an older version, which did not keep by which home:"
+_TYPE: Final = (
+    "Type moved if this home was moved or restored from there, or copied if it is a copy and that one goes on"
+)
+_TYPE_OF_UNKNOWN: Final = (
+    "Type moved if this home has made them, or was moved or restored from the one that has, or copied if it is a copy "
+    "and that one goes on"
+)
+
+
 def _whose(home: str) -> str:
+    if home == UNKNOWN:
+        return (
+            "an older version has noted copies that lie here, and not which home has made them. If it was this one, or "
+            f"one that it was moved or restored from and that is no more, say so by --moved-from {UNKNOWN}: then the "
+            "case is taken out of them too. If this one is a copy and the one that has made them goes on, say so by "
+            f"--copied-from {UNKNOWN}: then they are left alone. Nothing was erased"
+        )
     return (
         f"another home has noted copies that lie here, {home}. If this one was moved or restored from there, and that "
         f"one is no more, say so by --moved-from {home}: then the case is taken out of them too. If this one is a copy "

@@ -14,9 +14,9 @@ from services.cli.erased_copies import Erased, Met, about, pages_to_remove, rema
 from services.cli.erased_files import files_to_write
 from services.cli.home import Failure
 from services.cli.place import Place
-from services.runtime.copies.port import Copies, Copy
+from services.runtime.copies.port import UNKNOWN, Copies, Copy
 
-_LEFT_ALONE: Final = "was left alone: it is of the home at {}, where the case has to be erased too"
+_LEFT_ALONE: Final = "was left alone: it is of {}, where the case has to be erased too"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,8 @@ def _named(homes: Iterable[str]) -> frozenset[str]:
 
 
 def _left_alone(copy: Copy) -> Met:
-    return remains(copy, _LEFT_ALONE.format(copy.home))
+    home = "the home that has made it" if copy.home == UNKNOWN else f"the home at {copy.home}"
+    return remains(copy, _LEFT_ALONE.format(home))
 
 
 def _is_inside(path: Path, place: Place) -> bool:

@@ -24,7 +24,7 @@ from contracts.events.facts import CaseErased
 from contracts.topics import CASES, partition_of
 from services.embedded import DATABASE, MASTER_KEY, EmbeddedHome
 from services.mailer.domain.delivery import begun
-from services.runtime.copies.file import CopiesInFile
+from services.runtime.copies.file import COPIES, CopiesInFile
 from services.runtime.copies.port import Copy
 from services.runtime.log.port import Record
 from tests.support.command import ONTRACK, PATIENCE, Ran, ontrack, succeeded
@@ -796,6 +796,39 @@ def test_a_home_that_was_moved_reaches_what_it_made_before_when_that_is_said(wit
 
 
 ERASE_ANNA: Final = ("erase", ANNA, "--ground", "ordered", "--confirm", ANNA)
+
+
+def test_of_what_an_older_version_has_noted_only_what_lies_elsewhere_is_asked_and_how_to_say_it_told(
+    with_copies: Desk,
+) -> None:
+    # given a home that an older version has used, which kept no home and every path from the root on
+    place, home = with_copies.place, with_copies.home
+    secrets, noted = secrets_of(home), home / COPIES
+    copies = [json.loads(line) for line in noted.read_text().splitlines()]
+    for copy in copies:
+        del copy["home"]
+        copy["path"] = str(home / copy["path"])
+    noted.write_text("".join(f"{json.dumps(copy)}\n" for copy in copies))
+
+    # when a case is erased, then it is asked whose the copies beside it are, and not whose those in it
+    ran = erase(with_copies)
+    assert ran.exit_code == 2
+    assert "Noted by an older version, which did not keep by which home:" in ran.told
+    assert f"{place}/monday.backup" in ran.told
+    assert f"{home}/pages" not in ran.told
+    assert "an older version has noted copies that lie here, and not which home has made them." in ran.told
+    assert "another home" not in ran.told
+
+    # and when they are left alone, then no home is named that nobody knows
+    shutil.copytree(home, place / "copied")
+    alone = erase(with_copies, "--copied-from", "unknown", home=place / "copied")
+    assert "monday.backup was left alone: it is of the home that has made it, where" in alone.said
+    shutil.rmtree(place / "copied")
+
+    # and when it is said that they are its own, then nothing is left, and nobody asks again
+    assert erase(with_copies, "--moved-from", "unknown").exit_code == 0
+    assert found(place, secrets) == set()
+    assert succeeded(*ERASE_ANNA, "--data", home).exit_code == 0
 
 
 def test_what_a_home_is_to_another_one_is_one_or_the_other(with_copies: Desk) -> None:
