@@ -150,7 +150,8 @@ def erase(
     exit code is 1 if a copy could not be reached, or was left alone.
 
     A directory that was copied, moved or restored knows the copies that were made before. Which of these it is has to
-    be said then, once; until then nothing is changed, here or there.
+    be said then; until then nothing is changed, here or there. That it was moved or restored is said once, that it is a
+    copy at each erasure.
 
     Grounds: asked-for (the patient asked for it), no-longer-needed (kept for as long as it may be),
     recorded-by-mistake, ordered (by a court or an authority).
@@ -268,13 +269,14 @@ def _whose(home: str) -> str:
         return (
             "an older version has noted copies that lie here, and not which home has made them. If it was this one, or "
             f"one that it was moved or restored from and that is no more, say so by --moved-from {UNKNOWN}: then the "
-            "case is taken out of them too. If this one is a copy and the one that has made them goes on, say so by "
-            f"--copied-from {UNKNOWN}: then they are left alone. Nothing was erased"
+            "case is taken out of them too. If this one is a copy and the one that has made them goes on, say so at "
+            f"each erasure, by --copied-from {UNKNOWN}: then they are left alone. Nothing was erased"
         )
     return (
         f"another home has noted copies that lie here, {home}. If this one was moved or restored from there, and that "
         f"one is no more, say so by --moved-from {home}: then the case is taken out of them too. If this one is a copy "
-        f"and that one goes on, say so by --copied-from {home}: then they are left alone. Nothing was erased"
+        f"and that one goes on, say so at each erasure, by --copied-from {home}: then they are left alone. Nothing "
+        "was erased"
     )
 
 

@@ -774,6 +774,12 @@ def test_a_copy_of_a_home_changes_nothing_of_the_other_one_before_somebody_says_
     for name in ("the backup {}/monday.backup", "the reports in {}/pages", "the report in {}/why.html"):
         assert f"{name.format(place)} was left alone: it is of the home at {home}" in ran.said
 
+    # and at the next erasure it has to be said again, and that is told
+    again = ontrack(*ERASE_ANNA, "--data", copied)
+    assert (again.exit_code, f"say so at each erasure, by --copied-from {home}:" in again.told) == (2, True)
+    assert ANNA in contents(copied).numbers.values()
+    assert "that it is a copy at each erasure" in " ".join(succeeded("erase", "--help").said.split())
+
     # and in the other one it is found and erased as ever
     assert erase(with_copies).exit_code == 0
     assert not [
