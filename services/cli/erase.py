@@ -34,6 +34,7 @@ from services.cli.output import Format, counted, emit, format_option, progress, 
 from services.cli.place import Place, Region, data_option, opened
 from services.cli.screen import painted, wrapped
 from services.home import Home
+from services.ingest.cases import KeyMissing
 from services.ingest.intake import Request
 from services.runtime.copies.port import UNKNOWN
 from services.runtime.erasures import Erasure
@@ -308,7 +309,13 @@ async def _record(home: Home, case_id: str, data: CaseErased) -> None:
         source="urn:ontrack:erase",
         happened=now,
     )
-    [taken] = await home.intake.take([Request([fact], came=now)])
+    try:
+        [taken] = await home.intake.take([Request([fact], came=now)])
+    except KeyMissing:
+        raise Failure(
+            f"the key of case {case_id} is missing or damaged, so it cannot be erased here; nothing was erased. "
+            "Restore the last backup that has the key into an empty place, and erase the case there"
+        ) from None
     if isinstance(taken, Unavailable):
         raise taken
     if taken.refused:

@@ -682,6 +682,29 @@ def test_a_backup_from_before_that_nobody_reached_brings_it_back_and_can_be_eras
     assert found(clinic.place, {"wrapped key": secrets["wrapped key"]}) == set()
 
 
+def test_a_case_whose_key_is_damaged_is_erased_where_a_backup_that_has_it_was_restored(clinic: Desk) -> None:
+    # given a case whose key was damaged after a backup
+    home, case_id, restored = clinic.home, case_of(clinic.home), clinic.place / "restored"
+    succeeded("backup", clinic.place / "monday.backup", "--data", home)
+    with closing(sqlite3.connect(home / DATABASE)) as database, database:
+        database.execute("UPDATE keys SET wrapped = x'00ff' WHERE case_id = ?", (case_id,))
+    command = ("erase", case_id, "--ground", "asked-for", "--confirm", case_id)
+
+    # when it is erased, then it is said what can be done
+    ran = ontrack(*command, "--data", home)
+    assert ran.exit_code == 2
+    assert f"the key of case {case_id} is missing or damaged, so it cannot be erased here" in ran.told
+    assert "Restore the last backup that has the key into an empty place, and erase the case there" in ran.told
+
+    # and when that is done, then it is erased there, and in the backup
+    restored.mkdir(mode=0o700)
+    shutil.copy(home / MASTER_KEY, restored)
+    succeeded("restore", clinic.place / "monday.backup", "--data", restored)
+    assert ontrack(*command, "--moved-from", home, "--data", restored).exit_code == 0
+    listed = succeeded("backup", clinic.place / "monday.backup", "--list-keys", "--data", restored).said
+    assert [line.split()[1] for line in listed.splitlines() if case_id in line] == ["destroyed"]
+
+
 def test_whoever_restores_a_backup_knows_which_copies_were_made_before(clinic: Desk) -> None:
     # given an older backup, keys and reports that were moved, and a copy on another machine; then another backup
     place, gone = clinic.place, case_of(clinic.home)
