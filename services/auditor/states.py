@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from itertools import product
 from typing import Any, Final, NamedTuple
@@ -10,6 +11,7 @@ import orjson
 from cryptography.exceptions import InvalidTag
 
 from contracts.codec import CaseKey
+from contracts.events.fields import instant
 from contracts.topics import PARTITIONS, partition_of
 from services.auditor.domain.findings import Difference, Finding, Findings, Place, What, differences
 from services.auditor.fold import Keys
@@ -18,9 +20,12 @@ from services.auditor.retold import known_at
 from services.runtime.keyring.port import Destroyed
 from services.runtime.log.port import Log
 from services.runtime.stage import Stage
-from services.runtime.store.port import Store, StoredState
+from services.runtime.store.port import UNREADABLE, Store, StoredState
 
 _AT_ONCE: Final = 500
+
+_CLOCKS_APART: Final = timedelta(hours=26)
+"""At most, between a clinic and the region: the moments that were derived are those of the region's clock."""
 
 
 @dataclass(slots=True)
@@ -204,7 +209,7 @@ class Comparison:
             says = f"the state after offset {derived.offset} of {self.stage.reads.name} was expected"
             more = f"what it says it has read since, up to offset {standing.offset}, does not stand there"
             self._find("state-ahead", case_id, f"{says}: {more}")
-        elif _is_equal(standing, derived):
+        elif _is_equal(derived, standing):
             told.equal += 1
         else:
             others = _differences(self.stage, case_id, derived, standing, key)
@@ -219,15 +224,36 @@ def _differences(
     stage: Stage[Any], case_id: str, derived: StoredState, standing: StoredState, key: CaseKey | Destroyed | None
 ) -> Sequence[Difference]:
     expected, found = ({**_outside(each), "state": _opened(stage, case_id, each, key)} for each in (derived, standing))
+    if _is_out_of_time(derived, standing):
+        expected["due"], found["due"] = _told(derived.due), _told(standing.due)
     return list(differences(expected, found))
 
 
-def _is_equal(one: StoredState, other: StoredState) -> bool:
-    return _outside(one) == _outside(other) and one.body == other.body
+def _is_equal(derived: StoredState, standing: StoredState) -> bool:
+    is_same = _outside(derived) == _outside(standing) and derived.body == standing.body
+    return is_same and not _is_out_of_time(derived, standing)
+
+
+def _is_out_of_time(derived: StoredState, standing: StoredState) -> bool:
+    """Tell whether nobody will look at a case any more that is to be looked at.
+
+    Any other moment is right: whoever looks puts it off, by the clock of the clinic, and takes it off where nothing is
+    to come.
+    """
+    if standing.due == UNREADABLE:
+        return derived.due != UNREADABLE
+    is_to_come = derived.due is not None and derived.due - datetime.now(UTC) > _CLOCKS_APART
+    return is_to_come and standing.due is None
 
 
 def _outside(state: StoredState) -> Mapping[str, object]:
     return {"read": state.read, "written": state.written, "schema": state.schema}
+
+
+def _told(due: datetime | None) -> str | None:
+    if due is None:
+        return None
+    return "unreadable" if due == UNREADABLE else instant(due)
 
 
 def _opened(stage: Stage[Any], case_id: str, state: StoredState, key: CaseKey | Destroyed | None) -> object:

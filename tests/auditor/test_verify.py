@@ -296,6 +296,10 @@ def _stage_lost_its_place(tampering: Tampering, case_id: str) -> None:
     tampering.do("UPDATE positions SET \"offset\" = 'hello' WHERE stage = 'scoring'")
 
 
+def _moment_of_a_word(tampering: Tampering, case_id: str) -> None:
+    tampering.do("UPDATE states SET due = 'hello' WHERE stage = 'register' AND case_id = ?", case_id)
+
+
 def _unreadable_fact(tampering: Tampering, case_id: str) -> None:
     tampering.append(CASES, case_id, b"nonsense")
 
@@ -371,6 +375,7 @@ DONE: Final[dict[str, tuple[Callable[[Tampering, str], None], set[str], str]]] =
         {"state-altered"},
         "what follows from the history",
     ),
+    "a moment that became a word": (_moment_of_a_word, {"state-altered"}, "what follows from the history"),
     "a stage whose place is a word": (_stage_lost_its_place, {"state-altered"}, "the state after offset"),
     "a record whose case is no text": (_of_the_record(SCORES, "x'ff00'"), {"unreadable"}, "a record of rom.scores.v1"),
     "a record whose case is text of no letters": (

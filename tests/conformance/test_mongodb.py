@@ -23,15 +23,25 @@ from services.runtime.keyring.mongo import MongoKeyring
 from services.runtime.keyring.port import Destroyed, Vault
 from services.runtime.roster.mongo import MongoRoster
 from services.runtime.roster.port import Roster
-from services.runtime.store.mongo import MongoStore, states_of
-from services.runtime.store.port import Held, Position, StatesLost, Store, StoreUnavailable
+from services.runtime.store.mongo import DUE, MongoStore, states_of
+from services.runtime.store.port import (
+    UNREADABLE,
+    Agenda,
+    Appointment,
+    Held,
+    Position,
+    StatesLost,
+    Store,
+    StoreUnavailable,
+    Write,
+)
 from tests.conformance.away import TakenAway
 from tests.conformance.copies import CopiesSuite
 from tests.conformance.directory import DirectorySuite
 from tests.conformance.keyring import KeyringSuite
 from tests.conformance.outbox import OutboxSuite
 from tests.conformance.roster import RosterSuite
-from tests.conformance.store import APPLIED, StoreSuite, begun, saved, state
+from tests.conformance.store import APPLIED, MOMENT, StoreSuite, begun, saved, state
 from tests.support.proxy import Line, Proxy
 from tests.support.servers import database_of_its_own, mongodb
 
@@ -184,6 +194,22 @@ class TestStore(StoreSuite):
         for owner in ("somebody", "somebody else"):
             assert await store.hold("scoring", 1, owner) == Held(Position("log", 8), None)
         assert (await store.hold("scoring", 2, "somebody else")).states is not None
+
+    async def test_a_moment_that_was_damaged_keeps_no_other_case_from_its_time(
+        self, store: Store, agenda: Agenda, documents: Documents
+    ) -> None:
+        # given cases that are due, and the moments of the first were damaged
+        await store.save("register", [Write(case_id, None, state(0, due=MOMENT)) for case_id in "abcd"])
+        for case_id, damaged in {"a": "1999-bad", "b": "2026-01-05"}.items():
+            assert await documents.set_where(states_of("register"), {"_id": case_id}, {DUE: damaged})
+
+        # when as many are asked for, then the others come
+        wanted = [Appointment(MOMENT, "c", 0), Appointment(MOMENT, "d", 0)]
+        assert list(await agenda.appointments("register", MOMENT, 2)) == wanted
+        assert list(await agenda.appointments("register", MOMENT, 1)) == wanted[:1]
+
+        # and what was damaged is told as such
+        assert {each.due for each in (await store.load("register", ["a", "b"])).values()} == {UNREADABLE}
 
     async def test_nobody_takes_up_a_partition_while_states_are_replaced(
         self, store: Store, documents: Documents

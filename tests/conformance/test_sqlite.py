@@ -23,7 +23,17 @@ from services.runtime.log.port import Journal, Log, LogUnavailable, Record
 from services.runtime.log.sqlite import SqliteLog
 from services.runtime.roster.port import Roster
 from services.runtime.roster.sqlite import SqliteRoster
-from services.runtime.store.port import Halted, Position, Store, StoredState, StoreUnavailable, Write
+from services.runtime.store.port import (
+    UNREADABLE,
+    Agenda,
+    Appointment,
+    Halted,
+    Position,
+    Store,
+    StoredState,
+    StoreUnavailable,
+    Write,
+)
 from services.runtime.store.sqlite import SqliteStore
 from tests.conformance.away import TakenAway
 from tests.conformance.directory import DirectorySuite
@@ -31,7 +41,7 @@ from tests.conformance.keyring import KeyringSuite, a_key
 from tests.conformance.log import LogAwaySuite, LogSuite
 from tests.conformance.outbox import OutboxSuite
 from tests.conformance.roster import RosterSuite
-from tests.conformance.store import StoreSuite, begun
+from tests.conformance.store import MOMENT, StoreSuite, begun, state
 
 MASTER = MasterKey(bytes(range(32)))
 OTHER_MASTER = MasterKey(bytes(range(32, 64)))
@@ -171,6 +181,22 @@ class TestStore(StoreSuite):
         for attempt in attempts:
             await attempt()
         assert await store.position("scoring", 0) == Position("log-1", 1)
+
+    @pytest.mark.parametrize("damaged", ["1999-bad", "2026-01-05"])
+    async def test_a_moment_that_was_damaged_keeps_no_other_case_from_its_time(
+        self, store: Store, agenda: Agenda, connection: sqlite3.Connection, damaged: str
+    ) -> None:
+        # given cases that are due, and the moments of the first were damaged
+        await store.save("register", [Write(case_id, None, state(0, due=MOMENT)) for case_id in "abcd"])
+        connection.execute("UPDATE states SET due = ? WHERE case_id IN ('a', 'b')", (damaged,))
+
+        # when as many are asked for, then the others come
+        wanted = [Appointment(MOMENT, "c", 0), Appointment(MOMENT, "d", 0)]
+        assert list(await agenda.appointments("register", MOMENT, 2)) == wanted
+        assert list(await agenda.appointments("register", MOMENT, 1)) == wanted[:1]
+
+        # and what was damaged is told as such
+        assert {each.due for each in (await store.load("register", ["a", "b"])).values()} == {UNREADABLE}
 
 
 class TestKeyring(KeyringSuite):

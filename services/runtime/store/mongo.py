@@ -18,6 +18,7 @@ from services.runtime.store.port import (
     StoreUnavailable,
     Write,
 )
+from services.runtime.store.values import due_of, moment_of
 
 POSITIONS = "positions"
 HALTED = "halted"
@@ -74,7 +75,7 @@ class MongoStore:
             raise StatesLost(stage)
         return {
             each["_id"]: StoredState(
-                each["number"], each["read"], each["written"], each["schema"], each["body"], _moment(each.get(DUE))
+                each["number"], each["read"], each["written"], each["schema"], each["body"], due_of(each.get(DUE))
             )
             for each in found
             if each["_id"] != _BEGUN
@@ -97,10 +98,17 @@ class MongoStore:
         self, stage: str, until: datetime, limit: int, after: Appointment | None = None
     ) -> Sequence[Appointment]:
         """Give the cases that are to be looked at by then, the earliest first, at most so many."""
-        with told_as(StoreUnavailable):
-            beyond = None if after is None else (instant(after.due), after.case_id)
-            found = await self._documents.find_up_to(states_of(stage), DUE, instant(until), limit, beyond)
-        return [Appointment(datetime.fromisoformat(each[DUE]), each["_id"], each["number"]) for each in found]
+        read: list[Appointment] = []
+        beyond = None if after is None else (instant(after.due), after.case_id)
+        while wanted := limit - len(read):
+            with told_as(StoreUnavailable):
+                found = await self._documents.find_up_to(states_of(stage), DUE, instant(until), wanted, beyond)
+            moments = [(moment_of(each[DUE]), each) for each in found]
+            read += [Appointment(due, each["_id"], each["number"]) for due, each in moments if due is not None]
+            if len(found) < wanted:
+                break
+            beyond = found[-1][DUE], found[-1]["_id"]
+        return read
 
     async def postpone(self, stage: str, appointment: Appointment, due: datetime | None) -> bool:
         """Let a case be looked at later, or no more, unless its state was written since."""
@@ -276,7 +284,3 @@ def _outcome(write: Write, standing: Standing) -> Outcome:
     if standing.is_ours:
         return Outcome.APPLIED
     return Outcome.ALREADY_APPLIED if standing.number == write.state.offset else Outcome.LOST
-
-
-def _moment(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)

@@ -2,11 +2,14 @@
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import Enum
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Final, NamedTuple, Protocol, runtime_checkable
 
 from services.runtime.unavailable import Unavailable
+
+UNREADABLE: Final = datetime.min.replace(tzinfo=UTC)
+"""Stands for a moment that was damaged."""
 
 
 class StoreUnavailable(Unavailable):
@@ -21,7 +24,7 @@ class StoredState:
     read, written: the last sequence that was read and the last one that was given
     schema: version of the shape of `body`
     body: sealed under the case's key
-    due: when the case is to be looked at, if ever; it stands open
+    due: when the case is to be looked at, if ever; it stands open. UNREADABLE if it was damaged
     """
 
     offset: int
@@ -185,6 +188,8 @@ class Agenda(Protocol):
         self, stage: str, until: datetime, limit: int, after: Appointment | None = None
     ) -> Sequence[Appointment]:
         """Give the cases that are to be looked at by then, the earliest first, at most so many.
+
+        Those of which the moment cannot be read are passed over: the others have their time all the same.
 
         after: only those that come after this one, in that order
         """

@@ -2,7 +2,9 @@
 
 import sqlite3
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import closing
 from datetime import datetime
+from itertools import islice
 from typing import Any, Final
 
 from contracts.events.fields import instant
@@ -17,6 +19,7 @@ from services.runtime.store.port import (
     StoreUnavailable,
     Write,
 )
+from services.runtime.store.values import due_of, moment_of
 
 _PLACE = "file"
 _AT_ONCE = 500
@@ -110,12 +113,15 @@ class SqliteStore:
     ) -> Sequence[Appointment]:
         """Give the cases that are to be looked at by then, the earliest first, at most so many."""
         beyond = ("", "") if after is None else (instant(after.due), after.case_id)
-        rows = self._rows(
-            'SELECT due, case_id, "offset" FROM states WHERE stage = ? AND due <= ? AND (due, case_id) > (?, ?)'
-            " ORDER BY due, case_id LIMIT ?",
-            (stage, instant(until), *beyond, limit),
-        )
-        return [Appointment(datetime.fromisoformat(due), *state) for due, *state in rows]
+        with told_as(StoreUnavailable):
+            rows = self._connection.execute(
+                'SELECT due, case_id, "offset" FROM states WHERE stage = ? AND due <= ? AND (due, case_id) > (?, ?)'
+                " ORDER BY due, case_id",
+                (stage, instant(until), *beyond),
+            )
+            with closing(rows):
+                read = (Appointment(moment, *state) for due, *state in rows if (moment := moment_of(due)) is not None)
+                return list(islice(read, limit))
 
     async def postpone(self, stage: str, appointment: Appointment, due: datetime | None) -> bool:
         """Let a case be looked at later, or no more, unless its state was written since."""
@@ -212,12 +218,4 @@ class SqliteStore:
 def _state(row: tuple[Any, ...]) -> StoredState:
     _, *numbers, body, due = row
     offset, read, written, schema = (each if isinstance(each, int) else _NO_NUMBER for each in numbers)
-    return StoredState(offset, read, written, schema, body, _moment(due))
-
-
-def _moment(due: object) -> datetime | None:
-    """Give the moment that stands somewhere; None, if it is none."""
-    try:
-        return datetime.fromisoformat(due) if isinstance(due, str) else None
-    except ValueError:
-        return None
+    return StoredState(offset, read, written, schema, body, due_of(due))
