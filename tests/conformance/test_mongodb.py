@@ -23,7 +23,7 @@ from services.runtime.keyring.mongo import MongoKeyring
 from services.runtime.keyring.port import Destroyed, Vault
 from services.runtime.roster.mongo import MongoRoster
 from services.runtime.roster.port import Roster
-from services.runtime.store.mongo import DUE, MongoStore, states_of
+from services.runtime.store.mongo import DUE, POSITIONS, MongoStore, states_of
 from services.runtime.store.port import (
     UNREADABLE,
     Agenda,
@@ -210,6 +210,15 @@ class TestStore(StoreSuite):
 
         # and what was damaged is told as such
         assert {each.due for each in (await store.load("register", ["a", "b"])).values()} == {UNREADABLE}
+
+    @pytest.mark.parametrize("damaged", ["hello", 1.5, -1])
+    async def test_a_position_that_was_damaged_is_none(
+        self, store: Store, documents: Documents, damaged: object
+    ) -> None:
+        await store.set_position("scoring", 0, Position("log-1", 7))
+        assert await documents.set_where(POSITIONS, {"stage": "scoring"}, {"offset": damaged})
+        assert await store.position("scoring", 0) is None
+        assert (await store.hold("scoring", 0, "somebody")).position is None
 
     async def test_nobody_takes_up_a_partition_while_states_are_replaced(
         self, store: Store, documents: Documents

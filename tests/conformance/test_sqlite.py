@@ -198,6 +198,15 @@ class TestStore(StoreSuite):
         # and what was damaged is told as such
         assert {each.due for each in (await store.load("register", ["a", "b"])).values()} == {UNREADABLE}
 
+    @pytest.mark.parametrize("damaged", ["hello", 1.5, -1])
+    async def test_a_position_that_was_damaged_is_none(
+        self, store: Store, connection: sqlite3.Connection, damaged: object
+    ) -> None:
+        await store.set_position("scoring", 0, Position("log-1", 7))
+        connection.execute('UPDATE positions SET "offset" = ?', (damaged,))
+        assert await store.position("scoring", 0) is None
+        assert (await store.hold("scoring", 0, "somebody")).position is None
+
 
 class TestKeyring(KeyringSuite):
     @pytest.fixture

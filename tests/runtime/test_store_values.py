@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from services.runtime.store.port import UNREADABLE
-from services.runtime.store.values import due_of, moment_of
+from services.runtime.store.port import UNREADABLE, Position
+from services.runtime.store.values import due_of, moment_of, position_of
 
 MOMENT = datetime(2026, 1, 5, 8, tzinfo=UTC)
 
@@ -34,3 +34,10 @@ def test_a_moment_is_read_as_it_was_written() -> None:
 def test_a_moment_that_nobody_wrote_so_is_none(value: object) -> None:
     assert moment_of(value) is None
     assert due_of(value) == UNREADABLE
+
+
+def test_a_stage_has_come_to_an_offset_or_nowhere() -> None:
+    for offset in (0, 7, 2**40):
+        assert position_of("log-1", offset) == Position("log-1", offset)
+    for damaged in (-1, -(2**40), 1.5, "7", b"7", None):
+        assert position_of("log-1", damaged) is None

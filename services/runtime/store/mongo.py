@@ -18,7 +18,7 @@ from services.runtime.store.port import (
     StoreUnavailable,
     Write,
 )
-from services.runtime.store.values import due_of, moment_of
+from services.runtime.store.values import due_of, moment_of, position_of
 
 POSITIONS = "positions"
 HALTED = "halted"
@@ -262,7 +262,7 @@ def states_of(stage: str) -> str:
 
 
 def _position_in(document: Document) -> Position | None:
-    return Position(document["log"], document["offset"]) if "log" in document else None
+    return position_of(document["log"], document.get("offset")) if "log" in document else None
 
 
 def _named(stage: str, documents: Sequence[Document]) -> str | None:

@@ -19,7 +19,7 @@ from services.runtime.store.port import (
     StoreUnavailable,
     Write,
 )
-from services.runtime.store.values import due_of, moment_of
+from services.runtime.store.values import due_of, moment_of, position_of
 
 _PLACE = "file"
 _AT_ONCE = 500
@@ -147,8 +147,7 @@ class SqliteStore:
     async def position(self, stage: str, partition: int) -> Position | None:
         """Give how far a stage has come."""
         rows = self._rows('SELECT log, "offset" FROM positions WHERE stage = ? AND partition = ?', (stage, partition))
-        # A position that is no number is none: then the stage reads all of it again.
-        return Position(*rows[0]) if rows and isinstance(rows[0][1], int) else None
+        return position_of(*rows[0]) if rows else None
 
     async def set_position(self, stage: str, partition: int, position: Position, owner: str | None = None) -> Outcome:
         """Say how far a stage has come, unless somebody else has taken the partition."""

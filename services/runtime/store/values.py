@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from contracts.events.fields import instant
-from services.runtime.store.port import UNREADABLE
+from services.runtime.store.port import UNREADABLE, Position
 
 
 def moment_of(value: object) -> datetime | None:
@@ -19,3 +19,8 @@ def moment_of(value: object) -> datetime | None:
 def due_of(value: object) -> datetime | None:
     """Give when a case is to be looked at, if ever; UNREADABLE if that is no moment."""
     return None if value is None else moment_of(value) or UNREADABLE
+
+
+def position_of(log: str, offset: object) -> Position | None:
+    """Give how far a stage has come; None if that is no offset: then it reads all of it again."""
+    return Position(log, offset) if isinstance(offset, int) and offset >= 0 else None
