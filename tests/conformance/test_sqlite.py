@@ -13,7 +13,7 @@ from contracts.codec import CaseKey
 from contracts.topics import SCORES
 from services.mailer.outbox.port import Outbox
 from services.mailer.outbox.sqlite import SqliteOutbox
-from services.runtime.database import Database
+from services.runtime.database import Database, table_of
 from services.runtime.directory.port import Directory, Person
 from services.runtime.directory.sqlite import SqliteDirectory
 from services.runtime.keyring.master import MasterKey, MasterKeyUnusable
@@ -138,6 +138,21 @@ class TestLog(LogSuite, LogAwaySuite):
         connection.execute("PRAGMA max_page_count = 1000000")
         await log.append(SCORES, 3, large)
         assert await log.end(SCORES, 3) == 1
+
+    async def test_a_record_at_an_offset_that_has_no_next_one_is_not_there(
+        self, log: Log, connection: sqlite3.Connection
+    ) -> None:
+        # given records, of which one was moved as far as can be
+        await log.append(SCORES, 3, [Record("a", b"one"), Record("a", b"two"), Record("a", b"three")])
+        moved = f'UPDATE {table_of(SCORES, 3)} SET "offset" = ? WHERE "offset" = 1'  # noqa: S608 - ours
+        connection.execute(moved, (2**63 - 1,))
+
+        # when the log is read, then there is a hole where it was, and the log goes on behind the last one
+        again = SqliteLog(connection)
+        assert [record.offset for record in await again.read(SCORES, 3, 0, 10)] == [0, 2]
+        assert await again.end(SCORES, 3) == 3
+        await again.append(SCORES, 3, [Record("a", b"four")])
+        assert [record.value for record in await again.read(SCORES, 3, 2, 10)] == [b"three", b"four"]
 
 
 class TestStore(StoreSuite):

@@ -12,6 +12,9 @@ from services.runtime.log.port import LogUnavailable, Record, StoredRecord, afte
 AT_HAND: Final = 2_000
 """Records that are kept in memory for the next stage, besides those appended last: more only takes its place."""
 
+_BEYOND: Final = 2**63 - 1
+"""The last number of SQLite. No record follows one that stands there, so it is none: a hole is where it was."""
+
 _RECORD: Final = """"offset", ifnull(CAST(key AS TEXT), ''), ifnull(CAST(value AS BLOB), x'')"""
 """A record, its key as text and its value as bytes all the same: an editor leaves either, and damage leaves nothing."""
 
@@ -97,8 +100,8 @@ class SqliteLog:
         with told_as(LogUnavailable):
             rows = self._connection.execute(
                 f"SELECT {_RECORD} FROM {table_of(topic, partition)}"  # noqa: S608 - names of ours
-                ' WHERE "offset" >= ? ORDER BY "offset" LIMIT ?',
-                (offset, limit),
+                ' WHERE "offset" >= ? AND "offset" < ? ORDER BY "offset" LIMIT ?',
+                (offset, _BEYOND, limit),
             )
             return [StoredRecord(*row) for row in rows]
 
@@ -113,5 +116,6 @@ class SqliteLog:
     def _end(self, topic: Topic, partition: int) -> int:
         with told_as(LogUnavailable):
             table = table_of(topic, partition)
-            last = self._connection.execute(f'SELECT max("offset") FROM {table}').fetchone()[0]  # noqa: S608 - ours
+            asked = f'SELECT max("offset") FROM {table} WHERE "offset" < ?'  # noqa: S608 - a name of ours
+            last = self._connection.execute(asked, (_BEYOND,)).fetchone()[0]
         return 0 if last is None else after(last)
