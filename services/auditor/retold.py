@@ -1,7 +1,7 @@
 """What a stage knew of some cases when it had read so far."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 
 from contracts.codec import CaseKey
@@ -19,22 +19,21 @@ Known = dict[str, StoredState | None]
 
 async def known_at(
     stage: Stage[Any], log: Log, log_id: str, keys: Mapping[str, CaseKey], offsets: Mapping[str, int]
-) -> Known:
+) -> AsyncIterator[Known]:
     """Let a stage read its topic for some cases, of each up to an offset; give what it knows of each then.
 
-    None: it has read nothing of that case. Of cases in a partition in which it cannot go on nothing is given: what
-    stands there is not what was derived. Raises Unavailable.
+    One partition after the other, since all of its cases are open meanwhile. None: it has read nothing of that case. Of
+    cases in a partition in which it cannot go on nothing is given: what stands there is not what was derived. Raises
+    Unavailable.
     """
     partitions: dict[int, dict[str, int]] = defaultdict(dict)
     for case_id, offset in offsets.items():
         partitions[partition_of(case_id)][case_id] = offset
-    found: Known = {}
     for number, theirs in partitions.items():
         try:
-            found |= await _known_in(stage, log, log_id, number, keys, theirs)
+            yield await _known_in(stage, log, log_id, number, keys, theirs)
         except StageStopped:
             continue
-    return found
 
 
 async def _known_in(

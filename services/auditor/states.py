@@ -1,7 +1,7 @@
 """What the stages know of their cases, compared with what they know after the history was told again."""
 
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from itertools import product
@@ -23,6 +23,10 @@ from services.runtime.stage import Stage
 from services.runtime.store.port import UNREADABLE, Store, StoredState
 
 _AT_ONCE: Final = 500
+
+_APART_AT_ONCE: Final = 1_000 * PARTITIONS
+"""States of another moment that are compared together: for all of them the log is read once more, and a thousand of a
+partition are open then."""
 
 _CLOCKS_APART: Final = timedelta(hours=26)
 """At most, between a clinic and the region: the moments that were derived are those of the region's clock."""
@@ -90,10 +94,18 @@ async def cuts(history: History, store: Store, partitions: Iterable[int] = range
 
 
 class Apart(NamedTuple):
-    """A state of another moment than that at which the history was told again. has_moved: of a later one."""
+    """A state of another moment than that at which the history was told again, as it waits to be compared.
+
+    state: with a digest in the place of its body; has_moved: whether it is of a later moment
+    """
 
     state: StoredState
     has_moved: bool
+
+    @classmethod
+    def of(cls, state: StoredState, *, has_moved: bool) -> "Apart":
+        """Keep a state."""
+        return cls(_digested(state), has_moved)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,21 +141,21 @@ class Comparison:
                     apart[case_id] = is_apart
                 else:
                     await self._compare(case_id, mine, found, known.get(case_id), where, told)
-            await self._compare_apart(apart, told, at_least=_AT_ONCE)
+            await self._compare_apart(apart, told, at_least=_APART_AT_ONCE)
         told.digest = digest.hexdigest()
         if self.standing is not None:
             async for case_ids in _chunks(self.standing.store.cases(self.stage.name)):
                 await self._see_underivable(case_ids, self.standing, apart, told)
-                await self._compare_apart(apart, told, at_least=_AT_ONCE)
+                await self._compare_apart(apart, told, at_least=_APART_AT_ONCE)
         await self._compare_apart(apart, told)
         return told
 
     async def _apart(self, case_id: str, derived: int, found: StoredState, where: Standing) -> Apart | None:
         """Tell whether a state can be of another moment."""
         if found.offset > derived:
-            return Apart(found, has_moved=True) if await where.has_moved(self.stage, case_id, found.offset) else None
+            return Apart.of(found, has_moved=True) if await where.has_moved(self.stage, case_id, found.offset) else None
         is_behind = found.offset < derived and await where.is_behind(self.stage, case_id, derived)
-        return Apart(found, has_moved=False) if is_behind else None
+        return Apart.of(found, has_moved=False) if is_behind else None
 
     async def _compare_apart(self, apart: dict[str, Apart], told: Compared, *, at_least: int = 1) -> None:
         """Compare states of other moments with what follows from as much as they have read, once there are some."""
@@ -152,19 +164,32 @@ class Comparison:
             return
         keys = {case_id: key for case_id, key in (await self.keys.of(apart)).items() if isinstance(key, CaseKey)}
         offsets = {case_id: apart[case_id].state.offset for case_id in keys}
-        known = await known_at(self.stage, where.log, where.log_id, keys, offsets)
-        for case_id, (found, has_moved) in apart.items():
-            mine = known.get(case_id, found)
-            if mine is None or mine.offset != found.offset:
-                says = f"a record of the case was expected at offset {found.offset} of {self.stage.reads.name}"
-                self._find("state-altered", case_id, f"{says}, up to which it says it has read")
-            elif not _is_equal(mine, found):
-                others = _differences(self.stage, case_id, mine, found, keys.get(case_id))
-                self._find("state-altered", case_id, "what follows from what it has read was expected", others)
-            else:
-                told.moved += has_moved
-                told.behind += not has_moved
+        async for known in known_at(self.stage, where.log, where.log_id, keys, offsets):
+            differing: dict[str, StoredState] = {}
+            for case_id, mine in known.items():
+                found, has_moved = apart.pop(case_id)
+                if mine is None or mine.offset != found.offset:
+                    says = f"a record of the case was expected at offset {found.offset} of {self.stage.reads.name}"
+                    self._find("state-altered", case_id, f"{says}, up to which it says it has read")
+                elif _is_equal(_digested(mine), found):
+                    told.moved += has_moved
+                    told.behind += not has_moved
+                else:
+                    differing[case_id] = mine
+            await self._tell_of(differing, keys, where)
+        for _, has_moved in apart.values():
+            told.moved += has_moved
+            told.behind += not has_moved
         apart.clear()
+
+    async def _tell_of(self, expected: Mapping[str, StoredState], keys: Mapping[str, CaseKey], where: Standing) -> None:
+        """Tell of states that are not what follows from what they have read, with their fields if they are there yet."""
+        standing = await where.store.load(self.stage.name, expected)
+        for case_id, mine in expected.items():
+            found = standing.get(case_id)
+            is_there = found is not None and found.offset == mine.offset
+            others = _differences(self.stage, case_id, mine, found, keys[case_id]) if found and is_there else ()
+            self._find("state-altered", case_id, "what follows from what it has read was expected", others)
 
     async def _both(self, case_ids: Collection[str]) -> tuple[Mapping[str, StoredState], Mapping[str, StoredState]]:
         derived = await self.derived.load(self.kept_as, case_ids)
@@ -180,7 +205,7 @@ class Comparison:
             if self.cases is not None and case_id not in self.cases:
                 continue
             if await where.has_moved(self.stage, case_id, standing[case_id].offset):
-                apart[case_id] = Apart(standing[case_id], has_moved=True)
+                apart[case_id] = Apart.of(standing[case_id], has_moved=True)
                 continue
             told.underivable.append(case_id)
             is_sealed = isinstance(known.get(case_id), Destroyed)
@@ -244,6 +269,10 @@ def _is_out_of_time(derived: StoredState, standing: StoredState) -> bool:
         return derived.due != UNREADABLE
     is_to_come = derived.due is not None and derived.due - datetime.now(UTC) > _CLOCKS_APART
     return is_to_come and standing.due is None
+
+
+def _digested(state: StoredState) -> StoredState:
+    return replace(state, body=blake2b(state.body, digest_size=16).digest())
 
 
 def _outside(state: StoredState) -> Mapping[str, object]:
