@@ -12,9 +12,10 @@ from contracts.events.event import Event
 from contracts.events.fields import instant
 from contracts.events.publications import CheckpointSigned
 from contracts.topics import CASES, DEAD_LETTERS, DEFINITIONS, SEALS, TOPICS
-from services.auditor.checkpoint import Checkpoint
+from services.auditor.checkpoint import RESTORED_OR_CHANGED, Checkpoint
 from services.auditor.domain.findings import Finding, Place
 from services.auditor.note import NoteInvalid
+from services.runtime.keyring.port import Destroyed, Keyring
 from services.runtime.log.port import Log, StoredRecord, after, next_offset
 
 _UNDERIVED: Final = frozenset(topic.name for topic in (DEFINITIONS, CASES, DEAD_LETTERS))
@@ -26,6 +27,8 @@ Sizes = Mapping[tuple[str, int], int]
 _PARTITION: Final = 0
 _AT_ONCE: Final = 20
 """Records that are read at a time: one takes up to 50 KB."""
+
+_FACTS_AT_ONCE: Final = 2_000
 
 
 class Stood(NamedTuple):
@@ -39,11 +42,12 @@ class Stood(NamedTuple):
     offset: int
 
 
-async def of_seals(log: Log, log_id: str, behind: Container[int]) -> Sequence[Finding]:
+async def of_seals(log: Log, keyring: Keyring, log_id: str, behind: Container[int]) -> Sequence[Finding]:
     """Find what is wrong with the checkpoints on a log, and what the log lacks by them. Raises Unavailable.
 
     By all of them, of what does not follow from facts; of what does, by the last one: where a backup was restored, it
-    was concluded anew, and can be shorter by what stood there more than once.
+    was concluded anew, and can be shorter by what stood there more than once. Of erased cases nothing is concluded
+    anew, so where there is one nothing of that is missed.
 
     behind: the partitions in which not everything is concluded yet
     """
@@ -68,19 +72,25 @@ async def of_seals(log: Log, log_id: str, behind: Container[int]) -> Sequence[Fi
                 if where[0] in _UNDERIVED and (where not in longest or longest[where].size < each.size):
                     longest[where] = each
     said = last | longest
-    for where, end in (await short_of(log, {where: each.size for where, each in said.items()}, behind)).items():
+    sizes = {where: each.size for where, each in said.items()}
+    for where, end in (await short_of(log, keyring, sizes, behind)).items():
         size, at, offset = said[where]
         when = f"when it was sealed at {instant(at)} (offset {offset} of {SEALS.name})"
         says = f"{size:,} records stood there {when}, now there are {end:,}"
+        if where[0] not in _UNDERIVED:
+            says = f"{says}; {RESTORED_OR_CHANGED}"
         found.append(Finding("checkpoint", Place(*where), says))
     return found
 
 
-async def short_of(log: Log, sizes: Sizes, behind: Container[int]) -> Mapping[tuple[str, int], int]:
+async def short_of(
+    log: Log, keyring: Keyring | None, sizes: Sizes, behind: Container[int]
+) -> Mapping[tuple[str, int], int]:
     """Give where each partition ends that is shorter than a checkpoint says. Raises Unavailable.
 
     Asked after the checkpoint was read: what it speaks of was there before it.
 
+    keyring: tells where there are cases whose key is destroyed: no conclusion is missed there; None: each one is
     behind: the partitions in which not everything is concluded yet
     """
     found: dict[tuple[str, int], int] = {}
@@ -88,9 +98,22 @@ async def short_of(log: Log, sizes: Sizes, behind: Container[int]) -> Mapping[tu
         topic = TOPICS.get(name)
         is_known = topic is not None and partition in range(topic.partitions)
         end = await log.end(topic, partition) if topic is not None and is_known else 0
-        if end < size and (name in _UNDERIVED or partition not in behind):
+        if end >= size:
+            continue
+        if name in _UNDERIVED or (partition not in behind and not await _has_destroyed(log, keyring, partition)):
             found[name, partition] = end
     return found
+
+
+async def _has_destroyed(log: Log, keyring: Keyring | None, partition: int) -> bool:
+    """Tell whether a partition has a case whose key is destroyed. Raises Unavailable."""
+    offset = 0
+    while keyring is not None and (facts := await log.read(CASES, partition, offset, _FACTS_AT_ONCE)):
+        offset = next_offset(facts)
+        keys = await keyring.keys({fact.key for fact in facts})
+        if Destroyed.DESTROYED in keys.values():
+            return True
+    return False
 
 
 async def strange_lately(log: Log) -> int:

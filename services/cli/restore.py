@@ -8,6 +8,7 @@ import click
 
 from contracts.events.fields import instant
 from contracts.topics import SCORES
+from services.auditor.checkpoint import last_said
 from services.cli.backup_file import destroyed_in, tokens_file, told, whole
 from services.cli.copies import noted
 from services.cli.home import Failure, run
@@ -28,6 +29,7 @@ from services.runtime.backup.restoring import put_back, tokens_in
 from services.runtime.copies.file import COPIES, CopiesInFile
 from services.runtime.copies.port import Copy
 from services.runtime.keyring.master import MasterKey
+from services.runtime.log.port import Log
 from services.runtime.log.topics import Safety
 
 _GOES: Final = f"a backup goes into a directory that holds {MASTER_KEY} and nothing else"
@@ -75,9 +77,10 @@ async def _into_directory(file: Path, directory: Path) -> None:
                 _write(work / TOKENS, tokens)
             async with await EmbeddedHome.open(work, write=True, zone=clinic_zone()) as home:
                 await _conclude(home)
+                is_sealed = await _is_sealed(home.log)
             moved(work, directory, _GOES, _OF_A_TRY)
         await noted(CopiesInFile(directory), "backup", file, backup.manifest.began)
-    _tell(f"{directory} is", backup.manifest, destroyed)
+    _tell(f"{directory} is", backup.manifest, destroyed, is_sealed=is_sealed)
     _tell_copies(copies)
 
 
@@ -113,13 +116,14 @@ async def _into_region(file: Path, safety: Safety, users: Path | None) -> None:
             with progress("Restoring", _records(backup.manifest)) as advance:
                 await put_back(backup, ports, master, advance)
             await noted(ports.copies, "backup", file, backup.manifest.began)
+            is_sealed = await _is_sealed(ports.log)
     if tokens_go is not None and _is_other(tokens_go, tokens):
         say(f"{tokens_go} holds other tokens than the backup and stays as it is: which were revoked since, it knows.")
     if was_there:
         say("The log was there already, and stays as it is. Keys, directory and roster are those of the backup,")
         say(f"as of {instant(backup.manifest.began)}. Every stage has to be made anew now, by ontrack rebuild.")
     else:
-        _tell("The region is", backup.manifest, destroyed)
+        _tell("The region is", backup.manifest, destroyed, is_sealed=is_sealed)
         say("Its services conclude the rest: start them with ontrack serve, unless they wait for it already.")
     _tell_copies(copies)
 
@@ -157,9 +161,20 @@ def _records(manifest: Manifest) -> int:
     return sum(part.items for part in manifest.parts if part.name.startswith(topics))
 
 
-def _tell(what: str, manifest: Manifest, destroyed: int) -> None:
+async def _is_sealed(log: Log) -> bool:
+    """Tell whether a checkpoint stands on a log. Raises Unavailable."""
+    return await last_said(log) is not None
+
+
+def _tell(what: str, manifest: Manifest, destroyed: int, *, is_sealed: bool) -> None:
     say(f"{what} as the backup has it: {told(manifest, destroyed)}.")
     say(
         f"It is as of {instant(manifest.began)}. What came later is lost, unless clients send it again: let them send "
         "all that they have sent since then. What is there already changes nothing."
     )
+    if is_sealed:
+        say(
+            "Checkpoints stand on its log. Tell whoever keeps them that it was restored, and sign with another key "
+            "into another directory from now on: what came later was perhaps sealed too, and conclusions about "
+            "erased cases are not made again."
+        )

@@ -47,15 +47,25 @@ class Signed:
         table = table_of(topic, partition)
         self.tampering.do(f'DELETE FROM {table} WHERE "offset" = (SELECT max("offset") FROM {table})')  # noqa: S608 - ours
 
+    def restored(self) -> str:
+        """Restore it from a backup, and go on with that; give what was told."""
+        restored, backup = self.folder / "restored", self.folder / "a.backup"
+        restored.mkdir(mode=0o700)
+        shutil.copy(self.home / "master.key", restored)
+        succeeded("backup", backup, "--data", self.home)
+        told = succeeded("restore", backup, "--data", restored).told
+        self.tampering, self.home = Tampering(restored), restored
+        return told
+
     def findings(self) -> list[dict[str, Any]]:
         ran = ontrack("audit", "verify", "--data", self.home, "--format", "json")
         found: list[dict[str, Any]] = orjson.loads(ran.out)["findings"]
         assert ran.exit_code == bool(found)
         return found
 
-    def checked(self) -> dict[str, Any]:
+    def checked(self, *options: str | Path) -> dict[str, Any]:
         """What the doctor says of checkpoints."""
-        ran = ontrack("doctor", "--data", self.home, "--format", "json")
+        ran = ontrack("doctor", "--data", self.home, "--format", "json", *options)
         (found,) = [each for each in orjson.loads(ran.out) if each["what"] == "seals"]
         return dict(found)
 
@@ -95,29 +105,60 @@ def test_who_seals_a_log_once_more_hides_no_fact_that_was_taken_away(sealed: Sig
     assert (found["topic"], "offset 0 of rom.seals.v1" in found["says"]) == (CASES.name, True)
 
 
-def test_a_log_that_was_restored_is_not_blamed_once_it_is_sealed_by_another_key(
-    sealed: Signed, p1: str, tmp_path: Path
-) -> None:
+def test_a_log_that_was_restored_is_not_blamed_once_it_is_sealed_by_another_key(sealed: Signed, p1: str) -> None:
     # given conclusions that stood there twice when they were sealed, which is no fault
     sealed.tampering.append(TRACKS, p1, sealed.tampering.record(TRACKS, p1, -1))
     sealed.seal()
     assert sealed.findings() == []
 
     # when the home is restored from a backup, where each stands once, then it is shorter than was sealed
-    restored = tmp_path / "restored"
-    restored.mkdir(mode=0o700)
-    shutil.copy(sealed.home / "master.key", restored)
-    succeeded("backup", tmp_path / "a.backup", "--data", sealed.home)
-    succeeded("restore", tmp_path / "a.backup", "--data", restored)
-    sealed.home = restored
+    told = sealed.restored()
     (found,) = sealed.findings()
     assert (found["finding"], found["topic"]) == ("checkpoint", TRACKS.name)
+    assert "sign with another key" in found["says"]
+    assert "sign with another key" in told
 
     # and once it is sealed by another key, as the doctor says, nothing is found any more
     assert "sign with another key" in sealed.checked()["do"]
     sealed.seal("south.example")
     assert sealed.findings() == []
     assert sealed.checked()["verdict"] == "ok"
+
+
+@pytest.mark.parametrize("is_said", [True, False], ids=["by erase", "by its key"])
+def test_a_log_that_was_restored_is_not_blamed_for_what_it_concluded_about_cases_that_were_erased(
+    sealed: Signed, p1: str, *, is_said: bool
+) -> None:
+    # given a sealed log, of which a case was erased, so that nothing is concluded about it anew
+    if is_said:
+        succeeded("erase", "P1", "--ground", "ordered", "--confirm", "P1", "--data", sealed.home)
+    else:
+        sealed.tampering.do("UPDATE keys SET wrapped = NULL WHERE case_id = ?", p1)
+        sealed.tampering.do("DELETE FROM states WHERE case_id = ?", p1)
+    sealed.seal()
+
+    # when it is restored from its own backup, then no checkpoint is held against it
+    sealed.restored()
+    assert sealed.findings() == []
+    assert sealed.checked()["verdict"] == "ok"
+
+    # and neither in a bundle of it, without any key, that says that it was erased
+    if is_said:
+        bundle = sealed.folder / "history.zip"
+        succeeded("audit", "export", "--data", sealed.home, "--output", bundle)
+        ran = ontrack("audit", "verify", "--bundle", bundle, "--format", "json")
+        assert orjson.loads(ran.out)["findings"] == []
+
+    # and where the key is to sign that has sealed what is not there any more, it is said that another one has to go on
+    key = sealed.folder / "north.example.key"
+    refused = ontrack("audit", "seal", "--data", sealed.home, "--key", key)
+    assert refused.exit_code == 1
+    assert "sign with another key into another directory" in refused.told
+    assert "sign with another key into another directory" in sealed.checked("--seal-key", key)["do"]
+
+    # and a fact that is missing is found all the same
+    sealed.cut(CASES, partition_of(p1))
+    assert [each["topic"] for each in sealed.findings() if each["finding"] == "checkpoint"] == [CASES.name]
 
 
 def test_where_not_everything_is_concluded_yet_what_is_to_come_is_not_missed(sealed: Signed) -> None:
@@ -203,7 +244,7 @@ class GoingOn:
 async def test_a_log_that_goes_on_and_is_sealed_meanwhile_lacks_nothing(sealed: Signed) -> None:
     async with await EmbeddedHome.open(sealed.home, write=True) as home:
         going_on: Log = GoingOn(home)
-        assert await of_seals(going_on, home.log_id, ()) == []
+        assert await of_seals(going_on, home.keyring, home.log_id, ()) == []
         assert await home.log.end(SEALS, 0) > 1
 
 

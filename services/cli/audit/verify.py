@@ -147,7 +147,7 @@ async def _verify(source: Source, wish: Wish, sealed: Kept | None, form: Format,
         found.findings.add_all(others)
         told = {each.place for each in others}
         behind = set() if history.store is None else {each.partition for each in await home.waiting(history.stages)}
-        of_log = await of_seals(home.log, history.log_id, behind)
+        of_log = await of_seals(home.log, home.keyring, history.log_id, behind)
         found.findings.add_all(each for each in of_log if each.place not in told)
         took = time.monotonic() - began
         # Asked after the keys, and of the whole log: a case is said to be erased before its key goes.

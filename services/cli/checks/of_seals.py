@@ -77,7 +77,7 @@ async def seals_are_signed(home: Home, sealing: Sealing) -> Checked:
         return ill("seals", str(wrong), RESTORED_OR_CHANGED)
     if newest is not None and (other := await _other_log(home, newest, verifier, last)):
         return ill("seals", other, RESTORED_OR_CHANGED)
-    if last is not None and (lacks := await _lacking(home, last, f"the last checkpoint on {SEALS.name}")):
+    if last is not None and (lacks := await _lacking(home, last, f"the last checkpoint on {SEALS.name}", verifier)):
         return ill("seals", lacks, RESTORED_OR_CHANGED)
     says = "no checkpoint was signed yet" if last is None else f"the last was signed at {exactly(last.at)}"
     sizes = {} if last is None else {line[:2]: line.size for line in last.lines}
@@ -120,7 +120,7 @@ async def _other_log(home: Home, file: Path, verifier: Verifier | None, last: Ch
         return f"{file}: {wrong}"
     if kept.log != home.log_id:
         return f"{file} is of the log {kept.log}, and this is {home.log_id}"
-    if lacks := await _lacking(home, kept, str(file)):
+    if lacks := await _lacking(home, kept, str(file), verifier):
         return lacks
     if last is None or last.at < kept.at:
         has = "there is none" if last is None else f"the last there was signed at {exactly(last.at)}"
@@ -128,11 +128,15 @@ async def _other_log(home: Home, file: Path, verifier: Verifier | None, last: Ch
     return None
 
 
-async def _lacking(home: Home, said: Checkpoint, where: str) -> str | None:
-    """Tell what the log lacks of what a checkpoint speaks of, if it lacks something. where: it stands."""
+async def _lacking(home: Home, said: Checkpoint, where: str, verifier: Verifier | None) -> str | None:
+    """Tell what the log lacks of what a checkpoint speaks of, if it lacks something.
+
+    where: it stands; verifier: of the key that signs here: it signs nothing over a log that lacks anything, be it only
+    conclusions about erased cases
+    """
     sizes = {line[:2]: line.size for line in said.lines}
     behind = {place.partition for place in await home.waiting(home.stages)}
-    short = await short_of(home.log, sizes, behind)
+    short = await short_of(home.log, home.keyring if verifier is None else None, sizes, behind)
     told = [
         f"{topic} has {end:,} of {sizes[topic, each]:,} records in partition {each}"
         for (topic, each), end in short.items()
