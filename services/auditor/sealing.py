@@ -23,11 +23,21 @@ TIME: Final = timedelta(hours=1)
 LOOK: Final = 2.0
 """Seconds between two looks at how much has been recorded since."""
 
+FETCH_AGAIN: Final = (
+    "put it there again as whoever keeps checkpoints has it, or delete it, and the log is held to the one before: "
+    "nothing is signed until then"
+)
+"""What to do about a kept checkpoint that cannot be read."""
+
 _LOG = structlog.get_logger()
 
 
 class KeyUnusable(Exception):
     """The file with the private key cannot be used. Says why."""
+
+
+class CheckpointUnusable(NoteInvalid):
+    """A file with a checkpoint cannot be read as one. Says which, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,16 +130,40 @@ def newest_in(kept: Path) -> Path | None:
 async def require_kept(log: Log, log_id: str, verifier: Verifier, kept: Path) -> None:
     """Make sure that a log has all that its newest checkpoint speaks of that is kept in a directory, if it is of a key.
 
-    Those on the log could have been taken away with what they speak of. Raises Unavailable, NoteInvalid, OSError.
+    Those on the log could have been taken away with what they speak of. Raises Unavailable, NoteInvalid, and
+    CheckpointUnusable with what to do.
     """
     file = newest_in(kept)
-    note = "" if file is None else file.read_text("utf-8", "replace")
-    if not verifier.is_named_in(note):
-        return
-    said = Checkpoint.read(verifier.opened(note))
-    for topic, partition, size, _ in said.lines if said.log == log_id else ():
+    try:
+        said = None if file is None else kept_in(file, verifier)
+    except CheckpointUnusable as unusable:
+        raise CheckpointUnusable(f"{unusable}; {FETCH_AGAIN}") from None
+    for topic, partition, size, _ in said.lines if said is not None and said.log == log_id else ():
         if topic in TOPICS and partition in range(TOPICS[topic].partitions):
             since(TOPICS[topic], partition, size, await log.end(TOPICS[topic], partition))
+
+
+def kept_in(file: Path, verifier: Verifier | None) -> Checkpoint | None:
+    """Read a checkpoint that is kept; None if it is of another key. Raises CheckpointUnusable.
+
+    verifier: of the key; None: whoever has signed it
+    """
+    try:
+        return _said_in(file.read_text("utf-8"), verifier)
+    except (OSError, UnicodeDecodeError):
+        raise CheckpointUnusable(f"{file}: a checkpoint that can be read was expected") from None
+    except NoteInvalid as wrong:
+        raise CheckpointUnusable(f"{file}: {wrong}") from None
+
+
+def _said_in(note: str, verifier: Verifier | None) -> Checkpoint | None:
+    # What is only a part of a note may have lost the name of its key: it is not another one's for that.
+    if not note.endswith("\n") or note.endswith("\n\n"):
+        raise NoteInvalid("a whole checkpoint was expected, and its end is missing")
+    said = Checkpoint.said_in(note)
+    if verifier is None:
+        return said
+    return Checkpoint.read(verifier.opened(note)) if verifier.is_named_in(note) else None
 
 
 def signer_in(file: Path) -> Signer:

@@ -13,13 +13,13 @@ import pytest
 from contracts.topics import CASES, SCORES, SEALS, Topic
 from services.auditor.checkpoint import WHOLE_EVERY, Checkpoint, last_signed, notes, signed
 from services.auditor.note import NoteInvalid, Signer
-from services.auditor.sealing import KeyUnusable, Rhythm, Sealer, signer_in
+from services.auditor.sealing import CheckpointUnusable, KeyUnusable, Rhythm, Sealer, require_kept, signer_in
 from services.embedded import DATABASE, EmbeddedHome
 from services.runtime.database import table_of
 from services.runtime.log.port import Log, Record, StoredRecord
 from tests.cli.homes import CASES as COURSES
 from tests.cli.homes import imported, written
-from tests.support.command import succeeded
+from tests.support.command import ontrack, succeeded
 
 BEGAN: Final = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 SIGNER: Final = Signer.make("north.example")
@@ -99,6 +99,12 @@ def texts(kept: Path) -> list[str]:
 def emptied(kept: Path) -> None:
     for file in kept.iterdir():
         file.unlink()
+
+
+def written_over(kept: Path, text: str) -> None:
+    """Put something else in the place of the only one."""
+    (file,) = kept.iterdir()
+    file.write_text(text)
 
 
 def sizes(kept: Path) -> list[int]:
@@ -330,6 +336,41 @@ async def test_nothing_is_signed_over_a_log_that_lost_its_checkpoints_with_what_
 
     # and what somebody else has kept there is nothing to it
     assert await sealer(home, kept, Hour(), Signer.make("south.example")).look()
+
+
+async def test_a_kept_checkpoint_of_which_a_part_is_missing_is_named_with_what_to_do(
+    home: EmbeddedHome, kept: Path
+) -> None:
+    # given one of which the end is missing, wherever it was cut
+    await sealer(home, kept, Hour()).look()
+    (whole,) = texts(kept)
+    for end in range(len(whole)):
+        written_over(kept, whole[:end])
+
+        # when a log is held to it, then it is named, and nothing is signed
+        with pytest.raises(CheckpointUnusable, match=r"/checkpoint-.*\.txt: .* was expected.*; put it there again"):
+            await require_kept(home.log, home.log_id, SIGNER.verifier, kept)
+
+    # and once it is deleted, it is put there again
+    emptied(kept)
+    await sealer(home, kept, Hour()).look()
+    assert texts(kept) == [whole]
+
+
+def test_a_checkpoint_that_cannot_be_read_is_no_finding_about_the_log(clinic: Path, tmp_path: Path) -> None:
+    # given a checkpoint that was cut short
+    key, kept = tmp_path / "seal.key", tmp_path / "kept"
+    seal = ("audit", "seal", "--data", clinic, "--key", key, "--output", kept)
+    succeeded("audit", "key", "north.example", "--output", key)
+    succeeded(*seal)
+    (file,) = kept.iterdir()
+    file.write_text(file.read_text()[:-40])
+
+    # when the next one is to be signed, then the file is named, by the exit code of what can be mended
+    refused = ontrack(*seal)
+    assert (refused.exit_code, str(file) in refused.told, "or delete it" in refused.told) == (2, True, True)
+    file.unlink()
+    succeeded(*seal)
 
 
 def test_a_key_that_others_can_read_is_refused(tmp_path: Path) -> None:

@@ -119,6 +119,11 @@ def _of_another_key(sealed: Sealed) -> None:
     sealed.key.write_text(f"{Signer.make('north.example').written()}\n")
 
 
+def _written_by_halves(sealed: Sealed) -> None:
+    (checkpoint,) = sealed.kept.iterdir()
+    checkpoint.write_text(checkpoint.read_text()[:-40])
+
+
 def _log_cut(sealed: Sealed) -> None:
     tampering = Tampering(sealed.home)
     (case_id,) = tampering.keys
@@ -153,7 +158,8 @@ WRONG: Final[dict[str, tuple[Callable[[Sealed], None], str, str]]] = {
         "seals",
         f"{CASES.name} has 0 of 3 records in partition 77",
     ),
-    "a checkpoint of another key": (_of_another_key, "seals", "a signature of north.example with this very key"),
+    "a checkpoint of another key": (_of_another_key, "seals", "a signature with the very key that signs here"),
+    "a checkpoint that was written by halves": (_written_by_halves, "seals", "or delete it"),
     "a log that lacks what was sealed": (_log_cut, "seals", "the log lacks what was sealed at"),
     "what is no checkpoint": (_garbage, "seals", "ask who has written that, or changed it"),
     "a log that lacks its checkpoints": (_checkpoints_gone, "seals", "does not stand on it: there is none"),

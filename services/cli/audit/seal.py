@@ -15,7 +15,7 @@ from contracts.events.fields import instant
 from contracts.topics import Topic
 from services.auditor.checkpoint import SEALED, Checkpoint, Proof, Sealed, last_signed, notes, proof, signed
 from services.auditor.note import NoteInvalid, Signer, Verifier
-from services.auditor.sealing import KeyUnusable, file_name, require_kept, signer_in
+from services.auditor.sealing import CheckpointUnusable, KeyUnusable, file_name, require_kept, signer_in
 from services.cli.audit.source import Source, audited, source_options
 from services.cli.history import chunks
 from services.cli.home import FINDING, Failure, run
@@ -78,7 +78,7 @@ def seal(place: Place, key_file: Path, output: Path | None) -> None:
     if output is not None:
         private_directory(output)
         file = output / file_name(sealed.checkpoint)
-        with private_file(file) as stream:
+        with new_file(file) as stream:
             stream.write(sealed.note.encode())
         say(f"The checkpoint is in {file}. Let somebody else keep it.")
     else:
@@ -93,6 +93,8 @@ async def _seal(place: Place, signer: Signer, kept: Path | None) -> Sealed:
                 await require_kept(home.log, home.log_id, signer.verifier, kept)
             before = await last_signed(home.log, signer.verifier)
             return await signed(home.log, home.log_id, signer, datetime.now(UTC), before)
+        except CheckpointUnusable as unusable:
+            raise Failure(str(unusable)) from None
         except NoteInvalid as wrong:
             raise Failure(str(wrong), FINDING) from None
 

@@ -9,7 +9,7 @@ from typing import Final
 from contracts.topics import CASES, SEALS
 from services.auditor.checkpoint import RESTORED_OR_CHANGED, Checkpoint, last_said, last_signed
 from services.auditor.note import NoteInvalid, Verifier
-from services.auditor.sealing import KeyUnusable, newest_in, signer_in
+from services.auditor.sealing import FETCH_AGAIN, CheckpointUnusable, KeyUnusable, kept_in, newest_in, signer_in
 from services.auditor.seals import short_of, strange_lately
 from services.cli.checks.checked import Checked, ill, recorded, unknown, well
 from services.cli.home import Failure
@@ -72,10 +72,14 @@ async def seals_are_signed(home: Home, sealing: Sealing) -> Checked:
     # Before the log is asked: a checkpoint is there first.
     newest = None if sealing.kept is None else newest_in(sealing.kept)
     try:
+        kept = None if newest is None else kept_in(newest, verifier)
+    except CheckpointUnusable as unusable:
+        return ill("seals", str(unusable), FETCH_AGAIN)
+    try:
         last = await _last(home, verifier)
     except NoteInvalid as wrong:
         return ill("seals", str(wrong), RESTORED_OR_CHANGED)
-    if newest is not None and (other := await _other_log(home, newest, verifier, last)):
+    if newest is not None and (other := await _other_log(home, newest, kept, verifier, last)):
         return ill("seals", other, RESTORED_OR_CHANGED)
     if last is not None and (lacks := await _lacking(home, last, f"the last checkpoint on {SEALS.name}", verifier)):
         return ill("seals", lacks, RESTORED_OR_CHANGED)
@@ -109,15 +113,15 @@ async def _last(home: Home, verifier: Verifier | None) -> Checkpoint | None:
     return None if said is None else Checkpoint.said_in(said.note)
 
 
-async def _other_log(home: Home, file: Path, verifier: Verifier | None, last: Checkpoint | None) -> str | None:
-    """Tell why the newest checkpoint that is kept is not one of this log, if it is not. last: the last on the log."""
-    try:
-        note = file.read_text("utf-8")
-        kept = Checkpoint.said_in(note) if verifier is None else Checkpoint.read(verifier.opened(note))
-    except (OSError, UnicodeDecodeError):
-        return f"{file}: a checkpoint that can be read was expected"
-    except NoteInvalid as wrong:
-        return f"{file}: {wrong}"
+async def _other_log(
+    home: Home, file: Path, kept: Checkpoint | None, verifier: Verifier | None, last: Checkpoint | None
+) -> str | None:
+    """Tell why the newest checkpoint that is kept is not one of this log, if it is not.
+
+    kept: what it says, if it is of the key that signs here; last: the last on the log
+    """
+    if kept is None:
+        return f"{file}: a signature with the very key that signs here was expected"
     if kept.log != home.log_id:
         return f"{file} is of the log {kept.log}, and this is {home.log_id}"
     if lacks := await _lacking(home, kept, str(file), verifier):
