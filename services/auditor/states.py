@@ -183,7 +183,7 @@ class Comparison:
         apart.clear()
 
     async def _tell_of(self, expected: Mapping[str, StoredState], keys: Mapping[str, CaseKey], where: Standing) -> None:
-        """Tell of states that are not what follows from what they have read, with their fields if they are there yet."""
+        """Tell of states that are not what follows from what they have read, with fields of those that stand yet."""
         standing = await where.store.load(self.stage.name, expected)
         for case_id, mine in expected.items():
             found = standing.get(case_id)

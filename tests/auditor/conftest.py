@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from services.embedded import EmbeddedHome
+from services.runtime.copies.file import COPIES
 from tests.auditor.tampering import Tampering
 from tests.cli.homes import CASES, imported, written
 from tests.support.mailing import mailing_clinic
@@ -38,8 +39,9 @@ def mailing(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def tampering(sound: Path, tmp_path: Path) -> Tampering:
-    """A copy of the sound home, to be changed."""
-    return Tampering(Path(shutil.copytree(sound, tmp_path / "home")))
+    """A copy of the sound home, to be changed. What other tests have made of the sound one is not of this one."""
+    of_its_own = shutil.ignore_patterns(COPIES)
+    return Tampering(Path(shutil.copytree(sound, tmp_path / "home", ignore=of_its_own)))
 
 
 @pytest.fixture(scope="session")
