@@ -1,21 +1,27 @@
 """Every command of the page for auditors does what it says, one after the other."""
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import get_args
 
+from services.auditor.checkpoint import Checkpoint
 from services.auditor.domain.findings import What
-from tests.support.command import ONTRACK
+from services.auditor.sealing import signer_in
+from tests.support.command import ONTRACK, succeeded
 from tests.support.pages import ROOT, typed
 
 PAGE = ROOT / "docs" / "auditor.md"
 
 
 def test_an_auditor_who_has_never_seen_it_convinces_themselves_as_the_page_says(tmp_path: Path) -> None:
-    # given a checkout that was set up, and a checkpoint that was kept before
+    # given a checkout that was set up, and a checkpoint of another log that was kept before
     (tmp_path / ".venv").symlink_to(ONTRACK.parents[1])
     (tmp_path / "kept").mkdir()
-    (tmp_path / "kept" / "checkpoint-2026-01-01T000000Z.txt").touch()
+    succeeded("audit", "key", "south.example", "--output", tmp_path / "south.key")
+    another = Checkpoint("another", datetime(2026, 1, 1, tzinfo=UTC), ())
+    note = signer_in(tmp_path / "south.key").signed(another.text())
+    (tmp_path / "kept" / "checkpoint-2026-01-01T000000Z.txt").write_text(note)
     text = "".join(re.findall(r"^```sh\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL))
 
     # when somebody types everything that stands there
