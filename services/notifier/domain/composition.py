@@ -197,12 +197,13 @@ def _curves(known: Iterable[_Placed], dossier: Dossier, definitions: Catalogue, 
         ref = score.instrument
         if (scales := drawn.get(ref)) is None:
             scales = drawn[ref] = list(_drawn(instrument))
-        for number, scale, key in scales:
+        for number, scale, of_scale in scales:
             value = score.scales[number].value
             if value is None:
                 continue
+            key = of_scale
             if scale.problem is not None:
-                key = (*key[:2], series_at(named_at.get(scale.problem, ()), score.answered_at))  # noqa: PLW2901
+                key = (*key[:2], series_at(named_at.get(scale.problem, ()), score.answered_at))
             if (line := lines.get(key)) is None:
                 line = lines[key] = _Line(ref, number)
             line.instrument, line.number = ref, number
