@@ -10,7 +10,7 @@ from typing import Final
 
 import orjson
 
-from contracts.codec import Unreadable, decode, encode, id_of, subject_of
+from contracts.codec import CaseKey, Unreadable, decode, encode, id_of, subject_of
 from contracts.events.event import Data, Event
 from contracts.topics import CASES, DEFINITIONS, NOTICES, SCORES, TRACKS, Topic
 from services.cli.case_keys import Keys, but_erased, keys_in, lines_of, persons_in, take_keys
@@ -249,6 +249,8 @@ def _event(file: Path, number: int, line: bytes, topic: Topic, keys: Keys) -> Ev
         if sealed and is_sealed(record, topic):
             return record
         raise Failure(f"{where}: a sealed event of {topic.name} was expected, because its case was erased", FINDING)
+    if sealed and key is None and any(isinstance(each, CaseKey) for each in keys.values()):
+        raise Failure(f"{where}: the data is sealed, and the file of keys has no key of case {subject}", FINDING)
     if sealed and key is None:
         raise Failure(f"{where}: the data is sealed; name the file with the keys: --keys FILE")
     event = decode(line, topic, key if sealed else None)

@@ -202,6 +202,19 @@ def test_the_keys_of_other_cases_open_nothing(desk: Desk, sealed: Path, keys: Pa
         assert not (desk.place / "copy").exists()
 
 
+def test_a_case_whose_key_is_not_in_the_file_of_keys_is_named(sealed: Path, keys: Path, tmp_path: Path) -> None:
+    # given a file of keys without that of one case
+    entries = events(keys.read_bytes())
+    lacking = entries.pop()["case"]
+    some = tmp_path / "some"
+    some.write_text("".join(f"{json.dumps(entry)}\n" for entry in entries))
+
+    # when a sealed export is imported with it, then it is said which key is missing, and nothing is made
+    ran = ontrack("import", sealed, "--keys", some, "--data", tmp_path / "copy")
+    assert (ran.exit_code, f"the file of keys has no key of case {lacking}" in ran.told) == (1, True)
+    assert not (tmp_path / "copy").exists()
+
+
 def test_a_log_goes_into_an_empty_home_only(home: Path, sealed: Path, keys: Path) -> None:
     # given a home with data
     records, states = counts(home), sealed_states(home)
