@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Final, Generic, NoReturn, TypeVar
+from typing import Final, Generic, NamedTuple, NoReturn, TypeVar
 
 from pydantic import TypeAdapter
 
@@ -33,6 +33,13 @@ from services.runtime.store.sealed import StateUnreadable, open_state
 StateT = TypeVar("StateT")
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Known(NamedTuple, Generic[StateT]):
+    """What is known of a case. offset: of the last record that went into it."""
+
+    state: StateT
+    offset: int
 
 
 @dataclass(slots=True)
