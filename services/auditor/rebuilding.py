@@ -67,7 +67,7 @@ async def rebuilt(
         on the log is put there too, and what came since that try is for whoever goes on from there
     partitions: only these; several processes can each make some
     """
-    facts_alone = History(history.log, history.keyring, history.log_id, history.stages)
+    facts_alone = History(history.log, history.keyring, history.log_id, history.stages, is_whole=history.is_whole)
     replay = Replay(
         facts_alone, shelf, makes_bytes=purpose != "compare", progress=progress, publishes=purpose == "replace"
     )

@@ -20,7 +20,7 @@ from services.auditor.domain.findings import Finding, Findings, Place, What
 from services.auditor.fold import Fold, Keys
 from services.auditor.outside import Outsides
 from services.runtime.keyring.port import Destroyed, Keyring
-from services.runtime.log.port import Log, Record, StoredRecord, next_offset
+from services.runtime.log.port import Log, Record, StoredRecord, after, next_offset
 from services.runtime.reading import event_of
 from services.runtime.stage import Stage
 from services.runtime.store.port import Store
@@ -36,6 +36,7 @@ class History:
     store: where they keep their states; None if these are not there to be looked at
     has_all_keys: whether a case without a key is a fault; else its key is kept by somebody else
     definitions: those on the log, which facts may name; None: whether they are there is not looked at
+    is_whole: whether no records are left out on purpose; else facts stand at the offsets that they have, with holes
     """
 
     log: Log
@@ -45,6 +46,7 @@ class History:
     store: Store | None = None
     has_all_keys: bool = True
     definitions: Catalogue | None = None
+    is_whole: bool = True
 
     def readers(self, topic: Topic) -> Sequence[Stage[Any]]:
         """Give the stages that read a topic."""
@@ -162,7 +164,11 @@ class Replay:
             dict.fromkeys(ends, 0),
             {topic.name: Beside(topic, number, self.findings, self.makes_bytes) for topic, _ in of.derived},
         )
+        expected = 0
         while records := await self._next(pass_, CASES, BATCH):
+            if of.is_whole and self.cases is None:
+                self._see_holes(number, expected, records)
+                expected = next_offset(records)
             facts = await self._facts(records)
             await self._give(pass_, CASES, facts)
             self._see_what_they_name(number, facts)
@@ -210,6 +216,14 @@ class Replay:
 
     def _wanted(self, records: Sequence[StoredRecord]) -> Sequence[StoredRecord]:
         return records if self.cases is None else [record for record in records if record.key in self.cases]
+
+    def _see_holes(self, number: int, expected: int, facts: Sequence[StoredRecord]) -> None:
+        """See that no facts are missing before or among some. expected: the offset of the first of them."""
+        for fact in facts if next_offset(facts) - expected > len(facts) else ():
+            if fact.offset > expected:
+                place = Place(CASES.name, number, fact.offset, id_of(fact.value), fact.key)
+                self.findings.add(Finding("gap", place, f"offset {expected} was expected before offset {fact.offset}"))
+            expected = after(fact.offset)
 
     async def _facts(self, records: Sequence[StoredRecord]) -> Sequence[StoredRecord]:
         """Give facts with what they say, as far as that can be read."""

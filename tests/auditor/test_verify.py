@@ -425,6 +425,30 @@ def test_whatever_was_done_to_a_history_is_found(tampering: Tampering, p1: str, 
     assert {each["case"] for each in found if each["finding"] != "state-ahead"} <= {p1, "nobody", None, *STRANGE}
 
 
+def test_a_fact_that_is_gone_with_all_that_followed_is_found_by_the_hole_where_it_stood(
+    tampering: Tampering, p1: str
+) -> None:
+    # given a fact that was removed, and nothing of its partition but facts
+    offset, number = tampering.offsets(CASES, p1)[3], partition_of(p1)
+    tampering.do(f'DELETE FROM {table_of(CASES, number)} WHERE "offset" = ?', offset)  # noqa: S608 - ours
+    for topic in (SCORES, TRACKS, NOTICES):
+        tampering.do(f"DELETE FROM {table_of(topic, number)}")  # noqa: S608 - ours
+    tampering.do("DELETE FROM states WHERE case_id = ?", p1)
+    tampering.do("DELETE FROM positions WHERE partition = ?", number)
+
+    # when all that follows is to be made anew, then that is refused, and nothing is put on the log
+    swapped = ontrack("audit", "replay", "--swap", "--data", tampering.home)
+    assert swapped.exit_code == 1
+    assert "The log lacks facts" in swapped.told
+    assert not tampering.offsets(SCORES, p1)
+
+    # and the hole is found where it is
+    holes = [each for each in findings(tampering.home) if each["finding"] == "gap"]
+    assert [(each["topic"], each["partition"], each["says"]) for each in holes] == [
+        (CASES.name, number, f"offset {offset} was expected before offset {after(offset)}")
+    ]
+
+
 def test_a_log_of_which_the_end_was_cut_off_is_found_by_what_the_stages_have_read(
     tampering: Tampering, p1: str
 ) -> None:

@@ -39,7 +39,8 @@ What = Literal[
     "parts-differ",
 ]
 CONTRADICTIONS: Final[frozenset[What]] = frozenset({"altered", "underivable", "gap", "misplaced", "repeated-otherwise"})
-"""What is found where conclusions on a log do not follow from its facts; those that are merely missing can be added."""
+"""What is found where a log lacks facts, or conclusions on it do not follow from them; what merely follows from facts
+and is missing can be added."""
 
 _HASHED: Final = 16
 

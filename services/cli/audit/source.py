@@ -4,7 +4,7 @@ import functools
 import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from tempfile import mkdtemp
@@ -143,13 +143,15 @@ async def history_of(source: Source, home: Home, part: Part | None = None) -> Hi
 
     part: only that of it
     """
-    log: Log = home.log if part is None or part.is_whole else Narrowed(home.log, part)
+    is_whole = part is None or part.is_whole
+    log: Log = home.log if part is None or is_whole else Narrowed(home.log, part)
+    of_home = History(log, home.keyring, home.log_id, home.stages, definitions=home.definitions, is_whole=is_whole)
     if isinstance(source, Exported):
-        return History(log, home.keyring, home.log_id, home.stages, has_all_keys=False, definitions=home.definitions)
+        return replace(of_home, has_all_keys=False)
     positions = [await home.store.position(home.mailbags.name, number) for number in range(PARTITIONS)]
     mails = any(position is not None for position in positions)
     stages = [*home.stages, *([home.mailbags] if mails else [])]
-    return History(log, home.keyring, home.log_id, stages, home.store, definitions=home.definitions)
+    return replace(of_home, stages=stages, store=home.store)
 
 
 @asynccontextmanager
