@@ -260,15 +260,16 @@ def _is_equal(derived: StoredState, standing: StoredState) -> bool:
 
 
 def _is_out_of_time(derived: StoredState, standing: StoredState) -> bool:
-    """Tell whether nobody will look at a case any more that is to be looked at.
+    """Tell whether nobody will look in time at a case that is to be looked at.
 
-    Any other moment is right: whoever looks puts it off, by the clock of the clinic, and takes it off where nothing is
-    to come.
+    Any earlier moment is right, and any where it has come: whoever looks puts it off, by the clock of the clinic, and
+    takes it off where nothing is to come.
     """
     if standing.due == UNREADABLE:
         return derived.due != UNREADABLE
-    is_to_come = derived.due is not None and derived.due - datetime.now(UTC) > _CLOCKS_APART
-    return is_to_come and standing.due is None
+    if derived.due is None or derived.due - datetime.now(UTC) <= _CLOCKS_APART:
+        return False
+    return standing.due is None or standing.due - derived.due > _CLOCKS_APART
 
 
 def _digested(state: StoredState) -> StoredState:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from contracts.events.fields import instant
 from services.auditor.domain.findings import Findings
 from services.auditor.fold import Keys
 from services.auditor.states import Comparison, Standing
@@ -40,7 +41,9 @@ def shelf(tmp_path: Path) -> Iterator[Database]:
     ("derived", "standing", "differing"),
     [
         (TO_COME, "due", []),
-        (TO_COME, "'2999-01-01T00:00:00.000Z'", []),
+        (TO_COME, f"'{instant(TO_COME + timedelta(hours=25))}'", []),
+        (TO_COME, "'2999-01-01T00:00:00.000Z'", ["due"]),
+        (GONE, "'2999-01-01T00:00:00.000Z'", []),
         (TO_COME, "'2020-01-01T00:00:00.000Z'", []),
         (GONE, "NULL", []),
         (NOW + timedelta(hours=1), "NULL", []),
@@ -53,7 +56,9 @@ def shelf(tmp_path: Path) -> Iterator[Database]:
     ],
     ids=[
         "as derived",
-        "put off",
+        "by another clock",
+        "put off for ever",
+        "put off to what comes next",
         "put to an earlier moment",
         "taken off, as nothing is to come",
         "taken off by another clock",
