@@ -154,6 +154,20 @@ class TestLog(LogSuite, LogAwaySuite):
         await again.append(SCORES, 3, [Record("a", b"four")])
         assert [record.value for record in await again.read(SCORES, 3, 2, 10)] == [b"three", b"four"]
 
+    async def test_what_would_stand_where_nobody_reads_it_is_not_appended(
+        self, log: Log, connection: sqlite3.Connection
+    ) -> None:
+        # given a record that was moved to where one more can follow
+        await log.append(SCORES, 3, [Record("a", b"one")])
+        connection.execute(f'UPDATE {table_of(SCORES, 3)} SET "offset" = ?', (2**63 - 3,))  # noqa: S608 - ours
+
+        # when two are appended, then that is refused, and neither is there; and one that has room is taken
+        again = SqliteLog(connection)
+        with pytest.raises(LogUnavailable, match="stands where none can follow"):
+            await again.append(SCORES, 3, [Record("a", b"two"), Record("a", b"three")])
+        await again.append(SCORES, 3, [Record("a", b"two")])
+        assert [record.value for record in await SqliteLog(connection).read(SCORES, 3, 0, 10)] == [b"one", b"two"]
+
 
 class TestStore(StoreSuite):
     @pytest.fixture

@@ -7,6 +7,7 @@ from typing import Final
 
 from contracts.topics import Topic
 from services.runtime.database import table_of, told_as, transaction
+from services.runtime.faults import MEND_DAMAGE
 from services.runtime.log.port import LogUnavailable, Record, StoredRecord, after, next_offset
 
 AT_HAND: Final = 2_000
@@ -53,6 +54,8 @@ class SqliteLog:
         with told_as(LogUnavailable), transaction(self._connection):
             for partition, some in records.items():
                 starts[partition] = self._end(topic, partition)
+                if starts[partition] + len(some) > _BEYOND:
+                    raise LogUnavailable(f"a record of {topic.name} stands where none can follow: {MEND_DAMAGE}")
                 stored[partition] = [StoredRecord(at, *record) for at, record in enumerate(some, starts[partition])]
                 self._connection.executemany(
                     f"INSERT INTO {table_of(topic, partition)} VALUES (?, ?, ?)",  # noqa: S608 - a name of ours
