@@ -300,8 +300,8 @@ class Home(ABC):
     async def cases_named(self, name: str) -> list[str]:
         """Find the cases with an id, an external number, or a `number@clinic`; two clinics may use the same number.
 
-        Where there is none, those that were erased: nobody can tell any more who they were, but whose id comes from a
-        number is known to whoever has the number.
+        Where there is none, those that were erased, or whose keys were damaged: nobody can tell any more who they are,
+        but whose id comes from a number is known to whoever has the number.
         """
         if name in await self.store.load(self.register.name, [name]):
             return [name]
@@ -311,10 +311,10 @@ class Home(ABC):
             for case_id, person in persons.items()
             if name in (person.number, f"{person.number}@{person.clinic}")
         ]
-        return found or await self._erased_named(name, persons.values())
+        return found or await self._keyless_named(name, persons.values())
 
-    async def _erased_named(self, name: str, persons: Iterable[Person]) -> list[str]:
-        """Find the cases whose key was destroyed, by their id or the number that they had."""
+    async def _keyless_named(self, name: str, persons: Iterable[Person]) -> list[str]:
+        """Find the cases whose key was destroyed or damaged, by their id or the number that they had."""
         clinics = {CLINIC, *(person.clinic for person in persons), *(each.id for each in await self.roster.all(Clinic))}
         asked = {(clinic, name) for clinic in clinics}
         number, _, clinic = name.rpartition("@")
@@ -323,7 +323,9 @@ class Home(ABC):
         ids = {name}
         for clinic, number in asked:
             ids.update((await self.people.case_ids(clinic, [number])).values())
-        return sorted(case_id for case_id, key in (await self.keyring.keys(ids)).items() if isinstance(key, Destroyed))
+        keys, known = await self.keyring.keys(ids), await self.store.load(self.register.name, ids)
+        destroyed = {case_id for case_id, key in keys.items() if isinstance(key, Destroyed)}
+        return sorted(destroyed | (known.keys() - keys.keys()))
 
     async def is_erased(self, case_id: str) -> bool:
         """Tell whether nothing more is taken of a case, because it was erased, or is about to be."""

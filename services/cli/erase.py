@@ -9,7 +9,7 @@ from typing import Final
 
 import click
 
-from contracts.codec import CaseKey
+from contracts.codec import CaseKey, encode
 from contracts.events.event import fact_id, new_fact
 from contracts.events.facts import CaseErased
 from contracts.events.fields import is_name
@@ -40,7 +40,7 @@ from services.runtime.copies.port import UNKNOWN
 from services.runtime.erasures import Erasure
 from services.runtime.faults import PartitionLost, StageStopped
 from services.runtime.keyring.master import MasterKey
-from services.runtime.log.port import next_offset
+from services.runtime.log.port import Record, next_offset
 from services.runtime.store.port import StatesLost
 from services.runtime.store.sealed import StateUnreadable
 from services.runtime.unavailable import Unavailable
@@ -312,10 +312,9 @@ async def _record(home: Home, case_id: str, data: CaseErased) -> None:
     try:
         [taken] = await home.intake.take([Request([fact], came=now)])
     except KeyMissing:
-        raise Failure(
-            f"the key of case {case_id} is missing or damaged, so it cannot be erased here; nothing was erased. "
-            "Restore the last backup that has the key into an empty place, and erase the case there"
-        ) from None
+        # Nobody can seal it any more, and where there is no key, what stands open is believed.
+        await home.intake.take_over([Record(case_id, encode(fact._replace(recordedtime=now)))])
+        return
     if isinstance(taken, Unavailable):
         raise taken
     if taken.refused:
@@ -335,6 +334,8 @@ async def _catch_up(home: Home) -> None:
 
 async def _reports(home: Home, case_id: str) -> Collection[str] | None:
     """Give the ids of the reports of a case, as long as it can be read; None if what is known of them is damaged."""
+    if case_id not in await home.keyring.keys([case_id]):
+        return None
     try:
         dossier = await home.state(home.notifier, case_id)
     except (StateUnreadable, StatesLost):

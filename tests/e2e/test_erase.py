@@ -682,27 +682,23 @@ def test_a_backup_from_before_that_nobody_reached_brings_it_back_and_can_be_eras
     assert found(clinic.place, {"wrapped key": secrets["wrapped key"]}) == set()
 
 
-def test_a_case_whose_key_is_damaged_is_erased_where_a_backup_that_has_it_was_restored(clinic: Desk) -> None:
+@pytest.mark.parametrize("damage", ["UPDATE keys SET wrapped = x'00ff'", "DELETE FROM keys"], ids=["damaged", "gone"])
+def test_a_case_whose_key_is_damaged_is_erased_by_its_number_as_any_other(clinic: Desk, damage: str) -> None:
     # given a case whose key was damaged after a backup
-    home, case_id, restored = clinic.home, case_of(clinic.home), clinic.place / "restored"
+    home, case_id, secrets = clinic.home, case_of(clinic.home), secrets_of(clinic.home)
     succeeded("backup", clinic.place / "monday.backup", "--data", home)
     with closing(sqlite3.connect(home / DATABASE)) as database, database:
-        database.execute("UPDATE keys SET wrapped = x'00ff' WHERE case_id = ?", (case_id,))
-    command = ("erase", case_id, "--ground", "asked-for", "--confirm", case_id)
+        database.execute(f"{damage} WHERE case_id = ?", (case_id,))
 
-    # when it is erased, then it is said what can be done
-    ran = ontrack(*command, "--data", home)
-    assert ran.exit_code == 2
-    assert f"the key of case {case_id} is missing or damaged, so it cannot be erased here" in ran.told
-    assert "Restore the last backup that has the key into an empty place, and erase the case there" in ran.told
+    # when it is erased, then that is told as of any other, and nothing of it is left, here or in the backup
+    ran = erase(clinic)
+    assert ran.exit_code == 0
+    assert "the patient asked for it" in ran.said
+    assert found(home, secrets) == set()
+    assert found(clinic.place, {"wrapped key": secrets["wrapped key"]}) == set()
 
-    # and when that is done, then it is erased there, and in the backup
-    restored.mkdir(mode=0o700)
-    shutil.copy(home / MASTER_KEY, restored)
-    succeeded("restore", clinic.place / "monday.backup", "--data", restored)
-    assert ontrack(*command, "--moved-from", home, "--data", restored).exit_code == 0
-    listed = succeeded("backup", clinic.place / "monday.backup", "--list-keys", "--data", restored).said
-    assert [line.split()[1] for line in listed.splitlines() if case_id in line] == ["destroyed"]
+    # and the home verifies, but for that
+    assert f"{case_id}: this case was erased" in verified("--data", home)
 
 
 def test_whoever_restores_a_backup_knows_which_copies_were_made_before(clinic: Desk) -> None:
