@@ -5,17 +5,18 @@ No key is needed for that, and no signature is looked at: what is found was done
 
 from collections.abc import AsyncIterator, Container, Mapping, Sequence
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from contracts.codec import decode, id_of
 from contracts.events.event import Event
 from contracts.events.fields import instant
 from contracts.events.publications import CheckpointSigned
-from contracts.topics import CASES, DEAD_LETTERS, DEFINITIONS, SEALS, TOPICS
+from contracts.topics import CASES, DEAD_LETTERS, DEFINITIONS, SEALS, TOPICS, partition_of
 from services.auditor.checkpoint import RESTORED_OR_CHANGED, Checkpoint
 from services.auditor.domain.findings import Finding, Place
 from services.auditor.note import NoteInvalid
-from services.runtime.keyring.port import Destroyed, Keyring
+from services.runtime.erasures import erasures
+from services.runtime.keyring.port import Vault
 from services.runtime.log.port import Log, StoredRecord, after, next_offset
 
 _UNDERIVED: Final = frozenset(topic.name for topic in (DEFINITIONS, CASES, DEAD_LETTERS))
@@ -28,7 +29,7 @@ _PARTITION: Final = 0
 _AT_ONCE: Final = 20
 """Records that are read at a time: one takes up to 50 KB."""
 
-_FACTS_AT_ONCE: Final = 2_000
+_Excuse = Literal["erased", "to come"]
 
 
 class Stood(NamedTuple):
@@ -42,12 +43,32 @@ class Stood(NamedTuple):
     offset: int
 
 
-async def of_seals(log: Log, keyring: Keyring, log_id: str, behind: Container[int]) -> Sequence[Finding]:
+class Short(NamedTuple):
+    """Where partitions are shorter than a checkpoint says, and where each of these ends.
+
+    lacking: nothing says why; erased: by conclusions, and the log says that a case was erased
+    """
+
+    lacking: Mapping[tuple[str, int], int]
+    erased: Mapping[tuple[str, int], int]
+
+
+class Held(NamedTuple):
+    """What was found by the checkpoints on a log.
+
+    erased: how many conclusions are not there that were sealed, where the log says that a case was erased
+    """
+
+    findings: Sequence[Finding]
+    erased: int
+
+
+async def of_seals(log: Log, keyring: Vault, log_id: str, behind: Container[int]) -> Held:
     """Find what is wrong with the checkpoints on a log, and what the log lacks by them. Raises Unavailable.
 
     By all of them, of what does not follow from facts; of what does, by the last one: where a backup was restored, it
     was concluded anew, and can be shorter by what stood there more than once. Of erased cases nothing is concluded
-    anew, so where there is one nothing of that is missed.
+    anew, so where the log says that there is one nothing of that is missed.
 
     behind: the partitions in which not everything is concluded yet
     """
@@ -73,47 +94,61 @@ async def of_seals(log: Log, keyring: Keyring, log_id: str, behind: Container[in
                     longest[where] = each
     said = last | longest
     sizes = {where: each.size for where, each in said.items()}
-    for where, end in (await short_of(log, keyring, sizes, behind)).items():
+    short = await short_of(log, keyring, sizes, behind)
+    for where, end in short.lacking.items():
         size, at, offset = said[where]
         when = f"when it was sealed at {instant(at)} (offset {offset} of {SEALS.name})"
         says = f"{size:,} records stood there {when}, now there are {end:,}"
         if where[0] not in _UNDERIVED:
             says = f"{says}; {RESTORED_OR_CHANGED}"
         found.append(Finding("checkpoint", Place(*where), says))
-    return found
+    return Held(found, sum(sizes[where] - end for where, end in short.erased.items()))
 
 
-async def short_of(
-    log: Log, keyring: Keyring | None, sizes: Sizes, behind: Container[int]
-) -> Mapping[tuple[str, int], int]:
-    """Give where each partition ends that is shorter than a checkpoint says. Raises Unavailable.
+async def short_of(log: Log, keyring: Vault, sizes: Sizes, behind: Container[int]) -> Short:
+    """Find the partitions that are shorter than a checkpoint says. Raises Unavailable.
 
     Asked after the checkpoint was read: what it speaks of was there before it.
 
-    keyring: tells where there are cases whose key is destroyed: no conclusion is missed there; None: each one is
-    behind: the partitions in which not everything is concluded yet
+    behind: the partitions in which not everything is concluded yet: what is to come there is not missed
     """
-    found: dict[tuple[str, int], int] = {}
+    lacking: dict[tuple[str, int], int] = {}
+    erased: dict[tuple[str, int], int] = {}
+    excuses: dict[int, _Excuse | None] = {}
     for (name, partition), size in sorted(sizes.items()):
         topic = TOPICS.get(name)
         is_known = topic is not None and partition in range(topic.partitions)
         end = await log.end(topic, partition) if topic is not None and is_known else 0
         if end >= size:
             continue
-        if name in _UNDERIVED or (partition not in behind and not await _has_destroyed(log, keyring, partition)):
-            found[name, partition] = end
-    return found
+        is_derived = is_known and name not in _UNDERIVED
+        if is_derived and partition not in excuses:
+            excuses[partition] = await _excuse(log, keyring, partition, is_behind=partition in behind)
+        match excuses[partition] if is_derived else None:
+            case None:
+                lacking[name, partition] = end
+            case "erased":
+                erased[name, partition] = end
+    return Short(lacking, erased)
 
 
-async def _has_destroyed(log: Log, keyring: Keyring | None, partition: int) -> bool:
-    """Tell whether a partition has a case whose key is destroyed. Raises Unavailable."""
-    offset = 0
-    while keyring is not None and (facts := await log.read(CASES, partition, offset, _FACTS_AT_ONCE)):
-        offset = next_offset(facts)
-        keys = await keyring.keys({fact.key for fact in facts})
-        if Destroyed.DESTROYED in keys.values():
-            return True
-    return False
+async def _excuse(log: Log, keyring: Vault, partition: int, *, is_behind: bool) -> _Excuse | None:
+    """Tell why conclusions of a partition may not be there, if the log says why. Raises Unavailable.
+
+    Where a key is destroyed and the log does not say that its case was erased, it can have been taken away so that
+    nobody can conclude again what was cut off: there each conclusion is missed.
+    """
+    all_keys = keyring.wrapped()
+    keyless = {case_id async for case_id, key in all_keys if key is None and partition_of(case_id) == partition}
+    if is_behind and not keyless:
+        return "to come"
+    # Asked after the keys: a case is said to be erased before its key goes.
+    erased = await erasures(log, keyring, [partition])
+    if keyless - erased.keys():
+        return None
+    if is_behind:
+        return "to come"
+    return "erased" if erased else None
 
 
 async def strange_lately(log: Log) -> int:

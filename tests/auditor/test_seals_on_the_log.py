@@ -9,10 +9,13 @@ from typing import Any, Final
 import orjson
 import pytest
 
+from contracts.codec import CaseKey, encode, prepared
+from contracts.events.event import new_fact
+from contracts.events.facts import CaseErased
 from contracts.topics import CASES, DEAD_LETTERS, DEFINITIONS, NOTICES, SCORES, SEALS, TRACKS, Topic, partition_of
 from services.auditor.checkpoint import Checkpoint, signed
 from services.auditor.note import NoteInvalid, Signer
-from services.auditor.seals import of_seals
+from services.auditor.seals import Held, of_seals
 from services.embedded import EmbeddedHome
 from services.runtime.database import table_of
 from services.runtime.log.port import Log, Record, StoredRecord
@@ -20,6 +23,7 @@ from tests.auditor.tampering import Tampering, renamed
 from tests.support.command import ontrack, succeeded
 
 SEALS_TABLE: Final = table_of(SEALS, 0)
+NOBODYS: Final = "00000000-0000-4000-8000-000000000000"
 
 
 class Signed:
@@ -125,29 +129,26 @@ def test_a_log_that_was_restored_is_not_blamed_once_it_is_sealed_by_another_key(
     assert sealed.checked()["verdict"] == "ok"
 
 
-@pytest.mark.parametrize("is_said", [True, False], ids=["by erase", "by its key"])
 def test_a_log_that_was_restored_is_not_blamed_for_what_it_concluded_about_cases_that_were_erased(
-    sealed: Signed, p1: str, *, is_said: bool
+    sealed: Signed, p1: str
 ) -> None:
     # given a sealed log, of which a case was erased, so that nothing is concluded about it anew
-    if is_said:
-        succeeded("erase", "P1", "--ground", "ordered", "--confirm", "P1", "--data", sealed.home)
-    else:
-        sealed.tampering.do("UPDATE keys SET wrapped = NULL WHERE case_id = ?", p1)
-        sealed.tampering.do("DELETE FROM states WHERE case_id = ?", p1)
+    succeeded("erase", "P1", "--ground", "ordered", "--confirm", "P1", "--data", sealed.home)
     sealed.seal()
+    erased = sum(len(sealed.tampering.offsets(topic, p1)) for topic in (SCORES, TRACKS, NOTICES))
 
-    # when it is restored from its own backup, then no checkpoint is held against it
+    # when it is restored from its own backup, then no checkpoint is held against it, and what is not there is told
     sealed.restored()
     assert sealed.findings() == []
     assert sealed.checked()["verdict"] == "ok"
+    excused = f"Sealed, and not there, where a case was erased: {erased} conclusions."
+    assert excused in succeeded("audit", "verify", "--data", sealed.home).told
 
-    # and neither in a bundle of it, without any key, that says that it was erased
-    if is_said:
-        bundle = sealed.folder / "history.zip"
-        succeeded("audit", "export", "--data", sealed.home, "--output", bundle)
-        ran = ontrack("audit", "verify", "--bundle", bundle, "--format", "json")
-        assert orjson.loads(ran.out)["findings"] == []
+    # and neither in a bundle of it, without any key
+    bundle = sealed.folder / "history.zip"
+    succeeded("audit", "export", "--data", sealed.home, "--output", bundle)
+    ran = ontrack("audit", "verify", "--bundle", bundle, "--format", "json")
+    assert (orjson.loads(ran.out)["findings"], excused in ran.told) == ([], True)
 
     # and where the key is to sign that has sealed what is not there any more, it is said that another one has to go on
     key = sealed.folder / "north.example.key"
@@ -156,9 +157,84 @@ def test_a_log_that_was_restored_is_not_blamed_for_what_it_concluded_about_cases
     assert "sign with another key into another directory" in refused.told
     assert "sign with another key into another directory" in sealed.checked("--seal-key", key)["do"]
 
-    # and a fact that is missing is found all the same
+    # and a fact that is missing is found all the same, and where it is the erasure, all that it was the reason for
     sealed.cut(CASES, partition_of(p1))
-    assert [each["topic"] for each in sealed.findings() if each["finding"] == "checkpoint"] == [CASES.name]
+    found = [each["topic"] for each in sealed.findings() if each["finding"] == "checkpoint"]
+    assert found == [CASES.name, NOTICES.name, SCORES.name, TRACKS.name]
+
+
+def _key_taken_away(sealed: Signed, case_id: str) -> None:
+    """As somebody does who edits the database, so that nobody can say what was concluded of a case."""
+    sealed.tampering.do("UPDATE keys SET wrapped = NULL WHERE case_id = ?", case_id)
+    sealed.tampering.do("DELETE FROM states WHERE case_id = ?", case_id)
+    for topic in (SCORES, TRACKS, NOTICES):
+        for _ in sealed.tampering.offsets(topic, case_id):
+            sealed.tampering.cut(topic, case_id, -1)
+    sealed.tampering.do(
+        """UPDATE positions SET "offset" = 0 WHERE partition = ? AND stage IN ('not_detector', 'notifier')""",
+        partition_of(case_id),
+    )
+
+
+def _nothing_else(sealed: Signed, case_id: str) -> None:
+    del sealed, case_id
+
+
+def _set_back(sealed: Signed, case_id: str) -> None:
+    """As if the facts of the partition were still to be read."""
+    sealed.tampering.do('UPDATE positions SET "offset" = 0 WHERE partition = ?', partition_of(case_id))
+
+
+def _beside_one_that_was_erased(sealed: Signed, case_id: str) -> None:
+    """In the partition in which it stands, another case was erased, and the log says so."""
+    partition = partition_of(case_id)
+    other = next(name for name in map(str, range(1_000)) if partition_of(name) == partition)
+    said = CaseErased(ground="ordered", by="kim")
+    fact = new_fact(said, case_id=other, fact_id=NOBODYS, source="urn:ontrack:erase", happened=datetime.now(UTC))
+    table = table_of(CASES, partition)
+    value = encode(prepared(fact, CaseKey(bytes(64))))
+    sealed.tampering.do(f"INSERT INTO {table} SELECT count(*), ?, ? FROM {table}", other, value)  # noqa: S608 - ours
+    sealed.tampering.do("INSERT INTO keys (case_id, wrapped) VALUES (?, NULL)", other)
+
+
+@pytest.mark.parametrize("besides", [_nothing_else, _set_back, _beside_one_that_was_erased])
+def test_whoever_takes_the_key_of_a_case_away_hides_no_conclusion_that_was_taken_away(
+    sealed: Signed, p1: str, besides: Callable[[Signed, str], None]
+) -> None:
+    # given a sealed log that has lost what was concluded of a case, and its key, which nobody says was erased
+    _key_taken_away(sealed, p1)
+    besides(sealed, p1)
+
+    # when it is verified, then what is not there is found, and so it is by the doctor
+    found = [(each["topic"], each["partition"]) for each in sealed.findings() if each["finding"] == "checkpoint"]
+    assert found == [(topic.name, partition_of(p1)) for topic in (NOTICES, SCORES, TRACKS)]
+    checked = sealed.checked()
+    assert (checked["verdict"], "ask who has changed it" in checked["do"]) == ("finding", True)
+
+
+def test_a_backup_from_before_an_erasure_that_was_written_anew_is_held_to_its_checkpoints_until_it_is_sealed(
+    sealed: Signed, p1: str
+) -> None:
+    # given a backup of a sealed log, out of which a case was taken since: it says nothing of its erasure
+    backup, restored = sealed.folder / "monday.backup", sealed.folder / "monday"
+    succeeded("backup", backup, "--data", sealed.home)
+    succeeded("erase", "P1", "--ground", "ordered", "--confirm", "P1", "--data", sealed.home)
+    restored.mkdir(mode=0o700)
+    shutil.copy(sealed.home / "master.key", restored)
+
+    # when it is restored, then that another key has to sign is told there, by the audit and by the doctor
+    told = succeeded("restore", backup, "--data", restored).told
+    sealed.tampering, sealed.home = Tampering(restored), restored
+    assert "sign with another key" in told
+    assert {(each["finding"], each["partition"]) for each in sealed.findings()} == {("checkpoint", partition_of(p1))}
+    assert "sign with another key" in sealed.checked()["do"]
+
+    # and once it does, nothing is found, and the case is named of which nobody says why its key is gone
+    sealed.seal("south.example")
+    ran = ontrack("audit", "verify", "--data", restored, "--format", "json")
+    verdict = orjson.loads(ran.out)
+    assert (ran.exit_code, verdict["verifies"], verdict["findings"], verdict["unexplained"]) == (0, None, [], [p1])
+    assert sealed.checked()["verdict"] == "ok"
 
 
 def test_where_not_everything_is_concluded_yet_what_is_to_come_is_not_missed(sealed: Signed) -> None:
@@ -244,7 +320,7 @@ class GoingOn:
 async def test_a_log_that_goes_on_and_is_sealed_meanwhile_lacks_nothing(sealed: Signed) -> None:
     async with await EmbeddedHome.open(sealed.home, write=True) as home:
         going_on: Log = GoingOn(home)
-        assert await of_seals(going_on, home.keyring, home.log_id, ()) == []
+        assert await of_seals(going_on, home.keyring, home.log_id, ()) == Held([], 0)
         assert await home.log.end(SEALS, 0) > 1
 
 

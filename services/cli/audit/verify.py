@@ -147,8 +147,8 @@ async def _verify(source: Source, wish: Wish, sealed: Kept | None, form: Format,
         found.findings.add_all(others)
         told = {each.place for each in others}
         behind = set() if history.store is None else {each.partition for each in await home.waiting(history.stages)}
-        of_log = await of_seals(home.log, home.keyring, history.log_id, behind)
-        found.findings.add_all(each for each in of_log if each.place not in told)
+        held = await of_seals(home.log, home.keyring, history.log_id, behind)
+        found.findings.add_all(each for each in held.findings if each.place not in told)
         took = time.monotonic() - began
         # Asked after the keys, and of the whole log: a case is said to be erased before its key goes.
         erased = await erasures(home.log, home.keyring, partitions_of(part.cases))
@@ -162,7 +162,7 @@ async def _verify(source: Source, wish: Wish, sealed: Kept | None, form: Format,
     of_part = {each: erased[each] for each in erased if part.cases is None or each in part.cases}
     of_checkpoint = [] if sealed is None else [sealed.told(holds=not others)]
     summary = (*_summary(found, took, verdict), *of_checkpoint, verdict.says)
-    for line in (*summary, *_erased(of_part), *_unsaid(unsaid), *told_of(part)):
+    for line in (*summary, *_erased(of_part), *_excused(held.erased), *_unsaid(unsaid), *told_of(part)):
         say(line)
     return verdict
 
@@ -231,6 +231,15 @@ def _erased(found: Mapping[str, Erasure]) -> Iterator[str]:
     yield from (told_erased(case_id, erasure) for case_id, erasure in latest[:_ERASED_AT_MOST])
     if len(latest) > _ERASED_AT_MOST:
         yield f"{counted(len(latest) - _ERASED_AT_MOST, 'case')} more were erased before."
+
+
+def _excused(number: int) -> Iterator[str]:
+    """Tell how many conclusions nobody misses though they were sealed."""
+    if number:
+        yield (
+            f"Sealed, and not there, where a case was erased: {counted(number, 'conclusion')}. Where a backup is "
+            "restored, nothing of such a case is concluded anew."
+        )
 
 
 def _unsaid(found: Collection[str]) -> Iterator[str]:

@@ -140,10 +140,11 @@ async def _lacking(home: Home, said: Checkpoint, where: str, verifier: Verifier 
     """
     sizes = {line[:2]: line.size for line in said.lines}
     behind = {place.partition for place in await home.waiting(home.stages)}
-    short = await short_of(home.log, home.keyring if verifier is None else None, sizes, behind)
+    short = await short_of(home.log, home.keyring, sizes, behind)
+    lacking = short.lacking if verifier is None else {**short.lacking, **short.erased}
     told = [
         f"{topic} has {end:,} of {sizes[topic, each]:,} records in partition {each}"
-        for (topic, each), end in short.items()
+        for (topic, each), end in sorted(lacking.items())
     ]
     more = f", and {len(told) - _EXAMPLES:,} more" if len(told) > _EXAMPLES else ""
     lacks = f"the log lacks what was sealed at {exactly(said.at)} ({where})"
