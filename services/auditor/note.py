@@ -3,6 +3,7 @@
 import re
 from base64 import b64decode, b64encode
 from binascii import Error
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -62,16 +63,10 @@ class Verifier:
 
     def opened(self, note: str) -> str:
         """Give the text of a note that this key has signed. Raises NoteInvalid."""
-        text, separator, signatures = note.rpartition("\n\n")
-        if not separator or not signatures.endswith("\n"):
-            raise NoteInvalid("a signed note was expected: a text, an empty line, and signatures")
-        text += "\n"
-        for line in signatures.splitlines():
-            found = _LINE.fullmatch(line)
-            if found is None:
-                raise NoteInvalid("a signature was expected on each line below the empty one")
-            if self._is_of(found):
-                self._require(text, _decoded(found[2])[4:])
+        text, signatures = parted(note)
+        for name, signature in signatures:
+            if name == self.name and signature[:4] == self.id:
+                self._require(text, signature[4:])
                 return text
         raise NoteInvalid(f"a signature of {self.name} with this very key was expected")
 
@@ -122,6 +117,21 @@ class Signer:
         """Sign a text, which ends with a line. Gives the note."""
         signature = Ed25519PrivateKey.from_private_bytes(self.secret).sign(text.encode())
         return f"{text}\n— {self.name} {b64encode(self.verifier.id + signature).decode()}\n"
+
+
+def parted(note: str) -> tuple[str, Sequence[tuple[str, bytes]]]:
+    """Give the text of a note, and all its signatures with the names of their keys. Raises NoteInvalid.
+
+    None of them is believed for that, but a note of which one is damaged is none.
+    """
+    text, separator, signatures = note.rpartition("\n\n")
+    if not separator or not signatures.endswith("\n"):
+        raise NoteInvalid("a signed note was expected: a text, an empty line, and signatures")
+    lines = [_LINE.fullmatch(line) for line in signatures.splitlines()]
+    found = [(line[1], _decoded(line[2])) for line in lines if line is not None]
+    if len(found) < len(lines):
+        raise NoteInvalid("a signature was expected on each line below the empty one")
+    return f"{text}\n", found
 
 
 def _parts(text: str) -> tuple[str, str, bytes]:

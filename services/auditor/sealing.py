@@ -2,18 +2,18 @@
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 
 from contracts.events.fields import instant
 from contracts.topics import TOPICS
 from services.auditor.checkpoint import SEALED, Checkpoint, Sealed, last_signed, signed, since
-from services.auditor.note import NoteInvalid, Signer, Verifier
+from services.auditor.note import NoteInvalid, Signer, Verifier, parted
 from services.runtime.health import Health
 from services.runtime.log.port import Journal, Log
 from services.runtime.unavailable import Unavailable
@@ -46,6 +46,13 @@ class Rhythm:
 
     records: int = RECORDS
     time: timedelta = TIME
+
+
+class Kept(NamedTuple):
+    """A checkpoint that is kept. is_of_key: whether it is of the key by which that was asked."""
+
+    checkpoint: Checkpoint
+    is_of_key: bool
 
 
 class Sealer:
@@ -124,27 +131,41 @@ def file_name(checkpoint: Checkpoint) -> str:
 
 def newest_in(kept: Path) -> Path | None:
     """Give the newest checkpoint that is kept in a directory."""
-    return max(kept.glob("checkpoint-*.txt"), default=None)
+    return max(_all_in(kept), default=None)
+
+
+def _all_in(kept: Path) -> Iterator[Path]:
+    return iter(kept.glob("checkpoint-*.txt"))
 
 
 async def require_kept(log: Log, log_id: str, verifier: Verifier, kept: Path) -> None:
-    """Make sure that a log has all that its newest checkpoint speaks of that is kept in a directory, if it is of a key.
+    """Make sure that a log has all that the checkpoints speak of that are kept in a directory, to the newest of a key.
 
-    Those on the log could have been taken away with what they speak of. Raises Unavailable, NoteInvalid, and
+    Those on the log could have been taken away with what they speak of. A newer one of another key counts too: it can
+    be one of this key, of which just that cannot be read any more. Raises Unavailable, NoteInvalid, and
     CheckpointUnusable with what to do.
     """
-    file = newest_in(kept)
-    try:
-        said = None if file is None else kept_in(file, verifier)
-    except CheckpointUnusable as unusable:
-        raise CheckpointUnusable(f"{unusable}; {FETCH_AGAIN}") from None
-    for topic, partition, size, _ in said.lines if said is not None and said.log == log_id else ():
+    sizes: dict[tuple[str, int], int] = {}
+    for file in sorted(_all_in(kept), reverse=True):
+        try:
+            said = kept_in(file, verifier)
+        except CheckpointUnusable as unusable:
+            raise CheckpointUnusable(f"{unusable}; {FETCH_AGAIN}") from None
+        if said.checkpoint.log != log_id:
+            continue
+        for topic, partition, size, _ in said.checkpoint.lines:
+            sizes[topic, partition] = max(size, sizes.get((topic, partition), 0))
+        if said.is_of_key:
+            break
+        # There can be years of another key: others have their turn here.
+        await asyncio.sleep(0)
+    for (topic, partition), size in sizes.items():
         if topic in TOPICS and partition in range(TOPICS[topic].partitions):
             since(TOPICS[topic], partition, size, await log.end(TOPICS[topic], partition))
 
 
-def kept_in(file: Path, verifier: Verifier | None) -> Checkpoint | None:
-    """Read a checkpoint that is kept; None if it is of another key. Raises CheckpointUnusable.
+def kept_in(file: Path, verifier: Verifier | None) -> Kept:
+    """Read a checkpoint that is kept. Raises CheckpointUnusable.
 
     verifier: of the key; None: whoever has signed it
     """
@@ -156,14 +177,10 @@ def kept_in(file: Path, verifier: Verifier | None) -> Checkpoint | None:
         raise CheckpointUnusable(f"{file}: {wrong}") from None
 
 
-def _said_in(note: str, verifier: Verifier | None) -> Checkpoint | None:
-    # What is only a part of a note may have lost the name of its key: it is not another one's for that.
-    if not note.endswith("\n") or note.endswith("\n\n"):
-        raise NoteInvalid("a whole checkpoint was expected, and its end is missing")
-    said = Checkpoint.said_in(note)
-    if verifier is None:
-        return said
-    return Checkpoint.read(verifier.opened(note)) if verifier.is_named_in(note) else None
+def _said_in(note: str, verifier: Verifier | None) -> Kept:
+    text, _ = parted(note)
+    is_of_key = verifier is None or verifier.is_named_in(note)
+    return Kept(Checkpoint.read(text if verifier is None or not is_of_key else verifier.opened(note)), is_of_key)
 
 
 def signer_in(file: Path) -> Signer:

@@ -41,6 +41,9 @@ def test_a_note_that_others_have_signed_too_is_believed_by_each_for_itself() -> 
         (NOTE.rstrip("\n"), "a signed note was expected"),
         (NOTE.replace("— ", "- "), "a signature was expected on each line"),
         (NOTE.replace("JnAM=", "JnAM"), "base64 was expected"),
+        (f"{NOTE}— witness JnAM===\n", "base64 was expected"),
+        (f"{NOTE}- witness JnAM\n", "a signature was expected on each line"),
+        (f"{TEXT}\n", "a signed note was expected"),
         (TEXT, "a signed note was expected"),
     ],
 )

@@ -1,6 +1,7 @@
 """A log is sealed by itself: after so many records, or so much time; and every checkpoint is where it is fetched."""
 
 import asyncio
+import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import closing
@@ -13,7 +14,7 @@ import pytest
 from contracts.topics import CASES, SCORES, SEALS, Topic
 from services.auditor.checkpoint import WHOLE_EVERY, Checkpoint, last_signed, notes, signed
 from services.auditor.note import NoteInvalid, Signer
-from services.auditor.sealing import CheckpointUnusable, KeyUnusable, Rhythm, Sealer, require_kept, signer_in
+from services.auditor.sealing import CheckpointUnusable, KeyUnusable, Rhythm, Sealer, file_name, require_kept, signer_in
 from services.embedded import DATABASE, EmbeddedHome
 from services.runtime.database import table_of
 from services.runtime.log.port import Log, Record, StoredRecord
@@ -325,17 +326,102 @@ async def test_nothing_is_signed_over_a_log_that_lost_its_checkpoints_with_what_
     # given a log that was sealed, of which the last records were taken away, and the checkpoint too
     await more(home, 1)
     await sealer(home, kept, Hour()).look()
+    cut_with_its_checkpoints(clinic)
+
+    # when a sealer is started that finds the checkpoint where it is kept, then nothing is signed, with whatever key
+    south = Signer.make("south.example")
+    for signer in (SIGNER, south):
+        with pytest.raises(NoteInvalid, match="nothing is signed over this log"):
+            await sealer(home, kept, Hour(), signer).look()
+    assert await home.log.end(SEALS, 0) == 0
+
+    # and with another key into another directory, as is said there, it is
+    other = kept.with_name("other")
+    other.mkdir()
+    assert await sealer(home, other, Hour(), south).look()
+
+
+def cut_with_its_checkpoints(clinic: Path) -> None:
+    """Take facts of a log away, and all checkpoints that speak of them."""
     with closing(sqlite3.connect(clinic / DATABASE)) as database, database:
         for table in (table_of(CASES, 0), table_of(SEALS, 0)):
             database.execute(f"DELETE FROM {table}")  # noqa: S608 - ours
 
-    # when a sealer is started that finds the checkpoint where it is kept, then nothing is signed
+
+def _hash_of_the_key(note: str) -> str:
+    text, name, signature = note.rpartition("north.example ")
+    return f"{text}{name}{'B' if signature[0] == 'A' else 'A'}{signature[1:]}"
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (lambda note: note.replace("— north", "— norti"), "nothing is signed over this log"),
+        (_hash_of_the_key, "nothing is signed over this log"),
+        (lambda note: note.replace("— north", "- north"), "a signature was expected on each line"),
+        (lambda note: note.replace("— north", "— norti")[:-2] + "\n", "base64 was expected"),
+    ],
+    ids=["name", "hash", "dash", "name and end"],
+)
+async def test_a_kept_checkpoint_whose_signature_is_damaged_is_not_taken_for_one_that_says_nothing(
+    clinic: Path, home: EmbeddedHome, kept: Path, damage: Callable[[str], str], says: str
+) -> None:
+    # given a log that was cut with its checkpoints, and the one that was kept, damaged where it says who has signed it
+    await more(home, 1)
+    await sealer(home, kept, Hour()).look()
+    (note,) = texts(kept)
+    written_over(kept, damage(note))
+    cut_with_its_checkpoints(clinic)
+
+    # when a sealer is started, then nothing is signed
+    with pytest.raises(NoteInvalid, match=says):
+        await sealer(home, kept, Hour()).look()
+    assert await home.log.end(SEALS, 0) == 0
+
+
+@pytest.mark.parametrize("is_of_another_log", [False, True], ids=["of another key", "of another log"])
+async def test_a_log_is_held_to_the_newest_checkpoint_of_its_key_whatever_else_lies_beside_it(
+    clinic: Path, home: EmbeddedHome, kept: Path, tmp_path: Path, *, is_of_another_log: bool
+) -> None:
+    # given a log that was sealed, and a newer checkpoint beside, of less: of another log, or of another key
+    await more(home, 1)
+    await sealer(home, kept, Hour()).look()
+    later = Hour()
+    later.passes(days=1)
+    if is_of_another_log:
+        async with await EmbeddedHome.found(tmp_path / "another") as another:
+            await sealer(another, kept, later).look()
+    else:
+        said = Checkpoint(home.log_id, later.at, ())
+        (kept / file_name(said)).write_text(Signer.make("south.example").signed(said.text()))
+    assert len(texts(kept)) == 2
+
+    # when it is looked at, then it is held to its own, and all is there
+    await require_kept(home.log, home.log_id, SIGNER.verifier, kept)
+
+    # and when it is cut with its checkpoints, then nothing is signed
+    cut_with_its_checkpoints(clinic)
     with pytest.raises(NoteInvalid, match="nothing is signed over this log"):
         await sealer(home, kept, Hour()).look()
     assert await home.log.end(SEALS, 0) == 0
 
-    # and what somebody else has kept there is nothing to it
-    assert await sealer(home, kept, Hour(), Signer.make("south.example")).look()
+
+async def test_a_log_is_not_held_to_what_was_kept_before_the_newest_checkpoint_of_its_key(
+    home: EmbeddedHome, kept: Path
+) -> None:
+    # given one that cannot be read any more, and a newer one
+    clock = Hour()
+    await sealer(home, kept, clock).look()
+    written_over(kept, "garbage")
+    await more(home, 100)
+    clock.passes(days=1)
+    other = kept.with_name("other")
+    other.mkdir()
+    await sealer(home, other, clock).look()
+    shutil.copytree(other, kept, dirs_exist_ok=True)
+
+    # when it is looked at, then the newer one is enough
+    await require_kept(home.log, home.log_id, SIGNER.verifier, kept)
 
 
 async def test_a_kept_checkpoint_of_which_a_part_is_missing_is_named_with_what_to_do(

@@ -424,17 +424,17 @@ def test_nothing_is_signed_over_a_log_that_lacks_what_was_sealed(
     do(tampering)
 
     # when it is to be sealed again, then that is refused with what to do, and nothing is signed
-    seal = ("audit", "seal", "--data", tampering.home, "--output", kept.folder, "--key")
-    ran = ontrack(*seal, kept.key)
+    seal = ("audit", "seal", "--data", tampering.home)
+    ran = ontrack(*seal, "--output", kept.folder, "--key", kept.key)
     assert (ran.exit_code, ran.out) == (1, b"")
     assert "nothing is signed over this log; if the log was restored from a backup, tell whoever keeps" in ran.told
     assert list(kept.folder.iterdir()) == [kept.first]
     assert tampering.do(f"SELECT count(*) FROM {table_of(SEALS, 0)}") == [(1,)]  # noqa: S608 - ours
 
-    # and with another key it is sealed, as after a restore
+    # and with another key into another directory it is sealed, as after a restore
     other = kept.key.with_name("other.key")
     succeeded("audit", "key", NAME, "--output", other)
-    succeeded(*seal, other)
+    succeeded(*seal, "--output", kept.folder.with_name("other"), "--key", other)
 
 
 def test_a_key_is_for_whoever_signs_alone(tampering: Tampering, kept: Kept) -> None:

@@ -124,6 +124,11 @@ def _written_by_halves(sealed: Sealed) -> None:
     checkpoint.write_text(checkpoint.read_text()[:-40])
 
 
+def _signature_damaged(sealed: Sealed) -> None:
+    (checkpoint,) = sealed.kept.iterdir()
+    checkpoint.write_text(checkpoint.read_text().replace("— ", "- "))
+
+
 def _log_cut(sealed: Sealed) -> None:
     tampering = Tampering(sealed.home)
     (case_id,) = tampering.keys
@@ -160,6 +165,11 @@ WRONG: Final[dict[str, tuple[Callable[[Sealed], None], str, str]]] = {
     ),
     "a checkpoint of another key": (_of_another_key, "seals", "a signature with the very key that signs here"),
     "a checkpoint that was written by halves": (_written_by_halves, "seals", "or delete it"),
+    "a checkpoint of which the signature is damaged": (
+        _signature_damaged,
+        "seals",
+        "a signature was expected on each line below the empty one: put it there again",
+    ),
     "a log that lacks what was sealed": (_log_cut, "seals", "the log lacks what was sealed at"),
     "what is no checkpoint": (_garbage, "seals", "ask who has written that, or changed it"),
     "a log that lacks its checkpoints": (_checkpoints_gone, "seals", "does not stand on it: there is none"),
@@ -201,6 +211,13 @@ def test_where_nobody_is_to_sign_the_log_is_held_to_its_own_checkpoints(
         monkeypatch.delenv(setting)
     WRONG[name][0](sealed)
     assert says in sealed.findings()["seals"]
+
+
+def test_what_is_kept_is_looked_at_without_the_key_too(sealed: Sealed, monkeypatch: pytest.MonkeyPatch) -> None:
+    sealed.seal()
+    monkeypatch.delenv(KEY)
+    _signature_damaged(sealed)
+    assert "a signature was expected on each line" in sealed.findings()["seals"]
 
 
 @pytest.mark.parametrize(("alone", "lacking"), [(KEY, "checkpoints"), (DIRECTORY, "seal key")])

@@ -69,8 +69,9 @@ def seal(place: Place, key_file: Path, output: Path | None) -> None:
     It goes on the log, and to a file in --output. That file is for somebody else to keep: who can change the log can
     change what stands on it of checkpoints too.
 
-    Over a log that lacks what this key has sealed before, by the checkpoints on it or the newest in --output, nothing
-    is signed; the exit code is 1 then.
+    Over a log that lacks what this key has sealed before, by the checkpoints on it or its newest in --output, nothing
+    is signed; the exit code is 1 then. The log is held to newer ones there of another key too. Where one of these is
+    damaged, it is named, and nothing is signed either.
 
     Example: ontrack audit seal --data DIR --key seal.key --output /mnt/elsewhere
     """

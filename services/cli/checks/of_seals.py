@@ -9,7 +9,7 @@ from typing import Final
 from contracts.topics import CASES, SEALS
 from services.auditor.checkpoint import RESTORED_OR_CHANGED, Checkpoint, last_said, last_signed
 from services.auditor.note import NoteInvalid, Verifier
-from services.auditor.sealing import FETCH_AGAIN, CheckpointUnusable, KeyUnusable, kept_in, newest_in, signer_in
+from services.auditor.sealing import FETCH_AGAIN, CheckpointUnusable, Kept, KeyUnusable, kept_in, newest_in, signer_in
 from services.auditor.seals import short_of, strange_lately
 from services.cli.checks.checked import Checked, ill, recorded, unknown, well
 from services.cli.home import Failure
@@ -79,7 +79,7 @@ async def seals_are_signed(home: Home, sealing: Sealing) -> Checked:
         last = await _last(home, verifier)
     except NoteInvalid as wrong:
         return ill("seals", str(wrong), RESTORED_OR_CHANGED)
-    if newest is not None and (other := await _other_log(home, newest, kept, verifier, last)):
+    if newest is not None and kept is not None and (other := await _other_log(home, newest, kept, verifier, last)):
         return ill("seals", other, RESTORED_OR_CHANGED)
     if last is not None and (lacks := await _lacking(home, last, f"the last checkpoint on {SEALS.name}", verifier)):
         return ill("seals", lacks, RESTORED_OR_CHANGED)
@@ -114,19 +114,20 @@ async def _last(home: Home, verifier: Verifier | None) -> Checkpoint | None:
 
 
 async def _other_log(
-    home: Home, file: Path, kept: Checkpoint | None, verifier: Verifier | None, last: Checkpoint | None
+    home: Home, file: Path, kept: Kept, verifier: Verifier | None, last: Checkpoint | None
 ) -> str | None:
     """Tell why the newest checkpoint that is kept is not one of this log, if it is not.
 
-    kept: what it says, if it is of the key that signs here; last: the last on the log
+    kept: what it says, and whether it is of the key that signs here; last: the last on the log
     """
-    if kept is None:
+    said = kept.checkpoint
+    if not kept.is_of_key:
         return f"{file}: a signature with the very key that signs here was expected"
-    if kept.log != home.log_id:
-        return f"{file} is of the log {kept.log}, and this is {home.log_id}"
-    if lacks := await _lacking(home, kept, str(file), verifier):
+    if said.log != home.log_id:
+        return f"{file} is of the log {said.log}, and this is {home.log_id}"
+    if lacks := await _lacking(home, said, str(file), verifier):
         return lacks
-    if last is None or last.at < kept.at:
+    if last is None or last.at < said.at:
         has = "there is none" if last is None else f"the last there was signed at {exactly(last.at)}"
         return f"{file} was signed on this log, and does not stand on it: {has}"
     return None
