@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Final, NamedTuple
 
 import orjson
 
-from contracts.codec import CaseKey, Unreadable, decode, encode, id_of, subject_of
+from contracts.codec import Unreadable, decode, encode, id_of, subject_of
 from contracts.events.event import Data, Event
 from contracts.topics import CASES, DEFINITIONS, NOTICES, SCORES, TRACKS, Topic
 from services.cli.case_keys import Keys, but_erased, keys_in, lines_of, persons_in, take_keys
@@ -33,6 +33,13 @@ from services.runtime.log.port import Record
 _DERIVED: Final = (SCORES, TRACKS, NOTICES)
 _AT_ONCE: Final = 5_000
 _EXAMPLES: Final = 10
+
+
+class Given(NamedTuple):
+    """What there is to open an export. keys: of its cases; has_file: whether a file of keys was named."""
+
+    keys: Keys
+    has_file: bool
 
 
 @dataclass(slots=True)
@@ -118,22 +125,22 @@ async def import_log(
     if not facts.exists():
         raise Failure(f"{facts}: this file was expected in an exported log")
     require_empty(directory)
-    case_keys = _keys_of(facts, keys)
+    given = _given(facts, keys)
     persons = persons_in(source / DIRECTORY) | persons_in(keys)
-    erased = sum(1 for key in case_keys.values() if key is Destroyed.DESTROYED)
+    erased = sum(1 for key in given.keys.values() if key is Destroyed.DESTROYED)
     imported = Imported(erased=erased, dry_run=dry_run)
-    for fact in _facts(facts, case_keys):
+    for fact in _facts(facts, given):
         imported.facts += 1
         imported.erased_facts += isinstance(fact, Record)
     with workplace(directory, dry_run=dry_run) as work:
         async with await EmbeddedHome.found(work, founding=founding, zone=clinic_zone()) as home:
-            await take_keys(home.keyring, case_keys)
-            await _take(home, facts, case_keys, advance)
+            await take_keys(home.keyring, given.keys)
+            await _take(home, facts, given, advance)
             await home.people.enter(persons)
             for topic in _DERIVED:
                 file = source / f"{topic.name}.ndjson"
                 if file.exists():
-                    imported.compared.append(await _compare(home, topic, file, case_keys))
+                    imported.compared.append(await _compare(home, topic, file, given))
                 else:
                     imported.absent.append(topic.name)
         if not imported.differs and not dry_run:
@@ -157,26 +164,27 @@ async def import_log_into(
                 f"{source}"
             )
         facts = source / f"{CASES.name}.ndjson"
-        case_keys = _keys_of(facts, keys)
+        given = _given(facts, keys)
         there = await _ids_of_facts(home)
-        if not there <= {_id(fact) for fact in _facts(facts, case_keys)}:
+        if not there <= {_id(fact) for fact in _facts(facts, given)}:
             raise Failure("the region holds other facts already; an exported log goes into an empty one")
         with TemporaryDirectory(prefix="ontrack-import-") as temporary:
             imported = await import_log(source, Path(temporary), keys, advance, dry_run=True)
         imported.dry_run, imported.there = dry_run, len(there)
         if imported.differs or dry_run:
             return imported
-        await take_keys(home.keyring, case_keys)
-        await _take(home, facts, case_keys, lambda _: None, there)
+        await take_keys(home.keyring, given.keys)
+        await _take(home, facts, given, lambda _: None, there)
         await home.people.enter(persons_in(source / DIRECTORY) | persons_in(keys))
         await settled(home)
     return imported
 
 
-def _keys_of(facts: Path, keys: Path | None) -> Keys:
+def _given(facts: Path, keys: Path | None) -> Given:
     """Read the keys of an export; of a case that its facts say was erased, there is none, whoever has kept it."""
     said = (line for _, line in lines_of(facts) if is_erasure(line))
-    return but_erased(keys_in(keys), (Record(subject_of(line) or "", line) for line in said))
+    known = but_erased(keys_in(keys), (Record(subject_of(line) or "", line) for line in said))
+    return Given(known, has_file=keys is not None)
 
 
 async def _ids_of_facts(home: Home) -> set[str]:
@@ -205,11 +213,11 @@ def founding_of(source: Path) -> list[bytes]:
 
 
 async def _take(
-    home: Home, file: Path, keys: Keys, advance: Callable[[int], None], there: Collection[str] = ()
+    home: Home, file: Path, given: Given, advance: Callable[[int], None], there: Collection[str] = ()
 ) -> None:
     """Record the facts of a file, but those that are there already."""
     waiting: list[Event[Data] | Record] = []
-    for event in _facts(file, keys):
+    for event in _facts(file, given):
         if _id(event) in there:
             continue
         waiting.append(event)
@@ -230,18 +238,18 @@ def _checked(file: Path, number: int, line: bytes) -> bytes:
     return line
 
 
-def _facts(file: Path, keys: Keys) -> Iterator[Event[Data] | Record]:
+def _facts(file: Path, given: Given) -> Iterator[Event[Data] | Record]:
     for number, line in lines_of(file):
-        yield _event(file, number, line, CASES, keys)
+        yield _event(file, number, line, CASES, given)
 
 
-def _event(file: Path, number: int, line: bytes, topic: Topic, keys: Keys) -> Event[Data] | Record:
+def _event(file: Path, number: int, line: bytes, topic: Topic, given: Given) -> Event[Data] | Record:
     """Read a line of an export, sealed or opened; one of an erased case stays a record."""
     where = f"{file}: line {number}"
     try:
         wire = orjson.loads(line)
         sealed, subject = "data_base64" in wire, wire["subject"]
-        key = keys.get(subject)
+        key = given.keys.get(subject)
     except (ValueError, TypeError, KeyError):
         raise Failure(f"{where}: an event was expected", FINDING) from None
     if isinstance(key, Destroyed):
@@ -249,7 +257,7 @@ def _event(file: Path, number: int, line: bytes, topic: Topic, keys: Keys) -> Ev
         if sealed and is_sealed(record, topic):
             return record
         raise Failure(f"{where}: a sealed event of {topic.name} was expected, because its case was erased", FINDING)
-    if sealed and key is None and any(isinstance(each, CaseKey) for each in keys.values()):
+    if sealed and key is None and given.has_file:
         raise Failure(f"{where}: the data is sealed, and the file of keys has no key of case {subject}", FINDING)
     if sealed and key is None:
         raise Failure(f"{where}: the data is sealed; name the file with the keys: --keys FILE")
@@ -259,7 +267,7 @@ def _event(file: Path, number: int, line: bytes, topic: Topic, keys: Keys) -> Ev
     return event
 
 
-async def _compare(home: Home, topic: Topic, file: Path, keys: Keys) -> Compared:
+async def _compare(home: Home, topic: Topic, file: Path, given: Given) -> Compared:
     """Compare a derived topic event by event; what is repeated counts once."""
     seen = sqlite3.connect("")
     seen.execute(
@@ -268,7 +276,7 @@ async def _compare(home: Home, topic: Topic, file: Path, keys: Keys) -> Compared
     )
     compared = Compared(topic.name)
     for number, line in lines_of(file):
-        event = _event(file, number, line, topic, keys)
+        event = _event(file, number, line, topic, given)
         if isinstance(event, Record):
             compared.erased += 1
             continue

@@ -202,10 +202,14 @@ def test_the_keys_of_other_cases_open_nothing(desk: Desk, sealed: Path, keys: Pa
         assert not (desk.place / "copy").exists()
 
 
-def test_a_case_whose_key_is_not_in_the_file_of_keys_is_named(sealed: Path, keys: Path, tmp_path: Path) -> None:
-    # given a file of keys without that of one case
-    entries = events(keys.read_bytes())
-    lacking = entries.pop()["case"]
+@pytest.mark.parametrize("left", ["all others", "one that was destroyed", "none"])
+def test_a_case_whose_key_is_not_in_the_file_of_keys_is_named(
+    sealed: Path, keys: Path, tmp_path: Path, left: str
+) -> None:
+    # given a file of keys without that of the first case on the log, whatever else is in it
+    lacking = events((sealed / f"{CASES.name}.ndjson").read_bytes())[0]["subject"]
+    others = [entry for entry in events(keys.read_bytes()) if entry["case"] != lacking]
+    entries = {"all others": others, "one that was destroyed": [{**others[0], "key": None}], "none": []}[left]
     some = tmp_path / "some"
     some.write_text("".join(f"{json.dumps(entry)}\n" for entry in entries))
 
