@@ -13,6 +13,7 @@ from contracts.codec import (
     Unreadable,
     encode,
     ending,
+    glance,
     prepared,
     renumbered,
     subject_of,
@@ -20,6 +21,7 @@ from contracts.codec import (
 )
 from contracts.definitions.catalogue import DefinitionMissing
 from contracts.events.event import DERIVED_ID, Data, Event, name_based_id
+from contracts.events.facts import CaseEnrolled
 from contracts.events.publications import FactUnreadable
 from contracts.topics import CASES
 from services.runtime.faults import NEW_HOME, StageStopped, place_of, rebuild
@@ -32,6 +34,7 @@ from services.runtime.store.sealed import StateUnreadable, open_state
 
 StateT = TypeVar("StateT")
 
+_ENROLMENT: Final = ending(CaseEnrolled)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -125,6 +128,13 @@ class Stepper(Generic[StateT]):
             if record.offset > case.offset and case_id not in batch.halted:
                 self._take(batch, record, case)
         return batch
+
+    def can_begin(self, record: StoredRecord) -> bool:
+        """Tell whether a record can be the first of its case on its topic, by its outside."""
+        if not self._is_numbered:
+            return record.value.endswith(_ENROLMENT)
+        seen = glance(record.value)
+        return seen is None or seen.sequence <= 1
 
     def writes(self, batch: Batch[StateT]) -> list[Write]:
         """Give the states that have changed, sealed, each on the condition that it is still the one that was loaded."""

@@ -11,11 +11,13 @@ from typing import Any, Final, Generic, NamedTuple, NoReturn, TypeVar
 from uuid import uuid4
 
 from contracts.codec import CaseKey
+from contracts.events.event import Event
 from contracts.topics import DEAD_LETTERS
 from services.runtime.batch import Batch, Case, Known, Stepper
 from services.runtime.faults import RECORDS_BACK, PartitionLost, StageStopped, rebuild
 from services.runtime.keyring.port import Destroyed, Keyring
 from services.runtime.log.port import Log, StoredRecord, next_offset
+from services.runtime.reading import event_of
 from services.runtime.stage import Stage
 from services.runtime.store.port import Halted, Outcome, Position, StatesLost, Store, StoredState
 
@@ -208,7 +210,40 @@ class Runner(Generic[StateT]):
             await self._store.remove(name, erased)
         skipped = () if resuming else {halted.case_id for halted in waiting}
         at_hand = self._at_hand(place, keys, states)
-        return self._stepper.through(partition, records, keys, states, skipped, at_hand)
+        without = {case_id: key for case_id, key in keys.items() if isinstance(key, CaseKey) and case_id not in states}
+        stateless = await self._stateless(partition, [each for each in records if each.key not in skipped], without)
+        left = [record for record in records if record.key not in stateless] if stateless else records
+        batch = self._stepper.through(partition, left, keys, states, skipped, at_hand)
+        batch.halted |= stateless
+        return batch
+
+    async def _stateless(
+        self, partition: int, records: Sequence[StoredRecord], without: Mapping[str, CaseKey]
+    ) -> Mapping[str, Halted]:
+        """Find the cases whose state was lost: going on from nothing would conclude what does not follow.
+
+        A case begins with its first record. Where another one comes first, and others of it were read before, there was
+        a state. The partition is read again for that, which happens at no other time.
+
+        without: the cases that have no state, and their keys
+        """
+        first: dict[str, StoredRecord] = {}
+        for record in records:
+            if record.key in without:
+                first.setdefault(record.key, record)
+        since = {case_id: record.offset for case_id, record in first.items() if not self._stepper.can_begin(record)}
+        found: dict[str, Halted] = {}
+        offset, end = 0, max(since.values(), default=0)
+        while offset < end and (before := await self._log.read(self._stage.reads, partition, offset, BATCH)):
+            offset = next_offset(before)
+            for record in before:
+                at = since.get(record.key, 0)
+                if record.offset < at and record.key not in found and self._was_read(record, without[record.key]):
+                    found[record.key] = Halted(record.key, partition, at, "state-missing")
+        return found
+
+    def _was_read(self, record: StoredRecord, key: CaseKey) -> bool:
+        return isinstance(record.event or event_of(record, self._stage.reads, key), Event)
 
     def _at_hand(
         self, place: str, keys: Mapping[str, CaseKey | Destroyed], states: Mapping[str, StoredState]

@@ -219,6 +219,14 @@ def _therapist_garbled(home: Path) -> None:
     _do(home, "UPDATE roster SET body = '{\"clinic\": \"a secret\"}' WHERE kind = 'therapist' AND id = 'anna'")
 
 
+def _states_lost(home: Path) -> None:
+    _do(home, "DELETE FROM states WHERE stage = 'scoring'")
+
+
+def _all_states_lost(home: Path) -> None:
+    _do(home, "DELETE FROM states")
+
+
 def _states_of_another_version(home: Path) -> None:
     _do(home, "UPDATE states SET schema = schema + 1 WHERE stage = 'register'")
 
@@ -258,6 +266,8 @@ DAMAGES: Final[dict[str, tuple[Callable[[Path], None], list[str], str]]] = {
     "a log that lacks what was read": (_log_cut, ["log"], f"the last 1 record of {CASES.name}, in partition "),
     "a log that is another one": (_another_log, ["log"], "another one was read by scoring"),
     "a state that cannot be read": (_state_garbled, ["states"], "ontrack rebuild register makes them anew"),
+    "a state that is gone": (_states_lost, ["states"], "from scoring"),
+    "states that are all gone": (_all_states_lost, ["states"], "ontrack audit replay --swap makes it anew"),
     "a state of another version": (_states_of_another_version, ["states"], "ontrack rebuild register makes them anew"),
     "a fact that is recorded in its future": (_fact_of_tomorrow, ["clock"], "3,600 s ahead of this machine's clock"),
     "a protocol that nobody has published": (_unknown_protocol, ["definitions"], "north names two-weeks@3"),
@@ -267,7 +277,8 @@ DAMAGES: Final[dict[str, tuple[Callable[[Path], None], list[str], str]]] = {
 
 @pytest.mark.parametrize("name", DAMAGES)
 def test_what_is_wrong_is_found_with_what_to_do(home: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.cli.checks.of_home.LOOK_AGAIN", 0.01)
+    for looks in ("of_home", "of_states"):
+        monkeypatch.setattr(f"services.cli.checks.{looks}.LOOK_AGAIN", 0.01)
     damage, wanted, do = DAMAGES[name]
     damage(home)
     found = checked(home)

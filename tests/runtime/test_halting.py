@@ -10,6 +10,9 @@ import pytest
 from contracts.events.event import Data, Event
 from contracts.events.facts import NeedsStated, ResponseSubmitted
 from contracts.topics import CASES, SCORES
+from services.ingest.domain.register import Register
+from services.runtime.log.port import Record
+from services.runtime.rebuild import rebuild
 from services.runtime.runner import BATCH
 from services.runtime.stage import Stage
 from services.runtime.store.port import Position
@@ -185,6 +188,69 @@ async def test_trying_in_vain_changes_nothing(mishap: Mishap, file: Path) -> Non
         # then the case stands where it stood, and nothing was published
         assert await bench.outcome(mishap.stage) == before
         assert await bench.records(topic) == records
+
+
+STATES_LOST: Final = {
+    "of facts": (scoring(), in_turn(course(ANNA), course(BO), course(CARL))),
+    "of conclusions": (Tally(), list(numbered(in_turn(attendance(ANNA), attendance(BO), attendance(CARL))))),
+    "of one that says nothing": (Register(), in_turn(course(ANNA), course(BO), course(CARL))),
+}
+
+
+@pytest.mark.parametrize(("stage", "told"), STATES_LOST.values(), ids=STATES_LOST.keys())
+async def test_a_case_whose_state_was_lost_halts_until_it_is_made_anew(
+    stage: Stage[Any], told: Sequence[Event[Data]], tmp_path: Path
+) -> None:
+    # given the histories of three cases, and what comes of them
+    with Workbench.on(tmp_path / "spared.db") as bench:
+        await bench.know(ANNA, BO, CARL)
+        await bench.put(stage.reads, told)
+        await bench.run(stage)
+        spared = await bench.outcome(stage)
+
+    # when the state of one is lost, before more is told
+    with Workbench.on(tmp_path / "ontrack.db") as bench:
+        await bench.know(ANNA, BO, CARL)
+        await bench.put(stage.reads, told[:-6])
+        await bench.run(stage)
+        before = await bench.outcome(stage)
+        await bench.store.remove(stage.name, [BO])
+        await bench.put(stage.reads, told[-6:])
+        await bench.run(stage)
+        await bench.run(stage)
+        found = await bench.outcome(stage)
+
+        # then it halts where it would go on, nothing is said of it, and the others have gone on
+        next_of_bo = next(place for place, event in enumerate(told[-6:], len(told) - 6) if event.subject == BO)
+        assert [(each.case_id, each.offset, each.reason) for each in found.halted] == [
+            (BO, next_of_bo, "state-missing")
+        ]
+        assert found.of(BO) == before.of(BO)
+        assert [found.of(case_id) for case_id in (ANNA, CARL)] == [spared.of(case_id) for case_id in (ANNA, CARL)]
+
+        # and when what is known is made anew, then everything is as it would have been, to the byte
+        await rebuild(stage, bench.log, bench.store, bench.keyring, LOG_ID, lambda _: None)
+        found = await bench.outcome(stage)
+    assert not found.halted
+    assert found.by_case() == spared.by_case()
+    assert found.states == spared.states
+
+
+async def test_a_case_of_which_nothing_could_be_read_before_begins_where_something_can(tmp_path: Path) -> None:
+    # given a case with a record that cannot be read, which nobody else has begun
+    with Workbench.on(tmp_path / "ontrack.db") as bench:
+        await bench.know(ANNA)
+        await bench.log.append(CASES, PARTITION, [Record(ANNA, b"{}")])
+        await bench.run(scoring())
+
+        # when more comes of it, and not its enrolment first
+        await bench.put(CASES, History(ANNA).answered(1).events)
+        await bench.run(scoring())
+
+        # then it is not halted
+        found = await bench.outcome(scoring())
+    assert not found.halted
+    assert found.states[ANNA].offset == 1
 
 
 async def test_a_case_that_halts_again_further_on_still_loses_nothing(tmp_path: Path) -> None:

@@ -88,6 +88,9 @@ EXPIRES_WITHIN: Final = timedelta(days=30)
 SKEW: Final = timedelta(seconds=5)
 """By more than this two clocks do not go alike: leases, sessions and the order of what happened are then doubtful."""
 
+LOOK_AGAIN: Final = 3.0
+"""Seconds between two looks at what may only be under way."""
+
 
 def disk(what: str, free: int, total: int, do: str) -> Checked:
     """Judge how much of a disk is left."""

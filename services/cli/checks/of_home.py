@@ -10,7 +10,7 @@ from contracts.codec import CaseKey
 from contracts.definitions.policy import Policy
 from contracts.definitions.protocol import Protocol
 from contracts.topics import CASES
-from services.cli.checks.checked import SKEW, Check, Checked, are, ill, recorded, well
+from services.cli.checks.checked import LOOK_AGAIN, SKEW, Check, Checked, are, ill, recorded, well
 from services.cli.checks.of_roster import roster_is_whole
 from services.cli.checks.of_seals import seals_are_signed
 from services.cli.checks.of_states import log_is_whole, states_are_readable
@@ -30,9 +30,6 @@ LATELY: Final = timedelta(days=7)
 """What failed longer ago is known by now."""
 
 _AT_ONCE: Final = 1_000
-LOOK_AGAIN: Final = 3.0
-"""Seconds between two looks at what waits."""
-
 SOON: Final = timedelta(minutes=10)
 """A mail that waits for longer than this does not go out."""
 

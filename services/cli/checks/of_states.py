@@ -1,14 +1,17 @@
 """What is checked of the log and of what stages know by it: that nothing is missing, and that all of it can be read."""
 
+import asyncio
 from collections import Counter, defaultdict
+from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
 from pydantic import TypeAdapter
 
 from contracts.codec import CaseKey
-from services.cli.checks.checked import Checked, ill, well
+from services.cli.checks.checked import LOOK_AGAIN, Checked, ill, well
 from services.cli.output import counted
 from services.home import Home
+from services.runtime.export import cases_on
 from services.runtime.faults import RECORDS_BACK, rebuild
 from services.runtime.stage import Stage
 from services.runtime.store.sealed import StateUnreadable, open_state
@@ -57,7 +60,7 @@ def _partitions(numbers: list[int]) -> str:
 
 
 async def states_are_readable(home: Home) -> Checked:
-    """Check that what every stage knows of every case can be read, but for those whose key is gone."""
+    """Check that what every stage knows of every case is there and can be read, but for those whose key is gone."""
     unreadable: dict[str, list[str]] = {}
     number = 0
     for stage in home.every_stage:
@@ -77,7 +80,35 @@ async def states_are_readable(home: Home) -> Checked:
             f"what is known of cases cannot be read: {told}",
             f"end what runs there; {'; '.join(map(rebuild, unreadable))}",
         )
+    if missing := await _missing(home):
+        told = ", ".join(f"{len(cases):,} from {stage.replace('_', '-')} ({_some(cases)})" for stage, cases in missing)
+        return ill(
+            "states",
+            f"what was known of cases is gone: {told}",
+            "ontrack audit replay --swap makes it anew from the log",
+        )
     return well("states", f"what is known of cases can be read ({number:,})")
+
+
+async def _missing(home: Home) -> list[tuple[str, list[str]]]:
+    """Give the cases of which there are facts, and a stage knows nothing though nothing waits for it."""
+    found = [(stage, await _without_state(home, stage)) for stage in home.stages]
+    if not any(cases for _, cases in found):
+        return []
+    # Of a case that is new just now there is a state in a moment.
+    await asyncio.sleep(LOOK_AGAIN)
+    if await home.waiting(home.stages):
+        return []
+    again = [(stage.name, cases & await _without_state(home, stage)) for stage, cases in found]
+    return [(stage, sorted(cases)) for stage, cases in again if cases]
+
+
+async def _without_state(home: Home, stage: Stage[Any]) -> AbstractSet[str]:
+    """Give the cases with a key and a fact that a stage has no state of, and that are halted nowhere."""
+    keyed = {case_id async for case_id, wrapped in home.keyring.wrapped() if wrapped is not None}
+    without = keyed - {case_id async for case_id in home.store.cases(stage.name)}
+    without -= {halted.case_id for halted in await home.halted()}
+    return without & await cases_on(home.log) if without else without
 
 
 async def _unreadable(home: Home, stage: Stage[Any], cases: list[str]) -> list[str]:
