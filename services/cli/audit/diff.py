@@ -46,7 +46,8 @@ def diff(first: str, second: str, keys_a: Path | None, keys_b: Path | None, wish
     A and B are each a data directory, a bundle, or the word region for the one that the environment names. An event is
     known by its id. What has only another number, or another seal and says the same, is the same. Where keys are not
     here, events are compared as they stand, sealed. Where something else stands under the id of an event too, the first
-    record counts; another that only one of the two has is told as a repetition. Where only some cases are looked at,
+    record counts; another that only one of the two has is told as a repetition. Neither the order of events nor what
+    stages know is compared: that is for ontrack audit verify, of each of the two. Where only some cases are looked at,
     definitions are not; a case is in a group if it was in either of the two. The exit code is 1 if something differs.
 
     Example: ontrack audit diff ./clinic history.zip --keys-b history.keys
@@ -143,4 +144,4 @@ def _summary(compared: Compared) -> Iterator[str]:
             if cases:
                 yield f"Sessions of {counted(len(cases), 'case')} were not compared: {why}."
     else:
-        yield "Both say the same."
+        yield "Both say the same. Whether that is in order and follows from facts, ontrack audit verify tells of each."
