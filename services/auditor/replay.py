@@ -166,9 +166,7 @@ class Replay:
         )
         expected = 0
         while records := await self._next(pass_, CASES, BATCH):
-            if of.is_whole and self.cases is None:
-                self._see_holes(number, expected, records)
-                expected = next_offset(records)
+            expected = self._see_holes(CASES, number, expected, records)
             facts = await self._facts(records)
             await self._give(pass_, CASES, facts)
             self._see_what_they_name(number, facts)
@@ -188,12 +186,19 @@ class Replay:
         """See what can be seen of the events that stay sealed."""
         pass_ = _Pass(number, dict(ends), dict.fromkeys(ends, 0), {})
         seen = Outsides(number, self.findings)
+        is_any = False
         while records := await self._next(pass_, CASES, BATCH):
-            seen.facts(CASES, await self._sealed(records))
+            sealed = await self._sealed(records)
+            is_any = is_any or bool(sealed)
+            seen.facts(CASES, sealed)
         for topic, _ in self.history.derived:
             seen.begin()
+            expected = 0
             while records := await self._next(pass_, topic, BATCH):
                 seen.look(topic, await self._sealed(records))
+                # What is missing of other cases is told by what follows, and can be added.
+                if is_any:
+                    expected = self._see_holes(topic, number, expected, records)
 
     async def _sealed(self, records: Sequence[StoredRecord]) -> Sequence[StoredRecord]:
         """Give the records of cases whose keys are not here."""
@@ -217,13 +222,19 @@ class Replay:
     def _wanted(self, records: Sequence[StoredRecord]) -> Sequence[StoredRecord]:
         return records if self.cases is None else [record for record in records if record.key in self.cases]
 
-    def _see_holes(self, number: int, expected: int, facts: Sequence[StoredRecord]) -> None:
-        """See that no facts are missing before or among some. expected: the offset of the first of them."""
-        for fact in facts if next_offset(facts) - expected > len(facts) else ():
-            if fact.offset > expected:
-                place = Place(CASES.name, number, fact.offset, id_of(fact.value), fact.key)
-                self.findings.add(Finding("gap", place, f"offset {expected} was expected before offset {fact.offset}"))
-            expected = after(fact.offset)
+    def _see_holes(self, topic: Topic, number: int, expected: int, records: Sequence[StoredRecord]) -> int:
+        """See that none are missing before or among some records; give the offset of those that come next.
+
+        expected: the offset of the first of them
+        """
+        is_whole = self.history.is_whole and self.cases is None
+        for record in records if is_whole and next_offset(records) - expected > len(records) else ():
+            if record.offset > expected:
+                place = Place(topic.name, number, record.offset, id_of(record.value), record.key)
+                says = f"offset {expected} was expected before offset {record.offset}"
+                self.findings.add(Finding("gap", place, says))
+            expected = after(record.offset)
+        return next_offset(records)
 
     async def _facts(self, records: Sequence[StoredRecord]) -> Sequence[StoredRecord]:
         """Give facts with what they say, as far as that can be read."""

@@ -439,7 +439,7 @@ def test_a_fact_that_is_gone_with_all_that_followed_is_found_by_the_hole_where_i
     # when all that follows is to be made anew, then that is refused, and nothing is put on the log
     swapped = ontrack("audit", "replay", "--swap", "--data", tampering.home)
     assert swapped.exit_code == 1
-    assert "The log lacks facts" in swapped.told
+    assert "The log lacks records" in swapped.told
     assert not tampering.offsets(SCORES, p1)
 
     # and the hole is found where it is
@@ -447,6 +447,24 @@ def test_a_fact_that_is_gone_with_all_that_followed_is_found_by_the_hole_where_i
     assert [(each["topic"], each["partition"], each["says"]) for each in holes] == [
         (CASES.name, number, f"offset {offset} was expected before offset {after(offset)}")
     ]
+
+
+def test_conclusions_that_nobody_can_conclude_again_are_found_by_the_hole_where_they_stood(
+    tampering: Tampering, p1: str
+) -> None:
+    # given a case whose key was taken away, and a conclusion of it on each topic, with others behind it
+    tampering.do("UPDATE keys SET wrapped = NULL WHERE case_id = ?", p1)
+    tampering.do("DELETE FROM states WHERE case_id = ?", p1)
+    number, holes = partition_of(p1), []
+    for topic in (SCORES, TRACKS, NOTICES):
+        offset = tampering.offsets(topic, p1)[0]
+        tampering.do(f'DELETE FROM {table_of(topic, number)} WHERE "offset" = ?', offset)  # noqa: S608 - ours
+        holes.append((topic.name, number, f"offset {offset} was expected before offset {after(offset)}"))
+
+    # when the history is verified, then each hole is found where it is
+    found = [each for each in findings(tampering.home) if each["says"].startswith("offset ")]
+    assert {each["finding"] for each in found} == {"gap"}
+    assert [(each["topic"], each["partition"], each["says"]) for each in found] == holes
 
 
 def test_a_log_of_which_the_end_was_cut_off_is_found_by_what_the_stages_have_read(

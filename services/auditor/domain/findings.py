@@ -39,8 +39,8 @@ What = Literal[
     "parts-differ",
 ]
 CONTRADICTIONS: Final[frozenset[What]] = frozenset({"altered", "underivable", "gap", "misplaced", "repeated-otherwise"})
-"""What is found where a log lacks facts, or conclusions on it do not follow from them; what merely follows from facts
-and is missing can be added."""
+"""What is found where a log lacks records that nobody can add, or conclusions on it do not follow from its facts; what
+merely follows from them and is missing can be added."""
 
 _HASHED: Final = 16
 

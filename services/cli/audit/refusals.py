@@ -32,10 +32,10 @@ class Beside(NamedTuple):
 
 
 def contradicted(found: Counter[What]) -> str:
-    """Tell that what stands on the log is not what follows, or that facts are missing there."""
+    """Tell that what stands on the log is not what follows, or that records are missing there."""
     return (
-        f"The log lacks facts, or has conclusions that do not follow from them ({kinds_of(found)}), so it is the log "
-        f"that was damaged, and what the stages know may be right: {_NOT_FOR_THAT}"
+        f"The log lacks records, or has conclusions that do not follow from its facts ({kinds_of(found)}), so it is "
+        f"the log that was damaged, and what the stages know may be right: {_NOT_FOR_THAT}"
     )
 
 
