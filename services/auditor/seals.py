@@ -1,6 +1,6 @@
 """The checkpoints that stand on a log itself: whether each is one, and whether the log is as long as they say.
 
-No key is needed for that, and no signature is looked at: what is found was done to the log or to its checkpoints.
+No key is needed for that. Where the public key of whoever signs is at hand, their signatures are looked at too.
 """
 
 from collections.abc import AsyncIterator, Container, Mapping, Sequence
@@ -14,7 +14,7 @@ from contracts.events.publications import CheckpointSigned
 from contracts.topics import CASES, DEAD_LETTERS, DEFINITIONS, SEALS, TOPICS, partition_of
 from services.auditor.checkpoint import RESTORED_OR_CHANGED, Checkpoint
 from services.auditor.domain.findings import Finding, Place
-from services.auditor.note import NoteInvalid
+from services.auditor.note import NoteInvalid, Verifier
 from services.runtime.erasures import erasures
 from services.runtime.keyring.port import Vault
 from services.runtime.log.port import Log, StoredRecord, after, next_offset
@@ -63,7 +63,9 @@ class Held(NamedTuple):
     erased: int
 
 
-async def of_seals(log: Log, keyring: Vault, log_id: str, behind: Container[int]) -> Held:
+async def of_seals(
+    log: Log, keyring: Vault, log_id: str, behind: Container[int], verifier: Verifier | None = None
+) -> Held:
     """Find what is wrong with the checkpoints on a log, and what the log lacks by them. Raises Unavailable.
 
     By all of them, of what does not follow from facts; of what does, by the last one: where a backup was restored, it
@@ -71,6 +73,7 @@ async def of_seals(log: Log, keyring: Vault, log_id: str, behind: Container[int]
     anew, so where the log says that there is one nothing of that is missed.
 
     behind: the partitions in which not everything is concluded yet
+    verifier: of a key whose signatures are looked at
     """
     found: list[Finding] = []
     longest: dict[tuple[str, int], Stood] = {}
@@ -87,6 +90,8 @@ async def of_seals(log: Log, keyring: Vault, log_id: str, behind: Container[int]
         elif checkpoint.log != log_id:
             says = f"a checkpoint of this log was expected, and not of {checkpoint.log}"
             found.append(Finding("checkpoint", place, says))
+        elif verifier is not None and (wrong := _unsigned(record, verifier)):
+            found.append(Finding("checkpoint", place, wrong))
         else:
             last = {line[:2]: Stood(line.size, checkpoint.at, record.offset) for line in checkpoint.lines}
             for where, each in last.items():
@@ -103,6 +108,17 @@ async def of_seals(log: Log, keyring: Vault, log_id: str, behind: Container[int]
             says = f"{says}; {RESTORED_OR_CHANGED}"
         found.append(Finding("checkpoint", Place(*where), says))
     return Held(found, sum(sizes[where] - end for where, end in short.erased.items()))
+
+
+def _unsigned(record: StoredRecord, verifier: Verifier) -> str | None:
+    """Tell why a key has not signed a checkpoint that names it; None if it has, or if another one is named."""
+    note = _note_in(record)
+    try:
+        if note is not None and verifier.is_named_in(note):
+            verifier.opened(note)
+    except NoteInvalid as wrong:
+        return f"a checkpoint as it was signed was expected: {wrong}"
+    return None
 
 
 async def short_of(log: Log, keyring: Vault, sizes: Sizes, behind: Container[int]) -> Short:
@@ -160,13 +176,16 @@ async def strange_lately(log: Log) -> int:
 
 def checkpoint_in(record: StoredRecord) -> Checkpoint | None:
     """Give the checkpoint that a record holds, believed or not; None if it holds none."""
-    said = decode(record.value, SEALS, None)
-    if not isinstance(said, Event) or not isinstance(said.data, CheckpointSigned):
-        return None
+    note = _note_in(record)
     try:
-        return Checkpoint.said_in(said.data.note)
+        return None if note is None else Checkpoint.said_in(note)
     except NoteInvalid:
         return None
+
+
+def _note_in(record: StoredRecord) -> str | None:
+    said = decode(record.value, SEALS, None)
+    return said.data.note if isinstance(said, Event) and isinstance(said.data, CheckpointSigned) else None
 
 
 async def _records(log: Log) -> AsyncIterator[StoredRecord]:

@@ -1,5 +1,6 @@
 """The checkpoints on the log itself: what was done to them, or to the log since, is found without any key."""
 
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -97,6 +98,30 @@ def test_a_log_that_is_shorter_than_its_own_checkpoint_says_is_found_without_any
     assert (found["topic"], found["partition"]) == (topic.name, partition)
     assert "records stood there when it was sealed at 20" in found["says"]
     assert "(offset 0 of rom.seals.v1), now there are" in found["says"]
+
+
+def test_a_checkpoint_on_the_log_that_was_changed_is_found_by_the_public_key(sealed: Signed, tmp_path: Path) -> None:
+    # given a kept checkpoint, and another one on the log since, of which a root was changed
+    kept, key = tmp_path / "kept", sealed.folder / "north.example.key"
+    succeeded("audit", "seal", "--data", sealed.home, "--key", key, "--output", kept)
+    sealed.seal()
+    against = ("--checkpoint", next(kept.iterdir()), "--public-key", str(Signer.read(key.read_text()).verifier))
+    verify = ("audit", "verify", "--data", sealed.home, *against, "--format", "json")
+    assert orjson.loads(succeeded(*verify).out)["findings"] == []
+    last = len(sealed.notes()) - 1
+    sealed.put(last, _root_changed(sealed.notes()[last]))
+
+    # when the log is verified by the public key, then that is found at its place
+    ran = ontrack(*verify)
+    (found,) = orjson.loads(ran.out)["findings"]
+    assert (ran.exit_code, found["finding"], found["topic"], found["offset"]) == (1, "checkpoint", SEALS.name, last)
+    assert "the signature of north.example does not go with the text" in found["says"]
+
+
+def _root_changed(record: bytes) -> bytes:
+    """Another digit at the end of the first root."""
+    head, line, rest = re.split(rb"(rom\.cases\.v1 \d+ \d+ [0-9a-f]{64})", record, maxsplit=1)
+    return head + line[:-1] + (b"1" if line.endswith(b"0") else b"0") + rest
 
 
 def test_who_seals_a_log_once_more_hides_no_fact_that_was_taken_away(sealed: Signed, p1: str) -> None:

@@ -78,15 +78,15 @@ def verify(
 
 
 class Kept(NamedTuple):
-    """A checkpoint that somebody has kept, and who has signed it."""
+    """A checkpoint that somebody has kept, and the key that has signed it."""
 
     checkpoint: Checkpoint
-    signer: str
+    verifier: Verifier
 
     @classmethod
     def of(cls, file: Path, verifier: Verifier) -> "Kept":
         """Read one. Raises Failure."""
-        return cls(checkpoint_in(file, verifier), verifier.name)
+        return cls(checkpoint_in(file, verifier), verifier)
 
     def records_of(self, log_id: str) -> int:
         """Count the records of a log that it speaks of."""
@@ -94,7 +94,7 @@ class Kept(NamedTuple):
 
     def told(self, *, holds: bool) -> str:
         """Tell whether the log is what was sealed."""
-        of, by = self.checkpoint, f"The checkpoint of {instant(self.checkpoint.at)}, signed by {self.signer},"
+        of, by = self.checkpoint, f"The checkpoint of {instant(self.checkpoint.at)}, signed by {self.verifier.name},"
         spoken = f"{counted(of.records, 'record')} of the log {of.log}"
         if holds:
             return f"{by} holds: it speaks of {spoken}, and these stand there as they stood then."
@@ -147,7 +147,8 @@ async def _verify(source: Source, wish: Wish, sealed: Kept | None, form: Format,
         found.findings.add_all(others)
         told = {each.place for each in others}
         behind = set() if history.store is None else {each.partition for each in await home.waiting(history.stages)}
-        held = await of_seals(home.log, home.keyring, history.log_id, behind)
+        verifier = None if sealed is None else sealed.verifier
+        held = await of_seals(home.log, home.keyring, history.log_id, behind, verifier)
         found.findings.add_all(each for each in held.findings if each.place not in told)
         took = time.monotonic() - began
         # Asked after the keys, and of the whole log: a case is said to be erased before its key goes.
