@@ -255,7 +255,7 @@ def _asked_whose(home: str, files: Sequence[str], origins: Origins, *, can_be_as
             raise Failure("neither was typed; nothing was erased")
 
 
-_NOTED_BEFORE: Final = "Noted by an older version, which did not keep by which home:"
+_NOTED_BEFORE: Final = "Made or noted by an older version, which did not keep by which home:"
 _TYPE: Final = (
     "Type moved if this home was moved or restored from there, or copied if it is a copy and that one goes on"
 )
@@ -268,10 +268,10 @@ _TYPE_OF_UNKNOWN: Final = (
 def _whose(home: str) -> str:
     if home == UNKNOWN:
         return (
-            "an older version has noted copies that lie here, and not which home has made them. If it was this one, or "
-            f"one that it was moved or restored from and that is no more, say so by --moved-from {UNKNOWN}: then the "
-            "case is taken out of them too. If this one is a copy and the one that has made them goes on, say so at "
-            f"each erasure, by --copied-from {UNKNOWN}: then they are left alone. Nothing was erased"
+            "an older version has made or noted copies that lie here, and did not keep by which home. If it was this "
+            f"one, or one that it was moved or restored from and that is no more, say so by --moved-from {UNKNOWN}: "
+            "then the case is taken out of them too. If this one is a copy and the one that has made them goes on, say "
+            f"so at each erasure, by --copied-from {UNKNOWN}: then they are left alone. Nothing was erased"
         )
     return (
         f"another home has noted copies that lie here, {home}. If this one was moved or restored from there, and that "

@@ -23,11 +23,11 @@ from services.embedded import MASTER_KEY, EmbeddedHome, empty_home
 from services.home import Home
 from services.ingest.access import TOKENS
 from services.runtime.backup.archive import Manifest
-from services.runtime.backup.copies import copies_in, note_all
+from services.runtime.backup.copies import copies_in, home_that_made, note_all
 from services.runtime.backup.making import KEPT
 from services.runtime.backup.restoring import put_back, tokens_in
 from services.runtime.copies.file import COPIES, CopiesInFile
-from services.runtime.copies.port import Copy
+from services.runtime.copies.port import Copies, Copy
 from services.runtime.keyring.master import MasterKey
 from services.runtime.log.port import Log
 from services.runtime.log.topics import Safety
@@ -79,7 +79,7 @@ async def _into_directory(file: Path, directory: Path) -> None:
                 await _conclude(home)
                 is_sealed = await _is_sealed(home.log)
             moved(work, directory, _GOES, _OF_A_TRY)
-        await noted(CopiesInFile(directory), "backup", file, backup.manifest.began)
+        await _noted(CopiesInFile(directory), file, backup.manifest, copies)
     _tell(f"{directory} is", backup.manifest, destroyed, is_sealed=is_sealed)
     _tell_copies(copies)
 
@@ -115,7 +115,7 @@ async def _into_region(file: Path, safety: Safety, users: Path | None) -> None:
             await note_all(copies or (), ports.copies)
             with progress("Restoring", _records(backup.manifest)) as advance:
                 await put_back(backup, ports, master, advance)
-            await noted(ports.copies, "backup", file, backup.manifest.began)
+            await _noted(ports.copies, file, backup.manifest, copies)
             is_sealed = await _is_sealed(ports.log)
     if tokens_go is not None and _is_other(tokens_go, tokens):
         say(f"{tokens_go} holds other tokens than the backup and stays as it is: which were revoked since, it knows.")
@@ -126,6 +126,12 @@ async def _into_region(file: Path, safety: Safety, users: Path | None) -> None:
         _tell("The region is", backup.manifest, destroyed, is_sealed=is_sealed)
         say("Its services conclude the rest: start them with ontrack serve, unless they wait for it already.")
     _tell_copies(copies)
+
+
+async def _noted(into: Copies, file: Path, manifest: Manifest, copies: Sequence[Copy] | None) -> None:
+    """Note the backup itself, as one of the home that has made it: that may go on beside this one."""
+    began = manifest.began
+    await noted(into, "backup", file, began, home=home_that_made(copies or (), began))
 
 
 def _tell_copies(copies: Sequence[Copy] | None) -> None:

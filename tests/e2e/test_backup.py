@@ -364,7 +364,8 @@ def test_a_backup_from_before_it_held_which_copies_there_are_is_restored_and_tha
 
     # then the clinic is there, what was known is, and what is not is told
     assert both_in(directory) == both_in(clinic.home)
-    assert [copy.path for copy in asyncio.run(CopiesInFile(directory).all())] == [f"{file}", known.path]
+    found = asyncio.run(CopiesInFile(directory).all())
+    assert [(copy.path, copy.home) for copy in found] == [(f"{file}", "unknown"), (known.path, "unknown")]
     assert "Which other backups, files of keys and reports were made is not in this backup" in ran.told
     assert "Which other backups" not in restored(backed_up(clinic), waiting(clinic, "another")).told
 

@@ -720,7 +720,7 @@ def test_whoever_restores_a_backup_knows_which_copies_were_made_before(clinic: D
     succeeded("restore", place / "tuesday.backup", "--data", directory)
 
     # and when the case is erased there, then it is told what cannot be reached
-    ran = erase(clinic, home=directory)
+    ran = erase(clinic, "--moved-from", clinic.home, home=directory)
     assert ran.exit_code == 1
     for told in ("the backup {}/monday.backup", "file of keys {}/case.keys", "reports in {}/pages", "in {}/%s.html"):
         assert f"{told.format(place).replace('%s', GONE)} is not there" in ran.said
@@ -732,7 +732,7 @@ def test_whoever_restores_a_backup_knows_which_copies_were_made_before(clinic: D
     other = master_key_in(place / "other", (clinic.home / MASTER_KEY).read_bytes())
     succeeded("restore", place / "tuesday.backup", "--data", other)
     for home in (directory, other):
-        again = erase(clinic, home=home)
+        again = erase(clinic, "--moved-from", clinic.home, home=home)
         assert (again.exit_code, f"the reports in {place}/pages is not there" in again.said) == (1, True)
 
         # and until it is said that all are gone
@@ -740,6 +740,30 @@ def test_whoever_restores_a_backup_knows_which_copies_were_made_before(clinic: D
         assert erase(clinic, "--gone", "old.example:/kept", home=home).exit_code == 0
         assert erase(clinic, home=home).exit_code == 0
     assert found(directory, {"number": GONE.encode()}) == set()
+
+
+def test_a_rehearsal_leaves_the_backup_that_it_was_restored_from_alone_until_it_is_said_what_it_is(
+    clinic: Desk,
+) -> None:
+    # given a backup that was moved, and restored beside the clinic
+    place, home = clinic.place, clinic.home
+    succeeded("backup", place / "monday.backup", "--data", home)
+    moved = (place / "monday.backup").rename(place / "moved.backup")
+    directory = master_key_in(place / "rehearsal", (home / MASTER_KEY).read_bytes())
+    succeeded("restore", moved, "--data", directory)
+    before = moved.read_bytes()
+
+    # when a case is erased in the rehearsal, then it is asked first, and nothing is changed before
+    ran = erase(clinic, home=directory)
+    assert ran.exit_code == 2
+    assert f"Noted by another home, {home}:\n  {moved}\n" in ran.told
+    assert GONE in contents(directory).numbers.values()
+
+    # and when it is said that the clinic goes on, then its backup is left alone
+    ran = erase(clinic, "--copied-from", home, home=directory)
+    assert ran.exit_code == 1
+    assert f"the backup {moved} was left alone: it is of the home at {home}" in ran.said
+    assert moved.read_bytes() == before
 
 
 @pytest.fixture
@@ -838,10 +862,10 @@ def test_of_what_an_older_version_has_noted_only_what_lies_elsewhere_is_asked_an
     # when a case is erased, then it is asked whose the copies beside it are, and not whose those in it
     ran = erase(with_copies)
     assert ran.exit_code == 2
-    assert "Noted by an older version, which did not keep by which home:" in ran.told
+    assert "Made or noted by an older version, which did not keep by which home:" in ran.told
     assert f"{place}/monday.backup" in ran.told
     assert f"{home}/pages" not in ran.told
-    assert "an older version has noted copies that lie here, and not which home has made them." in ran.told
+    assert "an older version has made or noted copies that lie here, and did not keep by which home." in ran.told
     assert "another home" not in ran.told
 
     # and when they are left alone, then no home is named that nobody knows

@@ -1,13 +1,14 @@
 """Which copies a home knows, as a backup holds it: sealed, since a path may be named after a patient."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
 from pydantic import ValidationError
 
 from services.runtime.backup.archive import Backup, Item
-from services.runtime.copies.port import Copies, Copy
+from services.runtime.copies.port import UNKNOWN, Copies, Copy
 from services.runtime.keyring.master import MasterKey
 from services.runtime.refusals import BackupUnusable
 
@@ -29,6 +30,12 @@ def copies_in(backup: Backup, master: MasterKey) -> Sequence[Copy] | None:
         return [Copy.model_validate_json(line) for each in sealed for line in each.splitlines()]
     except (InvalidTag, ValidationError):
         raise BackupUnusable("the backup knows copies in a way that this version does not know") from None
+
+
+def home_that_made(copies: Iterable[Copy], began: datetime) -> str:
+    """Give which home has made the backup that knows these copies and began then: it knows itself, wherever it is."""
+    made = (copy.home for copy in copies if copy.kind == "backup" and copy.at == began)
+    return next(made, UNKNOWN)
 
 
 async def note_all(copies: Iterable[Copy], into: Copies) -> None:
