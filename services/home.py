@@ -3,7 +3,7 @@
 import asyncio
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
@@ -338,6 +338,11 @@ class Home(ABC):
     async def erasure(self, case_id: str) -> Erasure | None:
         """Give when a case was erased, and why; None if the log does not say so."""
         return (await erasures(self.log, self.keyring, [self.partition(case_id)])).get(case_id)
+
+    async def unfinished(self, erased: Collection[str]) -> Collection[str]:
+        """Give those of some erased cases whose erasing was broken off: their key is still there."""
+        keys = await self.keyring.keys(erased)
+        return {case_id for case_id, key in keys.items() if not isinstance(key, Destroyed)}
 
     async def forget(self, case_id: str) -> None:
         """Destroy the key of a case for ever, and remove what is known of it. Raises Unavailable: then do it again.

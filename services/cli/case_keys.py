@@ -17,7 +17,7 @@ from services.cli.output import counted, say
 from services.cli.private import private_file
 from services.home import Home
 from services.runtime.directory.port import Person
-from services.runtime.erasures import erasures_in
+from services.runtime.erasures import erasures, erasures_in
 from services.runtime.export import cases_on, is_sealed
 from services.runtime.keyring.port import Destroyed, Vault
 from services.runtime.log.port import Log, Record, StoredRecord
@@ -28,15 +28,19 @@ Keys = Mapping[str, CaseKey | Destroyed]
 async def write_keys(home: Home, file: Path, case_id: str | None) -> None:
     """Write the keys of cases, unwrapped, and who they are: whoever has this file can read what is sealed.
 
-    The key of an erased case is null: so a home that imports the log knows that it was erased.
+    The key of an erased case is null: so a home that imports the log knows that it was erased. That of one whose
+    erasing was begun is too.
     """
-    found = await home.keyring.keys(await cases_on(home.log) if case_id is None else [case_id])
+    keys = await home.keyring.keys(await cases_on(home.log) if case_id is None else [case_id])
+    # Asked after the keys: a case is said to be erased before its key goes.
+    said = await erasures(home.log, home.keyring)
+    found = {case: Destroyed.DESTROYED if case in said else key for case, key in keys.items()}
     persons = await home.people.persons()
     await noted(home.copies, "keys", file, home.clock(), case_id)
     with private_file(file) as stream:
         for case, key in sorted(found.items()):
             secret = b64encode(key.secret).decode() if isinstance(key, CaseKey) else None
-            person = asdict(persons[case]) if case in persons else {}
+            person = {} if secret is None or case not in persons else asdict(persons[case])
             stream.write(orjson.dumps({"case": case, "key": secret, **person}) + b"\n")
     erased = sum(1 for key in found.values() if key is Destroyed.DESTROYED)
     say(f"The keys of {counted(len(found) - erased, 'case')} are in {file}. Keep it apart from the export.")

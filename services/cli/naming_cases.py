@@ -37,6 +37,11 @@ def told_erased(name: str, erasure: Erasure | None) -> str:
     return f"{name}: this case was erased {when}: {why}. Nothing of it can be read any more."
 
 
+def told_unfinished(name: str) -> str:
+    """Tell that erasing a case was broken off, or is still under way."""
+    return f"{name}: erasing this case was begun and is not finished: give ontrack erase again, unless it still runs"
+
+
 def told_unsaid(case_id: str) -> str:
     """Tell that a case cannot be read, though nothing says that it was erased."""
     return (
@@ -50,7 +55,7 @@ async def case_named(home: Home, name: str) -> str:
     case_id = await any_case_named(home, name)
     if await home.is_erased(case_id):
         if not isinstance((await home.keyring.keys([case_id])).get(case_id), Destroyed):
-            raise Failure(f"{name}: erasing this case was begun and is not finished: give ontrack erase again", FINDING)
+            raise Failure(told_unfinished(name), FINDING)
         raise WasErased(name, await home.erasure(case_id))
     return case_id
 

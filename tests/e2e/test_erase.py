@@ -598,12 +598,17 @@ def test_a_log_that_says_so_comes_in_without_the_case_though_somebody_has_kept_i
     assert found(copy, {"key": secret.encode()}) == set()
 
 
-def test_a_backup_of_a_log_that_says_so_brings_neither_key_nor_person_back(clinic: Desk) -> None:
-    # given a backup that was made after it was recorded that a case is erased, and before its key was destroyed
+def test_a_backup_of_a_log_that_says_so_brings_neither_key_nor_person_back(
+    clinic: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a backup with a key that its log says was destroyed, as nobody who makes one keeps it
     secrets = secrets_of(clinic.home)
     asyncio.run(_record_only(clinic.home))
-    succeeded("backup", clinic.place / "between.backup", "--data", clinic.home)
-    kept = shutil.copy(clinic.place / "between.backup", clinic.place / "kept.backup")
+    kept = clinic.place / "between.backup"
+    with monkeypatch.context() as ignorant:
+        ignorant.setattr("services.runtime.backup.making.erasures_in", lambda *_: {})
+        succeeded("backup", kept, "--data", clinic.home)
+    assert "wrapped key" in found(kept, secrets)
 
     # when it is restored
     directory = master_key_in(clinic.place / "again", (clinic.home / MASTER_KEY).read_bytes())
@@ -615,7 +620,50 @@ def test_a_backup_of_a_log_that_says_so_brings_neither_key_nor_person_back(clini
     assert "was erased on" in ontrack("case", GONE, "--data", directory).told
 
 
-async def _record_only(directory: Path) -> None:
+def test_an_erasure_that_was_broken_off_is_told_of_until_it_is_finished_and_its_key_is_handed_to_nobody(
+    clinic: Desk,
+) -> None:
+    # given an erasure of which no more was done than to record it, read by the stages or not
+    gone, secrets, place = case_of(clinic.home), secrets_of(clinic.home), clinic.place
+    shutil.copytree(clinic.home, place / "unread")
+    for home in (clinic.home, place / "unread"):
+        asyncio.run(_record_only(home, is_read=home == clinic.home))
+
+        # when it is looked at, then it is told that it has to be given again, and nobody is told that all is done
+        doctor = ontrack("doctor", "--data", home, "--format", "json")
+        assert doctor.exit_code == 1
+        [keys] = [each for each in json.loads(doctor.out) if each["what"] == "keys"]
+        assert keys["says"] == "erasing 1 case was begun and is not finished"
+        assert keys["do"] == f"give ontrack erase again, unless it still runs: {gone}"
+        verify = ontrack("audit", "verify", "--data", home, "--format", "json")
+        assert verify.exit_code == 1
+        assert [(each["finding"], each["case"]) for each in json.loads(verify.out)["findings"]] == [
+            ("erasure-unfinished", gone)
+        ]
+        assert "can be read any more" not in verify.told
+
+        # and neither a backup nor a file of keys has its key, or knows who it is
+        kept = place / f"{home.name}-kept"
+        kept.mkdir()
+        succeeded("backup", kept / "a.backup", "--data", home)
+        succeeded("audit", "export", "--data", home, "--output", kept / "a.zip", "--keys", kept / "all.keys")
+        succeeded("export", "--data", home, "--output", kept / "events", "--keys", kept / "own.keys", "--case", gone)
+        assert found(kept, secrets) == set()
+        for name in ("all.keys", "own.keys"):
+            lines = map(json.loads, (kept / name).read_text().splitlines())
+            assert [line for line in lines if line["case"] == gone] == [{"case": gone, "key": None}]
+
+        # and when it is given again, then it is finished
+        assert erase(clinic, home=home).exit_code == 0
+        assert f"{gone}: this case was erased on 20" in verified("--data", home)
+        assert [
+            each["verdict"]
+            for each in json.loads(ontrack("doctor", "--data", home, "--format", "json").out)
+            if each["what"] == "keys"
+        ] == ["ok"]
+
+
+async def _record_only(directory: Path, *, is_read: bool = True) -> None:
     async with await EmbeddedHome.open(directory, write=True) as home:
         [case_id] = await home.cases_named(GONE)
         data = CaseErased(ground="asked-for", by="kim")
@@ -623,7 +671,8 @@ async def _record_only(directory: Path) -> None:
         await home.intake.record(
             [new_fact(data, case_id=case_id, fact_id=name, source="urn:ontrack:erase", happened=AT)]
         )
-        await home.catch_up()
+        if is_read:
+            await home.catch_up()
 
 
 def test_whoever_can_write_to_the_log_and_has_no_key_erases_nothing(clinic: Desk) -> None:

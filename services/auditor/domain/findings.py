@@ -27,6 +27,7 @@ What = Literal[
     "definition-altered",
     "key-missing",
     "other-key",
+    "erasure-unfinished",
     "halted",
     "log-cut",
     "state-altered",

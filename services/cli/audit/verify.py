@@ -25,7 +25,7 @@ from services.cli.audit.seal import checkpoint_in, public_option, verifier_of
 from services.cli.audit.shelf import shelf
 from services.cli.audit.source import Source, Unpacked, audited, history_of, source_options
 from services.cli.home import FINDING, Failure, run
-from services.cli.naming_cases import told_erased, told_unsaid
+from services.cli.naming_cases import told_erased, told_unfinished, told_unsaid
 from services.cli.output import Format, Row, counted, emit, emit_whole, format_option, progress, say
 from services.cli.screen import harmless, painted, size, wrapped
 from services.home import Home
@@ -153,14 +153,16 @@ async def _verify(source: Source, wish: Wish, sealed: Kept | None, form: Format,
         took = time.monotonic() - began
         # Asked after the keys, and of the whole log: a case is said to be erased before its key goes.
         erased = await erasures(home.log, home.keyring, partitions_of(part.cases))
-        unsaid = found.unsaid(erased)
+        unsaid, unfinished = found.unsaid(erased), await home.unfinished(erased)
+        found.findings.add_all(_unfinished(unfinished, part))
         rows = [row async for row in _rows(found, home, reveal=reveal)]
     spoken = None if sealed is None else sealed.records_of(history.log_id)
     verdict = _verdict(found, part, spoken, unsaid, holds=not others)
     _print(rows, verdict, form)
     if history.store is not None and part.until is not None:
         say("States were not compared: they are those of now.")
-    of_part = {each: erased[each] for each in erased if part.cases is None or each in part.cases}
+    done = [each for each in erased if each not in unfinished]
+    of_part = {each: erased[each] for each in done if part.cases is None or each in part.cases}
     of_checkpoint = [] if sealed is None else [sealed.told(holds=not others)]
     summary = (*_summary(found, took, verdict), *of_checkpoint, verdict.says)
     for line in (*summary, *_erased(of_part), *_excused(held.erased), *_unsaid(unsaid), *told_of(part)):
@@ -185,6 +187,14 @@ def _misnamed(cases: Collection[str], part: Part) -> Iterator[Finding]:
         if part.cases is None or case_id in part.cases:
             place = Place(CASES.name, partition_of(case_id), case=case_id)
             yield Finding("other-key", place, "the key that was given for this case is not its key; it stays sealed")
+
+
+def _unfinished(cases: Collection[str], part: Part) -> Iterator[Finding]:
+    """Tell of the cases whose erasing was broken off: what is left of them can still be read."""
+    for case_id in sorted(cases):
+        if part.cases is None or case_id in part.cases:
+            place = Place(CASES.name, partition_of(case_id), case=case_id)
+            yield Finding("erasure-unfinished", place, told_unfinished(case_id))
 
 
 def _emptied(sealed: Kept, empty: LogEmpty, form: Format) -> Verdict:

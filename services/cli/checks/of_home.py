@@ -82,9 +82,10 @@ async def _keys(home: Home) -> Checked:
         left |= {case_id for case_id, key in keys.items() if isinstance(key, Destroyed)}
     destroyed = {case_id async for case_id, wrapped in home.keyring.wrapped() if wrapped is None}
     # Asked after the keys: a case is said to be erased before its key goes.
-    erased = await erasures(home.log, home.keyring) if destroyed else {}
+    erased = await erasures(home.log, home.keyring)
     taken, nobody = left - erased.keys(), await _nobody(home)
-    if lost or taken or nobody:
+    unfinished = sorted({*await home.unfinished(erased), *left} - taken)
+    if lost or taken or nobody or unfinished:
         what = [f"{are(lost, 'case')} without a key that can be used: nothing of them can be read"] if lost else []
         if taken:
             what.append(
@@ -92,17 +93,11 @@ async def _keys(home: Home) -> Checked:
             )
         if nobody:
             what.append(f"of {counted(nobody, 'case')} it cannot be read any more who they are")
-        return ill(
-            "keys",
-            "; ".join(what),
-            "restore the last backup that has the keys, into an empty place: ontrack restore",
-        )
-    if left:
-        return ill(
-            "keys",
-            f"{are(len(left), 'case')} erased, and what the stages know of them is not removed yet",
-            f"give ontrack erase again: {', '.join(sorted(left))}",
-        )
+        do = ["restore the last backup that has the keys, into an empty place: ontrack restore"] if what else []
+        if unfinished:
+            what.append(f"erasing {counted(len(unfinished), 'case')} was begun and is not finished")
+            do.append(f"give ontrack erase again, unless it still runs: {', '.join(unfinished)}")
+        return ill("keys", "; ".join(what), "; ".join(do))
     told = f"{are(len(cases), 'case')} there, each with its key"
     if unsaid := len(destroyed - erased.keys()):
         told += (

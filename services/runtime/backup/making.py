@@ -5,7 +5,7 @@ before that, so that nothing is spoken of that is not there. Keys and directory 
 fact has written before which key it is sealed under, and who the case is.
 """
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NamedTuple, Protocol
@@ -15,6 +15,7 @@ from contracts.topics import ACCESS, CASES, DEAD_LETTERS, DEFINITIONS, SEALS, To
 from services.runtime.backup.archive import AT_ONCE, Item, Progress, Writer
 from services.runtime.backup.copies import COPIES
 from services.runtime.directory.port import Directory, SealedPerson
+from services.runtime.erasures import erasures_in, is_erasure
 from services.runtime.keyring.port import Vault
 from services.runtime.log.port import Journal, LogUnavailable, StoredRecord, next_offset
 from services.runtime.roster.port import KINDS, Entry, Roster, kind_of
@@ -96,15 +97,18 @@ async def write(
     copies: which copies the home knows, sealed; None if that cannot be told
     """
     keyless: set[str] = set()
+    said: list[StoredRecord] = []
     destroyed: list[str] = []
     for topic, ends in beginning.ends.items():
         for partition, end in ends.items():
             if end:
                 records = _records(home.log, topic, partition, end)
-                checked = _checked(home.keyring, records, keyless) if topic.of_cases else records
+                seen = _seen(records, said) if topic is CASES else records
+                checked = _checked(home.keyring, seen, keyless) if topic.of_cases else seen
                 await into.add(part_of(topic, partition), _items(checked, progress))
-    await into.add(KEYS, _chunks(_noting(wrapped_keys(home), destroyed)))
-    await into.add(DIRECTORY, _chunks(sealed_persons(home)))
+    erased = erasures_in(said, await home.keyring.keys({record.key for record in said}))
+    await into.add(KEYS, _chunks(_noting(_without_keys(wrapped_keys(home), erased), destroyed)))
+    await into.add(DIRECTORY, _chunks(_without(sealed_persons(home), erased)))
     await into.add(ROSTER, _chunks(roster_entries(home)))
     if tokens is not None:
         await into.add(TOKENS, _chunks(_each([Item(TOKENS, tokens)])))
@@ -130,6 +134,19 @@ async def _noting(keys: AsyncIterable[Item], destroyed: list[str]) -> AsyncItera
         if not item.value:
             destroyed.append(item.key)
         yield item
+
+
+async def _without_keys(keys: AsyncIterable[Item], erased: Collection[str]) -> AsyncIterator[Item]:
+    """Give keys; those of erased cases as destroyed, also where erasing them was broken off before that was done."""
+    async for item in keys:
+        yield item._replace(value=b"") if item.key in erased else item
+
+
+async def _without(items: AsyncIterable[Item], erased: Collection[str]) -> AsyncIterator[Item]:
+    """Give the items but for those of erased cases."""
+    async for item in items:
+        if item.key not in erased:
+            yield item
 
 
 async def sealed_persons(home: Holding) -> AsyncIterator[Item]:
@@ -168,6 +185,15 @@ async def _records(log: Journal, topic: Topic, partition: int, end: int) -> Asyn
             raise LogUnavailable(f"{topic.name} ends before its end in partition {partition}")
         yield records
         offset = next_offset(records)
+
+
+async def _seen(
+    chunks: AsyncIterable[Sequence[StoredRecord]], said: list[StoredRecord]
+) -> AsyncIterator[Sequence[StoredRecord]]:
+    """Note the facts that seem to say that their case was erased."""
+    async for records in chunks:
+        said += [record for record in records if is_erasure(record.value)]
+        yield records
 
 
 async def _checked(
