@@ -17,15 +17,15 @@ from services.cli.place import Place, Region, data_option
 from services.cli.private import new_file
 from services.cli.region_options import safety_of, safety_options, users_option
 from services.cli.token import FILE as TOKENS_FILE
-from services.cli.workplace import moved, require_empty, workplace
+from services.cli.workplace import moved, remove_left, require_empty, workplace
 from services.cli.zone import clinic_zone
-from services.embedded import MASTER_KEY, EmbeddedHome, empty_home
+from services.embedded import MASTER_KEY, EmbeddedHome, empty_home, holds_database
 from services.home import Home
 from services.ingest.access import TOKENS
-from services.runtime.backup.archive import Manifest
+from services.runtime.backup.archive import Backup, Manifest
 from services.runtime.backup.copies import copies_in, home_that_made, note_all
 from services.runtime.backup.making import KEPT
-from services.runtime.backup.restoring import put_back, tokens_in
+from services.runtime.backup.restoring import is_as_in, put_back, tokens_in
 from services.runtime.copies.file import COPIES, CopiesInFile
 from services.runtime.copies.port import Copies, Copy
 from services.runtime.keyring.master import MasterKey
@@ -61,27 +61,57 @@ def restore(
 async def _into_directory(file: Path, directory: Path) -> None:
     key = directory / MASTER_KEY
     master = MasterKey.read(key)
-    require_empty(directory, _GOES, _OF_A_TRY)
-    there = await CopiesInFile(directory).all()
+    is_home = holds_database(directory)
+    if not is_home:
+        require_empty(directory, _GOES, _OF_A_TRY)
     with whole(file, master) as backup:
-        tokens, copies, destroyed = tokens_in(backup), copies_in(backup, master), destroyed_in(backup)
-        if _is_other(directory / TOKENS, tokens):
-            raise Failure(f"{directory} holds other tokens than {file}; {_GOES}")
-        with workplace(directory, dry_run=False) as work:
-            with empty_home(work, master) as ports, progress("Restoring", _records(backup.manifest)) as advance:
-                await put_back(backup, ports, master, advance)
-                await note_all([*there, *(copies or ())], ports.copies)
-            # Only now: what is left of a place that has its lock is removed by whoever comes next.
-            _write(work / MASTER_KEY, key.read_bytes())
-            if tokens is not None:
-                _write(work / TOKENS, tokens)
-            async with await EmbeddedHome.open(work, write=True, zone=clinic_zone()) as home:
-                await _conclude(home)
-                is_sealed = await _is_sealed(home.log)
-            moved(work, directory, _GOES, _OF_A_TRY)
-        await _noted(CopiesInFile(directory), file, backup.manifest, copies)
+        copies, destroyed = copies_in(backup, master), destroyed_in(backup)
+        if is_home:
+            is_sealed = await _made_before(directory, backup)
+        else:
+            is_sealed = await _make(directory, file, backup, key, master)
+    # Also what was left when the same command was killed, after the home had come there.
+    remove_left(directory)
     _tell(f"{directory} is", backup.manifest, destroyed, is_sealed=is_sealed)
     _tell_copies(copies)
+
+
+async def _make(directory: Path, file: Path, backup: Backup, key: Path, master: MasterKey) -> bool:
+    """Make a home of a backup, which comes to its place whole, with all that is known of copies.
+
+    Tells whether a checkpoint stands on its log. Raises Failure.
+    """
+    tokens, copies, there = tokens_in(backup), copies_in(backup, master), await CopiesInFile(directory).all()
+    if _is_other(directory / TOKENS, tokens):
+        raise Failure(f"{directory} holds other tokens than {file}; {_GOES}")
+    with workplace(directory, dry_run=False) as work:
+        with empty_home(work, master) as ports, progress("Restoring", _records(backup.manifest)) as advance:
+            await put_back(backup, ports, master, advance)
+            await note_all([*there, *(copies or ())], ports.copies)
+            await _noted(ports.copies, file, backup.manifest, copies)
+        # Only now: what is left of a place that has its lock is removed by whoever comes next.
+        _write(work / MASTER_KEY, key.read_bytes())
+        if tokens is not None:
+            _write(work / TOKENS, tokens)
+        async with await EmbeddedHome.open(work, write=True, zone=clinic_zone()) as home:
+            await _conclude(home)
+            is_sealed = await _is_sealed(home.log)
+        moved(work, directory, _GOES, _OF_A_TRY)
+    return is_sealed
+
+
+async def _made_before(directory: Path, backup: Backup) -> bool:
+    """Make sure that the home in a directory was made of a backup, and that nothing has happened there since.
+
+    Tells whether a checkpoint stands on its log. Raises Failure.
+    """
+    tokens, file, began = tokens_in(backup), directory / TOKENS, backup.manifest.began
+    has_tokens = tokens is None or (file.exists() and file.read_bytes() == tokens)
+    if has_tokens and any(each.kind == "backup" and each.at == began for each in await CopiesInFile(directory).all()):
+        async with await EmbeddedHome.open(directory) as home:
+            if await is_as_in(backup, home):
+                return await _is_sealed(home.log)
+    raise Failure(f"{directory} holds something already; {_GOES}")
 
 
 async def _conclude(home: Home) -> None:
@@ -113,9 +143,9 @@ async def _into_region(file: Path, safety: Safety, users: Path | None) -> None:
             was_there = any((await ports.log.ends(SCORES, range(SCORES.partitions))).values())
             # First: with the founding of the log, which comes last, it is done.
             await note_all(copies or (), ports.copies)
+            await _noted(ports.copies, file, backup.manifest, copies)
             with progress("Restoring", _records(backup.manifest)) as advance:
                 await put_back(backup, ports, master, advance)
-            await _noted(ports.copies, file, backup.manifest, copies)
             is_sealed = await _is_sealed(ports.log)
     if tokens_go is not None and _is_other(tokens_go, tokens):
         say(f"{tokens_go} holds other tokens than the backup and stays as it is: which were revoked since, it knows.")

@@ -70,6 +70,17 @@ def moved(work: Path, directory: Path, goes: str = EXPORTED, but_for: Collection
             file.rename(place / file.name)
 
 
+def remove_left(directory: Path) -> None:
+    """Remove what commands that were killed left of their workplaces in a directory that has its home by now.
+
+    Whoever is about to make another one there is refused anyway, so one without a lock is nobody's either.
+    """
+    for left in [file for file in directory.resolve().iterdir() if _is_workplace(file)]:
+        with _locked(left) as is_nobodys:
+            if is_nobodys or not (left / LOCK).exists():
+                _remove(left)
+
+
 def _remove_left(place: Path) -> None:
     """Remove what commands that make a home in the same place left behind when they were killed."""
     inside = [file for file in place.iterdir() if _is_workplace(file)] if place.is_dir() else []
@@ -78,8 +89,12 @@ def _remove_left(place: Path) -> None:
     for left in [*inside, *beside]:
         with _locked(left) as is_nobodys:
             if is_nobodys:
-                shutil.rmtree(left)
-                say(f"{left} was left by a command that was killed; it was removed.")
+                _remove(left)
+
+
+def _remove(left: Path) -> None:
+    shutil.rmtree(left)
+    say(f"{left} was left by a command that was killed; it was removed.")
 
 
 def _is_workplace(file: Path) -> bool:

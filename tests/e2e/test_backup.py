@@ -18,7 +18,7 @@ import orjson
 import pytest
 
 from contracts.topics import CASES, DEAD_LETTERS
-from services.embedded import DATABASE, MASTER_KEY, EmbeddedHome
+from services.embedded import DATABASE, LOCK, MASTER_KEY, EmbeddedHome
 from services.ingest.access import TOKENS, Client, Tokens
 from services.runtime.backup.archive import Writer
 from services.runtime.backup.making import begin, write
@@ -443,17 +443,52 @@ def test_a_restore_that_is_killed_at_any_moment_is_finished_by_the_same_command(
     for death in met:
         directory = clinic.place / str(death.moment)
 
-        # when the same command is given again, unless the home is whole already
-        is_whole = (directory / DATABASE).exists()
+        # when the same command is given again
         again = ontrack("restore", kept, "--data", directory)
 
-        # then the clinic is there
-        assert again.exit_code == (2 if is_whole else 0), (death, again.told)
+        # then the clinic is there, it knows what it was made of, and nothing is left of the first try
+        assert again.exit_code == 0, (death, again.told)
+        assert f"{directory} is as the backup has it: 10 facts, " in again.told, death
         assert both_in(directory) == expected, death
-        assert (directory / TOKENS).exists()
-        for left in [] if is_whole else directory.glob(".importing-*"):
-            # it was killed before it had its lock, so the next one cannot tell that nobody is there
-            assert {file.name for file in left.iterdir()} <= {DATABASE}, death
+        assert [copy.path for copy in asyncio.run(CopiesInFile(directory).all())] == [f"{kept}"], death
+        left = {file.name for file in directory.iterdir()} - {MASTER_KEY, TOKENS, COPIES, DATABASE, LOCK}
+        assert left <= {f"{DATABASE}-wal", f"{DATABASE}-shm"}, death
+
+
+def _takes_answers(home: Path, clinic: Desk) -> None:
+    (clinic.place / "more.csv").write_bytes(table([row(ANNA, 9, 12)]))
+    succeeded("import", clinic.place / "more.csv", "--data", home)
+
+
+def _takes_a_token(home: Path, _: Desk) -> None:
+    Tokens(home / TOKENS).make(Client("more", "ehr", "clinic"), datetime(2026, 1, 5, tzinfo=UTC))
+
+
+def _loses(table: str) -> Callable[[Path, Desk], None]:
+    def loses(home: Path, _: Desk) -> None:
+        with closing(sqlite3.connect(home / DATABASE, isolation_level=None)) as database:
+            database.execute(f"DELETE FROM {table}")  # noqa: S608 - ours
+
+    return loses
+
+
+@pytest.mark.parametrize("changed", [_takes_answers, _takes_a_token, _loses("keys"), _loses("directory")])
+def test_a_restore_is_given_again_as_long_as_all_is_as_the_backup_has_it(
+    clinic: Desk, kept: Path, changed: Callable[[Path, Desk], None]
+) -> None:
+    # given a backup that was restored
+    directory = waiting(clinic)
+    first = restored(kept, directory)
+
+    # when that is done once more, then it says the same
+    assert restored(kept, directory).told == first.told
+
+    # and once the clinic has changed there, it is refused as any other, and left alone
+    changed(directory, clinic)
+    before = both_in(directory)
+    again = ontrack("restore", kept, "--data", directory)
+    assert (again.exit_code, f"{directory} holds something already" in again.told) == (2, True)
+    assert both_in(directory) == before
 
 
 def _no_key(directory: Path, _: Desk) -> None:

@@ -18,7 +18,7 @@ from typing import Any, Final, NoReturn
 from tests.support.command import PATIENCE, StillWaiting
 
 _ROOT: Final = Path(__file__).parents[2]
-_CHANGES: Final = ("os.mkdir", "os.link", "os.remove", "os.rename")
+_CHANGES: Final = ("os.mkdir", "os.link", "os.remove", "os.rename", "os.rmdir")
 _STATEMENTS: Final = ("BEGIN", "COMMIT", "PRAGMA")
 """What is done between two of these is done by the second or not at all."""
 

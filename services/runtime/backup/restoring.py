@@ -86,6 +86,22 @@ async def require_same_log(backup: Backup, log: Journal, topics: Iterable[Topic]
             raise PlaceInUse(f"{topic.name} is not empty, and {EMPTY}")
 
 
+async def is_as_in(backup: Backup, home: Holding) -> bool:
+    """Tell whether a home holds what a backup does, and nothing more, but for cases that are erased in it."""
+    for topic, partition in _places():
+        if await home.log.end(topic, partition) != _count(backup, topic, partition):
+            return False
+        if not await _begin_alike(backup.items(part_of(topic, partition)), home.log, topic, partition):
+            return False
+    gone = {item.key async for item in wrapped_keys(home) if not item.value}
+    kept = {KEYS: wrapped_keys(home), DIRECTORY: sealed_persons(home), ROSTER: roster_entries(home)}
+    for name, there in kept.items():
+        items = [item for item in backup.items(name) if item.key not in gone]
+        if [item async for item in there if item.key not in gone] != items:
+            return False
+    return True
+
+
 async def put_back(backup: Backup, home: Holding, master: MasterKey, progress: Progress) -> None:
     """Put everything back that is not there yet. Raises PlaceInUse if somebody else writes there.
 
