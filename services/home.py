@@ -340,21 +340,29 @@ class Home(ABC):
         return (await erasures(self.log, self.keyring, [self.partition(case_id)])).get(case_id)
 
     async def unfinished(self, erased: Collection[str]) -> Collection[str]:
-        """Give those of some erased cases whose erasing was broken off: their key is still there."""
+        """Give those of some erased cases whose erasing was broken off: their key is still there, or who they were."""
         keys = await self.keyring.keys(erased)
-        return {case_id for case_id, key in keys.items() if not isinstance(key, Destroyed)}
+        named = {person.case_id async for person in self.people.sealed()}
+        return {case_id for case_id, key in keys.items() if case_id in named or not isinstance(key, Destroyed)}
 
     async def forget(self, case_id: str) -> None:
         """Destroy the key of a case for ever, and remove what is known of it. Raises Unavailable: then do it again.
 
-        The key goes first: whoever still writes of the case sees that it is gone, or is overtaken. Who the case is goes
-        last, so that it can be named until all is done.
+        The key goes first: whoever still writes of the case sees that it is gone, or is overtaken. Who it was stays:
+        that goes last, by `forget_person`.
         """
         await self.keyring.destroy(case_id)
         for stage in self.every_stage:
             for name in (stage.name, FRESH + stage.name):
                 await self.store.remove(name, [case_id])
         await self.outbox.forget_case(case_id)
+        await self.sweep()
+
+    async def forget_person(self, case_id: str) -> None:
+        """Forget who a case was, which nobody can read without its key. As long as it is there, it is not all erased.
+
+        Raises Unavailable: then do it again.
+        """
         await self.people.forget(case_id)
         await self.sweep()
 

@@ -19,6 +19,7 @@ from services.cli.erased_copies import (
     Erased,
     Met,
     about,
+    about_to_go,
     left_of,
     left_open,
     pages_taken_out,
@@ -212,6 +213,8 @@ async def _erase(number: str, place: Place, data: CaseErased, search: Search) ->
             await _record(home, case_id, data)
         await _catch_up(home)
         erasure, erased = await home.erasure(case_id), await _erased(home, case_id, place)
+        for page in about_to_go(erased, search.origins.reached(await home.copies.all())):
+            await home.copies.note(page)
         noted = await home.copies.all()
         known = without_gone(noted, search.gone)
         copies, others = search.origins.reached(known), search.origins.others(search.others, known)
@@ -228,9 +231,11 @@ async def _erase(number: str, place: Place, data: CaseErased, search: Search) ->
         for copy in (each.copy for each in met):
             if copy is not None and (copy.case is None or copy in left):
                 await home.copies.note(copy)
-        moved = [each.was for each in met if each.was is not None]
-        forgotten = [copy for copy in noted if copy.case == case_id and copy not in left]
+        moved, kept = [each.was for each in met if each.was is not None], {copy.name for copy in left}
+        forgotten = [copy for copy in noted if copy.case == case_id and copy.name not in kept]
         await home.copies.forget([*forgotten, *moved, *(copy for copy in noted if copy not in known)])
+        # Last: as long as it stands there, whoever asks is told that this is to be given again.
+        await home.forget_person(case_id)
         return Done(case_id, erasure, is_new, await _events(home, case_id), removed, met)
 
 

@@ -109,6 +109,12 @@ def pages_to_remove(erased: Erased, copies: Sequence[Copy]) -> list[Path]:
     return [path for path in dict.fromkeys(found) if os.path.lexists(path)]
 
 
+def about_to_go(erased: Erased, copies: Sequence[Copy]) -> list[Copy]:
+    """Give the pages about a case alone that are there to be removed, as they are noted before that is done."""
+    pages = [copy for copy in copies if copy.kind == "report" and copy.case == erased.case_id and copy.is_here]
+    return [page.model_copy(update={"going": True}) for page in pages if os.path.lexists(page.path)]
+
+
 def pages_taken_out(erased: Erased, copies: Sequence[Copy]) -> list[Met]:
     """Remove the pages of reports.
 
@@ -195,10 +201,11 @@ def _of_page(page: Copy) -> Met | None:
     try:
         if not _is_there(file):
             # What was written to be looked at once goes with all that is temporary.
-            return None if file.name.startswith(TEMPORARY) else remains(page, _PAGES_MISSING)
+            return None if page.going or file.name.startswith(TEMPORARY) else remains(page, _PAGES_MISSING)
         file.unlink()
     except OSError as error:
-        return remains(page, f"cannot be removed ({error.strerror}): delete it")
+        kept = page.model_copy(update={"going": False})
+        return remains(kept, f"cannot be removed ({error.strerror}): delete it")
     return Met(page.path, "removed", f"1 report removed: {page.path}")
 
 

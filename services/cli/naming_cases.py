@@ -54,9 +54,12 @@ async def case_named(home: Home, name: str) -> str:
     """Find a case that can be read by its external number or its id. Raises Failure, WasErased."""
     case_id = await any_case_named(home, name)
     if await home.is_erased(case_id):
-        if not isinstance((await home.keyring.keys([case_id])).get(case_id), Destroyed):
+        erasure = await home.erasure(case_id)
+        has_key = not isinstance((await home.keyring.keys([case_id])).get(case_id), Destroyed)
+        # Where the log does not say why the key is gone, nobody can tell what else should be.
+        if has_key or (erasure is not None and await home.unfinished([case_id])):
             raise Failure(told_unfinished(name), FINDING)
-        raise WasErased(name, await home.erasure(case_id))
+        raise WasErased(name, erasure)
     return case_id
 
 

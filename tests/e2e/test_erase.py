@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from platform import node
 from tempfile import TemporaryDirectory
 from typing import Final
 from zipfile import BadZipFile, ZipFile
@@ -22,6 +23,7 @@ from contracts.codec import CaseKey, encode, prepared
 from contracts.events.event import fact_id, new_fact
 from contracts.events.facts import CaseErased
 from contracts.topics import CASES, partition_of
+from services.cli.home import Failure
 from services.embedded import DATABASE, MASTER_KEY, EmbeddedHome
 from services.mailer.domain.delivery import begun
 from services.runtime.copies.file import COPIES, CopiesInFile
@@ -966,10 +968,44 @@ def test_a_person_at_a_terminal_is_told_what_their_own_home_changes_outside_it(w
     assert named == sorted(map(str, [place / "case.keys", place / "monday.backup", place / "why.html", *mine]))
 
 
+def test_what_is_left_of_an_erasure_that_was_broken_off_is_told_and_what_it_has_removed_is_not_looked_for(
+    with_copies: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a page that cannot be removed, and an erasure that was broken off before the backups
+    place, home = with_copies.place, with_copies.home
+    stays = place / "stays.html"
+    succeeded("audit", "why", GONE, "--session", "3", "--write", stays, "--data", home)
+    stays.unlink()
+    stays.mkdir()
+
+    async def breaks_off(*_: object) -> None:
+        raise Failure("broken off")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("services.cli.erase.backups_taken_out", breaks_off)
+        assert "broken off" in erase(with_copies).told
+    assert not (place / "why.html").exists()
+    stays.rmdir()
+
+    # when somebody asks, then it is told that it is not finished
+    for ran in (ontrack("case", GONE, "--data", home), ontrack("audit", "verify", "--data", home)):
+        assert (ran.exit_code, "was begun and is not finished" in " ".join(ran.said.split())) == (1, True)
+    assert "erasing 1 case was begun and is not finished" in ontrack("doctor", "--data", home, "--format", "json").said
+
+    # and when it is given again, then only what it did not remove itself is missed
+    ran = erase(with_copies)
+    assert (ran.exit_code, f"{place}/stays.html is not there" in ran.said) == (1, True)
+    assert f"{place}/why.html" not in ran.said
+    assert f"the backup {place}/monday.backup was written anew without it" in ran.said
+    assert ontrack("case", GONE, "--data", home).exit_code == 0
+    assert erase(with_copies, "--gone", stays).exit_code == 0
+
+
 @pytest.mark.parametrize("every", [pytest.param(4, id="some"), pytest.param(1, id="all", marks=pytest.mark.torture)])
 def test_an_erasure_that_is_killed_at_any_moment_is_finished_by_the_same_command(clinic: Desk, every: int) -> None:
-    # given copies of a clinic, each with a backup of its own, and erasures that are killed right before something
-    secrets = secrets_of(clinic.home)
+    # given copies of a clinic, each with a backup and a page of its own, and erasures that are killed right before
+    # something
+    secrets, gone = secrets_of(clinic.home), case_of(clinic.home)
     succeeded("backup", clinic.place / "clinic.backup", "--data", clinic.home)
     moments = range(1, 200, every)
 
@@ -979,27 +1015,46 @@ def test_an_erasure_that_is_killed_at_any_moment_is_finished_by_the_same_command
     def backups_of(moment: int) -> Path:
         return clinic.place / f"{moment}.backups"
 
+    def page_of(moment: int) -> Path:
+        return clinic.place / f"{moment}.html"
+
     for moment in moments:
         shutil.copytree(clinic.home, home_of(moment), ignore=shutil.ignore_patterns("copies.ndjson"))
         backups_of(moment).mkdir()
         shutil.copy(clinic.place / "clinic.backup", backups_of(moment))
+        page_of(moment).write_text(COMMENT)
+        page = Copy(kind="report", path=str(page_of(moment)), host=node(), at=AT, case=gone, home=str(home_of(moment)))
+        asyncio.run(CopiesInFile(home_of(moment)).note(page))
     asked = ("erase", GONE, "--ground", "asked-for", "--by", "kim", "--confirm", GONE)
     met = list(deaths(moments, *asked, "--backups", clinic.place / "{n}.backups", "--data", clinic.place / "{n}"))
     assert len(met) > 10
 
     for death in met:
-        # then whoever asks for the case is told, as soon as it is on record
-        asked_for = ontrack("case", GONE, "--data", home_of(death.moment))
-        assert asked_for.exit_code == 0 or "was begun and is not finished" in asked_for.told, (death, asked_for.told)
+        # then whoever asks for the case is told, as soon as it is on record; that it is erased only when all is done
+        home, backups = home_of(death.moment), backups_of(death.moment)
+        asked_for = ontrack("case", GONE, "--data", home)
+        doctor = json.loads(ontrack("doctor", "--data", home, "--format", "json").out)
+        is_told = ["is not finished" in each["says"] for each in doctor if each["what"] == "keys"]
+        if asked_for.exit_code == 0:
+            assert is_told == [False], death
+        else:
+            assert "was begun and is not finished" in asked_for.told, (death, asked_for.told)
+            assert is_told == [True], death
+            assert ontrack("audit", "verify", "--data", home).exit_code == 1, death
+        if "was erased" in asked_for.told:
+            # The last that goes is sealed under a key that is gone already.
+            assert found(home, secrets) <= {"entry"}, death
+            assert found(backups, secrets) == set(), death
+            assert not page_of(death.moment).exists(), death
 
         # when the same command is given again
-        home, backups = home_of(death.moment), backups_of(death.moment)
         again = erase(clinic, "--backups", backups, home=home)
 
         # then it is done
         assert again.exit_code == 0, (death, again.told)
         assert found(home, secrets) == set(), death
         assert found(backups, secrets) == set(), death
+        assert not page_of(death.moment).exists(), death
         assert sorted(file.name for file in backups.iterdir()) == ["clinic.backup"], death
         assert "by kim: the patient asked for it" in verified("--data", home), death
 

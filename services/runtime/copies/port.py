@@ -29,6 +29,7 @@ class Copy(BaseModel):
     path: from the root; host: the machine that it is on
     case: the only case that it is about, if there is one
     home: which home noted it; what a home knows is copied with it, and restored from its backups
+    going: whether it is about to be removed, as a page of a case that is erased; where it is missing then, it was
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -39,6 +40,7 @@ class Copy(BaseModel):
     at: Instant
     case: str | None = None
     home: str = UNKNOWN
+    going: bool = False
 
     @property
     def is_here(self) -> bool:
