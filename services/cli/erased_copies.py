@@ -19,11 +19,16 @@ _NAMED: Final[dict[Kind, str]] = {
     "reports": "the reports in",
     "report": "the report in",
     "opened": "what stands open in",
+    "trial": "the page",
 }
 
 _PAGES_MISSING: Final = (
     "is not there: if it was moved or its disk is away, delete the pages there; once they are deleted, say so by --gone"
 )
+_OPENED: Final[dict[Kind, str]] = {
+    "opened": "holds its answers in the open: delete it",
+    "trial": "is about the trial of a policy, and can name it with its scores: delete it",
+}
 _OPENED_MISSING: Final = (
     "is not there: if it was moved or its disk is away, delete it there; once it is deleted, say so by --gone"
 )
@@ -129,7 +134,7 @@ def pages_taken_out(erased: Erased, copies: Sequence[Copy]) -> list[Met]:
 
 def left_open(erased: Erased, copies: Sequence[Copy]) -> list[Met]:
     """Tell where a case stands in the open, or may do so: what was moved is as readable as before."""
-    opened = [copy for copy in copies if copy.kind == "opened" and copy.case in (None, erased.case_id)]
+    opened = [copy for copy in copies if copy.kind in ("opened", "trial") and copy.case in (None, erased.case_id)]
     return [_of_opened(copy) for copy in opened]
 
 
@@ -140,7 +145,7 @@ def _of_opened(copy: Copy) -> Met:
         is_there = _is_there(Path(copy.path))
     except OSError as error:
         return remains(copy, f"cannot be looked for ({error.strerror}): delete it, and then say so by --gone")
-    return remains(copy, "holds its answers in the open: delete it" if is_there else _OPENED_MISSING)
+    return remains(copy, _OPENED[copy.kind] if is_there else _OPENED_MISSING)
 
 
 def is_elsewhere(copy: Copy) -> Met:

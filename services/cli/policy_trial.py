@@ -136,7 +136,7 @@ async def _tried(source: Source, wish: Wish, page: Path | None) -> tuple[Trial, 
         if answer.until is None:
             raise Failure(_why_nothing(answer, source.file if isinstance(source, Exported) else home.name), FINDING)
         if page is not None and wish.is_list:
-            await noted(home.copies, "opened", page, home.clock())
+            await noted(home.copies, "trial", page, home.clock())
         calendar = Calendar(answer.weeks, await _therapists(home))
         listed = sorted(found, key=lambda each: (natural(each[0]), each[1].session)) if wish.is_list else None
         return trial_of(asked, answer, calendar, listed, wish.language), answer.left_out

@@ -259,7 +259,8 @@ def _locked(file: Path) -> int:
         os.close(descriptor)
         raise AnotherWriter(
             f"another process is writing {file.parent}{f' (pid {who})' if who.isdecimal() else ''}. If it is a running "
-            "ontrack up, ask that over HTTP, or end it; if it is another command, wait until it is done"
+            "ontrack up, end it, unless it can be asked over HTTP for what is wanted; if it is another command, wait "
+            "until it is done"
         ) from None
     # It only helps whom this process is in the way of: on a full disk it stays unsaid.
     with suppress(OSError):

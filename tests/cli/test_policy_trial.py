@@ -227,6 +227,26 @@ def test_a_case_that_was_erased_is_left_out_for_ever_and_is_no_finding(
     assert "Left out: 1 case whose key was destroyed." in ran.told
 
 
+def test_whoever_erases_a_case_is_told_of_a_page_that_lists_cases_and_what_it_is(
+    clinic: Path, window: Path, tmp_path: Path
+) -> None:
+    # given pages about trials, with cases on them and without
+    home = Path(shutil.copytree(clinic, tmp_path / "home", ignore=shutil.ignore_patterns("copies.ndjson")))
+    listing, plain = tmp_path / "listing.html", tmp_path / "plain.html"
+    succeeded("policy", "try", window, "--data", home, "--page", listing, "--list")
+    succeeded("policy", "try", window, "--data", home, "--page", plain)
+
+    # when a case is erased, then it is not claimed that it stands there, and it is told until the page is gone
+    erase = ("erase", "P10", "--ground", "asked-for", "--confirm", "P10", "--data", home)
+    ran = ontrack(*erase)
+    assert ran.exit_code == 1
+    told = f"the page {listing} is about the trial of a policy, and can name it with its scores: delete it"
+    assert [line for line in ran.said.splitlines() if ".html" in line] == [f"  - {told}"]
+    listing.unlink()
+    assert f"the page {listing} is not there" in ontrack(*erase).said
+    assert ontrack(*erase, "--gone", listing).exit_code == 0
+
+
 def test_nothing_is_changed_and_nobody_is_told(clinic: Path, window: Path) -> None:
     before = (clinic / "ontrack.db").read_bytes()
     succeeded("policy", "try", window, "--data", clinic)

@@ -135,8 +135,8 @@ def test_a_second_writer_is_refused_with_words(file: Path, opening: Opening) -> 
 
     # then it says where, and what to do
     assert str(refused.value) == (
-        f"another process is writing {file.parent} (pid {os.getpid()}). If it is a running ontrack up, ask that over "
-        "HTTP, or end it; if it is another command, wait until it is done"
+        f"another process is writing {file.parent} (pid {os.getpid()}). If it is a running ontrack up, end it, unless "
+        "it can be asked over HTTP for what is wanted; if it is another command, wait until it is done"
     )
 
     # and the first goes on, and leaves it to the next

@@ -64,8 +64,9 @@ def replay(source: Source, wish: Wish, file: Path | None, swap: bool, form: Form
     """Make all that the stages know anew from the log, in a fresh place, and compare it with what they know now.
 
     With --swap it takes its place, which mends a database that was lost or damaged; whatever follows from the facts and
-    was not on the log yet is put there. Services may run meanwhile, and facts may come. A replay with --swap that was
-    killed goes on where it was, by the same command. Where conclusions stand on the log that are not, to the byte, what
+    was not on the log yet is put there. In a region services may run meanwhile, and facts may come; in a directory end
+    ontrack up before, which writes it alone. A replay with --swap that was killed goes on where it was, by the same
+    command. Where conclusions stand on the log that are not, to the byte, what
     follows from its facts, it is the log that was damaged, and nothing is put in place; nor is it where the stages know
     what the log does not tell, as where its end was cut off or the key of a case was taken away.
 
