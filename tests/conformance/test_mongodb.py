@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from itertools import count
 from typing import cast
 from urllib.parse import urlsplit
@@ -31,6 +32,7 @@ from services.runtime.store.port import (
     Held,
     Position,
     StatesLost,
+    StatesReplaced,
     Store,
     StoreUnavailable,
     Write,
@@ -270,6 +272,45 @@ class TestStore(StoreSuite):
             assert dict(await store.load(stage, ["a", "gone"], held.states)) == {"a": state(7)}, calls
         assert broken > 10
 
+    @pytest.mark.parametrize("who", ["who is refused", "who replaces the same"])
+    async def test_what_others_do_meanwhile_leaves_nothing_by_halves_that_can_be_gone_on_with(
+        self, documents: Documents, who: str
+    ) -> None:
+        outcomes = set[str]()
+        for calls in count(1):
+            # given states, others that were made anew, and somebody who puts these in their place
+            stage, fresh, whole = f"scoring{calls}", f"fresh.scoring{calls}", {1: Position("log", 8)}
+            store = MongoStore(documents)
+            await store.begin(stage)
+            await saved(store, [("a", None, 3), ("gone", None, 4)], stage=stage)
+            await store.set_position(stage, 1, Position("log", 5))
+            await _made_anew(store, fresh)
+
+            # when another one clears away what was made anew, or puts it in place as well, before some call
+            does = partial(store.take_place, stage, fresh, whole) if "same" in who else partial(store.clear, fresh)
+            interrupted = _Interrupted(documents, calls, does)
+            try:
+                await MongoStore(cast("Documents", interrupted)).take_place(stage, fresh, whole)
+                outcome = "done"
+            except StatesLost:
+                outcome = "told"
+            if not interrupted.is_over:
+                break
+
+            # then nobody goes on with it, or all of it is there, or nothing was touched
+            try:
+                held = await store.hold(stage, 1, "somebody")
+            except StatesReplaced:
+                assert outcome == "told", calls
+                outcomes.add("shut")
+                continue
+            known = dict(await store.load(stage, ["a", "gone"], held.states))
+            found = held.position, known
+            untouched = Position("log", 5), {"a": state(3), "gone": state(4)}
+            assert found in [(whole[1], {"a": state(7)}), *([untouched] if outcome == "told" else ())], calls
+            outcomes.add(outcome)
+        assert outcomes == {"shut", "told", "done"}
+
 
 async def _made_anew(store: MongoStore, fresh: str) -> None:
     """Make states anew, as far as they are not there: where they have a position, they are."""
@@ -297,6 +338,30 @@ class _Dying:
         if self._left < 0:
             raise _Died
         return getattr(self._documents, name)
+
+
+class _Interrupted:
+    """A database of which so many things are asked before somebody else does something."""
+
+    def __init__(self, documents: Documents, calls: int, does: Callable[[], Awaitable[None]]) -> None:
+        self._documents = documents
+        self._left = calls
+        self._does = does
+
+    @property
+    def is_over(self) -> bool:
+        return self._left <= 0
+
+    def __getattr__(self, name: str) -> object:
+        call = getattr(self._documents, name)
+
+        async def asked(*values: object, **named: object) -> object:
+            self._left -= 1
+            if self._left == 0:
+                await self._does()
+            return await call(*values, **named)
+
+        return call if name == "ids" else asked
 
 
 async def founded(documents: Documents) -> MongoKeyring:

@@ -203,12 +203,16 @@ class MongoStore:
         Meanwhile the place is shut, and has another name afterwards. States are copied: a collection cannot be renamed
         on everything that speaks MongoDB's protocol.
         """
+        source = await self.place(fresh)
+        if source is None:
+            raise StatesLost(fresh)
         name = uuid4().hex
-        await self._begin_anew(stage, name, is_shut=True)
+        await self._shut(stage, name)
         for partition in positions:
             # Whoever has it now can no longer say how far it has come.
             with told_as(StoreUnavailable):
                 await self._documents.put(POSITIONS, {f"{stage}/{partition}": {"stage": stage, "owner": uuid4().hex}})
+        await self._require_ours(stage, name)
         with told_as(StoreUnavailable):
             await self._documents.remove_where(states_of(stage), {"_id": {"$ne": _BEGUN}})
             await self._documents.create_index(states_of(stage), DUE, unique=False)
@@ -217,27 +221,49 @@ class MongoStore:
         async for case_id in self.cases(fresh):
             some.append(case_id)
             if len(some) == _AT_ONCE:
-                await self._copy(fresh, stage, some)
+                await self._copy(fresh, source, stage, name, some)
                 some = []
-        await self._copy(fresh, stage, some)
+        await self._copy(fresh, source, stage, name, some)
         await self.halt(stage, await self.halted(fresh))
+        # States go at once, after all else of them, so these were all there.
+        if await self.place(fresh) != source:
+            raise StatesLost(fresh)
+        await self._require_ours(stage, name)
         for partition, position in positions.items():
             await self._go_on(stage, partition, position, name)
-        await self._begin_anew(stage, name, is_shut=False)
+        await self._open(stage, name)
         await self.clear(fresh)
 
-    async def _begin_anew(self, stage: str, name: str, *, is_shut: bool) -> None:
-        """Give the place for the states of a stage a name. is_shut: whether nobody may go on with what is there.
+    async def _require_ours(self, stage: str, name: str) -> None:
+        """Make sure that the place is shut by this call. Raises StatesLost if another one has replaced the states too.
+
+        Something of these may be gone then, if that is done already.
+        """
+        with told_as(StoreUnavailable):
+            if await self._documents.count_where(states_of(stage), {"_id": _BEGUN, "by": name, _SHUT: True}):
+                return
+            await self._documents.set_where(states_of(stage), {"_id": _BEGUN, _SHUT: False}, {_SHUT: True})
+        raise StatesLost(stage)
+
+    async def _open(self, stage: str, name: str) -> None:
+        """Let others go on with what is there. Raises StatesLost if it is another call that has shut the place."""
+        with told_as(StoreUnavailable):
+            is_ours = await self._documents.set_where(states_of(stage), {"_id": _BEGUN, "by": name}, {_SHUT: False})
+        if not is_ours:
+            await self._require_ours(stage, name)
+
+    async def _shut(self, stage: str, name: str) -> None:
+        """Give the place for the states of a stage a name, and let nobody go on with what is there.
 
         Only whoever replaces the states writes this document while it is there, so nobody's change of it can be lost.
         """
         with told_as(StoreUnavailable):
-            begun = {"number": -1, "by": name, _SHUT: is_shut}
-            await self._documents.put(states_of(stage), {_BEGUN: begun})
+            await self._documents.put(states_of(stage), {_BEGUN: {"number": -1, "by": name, _SHUT: True}})
 
-    async def _copy(self, fresh: str, stage: str, case_ids: Collection[str]) -> None:
+    async def _copy(self, fresh: str, source: str, stage: str, name: str, case_ids: Collection[str]) -> None:
         """Copy states that were kept under another name, whatever a batch under way has written there."""
-        states = await self.load(fresh, case_ids)
+        states = await self.load(fresh, case_ids, source)
+        await self._require_ours(stage, name)
         replacements = [_replacement(Write(case_id, None, state)) for case_id, state in states.items()]
         documents = {each.id: {"number": each.number, "by": uuid4().hex, **each.fields} for each in replacements}
         with told_as(StoreUnavailable):

@@ -176,6 +176,9 @@ class Store(Protocol):
         Whoever runs the stage meanwhile takes it up anew then, at these positions; until that nobody can take it up. A
         call that was broken off is made again after `fresh` was filled anew, or goes on.
 
+        Raises StatesLost if that was not all there to its end, or if somebody else has replaced the same states
+        meanwhile: where something was done, nobody can take the stage up until that is over or this is done again.
+
         positions: how far the stage has come in each partition, by what is kept under the other name
         """
 
