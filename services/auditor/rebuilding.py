@@ -1,10 +1,11 @@
 """What every stage knows, made anew from the log in a fresh place, partition by partition."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Final, Literal
+from uuid import uuid4
 
 from contracts.topics import CASES, PARTITIONS, Topic, partition_of
 from services.auditor.domain.findings import What
@@ -20,7 +21,10 @@ Purpose = Literal["compare", "keep", "replace"]
 """What something is made anew for."""
 
 _OF: Final = f"{FRESH}of"
-"""Under this name it is noted of which records a partition was made that is kept."""
+"""Under this name it is noted of which records a partition was made that is kept, by whoever took it last."""
+
+_UNDONE: Final = Position("", 0)
+"""Noted there once what was kept of a partition is not to be gone on with."""
 
 _ENDED: Final = f"{FRESH}ended"
 """Under this name it is noted that a place that is kept is not to be gone on with."""
@@ -30,6 +34,10 @@ _AT_ONCE: Final = 1_000
 
 class PlaceTaken(Exception):
     """A place where something was to be kept has something else. Says what."""
+
+
+class Overtaken(Exception):
+    """Another replay goes on with what this one was making, or has put it in place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +63,10 @@ async def rebuilt(
     purpose: Purpose = "compare",
     partitions: Iterable[int] = range(PARTITIONS),
 ) -> Rebuilt:
-    """Make what every stage knows anew, in a fresh place. Raises Unavailable, StatesLost, Contradicted.
+    """Make what every stage knows anew, in a fresh place. Raises Unavailable, StatesLost, Contradicted, Overtaken.
 
-    What was done is kept there, so a try that was broken off goes on with the partition in which that was. Two at once
-    do the same twice, and neither undoes what the other has done.
+    What was done is kept there, so a try that was broken off goes on with the partition in which that was. Of two at
+    once the one that began later goes on with what the other has done, and that one is overtaken.
 
     shelf: empty, and nobody else's; progress: is told how many records were read
     purpose: to "compare" it, conclusions on the log may be other ones of the same type at the same place, which takes a
@@ -72,13 +80,11 @@ async def rebuilt(
         facts_alone, shelf, makes_bytes=purpose != "compare", progress=progress, publishes=purpose == "replace"
     )
     was_begun = await _begun(history, fresh)
-    there = 0
-    for number in partitions:
-        if await _is_there(history, fresh, number, purpose):
-            there += 1
+    owner, wanted = uuid4().hex, list(partitions)
+    done = set[int]() if purpose == "compare" else await _taken_over(history, fresh, wanted, purpose, owner)
+    for number in wanted:
+        if number in done:
             continue
-        if purpose == "keep":
-            await _make_room(history, fresh, number)
         before = replay.findings.contradictions
         await replay.partition(number)
         await _put_down(history, replay, fresh, number)
@@ -86,12 +92,12 @@ async def rebuilt(
         if purpose != "compare" and replay.findings.contradictions == before:
             there_then = replay.ends[number]
             made_of = Position(await _fingerprint(history, number, there_then), there_then[_last(history).name])
-            await fresh.set_position(_OF, number, made_of)
+            await _note(fresh, number, made_of, owner)
     if was_begun:
         for stage in history.stages:
             await _forget_erased(history, fresh, FRESH + stage.name)
     ends = await _read(history, fresh)
-    return Rebuilt(replay.counted, there, replay.findings.contradictions, ends)
+    return Rebuilt(replay.counted, len(done), replay.findings.contradictions, ends)
 
 
 async def require_room(history: History, kept: Store) -> None:
@@ -119,9 +125,11 @@ async def _begun(history: History, fresh: Store) -> bool:
     first = history.stages[0]
     of_whom = await fresh.position(FRESH + first.name, 0)
     is_of_this_log = of_whom is not None and of_whom.log == history.log_id
+    if not is_of_this_log:
+        await leave(history, fresh)
     for stage in history.stages:
         # Positions without states would say that these are there.
-        if not is_of_this_log or await fresh.place(FRESH + stage.name) is None:
+        if await fresh.place(FRESH + stage.name) is None:
             await fresh.clear(FRESH + stage.name)
         await fresh.begin(FRESH + stage.name)
     if not is_of_this_log:
@@ -129,17 +137,57 @@ async def _begun(history: History, fresh: Store) -> bool:
     return is_of_this_log
 
 
-async def _is_there(history: History, fresh: Store, number: int, purpose: Purpose) -> bool:
-    """Tell whether a partition was made anew of what still stands there; where that is kept, of nothing else."""
-    made_of = await fresh.position(_OF, number)
-    if made_of is None:
-        return False
-    ends = {_last(history).name: made_of.offset}
+async def _taken_over(
+    history: History, fresh: Store, partitions: Collection[int], purpose: Purpose, owner: str
+) -> set[int]:
+    """Take partitions from whoever has begun them; give those that are done. Of the others nothing is left there.
+
+    Whoever had one can no longer say that it is done, so whatever becomes of this try, or of that one, what is said to
+    be done is all there. Raises Overtaken.
+    """
+    noted = {number: (await fresh.hold(_OF, number, owner)).position for number in partitions}
+    done = set[int]()
+    for number, made_of in noted.items():
+        if made_of is None or made_of == _UNDONE:
+            continue
+        ends = await _ends(history, fresh, number)
+        if ends is None:
+            # What is done and has no position is being put in place, by another replay or by one that was killed at
+            # that. It may read here yet: it sees where all of it goes, and not where something is taken out.
+            await leave(history, fresh)
+            await _begun(history, fresh)
+            return await _taken_over(history, fresh, partitions, purpose, owner)
+        if await _is_there(history, number, made_of, ends, purpose):
+            done.add(number)
+    for number in noted.keys() - done:
+        if noted[number] not in (None, _UNDONE):
+            await _note(fresh, number, _UNDONE, owner)
+    await _make_room(history, fresh, noted.keys() - done, owner)
+    return done
+
+
+async def _note(fresh: Store, number: int, made_of: Position, owner: str) -> None:
+    """Note of which records a partition was made. Raises Overtaken if somebody else has taken it."""
+    if await fresh.set_position(_OF, number, made_of, owner) is Outcome.LOST:
+        raise Overtaken
+
+
+async def _ends(history: History, fresh: Store, number: int) -> dict[str, int] | None:
+    """Give how far each topic that is read was read for what is there of a partition; None: it is not all there."""
+    ends: dict[str, int] = {}
     for stage in history.stages:
         position = await fresh.position(FRESH + stage.name, number)
         if position is None:
-            return False
+            return None
         ends[stage.reads.name] = position.offset
+    return ends
+
+
+async def _is_there(
+    history: History, number: int, made_of: Position, read: Mapping[str, int], purpose: Purpose
+) -> bool:
+    """Tell whether a partition was made anew of what still stands there; where that is kept, of nothing else."""
+    ends = {**read, _last(history).name: made_of.offset}
     now = {topic.name: await history.log.end(topic, number) for topic in _topics(history)}
     if any(ends[name] > now[name] for name in now) or (purpose == "keep" and ends != now):
         return False
@@ -147,8 +195,11 @@ async def _is_there(history: History, fresh: Store, number: int, purpose: Purpos
 
 
 async def _fingerprint(history: History, number: int, ends: Mapping[str, int]) -> str:
-    """Tell a partition by what stands there: another copy of a log has the same name, and can have the same ends."""
-    digest = blake2b(digest_size=16)
+    """Tell a partition by what stands there: another copy of a log has the same name, and can have the same ends.
+
+    And by whose keys are there, and by what shape states have: keys can come back, and another version can go on.
+    """
+    digest, cases = blake2b(digest_size=16), set[str]()
     for topic in _topics(history):
         offset, last = 0, ends[topic.name]
         while offset < last:
@@ -156,7 +207,11 @@ async def _fingerprint(history: History, number: int, ends: Mapping[str, int]) -
             for record in records:
                 head = f"{topic.name} {record.offset} {record.key} {len(record.value)} "
                 digest.update(head.encode() + record.value)
+                cases.add(record.key)
             offset = next_offset(records)
+    keys = await history.keyring.keys(cases)
+    open_here = sorted(case_id for case_id, key in keys.items() if not isinstance(key, Destroyed))
+    digest.update(f"{open_here} {[stage.schema for stage in history.stages]}".encode())
     return digest.hexdigest()
 
 
@@ -169,11 +224,21 @@ def _last(history: History) -> Topic:
     return _topics(history)[-1]
 
 
-async def _make_room(history: History, kept: Store, number: int) -> None:
-    """Remove what is there of a partition: it can be of another copy of the log, or half of what was to be there."""
-    for stage in history.stages:
-        name = FRESH + stage.name
-        await kept.remove(name, [case_id async for case_id in kept.cases(name) if partition_of(case_id) == number])
+async def _make_room(history: History, fresh: Store, partitions: Collection[int], owner: str) -> None:
+    """Remove what is there of partitions: it can be of other records, or half of what was to be there.
+
+    Raises Overtaken: whoever has taken one may have put something there by now.
+    """
+    found: dict[int, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for name in (FRESH + stage.name for stage in history.stages):
+        halted = [each.case_id for each in await fresh.halted(name)]
+        for case_id in [*halted, *[case_id async for case_id in fresh.cases(name)]]:
+            if partition_of(case_id) in partitions:
+                found[partition_of(case_id)][name].add(case_id)
+    for number, by_name in found.items():
+        await _note(fresh, number, _UNDONE, owner)
+        for name, case_ids in by_name.items():
+            await fresh.remove(name, case_ids)
 
 
 async def _read(history: History, fresh: Store) -> Mapping[int, Mapping[str, int]]:

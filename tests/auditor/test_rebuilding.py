@@ -1,10 +1,12 @@
 """A fresh place for what the stages know: what was broken off, what others do there, what is of another log."""
 
 import asyncio
+import shutil
 import sqlite3
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AsyncExitStack, closing, suppress
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -12,23 +14,27 @@ from typing import Any, Final
 import orjson
 import pytest
 
-from contracts.events.facts import SessionAbsent
+from contracts.events.facts import ResponseSubmitted, SessionAbsent
 from contracts.topics import CASES, NOTICES, PARTITIONS, SCORES, TRACKS, Topic, partition_of
 from services.auditor import fold, replay
-from services.auditor.rebuilding import FRESH, put_in_place, rebuilt
+from services.auditor.rebuilding import FRESH, Overtaken, Purpose, leave, put_in_place, rebuilt
 from services.auditor.replay import Contradicted, History
 from services.cli.audit.shelf import shelf
 from services.cli.audit.source import history_of
 from services.embedded import EmbeddedHome
+from services.ingest.domain.register import Register
+from services.runtime.database import table_of
 from services.runtime.log.port import Log, StoredRecord
-from services.runtime.store.port import Outcome, Store, StoredState, Write
+from services.runtime.store.port import Outcome, Position, Store, StoredState, Write
 from tests.auditor.moments import AMomentAgo, ends_before_the_last_fact
 from tests.auditor.tampering import Tampering, renamed
 from tests.cli.homes import CASES as COURSES
 from tests.cli.homes import imported, written
 from tests.support.command import ontrack, succeeded
+from tests.support.faults import Crash, CrashAt, OvertakenStore, Trouble, TroubledStore
 
 States = dict[tuple[str, str], StoredState]
+Change = Callable[[Tampering, str], None]
 
 
 def unseen(_: int) -> None:
@@ -68,6 +74,27 @@ class InTurns:
         return await self._log.read(topic, partition, offset, limit)
 
 
+class UpTo:
+    """A log that ends earlier, where that is said."""
+
+    def __init__(self, log: Log, ends: Mapping[int, Mapping[str, int]]) -> None:
+        self._log = log
+        self._ends = ends
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._log, name)
+
+    async def end(self, topic: Topic, partition: int) -> int:
+        said = self._ends[partition].get(topic.name)
+        return await self._log.end(topic, partition) if said is None else said
+
+
+async def empty_again(history: History, shelf: Store) -> None:
+    """Take away what a try has left that died."""
+    for stage in history.stages:
+        await shelf.clear(stage.name)
+
+
 @pytest.fixture
 def nothing_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     """No more than one case of a stage is kept open, and one record is read at a time."""
@@ -82,6 +109,24 @@ async def test_cases_that_are_not_kept_open_come_to_the_same(sound: Path, monkey
         shelved = await made(history, one)
         monkeypatch.setattr(fold, "OPEN_AT_MOST", 1_000)
         assert await made(history, other) == shelved
+
+
+class StoreInTurns:
+    """A store that lets others have some turns before each call."""
+
+    def __init__(self, store: Store, turns: Random) -> None:
+        self._store = store
+        self._turns = turns
+
+    def __getattr__(self, name: str) -> Any:
+        call = getattr(self._store, name)
+
+        async def in_turns(*values: object) -> Any:
+            for _ in range(self._turns.randrange(4)):
+                await asyncio.sleep(0)
+            return await call(*values)
+
+        return call if name == "cases" else in_turns
 
 
 class Counting:
@@ -155,6 +200,260 @@ def test_what_was_half_done_is_done_anew(
 
     # when it is given again, then the result is that of one that was left alone
     assert succeeded("audit", "replay", "--data", sound, "--into", file).out == left_alone
+
+
+def whole(_: Tampering, __: str) -> None:
+    """Nothing was done to it."""
+
+
+def shorter(tampering: Tampering, case_id: str) -> None:
+    tampering.cut_off(case_id)
+
+
+def without_a_case(tampering: Tampering, case_id: str) -> None:
+    for topic in (CASES, SCORES, TRACKS, NOTICES):
+        tampering.do(f"DELETE FROM {table_of(topic, partition_of(case_id))}")  # noqa: S608 - ours
+
+
+def of_other_facts(tampering: Tampering, case_id: str) -> None:
+    """As many facts, of which one says something else, and what follows from them."""
+    place = tampering.place_of(CASES, case_id, ResponseSubmitted)
+    said = tampering.event(CASES, case_id, place).data
+    assert isinstance(said, ResponseSubmitted)
+    answers = dict.fromkeys(said.answers, 4)
+    tampering.put(CASES, case_id, place, tampering.resealed(CASES, case_id, place, answers=answers))
+    for topic in (SCORES, TRACKS, NOTICES):
+        tampering.do(f"DELETE FROM {table_of(topic, partition_of(case_id))}")  # noqa: S608 - ours
+    for table in ("states", "positions"):
+        tampering.do(f"DELETE FROM {table}")  # noqa: S608 - a name of ours
+    succeeded("audit", "replay", "--swap", "--data", tampering.home)
+
+
+def without_a_key(tampering: Tampering, case_id: str) -> None:
+    """The case halts at its first fact."""
+    tampering.do("DELETE FROM keys WHERE case_id = ?", case_id)
+
+
+COPIES: Final = (whole, shorter, without_a_case, of_other_facts, without_a_key)
+"""What one log is in several places: each has its name."""
+
+
+@pytest.fixture(scope="module")
+def copies(sound: Path, p1: str, tmp_path_factory: pytest.TempPathFactory) -> Sequence[Path]:
+    """Homes with copies of one log."""
+    homes = [Path(shutil.copytree(sound, tmp_path_factory.mktemp(each.__name__) / "home")) for each in COPIES]
+    for change, home in zip(COPIES, homes, strict=True):
+        change(Tampering(home), p1)
+    return homes
+
+
+@pytest.fixture(scope="module")
+def peopled(sound: Path) -> Collection[int]:
+    """The partitions that have cases."""
+    return {partition_of(case_id) for case_id in Tampering(sound).keys}
+
+
+SEQUENCES: Final = 20
+CALLS_AT_MOST: Final = 180
+"""More than a try makes in these partitions, so that some of them come to their end."""
+
+
+async def tried(history: History, fresh: Store, purpose: Purpose, partitions: Collection[int], turns: Random) -> bool:
+    """Make all anew, and be killed somewhere or not; tell whether it came to its end."""
+    dying = TroubledStore(StoreInTurns(fresh, turns), CrashAt(nth=turns.randrange(1, CALLS_AT_MOST)))
+    in_turns = replace(history, log=InTurns(history.log, turns))
+    async with shelf() as empty:
+        try:
+            await rebuilt(in_turns, dying, empty, unseen, purpose=purpose, partitions=partitions)
+        except (Crash, Contradicted, Overtaken):
+            return False
+    return True
+
+
+async def all_there(history: History, fresh: Store, partitions: Collection[int]) -> Sequence[object]:
+    """All that is there and would be put in place."""
+    names = [FRESH + stage.name for stage in history.stages]
+    positions = [await fresh.position(name, number) for name in names for number in partitions]
+    return await kept(history, fresh), [await fresh.halted(name) for name in names], positions
+
+
+@pytest.mark.parametrize("purpose", ["keep", "replace"])
+@pytest.mark.parametrize("seed", range(SEQUENCES))
+async def test_whatever_was_broken_off_before_the_last_try_makes_what_one_alone_makes(
+    copies: Sequence[Path], peopled: Collection[int], purpose: Purpose, seed: int
+) -> None:
+    # given some copies of a log, and tries over one after the other in one place, also two at once, killed anywhere
+    turns = Random(seed)
+    async with AsyncExitStack() as stack:
+        histories = []
+        for home in copies:
+            opened = await stack.enter_async_context(await EmbeddedHome.open(home, write=True))
+            histories.append(await history_of(home, opened))
+        fresh, alone, empty = [await stack.enter_async_context(shelf()) for _ in range(3)]
+        for _ in range(turns.randrange(1, 4)):
+            history = turns.choice(histories)
+            at_once = (tried(history, fresh, purpose, peopled, turns) for _ in range(turns.randrange(1, 3)))
+            await asyncio.gather(*at_once)
+
+        # when all is made anew once more, over any of them of which that is not refused
+        history = turns.choice(histories[:-1] if purpose == "replace" else histories)
+        told = await rebuilt(history, fresh, empty, unseen, purpose=purpose, partitions=peopled)
+
+        # then all is there that a try makes which is alone, as far as is said, and nothing else
+        if purpose == "replace":
+            history = replace(history, log=UpTo(history.log, told.ends))
+        await rebuilt(history, alone, empty, unseen, partitions=peopled)
+        assert await all_there(history, fresh, peopled) == await all_there(history, alone, peopled)
+
+
+ONE_AND_ANOTHER: Final = (
+    (whole, shorter),
+    (whole, without_a_case),
+    (whole, of_other_facts),
+    (whole, without_a_key),
+    (without_a_case, whole),
+    (of_other_facts, whole),
+)
+
+
+@pytest.mark.parametrize("purpose", ["keep", "replace"])
+@pytest.mark.parametrize(("one", "another"), ONE_AND_ANOTHER, ids=lambda each: each.__name__)
+async def test_one_that_is_killed_over_another_copy_leaves_nothing_that_is_taken_for_done(
+    copies: Sequence[Path], p1: str, purpose: Purpose, one: Change, another: Change
+) -> None:
+    partition = [partition_of(p1)]
+    async with AsyncExitStack() as stack:
+        first, second = [
+            await history_of(home, await stack.enter_async_context(await EmbeddedHome.open(home, write=True)))
+            for home in (copies[COPIES.index(each)] for each in (one, another))
+        ]
+        fresh, empty = [await stack.enter_async_context(shelf()) for _ in range(2)]
+        for calls in count(1):
+            # given what is made anew of a log, and a second try over another copy of it that dies before some call
+            await leave(first, fresh)
+            await rebuilt(first, fresh, empty, unseen, purpose=purpose, partitions=partition)
+            alone = await all_there(first, fresh, partition)
+            dying = TroubledStore(fresh, trouble := CrashAt(nth=calls))
+            with suppress(Crash, Contradicted):
+                await rebuilt(second, dying, empty, unseen, purpose=purpose, partitions=partition)
+            by_another = await all_there(second, fresh, partition)
+            if not trouble.dead:
+                break
+
+            # when the first one is read again, then all is there as before, or what the other try has done to its end
+            await empty_again(second, empty)
+            told = await rebuilt(first, fresh, empty, unseen, purpose=purpose, partitions=partition)
+            is_gone_on_with = purpose == "replace" and told.there
+            assert await all_there(first, fresh, partition) == (by_another if is_gone_on_with else alone), calls
+
+
+@pytest.mark.parametrize("seed", range(TRIES))
+async def test_of_two_at_once_at_least_one_comes_to_its_end_and_all_is_there_then(
+    sound: Path, peopled: Collection[int], seed: int
+) -> None:
+    turns = Random(seed)
+    async with await EmbeddedHome.open(sound, write=True) as home, shelf() as alone, shelf() as fresh:
+        history = await history_of(sound, home)
+
+        async def one() -> bool:
+            for _ in range(turns.randrange(200)):
+                await asyncio.sleep(0)
+            async with shelf() as empty:
+                try:
+                    in_turns = replace(history, log=InTurns(history.log, turns))
+                    store = StoreInTurns(fresh, turns)
+                    await rebuilt(in_turns, store, empty, unseen, purpose="replace", partitions=peopled)
+                except Overtaken:
+                    return False
+            return await all_there(history, fresh, peopled) == expected
+
+        async with shelf() as empty:
+            await rebuilt(history, alone, empty, unseen, purpose="replace", partitions=peopled)
+        expected = await all_there(history, alone, peopled)
+        assert True in await asyncio.gather(one(), one())
+        assert await all_there(history, fresh, peopled) == expected
+
+
+async def test_a_partition_that_another_has_taken_is_not_said_to_be_done(sound: Path, p1: str) -> None:
+    async with await EmbeddedHome.open(sound, write=True) as home, shelf() as fresh, shelf() as empty:
+        history, partition = await history_of(sound, home), [partition_of(p1)]
+        await rebuilt(history, fresh, empty, unseen, purpose="replace", partitions=())
+
+        # given a replay during which another one begins, takes out what is half done, and is killed
+        async def another() -> None:
+            dying = TroubledStore(fresh, CrashAt(call="store.save"))
+            async with shelf() as its_own:
+                with suppress(Crash):
+                    await rebuilt(history, dying, its_own, unseen, purpose="replace", partitions=partition)
+
+        overtaken = OvertakenStore(fresh, another, call="store.set_position")
+        with pytest.raises(Overtaken):
+            await rebuilt(history, overtaken, empty, unseen, purpose="replace", partitions=partition)
+
+        # when a third one goes on, then all is there
+        await empty_again(history, empty)
+        await rebuilt(history, fresh, empty, unseen, purpose="replace", partitions=partition)
+        async with shelf() as alone:
+            await rebuilt(history, alone, empty, unseen, purpose="replace", partitions=partition)
+            assert await all_there(history, fresh, partition) == await all_there(history, alone, partition)
+
+
+async def test_where_another_has_taken_a_partition_nothing_is_taken_out(sound: Path) -> None:
+    async with await EmbeddedHome.open(sound, write=True) as home, shelf() as fresh, shelf() as empty:
+        # given what was half done when a replay was killed
+        history = await history_of(sound, home)
+        with suppress(Crash):
+            dying = TroubledStore(fresh, CrashAt(call="store.set_position", nth=8))
+            await rebuilt(history, dying, empty, unseen, purpose="replace")
+
+        # when another one makes all of it before one that has just begun looks what that is, and this one is killed
+        async def another() -> None:
+            async with shelf() as its_own:
+                await rebuilt(history, fresh, its_own, unseen, purpose="replace")
+
+        overtaken = OvertakenStore(TroubledStore(fresh, CrashAt(call="store.save")), another, call="store.halted")
+        await empty_again(history, empty)
+        with pytest.raises(Overtaken):
+            await rebuilt(history, overtaken, empty, unseen, purpose="replace")
+
+        # then all is there that the other one has made
+        made_by_another = await all_there(history, fresh, range(PARTITIONS))
+        async with shelf() as alone:
+            await rebuilt(history, alone, empty, unseen, purpose="replace")
+            assert made_by_another == await all_there(history, alone, range(PARTITIONS))
+
+
+async def test_what_is_being_put_in_place_is_made_anew_elsewhere(tampering: Tampering) -> None:
+    async with await EmbeddedHome.open(tampering.home, write=True) as home, shelf() as empty:
+        # given a replay that was killed, or is at it still, when it had put what the last stage knows in place
+        history = await history_of(tampering.home, home)
+        await rebuilt(history, home.store, empty, unseen, purpose="replace")
+        stage = history.stages[-1].name
+        positions = {number: Position(history.log_id, 0) for number in range(PARTITIONS)}
+        await home.store.take_place(stage, FRESH + stage, positions)
+
+        # when the next one begins, then it takes nothing out of where that one may read, but clears all of it away
+        seen = Trouble()
+        told = await rebuilt(history, TroubledStore(home.store, seen), empty, unseen, purpose="replace")
+        assert (told.there, "store.remove" in seen.calls, "store.clear" in seen.calls) == (0, False, True)
+
+
+class AnotherShape(Register):
+    """A stage of another version."""
+
+    schema = Register.schema + 1
+
+
+async def test_what_another_version_has_made_is_made_anew(sound: Path) -> None:
+    async with await EmbeddedHome.open(sound, write=True) as home, shelf() as fresh, shelf() as empty:
+        history = await history_of(sound, home)
+        first, *others = history.stages
+        assert isinstance(first, Register)
+        await rebuilt(history, fresh, empty, unseen, purpose="replace")
+        assert (await rebuilt(history, fresh, empty, unseen, purpose="replace")).there == PARTITIONS
+        newer = replace(history, stages=[AnotherShape(), *others])
+        told = await rebuilt(newer, fresh, empty, unseen, purpose="replace")
+        assert told.there == 0
 
 
 async def test_where_another_has_come_further_nothing_is_taken_back(sound: Path, p1: str) -> None:

@@ -28,7 +28,7 @@ from tests.auditor.tampering import Tampering, renamed
 from tests.cli.homes import CASES as COURSES
 from tests.cli.homes import imported, written
 from tests.support.command import ended, ontrack, started, succeeded
-from tests.support.faults import Crash, CrashAt, ReplacedStore, Trouble, TroubledLog, TroubledStore
+from tests.support.faults import Crash, CrashAt, OvertakenStore, ReplacedStore, Trouble, TroubledLog, TroubledStore
 
 STAGES = ("register", "scoring", "not_detector", "notifier")
 
@@ -409,6 +409,40 @@ def test_a_replacement_that_dies_at_any_call_is_finished_by_the_same_command(
         assert Tampering(home).do("SELECT count(*) FROM positions WHERE stage LIKE 'fresh%'") == [(0,)], died
         shutil.rmtree(home)
         gc.collect()  # which commands let rest, so all that died here would be kept
+
+
+def test_what_a_log_has_no_more_is_not_put_in_place(
+    tampering: Tampering, p1: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a replacement that was killed when all was made anew; then the last fact and what the stages know are gone
+    in_trouble(monkeypatch, CrashAt(call="store.take_place"))
+    with pytest.raises(Crash):
+        ontrack("audit", "replay", "--swap", "--data", tampering.home)
+    monkeypatch.undo()
+    tampering.cut_off(p1)
+    for table in ("states", "positions"):
+        tampering.do(f"DELETE FROM {table} WHERE stage NOT LIKE 'fresh.%'")  # noqa: S608 - a name of ours
+
+    # when the same command is given again, then what follows from that log is in place, and nothing else
+    replayed("--data", tampering.home, "--swap")
+    assert "The history verifies" in succeeded("audit", "verify", "--data", tampering.home).told
+
+
+def test_one_that_another_goes_on_with_says_so(tampering: Tampering, monkeypatch: pytest.MonkeyPatch) -> None:
+    def store(connection: sqlite3.Connection) -> OvertakenStore:
+        found = SqliteStore(connection)
+
+        async def another_begins() -> None:
+            for number in range(PARTITIONS):
+                await found.hold("fresh.of", number, "another")
+
+        return OvertakenStore(found, another_begins)
+
+    before = tampering.do("SELECT * FROM states ORDER BY 1, 2")
+    monkeypatch.setattr("services.embedded.SqliteStore", store)
+    ran = ontrack("audit", "replay", "--swap", "--data", tampering.home)
+    assert (ran.exit_code, "another replay goes on with what this one was making as well" in ran.told) == (1, True)
+    assert tampering.do("SELECT * FROM states WHERE stage NOT LIKE 'fresh.%' ORDER BY 1, 2") == before
 
 
 def test_what_is_shut_or_gone_is_told_so_and_put_in_place(

@@ -244,6 +244,10 @@ class OvertakenStore(TroubledStore):
         await self._overtaken("store.set_position")
         return await super().set_position(stage, partition, position, owner)
 
+    async def halted(self, stage: str, partition: int | None = None) -> Sequence[Halted]:
+        await self._overtaken("store.halted")
+        return await super().halted(stage, partition)
+
     async def _overtaken(self, call: str) -> None:
         if call == self._call and self._meanwhile is not None:
             meanwhile, self._meanwhile = self._meanwhile, None

@@ -15,6 +15,7 @@ from services.auditor.domain.findings import Findings, What
 from services.auditor.fold import Keys
 from services.auditor.rebuilding import (
     FRESH,
+    Overtaken,
     PlaceTaken,
     Purpose,
     Rebuilt,
@@ -66,7 +67,7 @@ def replay(source: Source, wish: Wish, file: Path | None, swap: bool, form: Form
     With --swap it takes its place, which mends a database that was lost or damaged; whatever follows from the facts and
     was not on the log yet is put there. In a region services may run meanwhile, and facts may come; in a directory end
     ontrack up before, which writes it alone. A replay with --swap that was killed goes on where it was, by the same
-    command. Where conclusions stand on the log that are not, to the byte, what
+    command; of two at once the later one does. Where conclusions stand on the log that are not, to the byte, what
     follows from its facts, it is the log that was damaged, and nothing is put in place; nor is it where the stages know
     what the log does not tell, as where its end was cut off or the key of a case was taken away.
 
@@ -146,15 +147,15 @@ async def _swapped(place: Place) -> list[Row]:
                 await leave(history, home.store)
                 _require_none(found)
             is_in_place = await put_in_place(history, home.store)
-        except StatesLost:
+        except (StatesLost, Overtaken):
             is_in_place = False
         except Contradicted as contradiction:
             await leave(history, home.store)
             raise Failure(contradicted(contradiction.counts), FINDING) from None
         if not is_in_place:
             raise Failure(
-                "another replay has put in place meanwhile what this one was making as well. "
-                "Look whether all is right: ontrack audit verify",
+                "another replay goes on with what this one was making as well, or has put it in place. When that has "
+                "ended, ontrack audit verify says whether all is right, and the same command mends what is not.",
                 FINDING,
             )
         return [{**each.row, "now": "replaced"} for each in beside]
