@@ -10,7 +10,7 @@ from typing import Final
 import click
 
 from contracts.codec import CaseKey, encode
-from contracts.events.event import fact_id, new_fact
+from contracts.events.event import Data, Event, fact_id, new_fact
 from contracts.events.facts import CaseErased
 from contracts.events.fields import is_name
 from contracts.topics import CASES, NOTICES, SCORES, TRACKS
@@ -211,6 +211,9 @@ async def _erase(number: str, place: Place, data: CaseErased, search: Search) ->
         is_new = await _is_yet_to_be(home, case_id)
         if is_new:
             await _record(home, case_id, data)
+        elif await home.erasure(case_id) is None:
+            # Its key is destroyed already, as after a restore of a backup that was written anew without the case.
+            await _record_openly(home, _said(home, case_id, data))
         await _catch_up(home)
         erasure, erased = await home.erasure(case_id), await _erased(home, case_id, place)
         for page in about_to_go(erased, search.origins.reached(await home.copies.all())):
@@ -306,25 +309,32 @@ def _ask(number: str, files: Sequence[str], place: Place, *, can_be_asked: bool)
 
 async def _record(home: Home, case_id: str, data: CaseErased) -> None:
     """Record that a case is erased: from then on nothing more is taken of it. Raises Failure."""
-    now = home.clock()
-    fact = new_fact(
-        data,
-        case_id=case_id,
-        fact_id=fact_id("ontrack", "erase", case_id),
-        source="urn:ontrack:erase",
-        happened=now,
-    )
+    fact = _said(home, case_id, data)
     try:
-        [taken] = await home.intake.take([Request([fact], came=now)])
+        [taken] = await home.intake.take([Request([fact], came=fact.time)])
     except KeyMissing:
-        # Nobody can seal it any more, and where there is no key, what stands open is believed.
-        await home.intake.take_over([Record(case_id, encode(fact._replace(recordedtime=now)))])
+        await _record_openly(home, fact)
         return
     if isinstance(taken, Unavailable):
         raise taken
     if taken.refused:
         _, refusal = taken.refused[0]
         raise Failure(f"{case_id}: {refusal.field}: {refusal.expected} was expected; nothing was erased")
+
+
+def _said(home: Home, case_id: str, data: CaseErased) -> Event[Data]:
+    return new_fact(
+        data,
+        case_id=case_id,
+        fact_id=fact_id("ontrack", "erase", case_id),
+        source="urn:ontrack:erase",
+        happened=home.clock(),
+    )
+
+
+async def _record_openly(home: Home, fact: Event[Data]) -> None:
+    """Record that a case is erased where nobody can seal it: without a key, what stands open is believed."""
+    await home.intake.take_over([Record(fact.subject, encode(fact._replace(recordedtime=fact.time)))])
 
 
 async def _catch_up(home: Home) -> None:

@@ -46,7 +46,7 @@ def told_unsaid(case_id: str) -> str:
     """Tell that a case cannot be read, though nothing says that it was erased."""
     return (
         f"{case_id}: the key of this case is destroyed, and the log does not say that it was erased, as where that was "
-        "done before logs said it. What is sealed under it was not verified: nobody can look at it any more."
+        "done since. What is sealed under it was not verified: nobody can look at it any more."
     )
 
 

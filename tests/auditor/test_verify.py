@@ -724,7 +724,7 @@ def test_without_a_key_facts_and_what_they_follow_from_are_looked_at_too(
     assert found == {"cause-missing": 1, "correlation-wrong": 1}
 
 
-def test_a_key_that_was_destroyed_though_nobody_erased_the_case_is_named_and_nothing_is_claimed(
+def test_a_key_that_was_destroyed_though_nobody_erased_the_case_is_found_until_the_log_says_that_it_was(
     tampering: Tampering, p1: str
 ) -> None:
     # given a conclusion that was altered, and to hide it the key of its case is destroyed, and all that is known of it
@@ -737,18 +737,26 @@ def test_a_key_that_was_destroyed_though_nobody_erased_the_case_is_named_and_not
     ran = ontrack("audit", "verify", "--data", tampering.home, "--format", "json")
     told = orjson.loads(ran.out)
 
-    # then that case stays sealed and is named, and it is not said that the history verifies
-    assert (ran.exit_code, told["verifies"], told["findings"], told["unexplained"]) == (0, None, [], [p1])
-    assert "the keys of some are destroyed, though nothing says that they were erased" in told["says"]
-    assert f"{p1}: the key of this case is destroyed, and the log does not say that it was erased" in ran.told
+    # then that case stays sealed, and is found, by the audit and by the doctor
+    assert (ran.exit_code, told["verifies"], told["unexplained"]) == (1, False, [p1])
+    assert [(each["finding"], each["case"]) for each in told["findings"]] == [("key-destroyed", p1)]
     assert "that stay sealed" in ran.told
     assert "of erased cases" not in ran.told
+    checked = orjson.loads(ontrack("doctor", "--data", tampering.home, "--format", "json").out)
+    assert [each["do"] for each in checked if each["verdict"] == "finding"] == [
+        f"if they were, ontrack erase says so there: {p1}"
+    ]
+
+    # and once somebody has said on the log that it was erased, that is told, and nothing else
+    succeeded("erase", p1, "--ground", "ordered", "--confirm", p1, "--data", tampering.home)
+    assert findings(tampering.home) == []
+    assert f"{p1}: this case was erased" in succeeded("audit", "verify", "--data", tampering.home).told
 
 
 def test_what_is_known_of_a_case_whose_key_is_destroyed_is_found(tampering: Tampering, p1: str) -> None:
     tampering.do("UPDATE keys SET wrapped = NULL WHERE case_id = ?", p1)
     found = findings(tampering.home)
-    assert kinds(found) == {"state-underivable": 4}
+    assert kinds(found) == {"state-underivable": 4, "key-destroyed": 1}
     assert {each["case"] for each in found} == {p1}
 
 

@@ -26,6 +26,7 @@ What = Literal[
     "definition-missing",
     "definition-altered",
     "key-missing",
+    "key-destroyed",
     "other-key",
     "erasure-unfinished",
     "halted",

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -36,6 +36,10 @@ FIELDS_SHOWN: Final = 12
 """Fields of a finding that are named where people read it: a state that lacks weeks differs in hundreds."""
 
 _ERASED_AT_MOST: Final = 10
+_UNSAID: Final = (
+    "that the case was erased was expected on the log, since its key is destroyed: what is sealed under that was not "
+    "verified. If it was erased, ontrack erase says so there; if not, restore the last backup that has its key"
+)
 COLUMNS: Final = ("finding", "topic", "stage", "partition", "offset", "event", "case", "says", "fields")
 
 
@@ -140,6 +144,7 @@ async def _verify(source: Source, wish: Wish, sealed: Kept | None, form: Format,
         async with shelf() as empty:
             with progress("Verifying", await records_of(history, part.cases)) as advance:
                 found = await verified(history, empty, advance, part.cases, compares_states=part.until is None)
+        is_unpacked = isinstance(home, Unpacked)
         if isinstance(home, Unpacked):
             found.findings.add_all(await unlike(home.manifests, home.log))
             found.findings.add_all(_misnamed(home.misnamed, part))
@@ -155,6 +160,8 @@ async def _verify(source: Source, wish: Wish, sealed: Kept | None, form: Format,
         erased = await erasures(home.log, home.keyring, partitions_of(part.cases))
         unsaid, unfinished = found.unsaid(erased), await home.unfinished(erased)
         found.findings.add_all(_unfinished(unfinished, part))
+        # Of a bundle somebody else may have the key, as of one that is there without any.
+        found.findings.add_all(() if is_unpacked else _unsaid(unsaid))
         rows = [row async for row in _rows(found, home, reveal=reveal)]
     spoken = None if sealed is None else sealed.records_of(history.log_id)
     verdict = _verdict(found, part, spoken, unsaid, holds=not others)
@@ -165,7 +172,14 @@ async def _verify(source: Source, wish: Wish, sealed: Kept | None, form: Format,
     of_part = {each: erased[each] for each in done if part.cases is None or each in part.cases}
     of_checkpoint = [] if sealed is None else [sealed.told(holds=not others)]
     summary = (*_summary(found, took, verdict), *of_checkpoint, verdict.says)
-    for line in (*summary, *_erased(of_part), *_excused(held.erased), *_unsaid(unsaid), *told_of(part)):
+    sealed_for_ever = sorted(unsaid)[:_ERASED_AT_MOST] if is_unpacked else ()
+    for line in (
+        *summary,
+        *_erased(of_part),
+        *_excused(held.erased),
+        *map(told_unsaid, sealed_for_ever),
+        *told_of(part),
+    ):
         say(line)
     return verdict
 
@@ -179,6 +193,13 @@ def _definitions(unfit: DefinitionUnfit, form: Format) -> Verdict:
     expected = None if unfit.expected is None else canonical(unfit.expected)
     differing = [Difference("data.ref", expected, canonical(unfit.found))]
     return _only(_row(Finding("definition-altered", place, str(unfit)), differing), why, form)
+
+
+def _unsaid(cases: Iterable[str]) -> Iterator[Finding]:
+    """Tell of the cases whose key is destroyed, and nobody says why."""
+    for case_id in sorted(cases):
+        place = Place(CASES.name, partition_of(case_id), case=case_id)
+        yield Finding("key-destroyed", place, _UNSAID)
 
 
 def _misnamed(cases: Collection[str], part: Part) -> Iterator[Finding]:
@@ -251,13 +272,6 @@ def _excused(number: int) -> Iterator[str]:
             f"Sealed, and not there, where a case was erased: {counted(number, 'conclusion')}. Where a backup is "
             "restored, nothing of such a case is concluded anew."
         )
-
-
-def _unsaid(found: Collection[str]) -> Iterator[str]:
-    """Tell of which cases nobody says why their key is destroyed."""
-    yield from map(told_unsaid, sorted(found)[:_ERASED_AT_MOST])
-    if len(found) > _ERASED_AT_MOST:
-        yield f"{counted(len(found) - _ERASED_AT_MOST, 'case')} more like that."
 
 
 async def _rows(found: Verified, home: Home, *, reveal: bool) -> AsyncIterator[Row]:
@@ -365,11 +379,9 @@ def _verdict(found: Verified, part: Part, spoken: int | None, unsaid: Counter[st
     elif not events:
         verifies, says = None, "There was nothing to verify: no event of a case was there, so nothing is claimed."
     elif sealed:
-        why = "their keys are not here (--keys)"
-        if unsaid:
-            why = "the keys of some are destroyed, though nothing says that they were erased"
-        told = f"What can be seen without keys is right; {counted(sealed, 'event')} stayed sealed: {why}."
-        verifies, says = None, told
+        why = "the keys of some are destroyed, though nothing says that they were erased"
+        stayed = f"{counted(sealed, 'event')} stayed sealed: {why if unsaid else 'their keys are not here (--keys)'}."
+        verifies, says = None, f"What can be seen without keys is right; {stayed}"
     else:
         what = "The history verifies" if part.is_whole else "What was looked at verifies"
         verifies, says = True, f"{what}: all that follows from its facts is what stands there."

@@ -85,7 +85,8 @@ async def _keys(home: Home) -> Checked:
     erased = await erasures(home.log, home.keyring)
     taken, nobody = left - erased.keys(), await _nobody(home)
     unfinished = sorted({*await home.unfinished(erased), *left} - taken)
-    if lost or taken or nobody or unfinished:
+    unsaid = sorted(destroyed - erased.keys() - taken)
+    if lost or taken or nobody or unfinished or unsaid:
         what = [f"{are(lost, 'case')} without a key that can be used: nothing of them can be read"] if lost else []
         if taken:
             what.append(
@@ -97,13 +98,13 @@ async def _keys(home: Home) -> Checked:
         if unfinished:
             what.append(f"erasing {counted(len(unfinished), 'case')} was begun and is not finished")
             do.append(f"give ontrack erase again, unless it still runs: {', '.join(unfinished)}")
+        if unsaid:
+            what.append(
+                f"the key of {counted(len(unsaid), 'case')} is destroyed, and the log does not say that it was erased"
+            )
+            do.append(f"if they were, ontrack erase says so there: {', '.join(unsaid)}")
         return ill("keys", "; ".join(what), "; ".join(do))
-    told = f"{are(len(cases), 'case')} there, each with its key"
-    if unsaid := len(destroyed - erased.keys()):
-        told += (
-            f"; of {counted(unsaid, 'case')} more the key is destroyed, and the log does not say that they were erased"
-        )
-    return well("keys", told)
+    return well("keys", f"{are(len(cases), 'case')} there, each with its key")
 
 
 async def _nobody(home: Home) -> int:
