@@ -17,7 +17,7 @@ from services.runtime.store.port import Outcome, Position, Store, StoredState, W
 FRESH: Final = "fresh."
 """Begins the names under which stages are kept in a fresh place."""
 
-Purpose = Literal["compare", "keep", "replace"]
+Purpose = Literal["compare", "keep", "prepare", "replace"]
 """What something is made anew for."""
 
 _OF: Final = f"{FRESH}of"
@@ -45,12 +45,14 @@ class Rebuilt:
     """What was read for that. counted: topic -> how much; there: partitions that an earlier try had done.
 
     contradictions: how many conclusions stand there that do not follow from the facts, of each kind
+    missing: how many conclusions, and dead letters, follow from the facts and do not stand there
     ends: partition -> how far each topic was read, by whoever did that
     """
 
     counted: dict[str, Counted]
     there: int
     contradictions: Counter[What]
+    missing: int
     ends: Mapping[int, Mapping[str, int]]
 
 
@@ -72,24 +74,26 @@ async def rebuilt(
     purpose: to "compare" it, conclusions on the log may be other ones of the same type at the same place, which takes a
         fifth less time; to "keep" it, they have to be what follows to the byte, and what an earlier try has done counts
         only if it was done of what stands on the log now; to "replace" what is there with it, what follows and is not
-        on the log is put there too, and what came since that try is for whoever goes on from there
+        on the log is put there too, and what came since that try is for whoever goes on from there; to "prepare" that,
+        nothing is put on the log yet: what was refused has changed nothing there
     partitions: only these; several processes can each make some
     """
-    facts_alone = History(history.log, history.keyring, history.log_id, history.stages, is_whole=history.is_whole)
-    replay = Replay(
-        facts_alone, shelf, makes_bytes=purpose != "compare", progress=progress, publishes=purpose == "replace"
-    )
+    publishes, makes_bytes = purpose == "replace", purpose != "compare"
+    # What stages know tells what they have not come to yet: that is not missing, but is put in the place of what is.
+    store = None if purpose in ("prepare", "replace") else history.store
+    of = History(history.log, history.keyring, history.log_id, history.stages, store, is_whole=history.is_whole)
+    replay = Replay(of, shelf, makes_bytes, publishes=publishes, progress=progress)
     was_begun = await _begun(history, fresh)
     owner, wanted = uuid4().hex, list(partitions)
     done = set[int]() if purpose == "compare" else await _taken_over(history, fresh, wanted, purpose, owner)
     for number in wanted:
         if number in done:
             continue
-        before = replay.findings.contradictions
+        before = _unlike(replay)
         await replay.partition(number)
         await _put_down(history, replay, fresh, number)
-        # One with contradictions is made once more by the next try: it has to tell of them too.
-        if purpose != "compare" and replay.findings.contradictions == before:
+        # One that is not what follows is made once more by the next try: it has to tell of that too, or to mend it.
+        if purpose != "compare" and _unlike(replay) == before:
             there_then = replay.ends[number]
             made_of = Position(await _fingerprint(history, number, there_then), there_then[_last(history).name])
             await _note(fresh, number, made_of, owner)
@@ -97,7 +101,16 @@ async def rebuilt(
         for stage in history.stages:
             await _forget_erased(history, fresh, FRESH + stage.name)
     ends = await _read(history, fresh)
-    return Rebuilt(replay.counted, len(done), replay.findings.contradictions, ends)
+    return Rebuilt(replay.counted, len(done), replay.findings.contradictions, _missing(replay), ends)
+
+
+def _unlike(replay: Replay) -> int:
+    """Count what stands on the log and does not follow, and what follows and does not stand there."""
+    return replay.findings.contradictions.total() + _missing(replay)
+
+
+def _missing(replay: Replay) -> int:
+    return replay.findings.counts["missing"] + replay.findings.counts["dead-letter-missing"]
 
 
 async def require_room(history: History, kept: Store) -> None:

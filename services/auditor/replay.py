@@ -23,7 +23,7 @@ from services.runtime.keyring.port import Destroyed, Keyring
 from services.runtime.log.port import Log, Record, StoredRecord, after, next_offset
 from services.runtime.reading import event_of
 from services.runtime.stage import Stage
-from services.runtime.store.port import Store
+from services.runtime.store.port import StatesLost, StatesReplaced, Store
 
 BATCH: Final = 2_000
 
@@ -286,8 +286,7 @@ class Replay:
         beside.unclear |= self.folds[stage.name].halted.keys()
         published = None
         if store is not None:
-            states = await store.load(stage.name, beside.cases_expected)
-            published = {case_id: state.written for case_id, state in states.items()}
+            published = await self._published(store, stage, beside.cases_expected)
             if published:
                 # What a stage says it has given stands there by now: it can have come since the end was asked for.
                 await self._read_on(pass_, topic)
@@ -304,6 +303,14 @@ class Replay:
             pass_.at[topic.name] = 0
             while records := await self._next(pass_, topic, BATCH):
                 beside.compare_repetitions(records)
+
+    async def _published(self, store: Store, stage: Stage[Any], case_ids: Collection[str]) -> dict[str, int]:
+        """Give the last number that a stage says it has given of each case; nothing where that is lost."""
+        try:
+            states = await store.load(stage.name, case_ids)
+        except (StatesLost, StatesReplaced):
+            return {}
+        return {case_id: state.written for case_id, state in states.items()}
 
     async def _publish(self, pass_: _Pass, topic: Topic) -> None:
         """Put on the log what follows from the facts and is not there, and read on to it: so it is met where it stands.

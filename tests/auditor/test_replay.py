@@ -89,6 +89,17 @@ def behind(tampering: Tampering) -> None:
     lost(tampering)
 
 
+def on_log(tampering: Tampering) -> dict[str, list[list[Any]]]:
+    """All that stands on the topics of cases, partition by partition."""
+    return {
+        topic.name: [
+            tampering.do(f'SELECT * FROM {table_of(topic, number)} ORDER BY "offset"')  # noqa: S608 - ours
+            for number in range(PARTITIONS)
+        ]
+        for topic in (CASES, SCORES, TRACKS, NOTICES)
+    }
+
+
 @pytest.mark.parametrize("damage", [damaged, lost, behind], ids=lambda damage: damage.__name__)
 def test_what_was_damaged_or_lost_is_put_in_place_again(tampering: Tampering, sound: Path, damage: Any) -> None:
     # given a home whose stages do not know what the log tells
@@ -106,6 +117,42 @@ def test_what_was_damaged_or_lost_is_put_in_place_again(tampering: Tampering, so
 
     # and nothing is left of where it was made
     assert tampering.do("SELECT count(*) FROM positions WHERE stage LIKE 'fresh%'") == [(0,)]
+
+
+def test_conclusions_that_are_not_on_the_log_any_more_are_told_and_put_there_with_a_word(tampering: Tampering) -> None:
+    # given a log that lacks all that the last stage has said, as that knows
+    before = on_log(tampering)
+    lacking = sum(map(len, before[NOTICES.name]))
+    assert lacking > 0
+    for number in range(PARTITIONS):
+        tampering.do(f"DELETE FROM {table_of(NOTICES, number)}")  # noqa: S608 - ours
+
+    # when it is told again, then that is no good news, though every stage knows what it should
+    ran = ontrack("audit", "replay", "--data", tampering.home)
+    assert ran.exit_code == 1
+    assert f"The log lacks {lacking} events that follow from its facts" in ran.told
+
+    # and when that takes the place of what is there, then it is said what was put on the log
+    swapped = succeeded("audit", "replay", "--swap", "--data", tampering.home)
+    assert f"Put on the log what follows from its facts and was not there: {lacking} events." in swapped.told
+    assert on_log(tampering) == before
+    assert "Put on the log" not in succeeded("audit", "replay", "--swap", "--data", tampering.home).told
+
+
+def test_what_is_refused_has_put_nothing_on_the_log(tampering: Tampering) -> None:
+    # given a log that lacks conclusions in most partitions, and has one too many in that which is read last
+    cases = sorted({case_id for (case_id,) in tampering.do("SELECT case_id FROM states")}, key=partition_of)
+    for case_id in cases:
+        if tampering.offsets(NOTICES, case_id):
+            tampering.cut(NOTICES, case_id, -1)
+    last = cases[-1]
+    tampering.append(SCORES, last, renamed(tampering.record(SCORES, last, -1), sequence="999"))
+    lost(tampering)
+    before = on_log(tampering)
+
+    # when what follows is to be put in place, then that is refused, and the log is as it was
+    assert ontrack("audit", "replay", "--swap", "--data", tampering.home).exit_code == 1
+    assert on_log(tampering) == before
 
 
 def test_a_home_goes_on_from_what_was_put_in_place(tampering: Tampering, tmp_path: Path) -> None:

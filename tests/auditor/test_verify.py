@@ -486,8 +486,15 @@ def test_a_log_of_which_the_end_was_cut_off_is_found_by_what_the_stages_have_rea
     assert first["says"].startswith(f"register has read up to offset {after(first['offset'])}, ")
 
 
-def test_a_state_that_has_read_a_record_of_another_case_is_found(tampering: Tampering) -> None:
-    # given a state with the body of another case, behind the record of a third one
+_HEAD: Final = "case,session,answered_at,instrument,frequency,intensity,engagement,work_school_home,social_life"
+
+
+def test_a_state_that_has_read_a_record_of_another_case_is_found(tampering: Tampering, tmp_path: Path) -> None:
+    # given a state with the body of another case, behind the record of a third one: of 13 two share a partition
+    file = tmp_path / "more.csv"
+    rows = [f"Q{number},1,2026-03-02T09:00,odsis,1,1,1,1,1" for number in range(5)]
+    file.write_text("\n".join([_HEAD, *rows]))
+    succeeded("import", file, "--enrol", "--data", tampering.home)
     places = tampering.do("SELECT case_id, \"offset\" FROM states WHERE stage = 'register'")
     partition_ends = [
         max(other for of, other in places if partition_of(of) == partition_of(each)) for each, _ in places

@@ -10,7 +10,7 @@ from services.auditor.replay import History
 from services.auditor.states import cuts
 from services.auditor.verify import partitions_of
 from services.cli.audit.verify import kinds_of
-from services.cli.output import Row
+from services.cli.output import Row, counted
 from services.home import Home
 from services.runtime.erasures import erasures
 
@@ -36,6 +36,14 @@ def contradicted(found: Counter[What]) -> str:
     return (
         f"The log lacks records, or has conclusions that do not follow from its facts ({kinds_of(found)}), so it is "
         f"the log that was damaged, and what the stages know may be right: {_NOT_FOR_THAT}"
+    )
+
+
+def lacking(number: int) -> str:
+    """Tell that the log lacks what follows."""
+    return (
+        f"The log lacks {counted(number, 'event')} that follow from its facts: ontrack audit verify says which. Where "
+        "they were not taken away, but were never put there, --swap does that."
     )
 
 

@@ -1,7 +1,6 @@
 """`ontrack audit replay`: what every stage knows, made anew from the log, compared, and put in place."""
 
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -11,7 +10,7 @@ from typing import Any, Final
 import click
 
 from contracts.topics import DEFINITIONS
-from services.auditor.domain.findings import Findings, What
+from services.auditor.domain.findings import Findings
 from services.auditor.fold import Keys
 from services.auditor.rebuilding import (
     FRESH,
@@ -29,7 +28,7 @@ from services.auditor.replay import Contradicted, History, unsaid
 from services.auditor.states import Comparison, Standing
 from services.auditor.verify import partitions_of
 from services.cli.audit.narrowing import Wish, narrowing_options, part_of, told_of
-from services.cli.audit.refusals import Beside, contradicted, cut_off, erased_of, unexplained, untold
+from services.cli.audit.refusals import Beside, contradicted, cut_off, erased_of, lacking, unexplained, untold
 from services.cli.audit.shelf import shelf
 from services.cli.audit.source import Exported, Source, audited, history_of, source_options
 from services.cli.audit.verify import records_of, shown
@@ -65,16 +64,17 @@ def replay(source: Source, wish: Wish, file: Path | None, swap: bool, form: Form
     """Make all that the stages know anew from the log, in a fresh place, and compare it with what they know now.
 
     With --swap it takes its place, which mends a database that was lost or damaged; whatever follows from the facts and
-    was not on the log yet is put there. In a region services may run meanwhile, and facts may come; in a directory end
-    ontrack up before, which writes it alone. A replay with --swap that was killed goes on where it was, by the same
-    command; of two at once the later one does. Where conclusions stand on the log that are not, to the byte, what
-    follows from its facts, it is the log that was damaged, and nothing is put in place; nor is it where the stages know
-    what the log does not tell, as where its end was cut off or the key of a case was taken away.
+    is not on the log is put there, once nothing is in the way. In a region services may run meanwhile, and facts may
+    come; in a directory end ontrack up before, which writes it alone. A replay with --swap that was killed goes on
+    where it was, by the same command; of two at once the later one does. Where conclusions stand on the log that are
+    not, to the byte, what follows from its facts, it is the log that was damaged, and nothing is put in place; nor is
+    it where the stages know what the log does not tell, as where its end was cut off or the key of a case was taken
+    away.
 
-    Without --swap nothing is changed, and the exit code is 1 if something differs. What the stages know is always
-    compared to the byte; conclusions on the log without --swap or --into by their place and type alone, which is
-    faster. Of a part of the history, states of other cases are not looked at; with --until no state is compared, since
-    what the stages know is that of now.
+    Without --swap nothing is changed, and the exit code is 1 if something differs, or follows and does not stand there.
+    What the stages know is always compared to the byte; conclusions on the log without --swap or --into by their place
+    and type alone, which is faster. Of a part of the history, states of other cases are not looked at; with --until no
+    state is compared, since what the stages know is that of now.
 
     Example: ontrack audit replay --data DIR
     """
@@ -117,6 +117,8 @@ async def _compared(source: Source, wish: Wish, file: Path | None) -> tuple[list
         why_not = None
         if told.contradictions:
             why_not = contradicted(told.contradictions)
+        elif told.missing:
+            why_not = lacking(told.missing)
         elif found := await cut_off(history, partitions_of(part.cases)) + await unexplained(home, beside):
             why_not = untold(found)
         if file is not None:
@@ -138,14 +140,19 @@ async def _swapped(place: Place) -> list[Row]:
     """Make it anew in the store, compare, and put it in place."""
     async with await opened(place, write=True, takes_up=False) as home:
         history = await history_of(place, home)
-        # Before anything is published: behind a log of which the end was cut off, that would be in the way.
-        _require_none(await cut_off(history))
+        # Before anything else: behind a log of which the end was cut off, what follows would be in the way.
+        if cut := await cut_off(history):
+            raise Failure(untold(cut), FINDING)
         try:
-            told = await _rebuilt(home, history, home.store, "replace")
+            told = await _rebuilt(home, history, home.store, "prepare")
             beside = [await _beside(history, home.store, told, stage) for stage in history.stages]
-            if found := await unexplained(home, beside):
+            if found := told.contradictions or await unexplained(home, beside):
                 await leave(history, home.store)
-                _require_none(found)
+                raise Failure(contradicted(found) if told.contradictions else untold(found), FINDING)
+            if told.missing:
+                say(f"Put on the log what follows from its facts and was not there: {counted(told.missing, 'event')}.")
+                told = await _rebuilt(home, history, home.store, "replace", tells=False)
+                beside = [await _beside(history, home.store, told, stage) for stage in history.stages]
             is_in_place = await put_in_place(history, home.store)
         except (StatesLost, Overtaken):
             is_in_place = False
@@ -161,19 +168,15 @@ async def _swapped(place: Place) -> list[Row]:
         return [{**each.row, "now": "replaced"} for each in beside]
 
 
-def _require_none(found: Counter[What]) -> None:
-    """Make sure that the stages know nothing that the log does not tell. Raises Failure."""
-    if found:
-        raise Failure(untold(found), FINDING)
-
-
-async def _rebuilt(home: Home, history: History, fresh: Store, purpose: Purpose) -> Rebuilt:
+async def _rebuilt(home: Home, history: History, fresh: Store, purpose: Purpose, *, tells: bool = True) -> Rebuilt:
     began = time.monotonic()
     async with shelf() as empty:
         with progress("Replaying", await records_of(history)) as advance:
             told = await rebuilt(history, fresh, empty, advance, purpose=purpose)
     took = time.monotonic() - began
     unsaid(told.counted, await erased_of(home, {case_id for of in told.counted.values() for case_id in of.erased}))
+    if not tells:
+        return told
     if told.there:
         say(f"{counted(told.there, 'partition')} had been made anew by an earlier try.")
     for topic, of in told.counted.items():
