@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +16,9 @@ from contracts.events.notices import ReportIssued
 from contracts.events.scores import ScoreComputed
 from contracts.events.tracks import TrackEvaluated
 from contracts.topics import CASES, DEAD_LETTERS, DEFINITIONS, NOTICES, SCORES, TRACKS, Topic, partition_of
+from services.auditor import states
+from services.auditor.replay import History
+from services.auditor.retold import known_at
 from services.auditor.verify import verified
 from services.cli.audit.shelf import shelf
 from services.cli.audit.source import history_of
@@ -23,6 +26,7 @@ from services.cli.audit.verify import FIELDS_SHOWN
 from services.embedded import EmbeddedHome
 from services.runtime.database import table_of
 from services.runtime.log.port import after
+from services.runtime.store.port import Store, StoredState
 from tests.auditor.moments import AMomentAgo, ends_before_the_last_fact
 from tests.auditor.tampering import Tampering, renamed
 from tests.cli.homes import CASES as COURSES
@@ -540,17 +544,63 @@ async def test_what_comes_while_a_history_is_verified_is_no_finding(
         assert any(each.moved for each in found.states) is (CASES.name in ends)
 
 
-async def test_what_is_known_by_what_came_since_is_compared_too(tampering: Tampering, p1: str) -> None:
-    # given a state that was altered, of a case of which the stage has read more since
-    tampering.do("UPDATE states SET body = x'41' WHERE stage = 'not_detector' AND case_id = ?", p1)
-    async with await EmbeddedHome.open(tampering.home) as home, shelf() as empty:
-        ends = dict.fromkeys((topic.name for topic in (CASES, SCORES, TRACKS, NOTICES)), 0)
-        history = await history_of(tampering.home, home)
-        ago = replace(history, log=AMomentAgo(home.log, partition_of(p1), ends))
+def before_its_partition(history: History, case_id: str) -> History:
+    """A history of which the partition of a case came since it was asked how far the log reaches."""
+    nothing = dict.fromkeys((topic.name for topic in (CASES, SCORES, TRACKS, NOTICES)), 0)
+    return replace(history, log=AMomentAgo(history.log, partition_of(case_id), nothing))
 
-        # when the history is verified, then that is found
-        (found,) = (await verified(ago, empty, lambda _: None)).findings.kept
+
+class GoneOn:
+    """A store in which a stage has read on with a case when it is looked at once more."""
+
+    def __init__(self, store: Store, stage: str, case_id: str, times: int) -> None:
+        self._store = store
+        self._of = stage, case_id
+        self._left = times
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def load(self, stage: str, case_ids: Collection[str], states: str | None = None) -> Mapping[str, StoredState]:
+        found = dict(await self._store.load(stage, case_ids, states))
+        if stage == self._of[0] and self._of[1] in found:
+            self._left -= 1
+            if self._left < 0:
+                found[self._of[1]] = replace(found[self._of[1]], offset=after(found[self._of[1]].offset))
+        return found
+
+
+@pytest.mark.parametrize(
+    ("times", "fields"), [(99, ["written"]), (1, [])], ids=["as it was", "gone on since it was looked at"]
+)
+async def test_what_is_known_by_what_came_since_is_compared_too(
+    tampering: Tampering, p1: str, times: int, fields: Sequence[str]
+) -> None:
+    # given a state that was altered, of a case of which the stage has read more since
+    tampering.do("UPDATE states SET written = written + 1 WHERE stage = 'not_detector' AND case_id = ?", p1)
+    async with await EmbeddedHome.open(tampering.home) as home, shelf() as empty:
+        history = await history_of(tampering.home, home)
+        assert history.store is not None
+        goes_on = replace(history, store=GoneOn(history.store, "not_detector", p1, times))
+
+        # when the history is verified, then that is found, with its fields if that state stands there still
+        (found,) = (await verified(before_its_partition(goes_on, p1), empty, lambda _: None)).findings.kept
         assert (found.what, found.place.stage, found.place.case) == ("state-altered", "not_detector", p1)
+        assert [each.path for each in found.differences] == fields
+
+
+async def test_where_a_stage_cannot_go_on_what_it_knows_by_what_came_since_is_counted(
+    tampering: Tampering, p1: str
+) -> None:
+    # given a record that came since and cannot be read by the stage that has read it
+    tampering.put(SCORES, p1, 1, b"x")
+    async with await EmbeddedHome.open(tampering.home) as home, shelf() as empty:
+        history = before_its_partition(await history_of(tampering.home, home), p1)
+        found = await verified(history, empty, lambda _: None)
+
+        # then nothing is claimed of its states, and none is left out
+        assert "state-altered" not in found.findings.counts
+        assert [each.equal + each.moved for each in found.states] == [8, 8, 8, 8]
 
 
 @pytest.fixture
@@ -581,21 +631,58 @@ def test_a_stage_that_has_not_read_everything_yet_is_no_finding(behind: tuple[Ta
     assert "The history verifies" in told
 
 
+def test_a_stage_that_has_not_read_everything_yet_and_cannot_go_on_is_counted(behind: tuple[Tampering, str]) -> None:
+    tampering, case_id = behind
+    tampering.put(SCORES, case_id, 1, b"x")
+    told = ontrack("audit", "verify", "--data", tampering.home).told
+    assert "not_detector: 7 states as derived, 1 that have not read everything yet" in told
+    assert "state-altered" not in told
+
+
+@pytest.mark.parametrize("cases_at_once", [1, 3, 99])
+def test_for_states_of_another_moment_the_log_is_read_once_more_and_not_for_every_few_of_them(
+    tampering: Tampering, monkeypatch: pytest.MonkeyPatch, cases_at_once: int
+) -> None:
+    # given a stage that is behind with all of its cases
+    tampering.do("UPDATE states SET \"offset\" = -1 WHERE stage = 'not_detector'")
+    tampering.do("UPDATE positions SET \"offset\" = 0 WHERE stage = 'not_detector'")
+    asked: list[int] = []
+
+    def seen(stage: Any, log: Any, log_id: Any, keys: Any, offsets: Mapping[str, int]) -> Any:
+        asked.append(len(offsets))
+        return known_at(stage, log, log_id, keys, offsets)
+
+    monkeypatch.setattr(states, "known_at", seen)
+    monkeypatch.setattr(states, "_AT_ONCE", cases_at_once)
+
+    # when they are compared, however few are looked at together, then all of them are at once with what they have read
+    assert {each["finding"] for each in findings(tampering.home)} == {"state-altered"}
+    assert asked == [8]
+
+    # but no more than can be open
+    monkeypatch.setattr(states, "_APART_AT_ONCE", 4)
+    asked.clear()
+    assert len(findings(tampering.home)) == 8
+    assert asked == {1: [4, 4], 3: [6, 2], 99: [8]}[cases_at_once]
+
+
 @pytest.mark.parametrize(
-    ("do", "says"),
+    ("do", "says", "fields"),
     [
-        ("body = x'41'", "what follows from what it has read was expected"),
-        ('"offset" = -1', "a record of the case was expected at offset -1"),
+        ("body = x'41'", "what follows from what it has read was expected", ["state"]),
+        ("written = written + 1", "what follows from what it has read was expected", ["written"]),
+        ('"offset" = -1', "a record of the case was expected at offset -1", []),
     ],
 )
 def test_what_a_stage_knows_that_has_not_read_everything_is_compared_with_what_it_has_read(
-    behind: tuple[Tampering, str], do: str, says: str
+    behind: tuple[Tampering, str], do: str, says: str, fields: Sequence[str]
 ) -> None:
     tampering, case_id = behind
     tampering.do(f"UPDATE states SET {do} WHERE stage = 'not_detector' AND case_id = ?", case_id)  # noqa: S608 - ours
     (found,) = findings(tampering.home)
     assert (found["finding"], found["stage"], found["case"]) == ("state-altered", "not_detector", case_id)
     assert found["says"].startswith(says)
+    assert [each["field"] for each in found["fields"]] == fields
 
 
 def counted(home: Path) -> list[str]:

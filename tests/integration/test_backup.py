@@ -39,6 +39,7 @@ from tests.support.simulated import simulated
 MORE: Final = 40
 SAFETY: Final = ("--replication", "1", "--min-insync", "1")
 NOW: Final = datetime(2026, 1, 5, tzinfo=UTC)
+SEALED: Final = "Checkpoints stand on its log. Tell whoever keeps them that it was restored, and sign with another key"
 
 
 @pytest.fixture
@@ -107,6 +108,7 @@ def test_a_region_that_is_lost_goes_on_from_its_backup_as_a_region_and_as_a_dire
 
     # then the services, which nobody runs yet, have everything to read, and conclude what was concluded
     assert "Its services conclude the rest: start them with ontrack serve" in ran.told
+    assert SEALED not in ran.told
     ingest, *_ = served(other, "ingest", *STAGES)
     found = settled(other)
     before = answered_before(file, clients.answered)
@@ -152,6 +154,8 @@ def home(tmp_path: Path) -> Path:
     ran_apart("import", simulated(tmp_path / "facts"), "--data", tmp_path / "home")
     Tokens(tmp_path / "home" / "tokens.json").make(Credential("records", "ehr", "clinic"), NOW)
     asyncio.run(everything_happens(tmp_path / "home"))
+    ran_apart("audit", "key", "north.example", "--output", tmp_path / "seal.key")
+    ran_apart("audit", "seal", "--data", tmp_path / "home", "--key", tmp_path / "seal.key")
     return tmp_path / "home"
 
 
@@ -203,6 +207,7 @@ def test_a_directory_becomes_a_region_whose_services_were_waiting_for_it(home: P
     # and when it is given again, then it is finished, and the services go on by themselves
     ran = empty.succeeded("restore", file, *SAFETY)
     assert "The region is as the backup has it" in ran.told
+    assert SEALED in ran.told
     for process in processes:
         process.wait_until_ready()
     kept, following = settled(empty)
