@@ -1,7 +1,7 @@
 """The service: the register, and beside it the door with its API and its clock. The only place that wires them."""
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 
@@ -17,8 +17,8 @@ from services.ingest.http.reception import Reception
 from services.ingest.intake import Intake
 from services.ingest.settings import IngestSettings
 from services.ingest.zones import Zones
-from services.runtime.batch import Known
 from services.runtime.directory.mongo import MongoDirectory
+from services.runtime.log.port import StoredRecord
 from services.runtime.roster.mongo import MongoRoster
 from services.runtime.service import Beside, Ground, Service, listening_at
 from services.runtime.settings import settings_of
@@ -50,9 +50,9 @@ class IngestService(Service[Registered]):
     def _register(self, definitions: Catalogue) -> Register:
         return Register(Timetable(definitions, self._zones).first_moment)
 
-    def known_here(self, place: str, case_ids: Collection[str]) -> Mapping[str, Known[Registered]]:
-        """Give what the door knows of cases: it has taken the same steps already."""
-        return {} if self._cases is None else self._cases.known(place, case_ids)
+    def recalled(self, partition: int, records: Sequence[StoredRecord]) -> Sequence[StoredRecord]:
+        """Give the facts that the door has recorded as it did: most are its own, and need not be opened again."""
+        return records if self._cases is None else self._cases.recalled(partition, records)
 
     def beside(self) -> Sequence[Beside]:
         """Give the API, at a port of its own: until the servers answer it says that it cannot do anything yet."""

@@ -1,10 +1,9 @@
 """What is known of cases, up to the last fact on the log: what the register has of them, and every fact since."""
 
 import asyncio
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Final
@@ -15,7 +14,6 @@ from contracts.codec import CaseKey, Unreadable
 from contracts.events.event import Data, Event
 from contracts.topics import CASES, partition_of
 from services.ingest.domain.register import Register, Registered
-from services.runtime.batch import Known
 from services.runtime.keyring.port import Destroyed, Keyring
 from services.runtime.log.port import Journal, Record, StoredRecord, next_offset
 from services.runtime.reading import event_of
@@ -67,6 +65,13 @@ class _Tail:
         """Give the facts of a case after an offset."""
         records = self.by_case.get(case_id, ())
         return records[bisect_right(records, offset, key=_offset) :]
+
+    def known(self, read: StoredRecord) -> StoredRecord:
+        """Give a record that was read as it is kept here, with what it says at hand; itself if it is not kept here."""
+        records = self.by_case.get(read.key, ())
+        place = bisect_left(records, read.offset, key=_offset)
+        kept = records[place] if place < len(records) else read
+        return kept if (kept.offset, kept.value) == (read.offset, read.value) else read
 
     def forget_before(self, offset: int) -> None:
         for case_id, records in list(self.by_case.items()):
@@ -216,22 +221,10 @@ class Cases:
         if tail is not None and tail.position == start:
             tail.add([StoredRecord(offset, *record) for offset, record in enumerate(records, start)])
 
-    def known(self, place: str, case_ids: Collection[str]) -> Mapping[str, Known[Registered]]:
-        """Give what is known of those cases that are at hand, for the register: it need not take the same steps again.
-
-        place: where the register's states are; of what came from those in another place nothing is given
-        """
-        found: dict[str, Known[Registered]] = {}
-        for case_id in case_ids if place == self._place else ():
-            at_hand = self._at_hand.pop(case_id, None)
-            if at_hand is None:
-                continue
-            # Where a step fails, the register finds that itself, and halts the case there.
-            with suppress(Exception):
-                self._brought_up(case_id, at_hand)
-                self._at_hand[case_id] = at_hand
-                found[case_id] = Known(at_hand.state, at_hand.offset)
-        return found
+    def recalled(self, partition: int, records: Sequence[StoredRecord]) -> Sequence[StoredRecord]:
+        """Give records of the log with what they say at hand, as far as they were recorded here and are kept."""
+        tail = self._tails.get(partition)
+        return records if tail is None else [tail.known(record) for record in records]
 
     async def _read_on(self, partitions: Collection[int]) -> None:
         """Read what has been recorded since."""

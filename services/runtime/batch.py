@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Final, Generic, NamedTuple, NoReturn, TypeVar
+from typing import Final, Generic, NoReturn, TypeVar
 
 from pydantic import TypeAdapter
 
@@ -36,13 +36,6 @@ StateT = TypeVar("StateT")
 
 _ENROLMENT: Final = ending(CaseEnrolled)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class Known(NamedTuple, Generic[StateT]):
-    """What is known of a case. offset: of the last record that went into it."""
-
-    state: StateT
-    offset: int
 
 
 @dataclass(slots=True)

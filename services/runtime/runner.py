@@ -5,7 +5,7 @@ condition that nobody has written it since, and what is published twice bears th
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, NamedTuple, NoReturn, TypeVar
 from uuid import uuid4
@@ -13,26 +13,19 @@ from uuid import uuid4
 from contracts.codec import CaseKey
 from contracts.events.event import Event
 from contracts.topics import DEAD_LETTERS
-from services.runtime.batch import Batch, Case, Known, Stepper
+from services.runtime.batch import Batch, Stepper
 from services.runtime.faults import RECORDS_BACK, PartitionLost, StageStopped, rebuild
 from services.runtime.keyring.port import Destroyed, Keyring
 from services.runtime.log.port import Log, StoredRecord, next_offset
 from services.runtime.reading import event_of
 from services.runtime.stage import Stage
-from services.runtime.store.port import Halted, Outcome, Position, StatesLost, Store, StoredState
+from services.runtime.store.port import Halted, Outcome, Position, StatesLost, Store
 
 StateT = TypeVar("StateT")
-
-KnownHere = Callable[[str, Collection[str]], Mapping[str, Known[StateT]]]
-"""Gives what this process knows of some cases, if it came from the states that stand in the place that is named."""
 
 BATCH: Final = 2_000
 DEAD_LETTERS_AT_MOST: Final = 100
 """More unreadable facts in one partition, in one process, stop the stage: then it is not one record's fault."""
-
-
-def _nothing(_: str, __: Collection[str]) -> Mapping[str, Any]:
-    return {}
 
 
 class Done(NamedTuple):
@@ -61,10 +54,7 @@ class _Share:
 
 
 class Runner(Generic[StateT]):
-    """Runs one stage over the partitions of its topic.
-
-    known_here: what others in this process know by the same steps is taken from them; only of a stage that says nothing
-    """
+    """Runs one stage over the partitions of its topic."""
 
     def __init__(
         self,
@@ -82,7 +72,6 @@ class Runner(Generic[StateT]):
         dead_letters_at_most: how many unreadable facts are put aside in one partition before the stage stops there;
             one that writes nothing puts nothing aside and passes them over
         """
-        self.known_here: KnownHere[StateT] = _nothing
         self._stage = stage
         self._log = log
         self._store = store
@@ -209,11 +198,10 @@ class Runner(Generic[StateT]):
         if erased := [case_id for case_id in states if isinstance(keys.get(case_id), Destroyed)]:
             await self._store.remove(name, erased)
         skipped = () if resuming else {halted.case_id for halted in waiting}
-        at_hand = self._at_hand(place, keys, states)
         without = {case_id: key for case_id, key in keys.items() if isinstance(key, CaseKey) and case_id not in states}
         stateless = await self._stateless(partition, [each for each in records if each.key not in skipped], without)
         left = [record for record in records if record.key not in stateless] if stateless else records
-        batch = self._stepper.through(partition, left, keys, states, skipped, at_hand)
+        batch = self._stepper.through(partition, left, keys, states, skipped)
         batch.halted |= stateless
         return batch
 
@@ -233,31 +221,19 @@ class Runner(Generic[StateT]):
                 first.setdefault(record.key, record)
         since = {case_id: record.offset for case_id, record in first.items() if not self._stepper.can_begin(record)}
         found: dict[str, Halted] = {}
-        offset, end = 0, max(since.values(), default=0)
-        while offset < end and (before := await self._log.read(self._stage.reads, partition, offset, BATCH)):
+        offset, topic = 0, self._stage.reads
+        while (
+            since and offset < max(since.values()) and (before := await self._log.read(topic, partition, offset, BATCH))
+        ):
             offset = next_offset(before)
             for record in before:
                 at = since.get(record.key, 0)
-                if record.offset < at and record.key not in found and self._was_read(record, without[record.key]):
-                    found[record.key] = Halted(record.key, partition, at, "state-missing")
+                if record.offset < at and self._was_read(record, without[record.key]):
+                    found[record.key] = Halted(record.key, partition, since.pop(record.key), "state-missing")
         return found
 
     def _was_read(self, record: StoredRecord, key: CaseKey) -> bool:
         return isinstance(record.event or event_of(record, self._stage.reads, key), Event)
-
-    def _at_hand(
-        self, place: str, keys: Mapping[str, CaseKey | Destroyed], states: Mapping[str, StoredState]
-    ) -> Mapping[str, Case[StateT]]:
-        """Give the cases that are known in this process as far as in their states, or further: these stay closed."""
-        found: dict[str, Case[StateT]] = {}
-        for case_id, known in self.known_here(place, keys.keys()).items():
-            key, stored = keys[case_id], states.get(case_id)
-            if isinstance(key, CaseKey) and (stored is None or self._is_behind(stored, known)):
-                found[case_id] = Case(key, known.state, known.offset, loaded=None if stored is None else stored.offset)
-        return found
-
-    def _is_behind(self, stored: StoredState, known: Known[StateT]) -> bool:
-        return stored.schema == self._stage.schema and stored.offset <= known.offset
 
     async def _published_and_saved(self, batch: Batch[StateT]) -> None:
         """Publish what came out, then write the states that it came from."""

@@ -8,7 +8,7 @@ import ssl
 import sys
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from types import FrameType
@@ -24,7 +24,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from contracts.definitions.catalogue import Catalogue
 from contracts.topics import CASES, DEAD_LETTERS, DEFINITIONS
-from services.runtime.batch import Known
 from services.runtime.collector import spare_the_collector
 from services.runtime.documents import Documents
 from services.runtime.faults import place_of
@@ -35,6 +34,7 @@ from services.runtime.http import Config
 from services.runtime.keyring.master import MasterKey, MasterKeyUnusable
 from services.runtime.keyring.mongo import MongoKeyring
 from services.runtime.log.kafka import KafkaLog
+from services.runtime.log.port import StoredRecord
 from services.runtime.log.topics import Cluster
 from services.runtime.logs import set_up_logs
 from services.runtime.looking import LOOK, Looker, Watched, why_no_brokers
@@ -205,7 +205,6 @@ class Service(Process, Generic[StateT]):
                 founding.log_id,
                 dead_letters_at_most=self._settings.dead_letters_at_most,
             )
-            runner.known_here = self.known_here
             serving = Serving(
                 brokers,
                 brokers.named(stage.name),
@@ -214,7 +213,7 @@ class Service(Process, Generic[StateT]):
                 self.heard,
                 self._halts_again,
             )
-            serving.pause = self.pause
+            serving.pause, serving.recalled = self.pause, self.recalled
             self._traces = self._traced(stage, stack)
             stack.push_async_callback(serving.stop)
             await self._until_it_works(serving.start, documents.why_away)
@@ -231,9 +230,9 @@ class Service(Process, Generic[StateT]):
     async def begin_beside(self, ground: Ground, stack: AsyncExitStack) -> None:
         """Begin what a service does beside its stage, until the stack is left."""
 
-    def known_here(self, _: str, __: Collection[str]) -> Mapping[str, Known[StateT]]:
-        """Give what a service knows of some cases beside its stage, from the states that stand in a place."""
-        return {}
+    def recalled(self, _: int, records: Sequence[StoredRecord]) -> Sequence[StoredRecord]:
+        """Give records of a partition with what this process knows of them already, if it does."""
+        return records
 
     def _traced(self, stage: Stage[StateT], stack: AsyncExitStack) -> "Traces | None":
         """Send traces if that is set, until the stack is left."""

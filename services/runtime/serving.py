@@ -35,6 +35,12 @@ RETRY_STOPPED: Final = 5.0
 
 _LOG = structlog.get_logger()
 
+Recall = Callable[[int, Sequence[StoredRecord]], Sequence[StoredRecord]]
+
+
+def _as_read(_: int, records: Sequence[StoredRecord]) -> Sequence[StoredRecord]:
+    return records
+
 
 class Standing(Enum):
     """How it stands with a partition that this process has."""
@@ -73,6 +79,7 @@ class Serving(Generic[StateT]):
     has_joined: whether the group has said which partitions it gets, and has not begun to divide them anew
     turns: how often records were read; is_free: whether they are processed, so that the next can be read
     pause: seconds after each time that few records were read, so that more are read together, where nobody waits
+    recalled: gives records with what this process knows of them already
 
     A partition that is given to this process is paused, taken up where the store says that it was left, and let run.
     Whatever goes wrong with it, it is paused again and taken up anew after a while; nothing is skipped meanwhile.
@@ -98,6 +105,7 @@ class Serving(Generic[StateT]):
         self.turns = 0
         self.is_free = True
         self.pause = 0.0
+        self.recalled: Recall = _as_read
         self._runner = runner
         self._heard = heard
         self._halts_again = halts_again
@@ -267,7 +275,7 @@ class Serving(Generic[StateT]):
         if not self.runs(partition):
             return
         began = time.perf_counter()
-        done = await self._runner.process(partition, records)
+        done = await self._runner.process(partition, self.recalled(partition, records))
         share = self.shares.get(partition)
         if share is not None:
             share.position, share.why = next_offset(records), ""

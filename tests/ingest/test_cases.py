@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,7 +11,6 @@ from typing import Final, Literal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import TypeAdapter
 
 from contracts.codec import encode, prepared
 from contracts.events.event import Data, Event, new_fact
@@ -20,13 +18,13 @@ from contracts.events.facts import CaseEnrolled, SessionScheduled
 from contracts.topics import CASES
 from services.ingest.cases import Cases, KeyMissing, RegisterBehind
 from services.ingest.domain.register import Register, Registered
-from services.runtime.log.port import Record
-from services.runtime.store.port import AgendaStore, StatesReplaced, Write
-from services.runtime.store.sealed import open_state
+from services.runtime.log.port import Record, StoredRecord
+from services.runtime.reading import event_of
+from services.runtime.store.port import AgendaStore, StatesReplaced
 from services.runtime.unavailable import Unavailable
 from tests.support.clinic import policy_like, protocol_like
 from tests.support.faults import ReplacedStore
-from tests.support.workbench import PARTITION, Workbench, cases_of, go_on, key_of
+from tests.support.workbench import PARTITION, Workbench, cases_of, key_of
 
 MOMENT: Final = datetime(2026, 1, 5, 9, tzinfo=UTC)
 NAMES: Final = tuple(cases_of(PARTITION, 3))
@@ -67,29 +65,9 @@ class Story:
             assert isinstance(start, int)
             self.cases.recorded(PARTITION, start, records)
 
-    async def run_register(self, *, takes_over: bool = False) -> None:
-        """Let the register read everything. takes_over: whether what is known here need not be worked out again."""
-        runner = self.bench.runner(self._register)
-        if takes_over:
-            runner.known_here = self.cases.known
-        await runner.open(PARTITION)
-        await go_on(runner)
-
-    async def registered(self) -> dict[str, Registered]:
-        """Give what the register knows of each case."""
-        stored = await self.bench.store.load(Register.name, NAMES)
-        states = TypeAdapter(Registered)
-        return {
-            case_id: open_state(states, Register.name, case_id, key_of(case_id), state)
-            for case_id, state in stored.items()
-        }
-
-    async def damage_states(self) -> None:
-        """Let no state be opened any more."""
-        stored = await self.bench.store.load(Register.name, NAMES)
-        await self.bench.store.remove(Register.name, list(stored))
-        damaged = [Write(case_id, None, replace(state, body=b"x")) for case_id, state in stored.items()]
-        await self.bench.store.save(Register.name, damaged)
+    async def run_register(self) -> None:
+        """Let the register read everything."""
+        await self.bench.run(self._register)
 
     async def ask(self, case_ids: Sequence[str]) -> None:
         """Ask what is known, and compare."""
@@ -101,6 +79,11 @@ class Story:
         """Ask for every case there is, and compare."""
         known = {case_id: state async for some in self.cases.all() for case_id, state in some.items()}
         assert known == self.expected
+
+    async def read(self) -> list[StoredRecord]:
+        """Give every fact as a broker does: as bytes."""
+        records = await self.bench.log.read(CASES, PARTITION, 0, 1_000)
+        return [record._replace(event=None) for record in records]
 
 
 @contextmanager
@@ -114,7 +97,7 @@ _STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("here"), _SOME),
         st.tuples(st.just("elsewhere"), _SOME),
-        st.tuples(st.sampled_from(["register", "register takes over"]), st.just(())),
+        st.tuples(st.just("register"), st.just(())),
         st.tuples(st.just("ask"), _SOME),
     ),
     max_size=25,
@@ -131,13 +114,11 @@ def test_whoever_records_and_however_far_the_register_is_everything_is_known(
             match what:
                 case "here" | "elsewhere":
                     await story.record(what, case_ids)
-                case "register" | "register takes over":
-                    await story.run_register(takes_over=what != "register")
+                case "register":
+                    await story.run_register()
                 case _:
                     await story.ask(case_ids)
         await story.ask(NAMES)
-        await story.run_register(takes_over=True)
-        assert await story.registered() == story.expected
 
     with a_bench() as bench:
         asyncio.run(told(bench))
@@ -158,65 +139,26 @@ async def test_a_case_that_was_let_go_of_is_known_from_the_register_and_what_cam
         await story.ask(NAMES)
 
 
-async def test_the_register_takes_over_what_the_door_knows_and_opens_nothing_of_it() -> None:
+async def test_what_was_recorded_here_need_not_be_opened_again_and_says_what_stands_there() -> None:
     with a_bench() as bench:
-        # given cases that the register knows, and facts that were recorded and asked for since
+        # given facts of each case, of which the last were recorded here
         story = Story(bench)
-        await story.record("here", NAMES)
-        await story.run_register()
-        await story.record("here", NAMES)
+        await story.record("elsewhere", NAMES)
         await story.ask(NAMES)
         await story.record("here", NAMES)
 
-        # when the register takes over what the door knows, though its own states cannot be opened
-        await story.damage_states()
-        await story.run_register(takes_over=True)
+        # when they are read, then what each of these says is known, and it is what its bytes say
+        read = await story.read()
+        recalled = story.cases.recalled(PARTITION, read)
+        assert [record._replace(event=None) for record in recalled] == read
+        said = [record.event for record in recalled]
+        opened = [event_of(record, CASES, key_of(record.key)) for record in read]
+        assert said[len(NAMES) :] == opened[len(NAMES) :]
+        assert all(event in (None, opened[place]) for place, event in enumerate(said))
 
-        # then it knows everything
-        assert await story.registered() == story.expected
-
-
-async def test_nothing_is_taken_over_that_came_from_other_states() -> None:
-    with a_bench() as bench:
-        # given cases at hand that came from one place
-        story = Story(bench)
-        await story.record("here", NAMES)
-        await story.ask(NAMES)
-        place = await bench.store.place(Register.name)
-        assert place is not None
-        assert story.cases.known(place, NAMES).keys() == set(NAMES)
-
-        # when the register goes on with states in another
-        # then nothing is known for it
-        assert story.cases.known(f"not {place}", NAMES) == {}
-
-
-async def test_where_a_step_fails_the_register_halts_the_case_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    with a_bench() as bench:
-        # given cases at hand, and facts since, of which the step of one fails
-        story = Story(bench)
-        await story.record("here", NAMES)
-        await story.ask(NAMES)
-        await story.record("here", NAMES)
-        step = Register.step
-
-        def faulty(
-            register: Register, state: Registered, event: Event[Data]
-        ) -> tuple[Registered, Sequence[Event[Data]]]:
-            if event.subject == NAMES[0] and state.facts:
-                raise RuntimeError
-            return step(register, state, event)
-
-        monkeypatch.setattr(Register, "step", faulty)
-
-        # when the register reads them
-        await story.run_register(takes_over=True)
-
-        # then that case is halted where it fails, and the others are known
-        [halted] = await bench.store.halted(Register.name)
-        assert (halted.case_id, halted.offset) == (NAMES[0], len(NAMES))
-        known = await story.registered()
-        assert {name: known[name] for name in NAMES[1:]} == {name: story.expected[name] for name in NAMES[1:]}
+        # and of other bytes in their places nothing is known
+        others = [record._replace(value=read[0].value) for record in read[len(NAMES) :]]
+        assert story.cases.recalled(PARTITION, others) == others
 
 
 async def test_a_register_that_has_not_read_for_too_long_is_told() -> None:
