@@ -35,12 +35,13 @@ from services.cli.output import Format, counted, emit, format_option, progress, 
 from services.cli.place import Place, Region, data_option, opened
 from services.cli.screen import painted, wrapped
 from services.home import Home
-from services.ingest.cases import KeyMissing
+from services.ingest.cases import KeyMissing, StateMissing
 from services.ingest.intake import Request
 from services.runtime.copies.port import UNKNOWN
 from services.runtime.erasures import Erasure
 from services.runtime.faults import PartitionLost, StageStopped
 from services.runtime.keyring.master import MasterKey
+from services.runtime.keyring.port import Destroyed
 from services.runtime.log.port import Record, next_offset
 from services.runtime.store.port import StatesLost
 from services.runtime.store.sealed import StateUnreadable
@@ -181,13 +182,32 @@ def erase(
 
 async def _planned(number: str, place: Place, search: Search) -> Plan:
     async with await opened(place) as home:
-        case_id = await any_case_named(home, number)
+        case_id = await _case_named(home, number)
         erased = await _erased(home, case_id, place)
         noted = await home.copies.all()
         known, unsaid = without_gone(noted, search.gone), search.origins.unsaid(erased, noted)
         own = [copy for copy in search.origins.reached(known) if copy.home not in unsaid]
         files = changed(erased, own, search.origins.others(search.others, known))
         return Plan(await _is_yet_to_be(home, case_id), outside(files, place), unsaid)
+
+
+async def _case_named(home: Home, name: str) -> str:
+    """Find the case that is meant. Raises Failure.
+
+    Where it cannot be read any more who a case is, a number alone could be that one's in another clinic.
+    """
+    case_id = await any_case_named(home, name)
+    persons = await home.people.persons()
+    kept = {person.case_id async for person in home.people.sealed()} - persons.keys()
+    keys = await home.keyring.keys(kept)
+    nobody = {each for each in kept - {case_id} if not isinstance(keys.get(each), Destroyed)}
+    if nobody and case_id in persons and name == persons[case_id].number:
+        raise Failure(
+            f"{name}: of {counted(len(nobody), 'case')} it cannot be read any more who they are, so this number could "
+            "be that of another clinic's. Name the one that is meant: "
+            f"{name}@{persons[case_id].clinic}, or an id ({', '.join(sorted(nobody))}); nothing was erased"
+        )
+    return case_id
 
 
 async def _erased(home: Home, case_id: str, place: Place) -> Erased:
@@ -203,7 +223,7 @@ async def _is_yet_to_be(home: Home, case_id: str) -> bool:
 
 async def _erase(number: str, place: Place, data: CaseErased, search: Search) -> Done:
     async with await opened(place, write=True) as home:
-        case_id = await any_case_named(home, number)
+        case_id = await _case_named(home, number)
         if unsaid := search.origins.unsaid(await _erased(home, case_id, place), await home.copies.all()):
             raise Failure(_whose(next(iter(unsaid))))
         await taken_over(home.copies, search.origins)
@@ -312,6 +332,8 @@ async def _record(home: Home, case_id: str, data: CaseErased) -> None:
     fact = _said(home, case_id, data)
     try:
         [taken] = await home.intake.take([Request([fact], came=fact.time)])
+    except StateMissing as missing:
+        raise Failure(f"{missing}, and then it can be erased; nothing was erased") from None
     except KeyMissing:
         await _record_openly(home, fact)
         return

@@ -70,7 +70,8 @@ async def any_case_named(home: Home, name: str) -> str:
         told = f"{name}: the number of a case was expected; {_where_listed(home)}"
         raise Failure(f"{told}{await _told_gone(home)}")
     if len(found) > 1:
-        names = await home.names()
+        persons = await home.people.persons()
+        names = {case_id: f"{person.number}@{person.clinic}" for case_id, person in persons.items()}
         which = ", ".join(sorted(names.get(case_id, case_id) for case_id in found))
         raise Failure(f"{name}: this number names several cases; name one of {which}")
     return found[0]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import click
 
@@ -12,7 +12,7 @@ from services.auditor.checkpoint import last_said
 from services.cli.backup_file import destroyed_in, tokens_file, told, whole
 from services.cli.copies import noted
 from services.cli.home import Failure, run
-from services.cli.output import progress, say
+from services.cli.output import counted, progress, say
 from services.cli.place import Place, Region, data_option
 from services.cli.private import new_file
 from services.cli.region_options import safety_of, safety_options, users_option
@@ -28,13 +28,26 @@ from services.runtime.backup.making import KEPT
 from services.runtime.backup.restoring import is_as_in, put_back, tokens_in
 from services.runtime.copies.file import COPIES, CopiesInFile
 from services.runtime.copies.port import Copies, Copy
+from services.runtime.erasures import erasures
 from services.runtime.keyring.master import MasterKey
+from services.runtime.keyring.port import Vault
 from services.runtime.log.port import Log
 from services.runtime.log.topics import Safety
 
 _GOES: Final = f"a backup goes into a directory that holds {MASTER_KEY} and nothing else"
 _OF_A_TRY: Final = (MASTER_KEY, TOKENS, COPIES)
 """What stands in a directory when a try was broken off while the home was moved there; and which copies are known."""
+
+
+class Seen(NamedTuple):
+    """What was seen in a home that was restored.
+
+    is_sealed: whether a checkpoint stands on its log
+    unsaid: the cases whose key is destroyed, and the log does not say that they were erased
+    """
+
+    is_sealed: bool
+    unsaid: Sequence[str]
 
 
 @click.command()
@@ -67,19 +80,19 @@ async def _into_directory(file: Path, directory: Path) -> None:
     with whole(file, master) as backup:
         copies, destroyed = copies_in(backup, master), destroyed_in(backup)
         if is_home:
-            is_sealed = await _made_before(directory, backup)
+            seen = await _made_before(directory, backup)
         else:
-            is_sealed = await _make(directory, file, backup, key, master)
+            seen = await _make(directory, file, backup, key, master)
     # Also what was left when the same command was killed, after the home had come there.
     remove_left(directory)
-    _tell(f"{directory} is", backup.manifest, destroyed, is_sealed=is_sealed)
+    _tell(f"{directory} is", backup.manifest, destroyed, seen)
     _tell_copies(copies)
 
 
-async def _make(directory: Path, file: Path, backup: Backup, key: Path, master: MasterKey) -> bool:
+async def _make(directory: Path, file: Path, backup: Backup, key: Path, master: MasterKey) -> Seen:
     """Make a home of a backup, which comes to its place whole, with all that is known of copies.
 
-    Tells whether a checkpoint stands on its log. Raises Failure.
+    Raises Failure.
     """
     tokens, copies, there = tokens_in(backup), copies_in(backup, master), await CopiesInFile(directory).all()
     if _is_other(directory / TOKENS, tokens):
@@ -95,22 +108,22 @@ async def _make(directory: Path, file: Path, backup: Backup, key: Path, master: 
             _write(work / TOKENS, tokens)
         async with await EmbeddedHome.open(work, write=True, zone=clinic_zone()) as home:
             await _conclude(home)
-            is_sealed = await _is_sealed(home.log)
+            seen = await _seen(home.log, home.keyring)
         moved(work, directory, _GOES, _OF_A_TRY)
-    return is_sealed
+    return seen
 
 
-async def _made_before(directory: Path, backup: Backup) -> bool:
+async def _made_before(directory: Path, backup: Backup) -> Seen:
     """Make sure that the home in a directory was made of a backup, and that nothing has happened there since.
 
-    Tells whether a checkpoint stands on its log. Raises Failure.
+    Raises Failure.
     """
     tokens, file, began = tokens_in(backup), directory / TOKENS, backup.manifest.began
     has_tokens = tokens is None or (file.exists() and file.read_bytes() == tokens)
     if has_tokens and any(each.kind == "backup" and each.at == began for each in await CopiesInFile(directory).all()):
         async with await EmbeddedHome.open(directory) as home:
             if await is_as_in(backup, home):
-                return await _is_sealed(home.log)
+                return await _seen(home.log, home.keyring)
     raise Failure(f"{directory} holds something already; {_GOES}")
 
 
@@ -146,14 +159,14 @@ async def _into_region(file: Path, safety: Safety, users: Path | None) -> None:
             await _noted(ports.copies, file, backup.manifest, copies)
             with progress("Restoring", _records(backup.manifest)) as advance:
                 await put_back(backup, ports, master, advance)
-            is_sealed = await _is_sealed(ports.log)
+            seen = await _seen(ports.log, ports.keyring)
     if tokens_go is not None and _is_other(tokens_go, tokens):
         say(f"{tokens_go} holds other tokens than the backup and stays as it is: which were revoked since, it knows.")
     if was_there:
         say("The log was there already, and stays as it is. Keys, directory and roster are those of the backup,")
         say(f"as of {instant(backup.manifest.began)}. Every stage has to be made anew now, by ontrack rebuild.")
     else:
-        _tell("The region is", backup.manifest, destroyed, is_sealed=is_sealed)
+        _tell("The region is", backup.manifest, destroyed, seen)
         say("Its services conclude the rest: start them with ontrack serve, unless they wait for it already.")
     _tell_copies(copies)
 
@@ -197,18 +210,24 @@ def _records(manifest: Manifest) -> int:
     return sum(part.items for part in manifest.parts if part.name.startswith(topics))
 
 
-async def _is_sealed(log: Log) -> bool:
-    """Tell whether a checkpoint stands on a log. Raises Unavailable."""
-    return await last_said(log) is not None
+async def _seen(log: Log, keyring: Vault) -> Seen:
+    """See what whoever has restored a home has to be told of. Raises Unavailable."""
+    destroyed = {case_id async for case_id, wrapped in keyring.wrapped() if wrapped is None}
+    return Seen(await last_said(log) is not None, sorted(destroyed - (await erasures(log, keyring)).keys()))
 
 
-def _tell(what: str, manifest: Manifest, destroyed: int, *, is_sealed: bool) -> None:
+def _tell(what: str, manifest: Manifest, destroyed: int, seen: Seen) -> None:
     say(f"{what} as the backup has it: {told(manifest, destroyed)}.")
     say(
         f"It is as of {instant(manifest.began)}. What came later is lost, unless clients send it again: let them send "
         "all that they have sent since then. What is there already changes nothing."
     )
-    if is_sealed:
+    if seen.unsaid:
+        say(
+            f"Erased since it was made, which its log does not say: {counted(len(seen.unsaid), 'case')}. Give "
+            f"ontrack erase for each once more, with the ground that it had: {', '.join(seen.unsaid)}."
+        )
+    if seen.is_sealed:
         say(
             "Checkpoints stand on its log. Tell whoever keeps them that it was restored, and sign with another key "
             "into another directory from now on: what came later was perhaps sealed too, and conclusions about "

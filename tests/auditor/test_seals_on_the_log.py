@@ -252,6 +252,7 @@ def test_a_backup_from_before_an_erasure_that_was_written_anew_is_held_to_its_ch
     told = succeeded("restore", backup, "--data", restored).told
     sealed.tampering, sealed.home = Tampering(restored), restored
     assert "sign with another key" in told
+    assert f"with the ground that it had: {p1}." in told
     found = {(each["finding"], each["partition"]) for each in sealed.findings()}
     assert found == {(what, partition_of(p1)) for what in ("checkpoint", "key-destroyed")}
     assert "sign with another key" in sealed.checked()["do"]

@@ -752,6 +752,37 @@ def test_a_case_whose_key_is_damaged_is_erased_by_its_number_as_any_other(clinic
     assert f"{case_id}: this case was erased" in verified("--data", home)
 
 
+NAMES_SEVERAL: Final = {
+    "damaged": ("x'00ff'", (1, 2), "this number names several cases"),
+    "damaged, the only one of its clinic": ("x'00ff'", (1,), "of 1 case it cannot be read any more who they are"),
+    "destroyed": ("NULL", (1, 2), "this number names several cases"),
+}
+
+
+@pytest.mark.parametrize(("gone", "numbers", "says"), NAMES_SEVERAL.values(), ids=NAMES_SEVERAL.keys())
+def test_by_a_number_that_two_clinics_use_nobody_is_erased_though_one_of_the_two_has_no_key(
+    tmp_path: Path, gone: str, numbers: Sequence[int], says: str
+) -> None:
+    # given two clinics that use one number, and a case of one of them without a key
+    home, file = tmp_path / "home", tmp_path / "two.csv"
+    head = "case,session,answered_at,instrument,frequency,intensity,engagement,work_school_home,social_life"
+    file.write_text("\n".join([head, *(f"P{number},1,2026-03-02T09:00,odsis,1,1,1,1,1" for number in numbers)]))
+    for clinic in ("north", "south"):
+        succeeded("import", file, "--enrol", "--clinic", clinic, "--data", home)
+    north, south = (case_of(home, f"P1@{clinic}") for clinic in ("north", "south"))
+    with closing(sqlite3.connect(home / DATABASE)) as database, database:
+        database.execute(f"UPDATE keys SET wrapped = {gone} WHERE case_id = ?", (north,))  # noqa: S608 - ours
+
+    # when somebody erases it by its number alone, then it is asked which one is meant, and nothing is done
+    ran = ontrack("erase", "P1", "--ground", "asked-for", "--confirm", "P1", "--data", home)
+    assert (ran.exit_code, says in ran.told, north in ran.told, "P1@south" in ran.told) == (2, True, True, True)
+
+    # and with its clinic it is that one
+    succeeded("erase", "P1@north", "--ground", "asked-for", "--confirm", "P1@north", "--data", home)
+    told = verified("--data", home)
+    assert (f"{north}: this case was erased" in told, south in told) == (True, False)
+
+
 def test_whoever_restores_a_backup_knows_which_copies_were_made_before(clinic: Desk) -> None:
     # given an older backup, keys and reports that were moved, and a copy on another machine; then another backup
     place, gone = clinic.place, case_of(clinic.home)
