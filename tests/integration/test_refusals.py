@@ -4,13 +4,16 @@ import asyncio
 import http
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+from contracts.codec import renumbered, tail
 from contracts.topics import CASES, DEFINITIONS, SCORES
 from services.distributed import DistributedHome
 from services.runtime.directory.mongo import DIRECTORY
 from services.runtime.documents import Document, Documents, Server
 from services.runtime.keyring.mongo import KEYS, MASTER
+from services.runtime.log.port import Record
 from services.runtime.log.topics import Cluster
 from services.runtime.store.port import Position
 from tests.support.command import succeeded
@@ -110,28 +113,61 @@ def test_a_service_does_not_start_on_another_number_of_partitions(region: Region
 
 
 def test_a_gap_stops_the_partition_and_no_other(region: Region, tmp_path: Path) -> None:
-    # given a region in which a stage has to read its topic again, and finds that it lacks the beginning of a case
+    # given a region in which a record stands on a topic that is not the next one of its case
     worked(region, tmp_path)
 
-    async def forget(home: DistributedHome) -> int:
-        """Forget the states of the cases in one partition, and go back to its second record."""
-        await home.store.clear("not_detector")
-        await home.store.begin("not_detector")
-        for partition in range(SCORES.partitions):
-            await home.store.set_position("not_detector", partition, Position(home.log_id, 0))
+    async def skip(home: DistributedHome) -> tuple[int, int, int]:
+        """Put the last record of a partition there once more, with a number further on; tell where, and after which."""
         ends = [await home.log.end(SCORES, partition) for partition in range(SCORES.partitions)]
-        partition = ends.index(max(ends))
-        await home.store.set_position("not_detector", partition, Position(home.log_id, 1))
-        return partition
+        partition, end = max(enumerate(ends), key=lambda each: each[1])
+        [last] = await home.log.read(SCORES, partition, end - 1, 1)
+        its = tail(last.value)
+        assert its is not None
+        await home.log.append(SCORES, partition, [Record(last.key, renumbered(last.value, its, its.sequence + 2))])
+        return partition, end, its.sequence
 
-    partition = region.asked(forget)
+    partition, offset, number = region.asked(skip)
 
     # when the service starts
     (process,) = region.serve("not-detector")
 
     # then it stops there and says where, and every other partition goes on
-    assert refuses(process, f"partition {partition}", "has a gap at offset 1: sequence 2 of case", "follows 0")
+    gap = f"has a gap at offset {offset}: sequence {number + 2} of case"
+    assert refuses(process, f"partition {partition}", gap, f"follows {number}")
     process.wait_until(lambda: process.partitions() == SCORES.partitions - 1, "the other partitions go on")
+
+
+def test_cases_whose_states_were_lost_halt_and_nothing_else_does(region: Region, tmp_path: Path) -> None:
+    # given a region in which a stage has lost what it knew of cases, and has more to read
+    worked(region, tmp_path)
+
+    async def lose(home: DistributedHome) -> set[str]:
+        """Lose the states of the cases in one partition, and go back by one record; tell whose that is."""
+        ends = [await home.log.end(SCORES, partition) for partition in range(SCORES.partitions)]
+        partition, end = max(enumerate(ends), key=lambda each: each[1])
+        [last] = await home.log.read(SCORES, partition, end - 1, 1)
+        await home.store.remove("not_detector", [last.key])
+        await home.store.set_position("not_detector", partition, Position(home.log_id, end - 1))
+        return {last.key}
+
+    lost = region.asked(lose)
+
+    # when the service starts, then these cases halt, all partitions go on, and the doctor tells of it
+    (process,) = region.serve("not-detector")
+    halted = partial(region.asked, _halted)
+    process.wait_until(lambda: halted() == dict.fromkeys(lost, "state-missing"), "the cases without a state are halted")
+    process.wait_until(lambda: process.partitions() == SCORES.partitions, "every partition goes on")
+    assert "1 case cannot go on (1: state-missing)" in region.ontrack("doctor").said.replace("\n         ", " ")
+
+    # and what is made anew is what was there
+    process.stop()
+    region.succeeded("audit", "replay", "--swap")
+    assert halted() == {}
+    assert "The history verifies" in region.succeeded("audit", "verify").told
+
+
+async def _halted(home: DistributedHome) -> dict[str, str]:
+    return {each.case_id: each.reason for each in await home.halted()}
 
 
 def test_a_database_that_has_lost_everything_is_not_gone_on_with(region: Region, tmp_path: Path) -> None:
