@@ -300,20 +300,30 @@ class Home(ABC):
     async def cases_named(self, name: str) -> list[str]:
         """Find the cases with an id, an external number, or a `number@clinic`; two clinics may use the same number.
 
-        Those that were erased, or whose keys were damaged, are among them: nobody can tell any more who they are, but
-        whose id comes from a number is known to whoever has the number.
+        Where there is none, those that were erased, or whose keys were damaged: nobody can tell any more who they are,
+        but whose id comes from a number is known to whoever has the number.
         """
+        readable, keyless = await self._named(name)
+        return readable or keyless
+
+    async def all_cases_named(self, name: str) -> list[str]:
+        """Find the same, and those that were erased or whose keys were damaged beside those that can be read."""
+        readable, keyless = await self._named(name)
+        return sorted({*readable, *keyless})
+
+    async def _named(self, name: str) -> tuple[list[str], list[str]]:
+        """Find the cases that can be read, and those that cannot."""
         if name in await self.store.load(self.register.name, [name]) or name in await self.keyring.keys([name]):
-            return [name]
+            return [name], []
         persons = await self.people.persons()
         found = [
             case_id
             for case_id, person in persons.items()
             if name in (person.number, f"{person.number}@{person.clinic}")
         ]
-        return sorted({*found, *await self._keyless_named(name, persons.values())})
+        return found, await self._keyless_named(name, persons.values())
 
-    async def _keyless_named(self, name: str, persons: Iterable[Person]) -> set[str]:
+    async def _keyless_named(self, name: str, persons: Iterable[Person]) -> list[str]:
         """Find the cases whose key was destroyed or damaged, by their id or the number that they had."""
         clinics = {CLINIC, *(person.clinic for person in persons), *(each.id for each in await self.roster.all(Clinic))}
         asked = {(clinic, name) for clinic in clinics}
@@ -325,7 +335,7 @@ class Home(ABC):
             ids.update((await self.people.case_ids(clinic, [number])).values())
         keys, known = await self.keyring.keys(ids), await self.store.load(self.register.name, ids)
         destroyed = {case_id for case_id, key in keys.items() if isinstance(key, Destroyed)}
-        return destroyed | (known.keys() - keys.keys())
+        return sorted(destroyed | (known.keys() - keys.keys()))
 
     async def is_erased(self, case_id: str) -> bool:
         """Tell whether nothing more is taken of a case, because it was erased, or is about to be."""

@@ -35,7 +35,7 @@ from services.cli.output import Format, counted, emit, format_option, progress, 
 from services.cli.place import Place, Region, data_option, opened
 from services.cli.screen import painted, wrapped
 from services.home import Home
-from services.ingest.cases import KeyMissing, StateMissing
+from services.ingest.cases import KeyMissing
 from services.ingest.intake import Request
 from services.runtime.copies.port import UNKNOWN
 from services.runtime.erasures import Erasure
@@ -332,8 +332,6 @@ async def _record(home: Home, case_id: str, data: CaseErased) -> None:
     fact = _said(home, case_id, data)
     try:
         [taken] = await home.intake.take([Request([fact], came=fact.time)])
-    except StateMissing as missing:
-        raise Failure(f"{missing}, and then it can be erased; nothing was erased") from None
     except KeyMissing:
         await _record_openly(home, fact)
         return

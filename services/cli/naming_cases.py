@@ -1,5 +1,6 @@
 """Which case is meant by a number or an id, and what is told of one that was erased."""
 
+from collections.abc import Sequence
 from typing import IO, Any
 
 import click
@@ -52,7 +53,7 @@ def told_unsaid(case_id: str) -> str:
 
 async def case_named(home: Home, name: str) -> str:
     """Find a case that can be read by its external number or its id. Raises Failure, WasErased."""
-    case_id = await any_case_named(home, name)
+    case_id = await _the_one(home, name, await home.cases_named(name))
     if await home.is_erased(case_id):
         erasure = await home.erasure(case_id)
         has_key = not isinstance((await home.keyring.keys([case_id])).get(case_id), Destroyed)
@@ -64,8 +65,14 @@ async def case_named(home: Home, name: str) -> str:
 
 
 async def any_case_named(home: Home, name: str) -> str:
-    """Find a case by its external number or its id, also one that was erased. Raises Failure."""
-    found = await home.cases_named(name)
+    """Find a case by its external number or its id, also one that was erased. Raises Failure.
+
+    A number that another clinic uses too names several, though only one of these can be read.
+    """
+    return await _the_one(home, name, await home.all_cases_named(name))
+
+
+async def _the_one(home: Home, name: str, found: Sequence[str]) -> str:
     if not found:
         told = f"{name}: the number of a case was expected; {_where_listed(home)}"
         raise Failure(f"{told}{await _told_gone(home)}")

@@ -224,7 +224,7 @@ def _tell(what: str, manifest: Manifest, destroyed: int, seen: Seen) -> None:
     )
     if seen.unsaid:
         say(
-            f"Erased since it was made, which its log does not say: {counted(len(seen.unsaid), 'case')}. Give "
+            f"Erased, which its log does not say: {counted(len(seen.unsaid), 'case')}. Give "
             f"ontrack erase for each once more, with the ground that it had: {', '.join(seen.unsaid)}."
         )
     if seen.is_sealed:

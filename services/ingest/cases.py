@@ -43,10 +43,6 @@ class KeyMissing(Exception):
     """A case is on the log and its key is not in the keyring: nothing of it can be read, and nothing added. Says so."""
 
 
-class StateMissing(KeyMissing):
-    """What the register knew of a case is gone: what is said of it now could contradict what is on the log. Says so."""
-
-
 class RegisterBehind(Unavailable):
     """The register has not read for so long that what is missing is too much to be kept. Says so."""
 
@@ -286,30 +282,11 @@ class Cases:
             if isinstance(key, Destroyed):
                 erased[case_id] = Registered(erased=True)
             elif (stored := states.get(case_id)) is None:
-                await self._require_new(case_id, key)
                 self._at_hand[case_id] = _AtHand(key, self._register.initial(case_id), -1)
             else:
                 state = open_state(_STATES, self._register.name, case_id, key, stored)
                 self._at_hand[case_id] = _AtHand(key, state, stored.offset)
         return erased
-
-    async def _require_new(self, case_id: str, key: CaseKey) -> None:
-        """Make sure that the register has read nothing of a case of which it knows nothing. Raises StateMissing.
-
-        Where such a case has a key and no facts since, it was about to be enrolled, or what was known of it is lost.
-        Its partition is read for that, which happens at no other time.
-        """
-        partition, offset = partition_of(case_id), 0
-        if case_id in self._tails[partition].by_case:
-            return
-        while records := await self._log.read(CASES, partition, offset, _AT_ONCE):
-            offset = next_offset(records)
-            for record in records:
-                if record.key == case_id and not isinstance(record.event or event_of(record, CASES, key), Unreadable):
-                    raise StateMissing(
-                        f"what the register knew of case {case_id} is gone: ontrack audit replay --swap makes it anew"
-                    )
-            await asyncio.sleep(0)
 
     def _brought_up(self, case_id: str, at_hand: _AtHand) -> None:
         """Take the facts that are not in a state yet."""

@@ -16,16 +16,15 @@ from contracts.codec import encode, prepared
 from contracts.events.event import Data, Event, new_fact
 from contracts.events.facts import CaseEnrolled, SessionScheduled
 from contracts.topics import CASES
-from services.ingest.cases import Cases, KeyMissing, RegisterBehind, StateMissing
+from services.ingest.cases import Cases, KeyMissing, RegisterBehind
 from services.ingest.domain.register import Register, Registered
 from services.runtime.log.port import Record, StoredRecord
 from services.runtime.reading import event_of
-from services.runtime.rebuild import rebuild
 from services.runtime.store.port import AgendaStore, StatesReplaced
 from services.runtime.unavailable import Unavailable
 from tests.support.clinic import policy_like, protocol_like
 from tests.support.faults import ReplacedStore
-from tests.support.workbench import LOG_ID, PARTITION, Workbench, cases_of, key_of
+from tests.support.workbench import PARTITION, Workbench, cases_of, key_of
 
 MOMENT: Final = datetime(2026, 1, 5, 9, tzinfo=UTC)
 NAMES: Final = tuple(cases_of(PARTITION, 3))
@@ -160,27 +159,6 @@ async def test_what_was_recorded_here_need_not_be_opened_again_and_says_what_sta
         # and of other bytes in their places nothing is known
         others = [record._replace(value=read[0].value) for record in read[len(NAMES) :]]
         assert story.cases.recalled(PARTITION, others) == others
-
-
-async def test_of_a_case_that_the_register_has_lost_it_is_not_said_that_it_is_new() -> None:
-    with a_bench() as bench:
-        # given cases that the register knew, of one of which its state is gone; and one that was about to be enrolled
-        story = Story(bench)
-        await story.record("here", NAMES[:2])
-        await story.run_register()
-        await bench.store.remove(Register.name, NAMES[:1])
-        again = Cases(bench.log, bench.store, bench.keyring)
-
-        # when somebody asks for them, then that is told of the one, and the others are what they are
-        with pytest.raises(StateMissing, match=f"what the register knew of case {NAMES[0]} is gone"):
-            await again.registered(NAMES)
-        known, unreadable = await again.readable(NAMES)
-        assert dict(known) == {NAMES[1]: story.expected[NAMES[1]]}
-        assert set(unreadable) == {NAMES[0]}
-
-        # and once it is made anew, all of them are known
-        await rebuild(Register(), bench.log, bench.store, bench.keyring, LOG_ID, lambda _: None)
-        assert dict(await again.registered(NAMES)) == story.expected
 
 
 async def test_a_register_that_has_not_read_for_too_long_is_told() -> None:
