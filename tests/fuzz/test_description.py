@@ -237,7 +237,9 @@ def test_whatever_is_asked_is_answered_as_described_and_only_what_was_answered_i
         tried[each["operation"]] += 1
         done[each["operation"]] += each["status"] < 400
     assert tried.keys() == {operation.name for operation in OPERATIONS}
-    assert {name for name, times in tried.items() if times >= 30 and not done[name]} == set()
+    never = {name for name, times in tried.items() if times >= 30 and not done[name]}
+    # What became of a mail is taken of few cases, three times of ninety: by chance it can be none of one of the two.
+    assert never < {"notice-sent", "notice-failed"}
     assert {400, 401, 403, 404, 422} <= {each["status"] for each in answers(tmp_path)}
 
     # and what is on the log is what was answered, and what follows from it; every case goes on
