@@ -144,10 +144,10 @@ async def _verify(source: Source, wish: Wish, sealed: Kept | None, form: Format,
         async with shelf() as empty:
             with progress("Verifying", await records_of(history, part.cases)) as advance:
                 found = await verified(history, empty, advance, part.cases, compares_states=part.until is None)
-        is_unpacked = isinstance(home, Unpacked)
-        if isinstance(home, Unpacked):
-            found.findings.add_all(await unlike(home.manifests, home.log))
-            found.findings.add_all(_misnamed(home.misnamed, part))
+        bundle = home if isinstance(home, Unpacked) else None
+        if bundle is not None:
+            found.findings.add_all(await unlike(bundle.manifests, bundle.log))
+            found.findings.add_all(_misnamed(bundle.misnamed, part))
         others = [] if sealed is None else await compare(home.log, history.log_id, sealed.checkpoint)
         found.findings.add_all(others)
         told = {each.place for each in others}
@@ -161,7 +161,7 @@ async def _verify(source: Source, wish: Wish, sealed: Kept | None, form: Format,
         unsaid, unfinished = found.unsaid(erased), await home.unfinished(erased)
         found.findings.add_all(_unfinished(unfinished, part))
         # Of a bundle somebody else may have the key, as of one that is there without any.
-        found.findings.add_all(() if is_unpacked else _unsaid(unsaid))
+        found.findings.add_all(_unsaid(unsaid) if bundle is None else ())
         rows = [row async for row in _rows(found, home, reveal=reveal)]
     spoken = None if sealed is None else sealed.records_of(history.log_id)
     verdict = _verdict(found, part, spoken, unsaid, holds=not others)
@@ -172,7 +172,7 @@ async def _verify(source: Source, wish: Wish, sealed: Kept | None, form: Format,
     of_part = {each: erased[each] for each in done if part.cases is None or each in part.cases}
     of_checkpoint = [] if sealed is None else [sealed.told(holds=not others)]
     summary = (*_summary(found, took, verdict), *of_checkpoint, verdict.says)
-    sealed_for_ever = sorted(unsaid)[:_ERASED_AT_MOST] if is_unpacked else ()
+    sealed_for_ever = () if bundle is None else sorted(unsaid)[:_ERASED_AT_MOST]
     for line in (
         *summary,
         *_erased(of_part),
