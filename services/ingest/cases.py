@@ -3,26 +3,30 @@
 import asyncio
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Final
 
 from pydantic import TypeAdapter
 
-from contracts.codec import CaseKey, Unreadable
+from contracts.codec import CaseKey, Unreadable, ending
 from contracts.events.event import Data, Event
+from contracts.events.facts import CaseEnrolled
 from contracts.topics import CASES, partition_of
 from services.ingest.domain.register import Register, Registered
 from services.runtime.keyring.port import Destroyed, Keyring
 from services.runtime.log.port import Journal, Record, StoredRecord, next_offset
 from services.runtime.reading import event_of
-from services.runtime.store.port import StatesLost, Store
+from services.runtime.store.port import Halted, StatesLost, Store
 from services.runtime.store.sealed import open_state
 from services.runtime.unavailable import Unavailable
 
 CASES_AT_HAND: Final = 2_000
 """Cases that are kept opened: those that were asked for last."""
+
+KEYLESS_AT_MOST: Final = 10_000
+"""Cases without a key that are remembered: of those that are let go of, some is read again if they begin later."""
 
 FACTS_KEPT: Final = 5_000
 """Facts of a partition that are kept before it is asked which of them the register has by now."""
@@ -35,12 +39,35 @@ LOOKS_AT_ONCE: Final = 4
 
 _AT_ONCE: Final = 2_000
 _CASES_AT_ONCE: Final = 200
+_ENROLMENT: Final = ending(CaseEnrolled)
 _STATES: Final = TypeAdapter(Registered)
 _offset: Final = attrgetter("offset")
 
 
-class KeyMissing(Exception):
+class CaseUnclear(Exception):
+    """What is on the log of a case is not known until somebody mends something, so nothing is added to it. Says so."""
+
+
+class KeyMissing(CaseUnclear):
     """A case is on the log and its key is not in the keyring: nothing of it can be read, and nothing added. Says so."""
+
+
+class CaseHalted(CaseUnclear):
+    """The register could not go on with a case, and what it has of it lacks what came since. Says so."""
+
+    def __init__(self, case_id: str) -> None:
+        """Name the case."""
+        super().__init__(f"case {case_id} is halted in {Register.name}; ontrack doctor tells why, and what to do")
+
+
+class StateMissing(CaseUnclear):
+    """What the register knew of a case is gone: what is said of it now could contradict what is on the log. Says so."""
+
+    def __init__(self, case_id: str) -> None:
+        """Name the case."""
+        super().__init__(
+            f"what {Register.name} knew of case {case_id} is gone; ontrack audit replay --swap makes it anew"
+        )
 
 
 class RegisterBehind(Unavailable):
@@ -49,8 +76,9 @@ class RegisterBehind(Unavailable):
 
 @dataclass(slots=True)
 class _Tail:
-    """The facts of a partition that the register may lack. position: where it ends, the offset of the next fact."""
+    """The facts of a partition that the register may lack, from one offset on to that of the next fact to come."""
 
+    begin: int
     position: int
     count: int = 0
     by_case: dict[str, list[StoredRecord]] = field(default_factory=lambda: defaultdict(list))
@@ -60,6 +88,11 @@ class _Tail:
             self.by_case[record.key].append(record)
         self.count += len(records)
         self.position = next_offset(records)
+
+    def begins(self, case_id: str) -> bool:
+        """Tell whether what is kept of a case is all there is, by its outside: a case begins with its enrolment."""
+        records = self.by_case.get(case_id, [])
+        return bool(records) and records[0].value.endswith(_ENROLMENT)
 
     def since(self, case_id: str, offset: int) -> Sequence[StoredRecord]:
         """Give the facts of a case after an offset."""
@@ -74,6 +107,7 @@ class _Tail:
         return kept if (kept.offset, kept.value) == (read.offset, read.value) else read
 
     def forget_before(self, offset: int) -> None:
+        self.begin = max(self.begin, offset)
         for case_id, records in list(self.by_case.items()):
             kept = [record for record in records if record.offset >= offset]
             self.count -= len(records) - len(kept)
@@ -119,13 +153,17 @@ class Cases:
         self._place: str | None = None
         self._tails: dict[int, _Tail] = {}
         self._at_hand: dict[str, _AtHand] = {}
+        self._keyless: dict[str, bool] = {}
+        """Cases that had no key when they were asked for last, and so no fact either."""
+        self._lost: set[str] = set()
+        """Cases that the register has read of, and has no state of."""
         self._reading = asyncio.Lock()
         self._looking_back = asyncio.Semaphore(LOOKS_AT_ONCE)
 
     async def registered(self, case_ids: Collection[str]) -> Mapping[str, Registered]:
         """Give what is known of some cases; one of which nothing is known is absent.
 
-        Of a case whose key was destroyed only that is known. Raises KeyMissing, or Unavailable.
+        Of a case whose key was destroyed only that is known. Raises CaseUnclear, or Unavailable.
         """
         async with self._reading:
             try:
@@ -139,6 +177,7 @@ class Cases:
         self._place = None
         self._tails.clear()
         self._at_hand.clear()
+        self._lost.clear()
 
     async def _registered(self, wanted: Collection[str]) -> Mapping[str, Registered]:
         await self._read_on({partition_of(case_id) for case_id in wanted})
@@ -158,14 +197,14 @@ class Cases:
         """Give what is known of some cases, and of those that cannot be read, why. Raises Unavailable."""
         try:
             return await self.registered(case_ids), {}
-        except KeyMissing:
+        except CaseUnclear:
             found: dict[str, Registered] = {}
             unreadable: dict[str, str] = {}
             for case_id in case_ids:
                 try:
                     found |= await self.registered([case_id])
-                except KeyMissing as missing:
-                    unreadable[case_id] = str(missing)
+                except CaseUnclear as unclear:
+                    unreadable[case_id] = str(unclear)
             return found, unreadable
 
     def keys_at_hand(self, case_ids: Collection[str]) -> Mapping[str, CaseKey]:
@@ -259,7 +298,7 @@ class Cases:
             # What lies between has not been read here: so the cases at hand may lack it.
             for case_id in at_hand:
                 del self._at_hand[case_id]
-            tail = self._tails[partition] = _Tail(registered)
+            tail = self._tails[partition] = _Tail(registered, registered)
         for case_id, case in at_hand.items():
             self._brought_up(case_id, case)
         tail.forget_before(registered)
@@ -273,10 +312,19 @@ class Cases:
         """Take cases in hand, as the register has them; give those that were erased."""
         if not case_ids:
             return {}
+        # Asked before the states: a case that goes on again in between has all that it lacked in its state.
+        halted = await self._store.halted(self._register.name)
         states = await self._store.load(self._register.name, case_ids, self._place)
         keys = await self._keyring.keys(case_ids)
         for case_id in sorted(states.keys() - keys.keys()):
             raise KeyMissing(f"the key of case {case_id} is missing; put the last good copy of the data in its place")
+        for each in halted:
+            if each.case_id in case_ids and (each.case_id not in states or self._lacks(each)):
+                raise CaseHalted(each.case_id)
+        await self._require_new(
+            {name: key for name, key in keys.items() if isinstance(key, CaseKey) and name not in states}
+        )
+        self._note_keyless([case_id for case_id in case_ids if case_id not in keys])
         erased: dict[str, Registered] = {}
         for case_id, key in keys.items():
             if isinstance(key, Destroyed):
@@ -287,6 +335,47 @@ class Cases:
                 state = open_state(_STATES, self._register.name, case_id, key, stored)
                 self._at_hand[case_id] = _AtHand(key, state, stored.offset)
         return erased
+
+    async def _require_new(self, stateless: Mapping[str, CaseKey]) -> None:
+        """Make sure that the register has read nothing of cases of which it has no state. Raises StateMissing.
+
+        What it has read is read again for that. A case that just begins spares it that: its key was made since it was
+        asked for last, or its enrolment is kept here.
+        """
+        suspected: dict[int, dict[str, CaseKey]] = defaultdict(dict)
+        for case_id, key in stateless.items():
+            partition = partition_of(case_id)
+            is_new = self._keyless.pop(case_id, False) or self._tails[partition].begins(case_id)
+            if not is_new:
+                suspected[partition][case_id] = key
+        for partition, keys in suspected.items():
+            for case_id in self._lost & keys.keys():
+                raise StateMissing(case_id)
+            async for case_id in self._read_of(partition, keys):
+                self._lost.add(case_id)
+                raise StateMissing(case_id)
+
+    async def _read_of(self, partition: int, keys: Mapping[str, CaseKey]) -> AsyncIterator[str]:
+        """Give those of some cases of which a partition has facts before what is kept here."""
+        offset, begin = 0, self._tails[partition].begin
+        while offset < begin and (
+            records := await self._log.read(CASES, partition, offset, min(_AT_ONCE, begin - offset))
+        ):
+            offset = next_offset(records)
+            for record in records:
+                if record.key in keys and isinstance(record.event or event_of(record, CASES, keys[record.key]), Event):
+                    yield record.key
+            # A log in a file is read without a wait: others have their turn here.
+            await asyncio.sleep(0)
+
+    def _note_keyless(self, case_ids: Iterable[str]) -> None:
+        self._keyless |= dict.fromkeys(case_ids, True)
+        for case_id in list(self._keyless)[: max(0, len(self._keyless) - KEYLESS_AT_MOST)]:
+            del self._keyless[case_id]
+
+    def _lacks(self, halted: Halted) -> bool:
+        """Tell whether the register halted a case before what is kept here."""
+        return halted.offset < self._tails[partition_of(halted.case_id)].begin
 
     def _brought_up(self, case_id: str, at_hand: _AtHand) -> None:
         """Take the facts that are not in a state yet."""

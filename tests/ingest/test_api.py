@@ -23,13 +23,16 @@ from contracts.events.facts import (
 )
 from contracts.events.fields import LAST_SESSION, WORDS_AT_MOST
 from contracts.topics import CASES
+from services.embedded import EmbeddedHome
 from services.ingest.access import EVERY, TOKENS, Tokens
 from services.ingest.domain.clock import SOURCE
 from services.ingest.http.bodies import BYTES_AT_MOST
 from services.ingest.http.operations import OPERATIONS
 from services.runtime.log.kafka import BATCH_BYTES
-from tests.support.asgi import ask
-from tests.support.open_clinic import ENROLMENT, ODSIS, RESPONSE, SECRET, Clinic
+from services.up import Up
+from tests.support.asgi import ask, started
+from tests.support.clock import Clock
+from tests.support.open_clinic import ENROLMENT, NOW, ODSIS, RESPONSE, SECRET, Clinic
 
 
 def reference(name: str) -> str:
@@ -552,6 +555,39 @@ async def test_that_nothing_can_be_recorded_is_told_to_whoever_asks_whether_it_i
     assert (ready.status, ready.json["ready"]) == (503, False)
     assert "requests: the data directory cannot be used: database or disk is full" in " ".join(ready.json["why"])
     assert (await ask(clinic.app, "GET", "/alive")).status == 200
+
+
+async def test_of_a_case_that_the_register_has_lost_clients_are_told_to_come_again(tmp_path: Path) -> None:
+    # given cases that the register has read, and of one of them its state is gone
+    tokens = Tokens(tmp_path / TOKENS)
+    home = await EmbeddedHome.found(tmp_path / "home", clock=Clock(NOW))
+    app = Up(home, tokens).app()
+    async with started(app):
+        clinic = Clinic(app, home, tokens, Clock(NOW))
+        lost, other = await clinic.enrolled(number="1"), await clinic.enrolled(number="2")
+    home = await EmbeddedHome.open(tmp_path / "home", write=True, clock=Clock(NOW))
+    await home.catch_up()
+    await home.store.remove(home.register.name, [lost])
+
+    # when something is said of them
+    app = Up(home, tokens).app()
+    async with started(app):
+        clinic = Clinic(app, home, tokens, Clock(NOW))
+        before = await clinic.facts()
+        answers = {
+            case_id: await clinic.ask("POST", f"/v1/cases/{case_id}/response-submitted", RESPONSE, key=case_id)
+            for case_id in (lost, other)
+        }
+        again = await clinic.ask("POST", "/v1/cases", {**ENROLMENT, "number": "1"}, key="again")
+
+        # then nothing is taken of that one, not even that it begins; clients keep what they have, and come again
+        assert answers[lost].problem == again.problem == (503, "busy")
+        assert answers[other].status == 201
+        after = await clinic.facts()
+        assert [fact.subject for fact in after if fact not in before] == [other]
+
+        # and for all others it is as ready as ever
+        assert (await clinic.ask("GET", "/ready", role="ehr")).status == 200
 
 
 async def test_what_came_of_mails_is_stated_by_the_mailer_alone_and_for_every_clinic(clinic: Clinic) -> None:

@@ -16,18 +16,20 @@ from contracts.codec import encode, prepared
 from contracts.events.event import Data, Event, new_fact
 from contracts.events.facts import CaseEnrolled, SessionScheduled
 from contracts.topics import CASES
-from services.ingest.cases import Cases, KeyMissing, RegisterBehind
+from services.ingest.cases import CaseHalted, Cases, KeyMissing, RegisterBehind, StateMissing
 from services.ingest.domain.register import Register, Registered
 from services.runtime.log.port import Record, StoredRecord
 from services.runtime.reading import event_of
 from services.runtime.store.port import AgendaStore, StatesReplaced
 from services.runtime.unavailable import Unavailable
 from tests.support.clinic import policy_like, protocol_like
-from tests.support.faults import ReplacedStore
+from tests.support.faults import ReplacedStore, Trouble, TroubledLog
 from tests.support.workbench import PARTITION, Workbench, cases_of, key_of
 
 MOMENT: Final = datetime(2026, 1, 5, 9, tzinfo=UTC)
 NAMES: Final = tuple(cases_of(PARTITION, 3))
+ENROLLED: Final = CaseEnrolled(clinic="c1", protocol=protocol_like(), policy=policy_like())
+FACT: Final = "00000000-0000-4000-8000-000000000000"
 Who = Literal["here", "elsewhere"]
 
 
@@ -35,7 +37,7 @@ def a_fact(case_id: str, number: int) -> Event[Data]:
     """A fact of a case: the first one enrols it, each later one schedules another session."""
     data: Data = SessionScheduled(session=number % 900, scheduled=MOMENT + timedelta(days=number))
     if number == 0:
-        data = CaseEnrolled(clinic="c1", protocol=protocol_like(), policy=policy_like())
+        data = ENROLLED
     fact_id = f"00000000-0000-4000-8000-{NAMES.index(case_id):04}{number:08}"
     return new_fact(data, case_id=case_id, fact_id=fact_id, source="urn:test", happened=MOMENT)
 
@@ -84,6 +86,15 @@ class Story:
         """Give every fact as a broker does: as bytes."""
         records = await self.bench.log.read(CASES, PARTITION, 0, 1_000)
         return [record._replace(event=None) for record in records]
+
+
+class FailingRegister(Register):
+    """One that cannot go on with the first of the cases when one of its sessions is scheduled."""
+
+    def step(self, state: Registered, event: Event[Data]) -> tuple[Registered, Sequence[Event[Data]]]:
+        if event.subject == NAMES[0] and isinstance(event.data, SessionScheduled):
+            raise ValueError("it fails")
+        return super().step(state, event)
 
 
 @contextmanager
@@ -216,6 +227,100 @@ async def test_a_case_that_the_register_has_without_a_key_is_told() -> None:
         # then that is told
         with pytest.raises(KeyMissing, match=NAMES[0]):
             await cases.registered(NAMES[:1])
+
+
+async def test_a_case_that_the_register_has_halted_is_told_and_the_others_are_known() -> None:
+    with a_bench() as bench:
+        # given a case whose state was lost, so that the register halts it at its next fact and reads on
+        story = Story(bench)
+        await story.record("here", NAMES)
+        await story.run_register()
+        await bench.store.remove(Register.name, NAMES[:1])
+        await story.record("elsewhere", NAMES)
+        await story.run_register()
+
+        # when the cases are asked for by a process that has none of them at hand
+        # then what is left of that case is not taken for all of it
+        story.cases = Cases(bench.log, bench.store, bench.keyring)
+        with pytest.raises(CaseHalted, match=NAMES[0]):
+            await story.cases.registered(NAMES)
+        known, unclear = await story.cases.readable(NAMES)
+        assert set(known) == set(NAMES[1:])
+        assert set(unclear) == set(NAMES[:1])
+        await story.ask(NAMES[1:])
+
+
+async def test_a_case_that_the_register_has_lost_is_not_taken_for_a_new_one() -> None:
+    with a_bench() as bench:
+        # given a case that the register has read, and of which its state is gone
+        story = Story(bench)
+        await story.record("here", NAMES)
+        await story.run_register()
+        await bench.store.remove(Register.name, NAMES[:1])
+
+        # when it is asked for by a process that does not have it at hand, again and again
+        # then that is told, and its partition is read for that once
+        trouble = Trouble()
+        story.cases = Cases(TroubledLog(bench.log, trouble), bench.store, bench.keyring)
+        for _ in range(2):
+            with pytest.raises(StateMissing, match=NAMES[0]):
+                await story.cases.registered(NAMES)
+        assert trouble.calls.count("log.read") == 1
+
+        # and also when more is on the log since, and the register has not read that
+        await story.record("elsewhere", NAMES)
+        story.cases = Cases(bench.log, bench.store, bench.keyring)
+        with pytest.raises(StateMissing, match=NAMES[0]):
+            await story.cases.registered(NAMES)
+        await story.ask(NAMES[1:])
+
+
+async def test_for_a_case_that_just_begins_nothing_is_read_again() -> None:
+    with a_bench() as bench:
+        # given a partition of which the register has read something
+        story = Story(bench)
+        await story.record("here", NAMES)
+        await story.run_register()
+        trouble = Trouble()
+        cases = Cases(TroubledLog(bench.log, trouble), bench.store, bench.keyring, cases_at_hand=0)
+
+        # when a case is asked for that has no key, gets one, and is asked for again by whoever enrols it
+        *_, name = cases_of(PARTITION, len(NAMES) + 1)
+        assert not await cases.registered([name])
+        await bench.know(name)
+        assert not await cases.registered([name])
+
+        # and its enrolment is recorded elsewhere
+        enrolled = prepared(
+            new_fact(ENROLLED, case_id=name, fact_id=FACT, source="urn:test", happened=MOMENT), key_of(name)
+        )
+        await bench.log.append(CASES, PARTITION, [Record(name, encode(enrolled))])
+
+        # then it is known, and nothing was read from the beginning
+        assert (await cases.registered([name]))[name].enrolled
+        assert "log.read" not in trouble.calls
+
+
+async def test_a_case_that_halts_is_known_for_as_long_as_all_that_its_state_lacks_is_at_hand() -> None:
+    with a_bench() as bench:
+        # given cases that were asked for before the register met a fact that it could not go on with
+        story = Story(bench, cases_at_hand=0)
+        await story.record("here", NAMES)
+        await story.run_register()
+        await story.ask(NAMES)
+        await story.record("elsewhere", NAMES)
+        await bench.run(FailingRegister())
+
+        # when it is asked for again, then it is known, from its state and what came since
+        await story.ask(NAMES)
+
+        # and by a process that begins behind that fact it is not
+        with pytest.raises(CaseHalted, match=NAMES[0]):
+            await Cases(bench.log, bench.store, bench.keyring).registered(NAMES)
+
+        # until the register has gone on with it
+        await story.run_register()
+        await story.ask(NAMES)
 
 
 async def test_an_unreadable_record_is_passed_over() -> None:
