@@ -298,6 +298,22 @@ class StoreSuite:
             assert not await agenda.postpone("register", found, None)
             assert Appointment(moment, case_id, 1) in await agenda.appointments("register", MOMENT + A_DAY, 10)
 
+    async def test_a_state_that_is_written_while_its_case_is_postponed_stands(
+        self, store: Store, agenda: Agenda
+    ) -> None:
+        # given a case that is due
+        await store.save("register", [Write("a", None, state(0, due=MOMENT))])
+        for offset in range(100):
+            # when its state is written at the moment at which it is postponed
+            written, _ = await asyncio.gather(
+                store.save("register", [Write("a", offset, state(offset + 1, due=MOMENT))]),
+                agenda.postpone("register", Appointment(MOMENT, "a", offset), MOMENT + A_DAY),
+            )
+
+            # then whatever was first, it is the state that was written, and says when the case is due
+            assert written == [Outcome.APPLIED]
+            assert dict(await store.load("register", ["a"])) == {"a": state(offset + 1, due=MOMENT)}
+
     # Positions
 
     async def test_a_stage_that_never_ran_has_no_position(self, store: Store) -> None:

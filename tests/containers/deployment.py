@@ -133,8 +133,16 @@ class Deployment:
             wait_until(holds, what, WITHIN)
         except AssertionError as waiting:
             waiting.add_note(self.compose("ps", "--all").stdout)
+            waiting.add_note("\n".join(self._ailing()))
             waiting.add_note(self.compose("logs", "--no-color", "--tail", "20").stdout)
             raise
+
+    def _ailing(self) -> Iterator[str]:
+        """Tell what each container that is not well has said of it last."""
+        for container in self.client.containers.list(filters={"label": "com.docker.compose.project=ontrack"}):
+            health = container.attrs["State"].get("Health", {})
+            if health.get("Status", "healthy") != "healthy" or health.get("FailingStreak"):
+                yield f"{container.name}: {[each['Output'] for each in health['Log'][-1:]]}"
 
     def crash(self, service: str) -> None:
         """Kill the first process of a container, as if it had crashed: whoever runs it starts it again."""
