@@ -80,6 +80,7 @@ class Stepper(Generic[StateT]):
         self._log_id = log_id
         self._keeps_events = keeps_events
         self._makes_bytes = makes_bytes
+        self._timed = stage if isinstance(stage, Timed) else None
         self._states: TypeAdapter[StateT] = TypeAdapter(stage.state)
         self._is_numbered = stage.reads is not CASES
         self._carried = frozenset(stage.writes.events if stage.writes is not None else ())
@@ -257,7 +258,7 @@ class Stepper(Generic[StateT]):
 
     def _write(self, case_id: str, case: Case[StateT]) -> Write:
         body = case.key.seal(self._states.dump_json(case.state), self._stage.name.encode(), case_id.encode())
-        due = self._stage.due(case.state) if isinstance(self._stage, Timed) else None
+        due = None if self._timed is None else self._timed.due(case.state)
         state = StoredState(case.offset, case.read, case.written, self._stage.schema, body, due)
         return Write(case_id, case.loaded, state)
 

@@ -3,10 +3,10 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from services.runtime.brokers import Brokers, why_away
 from services.runtime.documents import Documents, told_as
@@ -65,6 +65,8 @@ class Looker(Generic[StateT]):
         self._lost = 0
         self._retry = False
         self._resuming: asyncio.Task[None] | None = None
+        self._looks: dict[str, asyncio.Task[None]] = {}
+        """The looks that are not over, by where they look."""
         self._unjoined_since = self._tried_again_at = time.monotonic()
         self._ends: Mapping[int, int] = {}
         self._ends_before: Mapping[int, int] = {}
@@ -85,20 +87,25 @@ class Looker(Generic[StateT]):
             self._resuming = asyncio.create_task(self._on.serving.resume_halted())
 
     async def stop(self) -> None:
-        """Try no halted case any more; what is in hand goes on."""
-        if self._resuming is not None:
-            self._resuming.cancel()
-            await asyncio.wait({self._resuming})
+        """Look no more, and try no halted case any more; what is in hand goes on."""
+        ending = [*self._looks.values(), *([] if self._resuming is None else [self._resuming])]
+        for each in ending:
+            each.cancel()
+        if ending:
+            await asyncio.wait(ending)
 
-    async def _look_at(self, where: str, look: Callable[[], Awaitable[None]], why_away: Why) -> None:
-        """Look at some servers. They are asked why they are away: who waits for them knows only that they are."""
+    async def _look_at(self, where: str, look: Callable[[], Coroutine[Any, Any, None]], why_away: Why) -> None:
+        """Look at some servers. They are asked why they are away: who waits for them knows only that they are.
+
+        A look that takes long goes on until it gives up by itself: what is broken off may never answer again.
+        """
+        looking = self._looks.pop(where, None) or asyncio.create_task(look())
+        await asyncio.wait({looking}, timeout=ANSWER)
         why: str | None = None
-        try:
-            async with asyncio.timeout(ANSWER):
-                await look()
-        except TimeoutError:
+        if not looking.done():
+            self._looks[where] = looking
             why = f"no answer within {ANSWER:.0f} s"
-        except Exception as failed:  # noqa: BLE001 - whatever it is, it is told, and looked at again
+        elif failed := looking.exception():
             why = str(failed) if isinstance(failed, Unavailable) else type(failed).__name__
         self._health.set(where, why and (await why_away() or why))
 

@@ -95,3 +95,21 @@ class TestLogAway(LogAwaySuite):
 
         # then it stands there once
         assert list(await log.read(SCORES, 3, 0, 100)) == as_stored(records("a", "b", "c"))
+
+
+async def test_a_reader_that_has_died_by_itself_gives_way_to_another(brokers: Brokers) -> None:
+    async with KafkaLog(brokers, patience=PATIENCE) as log:
+        # given a log that was read, and whose reader will never know its brokers again
+        await log.append(CASES, 0, records("a"))
+        await log.read(CASES, 0, 0, 1)
+        client = log._consumers[CASES.name]._client  # noqa: SLF001 - a task of the library has failed
+        client._sync_task.cancel()  # noqa: SLF001
+        client.force_metadata_update()
+
+        # when somebody asks for an end, then they are told that it is away
+        with pytest.raises(LogUnavailable):
+            await log.end(CASES, 0)
+
+        # and the next is answered
+        assert await log.end(CASES, 0) == 1
+        assert await log.read(CASES, 0, 0, 1) == as_stored(records("a"))

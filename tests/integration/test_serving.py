@@ -260,6 +260,22 @@ async def test_how_much_there_is_to_do_is_not_told_before_it_is_known(region: Re
         assert b'ontrack_lag_events{partition="0",stage="scoring"} 0.0' in member.metrics.page()
 
 
+async def test_a_look_that_takes_longer_than_is_waited_for_goes_on(
+    region: Region, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(region) as member:
+        # given brokers and a database that never answer in time
+        monkeypatch.setattr(looking, "ANSWER", 0.0)
+        await member.looker.look()
+        assert len(member.health.alive()) == 2
+
+        # when somebody looks again and again, then what they answer late is heard
+        for where in ("brokers", "database"):
+            async with asyncio.timeout(PATIENCE):
+                while where in member.health.troubles:
+                    await member.looker.look()
+
+
 async def test_a_case_to_be_tried_again_where_nobody_can_run_it_lets_all_others_be(region: Region) -> None:
     async with running(region) as member:
         # given a halted case that is to be tried again, in a partition that is away

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import ConsumerStoppedError, KafkaError
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from contracts.topics import Topic
@@ -172,8 +172,8 @@ class KafkaLog:
             try:
                 async with asyncio.timeout(self._patience):
                     return await self._fetched(topic, spans)
-            except (KafkaError, TimeoutError) as failed:
-                await self._give_up_reading()
+            except (KafkaError, ConsumerStoppedError, TimeoutError) as failed:
+                await self._give_up_consumer(topic, self._consumers.get(topic.name))
                 raise LogUnavailable(_told(failed)) from None
 
     async def _fetched(self, topic: Topic, spans: Mapping[int, range]) -> Mapping[int, Sequence[StoredRecord]]:
@@ -206,11 +206,14 @@ class KafkaLog:
     async def ends(self, topic: Topic, partitions: Collection[int]) -> Mapping[int, int]:
         """Give the offsets that the next records of some partitions will have."""
         places = [TopicPartition(self._brokers.topic(topic), partition) for partition in partitions]
+        consumer: AIOKafkaConsumer | None = None
         try:
             async with asyncio.timeout(self._patience):
                 consumer = await self._started_consumer(topic)
                 ends = {place.partition: end for place, end in (await consumer.end_offsets(places)).items()}
-        except (KafkaError, TimeoutError) as failed:
+        except (KafkaError, ConsumerStoppedError, TimeoutError) as failed:
+            # One whose own tasks have died never answers again.
+            await self._give_up_consumer(topic, consumer)
             raise LogUnavailable(_told(failed)) from None
         self._ends.update(((topic.name, partition), end) for partition, end in ends.items())
         return ends
@@ -257,10 +260,12 @@ class KafkaLog:
             max_partition_fetch_bytes=fetch_bytes,
         )
 
-    async def _give_up_reading(self) -> None:
-        consumers, self._consumers = self._consumers, {}
-        self._ends.clear()
-        await asyncio.gather(*map(_stopped, consumers.values()))
+    async def _give_up_consumer(self, topic: Topic, consumer: AIOKafkaConsumer | None) -> None:
+        """Let the next who asks have another consumer, unless somebody else has seen to that."""
+        if consumer is not None and self._consumers.get(topic.name) is consumer:
+            del self._consumers[topic.name]
+            self._ends = {place: end for place, end in self._ends.items() if place[0] != topic.name}
+            await _stopped(consumer)
 
     async def close(self) -> None:
         """Let go of everything; what is still under way is no longer waited for."""
@@ -269,7 +274,8 @@ class KafkaLog:
             each.cancel()
         await asyncio.gather(*sending, return_exceptions=True)
         self._under_way.clear()
-        await self._give_up_reading()
+        consumers, self._consumers = self._consumers, {}
+        await asyncio.gather(*map(_stopped, consumers.values()))
         if self._producer is not None:
             await self._give_up(self._producer)
 
