@@ -13,7 +13,8 @@ from docker.errors import ImageNotFound  # type: ignore[import-untyped]
 from deploy.local import kafka
 from deploy.local.building import build_folder
 from deploy.local.kafka.jars import classpath
-from tests.containers import debian, ferretdb
+from deploy.local.mongodb import program
+from tests.containers import debian
 
 _HERE: Final = Path(__file__).parent
 _KAFKA: Final = Path(kafka.__file__).parent
@@ -63,9 +64,9 @@ def _mongodb(client: Any) -> str:
         "mongod": _HERE / "mongod.sh",
         "mongosh": _HERE / "mongosh.py",
     }
-    name = name_of("mongodb-stand-in", *files.values(), *ferretdb.sources(), *_BASE)
+    name = name_of("mongodb-stand-in", *files.values(), *program.sources(), *_BASE)
     if is_missing(client, name):
-        build(client, name, files | {"ferretdb": ferretdb.program()}, {"BASE": base(client)})
+        build(client, name, files | {"ferretdb": program.program()}, {"BASE": base(client)})
     return name
 
 
