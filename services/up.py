@@ -18,6 +18,7 @@ from services.embedded import EmbeddedHome
 from services.ingest.access import Access
 from services.ingest.cases import Cases
 from services.ingest.clockwork import Clockwork, Timetable
+from services.ingest.domain.register import Unclear
 from services.ingest.door import Door
 from services.ingest.following import Following
 from services.ingest.http.api import Api
@@ -169,6 +170,8 @@ class OwnIngest:
         case = (await self._cases.registered([case_id])).get(case_id)
         if case is None or case.erased:
             raise NotRecorded("ingest does not know the case")
+        if isinstance(case, Unclear):
+            raise NotRecorded(case.why)
         told = case.notices.get(notice)
         return Told() if told is None else Told(told.recipients, told.settled, told.is_over)
 

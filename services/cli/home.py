@@ -14,7 +14,7 @@ from contracts.definitions.files import DefinitionFaults, library, load
 from services.cli.interruption import Interrupted, between_steps, heed
 from services.home import Home
 from services.ingest.access import TokensUnusable
-from services.ingest.cases import CaseUnclear
+from services.ingest.cases import KeyMissing
 from services.runtime.collector import spare_the_collector
 from services.runtime.database import AnotherWriter, is_damage
 from services.runtime.faults import MEND_DAMAGE, PartitionLost, StageStopped
@@ -50,7 +50,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
             return loop.run_until_complete(work)
     except KeyboardInterrupt:
         raise Interrupted from None
-    except (*_REFUSED, AnotherWriter, MasterKeyUnusable, CaseUnclear, TokensUnusable) as wrong:
+    except (*_REFUSED, AnotherWriter, MasterKeyUnusable, KeyMissing, TokensUnusable) as wrong:
         raise Failure(str(wrong)) from None
     except (StageStopped, StateUnreadable, TopicsUnfit, BackupUnusable) as stopped:
         raise Failure(str(stopped), FINDING) from None

@@ -4,6 +4,7 @@ import asyncio
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Final
@@ -14,7 +15,7 @@ from contracts.codec import CaseKey, Unreadable, ending
 from contracts.events.event import Data, Event
 from contracts.events.facts import CaseEnrolled
 from contracts.topics import CASES, partition_of
-from services.ingest.domain.register import Register, Registered
+from services.ingest.domain.register import Register, Registered, Unclear
 from services.runtime.keyring.port import Destroyed, Keyring
 from services.runtime.log.port import Journal, Record, StoredRecord, next_offset
 from services.runtime.reading import event_of
@@ -25,8 +26,8 @@ from services.runtime.unavailable import Unavailable
 CASES_AT_HAND: Final = 2_000
 """Cases that are kept opened: those that were asked for last."""
 
-KEYLESS_AT_MOST: Final = 10_000
-"""Cases without a key that are remembered: of those that are let go of, some is read again if they begin later."""
+ABSENT_AT_MOST: Final = 10_000
+"""Cases that are remembered to be on no record so far: for one that is let go of, some may be read again."""
 
 FACTS_KEPT: Final = 5_000
 """Facts of a partition that are kept before it is asked which of them the register has by now."""
@@ -40,34 +41,14 @@ LOOKS_AT_ONCE: Final = 4
 _AT_ONCE: Final = 2_000
 _CASES_AT_ONCE: Final = 200
 _ENROLMENT: Final = ending(CaseEnrolled)
+_HALTED: Final = f"case {{}} is halted in {Register.name}: ontrack halted list says why"
+_LOST: Final = f"what {Register.name} knew of case {{}} is gone: ontrack audit replay --swap makes it anew"
 _STATES: Final = TypeAdapter(Registered)
 _offset: Final = attrgetter("offset")
 
 
-class CaseUnclear(Exception):
-    """What is on the log of a case is not known until somebody mends something, so nothing is added to it. Says so."""
-
-
-class KeyMissing(CaseUnclear):
+class KeyMissing(Exception):
     """A case is on the log and its key is not in the keyring: nothing of it can be read, and nothing added. Says so."""
-
-
-class CaseHalted(CaseUnclear):
-    """The register could not go on with a case, and what it has of it lacks what came since. Says so."""
-
-    def __init__(self, case_id: str) -> None:
-        """Name the case."""
-        super().__init__(f"case {case_id} is halted in {Register.name}; ontrack doctor tells why, and what to do")
-
-
-class StateMissing(CaseUnclear):
-    """What the register knew of a case is gone: what is said of it now could contradict what is on the log. Says so."""
-
-    def __init__(self, case_id: str) -> None:
-        """Name the case."""
-        super().__init__(
-            f"what {Register.name} knew of case {case_id} is gone; ontrack audit replay --swap makes it anew"
-        )
 
 
 class RegisterBehind(Unavailable):
@@ -153,17 +134,18 @@ class Cases:
         self._place: str | None = None
         self._tails: dict[int, _Tail] = {}
         self._at_hand: dict[str, _AtHand] = {}
-        self._keyless: dict[str, bool] = {}
-        """Cases that had no key when they were asked for last, and so no fact either."""
+        self._absent: dict[str, int] = {}
+        """Cases of which nothing stands on their partition before an offset, as was seen."""
         self._lost: set[str] = set()
-        """Cases that the register has read of, and has no state of."""
+        """Cases of which the register has read something, and has no state."""
         self._reading = asyncio.Lock()
         self._looking_back = asyncio.Semaphore(LOOKS_AT_ONCE)
 
     async def registered(self, case_ids: Collection[str]) -> Mapping[str, Registered]:
         """Give what is known of some cases; one of which nothing is known is absent.
 
-        Of a case whose key was destroyed only that is known. Raises CaseUnclear, or Unavailable.
+        Of a case whose key was destroyed only that is known, and one that the register has halted or lost is Unclear.
+        Raises KeyMissing, or Unavailable.
         """
         async with self._reading:
             try:
@@ -177,6 +159,7 @@ class Cases:
         self._place = None
         self._tails.clear()
         self._at_hand.clear()
+        self._absent.clear()
         self._lost.clear()
 
     async def _registered(self, wanted: Collection[str]) -> Mapping[str, Registered]:
@@ -194,18 +177,24 @@ class Cases:
         return found
 
     async def readable(self, case_ids: Collection[str]) -> tuple[Mapping[str, Registered], Mapping[str, str]]:
-        """Give what is known of some cases, and of those that cannot be read, why. Raises Unavailable."""
+        """Give what is known of some cases, and of those of which that is not all, why. Raises Unavailable."""
+        found, why = await self._found(case_ids)
+        unclear = {case_id: case.why for case_id, case in found.items() if isinstance(case, Unclear)}
+        return {case_id: case for case_id, case in found.items() if case_id not in unclear}, {**why, **unclear}
+
+    async def _found(self, case_ids: Collection[str]) -> tuple[Mapping[str, Registered], Mapping[str, str]]:
+        """Give what is known of some cases, and of those whose key is missing, that it is."""
         try:
             return await self.registered(case_ids), {}
-        except CaseUnclear:
+        except KeyMissing:
             found: dict[str, Registered] = {}
-            unreadable: dict[str, str] = {}
+            keyless: dict[str, str] = {}
             for case_id in case_ids:
                 try:
                     found |= await self.registered([case_id])
-                except CaseUnclear as unclear:
-                    unreadable[case_id] = str(unclear)
-            return found, unreadable
+                except KeyMissing as missing:
+                    keyless[case_id] = str(missing)
+            return found, keyless
 
     def keys_at_hand(self, case_ids: Collection[str]) -> Mapping[str, CaseKey]:
         """Give the keys of those cases that are at hand.
@@ -216,7 +205,10 @@ class Cases:
         return {case_id: self._at_hand[case_id].key for case_id in case_ids if case_id in self._at_hand}
 
     async def all(self) -> AsyncIterator[Mapping[str, Registered]]:
-        """Give every case there is and can be read, some at a time. Raises Unavailable, at the end at the latest."""
+        """Give every case there is and can be read, some at a time, with those that are Unclear.
+
+        Raises Unavailable, at the end at the latest.
+        """
         async with self._reading:
             place = await self._store.place(self._register.name)
             if place != self._place:
@@ -228,9 +220,9 @@ class Cases:
             since.discard(case_id)
             some.append(case_id)
             if len(some) == _CASES_AT_ONCE:
-                yield (await self.readable(some))[0]
+                yield (await self._found(some))[0]
                 some = []
-        yield (await self.readable([*some, *since]))[0]
+        yield (await self._found([*some, *since]))[0]
         if await self._store.place(self._register.name) != place:
             raise Unavailable("what the register knows was replaced meanwhile")
 
@@ -309,73 +301,78 @@ class Cases:
         return 0 if position is None else position.offset
 
     async def _opened(self, case_ids: Collection[str]) -> dict[str, Registered]:
-        """Take cases in hand, as the register has them; give those that were erased."""
+        """Take cases in hand, as the register has them; give those that were erased, or are Unclear."""
         if not case_ids:
             return {}
         # Asked before the states: a case that goes on again in between has all that it lacked in its state.
-        halted = await self._store.halted(self._register.name)
+        halted = {each.case_id: each for each in await self._store.halted(self._register.name)}
         states = await self._store.load(self._register.name, case_ids, self._place)
         keys = await self._keyring.keys(case_ids)
         for case_id in sorted(states.keys() - keys.keys()):
             raise KeyMissing(f"the key of case {case_id} is missing; put the last good copy of the data in its place")
-        for each in halted:
-            if each.case_id in case_ids and (each.case_id not in states or self._lacks(each)):
-                raise CaseHalted(each.case_id)
-        await self._require_new(
-            {name: key for name, key in keys.items() if isinstance(key, CaseKey) and name not in states}
-        )
-        self._note_keyless([case_id for case_id in case_ids if case_id not in keys])
-        erased: dict[str, Registered] = {}
+        stateless = {name: key for name, key in keys.items() if isinstance(key, CaseKey) and name not in states}
+        lost = await self._lost_of(stateless)
+        self._note_absent(case_id for case_id in case_ids if case_id not in keys)
+        found: dict[str, Registered] = {}
         for case_id, key in keys.items():
             if isinstance(key, Destroyed):
-                erased[case_id] = Registered(erased=True)
-            elif (stored := states.get(case_id)) is None:
-                self._at_hand[case_id] = _AtHand(key, self._register.initial(case_id), -1)
+                found[case_id] = Registered(erased=True)
+                continue
+            state, offset = self._register.initial(case_id), -1
+            if (stored := states.get(case_id)) is not None:
+                state, offset = open_state(_STATES, self._register.name, case_id, key, stored), stored.offset
+            if case_id in lost:
+                found[case_id] = Unclear.of(state, _LOST.format(case_id))
+            elif case_id in halted and self._lacks(halted[case_id]):
+                found[case_id] = Unclear.of(state, _HALTED.format(case_id))
             else:
-                state = open_state(_STATES, self._register.name, case_id, key, stored)
-                self._at_hand[case_id] = _AtHand(key, state, stored.offset)
-        return erased
-
-    async def _require_new(self, stateless: Mapping[str, CaseKey]) -> None:
-        """Make sure that the register has read nothing of cases of which it has no state. Raises StateMissing.
-
-        What it has read is read again for that. A case that just begins spares it that: its key was made since it was
-        asked for last, or its enrolment is kept here.
-        """
-        suspected: dict[int, dict[str, CaseKey]] = defaultdict(dict)
-        for case_id, key in stateless.items():
-            partition = partition_of(case_id)
-            is_new = self._keyless.pop(case_id, False) or self._tails[partition].begins(case_id)
-            if not is_new:
-                suspected[partition][case_id] = key
-        for partition, keys in suspected.items():
-            for case_id in self._lost & keys.keys():
-                raise StateMissing(case_id)
-            async for case_id in self._read_of(partition, keys):
-                self._lost.add(case_id)
-                raise StateMissing(case_id)
-
-    async def _read_of(self, partition: int, keys: Mapping[str, CaseKey]) -> AsyncIterator[str]:
-        """Give those of some cases of which a partition has facts before what is kept here."""
-        offset, begin = 0, self._tails[partition].begin
-        while offset < begin and (
-            records := await self._log.read(CASES, partition, offset, min(_AT_ONCE, begin - offset))
-        ):
-            offset = next_offset(records)
-            for record in records:
-                if record.key in keys and isinstance(record.event or event_of(record, CASES, keys[record.key]), Event):
-                    yield record.key
-            # A log in a file is read without a wait: others have their turn here.
-            await asyncio.sleep(0)
-
-    def _note_keyless(self, case_ids: Iterable[str]) -> None:
-        self._keyless |= dict.fromkeys(case_ids, True)
-        for case_id in list(self._keyless)[: max(0, len(self._keyless) - KEYLESS_AT_MOST)]:
-            del self._keyless[case_id]
+                self._at_hand[case_id] = _AtHand(key, state, offset)
+        return found
 
     def _lacks(self, halted: Halted) -> bool:
         """Tell whether the register halted a case before what is kept here."""
         return halted.offset < self._tails[partition_of(halted.case_id)].begin
+
+    async def _lost_of(self, stateless: Mapping[str, CaseKey]) -> AbstractSet[str]:
+        """Find the cases without a state of which the register has read something.
+
+        What it has read is read again for that, but no further than it was before, and for no case that just begins:
+        whoever enrols it has asked for it before it had a key, or its enrolment is kept here.
+        """
+        suspected: dict[int, dict[str, CaseKey]] = defaultdict(dict)
+        for case_id, key in stateless.items():
+            tail = self._tails[partition_of(case_id)]
+            if case_id not in self._lost and self._absent.get(case_id, 0) < tail.begin and not tail.begins(case_id):
+                suspected[partition_of(case_id)][case_id] = key
+        for partition, keys in suspected.items():
+            await self._look_back(partition, keys)
+        return self._lost & stateless.keys()
+
+    async def _look_back(self, partition: int, suspected: dict[str, CaseKey]) -> None:
+        """Read what comes before that what is kept here, and note of which cases something stands there."""
+        begin, offset = self._tails[partition].begin, min(self._absent.get(case_id, 0) for case_id in suspected)
+        while suspected and offset < begin:
+            records = await self._log.read(CASES, partition, offset, min(_AT_ONCE, begin - offset))
+            if not records:
+                return
+            offset = next_offset(records)
+            for record in records:
+                key = suspected.get(record.key)
+                if key is not None and isinstance(record.event or event_of(record, CASES, key), Event):
+                    self._lost.add(record.key)
+                    del suspected[record.key]
+            self._note_absent(suspected, offset)
+            # A log in a file is read without a wait: others have their turn here.
+            await asyncio.sleep(0)
+
+    def _note_absent(self, case_ids: Iterable[str], before: int | None = None) -> None:
+        """Note that nothing stands of cases before an offset, or before the end of what is kept here."""
+        for case_id in case_ids:
+            # What is put back stands last, and what stands first is let go of.
+            self._absent.pop(case_id, None)
+            self._absent[case_id] = self._tails[partition_of(case_id)].position if before is None else before
+        for case_id in list(self._absent)[: max(0, len(self._absent) - ABSENT_AT_MOST)]:
+            del self._absent[case_id]
 
     def _brought_up(self, case_id: str, at_hand: _AtHand) -> None:
         """Take the facts that are not in a state yet."""

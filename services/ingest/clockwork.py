@@ -86,7 +86,7 @@ class Clockwork:
     door: Door
     following: Following
     now: Callable[[], datetime]
-    _put_off_for: dict[str, str] = field(default_factory=dict, init=False)
+    _put_off_for: dict[str, tuple[str, datetime]] = field(default_factory=dict, init=False)
     _moved: set[str] = field(default_factory=set, init=False)
 
     async def run(self, health: Health) -> None:
@@ -100,7 +100,7 @@ class Clockwork:
                 health.set("clock", f"a fault of OnTrack ({place_of(error)})")
             else:
                 health.set("clock", None)
-                health.set("clock of some cases", next(iter(self._put_off_for.values()), None), is_elsewhere=True)
+                health.set("clock of some cases", self._of_some_cases(), is_elsewhere=True)
             await asyncio.sleep(TICK)
 
     async def tick(self) -> int:
@@ -137,6 +137,12 @@ class Clockwork:
                 break
         return said
 
+    def _of_some_cases(self) -> str | None:
+        """Tell why a case was put off lately: one that is looked at no more is kept from nothing."""
+        recently = self.now() - 2 * _LOOK_AGAIN
+        self._put_off_for = {case: each for case, each in self._put_off_for.items() if each[1] >= recently}
+        return next((why for why, _ in self._put_off_for.values()), None)
+
     async def _look_again(self, clinics: AbstractSet[str], now: datetime) -> None:
         """Look at the cases of clinics that go by another clock from now on, or did before this process was started."""
         last: Appointment | None = None
@@ -150,7 +156,7 @@ class Clockwork:
 
     async def _put_off(self, appointment: Appointment, why: str, now: datetime) -> int:
         """Come again to a case that cannot be looked at, and note why: the others have their time all the same."""
-        self._put_off_for[appointment.case_id] = why
+        self._put_off_for[appointment.case_id] = why, now
         await self.agenda.postpone(Register.name, appointment, now + _LOOK_AGAIN)
         return 0
 

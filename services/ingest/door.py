@@ -75,7 +75,7 @@ class Door:
         """Record the facts of a request; tell what became of them once they are durable. If one is refused, none is.
 
         Raises DoorBusy, and nothing was recorded; Unavailable if that is not known, and the same request can come
-        again; CaseUnclear.
+        again; KeyMissing.
         """
         facts = len(request.facts)
         if self._waiting + facts > self._waiting_at_most:

@@ -276,6 +276,8 @@ def _said(response: ResponseSubmitted) -> Said:
 def _expected(code: str, expected: str) -> str:
     if code == "unknown_case":
         return "a case that is enrolled was expected; --enrol enrols those that are not known"
+    if code == "case_unclear":
+        return "a case that is neither halted nor lost was expected; ontrack doctor tells more"
     if code == "case_erased":
         return "a case that was not erased was expected; nothing more is taken of this one"
     if code == "session_outside_protocol":

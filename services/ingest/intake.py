@@ -92,7 +92,7 @@ class Intake:
         self._clock = clock
 
     async def registered(self, case_ids: Sequence[str]) -> Mapping[str, Registered]:
-        """Give what is known of some cases; one of which nothing is known is absent. Raises CaseUnclear."""
+        """Give what is known of some cases; one of which nothing is known is absent. Raises KeyMissing."""
         return await self._cases.registered(case_ids)
 
     async def take(self, requests: Sequence[Request]) -> Sequence[Taken | LogUnavailable]:
@@ -100,7 +100,7 @@ class Intake:
 
         Of a request with a fact that is refused nothing is recorded. Where the log was away for a moment, it is not
         known whether the facts of a request are there, nor whether those are that it was judged by: the same request
-        can come again. Raises CaseUnclear, or Unavailable, and then nothing was recorded.
+        can come again. Raises KeyMissing, or Unavailable, and then nothing was recorded.
         """
         registered = await self._cases.registered({fact.subject for request in requests for fact in request.facts})
         recorded = to_milliseconds(self._clock())

@@ -17,6 +17,8 @@ ANSWERS_WITHIN: Final = 40.0
 
 _PROBLEM: Final = "urn:ontrack:problem:"
 _THERE_ALREADY: Final = "key-reused"
+_OF_ONE_CASE: Final = "case-unclear"
+"""What ingest answers of a case with which something is wrong, and of no other."""
 _CHECK: Final = "check that it runs, ONTRACK_INGEST_URL and ONTRACK_INGEST_CA_FILE"
 _TOLD: Final = TypeAdapter(Told)
 _LOG = structlog.get_logger()
@@ -66,7 +68,7 @@ class IngestOverHttp:
             raise IngestUnavailable("ingest does not let the mailer in: check ONTRACK_INGEST_TOKEN")
         if answer.is_error and not (code := _code(answer)):
             raise IngestUnavailable(f"what answers is not ingest ({answer.status_code}): {_CHECK}")
-        if answer.is_server_error:
+        if answer.is_server_error and code != _OF_ONE_CASE:
             raise IngestUnavailable(f"ingest can answer nothing just now ({code}): its /ready says why")
         return answer
 

@@ -69,7 +69,7 @@ class Looker(Generic[StateT]):
         """The looks that are not over, by where they look."""
         self._unjoined_since = self._tried_again_at = time.monotonic()
         self._ends: Mapping[int, int] = {}
-        self._ends_before: Mapping[int, int] = {}
+        self._earlier_ends: Mapping[int, int] = {}
         self._looked_at = time.time()
 
     async def look(self) -> None:
@@ -99,14 +99,17 @@ class Looker(Generic[StateT]):
 
         A look that takes long goes on until it gives up by itself: what is broken off may never answer again.
         """
-        looking = self._looks.pop(where, None) or asyncio.create_task(look())
+        looking = self._looks.get(where)
+        if looking is None:
+            looking = self._looks[where] = asyncio.create_task(look())
         await asyncio.wait({looking}, timeout=ANSWER)
         why: str | None = None
         if not looking.done():
-            self._looks[where] = looking
             why = f"no answer within {ANSWER:.0f} s"
-        elif failed := looking.exception():
-            why = str(failed) if isinstance(failed, Unavailable) else type(failed).__name__
+        else:
+            del self._looks[where]
+            if failed := looking.exception():
+                why = str(failed) if isinstance(failed, Unavailable) else type(failed).__name__
         self._health.set(where, why and (await why_away() or why))
 
     async def _why_no_database(self) -> str | None:
@@ -124,25 +127,25 @@ class Looker(Generic[StateT]):
 
     async def _measure(self) -> None:
         """Measure how much there is to do."""
-        shares = self._on.serving.shares
-        known = {partition: shares[partition].position for partition in self._ends if partition in shares}
+        shares, ends = self._on.serving.shares, self._ends
+        known = {partition: shares[partition].position for partition in ends if partition in shares}
         positions = {partition: position for partition, position in known.items() if position is not None}
-        ages = await self._ages(positions)
+        ages = await self._ages(positions, ends)
         for name in ("ontrack_lag_events", "ontrack_lag_seconds"):
             self._metrics.forget(name)
         for partition, position in positions.items():
-            self._metrics.set("ontrack_lag_events", max(self._ends[partition] - position, 0), partition=str(partition))
+            self._metrics.set("ontrack_lag_events", max(ends[partition] - position, 0), partition=str(partition))
             self._metrics.set("ontrack_lag_seconds", ages.get(partition, 0.0), partition=str(partition))
 
-    async def _ages(self, positions: Mapping[int, int]) -> Mapping[int, float]:
+    async def _ages(self, positions: Mapping[int, int], ends: Mapping[int, int]) -> Mapping[int, float]:
         """Give the age of the oldest event of each partition that is not processed yet.
 
         What came since the last look is no older than that; what was there then is asked for.
         """
-        now, before, ends = time.time(), self._looked_at, self._ends_before
-        self._looked_at, self._ends_before = now, dict(self._ends)
-        behind = {partition: position for partition, position in positions.items() if position < self._ends[partition]}
-        old = {partition: position for partition, position in behind.items() if position < ends.get(partition, 0)}
+        now, before, earlier = time.time(), self._looked_at, self._earlier_ends
+        self._looked_at, self._earlier_ends = now, ends
+        behind = {partition: position for partition, position in positions.items() if position < ends[partition]}
+        old = {partition: position for partition, position in behind.items() if position < earlier.get(partition, 0)}
         since: Mapping[int, float] = {}
         with suppress(LogUnavailable, TimeoutError):
             async with asyncio.timeout(REASON):

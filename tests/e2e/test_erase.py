@@ -752,6 +752,20 @@ def test_a_case_whose_key_is_damaged_is_erased_by_its_number_as_any_other(clinic
     assert f"{case_id}: this case was erased" in verified("--data", home)
 
 
+def test_a_case_of_which_the_register_has_lost_what_it_knew_is_erased_as_any_other(clinic: Desk) -> None:
+    # given a case whose state is gone from the register
+    home, case_id, secrets = clinic.home, case_of(clinic.home), secrets_of(clinic.home)
+    with closing(sqlite3.connect(home / DATABASE)) as database, database:
+        database.execute("DELETE FROM states WHERE stage = 'register' AND case_id = ?", (case_id,))
+
+    # when it is erased, then nothing of it is left
+    assert erase(clinic).exit_code == 0
+    assert found(home, secrets) == set()
+
+    # and the home verifies, but for that
+    assert f"{case_id}: this case was erased" in verified("--data", home)
+
+
 NAMES_SEVERAL: Final = {
     "damaged": ("x'00ff'", (1, 2), "this number names several cases"),
     "damaged, the only one of its clinic": ("x'00ff'", (1,), "of 1 case it cannot be read any more who they are"),

@@ -581,7 +581,10 @@ async def test_of_a_case_that_the_register_has_lost_clients_are_told_to_come_aga
         again = await clinic.ask("POST", "/v1/cases", {**ENROLMENT, "number": "1"}, key="again")
 
         # then nothing is taken of that one, not even that it begins; clients keep what they have, and come again
-        assert answers[lost].problem == again.problem == (503, "busy")
+        assert answers[lost].problem == again.problem == (503, "case-unclear")
+        assert "retry-after" in answers[lost].headers
+        assert (await clinic.ask("GET", f"/v1/cases/{lost}")).problem == (503, "case-unclear")
+
         assert answers[other].status == 201
         after = await clinic.facts()
         assert [fact.subject for fact in after if fact not in before] == [other]

@@ -8,10 +8,13 @@ from typing import Final
 import pytest
 
 from contracts.events.facts import SessionMoved
+from contracts.topics import partition_of
+from services.ingest.cases import Cases
 from services.ingest.door import Door, DoorBusy
 from services.ingest.following import Following
 from services.ingest.intake import Request, Taken
 from services.runtime.roster.port import Group
+from services.runtime.store.port import Halted
 from tests.support.open_clinic import NOW, Clinic
 
 PATIENCE: Final = 30.0
@@ -121,3 +124,22 @@ async def test_a_case_that_joins_while_its_group_is_moved_has_the_new_times(clin
     assert status == 200
     for case_id in cases:
         assert await scheduled(clinic, str(case_id)) == sessions(1)
+
+
+async def test_a_group_is_not_removed_while_a_case_of_it_is_halted_in_the_register(clinic: Clinic) -> None:
+    # given a case of a group that the register has halted, and a process that does not have it at hand
+    [case_id] = await members(clinic, 1)
+    home, register = clinic.home, clinic.home.register.name
+    async with asyncio.timeout(PATIENCE):
+        while case_id not in await home.store.load(register, [case_id]):  # noqa: ASYNC110 - it reads in its own time
+            await asyncio.sleep(0.01)
+    await home.store.halt(register, [Halted(case_id, partition_of(case_id), 0, "step-failed somewhere")])
+    cases = Cases(home.log, home.store, home.keyring)
+
+    # when somebody removes the group there
+    door = Door(home.intake)
+    following = Following(cases, home.roster, door, home.definitions, home.clock)
+
+    # then it stays
+    assert not await following.remove("north", "mondays")
+    assert await home.roster.find(Group, "north", "mondays") is not None

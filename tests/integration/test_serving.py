@@ -276,6 +276,25 @@ async def test_a_look_that_takes_longer_than_is_waited_for_goes_on(
                     await member.looker.look()
 
 
+async def test_a_look_that_is_broken_off_does_not_go_on_after_the_end(region: Region) -> None:
+    async with running(region) as member:
+        # given a look at brokers and database that is broken off
+        looking_on = asyncio.create_task(member.looker.look())
+        await until(lambda: len(looks()) == 2, "it looks")
+        looking_on.cancel()
+        await asyncio.wait({looking_on})
+
+        # when it is to end, then nothing looks any more
+        await member.looker.stop()
+        assert looks() == []
+
+
+def looks() -> list[str]:
+    """What looks at servers just now."""
+    names = [getattr(task.get_coro(), "__name__", "") for task in asyncio.all_tasks()]
+    return [name for name in names if name in ("_look_at_log", "_look_at_store")]
+
+
 async def test_a_case_to_be_tried_again_where_nobody_can_run_it_lets_all_others_be(region: Region) -> None:
     async with running(region) as member:
         # given a halted case that is to be tried again, in a partition that is away

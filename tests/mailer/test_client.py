@@ -64,7 +64,7 @@ async def test_an_ingest_that_can_do_nothing_just_now_is_no_fault_of_a_case(stat
 
 @pytest.mark.parametrize(
     ("status", "code"),
-    [("404 Not Found", "unknown-case"), ("422 No", "invalid-body")],
+    [("404 Not Found", "unknown-case"), ("422 No", "invalid-body"), ("503 Not Now", "case-unclear")],
 )
 async def test_a_case_of_which_nothing_can_be_recorded_is_told(status: str, code: str) -> None:
     async with answering(status, problem(code), "application/problem+json") as ingest:

@@ -13,6 +13,7 @@ from contracts.events.facts import (
     BaselineSet,
     CaseClosed,
     CaseEnrolled,
+    CaseErased,
     CaseTransferred,
     NeedsStated,
     PolicyChanged,
@@ -26,10 +27,11 @@ from contracts.events.facts import (
     SessionMoved,
     SessionScheduled,
 )
-from services.ingest.domain.register import Registered, occasion_of, session_of
+from services.ingest.domain.register import Registered, Unclear, occasion_of, session_of
 
 RefusalCode = Literal[
     "unknown_case",
+    "case_unclear",
     "already_enrolled",
     "case_closed",
     "case_erased",
@@ -65,6 +67,9 @@ _OF_THE_COURSE: Final = _OF_A_SESSION | BaselineSet | PolicyChanged | CaseTransf
 _UNKNOWN: Final = Refusal("unknown_case", "case", "an enrolled case")
 
 
+UNCLEAR: Final = Refusal("case_unclear", "case", "a case that is neither halted nor lost: `ontrack doctor` tells more")
+
+
 def of_another(case: Registered, clinic: str) -> Refusal | None:
     """Refuse what a clinic says of a case that is not its own: in the words in which a case that is not there is."""
     is_strange = case.erased or (case.enrolled and case.clinic != clinic)
@@ -81,6 +86,8 @@ def is_reused(case: Registered, ids: Sequence[str]) -> bool:
 
     ids: those that it gives to the facts about the case, in their order, and to one more
     """
+    if isinstance(case, Unclear):
+        return False
     *stated, more = (fact_id in case.facts for fact_id in ids)
     return more or any(stated) != all(stated)
 
@@ -92,11 +99,8 @@ def reuse_of(fact: Event[Data]) -> Refusal:
 
 def refusals(case: Registered, fact: Event[Data], definitions: Catalogue) -> Iterator[Refusal]:
     """Find what speaks against recording a fact that is not known yet."""
-    if fact.id in case.facts:
-        yield reuse_of(fact)
-        return
-    if case.erased:
-        yield Refusal("case_erased", "case", "a case that has not been erased")
+    if (found := _at_first_sight(case, fact)) is not None:
+        yield from found
         return
     match fact.data:
         case CaseEnrolled(protocol=protocol, policy=policy):
@@ -123,6 +127,18 @@ def refusals(case: Registered, fact: Event[Data], definitions: Catalogue) -> Ite
             yield from _about_change(case, response_id)
         case BaselineSet() as baseline:
             yield from _about_baseline(baseline, definitions)
+
+
+def _at_first_sight(case: Registered, fact: Event[Data]) -> Sequence[Refusal] | None:
+    """Refuse or take a fact by what stands of its case, whatever it says; None if that is to be looked at."""
+    if fact.id in case.facts:
+        return [reuse_of(fact)]
+    if case.erased:
+        return [Refusal("case_erased", "case", "a case that has not been erased")]
+    if isinstance(case, Unclear):
+        # To be forgotten needs nothing of what is not known.
+        return [] if isinstance(fact.data, CaseErased) else [UNCLEAR]
+    return None
 
 
 def outside(case: Registered, data: Data, definitions: Catalogue) -> Iterator[Refusal]:

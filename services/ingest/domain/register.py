@@ -97,6 +97,21 @@ class Registered:
         return self.protocol is not None
 
 
+@dataclass(frozen=True)
+class Unclear(Registered):
+    """What the register has of a case that it could not go on with, or has lost: not all that is on the log.
+
+    why: in words, for whoever runs it
+    """
+
+    why: str = ""
+
+    @classmethod
+    def of(cls, case: Registered, why: str) -> "Unclear":
+        """Say of a case that it is so."""
+        return cls(**vars(case), why=why)
+
+
 def _never(_: Registered) -> None:
     return None
 

@@ -16,7 +16,7 @@ from starlette.types import Lifespan, Receive, Scope, Send
 
 from contracts.definitions.catalogue import DefinitionMissing
 from services.ingest.access import Access, AccessUnusable, Client, Role
-from services.ingest.cases import CaseHalted, KeyMissing, StateMissing
+from services.ingest.cases import KeyMissing
 from services.ingest.http import problems
 from services.ingest.http.cases import CaseDesk
 from services.ingest.http.fhir import FhirDesk
@@ -109,9 +109,6 @@ class Api:
                 # A definition that another process has published a moment ago is not known here yet.
                 _LOG.warning("not-recorded", why=str(away))
                 self._health.set("requests", str(away), is_elsewhere=True, lasts=TOLD_FOR)
-                return _told(Problem(problems.BUSY), http)
-            except (CaseHalted, StateMissing) as unclear:
-                _LOG.error("not-recorded", why=str(unclear))
                 return _told(Problem(problems.BUSY), http)
             except (KeyMissing, AccessUnusable) as wrong:
                 _LOG.error("not-recorded", why=str(wrong))

@@ -25,7 +25,7 @@ from services.ingest.http import problems
 from services.ingest.http.api import DESCRIPTION
 from services.ingest.http.bodies import BYTES_AT_MOST, DEEP_AT_MOST, ENTRIES_AT_MOST, JSON
 from services.ingest.http.operations import BATCH_AT_MOST, OPERATIONS, Operation, OperationOutcome
-from services.ingest.http.problems import MEDIA_TYPE, RETRY_AFTER, Kind
+from services.ingest.http.problems import MEDIA_TYPE, Kind
 from services.ingest.statements import BY_THE_CREDENTIAL, STATEMENTS, Statement
 from services.runtime.roster.port import Entry
 
@@ -210,7 +210,7 @@ def _refusals(kinds: Iterable[Kind], content: dict[str, Any]) -> dict[str, Any]:
         told = "; ".join(f"`{kind.code}`: {kind.title}" for kind in of_status.values())
         found[str(status)] = {"description": told, "content": content}
         if status == problems.BUSY.status:
-            said = {"description": f"Seconds to wait, {RETRY_AFTER}.", "schema": {"type": "integer"}}
+            said = {"description": "Seconds to wait.", "schema": {"type": "integer"}}
             found[str(status)]["headers"] = {"Retry-After": said}
     return found
 

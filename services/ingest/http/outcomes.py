@@ -28,6 +28,7 @@ _CODES: Final[Mapping[Kind, IssueCode]] = MappingProxyType(
         problems.BUSY: "transient",
         problems.BROKEN: "exception",
         REFUSED["unknown_case"]: "not-found",
+        REFUSED["case_unclear"]: "transient",
         REFUSED["case_closed"]: "business-rule",
         REFUSED["session_outside_protocol"]: "business-rule",
         REFUSED["occasion_answered"]: "duplicate",

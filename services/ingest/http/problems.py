@@ -17,6 +17,9 @@ MEDIA_TYPE: Final = "application/problem+json"
 RETRY_AFTER: Final = 2
 """Seconds after which a client that was told to come again may do so."""
 
+MENDED_AFTER: Final = 60
+"""The same where somebody has to mend something first."""
+
 
 @dataclass(frozen=True, slots=True)
 class Kind:
@@ -106,9 +109,17 @@ _UNKNOWN_CASE: Final = Kind(
     "unknown-case", HTTPStatus.NOT_FOUND, "The case is not known", "enrol it first, or look at its id"
 )
 
+_UNCLEAR_CASE: Final = Kind(
+    "case-unclear",
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "Not all that is recorded of the case is known just now",
+    "whoever runs OnTrack has to mend something first; then send the same request again; other cases are taken",
+)
+
 REFUSED: Final[Mapping[RefusalCode, Kind]] = MappingProxyType(
     {
         "unknown_case": _UNKNOWN_CASE,
+        "case_unclear": _UNCLEAR_CASE,
         "already_enrolled": Kind(
             "already-enrolled", HTTPStatus.CONFLICT, "The case is enrolled already", "go on with that enrolment"
         ),
@@ -187,7 +198,11 @@ KINDS: Final[Sequence[Kind]] = (
 
 
 _HEADERS: Final[Mapping[Kind, Mapping[str, str]]] = MappingProxyType(
-    {NO_CREDENTIAL: {"WWW-Authenticate": "Bearer"}, BUSY: {"Retry-After": str(RETRY_AFTER)}}
+    {
+        NO_CREDENTIAL: {"WWW-Authenticate": "Bearer"},
+        BUSY: {"Retry-After": str(RETRY_AFTER)},
+        _UNCLEAR_CASE: {"Retry-After": str(MENDED_AFTER)},
+    }
 )
 
 

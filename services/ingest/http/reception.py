@@ -18,8 +18,8 @@ from contracts.events.fields import instant
 from services.ingest.access import Client
 from services.ingest.cases import Cases
 from services.ingest.clockwork import Timetable
-from services.ingest.domain.admission import Refusal
-from services.ingest.domain.register import Registered
+from services.ingest.domain.admission import UNCLEAR, Refusal
+from services.ingest.domain.register import Registered, Unclear
 from services.ingest.door import Door
 from services.ingest.following import Following
 from services.ingest.http import problems
@@ -108,6 +108,8 @@ class Reception:
     async def own(self, client: Client, case_id: str) -> Registered:
         """Give what is known of a case of the client's clinic. Raises Problem."""
         case = (await self.cases.registered([case_id])).get(case_id)
+        if isinstance(case, Unclear) and (case.clinic is None or client.sees(case.clinic)):
+            raise problems.refused([("", UNCLEAR)])
         if case is None or not case.enrolled or case.erased or not client.sees(case.clinic):
             raise unknown_case()
         return case

@@ -54,6 +54,8 @@ class KafkaLog:
         self._producer: AIOKafkaProducer | None = None
         self._consumers: dict[str, AIOKafkaConsumer] = {}
         """One for each topic that is read: given another place, a consumer forgets what it has fetched ahead."""
+        self._stopping: set[asyncio.Task[None]] = set()
+        """The ends of consumers that were given up."""
         self._under_way: dict[Place, _UnderWay] = {}
         self._sending: set[asyncio.Task[int | None]] = set()
         self._writing: dict[Place, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -169,15 +171,18 @@ class KafkaLog:
     async def read_each(self, topic: Topic, spans: Mapping[int, range]) -> Mapping[int, Sequence[StoredRecord]]:
         """Read what stands at some offsets of each partition, all of them before its end."""
         async with self._reading:
+            consumer: AIOKafkaConsumer | None = None
             try:
                 async with asyncio.timeout(self._patience):
-                    return await self._fetched(topic, spans)
+                    consumer = await self._started_consumer(topic)
+                    return await self._fetched(consumer, topic, spans)
             except (KafkaError, ConsumerStoppedError, TimeoutError) as failed:
-                await self._give_up_consumer(topic, self._consumers.get(topic.name))
+                self._give_up_consumer(topic, consumer)
                 raise LogUnavailable(_told(failed)) from None
 
-    async def _fetched(self, topic: Topic, spans: Mapping[int, range]) -> Mapping[int, Sequence[StoredRecord]]:
-        consumer = await self._started_consumer(topic)
+    async def _fetched(
+        self, consumer: AIOKafkaConsumer, topic: Topic, spans: Mapping[int, range]
+    ) -> Mapping[int, Sequence[StoredRecord]]:
         places = {TopicPartition(self._brokers.topic(topic), partition): span for partition, span in spans.items()}
         is_new = consumer.assignment() != places.keys()
         if is_new:
@@ -213,7 +218,7 @@ class KafkaLog:
                 ends = {place.partition: end for place, end in (await consumer.end_offsets(places)).items()}
         except (KafkaError, ConsumerStoppedError, TimeoutError) as failed:
             # One whose own tasks have died never answers again.
-            await self._give_up_consumer(topic, consumer)
+            self._give_up_consumer(topic, consumer)
             raise LogUnavailable(_told(failed)) from None
         self._ends.update(((topic.name, partition), end) for partition, end in ends.items())
         return ends
@@ -260,12 +265,14 @@ class KafkaLog:
             max_partition_fetch_bytes=fetch_bytes,
         )
 
-    async def _give_up_consumer(self, topic: Topic, consumer: AIOKafkaConsumer | None) -> None:
+    def _give_up_consumer(self, topic: Topic, consumer: AIOKafkaConsumer | None) -> None:
         """Let the next who asks have another consumer, unless somebody else has seen to that."""
         if consumer is not None and self._consumers.get(topic.name) is consumer:
             del self._consumers[topic.name]
             self._ends = {place: end for place, end in self._ends.items() if place[0] != topic.name}
-            await _stopped(consumer)
+            stopping = asyncio.create_task(_stopped(consumer))
+            self._stopping.add(stopping)
+            stopping.add_done_callback(self._stopping.discard)
 
     async def close(self) -> None:
         """Let go of everything; what is still under way is no longer waited for."""
@@ -275,7 +282,7 @@ class KafkaLog:
         await asyncio.gather(*sending, return_exceptions=True)
         self._under_way.clear()
         consumers, self._consumers = self._consumers, {}
-        await asyncio.gather(*map(_stopped, consumers.values()))
+        await asyncio.gather(*map(_stopped, consumers.values()), *self._stopping)
         if self._producer is not None:
             await self._give_up(self._producer)
 
