@@ -103,6 +103,19 @@ class Stepper(Generic[StateT]):
         at_hand: cases as an earlier batch has left them, whose keys and states are not asked for
         """
         batch: Batch[StateT] = Batch(partition)
+        self.further(batch, records, keys, states, skipped, at_hand)
+        return batch
+
+    def further(
+        self,
+        batch: Batch[StateT],
+        records: Sequence[StoredRecord],
+        keys: Mapping[str, CaseKey | Destroyed],
+        states: Mapping[str, StoredState],
+        skipped: Collection[str],
+        at_hand: Mapping[str, Case[StateT]] = MappingProxyType({}),
+    ) -> None:
+        """Step through the next records of a batch, with what is given to it as a whole. Raises StageStopped."""
         for record in records:
             case_id = record.key
             case = batch.cases.get(case_id)
@@ -117,11 +130,10 @@ class Stepper(Generic[StateT]):
                         continue
                     if isinstance(key, Destroyed):
                         continue
-                    case = self._taken_up(case_id, key, states.get(case_id), partition)
+                    case = self._taken_up(case_id, key, states.get(case_id), batch.partition)
                 batch.cases[case_id] = case
             if record.offset > case.offset and case_id not in batch.halted:
                 self._take(batch, record, case)
-        return batch
 
     def can_begin(self, record: StoredRecord) -> bool:
         """Tell whether a record can be the first of its case on its topic, by its outside."""

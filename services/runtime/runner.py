@@ -24,6 +24,9 @@ from services.runtime.store.port import Halted, Outcome, Position, StatesLost, S
 StateT = TypeVar("StateT")
 
 BATCH: Final = 2_000
+AT_A_TIME: Final = 50
+"""Records after which whatever else waits in this process has its turn, such as who is to be answered by ingest."""
+
 DEAD_LETTERS_AT_MOST: Final = 100
 """More unreadable facts in one partition, in one process, stop the stage: then it is not one record's fault."""
 
@@ -201,7 +204,10 @@ class Runner(Generic[StateT]):
         without = {case_id: key for case_id, key in keys.items() if isinstance(key, CaseKey) and case_id not in states}
         stateless = await self._stateless(partition, [each for each in records if each.key not in skipped], without)
         left = [record for record in records if record.key not in stateless] if stateless else records
-        batch = self._stepper.through(partition, left, keys, states, skipped)
+        batch: Batch[StateT] = Batch(partition)
+        for start in range(0, len(left), AT_A_TIME):
+            self._stepper.further(batch, left[start : start + AT_A_TIME], keys, states, skipped)
+            await asyncio.sleep(0)
         batch.halted |= stateless
         return batch
 
