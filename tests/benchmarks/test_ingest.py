@@ -33,7 +33,7 @@ from services.runtime.log.sqlite import SqliteLog
 from services.runtime.log.topics import Cluster
 from tests.benchmarks.endpoints import ENDPOINTS
 from tests.benchmarks.load import Sent, posted, send
-from tests.support.region import SERVE, Process, region_of_its_own
+from tests.support.region import SERVE, Process, Region, region_of_its_own
 from tests.support.requests import Requests
 from tests.support.running import running
 from tests.support.servers import ONE_BROKER
@@ -48,8 +48,8 @@ NOW: Final = datetime.now(UTC)
 ODSIS: Final = ("frequency", "intensity", "engagement", "work_school_home", "social_life")
 COMMENT: Final = "It went a little better this week, apart from Thursday."
 INGEST, STORED = "ingest, states in memory", "ingest, FerretDB"
-OF_BARE_AT_LEAST: Final = 0.25
-OF_TYPED_AT_LEAST: Final = 0.55
+OF_BARE_AT_LEAST: Final = 0.4
+OF_TYPED_AT_LEAST: Final = 0.7
 P99_AT_MOST: Final = 4.0
 """What it must not fall below: what is aimed at, and what is reached, stands in docs/capacity.md."""
 
@@ -161,13 +161,18 @@ def shown(rounds: Mapping[str, Sequence[Sent]], references: Mapping[str, Sequenc
 
 def test_ingest_against_endpoints_that_only_record(tmp_path: Path) -> None:
     rounds: dict[str, list[Sent]] = defaultdict(list)
-    with region_of_its_own(tmp_path) as region, ExitStack() as stack:
-        token = Tokens(region.provision().tokens).make(Client("caller", "admin", "north"), NOW)
-        own = stack.enter_context(topic_of_its_own(region.brokers))
+    programs = {INGEST: (sys.executable, "-m", "tests.benchmarks.ingest_in_memory"), STORED: SERVE}
+    with ExitStack() as stack:
+        # Two in one region would share its partitions, and each know the keys of its own cases only.
+        regions: dict[str, Region] = {}
+        for name in programs:
+            (tmp_path / name).mkdir()
+            regions[name] = stack.enter_context(region_of_its_own(tmp_path / name))
+        own = stack.enter_context(topic_of_its_own(regions[INGEST].brokers))
         targets = {name: stack.enter_context(endpoint(name, own)) for name in ENDPOINTS}
-        programs = {INGEST: (sys.executable, "-m", "tests.benchmarks.ingest_in_memory"), STORED: SERVE}
-        for name, program in programs.items():
-            process = region.serve_by(program, "ingest").wait_until_ready()
+        for name, region in regions.items():
+            token = Tokens(region.provision().tokens).make(Client("caller", "admin", "north"), NOW)
+            process = region.serve_by(programs[name], "ingest").wait_until_ready()
             targets[name] = replace(clinic(process.api_port, token), register=process)
             process.wait_until(lambda: process.events_read() >= PATIENTS, "the enrolments read")  # noqa: B023 - at once
         for _ in range(ROUNDS):
