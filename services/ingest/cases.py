@@ -3,12 +3,13 @@
 import asyncio
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Final
 
+import structlog
 from pydantic import TypeAdapter
 
 from contracts.codec import CaseKey, Unreadable, ending
@@ -44,6 +45,7 @@ _ENROLMENT: Final = ending(CaseEnrolled)
 _HALTED: Final = f"case {{}} is halted in {Register.name}: ontrack halted list says why"
 _LOST: Final = f"what {Register.name} knew of case {{}} is gone: ontrack audit replay --swap makes it anew"
 _STATES: Final = TypeAdapter(Registered)
+_LOG = structlog.get_logger()
 _offset: Final = attrgetter("offset")
 
 
@@ -138,6 +140,8 @@ class Cases:
         """Cases of which nothing stands on their partition before an offset, as was seen."""
         self._lost: set[str] = set()
         """Cases of which the register has read something, and has no state."""
+        self._told: set[str] = set()
+        """Cases of which was logged that not all is known."""
         self._reading = asyncio.Lock()
         self._looking_back = asyncio.Semaphore(LOOKS_AT_ONCE)
 
@@ -215,6 +219,7 @@ class Cases:
                 self._forget()
             await self._read_on(range(CASES.partitions))
             since = {case_id for tail in self._tails.values() for case_id in tail.by_case}
+            since |= {each.case_id for each in await self._store.halted(self._register.name)}
         some: list[str] = []
         async for case_id in self._store.cases(self._register.name):
             since.discard(case_id)
@@ -304,15 +309,17 @@ class Cases:
         """Take cases in hand, as the register has them; give those that were erased, or are Unclear."""
         if not case_ids:
             return {}
+        # A case that has no key now has no fact before this.
+        ends = {case_id: self._tails[partition_of(case_id)].position for case_id in case_ids}
         # Asked before the states: a case that goes on again in between has all that it lacked in its state.
         halted = {each.case_id: each for each in await self._store.halted(self._register.name)}
         states = await self._store.load(self._register.name, case_ids, self._place)
         keys = await self._keyring.keys(case_ids)
-        for case_id in sorted(states.keys() - keys.keys()):
+        for case_id in sorted((states.keys() | halted.keys() & ends.keys()) - keys.keys()):
             raise KeyMissing(f"the key of case {case_id} is missing; put the last good copy of the data in its place")
         stateless = {name: key for name, key in keys.items() if isinstance(key, CaseKey) and name not in states}
         lost = await self._lost_of(stateless)
-        self._note_absent(case_id for case_id in case_ids if case_id not in keys)
+        self._note_absent({case_id: end for case_id, end in ends.items() if case_id not in keys})
         found: dict[str, Registered] = {}
         for case_id, key in keys.items():
             if isinstance(key, Destroyed):
@@ -321,13 +328,22 @@ class Cases:
             state, offset = self._register.initial(case_id), -1
             if (stored := states.get(case_id)) is not None:
                 state, offset = open_state(_STATES, self._register.name, case_id, key, stored), stored.offset
-            if case_id in lost:
-                found[case_id] = Unclear.of(state, _LOST.format(case_id))
-            elif case_id in halted and self._lacks(halted[case_id]):
-                found[case_id] = Unclear.of(state, _HALTED.format(case_id))
+            if case_id in halted and self._lacks(halted[case_id]):
+                found[case_id] = self._unclear(case_id, state, _HALTED)
+            elif case_id in lost:
+                found[case_id] = self._unclear(case_id, state, _LOST)
             else:
                 self._at_hand[case_id] = _AtHand(key, state, offset)
+                self._told.discard(case_id)
         return found
+
+    def _unclear(self, case_id: str, state: Registered, why: str) -> Unclear:
+        """Say that not all is known of a case; that is logged once, for whoever has to mend it."""
+        case = Unclear.of(state, why.format(case_id))
+        if case_id not in self._told:
+            self._told.add(case_id)
+            _LOG.error("case-unclear", case=case_id, why=case.why)
+        return case
 
     def _lacks(self, halted: Halted) -> bool:
         """Tell whether the register halted a case before what is kept here."""
@@ -361,16 +377,16 @@ class Cases:
                 if key is not None and isinstance(record.event or event_of(record, CASES, key), Event):
                     self._lost.add(record.key)
                     del suspected[record.key]
-            self._note_absent(suspected, offset)
+            self._note_absent(dict.fromkeys(suspected, offset))
             # A log in a file is read without a wait: others have their turn here.
             await asyncio.sleep(0)
 
-    def _note_absent(self, case_ids: Iterable[str], before: int | None = None) -> None:
-        """Note that nothing stands of cases before an offset, or before the end of what is kept here."""
-        for case_id in case_ids:
+    def _note_absent(self, seen: Mapping[str, int]) -> None:
+        """Note that nothing stands of cases before an offset."""
+        for case_id, before in seen.items():
             # What is put back stands last, and what stands first is let go of.
             self._absent.pop(case_id, None)
-            self._absent[case_id] = self._tails[partition_of(case_id)].position if before is None else before
+            self._absent[case_id] = before
         for case_id in list(self._absent)[: max(0, len(self._absent) - ABSENT_AT_MOST)]:
             del self._absent[case_id]
 

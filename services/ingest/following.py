@@ -10,7 +10,7 @@ import structlog
 from contracts.definitions.catalogue import Catalogue
 from services.ingest.cases import Cases
 from services.ingest.domain.admission import outside
-from services.ingest.domain.register import Registered
+from services.ingest.domain.register import Registered, Unclear
 from services.ingest.domain.schedule import changes
 from services.ingest.door import Door
 from services.ingest.intake import Request
@@ -52,7 +52,10 @@ class Following:
             async for cases in self._cases.all():
                 for case in cases.values():
                     goes_on = case.closed_at is None and not case.erased
-                    if goes_on and (case.clinic, case.group) == (clinic, group_id):
+                    is_of_it = (case.clinic, case.group) == (clinic, group_id)
+                    # It may have joined since.
+                    can_be_of_it = isinstance(case, Unclear) and case.clinic in (None, clinic)
+                    if goes_on and (is_of_it or can_be_of_it):
                         return False
             await self._roster.remove(Group, clinic, group_id)
         return True

@@ -84,6 +84,7 @@ class Runner(Generic[StateT]):
         self._stepper = Stepper(stage, log_id, keeps_events=log.is_read_here)
         self._shares: dict[int, _Share] = {}
         self._dead_letters: dict[int, int] = {}
+        self._stepping = asyncio.Lock()
 
     async def open(self, partition: int) -> int:
         """Take up a partition where the store says that it was left; give where it ends.
@@ -206,8 +207,10 @@ class Runner(Generic[StateT]):
         left = [record for record in records if record.key not in stateless] if stateless else records
         batch: Batch[StateT] = Batch(partition)
         for start in range(0, len(left), AT_A_TIME):
-            self._stepper.further(batch, left[start : start + AT_A_TIME], keys, states, skipped)
-            await asyncio.sleep(0)
+            # One partition at a time: others would wait for as many records of each.
+            async with self._stepping:
+                self._stepper.further(batch, left[start : start + AT_A_TIME], keys, states, skipped)
+                await asyncio.sleep(0)
         batch.halted |= stateless
         return batch
 

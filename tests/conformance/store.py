@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -303,16 +304,16 @@ class StoreSuite:
     ) -> None:
         # given a case that is due
         await store.save("register", [Write("a", None, state(0, due=MOMENT))])
-        for offset in range(100):
+        for before, offset in pairwise(range(100)):
             # when its state is written at the moment at which it is postponed
             written, _ = await asyncio.gather(
-                store.save("register", [Write("a", offset, state(offset + 1, due=MOMENT))]),
-                agenda.postpone("register", Appointment(MOMENT, "a", offset), MOMENT + A_DAY),
+                store.save("register", [Write("a", before, state(offset, due=MOMENT))]),
+                agenda.postpone("register", Appointment(MOMENT, "a", before), MOMENT + A_DAY),
             )
 
             # then whatever was first, it is the state that was written, and says when the case is due
             assert written == [Outcome.APPLIED]
-            assert dict(await store.load("register", ["a"])) == {"a": state(offset + 1, due=MOMENT)}
+            assert dict(await store.load("register", ["a"])) == {"a": state(offset, due=MOMENT)}
 
     # Positions
 

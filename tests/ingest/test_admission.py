@@ -7,7 +7,9 @@ import pytest
 
 from contracts.events.event import new_fact
 from contracts.events.facts import CaseEnrolled, SessionCancelled, SessionMoved, SessionScheduled
+from services.ingest.domain.admission import is_reused
 from services.ingest.domain.clock import SOURCE
+from services.ingest.domain.register import Registered, Unclear
 from tests.support.open_clinic import RESPONSE, Clinic
 from tests.support.workbench import cases_of
 
@@ -157,3 +159,15 @@ async def test_where_a_definition_is_not_known_yet_that_another_process_has_publ
     # when something is said of one of its sessions, then whoever says that is told to come again
     answer = await clinic.ask("POST", f"/v1/cases/{case_id}/session-attended", {"session": 1})
     assert answer.problem == (503, "busy")
+
+
+@pytest.mark.parametrize(
+    ("stated", "is_so"),
+    [((), False), (("a",), True), (("a", "b"), False), (("a", "b", "c"), True)],
+    ids=["nothing", "less", "the same", "more"],
+)
+def test_a_key_that_has_stated_less_or_more_of_a_case_is_reused(stated: tuple[str, ...], is_so: bool) -> None:
+    facts = dict.fromkeys(stated, "digest")
+    assert is_reused(Registered(facts=facts), ["a", "b", "c"]) == is_so
+    # Of a case of which not all is known, less may be what is known of the same.
+    assert is_reused(Unclear(facts=facts), ["a", "b", "c"]) == (len(stated) == 3)

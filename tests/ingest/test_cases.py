@@ -20,11 +20,12 @@ from services.ingest.cases import Cases, KeyMissing, RegisterBehind
 from services.ingest.domain.register import Register, Registered, Unclear
 from services.runtime.log.port import Record, StoredRecord
 from services.runtime.reading import event_of
+from services.runtime.runner import Runner
 from services.runtime.store.port import AgendaStore, StatesReplaced
 from services.runtime.unavailable import Unavailable
 from tests.support.clinic import policy_like, protocol_like
 from tests.support.faults import ReplacedStore, Trouble, TroubledLog
-from tests.support.workbench import PARTITION, Workbench, cases_of, key_of
+from tests.support.workbench import LOG_ID, PARTITION, Workbench, cases_of, key_of
 
 MOMENT: Final = datetime(2026, 1, 5, 9, tzinfo=UTC)
 NAMES: Final = tuple(cases_of(PARTITION, 3))
@@ -281,6 +282,21 @@ async def test_a_case_that_the_register_has_lost_is_not_taken_for_a_new_one() ->
         await bench.store.clear(Register.name)
         await story.run_register()
         await story.ask(NAMES)
+
+
+async def test_a_case_that_was_halted_since_it_has_no_key_is_not_taken_for_a_new_one() -> None:
+    with a_bench() as bench, a_bench() as without_keys:
+        # given a register that met the facts of cases whose keys are not there
+        story = Story(bench)
+        await story.record("here", NAMES)
+        runner = Runner(Register(), bench.log, bench.store, without_keys.keyring, LOG_ID)
+        await runner.open(PARTITION)
+        while await runner.advance(PARTITION):
+            pass
+
+        # when one is asked for, then that is told
+        with pytest.raises(KeyMissing, match=NAMES[0]):
+            await Cases(bench.log, bench.store, without_keys.keyring).registered(NAMES[:1])
 
 
 async def test_a_case_that_was_enrolled_elsewhere_and_lost_since_is_not_taken_for_a_new_one() -> None:

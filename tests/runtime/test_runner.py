@@ -1,5 +1,6 @@
 """The runner: whatever happens to a process between two steps, the outcome is one."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from services.not_detector.domain.stage import NotDetector
 from services.notifier.domain.stage import Notifier
 from services.runtime.faults import PartitionLost
 from services.runtime.log.port import LogUnavailable
-from services.runtime.runner import BATCH
+from services.runtime.runner import AT_A_TIME, BATCH
 from services.runtime.stage import Stage
 from services.runtime.store.port import Position, StoreUnavailable
 from services.scoring.domain.stage import Scoring
@@ -68,6 +69,32 @@ async def test_the_steps_of_a_batch_have_one_order(file: Path) -> None:
         "store.save",
         "store.set_position",
     ]
+
+
+async def test_others_have_their_turn_while_a_batch_is_stepped_through(file: Path) -> None:
+    # given a batch, and somebody else who counts the turns that they have
+    turns = 0
+
+    async def count_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    with Workbench.on(file) as bench:
+        await three_on_scores(bench)
+        records = await bench.log.read(SCORES, PARTITION, 0, 1)
+        repeated = [records[0]._replace(offset=offset) for offset in range(10 * AT_A_TIME)]
+        runner = bench.runner(Tally())
+        await runner.open(PARTITION)
+        counting = asyncio.create_task(count_turns())
+
+        # when it is worked on
+        await runner.process(PARTITION, repeated)
+        counting.cancel()
+
+    # then they have had one for every so many records
+    assert turns >= 10
 
 
 async def test_keys_are_there_before_the_first_step(file: Path) -> None:

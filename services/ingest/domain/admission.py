@@ -87,7 +87,8 @@ def is_reused(case: Registered, ids: Sequence[str]) -> bool:
     ids: those that it gives to the facts about the case, in their order, and to one more
     """
     if isinstance(case, Unclear):
-        return False
+        # Of what was stated some need not be known.
+        return ids[-1] in case.facts
     *stated, more = (fact_id in case.facts for fact_id in ids)
     return more or any(stated) != all(stated)
 
