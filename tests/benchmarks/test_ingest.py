@@ -174,7 +174,7 @@ def test_ingest_against_endpoints_that_only_record(tmp_path: Path) -> None:
             token = Tokens(region.provision().tokens).make(Client("caller", "admin", "north"), NOW)
             process = region.serve_by(programs[name], "ingest").wait_until_ready()
             targets[name] = replace(clinic(process.api_port, token), register=process)
-            process.wait_until(lambda: process.events_read() >= PATIENTS, "the enrolments read")  # noqa: B023 - at once
+            process.wait_until(lambda: process.events_read() >= PATIENTS, "the enrolments read")  # noqa: B023 - not later
         for _ in range(ROUNDS):
             for name, target in targets.items():
                 rounds[name].append(target.sent(tmp_path))

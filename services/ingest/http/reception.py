@@ -108,7 +108,7 @@ class Reception:
     async def own(self, client: Client, case_id: str) -> Registered:
         """Give what is known of a case of the client's clinic. Raises Problem."""
         case = (await self.cases.registered([case_id])).get(case_id)
-        if isinstance(case, Unclear) and (case.clinic is None or client.sees(case.clinic)):
+        if isinstance(case, Unclear) and not case.erased and (case.clinic is None or client.sees(case.clinic)):
             raise problems.refused([("", UNCLEAR)])
         if case is None or not case.enrolled or case.erased or not client.sees(case.clinic):
             raise unknown_case()
