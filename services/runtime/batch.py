@@ -57,13 +57,14 @@ class Case(Generic[StateT]):
 
 @dataclass(slots=True)
 class Batch(Generic[StateT]):
-    """What has come of a batch so far."""
+    """What has come of a batch so far. lacking: where those of the halted cases stand that lack a definition."""
 
     partition: int
     cases: dict[str, Case[StateT]] = field(default_factory=dict)
     out: list[Record] = field(default_factory=list)
     dead: list[Record] = field(default_factory=list)
     halted: dict[str, Halted] = field(default_factory=dict)
+    lacking: dict[str, int] = field(default_factory=dict)
     repeated: int = 0
 
 
@@ -186,6 +187,7 @@ class Stepper(Generic[StateT]):
             state, records = self._stepped(record, case, event)
         except DefinitionMissing as missing:
             self._halt(batch, record, f"definition-missing {missing.ref}")
+            batch.lacking[record.key] = record.offset
             return
         except Exception as error:  # noqa: BLE001 - whatever a step raises halts its case, and no other
             self._halt(batch, record, f"step-failed {place_of(error)}")

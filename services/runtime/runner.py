@@ -5,8 +5,11 @@ condition that nobody has written it since, and what is published twice bears th
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
+from sys import maxsize
 from typing import Any, Final, Generic, NamedTuple, NoReturn, TypeVar
 from uuid import uuid4
 
@@ -18,6 +21,7 @@ from services.runtime.faults import RECORDS_BACK, PartitionLost, StageStopped, r
 from services.runtime.keyring.port import Destroyed, Keyring
 from services.runtime.log.port import Log, StoredRecord, next_offset
 from services.runtime.reading import event_of
+from services.runtime.refusals import DefinitionUnfit
 from services.runtime.stage import Stage
 from services.runtime.store.port import Halted, Outcome, Position, StatesLost, Store
 
@@ -56,8 +60,18 @@ class _Share:
     position: int
 
 
+async def _nothing_new() -> bool:
+    """Learn nothing: who steps by all definitions that there will be has nobody to ask."""
+    return False
+
+
 class Runner(Generic[StateT]):
-    """Runs one stage over the partitions of its topic."""
+    """Runs one stage over the partitions of its topic.
+
+    learn: learns the definitions that were published since it was called last, for the stage to step with
+    """
+
+    learn: Callable[[], Awaitable[bool]] = staticmethod(_nothing_new)
 
     def __init__(
         self,
@@ -206,13 +220,28 @@ class Runner(Generic[StateT]):
         stateless = await self._stateless(partition, [each for each in records if each.key not in skipped], without)
         left = [record for record in records if record.key not in stateless] if stateless else records
         batch: Batch[StateT] = Batch(partition)
-        for start in range(0, len(left), AT_A_TIME):
-            # One partition at a time: others would wait for as many records of each.
-            async with self._stepping:
-                self._stepper.further(batch, left[start : start + AT_A_TIME], keys, states, skipped)
-                await asyncio.sleep(0)
+        further = partial(self._stepper.further, batch, keys=keys, states=states, skipped=skipped)
+        await self._in_turn(further, left)
+        if batch.lacking:
+            lacking, batch.lacking = batch.lacking, {}
+            # A definition is published before a fact names it, but perhaps after this process last asked for any.
+            # Of one that is unfit others tell; here it is missing.
+            with suppress(DefinitionUnfit):
+                await self.learn()
+            for case_id in lacking:
+                del batch.halted[case_id]
+            await self._in_turn(further, [each for each in left if each.offset >= lacking.get(each.key, maxsize)])
         batch.halted |= stateless
         return batch
+
+    async def _in_turn(
+        self, further: Callable[[Sequence[StoredRecord]], None], records: Sequence[StoredRecord]
+    ) -> None:
+        """Step through records a few at a time, one partition after the other: others wait for no more than these."""
+        for start in range(0, len(records), AT_A_TIME):
+            async with self._stepping:
+                further(records[start : start + AT_A_TIME])
+                await asyncio.sleep(0)
 
     async def _stateless(
         self, partition: int, records: Sequence[StoredRecord], without: Mapping[str, CaseKey]

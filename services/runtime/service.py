@@ -205,6 +205,7 @@ class Service(Process, Generic[StateT]):
                 founding.log_id,
                 dead_letters_at_most=self._settings.dead_letters_at_most,
             )
+            runner.learn = founding.learn
             serving = Serving(
                 brokers,
                 brokers.named(stage.name),

@@ -1,16 +1,19 @@
 """Topics come from the table and from nowhere else, also on brokers that would make whatever is asked for."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
-from contracts.topics import TOPICS
+from contracts.topics import SCORES, TOPICS
 from deploy.local.kafka import KafkaCluster
 from deploy.local.scratch import scratch_directory
 from services.runtime.brokers import Brokers
+from services.runtime.log.topics import Cluster
+from services.runtime.refusals import TopicsUnfit
 from tests.support.region import Region, region_of_its_own
 
 pytestmark = pytest.mark.xdist_group("topics")
@@ -57,6 +60,38 @@ def test_provision_makes_the_topics_of_the_table(region: Region) -> None:
 
     # then its topics are those of the table
     assert topics_of(region) == {topic.name: topic.partitions for topic in TOPICS.values()}
+
+
+def test_of_two_that_make_other_topics_of_the_same_name_at_once_one_is_told(region: Region) -> None:
+    # given a region that has nothing yet
+    cluster, few = Cluster(region.brokers), replace(SCORES, partitions=6)
+
+    # when two make a topic of it at the same moment, with another number of partitions each
+    async def make_both() -> list[Sequence[str] | BaseException]:
+        making = (cluster.make_topics(region.safety, [each]) for each in (SCORES, few))
+        return await asyncio.gather(*making, return_exceptions=True)
+
+    told = asyncio.run(make_both())
+
+    # then one has made it, and the other one is told that it does not fit
+    name = region.brokers.topic(SCORES)
+    assert [each for each in told if not isinstance(each, BaseException)] == [[name]]
+    (refused,) = (each for each in told if isinstance(each, BaseException))
+    assert isinstance(refused, TopicsUnfit)
+    assert f"the topic {name} has " in str(refused)
+
+
+def test_of_two_that_make_the_same_topics_at_once_each_has_them(region: Region) -> None:
+    # given a region that has nothing yet
+    # when two make its topics at the same moment
+    async def make_both() -> list[Sequence[str]]:
+        return await asyncio.gather(*(Cluster(region.brokers).make_topics(region.safety) for _ in range(2)))
+
+    one, other = asyncio.run(make_both())
+
+    # then they are there, each made once
+    assert topics_of(region) == {topic.name: topic.partitions for topic in TOPICS.values()}
+    assert sorted([*one, *other]) == sorted(map(region.brokers.topic, TOPICS.values()))
 
 
 def test_provision_refuses_topics_that_are_kept_less_safely_than_it_is_asked_for(region: Region) -> None:

@@ -7,6 +7,8 @@ from typing import Any, Final
 
 import pytest
 
+from contracts.definitions.catalogue import Catalogue
+from contracts.definitions.files import library
 from contracts.events.event import Data, Event
 from contracts.events.facts import NeedsStated, ResponseSubmitted
 from contracts.topics import CASES, SCORES
@@ -16,10 +18,11 @@ from services.runtime.rebuild import rebuild
 from services.runtime.runner import BATCH
 from services.runtime.stage import Stage
 from services.runtime.store.port import Position
+from services.scoring.domain.stage import Scoring
 from tests.runtime.stories import ANNA, BO, CARL, COMMENT, Counted, Tally, attendance, course, scoring, three_on_scores
 from tests.support.faults import Trouble
 from tests.support.histories import HOMEWORK, ODSIS, History, in_turn, numbered
-from tests.support.workbench import LOG_ID, PARTITION, Outcome, Workbench, numbers
+from tests.support.workbench import LOG_ID, PARTITION, Outcome, Workbench, go_on, numbers
 
 
 @dataclass(frozen=True)
@@ -251,6 +254,37 @@ async def test_a_case_of_which_nothing_could_be_read_before_begins_where_somethi
         found = await bench.outcome(scoring())
     assert not found.halted
     assert found.states[ANNA].offset == 1
+
+
+@pytest.mark.parametrize("at_once", [1, 5, BATCH])
+async def test_no_case_halts_for_a_definition_that_was_published_since_any_was_asked_for(
+    at_once: int, tmp_path: Path
+) -> None:
+    # given the histories of three cases, and what comes of them
+    mishap = MISHAPS["a definition is missing"]
+    spared = await mishap.spared(tmp_path / "spared.db")
+    with Workbench.on(tmp_path / "ontrack.db") as bench:
+        await bench.know(ANNA, BO, CARL)
+        await bench.put(CASES, mishap.told)
+
+        # when a stage comes to them that knew a definition too little when it began
+        known = Catalogue(entry for entry in library() if entry.ref != HOMEWORK)
+
+        async def learn() -> bool:
+            for entry in library():
+                known.add(entry)
+            return True
+
+        runner = bench.runner(Scoring(known))
+        runner.learn = learn
+        await runner.open(PARTITION)
+        await go_on(runner, at_once=at_once)
+        found = await bench.outcome(mishap.mended)
+
+    # then everything is as if it had known it from the start
+    assert not found.halted
+    assert found.by_case() == spared.by_case()
+    assert found.states == spared.states
 
 
 async def test_a_case_that_halts_again_further_on_still_loses_nothing(tmp_path: Path) -> None:

@@ -256,8 +256,8 @@ class Region:
         return process
 
     def wait_until_settled(self) -> None:
-        """Wait until the services have worked on everything, and no case waits for a definition to reach them."""
-        wait_until(lambda: self.asked(_is_settled), "everything processed")
+        """Wait until the services have worked on everything."""
+        wait_until(lambda: self.asked(DistributedHome.left) == 0, "everything processed")
 
     def ontrack(self, *arguments: str | Path, given: bytes = b"") -> Ran:
         """Run a command on it, as a process of its own."""
@@ -287,11 +287,6 @@ class Region:
             if not process.has_ended:
                 process.send(signal.SIGCONT)
                 process.kill()
-
-
-async def _is_settled(home: DistributedHome) -> bool:
-    # What a case that was halted leads to once it goes on is read after that.
-    return await home.left() == 0 and not await home.halted() and await home.left() == 0
 
 
 @contextmanager

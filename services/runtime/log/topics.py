@@ -13,6 +13,7 @@ from aiokafka.errors import (
     InvalidReplicationFactorError,
     KafkaError,
     TopicAlreadyExistsError,
+    UnknownTopicOrPartitionError,
     for_code,
 )
 from aiokafka.protocol.metadata import MetadataRequest
@@ -83,21 +84,32 @@ class Cluster:
         self._brokers = brokers
 
     async def make_topics(self, safety: Safety, topics: Iterable[Topic] = tuple(TOPICS.values())) -> Sequence[str]:
-        """Make the topics that are missing; give their names. Raises TopicsUnfit if one that is there does not fit."""
+        """Make the topics that are missing, and wait until they are there; give the names of those that were made here.
+
+        Raises TopicsUnfit if one that is there does not fit, also if somebody else makes it at this moment.
+        """
         wanted = {self._brokers.topic(topic): topic for topic in topics}
+        made: list[str] = []
         async with self._admin() as admin:
-            there = await _there(admin, wanted.keys())
-            faults = [
-                *_faults(wanted, there),
-                *_copies_faults(safety, there),
-                *await _setting_faults(admin, list(there), safety.settings()),
-            ]
-            if faults:
-                raise TopicsUnfit(faults)
-            missing = [name for name in wanted if name not in there]
-            if missing:
-                await _make(admin, [_new(name, wanted[name], safety) for name in missing])
-        return missing
+            while missing := await self._missing(admin, wanted, safety):
+                made_now = await _make(admin, [_new(name, wanted[name], safety) for name in missing])
+                made += made_now
+                if not made_now:
+                    # They are made, here or by somebody else at this moment, and a broker does not tell of them yet.
+                    await asyncio.sleep(_LOOK_AGAIN)
+        return made
+
+    async def _missing(self, admin: AIOKafkaAdminClient, wanted: Mapping[str, Topic], safety: Safety) -> Sequence[str]:
+        """Give those of some topics that are not there. Raises TopicsUnfit if one that is there does not fit."""
+        there = await _there(admin, wanted.keys())
+        try:
+            otherwise_set = await _setting_faults(admin, list(there), safety.settings())
+        except UnknownTopicOrPartitionError:
+            # One broker tells of a topic that another one does not know yet.
+            return list(wanted)
+        if faults := [*_faults(wanted, there), *_copies_faults(safety, there), *otherwise_set]:
+            raise TopicsUnfit(faults)
+        return [name for name in wanted if name not in there]
 
     async def require_topics(self, topics: Iterable[Topic]) -> None:
         """Make sure that topics are there and as the table says. Raises TopicsUnfit."""
@@ -255,14 +267,18 @@ def _new(name: str, topic: Topic, safety: Safety) -> NewTopic:
     return NewTopic(name, topic.partitions, safety.replication, topic_configs=safety.settings())
 
 
-async def _make(admin: AIOKafkaAdminClient, new: list[NewTopic]) -> None:
-    """Make topics; somebody else may make the same ones at this moment."""
+async def _make(admin: AIOKafkaAdminClient, new: list[NewTopic]) -> list[str]:
+    """Make topics; give the names of those that were made here: somebody else may have made the same ones."""
+    made = []
     response = await admin.create_topics(new)
     for name, code, *more in response.topic_errors:
         error = for_code(code)
-        if code and error is not TopicAlreadyExistsError:
+        if not code:
+            made.append(name)
+        elif error is not TopicAlreadyExistsError:
             said = f" ({more[0].rstrip('.')})" if more and more[0] else ""
             fault = f"the topic {name} cannot be made: {error.__name__}{said}"
             if error is InvalidReplicationFactorError:
                 raise BrokersMissing([f"{fault}; for one broker there is --single-broker"])
             raise TopicsUnfit([fault])
+    return made
