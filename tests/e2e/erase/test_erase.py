@@ -1,0 +1,375 @@
+"""`ontrack erase`: afterwards nothing of the case can be read anywhere, whatever happened on the way there."""
+
+import asyncio
+import json
+import shutil
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from platform import node
+from typing import Final
+
+import pytest
+
+from contracts.codec import CaseKey, encode, prepared
+from contracts.events.event import fact_id, new_fact
+from contracts.events.facts import CaseErased
+from contracts.topics import CASES, partition_of
+from services.embedded import DATABASE, MASTER_KEY, EmbeddedHome
+from services.runtime.copies.file import CopiesInFile
+from services.runtime.copies.port import Copy
+from services.runtime.log.port import Record
+from tests.support.command import ontrack, succeeded
+from tests.support.contents import contents, counts, master_key_in
+from tests.support.desk import Desk, row, table
+from tests.support.dying import deaths
+from tests.support.erasing import (
+    ANNA,
+    AT,
+    COMMENT,
+    GONE,
+    at_a_terminal,
+    bytes_below,
+    case_of,
+    erase,
+    found,
+    record_only,
+    secrets_of,
+    verified,
+)
+
+
+def test_nothing_of_an_erased_case_can_be_found_in_any_file(clinic: Desk) -> None:
+    # given a clinic with backups, one of which was moved, files of keys, and reports that were written
+    place, home = clinic.place, clinic.home
+    secrets = secrets_of(home)
+    (place / "elsewhere").mkdir()
+    succeeded("backup", place / "monday.backup", "--data", home)
+    succeeded("backup", place / "tuesday.backup", "--data", home)
+    (place / "tuesday.backup").rename(place / "elsewhere" / "moved.backup")
+    for unfinished in ("tuesday.backup.new", "wednesday.backup.new"):
+        (place / unfinished).write_bytes((place / "monday.backup").read_bytes())
+    succeeded("export", "--data", home, "--output", place / "exported", "--keys", place / "case.keys")
+    succeeded("reports", "--data", home, "--write", place / "reports")
+    why = ("audit", "why", GONE, "--session", "3", "--reveal", "--write", place / "why.html")
+    succeeded(*why, "--data", home)
+    before = contents(home)
+    assert found(place, secrets) == set(secrets) - {"key"}
+    assert any(GONE.encode() in content for file, content in bytes_below(place) if file.suffix == ".html")
+    assert any(COMMENT.encode() in content for file, content in bytes_below(place) if file.suffix == ".html")
+
+    # when a case is erased
+    made, gone = place / "monday.backup", case_of(home)
+    made.chmod(0o640)
+    before_it = made.stat()
+    (place / "wednesday.backup").write_bytes((place / "monday.backup").read_bytes())
+    ran = erase(clinic, "--backups", place / "elsewhere", "--backups", place / "wednesday.backup")
+
+    # then what it tells is whole, and the backup that was moved is known by what it holds
+    assert ran.exit_code == 0
+    assert f"{GONE}, case {gone}: this case was erased on 20" in ran.said.replace("\n", " ")
+    assert "by kim: the patient asked for it" in ran.said.replace("\n", " ")
+    moved = f"the backup {place}/elsewhere/moved.backup was written anew without it"
+    assert f"{moved}; before it was {place}/tuesday.backup" in ran.said
+
+    # and nothing of it is found in any file, in no archive, and in nothing that was left behind
+    assert found(place, secrets) == set()
+    assert not list(place.glob("*.new"))
+
+    # and the other case is as it was, also in the backups
+    after = contents(home)
+    anna = case_of(home, ANNA)
+    assert after.digests == {anna: before.digests[anna]}
+    assert after.reports == {anna: before.reports[anna]}
+    for backup in (place / "monday.backup", place / "elsewhere" / "moved.backup", place / "wednesday.backup"):
+        listed = succeeded("backup", backup, "--list-keys", "--format", "ndjson").out.splitlines()
+        assert {line["case"]: line["key"] for line in map(json.loads, listed)} == {gone: "destroyed", anna: "held"}
+        succeeded("backup", backup, "--check", "--data", home)
+    assert (made.stat().st_mtime_ns, made.stat().st_mode & 0o777) == (before_it.st_mtime_ns, 0o640)
+
+    # and the history verifies: the case is erased, and there is nothing else to say
+    told = verified("--data", home)
+    assert "The history verifies" in told
+    assert f"{gone}: this case was erased on 20" in told
+
+    assert "Removed\n  - its key, for ever\n" in ran.said
+
+    # and nothing is left to be seen to, or to be removed once more
+    again = erase(clinic)
+    assert again.exit_code == 0
+    assert "It was erased before" in again.said.replace("\n", " ")
+    assert "Removed" not in again.said
+    assert "removed" not in [line["is"] for line in json.loads(erase(clinic, "--format", "json").out)]
+
+
+@pytest.mark.parametrize(
+    "command", ["case", "tracks --case", "reports --case", "audit history", "audit why --session 3"]
+)
+@pytest.mark.parametrize("by_id", [False, True])
+def test_whoever_asks_for_an_erased_case_is_told_when_and_why(clinic: Desk, command: str, by_id: bool) -> None:
+    gone = case_of(clinic.home)
+    assert erase(clinic).exit_code == 0
+    name = gone if by_id else GONE
+
+    ran = ontrack(*command.split(), name, "--data", clinic.home)
+
+    assert (ran.exit_code, ran.out) == (0, b"")
+    assert f"{name}: this case was erased on 20" in ran.told
+    assert "by kim: the patient asked for it. Nothing of it can be read any more." in ran.told
+
+
+def test_all_else_goes_on(clinic: Desk) -> None:
+    # given an erased case
+    assert erase(clinic).exit_code == 0
+    before = counts(clinic.home)
+
+    # when everything is made anew, and facts of both come
+    for stage in ("register", "scoring", "not-detector", "notifier"):
+        succeeded("rebuild", stage, "--data", clinic.home)
+    succeeded("audit", "replay", "--swap", "--data", clinic.home)
+    refused = clinic.imports(table([row(GONE, 7, 30), row(ANNA, 7, 30)]))
+    assert (refused.exit_code, "a case that was not erased was expected" in refused.told) == (1, True)
+    clinic.takes(table([row(ANNA, 7, 30)]))
+
+    # then only the other one has gone on
+    assert counts(clinic.home)[CASES.name] == before[CASES.name] + 1
+    assert "The history verifies" in verified("--data", clinic.home)
+    assert list(contents(clinic.home).numbers.values()) == [ANNA]
+    assert b"0202804321" not in succeeded("audit", "loop", "--list", "--data", clinic.home).out
+
+
+def test_an_erasure_that_was_broken_off_is_told_of_until_it_is_finished_and_its_key_is_handed_to_nobody(
+    clinic: Desk,
+) -> None:
+    # given an erasure of which no more was done than to record it, read by the stages or not
+    gone, secrets, place = case_of(clinic.home), secrets_of(clinic.home), clinic.place
+    shutil.copytree(clinic.home, place / "unread")
+    for home in (clinic.home, place / "unread"):
+        asyncio.run(record_only(home, is_read=home == clinic.home))
+
+        # when it is looked at, then it is told that it has to be given again, and nobody is told that all is done
+        doctor = ontrack("doctor", "--data", home, "--format", "json")
+        assert doctor.exit_code == 1
+        [keys] = [each for each in json.loads(doctor.out) if each["what"] == "keys"]
+        assert keys["says"] == "erasing 1 case was begun and is not finished"
+        assert keys["do"] == f"give ontrack erase again, unless it still runs: {gone}"
+        verify = ontrack("audit", "verify", "--data", home, "--format", "json")
+        assert verify.exit_code == 1
+        assert [(each["finding"], each["case"]) for each in json.loads(verify.out)["findings"]] == [
+            ("erasure-unfinished", gone)
+        ]
+        assert "can be read any more" not in verify.told
+
+        # and neither a backup nor a file of keys has its key, or knows who it is
+        kept = place / f"{home.name}-kept"
+        kept.mkdir()
+        succeeded("backup", kept / "a.backup", "--data", home)
+        succeeded("audit", "export", "--data", home, "--output", kept / "a.zip", "--keys", kept / "all.keys")
+        succeeded("export", "--data", home, "--output", kept / "events", "--keys", kept / "own.keys", "--case", gone)
+        assert found(kept, secrets) == set()
+        for name in ("all.keys", "own.keys"):
+            lines = map(json.loads, (kept / name).read_text().splitlines())
+            assert [line for line in lines if line["case"] == gone] == [{"case": gone, "key": None}]
+
+        # and when it is given again, then it is finished
+        assert erase(clinic, home=home).exit_code == 0
+        assert f"{gone}: this case was erased on 20" in verified("--data", home)
+        assert [
+            each["verdict"]
+            for each in json.loads(ontrack("doctor", "--data", home, "--format", "json").out)
+            if each["what"] == "keys"
+        ] == ["ok"]
+
+
+def test_whoever_can_write_to_the_log_and_has_no_key_erases_nothing(clinic: Desk) -> None:
+    # given a fact of somebody without the key, that a case was erased, sealed by nothing or under another key
+    gone, before = case_of(clinic.home), tracks_of(clinic.home)
+    said = [
+        new_fact(
+            CaseErased(ground="ordered", by="eve"),
+            case_id=gone,
+            fact_id=fact_id("eve", "eve", name),
+            source="urn:ontrack:erase",
+            happened=AT,
+        )
+        for name in "ab"
+    ]
+    forged = [encode(said[0]), encode(prepared(said[1], CaseKey(bytes(64))))]
+    asyncio.run(_append(clinic.home, [Record(gone, value) for value in forged]))
+
+    # when the log is read, backed up, restored, exported and imported
+    succeeded("backup", clinic.place / "forged.backup", "--data", clinic.home)
+    directory = master_key_in(clinic.place / "again", (clinic.home / MASTER_KEY).read_bytes())
+    succeeded("restore", clinic.place / "forged.backup", "--data", directory)
+
+    # then the case is as it was, there too
+    for home in (clinic.home, directory):
+        assert tracks_of(home) == before
+        assert succeeded("case", GONE, "--data", home).out
+        told = verified("--data", home)
+        assert ("2 that cannot be read" in told, "was erased" in told) == (True, False)
+
+
+def tracks_of(directory: Path) -> bytes:
+    return succeeded("tracks", "--format", "json", "--data", directory).out
+
+
+async def _append(directory: Path, records: Sequence[Record]) -> None:
+    async with await EmbeddedHome.open(directory, write=True) as home:
+        await home.log.append(CASES, partition_of(records[0].key), records)
+        await home.catch_up()
+
+
+@pytest.mark.parametrize("damage", ["UPDATE keys SET wrapped = x'00ff'", "DELETE FROM keys"], ids=["damaged", "gone"])
+def test_a_case_whose_key_is_damaged_is_erased_by_its_number_as_any_other(clinic: Desk, damage: str) -> None:
+    # given a case whose key was damaged after a backup
+    home, case_id, secrets = clinic.home, case_of(clinic.home), secrets_of(clinic.home)
+    succeeded("backup", clinic.place / "monday.backup", "--data", home)
+    with closing(sqlite3.connect(home / DATABASE)) as database, database:
+        database.execute(f"{damage} WHERE case_id = ?", (case_id,))
+
+    # when it is erased, then that is told as of any other, and nothing of it is left, here or in the backup
+    ran = erase(clinic)
+    assert ran.exit_code == 0
+    assert "the patient asked for it" in ran.said
+    assert found(home, secrets) == set()
+    assert found(clinic.place, {"wrapped key": secrets["wrapped key"]}) == set()
+
+    # and the home verifies, but for that
+    assert f"{case_id}: this case was erased" in verified("--data", home)
+
+
+def test_a_case_of_which_the_register_has_lost_what_it_knew_is_erased_as_any_other(clinic: Desk) -> None:
+    # given a case whose state is gone from the register
+    home, case_id, secrets = clinic.home, case_of(clinic.home), secrets_of(clinic.home)
+    with closing(sqlite3.connect(home / DATABASE)) as database, database:
+        database.execute("DELETE FROM states WHERE stage = 'register' AND case_id = ?", (case_id,))
+
+    # when it is erased, then nothing of it is left
+    assert erase(clinic).exit_code == 0
+    assert found(home, secrets) == set()
+
+    # and the home verifies, but for that
+    assert f"{case_id}: this case was erased" in verified("--data", home)
+
+
+NAMES_SEVERAL: Final = {
+    "damaged": ("x'00ff'", (1, 2), "this number names several cases"),
+    "damaged, the only one of its clinic": ("x'00ff'", (1,), "of 1 case it cannot be read any more who they are"),
+    "destroyed": ("NULL", (1, 2), "this number names several cases"),
+}
+
+
+@pytest.mark.parametrize(("gone", "numbers", "says"), NAMES_SEVERAL.values(), ids=NAMES_SEVERAL.keys())
+def test_by_a_number_that_two_clinics_use_nobody_is_erased_though_one_of_the_two_has_no_key(
+    tmp_path: Path, gone: str, numbers: Sequence[int], says: str
+) -> None:
+    # given two clinics that use one number, and a case of one of them without a key
+    home, file = tmp_path / "home", tmp_path / "two.csv"
+    head = "case,session,answered_at,instrument,frequency,intensity,engagement,work_school_home,social_life"
+    file.write_text("\n".join([head, *(f"P{number},1,2026-03-02T09:00,odsis,1,1,1,1,1" for number in numbers)]))
+    for clinic in ("north", "south"):
+        succeeded("import", file, "--enrol", "--clinic", clinic, "--data", home)
+    north, south = (case_of(home, f"P1@{clinic}") for clinic in ("north", "south"))
+    with closing(sqlite3.connect(home / DATABASE)) as database, database:
+        database.execute(f"UPDATE keys SET wrapped = {gone} WHERE case_id = ?", (north,))  # noqa: S608 - ours
+
+    # when somebody erases it by its number alone, then it is asked which one is meant, and nothing is done
+    ran = ontrack("erase", "P1", "--ground", "asked-for", "--confirm", "P1", "--data", home)
+    assert (ran.exit_code, says in ran.told, north in ran.told, "P1@south" in ran.told) == (2, True, True, True)
+
+    # and with its clinic it is that one
+    succeeded("erase", "P1@north", "--ground", "asked-for", "--confirm", "P1@north", "--data", home)
+    told = verified("--data", home)
+    assert (f"{north}: this case was erased" in told, south in told) == (True, False)
+
+
+@pytest.mark.parametrize("every", [pytest.param(4, id="some"), pytest.param(1, id="all", marks=pytest.mark.torture)])
+def test_an_erasure_that_is_killed_at_any_moment_is_finished_by_the_same_command(clinic: Desk, every: int) -> None:
+    # given copies of a clinic, each with a backup and a page of its own, and erasures that are killed right before
+    # something
+    secrets, gone = secrets_of(clinic.home), case_of(clinic.home)
+    succeeded("backup", clinic.place / "clinic.backup", "--data", clinic.home)
+    moments = range(1, 200, every)
+
+    def home_of(moment: int) -> Path:
+        return clinic.place / f"{moment}"
+
+    def backups_of(moment: int) -> Path:
+        return clinic.place / f"{moment}.backups"
+
+    def page_of(moment: int) -> Path:
+        return clinic.place / f"{moment}.html"
+
+    for moment in moments:
+        shutil.copytree(clinic.home, home_of(moment), ignore=shutil.ignore_patterns("copies.ndjson"))
+        backups_of(moment).mkdir()
+        shutil.copy(clinic.place / "clinic.backup", backups_of(moment))
+        page_of(moment).write_text(COMMENT)
+        page = Copy(kind="report", path=str(page_of(moment)), host=node(), at=AT, case=gone, home=str(home_of(moment)))
+        asyncio.run(CopiesInFile(home_of(moment)).note(page))
+    asked = ("erase", GONE, "--ground", "asked-for", "--by", "kim", "--confirm", GONE)
+    met = list(deaths(moments, *asked, "--backups", clinic.place / "{n}.backups", "--data", clinic.place / "{n}"))
+    assert len(met) > 10
+
+    for death in met:
+        # then whoever asks for the case is told, as soon as it is on record; that it is erased only when all is done
+        home, backups = home_of(death.moment), backups_of(death.moment)
+        asked_for = ontrack("case", GONE, "--data", home)
+        doctor = json.loads(ontrack("doctor", "--data", home, "--format", "json").out)
+        is_told = ["is not finished" in each["says"] for each in doctor if each["what"] == "keys"]
+        if asked_for.exit_code == 0:
+            assert is_told == [False], death
+        else:
+            assert "was begun and is not finished" in asked_for.told, (death, asked_for.told)
+            assert is_told == [True], death
+            assert ontrack("audit", "verify", "--data", home).exit_code == 1, death
+        if "was erased" in asked_for.told:
+            # The last that goes is sealed under a key that is gone already.
+            assert found(home, secrets) <= {"entry"}, death
+            assert found(backups, secrets) == set(), death
+            assert not page_of(death.moment).exists(), death
+
+        # when the same command is given again
+        again = erase(clinic, "--backups", backups, home=home)
+
+        # then it is done
+        assert again.exit_code == 0, (death, again.told)
+        assert found(home, secrets) == set(), death
+        assert found(backups, secrets) == set(), death
+        assert not page_of(death.moment).exists(), death
+        assert sorted(file.name for file in backups.iterdir()) == ["clinic.backup"], death
+        assert "by kim: the patient asked for it" in verified("--data", home), death
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ((GONE, "--ground", "asked-for"), f"nobody can be asked here: name the case once more by --confirm {GONE}"),
+        ((GONE, "--ground", "asked-for", "--confirm", ANNA), f"--confirm: {GONE} once more was expected"),
+        ((GONE, "--confirm", GONE), "Missing option '--ground'"),
+        ((GONE, "--ground", "Anna said so", "--confirm", GONE), "Invalid value for '--ground'"),
+        ((GONE, "--ground", "ordered", "--by", "Kim Holm", "--confirm", GONE), "--by: a short name of letters"),
+        ((GONE, "--ground", "ordered", "--confirm", GONE, "--backups", "nowhere"), "nowhere: the file of a backup"),
+        ((GONE, "--ground", "ordered", "--confirm", GONE, "--gone", __file__), "it is there"),
+        (("4711", "--ground", "ordered", "--confirm", "4711"), "4711: the number of a case was expected"),
+    ],
+)
+def test_what_is_not_meant_so_erases_nothing(clinic: Desk, options: tuple[str, ...], told: str) -> None:
+    before = contents(clinic.home)
+    ran = ontrack("erase", *options, "--data", clinic.home)
+    assert (ran.exit_code, ran.out) == (2, b"")
+    assert told in ran.told
+    assert contents(clinic.home) == before
+
+
+@pytest.mark.parametrize(("typed", "exit_code"), [(GONE, 0), (ANNA, 2), ("", 2)])
+def test_a_person_at_a_terminal_types_the_number_once_more(clinic: Desk, typed: str, exit_code: int) -> None:
+    # when somebody at a terminal types a number
+    code, told = at_a_terminal(["erase", GONE, "--ground", "asked-for", "--data", clinic.home], typed)
+
+    # then the case is erased if it was that of the case
+    assert code == exit_code
+    assert f"{GONE} will be erased. Nobody can undo that" in told
+    assert (GONE in contents(clinic.home).numbers.values()) == (exit_code != 0)

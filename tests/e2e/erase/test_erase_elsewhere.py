@@ -1,0 +1,426 @@
+"""`ontrack erase` and what lies elsewhere: backups, bundles, keys, pages, exports; each is told of until it is gone."""
+
+import asyncio
+import json
+import shutil
+import sqlite3
+from base64 import b64encode
+from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from contracts.codec import CaseKey
+from services.embedded import DATABASE, MASTER_KEY
+from tests.support.command import ontrack, succeeded
+from tests.support.contents import master_key_in
+from tests.support.desk import Desk
+from tests.support.erasing import (
+    ANNA,
+    ERASE,
+    GONE,
+    case_of,
+    erase,
+    found,
+    given_up,
+    record_only,
+    secrets_of,
+    verified,
+)
+from tests.support.simulated import assert_all_equal
+from tests.support.unprivileged import ontrack_unprivileged
+
+
+def test_where_a_backup_was_moved_to_has_to_be_named_once(clinic: Desk) -> None:
+    # given a backup that was moved
+    place = clinic.place
+    succeeded("backup", place / "monday.backup", "--data", clinic.home)
+    (place / "monday.backup").rename(place / "moved.backup")
+
+    # when a case is erased, then the backup is told of as missing until its new place is named
+    assert f"the backup {place}/monday.backup is not there" in erase(clinic).said
+    assert erase(clinic, "--backups", place / "moved.backup").exit_code == 0
+
+    # and when another one is, then it is known
+    asked = ("erase", ANNA, "--ground", "ordered", "--confirm", ANNA, "--data", clinic.home)
+    assert f"the backup {place}/moved.backup was written anew without it" in succeeded(*asked).said
+    listed = succeeded("backup", place / "moved.backup", "--list-keys", "--format", "ndjson").out.splitlines()
+    assert [json.loads(line)["key"] for line in listed] == ["destroyed", "destroyed"]
+
+
+def test_a_backup_is_taken_for_no_other_one_and_a_copy_for_one_only(clinic: Desk) -> None:
+    # given two backups, and a copy of the second that is known too; then all are moved
+    place = clinic.place
+    for name in ("monday", "tuesday"):
+        succeeded("backup", place / f"{name}.backup", "--data", clinic.home)
+    shutil.copy(place / "tuesday.backup", place / "copy.backup")
+    assert erase(clinic, "--backups", place / "copy.backup").exit_code == 0
+    for name in ("monday", "tuesday", "copy"):
+        (place / f"{name}.backup").rename(place / f"{name}.moved")
+
+    # when one is named, then it stands for one of those that are missing, and never for that of another day
+    ran = erase(clinic, "--backups", place / "tuesday.moved")
+    missing = {name for name in ("monday", "tuesday", "copy") if f"{name}.backup is not there" in ran.said}
+    assert ran.exit_code == 1
+    assert "monday" in missing
+    assert len(missing) == 2
+
+    # and when all are, nothing is missing
+    named = [("--backups", place / f"{name}.moved") for name in ("monday", "copy")]
+    assert erase(clinic, *(part for each in named for part in each)).exit_code == 0
+    assert erase(clinic).exit_code == 0
+
+
+def test_a_backup_that_links_lead_to_is_remembered_once_and_by_its_own_name(clinic: Desk) -> None:
+    # given a backup and a file of keys that are not known here, with links to them
+    elsewhere = clinic.place / "elsewhere"
+    elsewhere.mkdir()
+    succeeded("backup", clinic.place / "new.backup", "--data", clinic.home)
+    succeeded(
+        "export", "--data", clinic.home, "--output", clinic.place / "exported", "--keys", clinic.place / "new.keys"
+    )
+    for kind in ("backup", "keys"):
+        (clinic.place / f"new.{kind}").rename(elsewhere / f"own.{kind}")
+        (elsewhere / f"link.{kind}").symlink_to(elsewhere / f"own.{kind}")
+
+    # when a case is erased, then each is told of once
+    told = erase(clinic, "--backups", elsewhere, "--gone", clinic.place / "new.keys").said
+    for name in ("the backup", "the file of keys"):
+        kind = name.rpartition(" ")[2]
+        assert told.count(f"{name} {elsewhere}/own.{kind} was written anew") == 1
+        assert f"{elsewhere}/link.{kind}" not in told
+
+    # and it is known though the links are gone
+    for link in elsewhere.glob("link.*"):
+        link.unlink()
+    assert erase(clinic).exit_code == 0
+
+
+def test_a_file_that_only_begins_like_one_of_keys_is_in_the_way_only_if_it_names_the_case(clinic: Desk) -> None:
+    # given a file of somebody else's, of which only the first line looks like an entry
+    case_id, other = case_of(clinic.home), clinic.place / "other"
+    other.mkdir()
+    (other / "theirs").write_text('{"case": "one", "key": "none of ours"}\nand so on\n')
+
+    # when a case is erased, then it does not hold that, and is left as it is
+    before = (other / "theirs").read_bytes()
+    assert erase(clinic, "--backups", other).exit_code == 0
+    assert (other / "theirs").read_bytes() == before
+
+    # and where another line names the case, it is said which is no entry
+    (other / "theirs").write_text(f'{{"case": "one", "key": "none of ours"}}\nand {case_id} too\n')
+    ran = erase(clinic, "--backups", other)
+    assert ran.exit_code == 1
+    assert "line 2 names the case, and a case and its key were expected there" in ran.said
+
+    # and where a line says something of its own beside a key, or in its place, it is left as it is
+    key = b64encode(bytes(CaseKey.LENGTH)).decode()
+    for entry in ({"case": case_id, "key": key, "note": "mine"}, {"case": case_id, "key": "under the mat"}):
+        (other / "theirs").write_text(json.dumps(entry))
+        ran = erase(clinic, "--backups", other)
+        assert (ran.exit_code, (other / "theirs").read_text()) == (1, json.dumps(entry))
+        assert "line 1 names the case, and says more of it than its key" in ran.said
+
+
+def test_a_directory_that_nobody_can_look_into_is_told_of_until_somebody_can(clinic: Desk) -> None:
+    # Nobody else can look into the folders of the tests.
+    with TemporaryDirectory(prefix="ontrack-erase-") as folder:
+        # given a backup in a directory that cannot be listed, and another one where names can be read and nothing else
+        home, backups = Path(folder) / "home", Path(folder) / "backups"
+        shutil.copytree(clinic.home, home)
+        closed = {backups / "closed": 0o000, backups / "listed": 0o444}
+        for place in closed:
+            (place / "below").mkdir(parents=True)
+            succeeded("backup", Path(folder) / "new.backup", "--data", home)
+            shutil.move(Path(folder) / "new.backup", place / "moved.backup")
+
+        # when a case is erased, then both are told of, while that is done and where it says what was not reached
+        with given_up(home, backups):
+            for place, mode in closed.items():
+                place.chmod(mode)
+            ran = ontrack_unprivileged(
+                *ERASE, "--data", home, "--backups", backups, "--gone", folder, "--format", "json"
+            )
+            assert ran.exit_code == 1, ran.told
+            unreached = [line["says"] for line in json.loads(ran.out) if line["is"] == "not reached"]
+            for place, says in zip(closed, unreached, strict=True):
+                assert says.startswith(f"the directory {place} cannot be looked into (Permission denied): ")
+                assert f"Passed over: the directory {place} cannot be looked into (Permission denied)." in ran.told
+            for place in closed:
+                place.chmod(0o755)
+
+        # and when somebody can look there, then nothing is left
+        ran = erase(clinic, "--backups", backups, home=home)
+        assert ran.exit_code == 0
+        for place in closed:
+            assert f"the backup {place}/moved.backup was written anew without it" in ran.said
+
+
+def test_a_file_of_keys_that_was_moved_is_told_of_until_somebody_says_where_it_went(clinic: Desk) -> None:
+    # given a file of keys that was moved
+    secrets, place = secrets_of(clinic.home), clinic.place
+    succeeded("export", "--data", clinic.home, "--output", place / "exported", "--keys", place / "case.keys")
+    (place / "elsewhere").mkdir()
+    (place / "case.keys").rename(place / "elsewhere" / "moved.keys")
+
+    # when a case is erased, then it is told of, and the key taken out where it is named
+    assert f"the file of keys {place}/case.keys is not there" in erase(clinic).said
+    ran = erase(clinic, "--backups", place / "elsewhere", "--gone", place / "case.keys")
+    assert ran.exit_code == 0
+    assert f"the file of keys {place}/elsewhere/moved.keys was written anew" in ran.said
+    assert found(place, secrets) == set()
+
+    # and when another one is, then it is known
+    succeeded("erase", ANNA, "--ground", "ordered", "--confirm", ANNA, "--data", clinic.home)
+    keys = [json.loads(line)["key"] for line in (place / "elsewhere" / "moved.keys").read_bytes().splitlines()]
+    assert keys == [None, None]
+
+
+def test_whoever_reads_the_database_meanwhile_keeps_it_from_being_done_and_that_is_told(clinic: Desk) -> None:
+    # given somebody in the middle of reading the database
+    secrets = secrets_of(clinic.home)
+    with closing(sqlite3.connect(clinic.home / DATABASE, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        assert reader.execute("SELECT count(*) FROM keys").fetchone() == (2,)
+
+        # when a case is erased, then it is told that its key may be there still
+        ran = erase(clinic)
+        assert ran.exit_code == 2
+        assert "its old bytes remain in the -wal file" in ran.told
+        reader.execute("COMMIT")
+
+    # and when the same command is given again, then it is done
+    assert erase(clinic).exit_code == 0
+    assert found(clinic.home, secrets) == set()
+
+
+def test_pages_that_cannot_be_removed_are_told_of_until_they_are_gone(clinic: Desk) -> None:
+    # Nobody else can look into the folders of the tests.
+    with TemporaryDirectory(prefix="ontrack-erase-") as folder:
+        # given reports that were written where nothing can be removed now
+        home, pages = Path(folder) / "home", Path(folder) / "pages"
+        shutil.copytree(clinic.home, home)
+        succeeded("reports", "--data", home, "--write", pages)
+        all_of_them = list(pages.glob("*.html"))
+
+        # when a case is erased, once and again, then they are told of each time
+        with given_up(home, pages):
+            for _ in range(2):
+                ran = ontrack_unprivileged(*ERASE, "--data", home)
+                assert ran.exit_code == 1, ran.told
+                assert f"the reports in {pages} cannot be removed (Permission denied)" in ran.said
+            assert found(pages, {"number": GONE.encode()}) == {"number"}
+
+        # and when they can be removed, then they are, and those of the others stay
+        assert erase(clinic, home=home).exit_code == 0
+        assert found(pages, {"number": GONE.encode()}) == set()
+        assert 0 < len(list(pages.glob("*.html"))) < len(all_of_them)
+        assert "removed from" not in erase(clinic, home=home).said
+
+
+def test_pages_that_are_not_there_are_told_of_until_somebody_says_where_they_went(clinic: Desk) -> None:
+    # given a directory of reports and a page that were moved, and reports of before the case, where it is in none
+    place = clinic.place
+    pages, away, why = place / "pages", place / "away", place / "why.html"
+    succeeded("reports", "--case", ANNA, "--data", clinic.home, "--write", place / "without")
+    succeeded("reports", "--data", clinic.home, "--write", pages)
+    succeeded("audit", "why", GONE, "--session", "3", "--write", why, "--data", clinic.home)
+    pages.rename(away)
+    why.rename(place / "moved.html")
+
+    # when it is erased, once and again, then both are told of each time, and nothing else
+    for _ in range(2):
+        ran = erase(clinic, "--format", "json")
+        assert ran.exit_code == 1
+        unreached = [line["says"] for line in json.loads(ran.out) if line["is"] == "not reached"]
+        assert [says.split(" is not there")[0] for says in unreached] == [
+            f"the reports in {pages}",
+            f"the report in {why}",
+        ]
+        assert all("once they are deleted, say so by --gone" in says for says in unreached)
+
+    # and when the directory is back, its pages are removed; the page is gone as somebody says
+    away.rename(pages)
+    assert erase(clinic, "--gone", why).exit_code == 0
+    assert found(pages, {"number": GONE.encode()}) == set()
+    assert erase(clinic).exit_code == 0
+
+
+def test_pages_that_are_not_there_are_gone_when_somebody_says_so(clinic: Desk) -> None:
+    pages = clinic.place / "pages"
+    succeeded("reports", "--data", clinic.home, "--write", pages)
+    shutil.rmtree(pages)
+    assert erase(clinic).exit_code == 1
+    assert erase(clinic, "--gone", pages).exit_code == 0
+    assert erase(clinic).exit_code == 0
+
+
+def test_a_readable_export_is_told_of_until_it_is_deleted(clinic: Desk) -> None:
+    # given what was exported to be read, of all and of the case alone
+    for name, options in {"all": (), GONE: ("--case", GONE)}.items():
+        succeeded("export", "--reveal", *options, "--output", clinic.place / name, "--data", clinic.home)
+
+    # when it is erased, then both are told of, and stay known as long as they are there
+    for _ in range(2):
+        ran = erase(clinic, "--format", "json")
+        assert ran.exit_code == 1
+        unreached = [line["says"] for line in json.loads(ran.out) if line["is"] == "not reached"]
+        assert sorted(unreached) == sorted(
+            f"what stands open in {clinic.place / name} holds its answers in the open: delete it"
+            for name in ("all", GONE)
+        )
+
+    # and when they are not there, they may have been moved, until somebody says that they are deleted
+    for name in ("all", GONE):
+        shutil.rmtree(clinic.place / name)
+    for _ in range(2):
+        ran = erase(clinic)
+        assert ran.exit_code == 1
+        assert all(f"what stands open in {clinic.place / name} is not there" in ran.said for name in ("all", GONE))
+
+    # and then nothing in the home names the case any more
+    assert erase(clinic, "--gone", clinic.place).exit_code == 0
+    assert erase(clinic).exit_code == 0
+    assert found(clinic.home, {"number": GONE.encode()}) == set()
+
+
+def test_a_backup_says_of_how_many_cases_the_key_was_destroyed(clinic: Desk) -> None:
+    # given a backup from before a case was erased, out of which it was taken, and one from after
+    before, after = clinic.place / "before.backup", clinic.place / "after.backup"
+    succeeded("backup", before, "--data", clinic.home)
+    assert erase(clinic).exit_code == 0
+    made = succeeded("backup", after, "--data", clinic.home).told
+
+    # when they are checked and restored, then the destroyed key is not among those that are there
+    directory = master_key_in(clinic.place / "again", (clinic.home / MASTER_KEY).read_bytes())
+    restored = succeeded("restore", after, "--data", directory).told
+    for told in (made, restored, *(succeeded("backup", each, "--check").told for each in (before, after))):
+        assert "the 1 key of its cases (of 1 erased case the key was destroyed), 1 person in the directory" in told
+
+
+def test_bundles_from_before_and_after_verify_and_keys_that_somebody_kept_open_nothing(clinic: Desk) -> None:
+    # given a bundle with its keys, of which somebody keeps a copy, and another one after a case was erased
+    place, gone = clinic.place, case_of(clinic.home)
+    export = ("audit", "export", "--data", clinic.home)
+    succeeded(*export, "--output", place / "before.zip", "--keys", place / "before.keys")
+    kept = shutil.copy(place / "before.keys", place / "kept.keys")
+    assert erase(clinic).exit_code == 0
+    succeeded(*export, "--output", place / "after.zip", "--keys", place / "after.keys")
+
+    # when they are verified
+    # then that from before is whole for whoever has the keys, and for whoever has those that are left a case stays
+    # sealed of which it does not say why
+    assert "of erased cases" not in verified("--bundle", place / "before.zip", "--keys", kept)
+    for keys in (place / "before.keys", place / "after.keys"):
+        told = verified("--bundle", place / "before.zip", "--keys", keys)
+        assert f"{gone}: the key of this case is destroyed, and the log does not say" in told
+        assert ("of erased cases" in told, "The history verifies" in told) == (False, False)
+
+    # and in the one from after the case is erased, with whatever keys
+    for options in ((), ("--keys", kept), ("--keys", place / "after.keys")):
+        told = verified("--bundle", place / "after.zip", *options)
+        assert f"{gone}: this case was erased on 20" in told
+        assert "of erased cases" in told
+    ran = ontrack("audit", "history", gone, "--bundle", place / "after.zip", "--keys", kept)
+    assert (ran.exit_code, ran.out) == (0, b"")
+    assert "was erased on 20" in ran.told
+
+
+def test_where_a_history_was_taken_an_erased_case_is_named_by_its_id_and_that_is_said(clinic: Desk) -> None:
+    # given a bundle of a clinic with an erased case, and a home that was made of it
+    place, gone = clinic.place, case_of(clinic.home)
+    assert erase(clinic).exit_code == 0
+    bundle, keys = place / "a.zip", place / "a.keys"
+    succeeded("audit", "export", "--data", clinic.home, "--output", bundle, "--keys", keys)
+    succeeded("import", bundle, "--keys", keys, "--data", place / "mine")
+
+    # when somebody asks for it by the number that it had, then it is said why that leads nowhere, and what does
+    for source in (("--bundle", bundle, "--keys", keys), ("--data", place / "mine")):
+        ran = ontrack("audit", "history", GONE, *source)
+        told = "This log has 1 erased case: by its number such a case is known only"
+        assert (ran.exit_code, told in ran.told) == (2, True)
+        assert "was erased on 20" in succeeded("audit", "history", gone, *source).told
+
+    # and where it was erased, and in a backup of that, the number leads there still
+    succeeded("backup", place / "a.backup", "--data", clinic.home)
+    again = master_key_in(place / "again", (clinic.home / MASTER_KEY).read_bytes())
+    succeeded("restore", place / "a.backup", "--data", again)
+    for home in (clinic.home, again):
+        assert "was erased on 20" in succeeded("audit", "history", GONE, "--data", home).told
+
+
+def test_what_only_a_file_of_keys_says_is_not_told_as_said_by_the_log(clinic: Desk) -> None:
+    # given a bundle from before a case was erased, and the keys that are left since
+    place = clinic.place
+    bundle, keys = place / "a.zip", place / "a.keys"
+    succeeded("audit", "export", "--data", clinic.home, "--output", bundle, "--keys", keys)
+    assert erase(clinic).exit_code == 0
+
+    # when somebody asks for it by its number, then it is said who says that its key was destroyed
+    ran = ontrack("audit", "history", GONE, "--bundle", bundle, "--keys", keys)
+    assert ran.exit_code == 2
+    assert "The file of keys says that the key of 1 case was destroyed, and this log does not say" in ran.told
+    assert "This log has" not in ran.told
+
+    # and in a home, of a key that was only taken away
+    with closing(sqlite3.connect(clinic.home / DATABASE)) as database, database:
+        database.execute("UPDATE keys SET wrapped = NULL")
+    told = ontrack("audit", "history", "4711", "--data", clinic.home).told
+    assert "This log has 1 erased case. The key of 1 case is destroyed here, and this log does not say" in told
+
+
+def test_a_log_that_says_so_comes_in_without_the_case_though_somebody_has_kept_its_key(clinic: Desk) -> None:
+    # given the log of a home with an erased case, and keys from before
+    succeeded("export", "--data", clinic.home, "--output", clinic.place / "old", "--keys", clinic.place / "old.keys")
+    kept = Path(shutil.copy(clinic.place / "old.keys", clinic.place / "kept.keys"))
+    assert erase(clinic).exit_code == 0
+    succeeded("export", "--data", clinic.home, "--output", clinic.place / "new")
+
+    # when it is imported with these
+    copy = clinic.place / "copy"
+    assert_all_equal(ontrack("import", clinic.place / "new", "--keys", kept, "--data", copy))
+
+    # then the case is erased there too
+    assert "by kim: the patient asked for it" in verified("--data", copy)
+    [secret] = [json.loads(line)["key"] for line in kept.read_bytes().splitlines() if GONE.encode() in line]
+    assert found(copy, {"key": secret.encode()}) == set()
+
+
+def test_a_backup_of_a_log_that_says_so_brings_neither_key_nor_person_back(
+    clinic: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a backup with a key that its log says was destroyed, as nobody who makes one keeps it
+    secrets = secrets_of(clinic.home)
+    asyncio.run(record_only(clinic.home))
+    kept = clinic.place / "between.backup"
+    with monkeypatch.context() as ignorant:
+        ignorant.setattr("services.runtime.backup.making.erasures_in", lambda *_: {})
+        succeeded("backup", kept, "--data", clinic.home)
+    assert "wrapped key" in found(kept, secrets)
+
+    # when it is restored
+    directory = master_key_in(clinic.place / "again", (clinic.home / MASTER_KEY).read_bytes())
+    succeeded("restore", kept, "--data", directory)
+
+    # then the case is erased there
+    assert found(directory, secrets) == set()
+    assert "by kim: the patient asked for it" in verified("--data", directory)
+    assert "was erased on" in ontrack("case", GONE, "--data", directory).told
+
+
+def test_a_backup_from_before_that_nobody_reached_brings_it_back_and_can_be_erased_again(clinic: Desk) -> None:
+    # given a copy of a backup that nobody knows of, and a case that was erased
+    succeeded("backup", clinic.place / "monday.backup", "--data", clinic.home)
+    kept = Path(shutil.copy(clinic.place / "monday.backup", clinic.place / "kept.backup"))
+    assert erase(clinic).exit_code == 0
+
+    # when the copy is restored elsewhere, then nothing there knows that it was erased
+    directory = master_key_in(clinic.place / "again", (clinic.home / MASTER_KEY).read_bytes())
+    succeeded("restore", kept, "--data", directory)
+    secrets = secrets_of(directory)
+
+    # and when it is erased there, nothing is left, and the copy is known since it was restored
+    assert erase(clinic, "--moved-from", clinic.home, home=directory).exit_code == 0
+    assert found(directory, secrets) == set()
+    assert found(clinic.place, {"wrapped key": secrets["wrapped key"]}) == set()
