@@ -31,6 +31,11 @@ TICK: Final = 1.0
 _AT_ONCE: Final = 500
 _LOOK_AGAIN: Final = timedelta(minutes=1)
 _EVER: Final = datetime.max.replace(tzinfo=UTC)
+_AT_ANY_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_UNKNOWN: Final = (
+    "the protocol {} of a case is not on the log, or has not come here yet: "
+    "ontrack provision publishes it if it ships, else an import with --definitions"
+)
 _UNCLEAR: Final = "something on the roster of {} cannot be read: ontrack doctor says what"
 _LOG = structlog.get_logger()
 
@@ -44,9 +49,16 @@ class Timetable:
         self.zones = zones
 
     def first_moment(self, case: Registered) -> datetime | None:
-        """Give the first moment at which the clock is to look at a case."""
+        """Give the first moment at which the clock is to look at a case; at once if its protocol is not known here."""
+        if self.unknown(case) is not None:
+            return _AT_ANY_TIME
         protocol = self.protocol(case)
         return None if protocol is None else first_moment(case, protocol, self.zones.of(case.clinic))
+
+    def unknown(self, case: Registered) -> str | None:
+        """Give the protocol of a case that goes on if it is not known here, or not yet; None if it is."""
+        is_looked_at = case.protocol is not None and case.closed_at is None and not case.erased
+        return case.protocol if is_looked_at and self.protocol(case) is None else None
 
     def protocol(self, case: Registered) -> Protocol | None:
         """Give the protocol of a case; None if it has none that is known."""
@@ -121,6 +133,8 @@ class Clockwork:
             for case_id, case in known.items():
                 if case.clinic in unclear | others:
                     why_not[case_id] = _UNCLEAR.format(case.clinic)
+                elif (protocol := self.timetable.unknown(case)) is not None:
+                    why_not[case_id] = _UNKNOWN.format(protocol)
             kept = [
                 self._put_off(each, why_not[each.case_id], now)
                 if each.case_id in why_not

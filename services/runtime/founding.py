@@ -18,28 +18,30 @@ _AT_ONCE: Final = 1_000
 
 
 class Founding:
-    """What is known of a log so far; `learn` makes it all that the log says."""
+    """What is known of a log so far; `learn` makes it all that the log says.
+
+    learned: how many records that is
+    """
 
     def __init__(self, log: Log) -> None:
         """Ask `log`."""
         self._log = log
-        self._learned = 0
+        self.learned = 0
         self._on_log: set[str] = set()
         self.log_id = ""
         self.definitions = Catalogue()
 
-    async def learn(self) -> bool:
-        """Learn what the log says and has not said before; tell whether there was something. Raises DefinitionUnfit."""
-        before = self._learned
-        while records := await self._log.read(DEFINITIONS, 0, self._learned, _AT_ONCE):
+    async def learn(self) -> None:
+        """Learn what the log says and has not said before. Raises DefinitionUnfit."""
+        while records := await self._log.read(DEFINITIONS, 0, self.learned, _AT_ONCE):
             for record in records:
                 event = decode(record.value, DEFINITIONS, None)
                 if not isinstance(event, Event):
                     says = f"{DEFINITIONS.name} cannot be read at offset {record.offset} ({event.reason})"
                     raise DefinitionUnfit(says, record.offset, id_of(record.value))
                 self._heard(event, record.offset)
-            self._learned = next_offset(records)
-        return self._learned > before
+            # Others may learn meanwhile.
+            self.learned = max(self.learned, next_offset(records))
 
     def _heard(self, event: Event[Data], offset: int) -> None:
         match event.data:

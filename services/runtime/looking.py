@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar
+from types import MappingProxyType
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from services.runtime.brokers import Brokers, why_away
 from services.runtime.documents import Documents, told_as
@@ -53,6 +54,13 @@ class Watched(Generic[StateT]):
     founding: Founding
 
 
+class _Ends(NamedTuple):
+    """Where the partitions ended at a moment, in seconds since 1970."""
+
+    at: float
+    of: Mapping[int, int] = MappingProxyType({})
+
+
 class Looker(Generic[StateT]):
     """Looks, every other second, how everything is."""
 
@@ -68,9 +76,9 @@ class Looker(Generic[StateT]):
         self._looks: dict[str, asyncio.Task[None]] = {}
         """The looks that are not over, by where they look."""
         self._unjoined_since = self._tried_again_at = time.monotonic()
-        self._ends: Mapping[int, int] = {}
-        self._earlier_ends: Mapping[int, int] = {}
-        self._looked_at = time.time()
+        self._learned = 0
+        """What was known of the log when halted cases were tried last."""
+        self._ends, self._earlier_ends = _Ends(time.time()), _Ends(time.time())
 
     async def look(self) -> None:
         """Look once."""
@@ -97,18 +105,19 @@ class Looker(Generic[StateT]):
     async def _look_at(self, where: str, look: Callable[[], Coroutine[Any, Any, None]], why_away: Why) -> None:
         """Look at some servers. They are asked why they are away: who waits for them knows only that they are.
 
-        A look that takes long goes on until it gives up by itself: what is broken off may never answer again.
+        A look that takes long goes on until it gives up by itself: what is broken off may never answer again. That they
+        answer too late is told until a look is over in time.
         """
         looking = self._looks.get(where)
+        is_late = looking is not None
         if looking is None:
             looking = self._looks[where] = asyncio.create_task(look())
         await asyncio.wait({looking}, timeout=ANSWER)
-        why: str | None = None
-        if not looking.done():
-            why = f"no answer within {ANSWER:.0f} s"
-        else:
+        why = f"no answer within {ANSWER:.0f} s" if is_late or not looking.done() else None
+        if looking.done():
             del self._looks[where]
-            if failed := looking.exception():
+            failed = asyncio.CancelledError() if looking.cancelled() else looking.exception()
+            if failed is not None:
                 why = str(failed) if isinstance(failed, Unavailable) else type(failed).__name__
         self._health.set(where, why and (await why_away() or why))
 
@@ -117,40 +126,45 @@ class Looker(Generic[StateT]):
 
     async def _look_at_log(self) -> None:
         """See where the partitions end, and learn new definitions."""
-        self._ends = await self._on.log.ends(self._on.stage.reads, list(self._on.serving.shares))
+        at, founding = time.time(), self._on.founding
+        self._ends = _Ends(at, await self._on.log.ends(self._on.stage.reads, list(self._on.serving.shares)))
         why: str | None = None
         try:
-            self._retry |= await self._on.founding.learn()
+            await founding.learn()
         except NotAHome as unreadable:
             why = str(unreadable)
         self._health.set("definitions", why)
+        # Whoever met a definition first may have learned it, which helps those who have waited for it longer.
+        self._retry |= founding.learned > self._learned
+        self._learned = founding.learned
 
     async def _measure(self) -> None:
         """Measure how much there is to do."""
-        shares, ends = self._on.serving.shares, self._ends
+        shares, ends = self._on.serving.shares, self._ends.of
         known = {partition: shares[partition].position for partition in ends if partition in shares}
         positions = {partition: position for partition, position in known.items() if position is not None}
-        ages = await self._ages(positions, ends)
+        ages = await self._ages(positions)
         for name in ("ontrack_lag_events", "ontrack_lag_seconds"):
             self._metrics.forget(name)
         for partition, position in positions.items():
             self._metrics.set("ontrack_lag_events", max(ends[partition] - position, 0), partition=str(partition))
             self._metrics.set("ontrack_lag_seconds", ages.get(partition, 0.0), partition=str(partition))
 
-    async def _ages(self, positions: Mapping[int, int], ends: Mapping[int, int]) -> Mapping[int, float]:
+    async def _ages(self, positions: Mapping[int, int]) -> Mapping[int, float]:
         """Give the age of the oldest event of each partition that is not processed yet.
 
-        What came since the last look is no older than that; what was there then is asked for.
+        What came since the look before is no older than that; what was there then is asked for.
         """
-        now, before, earlier = time.time(), self._looked_at, self._earlier_ends
-        self._looked_at, self._earlier_ends = now, ends
+        ends, earlier = self._ends.of, self._earlier_ends
+        self._earlier_ends = self._ends
         behind = {partition: position for partition, position in positions.items() if position < ends[partition]}
-        old = {partition: position for partition, position in behind.items() if position < earlier.get(partition, 0)}
+        old = {partition: position for partition, position in behind.items() if position < earlier.of.get(partition, 0)}
         since: Mapping[int, float] = {}
         with suppress(LogUnavailable, TimeoutError):
             async with asyncio.timeout(REASON):
                 since = await self._on.log.appended_at(self._on.stage.reads, old) if old else {}
-        return {partition: max(now - since.get(partition, before), 0.0) for partition in behind}
+        now = time.time()
+        return {partition: max(now - since.get(partition, earlier.at), 0.0) for partition in behind}
 
     async def _states_lost(self) -> str | None:
         """Tell whether the states are gone, also when there is nothing to read."""
@@ -172,7 +186,7 @@ class Looker(Generic[StateT]):
         """See whether what there is to read is read; a subscriber that does not is told of, then started again."""
         now, serving, troubles = time.monotonic(), self._on.serving, self._health.troubles
         waiting = {} if "brokers" in troubles else serving.waiting
-        self._progress.seen(now, waiting, self._ends, serving.turns, is_free=serving.is_free)
+        self._progress.seen(now, waiting, self._ends.of, serving.turns, is_free=serving.is_free)
         if serving.has_joined or "brokers" in troubles:
             self._unjoined_since = now
         why = self._why_not_reading(now)

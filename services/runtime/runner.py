@@ -60,9 +60,8 @@ class _Share:
     position: int
 
 
-async def _nothing_new() -> bool:
+async def _nothing_new() -> None:
     """Learn nothing: who steps by all definitions that there will be has nobody to ask."""
-    return False
 
 
 class Runner(Generic[StateT]):
@@ -71,7 +70,7 @@ class Runner(Generic[StateT]):
     learn: learns the definitions that were published since it was called last, for the stage to step with
     """
 
-    learn: Callable[[], Awaitable[bool]] = staticmethod(_nothing_new)
+    learn: Callable[[], Awaitable[None]] = staticmethod(_nothing_new)
 
     def __init__(
         self,

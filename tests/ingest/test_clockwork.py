@@ -12,6 +12,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from contracts.definitions.catalogue import entry_of
+from contracts.definitions.files import library
 from contracts.definitions.policy import Policy
 from contracts.definitions.protocol import Protocol
 from contracts.events.event import Data, Event, fact_id, new_fact
@@ -37,6 +39,7 @@ from services.runtime.roster.port import Clinic
 from services.runtime.unavailable import Unavailable
 from tests.support.clinic import odsis
 from tests.support.faults import Away, Trouble
+from tests.support.histories import GRYESTEN
 from tests.support.patient import NO_TROUBLE, patient
 from tests.support.said import said_on
 
@@ -44,6 +47,12 @@ MONDAY: Final = datetime(2026, 1, 5, 9, tzinfo=UTC)
 MORNING: Final = MONDAY - timedelta(hours=4)
 FORMS: Final = 4
 """Of the morning; a fifth is asked after the session."""
+_FIRST_SESSION: Final = SessionScheduled(session=1, scheduled=MONDAY)
+
+
+def fact_of(case_id: str, data: Data, happened: datetime) -> Event[Data]:
+    name = fact_id("c1", "test", f"{case_id}{data.type()}\x1f{data.model_dump_json()}")
+    return new_fact(data, case_id=case_id, fact_id=name, source="urn:test", happened=happened)
 
 
 class Ward:
@@ -62,15 +71,7 @@ class Ward:
 
     async def record(self, case_id: str, *said: Data) -> None:
         for data in said:
-            name = f"{data.type()}\x1f{data.model_dump_json()}"
-            fact = new_fact(
-                data,
-                case_id=case_id,
-                fact_id=fact_id("c1", "test", f"{case_id}{name}"),
-                source="urn:test",
-                happened=self.time,
-            )
-            taken = await self.door.take(Request([fact]))
+            taken = await self.door.take(Request([fact_of(case_id, data, self.time)]))
             assert not taken.refused
 
     async def admit(self, *case_ids: str, clinic: str = "c1") -> None:
@@ -82,7 +83,7 @@ class Ward:
             await self.record(
                 case_id,
                 CaseEnrolled(clinic=clinic, protocol=protocol, policy=policy.ref),
-                SessionScheduled(session=1, scheduled=MONDAY),
+                _FIRST_SESSION,
             )
         await self.home.catch_up()
 
@@ -251,6 +252,35 @@ async def test_a_case_that_cannot_be_read_keeps_no_other_from_its_time(tmp_path:
         assert health.alive() == []
         (why,) = health.ready()
         assert "the key of case anna is missing" in why
+
+
+async def test_a_case_whose_protocol_comes_late_is_asked_when_it_has_come(tmp_path: Path) -> None:
+    # given two cases, one under a protocol that a clock has not heard of, and read by the register before it was
+    shipped = next(each for each in library() if isinstance(each.model, Protocol) and each.model.sessions != "any")
+    protocol = entry_of({**shipped.body, "id": "of-the-clinic"})
+    async with a_ward(tmp_path / "home") as ward:
+        await ward.admit("anna")
+        said = (CaseEnrolled(clinic="c1", protocol=protocol.ref, policy=GRYESTEN), _FIRST_SESSION)
+        await ward.home.intake.take_over([fact_of("bo", each, ward.time) for each in said])
+        await ward.home.catch_up()
+
+        # when their time comes, then what is to be said of the other one is said, and what is wrong is told
+        ward.time, clock, health = MORNING, ward.clock(), Health(waits_for=[])
+        running = asyncio.create_task(clock.run(health))
+        async with asyncio.timeout(30):
+            while not health.ready():  # noqa: ASYNC110 - nobody is told of it but who looks
+                await asyncio.sleep(0.01)
+        running.cancel()
+        assert len((await ward.home.cases.registered(["anna"]))["anna"].open) == FORMS
+        assert health.alive() == []
+        (why,) = health.ready()
+        assert why.startswith(f"clock of some cases: the protocol {protocol.ref} of a case is not on the log")
+
+        # and when the protocol is there, then the one is asked too, without anything else being said of it
+        await ward.home.publish([protocol])
+        ward.time += timedelta(minutes=1)
+        assert await ward.clock().tick() == FORMS
+        assert len((await ward.home.cases.registered(["bo"]))["bo"].open) == FORMS
 
 
 @pytest.mark.parametrize("kind", ["clinic", "group"])
