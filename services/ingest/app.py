@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from contracts.definitions.catalogue import Catalogue
 from services.ingest.access import Access, Tokens
-from services.ingest.cases import Cases
+from services.ingest.cases import LOOKS_BACK_FOR, Cases
 from services.ingest.clockwork import Clockwork, Timetable
 from services.ingest.domain.register import Register, Registered
 from services.ingest.door import Door
@@ -64,6 +64,7 @@ class IngestService(Service[Registered]):
         definitions, roster = ground.founding.definitions, MongoRoster(ground.documents)
         timetable = Timetable(definitions, self._zones)
         cases = self._cases = Cases(ground.log, ground.store, ground.keyring)
+        cases.looks_back_for = LOOKS_BACK_FOR
         door = Door(Intake(ground.log, cases, ground.keyring, definitions, now))
         await stack.enter_async_context(door.opened())
         following = Following(cases, roster, door, definitions, now)

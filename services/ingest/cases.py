@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from operator import attrgetter
+from sys import maxsize
 from typing import Final
 
 import structlog
@@ -39,11 +40,15 @@ BEHIND_AT_MOST: Final = 50_000
 LOOKS_AT_ONCE: Final = 4
 """Partitions that are read from their beginning at a time."""
 
+LOOKS_BACK_FOR: Final = 10
+"""Batches of 2,000 facts that are read again while others wait, to find out whether a case stands there."""
+
 _AT_ONCE: Final = 2_000
 _CASES_AT_ONCE: Final = 200
 _ENROLMENT: Final = ending(CaseEnrolled)
 _HALTED: Final = f"case {{}} is halted in {Register.name}: ontrack halted list says why"
 _LOST: Final = f"what {Register.name} knew of case {{}} is gone: ontrack audit replay --swap makes it anew"
+_SOUGHT: Final = "whether case {} stands on the log is not known yet"
 _STATES: Final = TypeAdapter(Registered)
 _LOG = structlog.get_logger()
 _offset: Final = attrgetter("offset")
@@ -51,6 +56,11 @@ _offset: Final = attrgetter("offset")
 
 class KeyMissing(Exception):
     """A case is on the log and its key is not in the keyring: nothing of it can be read, and nothing added. Says so."""
+
+    def __init__(self, case_id: str) -> None:
+        """Name the case."""
+        super().__init__(f"the key of case {case_id} is missing; put the last good copy of the data in its place")
+        self.case_id = case_id
 
 
 class RegisterBehind(Unavailable):
@@ -113,7 +123,11 @@ class Cases:
     """What is known of cases. It reads on by itself, so it is never behind what anybody has recorded.
 
     The register is run elsewhere, in its own time: in the same process or in others. What it lacks is kept here.
+
+    looks_back_for: after so many batches a case that is still looked for on the log is Unclear, until it was sought
     """
+
+    looks_back_for = maxsize
 
     def __init__(
         self,
@@ -140,6 +154,8 @@ class Cases:
         """Cases of which nothing stands on their partition before an offset, as was seen."""
         self._lost: set[str] = set()
         """Cases of which the register has read something, and has no state."""
+        self._sought: dict[str, CaseKey] = {}
+        """Cases without a state of which it is not known yet whether the register has read something."""
         self._told: set[str] = set()
         """Cases of which was logged that not all is known."""
         self._reading = asyncio.Lock()
@@ -165,13 +181,17 @@ class Cases:
         self._at_hand.clear()
         self._absent.clear()
         self._lost.clear()
+        self._sought.clear()
 
     async def _registered(self, wanted: Collection[str]) -> Mapping[str, Registered]:
         await self._read_on({partition_of(case_id) for case_id in wanted})
         found = await self._opened([case_id for case_id in wanted if case_id not in self._at_hand])
         for case_id in wanted:
             if (at_hand := self._at_hand.pop(case_id, None)) is not None:
-                self._brought_up(case_id, at_hand)
+                if not self._brought_up(case_id, at_hand):
+                    found[case_id] = self._unclear(case_id, at_hand.state, _HALTED)
+                    continue
+                self._told.discard(case_id)
                 # What is put back stands last, and what stands first is let go of.
                 self._at_hand[case_id] = at_hand
                 if at_hand.offset >= 0:
@@ -188,17 +208,29 @@ class Cases:
 
     async def _found(self, case_ids: Collection[str]) -> tuple[Mapping[str, Registered], Mapping[str, str]]:
         """Give what is known of some cases, and of those whose key is missing, that it is."""
-        try:
-            return await self.registered(case_ids), {}
-        except KeyMissing:
-            found: dict[str, Registered] = {}
-            keyless: dict[str, str] = {}
-            for case_id in case_ids:
-                try:
-                    found |= await self.registered([case_id])
-                except KeyMissing as missing:
-                    keyless[case_id] = str(missing)
-            return found, keyless
+        keyless: dict[str, str] = {}
+        while True:
+            try:
+                return await self.registered([each for each in case_ids if each not in keyless]), keyless
+            except KeyMissing as missing:
+                keyless[missing.case_id] = str(missing)
+
+    async def seek(self, case_ids: Collection[str], within: float) -> bool:
+        """Look on the log for cases that are Unclear for that alone; tell whether any of these is. Nobody else waits.
+
+        Raises Unavailable, also if it takes longer than so many seconds: who asks again goes on from there.
+        """
+        sought: dict[int, dict[str, CaseKey]] = defaultdict(dict)
+        for case_id in case_ids:
+            if (key := self._sought.pop(case_id, None)) is not None:
+                sought[partition_of(case_id)][case_id] = key
+        until = asyncio.get_running_loop().time() + within
+        async with self._looking_back:
+            for partition, keys in sought.items():
+                while await self._looked_back(partition, keys):
+                    if asyncio.get_running_loop().time() > until:
+                        raise Unavailable(_SOUGHT.format(min(keys)))
+        return bool(sought)
 
     def keys_at_hand(self, case_ids: Collection[str]) -> Mapping[str, CaseKey]:
         """Give the keys of those cases that are at hand.
@@ -297,7 +329,8 @@ class Cases:
                 del self._at_hand[case_id]
             tail = self._tails[partition] = _Tail(registered, registered)
         for case_id, case in at_hand.items():
-            self._brought_up(case_id, case)
+            if not self._brought_up(case_id, case):
+                del self._at_hand[case_id]
         tail.forget_before(registered)
         return tail
 
@@ -316,7 +349,7 @@ class Cases:
         states = await self._store.load(self._register.name, case_ids, self._place)
         keys = await self._keyring.keys(case_ids)
         for case_id in sorted((states.keys() | halted.keys() & ends.keys()) - keys.keys()):
-            raise KeyMissing(f"the key of case {case_id} is missing; put the last good copy of the data in its place")
+            raise KeyMissing(case_id)
         stateless = {name: key for name, key in keys.items() if isinstance(key, CaseKey) and name not in states}
         lost = await self._lost_of(stateless)
         self._note_absent({case_id: end for case_id, end in ends.items() if case_id not in keys})
@@ -332,9 +365,10 @@ class Cases:
                 found[case_id] = self._unclear(case_id, state, _HALTED)
             elif case_id in lost:
                 found[case_id] = self._unclear(case_id, state, _LOST)
+            elif case_id in self._sought:
+                found[case_id] = Unclear.of(state, _SOUGHT.format(case_id))
             else:
                 self._at_hand[case_id] = _AtHand(key, state, offset)
-                self._told.discard(case_id)
         return found
 
     def _unclear(self, case_id: str, state: Registered, why: str) -> Unclear:
@@ -358,28 +392,39 @@ class Cases:
         suspected: dict[int, dict[str, CaseKey]] = defaultdict(dict)
         for case_id, key in stateless.items():
             tail = self._tails[partition_of(case_id)]
+            self._sought.pop(case_id, None)
             if case_id not in self._lost and self._absent.get(case_id, 0) < tail.begin and not tail.begins(case_id):
                 suspected[partition_of(case_id)][case_id] = key
+        left = self.looks_back_for
         for partition, keys in suspected.items():
-            await self._look_back(partition, keys)
+            while left > 0 and await self._looked_back(partition, keys):
+                left -= 1
+            if left == 0:
+                self._sought |= keys
         return self._lost & stateless.keys()
 
-    async def _look_back(self, partition: int, suspected: dict[str, CaseKey]) -> None:
-        """Read what comes before that what is kept here, and note of which cases something stands there."""
-        begin, offset = self._tails[partition].begin, min(self._absent.get(case_id, 0) for case_id in suspected)
-        while suspected and offset < begin:
-            records = await self._log.read(CASES, partition, offset, min(_AT_ONCE, begin - offset))
-            if not records:
-                return
-            offset = next_offset(records)
-            for record in records:
-                key = suspected.get(record.key)
-                if key is not None and isinstance(record.event or event_of(record, CASES, key), Event):
-                    self._lost.add(record.key)
-                    del suspected[record.key]
-            self._note_absent(dict.fromkeys(suspected, offset))
-            # A log in a file is read without a wait: others have their turn here.
-            await asyncio.sleep(0)
+    async def _looked_back(self, partition: int, suspected: dict[str, CaseKey]) -> bool:
+        """Read a batch of what comes before that what is kept here; tell whether there may be more of it to read.
+
+        suspected: the cases that are looked for; those of which something stands there are noted, and taken out
+        """
+        tail = self._tails.get(partition)
+        begin = 0 if tail is None else tail.begin
+        offset = min((self._absent.get(case_id, 0) for case_id in suspected), default=begin)
+        records = (
+            await self._log.read(CASES, partition, offset, min(_AT_ONCE, begin - offset)) if offset < begin else ()
+        )
+        if not records:
+            return False
+        for record in records:
+            key = suspected.get(record.key)
+            if key is not None and isinstance(record.event or event_of(record, CASES, key), Event):
+                self._lost.add(record.key)
+                del suspected[record.key]
+        self._note_absent(dict.fromkeys(suspected, next_offset(records)))
+        # A log in a file is read without a wait: others have their turn here.
+        await asyncio.sleep(0)
+        return bool(suspected)
 
     def _note_absent(self, seen: Mapping[str, int]) -> None:
         """Note that nothing stands of cases before an offset."""
@@ -390,10 +435,17 @@ class Cases:
         for case_id in list(self._absent)[: max(0, len(self._absent) - ABSENT_AT_MOST)]:
             del self._absent[case_id]
 
-    def _brought_up(self, case_id: str, at_hand: _AtHand) -> None:
-        """Take the facts that are not in a state yet."""
+    def _brought_up(self, case_id: str, at_hand: _AtHand) -> bool:
+        """Take the facts that are not in a state yet; tell whether that was possible.
+
+        If not, the register halts the case there, or has done so.
+        """
         for record in self._tails[partition_of(case_id)].since(case_id, at_hand.offset):
             event = record.event or event_of(record, CASES, at_hand.key)
-            at_hand.offset = record.offset
             if not isinstance(event, Unreadable):
-                at_hand.state, _ = self._register.step(at_hand.state, event)
+                try:
+                    at_hand.state, _ = self._register.step(at_hand.state, event)
+                except Exception:  # noqa: BLE001 - whatever a step raises keeps its case from going on, and no other
+                    return False
+            at_hand.offset = record.offset
+        return True

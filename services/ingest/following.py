@@ -4,6 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable
 from datetime import datetime
+from enum import Enum, auto
 
 import structlog
 
@@ -18,6 +19,13 @@ from services.ingest.statements import group_fact
 from services.runtime.roster.port import Group, Roster
 
 _LOG = structlog.get_logger()
+
+
+class Keeps(Enum):
+    """What keeps a group: a course that goes on in it, or a case of which not all is known, which may."""
+
+    COURSE = auto()
+    UNCLEAR = auto()
 
 
 class Following:
@@ -46,19 +54,21 @@ class Following:
                     if (case.clinic, case.group) == (group.clinic, group.id):
                         await self.brought(case_id, case, group)
 
-    async def remove(self, clinic: str, group_id: str) -> bool:
-        """Remove a group, unless courses go on in it; tell whether it is gone."""
+    async def remove(self, clinic: str, group_id: str) -> Keeps | None:
+        """Remove a group, unless courses go on in it, or may; tell what keeps it."""
         async with self._one_after_the_other[clinic]:
+            is_unclear = False
             async for cases in self._cases.all():
                 for case in cases.values():
-                    goes_on = case.closed_at is None and not case.erased
-                    is_of_it = (case.clinic, case.group) == (clinic, group_id)
-                    # It may have joined since.
-                    can_be_of_it = isinstance(case, Unclear) and case.clinic in (None, clinic)
-                    if goes_on and (is_of_it or can_be_of_it):
-                        return False
+                    if case.closed_at is None and not case.erased:
+                        if (case.clinic, case.group) == (clinic, group_id):
+                            return Keeps.COURSE
+                        # What is not known of it may say that it has joined since, also from another clinic.
+                        is_unclear |= isinstance(case, Unclear)
+            if is_unclear:
+                return Keeps.UNCLEAR
             await self._roster.remove(Group, clinic, group_id)
-        return True
+        return None
 
     async def joined(self, case_id: str) -> None:
         """Bring a case to the times of the group that it has just joined: these can have changed at that moment."""

@@ -22,7 +22,7 @@ from contracts.events.facts import (
     SessionScheduled,
 )
 from contracts.events.fields import LAST_SESSION, WORDS_AT_MOST
-from contracts.topics import CASES
+from contracts.topics import CASES, partition_of
 from services.embedded import EmbeddedHome
 from services.ingest.access import EVERY, TOKENS, Tokens
 from services.ingest.domain.clock import SOURCE
@@ -32,7 +32,7 @@ from services.runtime.log.kafka import BATCH_BYTES
 from services.up import Up
 from tests.support.asgi import ask, started
 from tests.support.clock import Clock
-from tests.support.open_clinic import ENROLMENT, NOW, ODSIS, RESPONSE, SECRET, Clinic
+from tests.support.open_clinic import ENROLMENT, NOW, ODSIS, RESPONSE, SECRET, Clinic, fails, halted
 
 
 def reference(name: str) -> str:
@@ -591,6 +591,61 @@ async def test_of_a_case_that_the_register_has_lost_clients_are_told_to_come_aga
 
         # and for all others it is as ready as ever
         assert (await clinic.ask("GET", "/ready", role="ehr")).status == 200
+
+
+async def test_of_a_case_that_the_register_has_halted_its_own_clinic_is_told_and_no_other(tmp_path: Path) -> None:
+    # given a group, and a case of it that the register has halted, in a process that does not have it at hand
+    tokens = Tokens(tmp_path / TOKENS)
+    home = await EmbeddedHome.found(tmp_path / "home", clock=Clock(NOW))
+    app = Up(home, tokens).app()
+    async with started(app):
+        clinic = Clinic(app, home, tokens, Clock(NOW))
+        await clinic.ask("PUT", "/v1/groups/mondays", {"sessions": {}, "therapists": []})
+        case_id = await clinic.enrolled()
+        await halted(clinic, case_id)
+    home = await EmbeddedHome.open(tmp_path / "home", write=True, clock=Clock(NOW))
+    fails(home.register, case_id)
+    app = Up(home, tokens).app()
+    async with started(app):
+        clinic = Clinic(app, home, tokens, Clock(NOW))
+
+        # when clients ask for it, then those of its clinic are told, and for others it does not exist
+        for path in (f"/v1/cases/{case_id}", f"/v1/cases/{case_id}/open"):
+            assert (await clinic.ask("GET", path)).problem == (503, "case-unclear")
+            assert (await clinic.ask("GET", path, clinic="south")).problem == (404, "unknown-case")
+        path = f"/v1/cases/{case_id}/response-submitted"
+        assert (await clinic.ask("POST", path, RESPONSE)).problem == (503, "case-unclear")
+        assert (await clinic.ask("POST", path, RESPONSE, clinic="south")).problem == (404, "unknown-case")
+
+        # and a group that it may have joined stays
+        kept = await clinic.ask("DELETE", "/v1/groups/mondays")
+        assert (kept.problem, "retry-after" in kept.headers) == ((503, "case-unclear"), True)
+        assert (await clinic.ask("GET", "/v1/groups/mondays")).status == 200
+
+
+async def test_an_enrolment_that_was_broken_off_is_taken_when_it_comes_again(tmp_path: Path) -> None:
+    # given a log that the register has read, and a case that has a key and is not on it, as when a process is killed
+    tokens = Tokens(tmp_path / TOKENS)
+    home = await EmbeddedHome.found(tmp_path / "home", clock=Clock(NOW))
+    app = Up(home, tokens).app()
+    async with started(app):
+        clinic = Clinic(app, home, tokens, Clock(NOW))
+        cases = [await clinic.enrolled(number=str(number)) for number in range(30)]
+        known = {partition_of(case_id) for case_id in cases}
+        numbers = [f"late-{number}" for number in range(100)]
+        ids = await home.people.case_ids("north", numbers)
+        (one, other, *_) = (number for number in numbers if partition_of(ids[number]) in known)
+        await home.keyring.create([ids[one], ids[other]])
+
+    # when it comes again to a process that reads nothing again while others wait
+    home = await EmbeddedHome.open(tmp_path / "home", write=True, clock=Clock(NOW))
+    home.cases.looks_back_for = 0
+    app = Up(home, tokens).app()
+    async with started(app):
+        clinic = Clinic(app, home, tokens, Clock(NOW))
+        # then it is taken at once, and one that does not come again is not known
+        assert await clinic.enrolled(number=one) == ids[one]
+        assert (await clinic.ask("GET", f"/v1/cases/{ids[other]}")).problem == (404, "unknown-case")
 
 
 async def test_what_came_of_mails_is_stated_by_the_mailer_alone_and_for_every_clinic(clinic: Clinic) -> None:

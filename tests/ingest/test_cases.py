@@ -389,6 +389,112 @@ async def test_a_case_that_halts_is_known_for_as_long_as_all_that_its_state_lack
         await story.ask(NAMES)
 
 
+async def every(cases: Cases) -> dict[str, Registered]:
+    """Every case there is."""
+    return {case_id: case async for some in cases.all() for case_id, case in some.items()}
+
+
+async def test_a_fact_that_cannot_be_taken_keeps_its_case_from_being_known_and_no_other() -> None:
+    with a_bench() as bench:
+        # given a process that knows cases, and a fact of one of them that no register of this version can take
+        story = Story(bench, facts_kept=4)
+        story.cases._register = FailingRegister()  # noqa: SLF001 - a fault of the program
+        await story.record("here", NAMES)
+        await story.run_register()
+        await story.ask(NAMES)
+        await story.record("elsewhere", NAMES)
+
+        # when they are asked for, before and after the register has halted it, and when more came since than is kept
+        # then it is told of that one that not all is known, and the others are known
+        for _ in range(3):
+            assert await unclear(story.cases) == set(NAMES[:1])
+            await story.ask(NAMES[1:])
+            assert {case_id for case_id, case in (await every(story.cases)).items() if isinstance(case, Unclear)} == {
+                NAMES[0]
+            }
+            await bench.run(FailingRegister())
+            await story.record("elsewhere", NAMES[1:])
+
+
+async def test_a_case_that_is_halted_is_among_all_though_it_has_no_state_and_nothing_came_of_it_since() -> None:
+    with a_bench() as bench:
+        # given a case whose state was lost, which the register halts at its next fact
+        story = Story(bench, facts_kept=0)
+        await story.record("elsewhere", NAMES)
+        await story.run_register()
+        await bench.store.remove(Register.name, NAMES[:1])
+        await story.record("elsewhere", NAMES)
+        await story.run_register()
+
+        # when every case is asked for, then it is among them
+        found = await every(story.cases)
+        assert found.keys() == set(NAMES)
+        assert isinstance(found[NAMES[0]], Unclear)
+
+
+async def test_a_case_that_has_lost_its_key_keeps_no_other_from_being_read() -> None:
+    with a_bench() as bench, a_bench() as with_some_keys:
+        # given cases, and a keyring that lacks the keys of two
+        story = Story(bench)
+        await story.record("here", NAMES)
+        await story.run_register()
+        await with_some_keys.know(NAMES[1])
+        cases = Cases(bench.log, bench.store, with_some_keys.keyring)
+
+        # when all are asked for, then the third is known, and of the others that they have no key
+        known, why = await cases.readable(NAMES)
+        assert dict(known) == {NAMES[1]: story.expected[NAMES[1]]}
+        assert {case_id: case_id in reason for case_id, reason in why.items()} == {NAMES[0]: True, NAMES[2]: True}
+        assert (await every(cases)).keys() == {NAMES[1]}
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+async def test_while_a_case_is_looked_for_on_the_log_others_are_known(is_lost: bool) -> None:
+    with a_bench() as bench:
+        # given a partition of which the register has read something, and a process that does not read that again
+        # while others wait
+        story = Story(bench)
+        await story.record("elsewhere", NAMES)
+        await story.run_register()
+        story.cases.looks_back_for = 0
+
+        # when a case is asked for that has a key and no state: it was never enrolled, or its state is lost
+        *_, name = cases_of(PARTITION, len(NAMES) + 1)
+        if is_lost:
+            name = NAMES[0]
+            await bench.store.remove(Register.name, [name])
+        await bench.know(name)
+        others = [each for each in NAMES if each != name]
+
+        # then it is told that it is not known yet, and the others are
+        assert await unclear(story.cases, [name, *others]) == {name}
+        await story.ask(others)
+
+        # and when somebody has sought it, then it is known which of the two it is
+        assert await story.cases.seek([name], within=60)
+        assert await unclear(story.cases, [name]) == ({name} if is_lost else set())
+        assert not await story.cases.seek([name], within=60)
+
+
+async def test_who_seeks_a_case_for_too_long_is_told_to_come_again_and_goes_on_then() -> None:
+    with a_bench() as bench:
+        # given a case with a key and no fact, which a process does not know to be new
+        story = Story(bench)
+        await story.record("elsewhere", NAMES)
+        await story.run_register()
+        story.cases.looks_back_for = 0
+        *_, name = cases_of(PARTITION, len(NAMES) + 1)
+        await bench.know(name)
+        assert await unclear(story.cases, [name]) == {name}
+
+        # when it is sought for no longer than it takes to read something
+        with pytest.raises(Unavailable, match=name):
+            await story.cases.seek([name], within=-1)
+
+        # then what was read is not read again: here that was all
+        assert not await story.cases.registered([name])
+
+
 async def test_an_unreadable_record_is_passed_over() -> None:
     with a_bench() as bench:
         # given a record of a case that nobody can read, between two facts

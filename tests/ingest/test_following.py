@@ -8,14 +8,12 @@ from typing import Final
 import pytest
 
 from contracts.events.facts import SessionMoved
-from contracts.topics import partition_of
 from services.ingest.cases import Cases
 from services.ingest.door import Door, DoorBusy
-from services.ingest.following import Following
+from services.ingest.following import Following, Keeps
 from services.ingest.intake import Request, Taken
 from services.runtime.roster.port import Group
-from services.runtime.store.port import Halted
-from tests.support.open_clinic import NOW, Clinic
+from tests.support.open_clinic import ENROLMENT, NOW, Clinic, halted
 
 PATIENCE: Final = 30.0
 MONDAYS: Final = "/v1/groups/mondays"
@@ -126,20 +124,33 @@ async def test_a_case_that_joins_while_its_group_is_moved_has_the_new_times(clin
         assert await scheduled(clinic, str(case_id)) == sessions(1)
 
 
+async def removed(clinic: Clinic, cases: Cases) -> Keeps | None:
+    """Remove the group, in a process that knows these cases; give what keeps it."""
+    home = clinic.home
+    following = Following(cases, home.roster, Door(home.intake), home.definitions, home.clock)
+    keeps = await following.remove("north", "mondays")
+    assert (await home.roster.find(Group, "north", "mondays") is None) == (keeps is None)
+    return keeps
+
+
 async def test_a_group_is_not_removed_while_a_case_of_it_is_halted_in_the_register(clinic: Clinic) -> None:
-    # given a case of a group that the register has halted, and a process that does not have it at hand
     [case_id] = await members(clinic, 1)
-    home, register = clinic.home, clinic.home.register.name
-    async with asyncio.timeout(PATIENCE):
-        while case_id not in await home.store.load(register, [case_id]):  # noqa: ASYNC110 - it reads in its own time
-            await asyncio.sleep(0.01)
-    await home.store.halt(register, [Halted(case_id, partition_of(case_id), 0, "step-failed somewhere")])
-    cases = Cases(home.log, home.store, home.keyring)
+    assert await removed(clinic, await halted(clinic, case_id)) is Keeps.COURSE
 
-    # when somebody removes the group there
-    door = Door(home.intake)
-    following = Following(cases, home.roster, door, home.definitions, home.clock)
 
-    # then it stays
-    assert not await following.remove("north", "mondays")
-    assert await home.roster.find(Group, "north", "mondays") is not None
+@pytest.mark.parametrize("whose", ["north", "south"])
+async def test_a_group_is_not_removed_while_a_case_may_have_joined_it_since(clinic: Clinic, whose: str) -> None:
+    # given a group, and a case of that clinic or another one, in no group, of which not all is known
+    await put(clinic, 0)
+    enrolled = await clinic.ask("POST", "/v1/cases", {**ENROLMENT, "number": "1"}, clinic=whose)
+    case_id = enrolled.json["case"]
+    cases = await halted(clinic, case_id, whose)
+
+    # when somebody removes the group, then it stays, and it is told why
+    assert await removed(clinic, cases) is Keeps.UNCLEAR
+
+
+async def test_a_group_that_nothing_keeps_is_removed(clinic: Clinic) -> None:
+    await put(clinic, 0)
+    await clinic.enrolled()
+    assert await removed(clinic, clinic.home.cases) is None

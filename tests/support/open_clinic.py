@@ -1,19 +1,24 @@
 """A clinic in one process whose API is called as its clients call it."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import orjson
 from starlette.routing import Router
 
 from contracts.events.event import Data, Event
+from contracts.events.facts import SessionScheduled
 from contracts.topics import CASES
 from services.embedded import EmbeddedHome
 from services.ingest.access import Client, Role, Tokens
+from services.ingest.cases import Cases
+from services.ingest.domain.register import Register, Registered
 from services.runtime.log.port import StoredRecord
 from tests.support.asgi import Answer, ask
 from tests.support.clock import Clock
+from tests.support.command import PATIENCE
 from tests.support.said import said_on
 
 NOW: Final = datetime(2026, 1, 5, 8, tzinfo=UTC)
@@ -82,3 +87,27 @@ class Clinic:
     async def facts(self, *kinds: type[Data]) -> list[Event[Data]]:
         """The facts on the log, all or those of some types."""
         return await said_on(self.home.log, self.home.keyring, CASES, *kinds)
+
+
+def fails(register: Register, case_id: str) -> None:
+    """Let a register fail at every session of a case, so that it halts there."""
+    step = register.step
+
+    def failing(state: Registered, event: Event[Data]) -> tuple[Registered, Sequence[Event[Data]]]:
+        if event.subject == case_id and isinstance(event.data, SessionScheduled):
+            raise ValueError("it fails")
+        return step(state, event)
+
+    setattr(register, "step", failing)  # noqa: B010 - a fault of the program
+
+
+async def halted(clinic: Clinic, case_id: str, whose: str = "north") -> Cases:
+    """Let the register halt a case; give what is known of cases in another process, which has none at hand."""
+    home = clinic.home
+    fails(home.register, case_id)
+    said = {"session": 9, "scheduled": (NOW + timedelta(weeks=9)).isoformat()}
+    assert (await clinic.ask("POST", f"/v1/cases/{case_id}/session-scheduled", said, clinic=whose)).status == 201
+    async with asyncio.timeout(PATIENCE):
+        while not await home.halted() or await home.waiting([home.register]):  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.01)
+    return Cases(home.log, home.store, home.keyring)

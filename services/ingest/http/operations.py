@@ -176,7 +176,7 @@ class Operation:
 FHIR: Final = "/fhir/"
 _RESPONSES: Final = f"{FHIR}QuestionnaireResponse"
 _QUESTIONNAIRES: Final = f"{FHIR}Questionnaire"
-_OF_CASE: Final = (REFUSED["unknown_case"],)
+_OF_CASE: Final = (REFUSED["unknown_case"], REFUSED["case_unclear"])
 _OF_FACTS: Final = (*REFUSED.values(), problems.KEY_EXPECTED)
 _OF_GROUPS: Final = (*_OF_FACTS, problems.UNKNOWN_GROUP)
 _CREATED: Final = HTTPStatus.CREATED
@@ -328,6 +328,6 @@ OPERATIONS: Final[Sequence[Operation]] = (
         CLIENTS,
         answer=CapabilityStatement,
     ),
-    *_listed("groups", Group, STAFF, "group", (problems.GROUP_IN_USE,)),
+    *_listed("groups", Group, STAFF, "group", (problems.GROUP_IN_USE, REFUSED["case_unclear"])),
     *_listed("therapists", Therapist, ADMIN, "therapist"),
 )

@@ -112,7 +112,7 @@ _UNKNOWN_CASE: Final = Kind(
 _UNCLEAR_CASE: Final = Kind(
     "case-unclear",
     HTTPStatus.SERVICE_UNAVAILABLE,
-    "Not all that is recorded of the case is known just now",
+    "Not all that is recorded of a case is known just now",
     "whoever runs OnTrack has to mend something first; then send the same request again; other cases are taken",
 )
 

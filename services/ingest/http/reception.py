@@ -34,6 +34,9 @@ from services.runtime.roster.port import Clinic, Entry, Roster
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 KEY: Final = re.compile(r"[!-~]{1,200}")
+SOUGHT_FOR: Final = 5.0
+"""Seconds for which a case that may stand on the log is looked for there before its client is told to come again."""
+
 CASE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 
 
@@ -108,6 +111,8 @@ class Reception:
     async def own(self, client: Client, case_id: str) -> Registered:
         """Give what is known of a case of the client's clinic. Raises Problem."""
         case = (await self.cases.registered([case_id])).get(case_id)
+        if isinstance(case, Unclear) and await self.cases.seek([case_id], SOUGHT_FOR):
+            case = (await self.cases.registered([case_id])).get(case_id)
         if isinstance(case, Unclear) and not case.erased and (case.clinic is None or client.sees(case.clinic)):
             raise problems.refused([("", UNCLEAR)])
         if case is None or not case.enrolled or case.erased or not client.sees(case.clinic):
@@ -121,6 +126,9 @@ class Reception:
             facts, origin.client.only, origin.now, lambda place: stated[place].before(), lambda: origin.keyed(facts)
         )
         taken = await self.door.take(request)
+        is_unclear = any(refusal is UNCLEAR for _, refusal in taken.refused)
+        if is_unclear and await self.cases.seek({fact.subject for fact in facts}, SOUGHT_FOR):
+            taken = await self.door.take(request)
         if taken.refused:
             raise problems.refused([(stated[place].pointer, refusal) for place, refusal in taken.refused])
 

@@ -8,6 +8,8 @@ from starlette.responses import Response
 
 from contracts.definitions.policy import Policy
 from contracts.definitions.protocol import Protocol
+from services.ingest.domain.admission import UNCLEAR
+from services.ingest.following import Keeps
 from services.ingest.http import problems
 from services.ingest.http.bodies import object_of
 from services.ingest.http.faults import Fault
@@ -94,8 +96,11 @@ class RosterDesk:
 
     async def _delete_group(self, asked: Asked) -> Response:
         """Remove a group in which no course goes on."""
-        if not await self._receive().following.remove(asked.client.clinic, asked.entry_id):
-            raise Problem(problems.GROUP_IN_USE)
+        match await self._receive().following.remove(asked.client.clinic, asked.entry_id):
+            case Keeps.COURSE:
+                raise Problem(problems.GROUP_IN_USE)
+            case Keeps.UNCLEAR:
+                raise problems.refused([("", UNCLEAR)])
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
 
