@@ -6,11 +6,14 @@ from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import uuid4
 
 import pytest
 
+from contracts.definitions.catalogue import entry_of
+from contracts.definitions.files import library
 from contracts.topics import CASES, Topic
 from services.runtime import looking, serving
 from services.runtime.documents import Documents
@@ -98,6 +101,7 @@ class Member:
 
     serving: Serving[Any]
     looker: Looker[Any]
+    founding: Founding
     health: Health
     metrics: Metrics
     log: KafkaLog
@@ -142,13 +146,14 @@ async def joining(region: Region, *, shut: bool = False) -> AsyncIterator[Member
         stage, store = Scoring(founding.definitions), GatedStore(MongoStore(documents), working)
         keyring = MongoKeyring(documents, MasterKey.read(region.master_key))
         runner = Runner(stage, GatedLog(log, opening), store, keyring, founding.log_id)
+        runner.learn = founding.learn
         group = brokers.named(uuid4().hex)
         member = Serving(brokers, group, brokers.topic(CASES), runner, lambda *_: None)
         health, metrics = Health(), Metrics(stage.name)
         looker = Looker(Watched(stage, member, brokers, documents, log, store, founding), health, metrics)
         await member.start()
         try:
-            yield Member(member, looker, health, metrics, log, store, opening, working)
+            yield Member(member, looker, founding, health, metrics, log, store, opening, working)
         finally:
             opening.open()
             working.open()
@@ -162,6 +167,13 @@ async def running(region: Region) -> AsyncIterator[Member]:
     async with joining(region) as member:
         await until(member.runs, "it runs")
         yield member
+
+
+async def looked_at(member: Member) -> None:
+    """Look for the first time: then all halted cases are tried."""
+    member.working.asked.clear()
+    await member.looker.look()
+    await until(lambda: set(member.working.asked) == set(ALL), "all are tried")
 
 
 async def away(member: Member, partition: int) -> None:
@@ -260,20 +272,46 @@ async def test_how_much_there_is_to_do_is_not_told_before_it_is_known(region: Re
         assert b'ontrack_lag_events{partition="0",stage="scoring"} 0.0' in member.metrics.page()
 
 
-async def test_a_look_that_takes_longer_than_is_waited_for_goes_on(
+async def test_that_servers_answer_too_late_is_told_for_as_long_as_they_do(
     region: Region, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with running(region) as member:
         # given brokers and a database that never answer in time
+        in_time = looking.ANSWER
         monkeypatch.setattr(looking, "ANSWER", 0.0)
-        await member.looker.look()
-        assert len(member.health.alive()) == 2
 
-        # when somebody looks again and again, then what they answer late is heard
-        for where in ("brokers", "database"):
-            async with asyncio.timeout(PATIENCE):
-                while where in member.health.troubles:
-                    await member.looker.look()
+        # when somebody looks again and again, then that is told each time, also when they have answered meanwhile
+        for _ in range(20):
+            await member.looker.look()
+            assert {"brokers", "database"} <= member.health.troubles.keys()
+
+        # and no longer when they answer in time
+        monkeypatch.setattr(looking, "ANSWER", in_time)
+        async with asyncio.timeout(PATIENCE):
+            while {"brokers", "database"} & member.health.troubles.keys():
+                await member.looker.look()
+
+
+async def test_halted_cases_are_tried_again_whoever_learned_of_a_definition(region: Region) -> None:
+    async with running(region) as member:
+        # given a case that is halted, in a process that has tried all such cases before
+        await looked_at(member)
+        first, *_ = await member.log.read(CASES, ONE, 0, 1)
+        await member.store.halt("scoring", [Halted(first.key, ONE, 0, "definition-missing somewhat@1")])
+        await member.looker.look()
+        assert await member.store.halted("scoring")
+
+        # when a definition is published, and learned by a batch that names it before anybody looks
+        others = Founding(member.log)
+        await others.learn()
+        await others.publish([entry_of({**library()[0].body, "id": uuid4().hex})], datetime.now(UTC))
+        await member.founding.learn()
+        await member.looker.look()
+
+        # then the case goes on
+        async with asyncio.timeout(PATIENCE):
+            while await member.store.halted("scoring"):  # noqa: ASYNC110 - nobody is told of it
+                await asyncio.sleep(0.01)
 
 
 async def test_a_look_that_is_broken_off_does_not_go_on_after_the_end(region: Region) -> None:
@@ -300,6 +338,7 @@ def looks() -> list[str]:
 async def test_a_case_to_be_tried_again_where_nobody_can_run_it_lets_all_others_be(region: Region) -> None:
     async with running(region) as member:
         # given a halted case that is to be tried again, in a partition that is away
+        await looked_at(member)
         await away(member, ONE)
         first, *_ = await member.log.read(CASES, ONE, 0, 1)
         await member.store.halt("scoring", [Halted(first.key, ONE, 0, "key-missing")])

@@ -84,7 +84,7 @@ class Cluster:
         self._brokers = brokers
 
     async def make_topics(self, safety: Safety, topics: Iterable[Topic] = tuple(TOPICS.values())) -> Sequence[str]:
-        """Make the topics that are missing, and wait until they are there; give the names of those that were made here.
+        """Make the topics that are missing, and wait until a broker tells of them; give the names of those made here.
 
         Raises TopicsUnfit if one that is there does not fit, also if somebody else makes it at this moment.
         """
