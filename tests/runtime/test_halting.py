@@ -11,8 +11,9 @@ from contracts.definitions.catalogue import Catalogue
 from contracts.definitions.files import library
 from contracts.events.event import Data, Event
 from contracts.events.facts import NeedsStated, ResponseSubmitted
-from contracts.topics import CASES, SCORES
+from contracts.topics import CASES, DEFINITIONS, SCORES
 from services.ingest.domain.register import Register
+from services.runtime.founding import Founding
 from services.runtime.log.port import Record
 from services.runtime.rebuild import rebuild
 from services.runtime.runner import BATCH
@@ -284,6 +285,27 @@ async def test_no_case_halts_for_a_definition_that_was_published_since_any_was_a
     assert not found.halted
     assert found.by_case() == spared.by_case()
     assert found.states == spared.states
+
+
+async def test_where_the_definitions_on_the_log_cannot_be_read_a_case_halts_alone(tmp_path: Path) -> None:
+    # given the histories of three cases, of one of which a definition is missing, and a log that says unfit ones
+    mishap = MISHAPS["a definition is missing"]
+    spared = await mishap.spared(tmp_path / "spared.db")
+    with Workbench.on(tmp_path / "ontrack.db") as bench:
+        await bench.know(ANNA, BO, CARL)
+        await bench.put(CASES, mishap.told)
+        await bench.log.append(DEFINITIONS, 0, [Record("log", b"not a definition")])
+
+        # when a stage comes to them
+        runner = bench.runner(mishap.stage)
+        runner.learn = Founding(bench.log).learn
+        await runner.open(PARTITION)
+        await go_on(runner)
+        found = await bench.outcome(mishap.stage)
+
+    # then that case is halted, and the others go on
+    assert [(each.case_id, each.reason) for each in found.halted] == [(mishap.case_id, mishap.reason)]
+    assert [found.of(case_id) for case_id in (ANNA, BO)] == [spared.of(case_id) for case_id in (ANNA, BO)]
 
 
 async def test_a_case_that_halts_again_further_on_still_loses_nothing(tmp_path: Path) -> None:

@@ -97,6 +97,39 @@ async def test_others_have_their_turn_while_a_batch_is_stepped_through(file: Pat
     assert turns >= 10
 
 
+async def test_others_wait_for_no_more_than_a_few_records_of_all_partitions_together(file: Path) -> None:
+    # given a batch in each of some partitions, and somebody else who sees how many records were stepped through
+    steps: list[str] = []
+    between: list[int] = []
+    partitions, number = (0, 1, 2), 4 * AT_A_TIME
+
+    async def see() -> None:
+        while True:
+            before = len(steps)
+            await asyncio.sleep(0)
+            between.append(len(steps) - before)
+
+    with Workbench.on(file) as bench:
+        runner = bench.runner(Tally(steps=steps))
+        for partition in partitions:
+            [case_id] = cases_of(partition, 1)
+            story = History(case_id)
+            for session in range(number):
+                story.attended(session)
+            await bench.know(case_id)
+            await bench.put(SCORES, numbered(story.events), partition=partition)
+            await runner.open(partition)
+        seeing = asyncio.create_task(see())
+
+        # when all are worked on at once
+        await asyncio.gather(*(runner.advance(partition) for partition in partitions))
+        seeing.cancel()
+
+    # then these are never more than a few
+    assert len(steps) == number * len(partitions)
+    assert max(between) == AT_A_TIME
+
+
 async def test_keys_are_there_before_the_first_step(file: Path) -> None:
     # given a stage that works on a batch
     trouble = Trouble()

@@ -13,12 +13,14 @@ from contracts.events.scores import ScoreComputed
 from contracts.topics import SCORES
 from services.embedded import EmbeddedHome
 from services.ingest.access import TOKENS, Tokens
+from services.ingest.door import Door
+from services.mailer.ingest import NotRecorded
 from services.runtime.faults import MEND_DAMAGE
 from services.runtime.store.port import StoreUnavailable
-from services.up import Up
+from services.up import OwnIngest, Up
 from tests.support.asgi import started
 from tests.support.clock import Clock
-from tests.support.open_clinic import NOW, RESPONSE, Clinic
+from tests.support.open_clinic import NOW, RESPONSE, Clinic, halted
 from tests.support.said import said_on
 
 PATIENCE = 30.0
@@ -94,3 +96,19 @@ async def test_of_damage_it_is_told_what_mends_it_and_a_fault_of_ours_is_not_tak
             await asyncio.sleep(0.01)
     (why,) = up.health.alive()
     assert why.startswith(f"stages: {told}")
+
+
+async def test_the_mailer_is_told_of_a_case_of_which_not_all_is_known(tmp_path: Path) -> None:
+    # given a case that the register has halted, in a process that does not have it at hand
+    home = await EmbeddedHome.found(tmp_path / "home", clock=Clock(NOW))
+    tokens = Tokens(tmp_path / "home" / TOKENS)
+    app = Up(home, tokens).app()
+    async with started(app):
+        clinic = Clinic(app, home, tokens, Clock(NOW))
+        case_id = await clinic.enrolled()
+        ingest = OwnIngest(await halted(clinic, case_id), Door(home.intake))
+
+        # when the mailer asks what came of a notice of it
+        # then it is told that this is not known, and not that nothing came of it
+        with pytest.raises(NotRecorded, match=f"case {case_id} is halted in register"):
+            await ingest.told(case_id, "a notice")
