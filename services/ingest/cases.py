@@ -342,6 +342,8 @@ class Cases:
         """Take cases in hand, as the register has them; give those that were erased, or are Unclear."""
         if not case_ids:
             return {}
+        for case_id in case_ids:
+            self._sought.pop(case_id, None)
         # A case that has no key now has no fact before this.
         ends = {case_id: self._tails[partition_of(case_id)].position for case_id in case_ids}
         # Asked before the states: a case that goes on again in between has all that it lacked in its state.
@@ -392,7 +394,6 @@ class Cases:
         suspected: dict[int, dict[str, CaseKey]] = defaultdict(dict)
         for case_id, key in stateless.items():
             tail = self._tails[partition_of(case_id)]
-            self._sought.pop(case_id, None)
             if case_id not in self._lost and self._absent.get(case_id, 0) < tail.begin and not tail.begins(case_id):
                 suspected[partition_of(case_id)][case_id] = key
         left = self.looks_back_for

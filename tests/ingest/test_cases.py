@@ -495,6 +495,23 @@ async def test_who_seeks_a_case_for_too_long_is_told_to_come_again_and_goes_on_t
         assert not await story.cases.registered([name])
 
 
+async def test_a_case_that_nobody_has_sought_is_known_when_the_register_has_its_enrolment() -> None:
+    with a_bench() as bench:
+        # given a case with a key and no fact, which a process does not know to be new
+        story = Story(bench, facts_kept=0)
+        await story.record("elsewhere", NAMES[1:])
+        await story.run_register()
+        story.cases.looks_back_for = 0
+        assert await unclear(story.cases, NAMES[:1]) == set(NAMES[:1])
+
+        # when it is enrolled elsewhere, and the register reads that
+        await story.record("elsewhere", NAMES)
+        await story.run_register()
+
+        # then it is known
+        await story.ask(NAMES)
+
+
 async def test_an_unreadable_record_is_passed_over() -> None:
     with a_bench() as bench:
         # given a record of a case that nobody can read, between two facts
