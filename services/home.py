@@ -175,7 +175,6 @@ class Home(ABC):
             return
         for stage in self.stages_here:
             runner = Runner(stage, self.log, self.store, self.keyring, self.log_id)
-            runner.learn = self._founding.learn
             for partition in range(stage.reads.partitions):
                 if await self._goes_on(runner.open(partition)):
                     self._work.append((runner, partition))

@@ -16,7 +16,7 @@ from starlette.routing import Router
 from services.auditor.sealing import Sealer
 from services.embedded import EmbeddedHome
 from services.ingest.access import Access
-from services.ingest.cases import Cases
+from services.ingest.cases import LOOKS_BACK_FOR, Cases
 from services.ingest.clockwork import Clockwork, Timetable
 from services.ingest.domain.register import Unclear
 from services.ingest.door import Door
@@ -61,6 +61,7 @@ class Up:
         access: tells who asks; mail: how mail is sent; without it none is; sealer: signs checkpoints; without it nobody
         """
         self._home = home
+        home.cases.looks_back_for = LOOKS_BACK_FOR
         self._sealer = sealer
         self._recorded = asyncio.Event()
         self.health = Health(waits_for=[])

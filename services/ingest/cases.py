@@ -48,6 +48,7 @@ _CASES_AT_ONCE: Final = 200
 _ENROLMENT: Final = ending(CaseEnrolled)
 _HALTED: Final = f"case {{}} is halted in {Register.name}: ontrack halted list says why"
 _LOST: Final = f"what {Register.name} knew of case {{}} is gone: ontrack audit replay --swap makes it anew"
+_KEYLESS: Final = "the key of case {} is missing; put the last good copy of the data in its place"
 _SOUGHT: Final = "whether case {} stands on the log is not known yet"
 _STATES: Final = TypeAdapter(Registered)
 _LOG = structlog.get_logger()
@@ -55,12 +56,15 @@ _offset: Final = attrgetter("offset")
 
 
 class KeyMissing(Exception):
-    """A case is on the log and its key is not in the keyring: nothing of it can be read, and nothing added. Says so."""
+    """Cases are on the log and their keys are not in the keyring: nothing of them can be read, and nothing added.
 
-    def __init__(self, case_id: str) -> None:
-        """Name the case."""
-        super().__init__(f"the key of case {case_id} is missing; put the last good copy of the data in its place")
-        self.case_id = case_id
+    Says so of the first.
+    """
+
+    def __init__(self, case_ids: Sequence[str]) -> None:
+        """Name the cases."""
+        super().__init__(_KEYLESS.format(case_ids[0]))
+        self.case_ids = case_ids
 
 
 class RegisterBehind(Unavailable):
@@ -154,7 +158,7 @@ class Cases:
         """Cases of which nothing stands on their partition before an offset, as was seen."""
         self._lost: set[str] = set()
         """Cases of which the register has read something, and has no state."""
-        self._sought: dict[str, CaseKey] = {}
+        self._sought: set[str] = set()
         """Cases without a state of which it is not known yet whether the register has read something."""
         self._told: set[str] = set()
         """Cases of which was logged that not all is known."""
@@ -213,23 +217,23 @@ class Cases:
             try:
                 return await self.registered([each for each in case_ids if each not in keyless]), keyless
             except KeyMissing as missing:
-                keyless[missing.case_id] = str(missing)
+                keyless |= {case_id: _KEYLESS.format(case_id) for case_id in missing.case_ids}
 
     async def seek(self, case_ids: Collection[str], within: float) -> bool:
-        """Look on the log for cases that are Unclear for that alone; tell whether any of these is. Nobody else waits.
+        """Look on the log for cases that are Unclear for that alone; tell whether any of these was.
 
-        Raises Unavailable, also if it takes longer than so many seconds: who asks again goes on from there.
+        Others wait for a batch at most. Raises Unavailable, also if it takes longer than so many seconds: who asks
+        again goes on from there.
         """
-        sought: dict[int, dict[str, CaseKey]] = defaultdict(dict)
-        for case_id in case_ids:
-            if (key := self._sought.pop(case_id, None)) is not None:
-                sought[partition_of(case_id)][case_id] = key
         until = asyncio.get_running_loop().time() + within
-        async with self._looking_back:
-            for partition, keys in sought.items():
-                while await self._looked_back(partition, keys):
-                    if asyncio.get_running_loop().time() > until:
-                        raise Unavailable(_SOUGHT.format(min(keys)))
+        sought: dict[int, dict[str, CaseKey]] = defaultdict(dict)
+        for case_id, key in (await self._keyring.keys(self._sought & set(case_ids))).items():
+            if isinstance(key, CaseKey):
+                sought[partition_of(case_id)][case_id] = key
+        for partition, keys in sought.items():
+            while await self._looked_back(partition, keys):
+                if asyncio.get_running_loop().time() > until:
+                    raise Unavailable(_SOUGHT.format(min(keys)))
         return bool(sought)
 
     def keys_at_hand(self, case_ids: Collection[str]) -> Mapping[str, CaseKey]:
@@ -241,7 +245,7 @@ class Cases:
         return {case_id: self._at_hand[case_id].key for case_id in case_ids if case_id in self._at_hand}
 
     async def all(self) -> AsyncIterator[Mapping[str, Registered]]:
-        """Give every case there is and can be read, some at a time, with those that are Unclear.
+        """Give every case there is, some at a time; one whose key is missing is Unclear here.
 
         Raises Unavailable, at the end at the latest.
         """
@@ -257,11 +261,15 @@ class Cases:
             since.discard(case_id)
             some.append(case_id)
             if len(some) == _CASES_AT_ONCE:
-                yield (await self._found(some))[0]
+                yield await self._each_of(some)
                 some = []
-        yield (await self._found([*some, *since]))[0]
+        yield await self._each_of([*some, *since])
         if await self._store.place(self._register.name) != place:
             raise Unavailable("what the register knows was replaced meanwhile")
+
+    async def _each_of(self, case_ids: Collection[str]) -> Mapping[str, Registered]:
+        found, keyless = await self._found(case_ids)
+        return {**found, **{case_id: Unclear(why=why) for case_id, why in keyless.items()}}
 
     async def facts(self, case_id: str) -> AsyncIterator[Event[Data]]:
         """Give the facts of a case from the log, in their order; none of one whose key was destroyed.
@@ -342,16 +350,15 @@ class Cases:
         """Take cases in hand, as the register has them; give those that were erased, or are Unclear."""
         if not case_ids:
             return {}
-        for case_id in case_ids:
-            self._sought.pop(case_id, None)
+        self._sought.difference_update(case_ids)
         # A case that has no key now has no fact before this.
         ends = {case_id: self._tails[partition_of(case_id)].position for case_id in case_ids}
         # Asked before the states: a case that goes on again in between has all that it lacked in its state.
         halted = {each.case_id: each for each in await self._store.halted(self._register.name)}
         states = await self._store.load(self._register.name, case_ids, self._place)
         keys = await self._keyring.keys(case_ids)
-        for case_id in sorted((states.keys() | halted.keys() & ends.keys()) - keys.keys()):
-            raise KeyMissing(case_id)
+        if keyless := sorted((states.keys() | halted.keys() & ends.keys()) - keys.keys()):
+            raise KeyMissing(keyless)
         stateless = {name: key for name, key in keys.items() if isinstance(key, CaseKey) and name not in states}
         lost = await self._lost_of(stateless)
         self._note_absent({case_id: end for case_id, end in ends.items() if case_id not in keys})
@@ -401,7 +408,7 @@ class Cases:
             while left > 0 and await self._looked_back(partition, keys):
                 left -= 1
             if left == 0:
-                self._sought |= keys
+                self._sought |= keys.keys()
         return self._lost & stateless.keys()
 
     async def _looked_back(self, partition: int, suspected: dict[str, CaseKey]) -> bool:
@@ -431,8 +438,7 @@ class Cases:
         """Note that nothing stands of cases before an offset."""
         for case_id, before in seen.items():
             # What is put back stands last, and what stands first is let go of.
-            self._absent.pop(case_id, None)
-            self._absent[case_id] = before
+            self._absent[case_id] = max(before, self._absent.pop(case_id, 0))
         for case_id in list(self._absent)[: max(0, len(self._absent) - ABSENT_AT_MOST)]:
             del self._absent[case_id]
 

@@ -64,8 +64,11 @@ class _Ends(NamedTuple):
 class Looker(Generic[StateT]):
     """Looks, every other second, how everything is."""
 
-    def __init__(self, watched: Watched[StateT], health: Health, metrics: Metrics) -> None:
-        """Look at something; say in `health` how it is, and in `metrics` how much there is to do."""
+    def __init__(self, watched: Watched[StateT], health: Health, metrics: Metrics, learned: int = 0) -> None:
+        """Look at something; say in `health` how it is, and in `metrics` how much there is to do.
+
+        learned: how much was known of the log when halted cases were tried last
+        """
         self._on = watched
         self._health = health
         self._metrics = metrics
@@ -76,8 +79,7 @@ class Looker(Generic[StateT]):
         self._looks: dict[str, asyncio.Task[None]] = {}
         """The looks that are not over, by where they look."""
         self._unjoined_since = self._tried_again_at = time.monotonic()
-        self._learned = 0
-        """What was known of the log when halted cases were tried last."""
+        self._learned = learned
         self._ends, self._earlier_ends = _Ends(time.time()), _Ends(time.time())
 
     async def look(self) -> None:

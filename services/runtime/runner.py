@@ -61,7 +61,7 @@ class _Share:
 
 
 async def _nothing_new() -> None:
-    """Learn nothing: who steps by all definitions that there will be has nobody to ask."""
+    """Learn nothing: who publishes definitions, or has learned all before each run, has nobody to ask."""
 
 
 class Runner(Generic[StateT]):

@@ -217,12 +217,13 @@ class Service(Process, Generic[StateT]):
             serving.pause, serving.recalled = self.pause, self.recalled
             self._traces = self._traced(stage, stack)
             stack.push_async_callback(serving.stop)
+            learned = founding.learned
             await self._until_it_works(serving.start, documents.why_away)
             spare_the_collector()
             await self.begin_beside(Ground(documents, log, store, keyring, founding), stack)
             _LOG.info("serving", stage=stage.name, log=founding.log_id)
             watched = Watched(stage, serving, brokers, documents, log, store, founding)
-            looker = Looker(watched, self.health, self.metrics)
+            looker = Looker(watched, self.health, self.metrics, learned)
             stack.push_async_callback(looker.stop)
             while True:
                 await looker.look()

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import services.ingest.cases
 from contracts.codec import encode, prepared
 from contracts.events.event import Data, Event, new_fact
 from contracts.events.facts import CaseEnrolled, SessionScheduled
@@ -87,6 +88,12 @@ class Story:
         """Give every fact as a broker does: as bytes."""
         records = await self.bench.log.read(CASES, PARTITION, 0, 1_000)
         return [record._replace(event=None) for record in records]
+
+
+def enrolment_of(case_id: str) -> Record:
+    """The record of an enrolment that nobody has told of."""
+    fact = new_fact(ENROLLED, case_id=case_id, fact_id=FACT, source="urn:test", happened=MOMENT)
+    return Record(case_id, encode(prepared(fact, key_of(case_id))))
 
 
 class FailingRegister(Register):
@@ -351,10 +358,7 @@ async def test_for_a_case_that_just_begins_nothing_is_read_again() -> None:
         assert not await cases.registered([name])
 
         # and its enrolment is recorded elsewhere
-        enrolled = prepared(
-            new_fact(ENROLLED, case_id=name, fact_id=FACT, source="urn:test", happened=MOMENT), key_of(name)
-        )
-        await bench.log.append(CASES, PARTITION, [Record(name, encode(enrolled))])
+        await bench.log.append(CASES, PARTITION, [enrolment_of(name)])
 
         # then it is known, and nothing was read from the beginning
         assert (await cases.registered([name]))[name].enrolled
@@ -416,6 +420,25 @@ async def test_a_fact_that_cannot_be_taken_keeps_its_case_from_being_known_and_n
             await story.record("elsewhere", NAMES[1:])
 
 
+async def test_a_fact_that_cannot_be_taken_is_not_passed_over_by_those_after_it() -> None:
+    with a_bench() as bench:
+        # given a case at hand, a fact of it that cannot be taken, and others that shorten what is kept behind it
+        story = Story(bench, facts_kept=2)
+        story.cases._register = FailingRegister()  # noqa: SLF001 - a fault of the program
+        await story.record("here", NAMES)
+        await story.run_register()
+        await story.ask(NAMES)
+        await story.record("elsewhere", NAMES[:2])
+        await story.ask(NAMES[1:])
+        await bench.run(FailingRegister())
+        await story.record("elsewhere", NAMES[1:])
+        await story.ask(NAMES[1:])
+
+        # when more comes of it, then it is not taken for known
+        await bench.log.append(CASES, PARTITION, [enrolment_of(NAMES[0])])
+        assert await unclear(story.cases) == set(NAMES[:1])
+
+
 async def test_a_case_that_is_halted_is_among_all_though_it_has_no_state_and_nothing_came_of_it_since() -> None:
     with a_bench() as bench:
         # given a case whose state was lost, which the register halts at its next fact
@@ -445,7 +468,12 @@ async def test_a_case_that_has_lost_its_key_keeps_no_other_from_being_read() -> 
         known, why = await cases.readable(NAMES)
         assert dict(known) == {NAMES[1]: story.expected[NAMES[1]]}
         assert {case_id: case_id in reason for case_id, reason in why.items()} == {NAMES[0]: True, NAMES[2]: True}
-        assert (await every(cases)).keys() == {NAMES[1]}
+        found = await every(cases)
+        assert {case_id: isinstance(case, Unclear) for case_id, case in found.items()} == {
+            NAMES[0]: True,
+            NAMES[1]: False,
+            NAMES[2]: True,
+        }
 
 
 @pytest.mark.parametrize("is_lost", [False, True])
@@ -493,6 +521,37 @@ async def test_who_seeks_a_case_for_too_long_is_told_to_come_again_and_goes_on_t
 
         # then what was read is not read again: here that was all
         assert not await story.cases.registered([name])
+
+
+async def test_what_was_read_for_one_case_is_not_read_again_since_another_is_looked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(services.ingest.cases, "_AT_ONCE", 1)
+    with a_bench() as bench:
+        # given two cases with keys and no facts, one of which was looked for up to the end
+        story = Story(bench)
+        await story.record("elsewhere", NAMES)
+        await story.run_register()
+        one, other = cases_of(PARTITION, len(NAMES) + 2)[-2:]
+        await bench.know(one, other)
+        trouble = Trouble()
+        cases = Cases(TroubledLog(bench.log, trouble), bench.store, bench.keyring, cases_at_hand=0, facts_kept=0)
+        assert not await cases.registered([one])
+        assert trouble.calls.count("log.read") == len(NAMES)
+
+        # when both are looked for, and not for long enough, when there is more on the log
+        await story.record("elsewhere", NAMES)
+        await story.run_register()
+        cases.looks_back_for = 0
+        assert await unclear(cases, [one, other]) == {one, other}
+        with pytest.raises(Unavailable):
+            await cases.seek([one, other], within=-1)
+
+        # then for the one only what is new is read
+        cases.looks_back_for = 100
+        trouble.calls.clear()
+        assert not await cases.registered([one])
+        assert trouble.calls.count("log.read") == len(NAMES)
 
 
 async def test_a_case_that_nobody_has_sought_is_known_when_the_register_has_its_enrolment() -> None:

@@ -18,6 +18,7 @@ from contracts.definitions.policy import Policy
 from contracts.definitions.protocol import Protocol
 from contracts.events.event import Data, Event, fact_id, new_fact
 from contracts.events.facts import (
+    CaseClosed,
     CaseEnrolled,
     OccasionClosed,
     OccasionOpened,
@@ -48,6 +49,7 @@ MORNING: Final = MONDAY - timedelta(hours=4)
 FORMS: Final = 4
 """Of the morning; a fifth is asked after the session."""
 _FIRST_SESSION: Final = SessionScheduled(session=1, scheduled=MONDAY)
+_CLOSED: Final = CaseClosed(reason="other")
 
 
 def fact_of(case_id: str, data: Data, happened: datetime) -> Event[Data]:
@@ -262,7 +264,12 @@ async def test_a_case_whose_protocol_comes_late_is_asked_when_it_has_come(tmp_pa
         await ward.admit("anna")
         said = (CaseEnrolled(clinic="c1", protocol=protocol.ref, policy=GRYESTEN), _FIRST_SESSION)
         await ward.home.intake.take_over([fact_of("bo", each, ward.time) for each in said])
+        await ward.home.intake.take_over([fact_of("carl", each, ward.time) for each in (*said, _CLOSED)])
         await ward.home.catch_up()
+
+        # and of one of which nothing is to be said any more, it is not looked for
+        looked_at = await ward.home.store.appointments(ward.home.register.name, datetime.max.replace(tzinfo=UTC), 9)
+        assert {each.case_id for each in looked_at} == {"anna", "bo"}
 
         # when their time comes, then what is to be said of the other one is said, and what is wrong is told
         ward.time, clock, health = MORNING, ward.clock(), Health(waits_for=[])

@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Final
 
 import pytest
 
 from contracts.events.facts import SessionMoved
+from services.embedded import EmbeddedHome
 from services.ingest.cases import Cases
 from services.ingest.door import Door, DoorBusy
 from services.ingest.following import Following, Keeps
@@ -148,6 +150,21 @@ async def test_a_group_is_not_removed_while_a_case_may_have_joined_it_since(clin
 
     # when somebody removes the group, then it stays, and it is told why
     assert await removed(clinic, cases) is Keeps.UNCLEAR
+
+
+async def test_a_group_is_not_removed_while_nobody_can_read_whether_a_case_is_in_it(
+    clinic: Clinic, tmp_path: Path
+) -> None:
+    # given a group, and a case that has a state
+    await members(clinic, 1)
+    home = clinic.home
+    async with asyncio.timeout(PATIENCE):
+        while await home.waiting([home.register]):  # noqa: ASYNC110 - it reads in its own time
+            await asyncio.sleep(0.01)
+
+    # when somebody removes the group who has another keyring, then it stays
+    async with await EmbeddedHome.found(tmp_path / "other") as other:
+        assert await removed(clinic, Cases(home.log, home.store, other.keyring)) is Keeps.UNCLEAR
 
 
 async def test_a_group_that_nothing_keeps_is_removed(clinic: Clinic) -> None:

@@ -150,7 +150,8 @@ async def joining(region: Region, *, shut: bool = False) -> AsyncIterator[Member
         group = brokers.named(uuid4().hex)
         member = Serving(brokers, group, brokers.topic(CASES), runner, lambda *_: None)
         health, metrics = Health(), Metrics(stage.name)
-        looker = Looker(Watched(stage, member, brokers, documents, log, store, founding), health, metrics)
+        watched = Watched(stage, member, brokers, documents, log, store, founding)
+        looker = Looker(watched, health, metrics, founding.learned)
         await member.start()
         try:
             yield Member(member, looker, founding, health, metrics, log, store, opening, working)
@@ -167,13 +168,6 @@ async def running(region: Region) -> AsyncIterator[Member]:
     async with joining(region) as member:
         await until(member.runs, "it runs")
         yield member
-
-
-async def looked_at(member: Member) -> None:
-    """Look for the first time: then all halted cases are tried."""
-    member.working.asked.clear()
-    await member.looker.look()
-    await until(lambda: set(member.working.asked) == set(ALL), "all are tried")
 
 
 async def away(member: Member, partition: int) -> None:
@@ -294,8 +288,7 @@ async def test_that_servers_answer_too_late_is_told_for_as_long_as_they_do(
 
 async def test_halted_cases_are_tried_again_whoever_learned_of_a_definition(region: Region) -> None:
     async with running(region) as member:
-        # given a case that is halted, in a process that has tried all such cases before
-        await looked_at(member)
+        # given a case that is halted
         first, *_ = await member.log.read(CASES, ONE, 0, 1)
         await member.store.halt("scoring", [Halted(first.key, ONE, 0, "definition-missing somewhat@1")])
         await member.looker.look()
@@ -338,7 +331,6 @@ def looks() -> list[str]:
 async def test_a_case_to_be_tried_again_where_nobody_can_run_it_lets_all_others_be(region: Region) -> None:
     async with running(region) as member:
         # given a halted case that is to be tried again, in a partition that is away
-        await looked_at(member)
         await away(member, ONE)
         first, *_ = await member.log.read(CASES, ONE, 0, 1)
         await member.store.halt("scoring", [Halted(first.key, ONE, 0, "key-missing")])

@@ -11,7 +11,7 @@ from contracts.definitions.catalogue import Catalogue
 from contracts.definitions.files import library
 from contracts.events.event import Data, Event
 from contracts.events.facts import NeedsStated, ResponseSubmitted
-from contracts.topics import CASES, DEFINITIONS, SCORES
+from contracts.topics import CASES, DEAD_LETTERS, DEFINITIONS, SCORES
 from services.ingest.domain.register import Register
 from services.runtime.founding import Founding
 from services.runtime.log.port import Record
@@ -267,6 +267,7 @@ async def test_no_case_halts_for_a_definition_that_was_published_since_any_was_a
     with Workbench.on(tmp_path / "ontrack.db") as bench:
         await bench.know(ANNA, BO, CARL)
         await bench.put(CASES, mishap.told)
+        await bench.log.append(CASES, PARTITION, [Record(BO, b"not a fact")])
 
         # when a stage comes to them that knew a definition too little when it began
         known = Catalogue(entry for entry in library() if entry.ref != HOMEWORK)
@@ -281,10 +282,13 @@ async def test_no_case_halts_for_a_definition_that_was_published_since_any_was_a
         await go_on(runner, at_once=at_once)
         found = await bench.outcome(mishap.mended)
 
-    # then everything is as if it had known it from the start
+        letters = await bench.records(DEAD_LETTERS)
+
+    # then everything is as if it had known it from the start, and nothing was done twice
     assert not found.halted
     assert found.by_case() == spared.by_case()
     assert found.states == spared.states
+    assert len(letters) == 1
 
 
 async def test_where_the_definitions_on_the_log_cannot_be_read_a_case_halts_alone(tmp_path: Path) -> None:
