@@ -89,5 +89,7 @@ def _build(folder: Path) -> None:
     module = (_HERE / "go.mod").read_text(encoding="utf-8")
     (folder / "go.mod").write_text(f"{module}\nreplace {_FERRETDB} => {changed}\n", encoding="utf-8")
     shutil.copyfile(_HERE / "go.sum", folder / "go.sum")
-    golang.build(_HERE, folder / "ferretdb", ".", f"-modfile={folder}/go.mod")
+    # Without its other database and without symbols it is built in two thirds of the time.
+    smaller = ["-tags=ferretdb_no_sqlite", "-ldflags=-s -w", "-gcflags=all=-dwarf=false"]
+    golang.build(_HERE, folder / "ferretdb", ".", f"-modfile={folder}/go.mod", *smaller)
     shutil.rmtree(changed)
