@@ -50,10 +50,10 @@ class Timetable:
 
     def first_moment(self, case: Registered) -> datetime | None:
         """Give the first moment at which the clock is to look at a case; at once if its protocol is not known here."""
-        if self.unknown(case) is not None:
-            return _AT_ANY_TIME
         protocol = self.protocol(case)
-        return None if protocol is None else first_moment(case, protocol, self.zones.of(case.clinic))
+        if protocol is None:
+            return None if self.unknown(case) is None else _AT_ANY_TIME
+        return first_moment(case, protocol, self.zones.of(case.clinic))
 
     def unknown(self, case: Registered) -> str | None:
         """Give the protocol of a case that goes on if it is not known here, or not yet; None if it is."""
