@@ -316,10 +316,11 @@ ONE_AND_ANOTHER: Final = (
 )
 
 
+@pytest.mark.parametrize("every", [pytest.param(3, id="some"), pytest.param(1, id="all", marks=pytest.mark.torture)])
 @pytest.mark.parametrize("purpose", ["keep", "replace"])
 @pytest.mark.parametrize(("one", "another"), ONE_AND_ANOTHER, ids=lambda each: each.__name__)
 async def test_one_that_is_killed_over_another_copy_leaves_nothing_that_is_taken_for_done(
-    copies: Sequence[Path], p1: str, purpose: Purpose, one: Change, another: Change
+    copies: Sequence[Path], p1: str, purpose: Purpose, one: Change, another: Change, every: int
 ) -> None:
     partition = [partition_of(p1)]
     async with AsyncExitStack() as stack:
@@ -328,7 +329,7 @@ async def test_one_that_is_killed_over_another_copy_leaves_nothing_that_is_taken
             for home in (copies[COPIES.index(each)] for each in (one, another))
         ]
         fresh, empty = [await stack.enter_async_context(shelf()) for _ in range(2)]
-        for calls in count(1):
+        for calls in count(1, every):
             # given what is made anew of a log, and a second try over another copy of it that dies before some call
             await leave(first, fresh)
             await rebuilt(first, fresh, empty, unseen, purpose=purpose, partitions=partition)
