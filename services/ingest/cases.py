@@ -164,6 +164,7 @@ class Cases:
         """Cases of which was logged that not all is known."""
         self._reading = asyncio.Lock()
         self._looking_back = asyncio.Semaphore(LOOKS_AT_ONCE)
+        self._seeking: dict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def registered(self, case_ids: Collection[str]) -> Mapping[str, Registered]:
         """Give what is known of some cases; one of which nothing is known is absent.
@@ -219,22 +220,34 @@ class Cases:
             except KeyMissing as missing:
                 keyless |= {case_id: _KEYLESS.format(case_id) for case_id in missing.case_ids}
 
-    async def seek(self, case_ids: Collection[str], within: float) -> bool:
-        """Look on the log for cases that are Unclear for that alone; tell whether any of these was.
+    async def seek(self, case_ids: Collection[str], within: float) -> None:
+        """Look on the log for cases that are Unclear for that alone, so that they are known when they are asked for.
 
         Others wait for a batch at most. Raises Unavailable, also if it takes longer than so many seconds: who asks
         again goes on from there.
         """
         until = asyncio.get_running_loop().time() + within
-        sought: dict[int, dict[str, CaseKey]] = defaultdict(dict)
-        for case_id, key in (await self._keyring.keys(self._sought & set(case_ids))).items():
-            if isinstance(key, CaseKey):
-                sought[partition_of(case_id)][case_id] = key
-        for partition, keys in sought.items():
+        for partition in sorted({partition_of(case_id) for case_id in self._sought.intersection(case_ids)}):
+            await self._seek_on(partition, until)
+
+    async def _seek_on(self, partition: int, until: float) -> None:
+        """Look for every case that is sought on a partition: whoever seeks another one there need not read it again."""
+        too_late = Unavailable(f"cases are being looked for in partition {partition} of {CASES.name}")
+        try:
+            async with asyncio.timeout_at(until):
+                await self._seeking[partition].acquire()
+        except TimeoutError:
+            raise too_late from None
+        try:
+            case_ids = [case_id for case_id in self._sought if partition_of(case_id) == partition]
+            found = await self._keyring.keys(case_ids)
+            keys = {case_id: key for case_id, key in found.items() if isinstance(key, CaseKey)}
             while await self._looked_back(partition, keys):
                 if asyncio.get_running_loop().time() > until:
-                    raise Unavailable(_SOUGHT.format(min(keys)))
-        return bool(sought)
+                    raise too_late
+            self._sought.difference_update(case_ids)
+        finally:
+            self._seeking[partition].release()
 
     def keys_at_hand(self, case_ids: Collection[str]) -> Mapping[str, CaseKey]:
         """Give the keys of those cases that are at hand.
@@ -245,7 +258,7 @@ class Cases:
         return {case_id: self._at_hand[case_id].key for case_id in case_ids if case_id in self._at_hand}
 
     async def all(self) -> AsyncIterator[Mapping[str, Registered]]:
-        """Give every case there is, some at a time; one whose key is missing is Unclear here.
+        """Give every case that the register has or that has a key, some at a time; one that lacks its key is Unclear.
 
         Raises Unavailable, at the end at the latest.
         """
@@ -350,7 +363,6 @@ class Cases:
         """Take cases in hand, as the register has them; give those that were erased, or are Unclear."""
         if not case_ids:
             return {}
-        self._sought.difference_update(case_ids)
         # A case that has no key now has no fact before this.
         ends = {case_id: self._tails[partition_of(case_id)].position for case_id in case_ids}
         # Asked before the states: a case that goes on again in between has all that it lacked in its state.
@@ -360,7 +372,10 @@ class Cases:
         if keyless := sorted((states.keys() | halted.keys() & ends.keys()) - keys.keys()):
             raise KeyMissing(keyless)
         stateless = {name: key for name, key in keys.items() if isinstance(key, CaseKey) and name not in states}
-        lost = await self._lost_of(stateless)
+        lost, sought = await self._lost_of(stateless)
+        # At once, and not before: who seeks one meanwhile is to find it there.
+        self._sought.difference_update(case_ids)
+        self._sought |= sought
         self._note_absent({case_id: end for case_id, end in ends.items() if case_id not in keys})
         found: dict[str, Registered] = {}
         for case_id, key in keys.items():
@@ -374,7 +389,7 @@ class Cases:
                 found[case_id] = self._unclear(case_id, state, _HALTED)
             elif case_id in lost:
                 found[case_id] = self._unclear(case_id, state, _LOST)
-            elif case_id in self._sought:
+            elif case_id in sought:
                 found[case_id] = Unclear.of(state, _SOUGHT.format(case_id))
             else:
                 self._at_hand[case_id] = _AtHand(key, state, offset)
@@ -392,8 +407,8 @@ class Cases:
         """Tell whether the register halted a case before what is kept here."""
         return halted.offset < self._tails[partition_of(halted.case_id)].begin
 
-    async def _lost_of(self, stateless: Mapping[str, CaseKey]) -> AbstractSet[str]:
-        """Find the cases without a state of which the register has read something.
+    async def _lost_of(self, stateless: Mapping[str, CaseKey]) -> tuple[AbstractSet[str], AbstractSet[str]]:
+        """Find the cases without a state of which the register has read something, and those that are to be sought yet.
 
         What it has read is read again for that, but no further than it was before, and for no case that just begins:
         whoever enrols it has asked for it before it had a key, or its enrolment is kept here.
@@ -403,13 +418,13 @@ class Cases:
             tail = self._tails[partition_of(case_id)]
             if case_id not in self._lost and self._absent.get(case_id, 0) < tail.begin and not tail.begins(case_id):
                 suspected[partition_of(case_id)][case_id] = key
-        left = self.looks_back_for
+        left, sought = self.looks_back_for, set[str]()
         for partition, keys in suspected.items():
             while left > 0 and await self._looked_back(partition, keys):
                 left -= 1
             if left == 0:
-                self._sought |= keys.keys()
-        return self._lost & stateless.keys()
+                sought |= keys.keys()
+        return self._lost & stateless.keys(), sought
 
     async def _looked_back(self, partition: int, suspected: dict[str, CaseKey]) -> bool:
         """Read a batch of what comes before that what is kept here; tell whether there may be more of it to read.

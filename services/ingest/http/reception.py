@@ -111,7 +111,8 @@ class Reception:
     async def own(self, client: Client, case_id: str) -> Registered:
         """Give what is known of a case of the client's clinic. Raises Problem."""
         case = (await self.cases.registered([case_id])).get(case_id)
-        if isinstance(case, Unclear) and await self.cases.seek([case_id], SOUGHT_FOR):
+        if isinstance(case, Unclear):
+            await self.cases.seek([case_id], SOUGHT_FOR)
             case = (await self.cases.registered([case_id])).get(case_id)
         if isinstance(case, Unclear) and not case.erased and (case.clinic is None or client.sees(case.clinic)):
             raise problems.refused([("", UNCLEAR)])
@@ -126,8 +127,8 @@ class Reception:
             facts, origin.client.only, origin.now, lambda place: stated[place].before(), lambda: origin.keyed(facts)
         )
         taken = await self.door.take(request)
-        is_unclear = any(refusal is UNCLEAR for _, refusal in taken.refused)
-        if is_unclear and await self.cases.seek({fact.subject for fact in facts}, SOUGHT_FOR):
+        if any(refusal is UNCLEAR for _, refusal in taken.refused):
+            await self.cases.seek({fact.subject for fact in facts}, SOUGHT_FOR)
             taken = await self.door.take(request)
         if taken.refused:
             raise problems.refused([(stated[place].pointer, refusal) for place, refusal in taken.refused])
