@@ -100,6 +100,16 @@ class Ward:
         await self.home.catch_up()
         return said
 
+    async def in_trouble(self) -> Health:
+        """Let a clock run until it tells of something that is wrong; give what it tells."""
+        health = Health(waits_for=[])
+        running = asyncio.create_task(self.clock().run(health))
+        async with asyncio.timeout(30):
+            while not health.ready():  # noqa: ASYNC110 - nobody is told of it but who looks
+                await asyncio.sleep(0.01)
+        running.cancel()
+        return health
+
 
 @asynccontextmanager
 async def a_ward(folder: Path, trouble: Trouble = NO_TROUBLE) -> AsyncIterator[Ward]:
@@ -242,12 +252,7 @@ async def test_a_case_that_cannot_be_read_keeps_no_other_from_its_time(tmp_path:
     async with a_ward(tmp_path / "home") as ward:
         # when their time comes
         ward.time = MORNING
-        clock, health = ward.clock(), Health(waits_for=[])
-        running = asyncio.create_task(clock.run(health))
-        async with asyncio.timeout(30):
-            while not health.ready():  # noqa: ASYNC110 - nobody is told of it but who looks
-                await asyncio.sleep(0.01)
-        running.cancel()
+        health = await ward.in_trouble()
 
         # then what is to be said of the other one is said, and what is wrong is told to whom no restart would mend it
         assert len((await ward.home.cases.registered(["bo"]))["bo"].open) == FORMS
@@ -272,12 +277,8 @@ async def test_a_case_whose_protocol_comes_late_is_asked_when_it_has_come(tmp_pa
         assert {each.case_id for each in looked_at} == {"anna", "bo"}
 
         # when their time comes, then what is to be said of the other one is said, and what is wrong is told
-        ward.time, clock, health = MORNING, ward.clock(), Health(waits_for=[])
-        running = asyncio.create_task(clock.run(health))
-        async with asyncio.timeout(30):
-            while not health.ready():  # noqa: ASYNC110 - nobody is told of it but who looks
-                await asyncio.sleep(0.01)
-        running.cancel()
+        ward.time = MORNING
+        health = await ward.in_trouble()
         assert len((await ward.home.cases.registered(["anna"]))["anna"].open) == FORMS
         assert health.alive() == []
         (why,) = health.ready()
@@ -303,12 +304,7 @@ async def test_a_roster_that_cannot_be_read_stops_no_other_clinic(tmp_path: Path
 
         # when their time comes
         ward.time = MORNING
-        clock, health = ward.clock(), Health(waits_for=[])
-        running = asyncio.create_task(clock.run(health))
-        async with asyncio.timeout(30):
-            while not health.ready():  # noqa: ASYNC110 - nobody is told of it but who looks
-                await asyncio.sleep(0.01)
-        running.cancel()
+        health = await ward.in_trouble()
 
         # then what is to be said of the other clinic is said, and what is wrong is told
         known = await ward.home.cases.registered(["anna", "bo"])
