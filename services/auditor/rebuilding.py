@@ -1,7 +1,7 @@
 """What every stage knows, made anew from the log in a fresh place, partition by partition."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Final, Literal
@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from contracts.topics import CASES, PARTITIONS, Topic, partition_of
 from services.auditor.domain.findings import What
-from services.auditor.replay import Counted, History, Replay
+from services.auditor.replay import Counted, History, Replay, add_partitions
 from services.runtime.keyring.port import Destroyed
 from services.runtime.log.port import next_offset
 from services.runtime.store.port import Outcome, Position, Store, StoredState, Write
@@ -41,12 +41,46 @@ class Overtaken(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Rebuilt:
-    """What was read for that. counted: topic -> how much; there: partitions that an earlier try had done.
+class Begun:
+    """What is to be made anew, in a place that is ready for it. owner: by this name all of it was taken.
+
+    partitions: those that are not there yet; there: how many are, as an earlier try had done them
+    was_begun: whether something of this log can have been there
+    """
+
+    purpose: Purpose
+    owner: str
+    partitions: Sequence[int]
+    there: int
+    was_begun: bool
+
+
+@dataclass(slots=True)
+class Made:
+    """What was read for some partitions. counted: topic -> how much; ends: partition -> where each topic ended then.
 
     contradictions: how many conclusions stand there that do not follow from the facts, of each kind
     missing: how many conclusions, and dead letters, follow from the facts and do not stand there
-    ends: partition -> how far each topic was read, by whoever did that
+    """
+
+    counted: dict[str, Counted]
+    contradictions: Counter[What]
+    missing: int
+    ends: dict[int, Mapping[str, int]]
+
+    def add(self, others: "Made") -> None:
+        """Add what was read for other partitions."""
+        add_partitions(self.counted, others.counted)
+        self.contradictions += others.contradictions
+        self.missing += others.missing
+        self.ends |= others.ends
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """What was made anew, and what was read for that, as in Made.
+
+    there: partitions that an earlier try had done; ends: how far each topic was read, by whoever did that
     """
 
     counted: dict[str, Counted]
@@ -76,19 +110,35 @@ async def rebuilt(
         only if it was done of what stands on the log now; to "replace" what is there with it, what follows and is not
         on the log is put there too, and what came since that try is for whoever goes on from there; to "prepare" that,
         nothing is put on the log yet: what was refused has changed nothing there
-    partitions: only these; several processes can each make some
+    partitions: only these
     """
+    begun = await begin(history, fresh, purpose, partitions)
+    return await finished(history, fresh, begun, await made(history, fresh, shelf, progress, begun))
+
+
+async def begin(
+    history: History, fresh: Store, purpose: Purpose, partitions: Iterable[int] = range(PARTITIONS)
+) -> Begun:
+    """Make the fresh place ready, and take the partitions. Raises Unavailable, StatesLost, Overtaken."""
+    was_begun = await _made_ready(history, fresh)
+    owner, wanted = uuid4().hex, list(partitions)
+    done = set[int]() if purpose == "compare" else await _taken_over(history, fresh, wanted, purpose, owner)
+    left = [number for number in wanted if number not in done]
+    return Begun(purpose, owner, left, len(done), was_begun)
+
+
+async def made(history: History, fresh: Store, shelf: Store, progress: Callable[[int], None], begun: Begun) -> Made:
+    """Make the partitions that are not there yet; several processes can each make some of what was begun.
+
+    Raises Unavailable, StatesLost, Contradicted, Overtaken.
+    """
+    purpose = begun.purpose
     publishes, makes_bytes = purpose == "replace", purpose != "compare"
     # What stages know tells what they have not come to yet: that is not missing, but is put in the place of what is.
     store = None if purpose in ("prepare", "replace") else history.store
     of = History(history.log, history.keyring, history.log_id, history.stages, store, is_whole=history.is_whole)
     replay = Replay(of, shelf, makes_bytes, publishes=publishes, progress=progress)
-    was_begun = await _begun(history, fresh)
-    owner, wanted = uuid4().hex, list(partitions)
-    done = set[int]() if purpose == "compare" else await _taken_over(history, fresh, wanted, purpose, owner)
-    for number in wanted:
-        if number in done:
-            continue
+    for number in begun.partitions:
         before = _unlike(replay)
         await replay.partition(number)
         await _put_down(history, replay, fresh, number)
@@ -96,12 +146,17 @@ async def rebuilt(
         if purpose != "compare" and _unlike(replay) == before:
             there_then = replay.ends[number]
             made_of = Position(await _fingerprint(history, number, there_then), there_then[_last(history).name])
-            await _note(fresh, number, made_of, owner)
-    if was_begun:
+            await _note(fresh, number, made_of, begun.owner)
+    return Made(replay.counted, replay.findings.contradictions, _missing(replay), replay.ends)
+
+
+async def finished(history: History, fresh: Store, begun: Begun, told: Made) -> Rebuilt:
+    """End what was begun, once all of it was made. Raises Unavailable."""
+    if begun.was_begun:
         for stage in history.stages:
             await _forget_erased(history, fresh, FRESH + stage.name)
     ends = await _read(history, fresh)
-    return Rebuilt(replay.counted, len(done), replay.findings.contradictions, _missing(replay), ends)
+    return Rebuilt(told.counted, begun.there, told.contradictions, told.missing, ends)
 
 
 def _unlike(replay: Replay) -> int:
@@ -133,7 +188,7 @@ async def end(history: History, kept: Store) -> None:
     await kept.set_position(_ENDED, 0, Position(history.log_id, 0))
 
 
-async def _begun(history: History, fresh: Store) -> bool:
+async def _made_ready(history: History, fresh: Store) -> bool:
     """Make the fresh place, and see that nothing of another log is there; tell whether something of this one may be."""
     first = history.stages[0]
     of_whom = await fresh.position(FRESH + first.name, 0)
@@ -168,7 +223,7 @@ async def _taken_over(
             # What is done and has no position is being put in place, by another replay or by one that was killed at
             # that. It may read here yet: it sees where all of it goes, and not where something is taken out.
             await leave(history, fresh)
-            await _begun(history, fresh)
+            await _made_ready(history, fresh)
             return await _taken_over(history, fresh, partitions, purpose, owner)
         if await _is_there(history, number, made_of, ends, purpose):
             done.add(number)

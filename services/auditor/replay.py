@@ -63,8 +63,11 @@ class Contradicted(Exception):
 
     def __init__(self, counts: Counter[What]) -> None:
         """Say how many, of each kind of finding."""
-        super().__init__(f"{counts.total()} conclusions do not follow")
+        super().__init__(counts)
         self.counts = counts
+
+    def __str__(self) -> str:
+        return f"{self.counts.total()} conclusions do not follow"
 
 
 @dataclass(slots=True)
@@ -89,6 +92,21 @@ class Counted:
             self.sealed += number
         else:
             self.erased[case_id] += number
+
+    def add(self, others: "Counted") -> None:
+        """Count what was read of it in other partitions."""
+        self.events += others.events
+        self.repeated += others.repeated
+        self.to_come += others.to_come
+        self.erased += others.erased
+        self.sealed += others.sealed
+        self.unreadable += others.unreadable
+
+
+def add_partitions(counted: Mapping[str, Counted], others: Mapping[str, Counted]) -> None:
+    """Count what was read of each topic in other partitions."""
+    for topic, of in others.items():
+        counted[topic].add(of)
 
 
 def unsaid(counted: Mapping[str, Counted], erased: Collection[str]) -> Counter[str]:

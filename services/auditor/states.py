@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from itertools import product
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 import orjson
 from cryptography.exceptions import InvalidTag
@@ -30,6 +30,42 @@ partition are open then."""
 
 _CLOCKS_APART: Final = timedelta(hours=26)
 """At most, between a clinic and the region: the moments that were derived are those of the region's clock."""
+
+
+class Derived(Protocol):
+    """Where the states are that were derived."""
+
+    def cases(self, stage: str) -> AsyncIterator[str]:
+        """Give the cases that there is a state of, in order."""
+
+    async def load(self, stage: str, case_ids: Collection[str]) -> Mapping[str, StoredState]:
+        """Give the states of some cases; a case without one is absent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """States that were derived in several places, those of a case in one of them."""
+
+    places: Sequence[Derived]
+
+    async def cases(self, stage: str) -> AsyncIterator[str]:
+        """Give the cases that there is a state of, in order."""
+        left = [place.cases(stage) for place in self.places]
+        first = {
+            number: case_id for number, each in enumerate(left) if (case_id := await anext(each, None)) is not None
+        }
+        while first:
+            number = min(first, key=first.__getitem__)
+            yield first.pop(number)
+            if (case_id := await anext(left[number], None)) is not None:
+                first[number] = case_id
+
+    async def load(self, stage: str, case_ids: Collection[str]) -> Mapping[str, StoredState]:
+        """Give the states of some cases; a case without one is absent."""
+        found: dict[str, StoredState] = {}
+        for place in self.places:
+            found.update(await place.load(stage, case_ids))
+        return found
 
 
 @dataclass(slots=True)
@@ -117,7 +153,7 @@ class Comparison:
     """
 
     stage: Stage[Any]
-    derived: Store
+    derived: Derived
     kept_as: str
     standing: Standing | None
     keys: Keys

@@ -1,14 +1,33 @@
 """Whether a history verifies: running the stages over its facts gives, to the byte, what stands there."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from contracts.topics import PARTITIONS, partition_of
 from services.auditor.domain.findings import Finding, Findings, Place
-from services.auditor.replay import Counted, History, Replay, unsaid
-from services.auditor.states import Compared, Comparison, Standing, cuts
+from services.auditor.fold import Keys
+from services.auditor.replay import Counted, History, Replay, add_partitions, unsaid
+from services.auditor.states import Compared, Comparison, Derived, Standing, cuts
 from services.runtime.store.port import Store
+
+
+@dataclass(slots=True)
+class Told:
+    """What was found while some partitions were told again.
+
+    counted: topic -> how much of it was read; ends: partition -> where each topic ended then
+    """
+
+    findings: Findings
+    counted: dict[str, Counted]
+    ends: dict[int, Mapping[str, int]]
+
+    def add(self, others: "Told") -> None:
+        """Add what was found in other partitions."""
+        self.findings.add_partitions(others.findings)
+        add_partitions(self.counted, others.counted)
+        self.ends |= others.ends
 
 
 @dataclass(slots=True)
@@ -40,18 +59,49 @@ async def verified(
     shelf: empty, and nobody else's; progress: is told how many records were read; cases: only these, if any are named
     compares_states: else only the topics are compared, as where the states are of another moment than the history
     """
+    told = await told_again(history, shelf, progress, cases, partitions_of(cases))
+    return await compared(history, told, shelf, cases, compares_states=compares_states)
+
+
+async def told_again(
+    history: History,
+    shelf: Store,
+    progress: Callable[[int], None],
+    cases: Collection[str] | None,
+    partitions: Sequence[int],
+) -> Told:
+    """Tell partitions of a history again; what follows of each case is on the shelf then. Raises Unavailable.
+
+    shelf, progress, cases: as for all of it
+    """
     replay = Replay(history, shelf, makes_bytes=True, cases=cases, progress=progress)
-    for number in partitions_of(cases):
+    for number in partitions:
         await replay.partition(number)
         for fold in replay.folds.values():
             await fold.put_away()
-    await _see_halted(history, replay)
-    found = Verified(replay.findings, replay.counted)
+        _see_halted(history, replay, number)
+    return Told(replay.findings, replay.counted, replay.ends)
+
+
+async def compared(
+    history: History,
+    told: Told,
+    derived: Derived,
+    cases: Collection[str] | None = None,
+    *,
+    compares_states: bool = True,
+) -> Verified:
+    """Compare what the stages know with what followed when a history was told again. Raises Unavailable.
+
+    derived: has that; cases, compares_states: as for all of it
+    """
+    found = Verified(told.findings, told.counted)
     if history.store is not None and compares_states:
         found.findings.add_all(await cuts(history, history.store, partitions_of(cases)))
-        standing = Standing(history.store, history.log, history.log_id, replay.ends)
+        standing = Standing(history.store, history.log, history.log_id, told.ends)
+        keys = Keys(history.keyring, are_all_here=history.has_all_keys)
         found.states = [
-            await Comparison(stage, shelf, stage.name, standing, replay.keys, replay.findings, cases).made()
+            await Comparison(stage, derived, stage.name, standing, keys, told.findings, cases).made()
             for stage in history.stages
         ]
     return found
@@ -62,11 +112,13 @@ def partitions_of(cases: Collection[str] | None) -> Sequence[int]:
     return range(PARTITIONS) if cases is None else sorted(set(map(partition_of, cases)))
 
 
-async def _see_halted(history: History, replay: Replay) -> None:
-    """Find the cases that cannot be told to their end."""
+def _see_halted(history: History, replay: Replay, number: int) -> None:
+    """Find the cases of a partition that cannot be told to their end."""
     for stage in history.stages:
         for case_id, halted in sorted(replay.folds[stage.name].halted.items()):
-            place = Place(stage.reads.name, halted.partition, halted.offset, None, case_id, stage.name)
+            if halted.partition != number:
+                continue
+            place = Place(stage.reads.name, number, halted.offset, None, case_id, stage.name)
             says = (
                 f"{stage.name} cannot conclude from this record ({halted.reason}), and from nothing of the case since"
             )

@@ -2,7 +2,8 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -45,11 +46,21 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     # Not asyncio.run: that turns Ctrl-C into a request to stop at the next wait, and here nothing waits.
     loop = asyncio.new_event_loop()
     try:
-        with between_steps():
+        with in_words(), between_steps():
             heed()
             return loop.run_until_complete(work)
     except KeyboardInterrupt:
         raise Interrupted from None
+    finally:
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
+
+
+@contextmanager
+def in_words() -> Iterator[None]:
+    """Tell what goes wrong with a home in words. Raises Failure."""
+    try:
+        yield
     except (*_REFUSED, AnotherWriter, MasterKeyUnusable, KeyMissing, TokensUnusable) as wrong:
         raise Failure(str(wrong)) from None
     except (StageStopped, StateUnreadable, TopicsUnfit, BackupUnusable) as stopped:
@@ -64,9 +75,6 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         if not is_damage(damaged):
             raise
         raise Failure(f"the database is damaged ({damaged}). To mend it: {MEND_DAMAGE}.", FINDING) from None
-    finally:
-        loop.run_until_complete(loop.shutdown_asyncgens())
-        loop.close()
 
 
 def named_or_file(kind: type[Definition], name: str, known: Catalogue) -> Entry:

@@ -105,9 +105,9 @@ def test_what_stages_have_lost_is_made_anew_while_facts_keep_coming_in(region: R
         try:
             wait_until(lambda: answering.taken >= ANSWERED, "answers that were taken")
 
-            # when what every stage knows is dropped from the database, and made anew meanwhile
+            # when what every stage knows is dropped from the database, and made anew by two processes meanwhile
             asyncio.run(dropped(region, LOST))
-            told = region.succeeded("audit", "replay", "--swap", "--format", "json").out
+            told = region.succeeded("audit", "replay", "--swap", "--processes", "2", "--format", "json").out
 
             # then patients are answered again
             before = answering.taken

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
+from heapq import merge
 from hmac import digest
 from typing import Final, Literal
 
@@ -97,30 +98,36 @@ class Finding:
 
 @dataclass(slots=True)
 class Findings:
-    """What was found so far: the first ones, and how many there are of each kind."""
+    """What was found so far: the first ones, of facts and others, and how many there are of each kind."""
 
     counts: Counter[What] = field(default_factory=Counter)
-    _of_facts: list[Finding] = field(default_factory=list)
-    _others: list[Finding] = field(default_factory=list)
+    of_facts: list[Finding] = field(default_factory=list)
+    others: list[Finding] = field(default_factory=list)
 
     def add(self, finding: Finding) -> None:
         """Find something."""
         self.counts[finding.what] += 1
-        found = self._of_facts if finding.place.topic == CASES.name else self._others
+        found = self.of_facts if finding.place.topic == CASES.name else self.others
         if len(found) < KEPT:
             found.append(finding)
+
+    def add_partitions(self, found: "Findings") -> None:
+        """Find what was found in other partitions; all is told in the order of the partitions."""
+        self.counts += found.counts
+        self.of_facts = list(merge(self.of_facts, found.of_facts, key=_partition))[:KEPT]
+        self.others = list(merge(self.others, found.others, key=_partition))[:KEPT]
 
     def withdraw(self, finding: Finding) -> None:
         """Take back what turned out to be something else."""
         self.counts -= Counter([finding.what])
-        for found in (self._of_facts, self._others):
+        for found in (self.of_facts, self.others):
             if finding in found:
                 found.remove(finding)
 
     @property
     def kept(self) -> list[Finding]:
         """What is to be told: first what was found of facts, since all else follows from them."""
-        return [*self._of_facts, *self._others][:KEPT]
+        return [*self.of_facts, *self.others][:KEPT]
 
     @property
     def contradictions(self) -> Counter[What]:
@@ -131,6 +138,10 @@ class Findings:
         """Find several things."""
         for finding in findings:
             self.add(finding)
+
+
+def _partition(finding: Finding) -> int:
+    return finding.place.partition or 0
 
 
 def differences(expected: object, found: object, path: str = "") -> Iterator[Difference]:

@@ -1,9 +1,10 @@
 """`ontrack audit replay`: what every stage knows, made anew from the log, compared, and put in place."""
 
 import time
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ import click
 
 from contracts.topics import DEFINITIONS
 from services.auditor.domain.findings import Findings
+from services.auditor.domain.narrowing import Part
 from services.auditor.fold import Keys
 from services.auditor.rebuilding import (
     FRESH,
@@ -18,23 +20,27 @@ from services.auditor.rebuilding import (
     PlaceTaken,
     Purpose,
     Rebuilt,
+    begin,
     end,
+    finished,
     leave,
     put_in_place,
     rebuilt,
     require_room,
 )
 from services.auditor.replay import Contradicted, History, unsaid
-from services.auditor.states import Comparison, Standing
+from services.auditor.states import Comparison, Derived, Standing
 from services.auditor.verify import partitions_of
 from services.cli.audit.narrowing import Wish, narrowing_options, part_of, told_of
 from services.cli.audit.refusals import Beside, contradicted, cut_off, erased_of, lacking, unexplained, untold
-from services.cli.audit.shelf import shelf
+from services.cli.audit.sharing import Reading, compared_anew, made_anew, processes_option, states_in
+from services.cli.audit.shelf import shelf, shelves
 from services.cli.audit.source import Exported, Source, audited, history_of, source_options
 from services.cli.audit.verify import records_of, shown
 from services.cli.home import FINDING, Failure, run
 from services.cli.output import Format, Row, counted, emit, format_option, progress, say
 from services.cli.place import Place, opened
+from services.cli.processes import Progress
 from services.home import Home
 from services.runtime.database import Database
 from services.runtime.log.sqlite import SqliteLog
@@ -48,6 +54,8 @@ _GONE: Final = "gone"
 _SHUT: Final = "being replaced"
 """By somebody else just now, or by one who was killed at that."""
 
+_Make = Callable[[Progress], Coroutine[Any, Any, Rebuilt]]
+
 
 @click.command("replay")
 @source_options
@@ -59,8 +67,9 @@ _SHUT: Final = "being replaced"
 )
 @narrowing_options
 @click.option("--swap", is_flag=True, help="Put it in the place of what the stages know now.")
+@processes_option
 @format_option
-def replay(source: Source, wish: Wish, file: Path | None, swap: bool, form: Format) -> None:
+def replay(source: Source, wish: Wish, file: Path | None, swap: bool, processes: int, form: Format) -> None:
     """Make all that the stages know anew from the log, in a fresh place, and compare it with what they know now.
 
     With --swap it takes its place, which mends a database that was lost or damaged; whatever follows from the facts and
@@ -74,7 +83,7 @@ def replay(source: Source, wish: Wish, file: Path | None, swap: bool, form: Form
     Without --swap nothing is changed, and the exit code is 1 if something differs, or follows and does not stand there.
     What the stages know is always compared to the byte; conclusions on the log without --swap or --into by their place
     and type alone, which is faster. Of a part of the history, states of other cases are not looked at; with --until no
-    state is compared, since what the stages know is that of now.
+    state is compared, since what the stages know is that of now. What is told is the same for any number of processes.
 
     Example: ontrack audit replay --data DIR
     """
@@ -84,10 +93,12 @@ def replay(source: Source, wish: Wish, file: Path | None, swap: bool, form: Form
         )
     if not wish.is_whole and (swap or file is not None):
         raise Failure("--case, --group, --until: with --swap or --into, all that the stages know is made anew")
+    if processes > 1 and (file is not None or (swap and isinstance(source, Path))):
+        raise Failure("--processes: a file has one writer, so leave it out with --into, and with --swap of a directory")
     if swap and not isinstance(source, Exported):
-        emit(run(_swapped(source)), COLUMNS, form)
+        emit(run(_swapped(source, processes)), COLUMNS, form)
         return
-    rows, why_not = run(_compared(source, wish, file))
+    rows, why_not = run(_compared(source, wish, file, processes))
     emit(rows, COLUMNS, form)
     if why_not is not None:
         say(why_not)
@@ -98,22 +109,22 @@ def replay(source: Source, wish: Wish, file: Path | None, swap: bool, form: Form
         raise SystemExit(FINDING)
 
 
-async def _compared(source: Source, wish: Wish, file: Path | None) -> tuple[list[Row], str | None]:
-    """Make it anew in a file, and compare; give why it may not be put in place, too."""
-    async with await audited(source, knows_cases=wish.names_cases) as home, _fresh(file) as fresh:
+async def _compared(source: Source, wish: Wish, file: Path | None, processes: int) -> tuple[list[Row], str | None]:
+    """Make it anew in a place of its own, and compare; give why it may not be put in place, too."""
+    async with await audited(source, knows_cases=wish.names_cases) as home:
         part = await part_of(home, wish)
         history = await history_of(source, home, part)
-        if file is not None:
-            await _require_room(history, fresh, file)
-        told = await _rebuilt(home, history, fresh, "compare" if file is None else "keep")
-        if file is None:
-            say("Of conclusions on the log only place and type were compared: ontrack audit verify compares bytes.")
-        if part.until is not None and history.store is not None:
-            history = replace(history, store=None)
-            say("Nothing is compared: what the stages know is that of now.")
-        for line in told_of(part):
-            say(line)
-        beside = [await _beside(history, fresh, told, stage, part.cases) for stage in history.stages]
+        reading = Reading.of(source, home, part)
+        made = _in_file(home, history, file) if processes == 1 else _in_files(home, history, reading, processes)
+        async with made as (told, fresh):
+            if file is None:
+                say("Of conclusions on the log only place and type were compared: ontrack audit verify compares bytes.")
+            if part.until is not None and history.store is not None:
+                history = replace(history, store=None)
+                say("Nothing is compared: what the stages know is that of now.")
+            for line in told_of(part):
+                say(line)
+            beside = [await _beside(history, fresh, told, stage, part.cases) for stage in history.stages]
         why_not = None
         if told.contradictions:
             why_not = contradicted(told.contradictions)
@@ -121,9 +132,30 @@ async def _compared(source: Source, wish: Wish, file: Path | None) -> tuple[list
             why_not = lacking(told.missing)
         elif found := await cut_off(history, partitions_of(part.cases)) + await unexplained(home, beside):
             why_not = untold(found)
+        return [each.row for each in beside], why_not
+
+
+@asynccontextmanager
+async def _in_file(home: Home, history: History, file: Path | None) -> AsyncIterator[tuple[Rebuilt, Derived]]:
+    """Make it anew in a file; that of --into is not gone on with when all was told."""
+    async with _fresh(file) as fresh:
+        if file is not None:
+            await _require_room(history, fresh, file)
+        purpose: Purpose = "compare" if file is None else "keep"
+        yield await _rebuilt(home, history, partial(_alone, history, fresh, purpose)), fresh
         if file is not None:
             await end(history, fresh)
-        return [each.row for each in beside], why_not
+
+
+@asynccontextmanager
+async def _in_files(
+    home: Home, history: History, reading: Reading, processes: int
+) -> AsyncIterator[tuple[Rebuilt, Derived]]:
+    """Let several processes make it anew, in a file each."""
+    with shelves() as folder:
+        told = await _rebuilt(home, history, partial(compared_anew, reading, folder, processes))
+        with states_in(folder) as fresh:
+            yield told, fresh
 
 
 async def _require_room(history: History, kept: Store, file: Path) -> None:
@@ -136,22 +168,25 @@ async def _require_room(history: History, kept: Store, file: Path) -> None:
         raise Failure(f"--into: {file} has {taken}: name a file that is not there yet") from None
 
 
-async def _swapped(place: Place) -> list[Row]:
+async def _swapped(place: Place, processes: int) -> list[Row]:
     """Make it anew in the store, compare, and put it in place."""
     async with await opened(place, write=True, takes_up=False) as home:
         history = await history_of(place, home)
+        reading = Reading.of(place, home, Part())
+        with_others = partial(_with_others, history, home.store, reading, processes)
+        making = partial(_alone, history, home.store) if processes == 1 else with_others
         # Before anything else: behind a log of which the end was cut off, what follows would be in the way.
         if cut := await cut_off(history):
             raise Failure(untold(cut), FINDING)
         try:
-            told = await _rebuilt(home, history, home.store, "prepare")
+            told = await _rebuilt(home, history, partial(making, "prepare"))
             beside = [await _beside(history, home.store, told, stage) for stage in history.stages]
             if found := told.contradictions or await unexplained(home, beside):
                 await leave(history, home.store)
                 raise Failure(contradicted(found) if told.contradictions else untold(found), FINDING)
             if told.missing:
                 say(f"Put on the log what follows from its facts and was not there: {counted(told.missing, 'event')}.")
-                told = await _rebuilt(home, history, home.store, "replace", tells=False)
+                told = await _rebuilt(home, history, partial(making, "replace"), tells=False)
                 beside = [await _beside(history, home.store, told, stage) for stage in history.stages]
             is_in_place = await put_in_place(history, home.store)
         except (StatesLost, Overtaken):
@@ -168,11 +203,24 @@ async def _swapped(place: Place) -> list[Row]:
         return [{**each.row, "now": "replaced"} for each in beside]
 
 
-async def _rebuilt(home: Home, history: History, fresh: Store, purpose: Purpose, *, tells: bool = True) -> Rebuilt:
-    began = time.monotonic()
+async def _alone(history: History, fresh: Store, purpose: Purpose, advance: Progress) -> Rebuilt:
     async with shelf() as empty:
-        with progress("Replaying", await records_of(history)) as advance:
-            told = await rebuilt(history, fresh, empty, advance, purpose=purpose)
+        return await rebuilt(history, fresh, empty, advance, purpose=purpose)
+
+
+async def _with_others(
+    history: History, fresh: Store, reading: Reading, processes: int, purpose: Purpose, advance: Progress
+) -> Rebuilt:
+    """Take all of it, and let several processes make it anew."""
+    begun = await begin(history, fresh, purpose)
+    return await finished(history, fresh, begun, await made_anew(reading, begun, processes, advance))
+
+
+async def _rebuilt(home: Home, history: History, make: _Make, *, tells: bool = True) -> Rebuilt:
+    """Have it made anew, and tell how much was read for that, and how fast."""
+    began = time.monotonic()
+    with progress("Replaying", await records_of(history)) as advance:
+        told = await make(advance)
     took = time.monotonic() - began
     unsaid(told.counted, await erased_of(home, {case_id for of in told.counted.values() for case_id in of.erased}))
     if not tells:
@@ -203,7 +251,7 @@ async def _fresh(file: Path | None) -> AsyncIterator[Store]:
 
 
 async def _beside(
-    history: History, fresh: Store, told: Rebuilt, stage: Stage[Any], cases: Collection[str] | None = None
+    history: History, fresh: Derived, told: Rebuilt, stage: Stage[Any], cases: Collection[str] | None = None
 ) -> Beside:
     """Compare what was made anew of a stage with what it knows. cases: only of these, if any are named."""
     findings, keys = Findings(), Keys(history.keyring, are_all_here=history.has_all_keys)

@@ -1,7 +1,7 @@
 """A place for what is needed only while something is audited."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,9 +12,23 @@ from services.runtime.store.sqlite import SqliteStore
 @asynccontextmanager
 async def shelf() -> AsyncIterator[SqliteStore]:
     """Give an empty place for states, on disk: however many cases there are, they fit."""
+    with shelves() as folder, shelf_in(folder / "shelf") as store:
+        yield store
+
+
+@contextmanager
+def shelves() -> Iterator[Path]:
+    """Give a folder for several such places."""
     with TemporaryDirectory(prefix="ontrack-audit-") as folder:
-        database = Database.create(Path(folder) / "shelf.db")
-        try:
-            yield SqliteStore(database.connection)
-        finally:
-            database.close()
+        yield Path(folder)
+
+
+@contextmanager
+def shelf_in(place: Path) -> Iterator[SqliteStore]:
+    """Give the place for states in a folder of its own; it is made if it is not there."""
+    place.mkdir(exist_ok=True)
+    database = Database.create(place / "shelf.db")
+    try:
+        yield SqliteStore(database.connection)
+    finally:
+        database.close()

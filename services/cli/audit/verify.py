@@ -19,10 +19,10 @@ from services.auditor.fold import Keys
 from services.auditor.note import Verifier
 from services.auditor.replay import Counted, History
 from services.auditor.seals import of_seals
-from services.auditor.verify import Verified, partitions_of, verified
+from services.auditor.verify import Verified, compared, partitions_of
 from services.cli.audit.narrowing import Wish, narrowing_options, part_of, told_of
 from services.cli.audit.seal import checkpoint_in, public_option, verifier_of
-from services.cli.audit.shelf import shelf
+from services.cli.audit.sharing import Reading, processes_option, told_by
 from services.cli.audit.source import Source, Unpacked, audited, history_of, source_options
 from services.cli.home import FINDING, Failure, run
 from services.cli.naming_cases import told_erased, told_unfinished, told_unsaid
@@ -53,10 +53,17 @@ COLUMNS: Final = ("finding", "topic", "stage", "partition", "offset", "event", "
     help="A checkpoint that somebody has kept: what it sealed has to be there still. Needs --public-key.",
 )
 @public_option
+@processes_option
 @click.option("--reveal", is_flag=True, help="Show the values that differ, answers among them, and not their hashes.")
 @format_option
 def verify(
-    source: Source, wish: Wish, checkpoint_file: Path | None, public: str | None, reveal: bool, form: Format
+    source: Source,
+    wish: Wish,
+    checkpoint_file: Path | None,
+    public: str | None,
+    processes: int,
+    reveal: bool,
+    form: Format,
 ) -> None:
     """Tell the whole history again, and compare all that follows from it with what stands there, to the byte.
 
@@ -69,14 +76,14 @@ def verify(
     holds, and the findings; as NDJSON a finding a line, and the rest in the last one.
 
     Of a part of the history nothing is said of the rest. With --until states are not compared, since they are those of
-    now. Checkpoints are always compared with the whole log.
+    now. Checkpoints are always compared with the whole log. What is told is the same for any number of processes.
 
     Example: ontrack audit verify --data DIR
     """
     if public is not None and checkpoint_file is None:
         raise Failure("--public-key: a checkpoint was expected, which is signed with it: --checkpoint FILE")
     sealed = None if checkpoint_file is None else Kept.of(checkpoint_file, verifier_of(public))
-    verdict = run(_verify(source, wish, sealed, form, reveal=reveal))
+    verdict = run(_verify(source, wish, sealed, processes, form, reveal=reveal))
     if not verdict.is_well:
         raise SystemExit(FINDING)
 
@@ -128,7 +135,9 @@ class Verdict(NamedTuple):
         return self.verifies is not False and self.events + self.under_checkpoint > 0
 
 
-async def _verify(source: Source, wish: Wish, sealed: Kept | None, form: Format, *, reveal: bool) -> Verdict:
+async def _verify(
+    source: Source, wish: Wish, sealed: Kept | None, processes: int, form: Format, *, reveal: bool
+) -> Verdict:
     try:
         home = await audited(source, knows_cases=wish.names_cases)
     except DefinitionUnfit as unfit:
@@ -141,9 +150,10 @@ async def _verify(source: Source, wish: Wish, sealed: Kept | None, form: Format,
         part = await part_of(home, wish)
         history = await history_of(source, home, part)
         began = time.monotonic()
-        async with shelf() as empty:
-            with progress("Verifying", await records_of(history, part.cases)) as advance:
-                found = await verified(history, empty, advance, part.cases, compares_states=part.until is None)
+        reading, records = Reading.of(source, home, part), await records_of(history, part.cases)
+        with progress("Verifying", records) as advance:
+            async with told_by(history, reading, processes, advance) as (again, derived):
+                found = await compared(history, again, derived, part.cases, compares_states=part.until is None)
         bundle = home if isinstance(home, Unpacked) else None
         if bundle is not None:
             found.findings.add_all(await unlike(bundle.manifests, bundle.log))
