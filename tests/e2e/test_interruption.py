@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -81,6 +82,15 @@ class Asking:
             signal.raise_signal(signal.SIGINT)
 
 
+@pytest.fixture
+def hears_ctrl_c() -> Iterator[None]:
+    """Who runs tests in the background of a shell has told them to take no notice of it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("hears_ctrl_c")
 @pytest.mark.parametrize(
     ("name", "command"), [("services.cli.audit.group", ("audit", "verify")), ("services.cli.doctor", ("doctor",))]
 )
