@@ -242,7 +242,8 @@ class Cases:
             case_ids = [case_id for case_id in self._sought if partition_of(case_id) == partition]
             found = await self._keyring.keys(case_ids)
             keys = {case_id: key for case_id, key in found.items() if isinstance(key, CaseKey)}
-            while await self._looked_back(partition, keys):
+            offset = self._unseen(keys)
+            while (offset := await self._looked_back(partition, keys, offset)) is not None:
                 if asyncio.get_running_loop().time() > until:
                     raise too_late
             self._sought.difference_update(case_ids)
@@ -420,34 +421,40 @@ class Cases:
                 suspected[partition_of(case_id)][case_id] = key
         left, sought = self.looks_back_for, set[str]()
         for partition, keys in suspected.items():
-            while left > 0 and await self._looked_back(partition, keys):
+            offset: int | None = self._unseen(keys)
+            while left > 0 and offset is not None:
+                offset = await self._looked_back(partition, keys, offset)
                 left -= 1
-            if left == 0:
+            if offset is not None:
                 sought |= keys.keys()
         return self._lost & stateless.keys(), sought
 
-    async def _looked_back(self, partition: int, suspected: dict[str, CaseKey]) -> bool:
-        """Read a batch of what comes before that what is kept here; tell whether there may be more of it to read.
+    def _unseen(self, suspected: Collection[str]) -> int:
+        """Give the offset before which nothing stands of some cases, as was seen."""
+        return min((self._absent.get(case_id, 0) for case_id in suspected), default=0)
+
+    async def _looked_back(self, partition: int, suspected: dict[str, CaseKey], offset: int) -> int | None:
+        """Read a batch of what comes before that what is kept here; tell where the next begins, None if there is none.
 
         suspected: the cases that are looked for; those of which something stands there are noted, and taken out
+        offset: where that batch begins
         """
         tail = self._tails.get(partition)
         begin = 0 if tail is None else tail.begin
-        offset = min((self._absent.get(case_id, 0) for case_id in suspected), default=begin)
-        records = (
-            await self._log.read(CASES, partition, offset, min(_AT_ONCE, begin - offset)) if offset < begin else ()
-        )
+        is_more = bool(suspected) and offset < begin
+        records = await self._log.read(CASES, partition, offset, min(_AT_ONCE, begin - offset)) if is_more else ()
         if not records:
-            return False
+            return None
         for record in records:
             key = suspected.get(record.key)
             if key is not None and isinstance(record.event or event_of(record, CASES, key), Event):
                 self._lost.add(record.key)
                 del suspected[record.key]
-        self._note_absent(dict.fromkeys(suspected, next_offset(records)))
+        seen = next_offset(records)
+        self._note_absent(dict.fromkeys(suspected, seen))
         # A log in a file is read without a wait: others have their turn here.
         await asyncio.sleep(0)
-        return bool(suspected)
+        return seen if suspected else None
 
     def _note_absent(self, seen: Mapping[str, int]) -> None:
         """Note that nothing stands of cases before an offset."""

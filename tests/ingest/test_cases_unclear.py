@@ -327,6 +327,27 @@ async def test_what_was_read_for_one_case_is_not_read_again_since_another_is_loo
         assert trouble.calls.count("log.read") == len(NAMES)
 
 
+async def test_more_cases_can_be_looked_for_than_are_remembered_to_be_on_no_record(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(services.ingest.cases, "_AT_ONCE", 1)
+    monkeypatch.setattr(services.ingest.cases, "ABSENT_AT_MOST", 1)
+    with a_bench() as bench:
+        # given cases with keys and no facts
+        story = Story(bench)
+        await story.record("elsewhere", NAMES)
+        await story.run_register()
+        many = cases_of(PARTITION, len(NAMES) + 3)[len(NAMES) :]
+        await bench.know(*many)
+
+        # when they are asked for, then what the register has read is read once, and none is there
+        trouble = Trouble()
+        cases = Cases(TroubledLog(bench.log, trouble), bench.store, bench.keyring)
+        async with asyncio.timeout(60):
+            assert not await cases.registered(many)
+        assert trouble.calls.count("log.read") == len(NAMES)
+
+
 async def test_of_many_that_seek_cases_at_once_one_reads_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(services.ingest.cases, "_AT_ONCE", 1)
     with a_bench() as bench:
