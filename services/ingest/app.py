@@ -72,7 +72,8 @@ class IngestService(Service[Registered]):
         ticking = asyncio.create_task(clockwork.run(self.health))
         stack.push_async_callback(_stopped, ticking)
         people = MongoDirectory(ground.documents, ground.keyring)
-        self._reception = Reception(door, cases, people, roster, definitions, timetable, following, now)
+        learn = ground.founding.learn
+        self._reception = Reception(door, cases, people, roster, definitions, timetable, following, now, learn)
 
 
 async def _stopped(task: "asyncio.Task[None]") -> None:

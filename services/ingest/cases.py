@@ -242,9 +242,10 @@ class Cases:
             case_ids = [case_id for case_id in self._sought if partition_of(case_id) == partition]
             found = await self._keyring.keys(case_ids)
             keys = {case_id: key for case_id, key in found.items() if isinstance(key, CaseKey)}
-            offset = self._unseen(keys)
-            while (offset := await self._looked_back(partition, keys, offset)) is not None:
-                if asyncio.get_running_loop().time() > until:
+            offset: int | None = self._unseen(keys)
+            while offset is not None:
+                offset = await self._looked_back(partition, keys, offset)
+                if offset is not None and asyncio.get_running_loop().time() > until:
                     raise too_late
             self._sought.difference_update(case_ids)
         finally:

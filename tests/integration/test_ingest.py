@@ -11,7 +11,10 @@ from typing import Any, Final
 import orjson
 import pytest
 
+from contracts.definitions.catalogue import Entry, entry_of
 from contracts.definitions.definition import id_of
+from contracts.definitions.files import library
+from contracts.definitions.policy import Policy
 from contracts.events.event import Data
 from contracts.events.facts import OccasionOpened, ResponseSubmitted, SessionDue
 from contracts.topics import CASES
@@ -23,6 +26,7 @@ from tests.support.region import Process, Region, region_of_its_own
 from tests.support.said import said_on
 
 NOW: Final = datetime.now(UTC)
+EXPECTED: Final = "the id of a definition that was published, with or without its version"
 ODSIS: Final = ("frequency", "intensity", "engagement", "work_school_home", "social_life")
 
 
@@ -92,6 +96,29 @@ def test_what_is_answered_comes_out_as_reports(region: Region, caller: Caller) -
         return list(orjson.loads(region.succeeded("reports", "--format", "json").out))
 
     ingest.wait_until(lambda: len(reports()) == 1, "a report is there")
+
+
+def test_a_definition_is_known_as_soon_as_it_was_published(region: Region, caller: Caller) -> None:
+    # given a service that is ready
+    (ingest,) = region.serve("ingest")
+    ingest.wait_until_ready()
+    body = next(entry.body for entry in library() if isinstance(entry.model, Policy))
+
+    for number, name in enumerate(("by-its-id", "with-its-version", "in-full")):
+        # when a policy is published elsewhere, as by an import
+        entry = entry_of({**body, "id": name})
+
+        async def publish(home: DistributedHome, entry: Entry = entry) -> None:
+            await home.publish([entry])
+
+        region.asked(publish)
+
+        # then whoever names it at once is understood
+        caller.enrol(ingest, number, policy=(name, f"{name}@{entry.model.version}", entry.ref)[number])
+
+    # and one that nobody has published is unknown
+    status, answer = caller.post(ingest, "/v1/cases", {"number": "9", "protocol": "open-ended", "policy": "nobody's"})
+    assert (status, answer["errors"]) == (422, [{"pointer": "/policy", "expected": EXPECTED}])
 
 
 def test_any_number_of_processes_know_what_the_others_were_told(region: Region, caller: Caller) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -29,6 +30,7 @@ from services.ingest.http.roster import RosterDesk
 from services.ingest.statements import STATEMENTS
 from services.runtime.faults import place_of
 from services.runtime.health import Health
+from services.runtime.refusals import DefinitionUnfit
 from services.runtime.unavailable import Unavailable
 
 DESCRIPTION: Final = Path(__file__).with_name("openapi.json")
@@ -46,6 +48,7 @@ LOOKED_THROUGH_WITHIN: Final = 600.0
 """The same for what looks through all cases, or all of a partition."""
 
 _LOG = structlog.get_logger()
+_UNPUBLISHED: Final = problems.REFUSED["definition_unknown"]
 _GONE: Final = 499
 """What is logged of a client that did not wait for its answer; nobody is there to read it."""
 
@@ -99,14 +102,13 @@ class Api:
                 async with asyncio.timeout(within):
                     client = await self._client(http, roles)
                     with self._room.lent(client.clinic) as loan:
-                        return await handle(Asked(http, client, loan))
+                        return await self._handled(handle, Asked(http, client, loan))
             except TimeoutError:
                 _LOG.warning("not-recorded", why=f"no answer within {within:.0f} s")
                 return _told(Problem(problems.BUSY), http)
             except Problem as problem:
                 return _told(problem, http)
             except (Unavailable, DefinitionMissing) as away:
-                # A definition that another process has published a moment ago is not known here yet.
                 _LOG.warning("not-recorded", why=str(away))
                 self._health.set("requests", str(away), is_elsewhere=True, lasts=TOLD_FOR)
                 return _told(Problem(problems.BUSY), http)
@@ -120,6 +122,19 @@ class Api:
                 return _told(Problem(problems.BROKEN), http)
 
         return endpoint
+
+    async def _handled(self, handle: Handle, asked: Asked) -> Response:
+        """Have a request handled, and again if a definition is not known here: others may just have published it."""
+        try:
+            return await handle(asked)
+        except (Problem, DefinitionMissing) as lacking:
+            learn = self._receive().learn
+            if learn is None or (isinstance(lacking, Problem) and lacking.kind is not _UNPUBLISHED):
+                raise
+            # That one on the log is none is told where it is read: it is not what this request lacks.
+            with suppress(DefinitionUnfit):
+                await learn()
+        return await handle(asked)
 
     async def _client(self, http: HttpRequest, roles: Sequence[Role]) -> Client:
         client = await self._access.client(http.headers.get("authorization"))

@@ -117,6 +117,8 @@ def _exact(text: str) -> int | Decimal:
 
 
 async def _bytes_of(request: Request, loan: Loan) -> bytes:
+    if loan.body is not None:
+        return loan.body
     declared = request.headers.get("content-length", "0")
     if declared.isdecimal() and int(declared) > BYTES_AT_MOST:
         raise Problem(TOO_LARGE)
@@ -128,4 +130,5 @@ async def _bytes_of(request: Request, loan: Loan) -> bytes:
             raise Problem(TOO_LARGE)
         loan.take(len(chunk))
         chunks.append(chunk)
-    return b"".join(chunks)
+    loan.body = b"".join(chunks)
+    return loan.body

@@ -93,6 +93,7 @@ class Reception:
     """What the API asks and hands on to.
 
     now: tells the time
+    learn: learns the definitions that others have published since it was called last; None: nobody else publishes any
     """
 
     door: Door
@@ -103,6 +104,7 @@ class Reception:
     timetable: Timetable
     following: Following
     now: Callable[[], datetime]
+    learn: Callable[[], Awaitable[None]] | None = None
 
     def origin(self, asked: Asked) -> Origin:
         """Tell where the facts of a request come from. Raises Problem."""

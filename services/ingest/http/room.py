@@ -45,11 +45,12 @@ class Room:
 
 @dataclass(slots=True)
 class Loan:
-    """The room that a request has taken."""
+    """The room that a request has taken. body: what it has brought, once that was taken in."""
 
     room: Room
     clinic: str
     size: int = 0
+    body: bytes | None = None
 
     def __enter__(self) -> Self:
         """Take what every request takes. Raises Problem."""
