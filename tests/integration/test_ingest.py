@@ -12,8 +12,9 @@ import orjson
 import pytest
 
 from contracts.definitions.catalogue import Entry, entry_of
-from contracts.definitions.definition import id_of
+from contracts.definitions.definition import Definition, id_of
 from contracts.definitions.files import library
+from contracts.definitions.instrument import Instrument
 from contracts.definitions.policy import Policy
 from contracts.events.event import Data
 from contracts.events.facts import OccasionOpened, ResponseSubmitted, SessionDue
@@ -26,6 +27,7 @@ from tests.support.region import Process, Region, region_of_its_own
 from tests.support.said import said_on
 
 NOW: Final = datetime.now(UTC)
+BASES: Final = ("gryesten-2023", "odsis")
 EXPECTED: Final = "the id of a definition that was published, with or without its version"
 ODSIS: Final = ("frequency", "intensity", "engagement", "work_school_home", "social_life")
 
@@ -98,26 +100,36 @@ def test_what_is_answered_comes_out_as_reports(region: Region, caller: Caller) -
     ingest.wait_until(lambda: len(reports()) == 1, "a report is there")
 
 
+def publish(region: Region, kind: type[Definition], name: str) -> Entry:
+    """Publish a definition elsewhere, as an import does: one that ships, by another name."""
+    body = next(entry.body for entry in library() if isinstance(entry.model, kind) and entry.model.id in BASES)
+    entry = entry_of({**body, "id": name})
+
+    async def published(home: DistributedHome) -> None:
+        await home.publish([entry])
+
+    region.asked(published)
+    return entry
+
+
 def test_a_definition_is_known_as_soon_as_it_was_published(region: Region, caller: Caller) -> None:
     # given a service that is ready
     (ingest,) = region.serve("ingest")
     ingest.wait_until_ready()
-    body = next(entry.body for entry in library() if isinstance(entry.model, Policy))
 
-    for number, name in enumerate(("by-its-id", "with-its-version", "in-full")):
-        # when a policy is published elsewhere, as by an import
-        entry = entry_of({**body, "id": name})
+    # when a policy is published, then whoever names it at once is understood, however they name it
+    case_id = caller.enrol(ingest, 1, policy=id_of(publish(region, Policy, "by-its-id").ref))
+    caller.enrol(ingest, 2, policy=publish(region, Policy, "in-full").ref)
 
-        async def publish(home: DistributedHome, entry: Entry = entry) -> None:
-            await home.publish([entry])
-
-        region.asked(publish)
-
-        # then whoever names it at once is understood
-        caller.enrol(ingest, number, policy=(name, f"{name}@{entry.model.version}", entry.ref)[number])
+    # and when an instrument is, then in FHIR too
+    publish(region, Instrument, "their-form")
+    form = "urn:ontrack:questionnaire:their-form"
+    resource = odsis(case=case_id, questionnaire=form, identifier={"system": "urn:their:forms", "value": "1"})
+    status, answer = ingest.request("POST", "/fhir/QuestionnaireResponse", resource, **caller.credential)
+    assert status == HTTPStatus.CREATED, answer
 
     # and one that nobody has published is unknown
-    status, answer = caller.post(ingest, "/v1/cases", {"number": "9", "protocol": "open-ended", "policy": "nobody's"})
+    status, answer = caller.post(ingest, "/v1/cases", {"number": "9", "protocol": "open-ended", "policy": "nobodys"})
     assert (status, answer["errors"]) == (422, [{"pointer": "/policy", "expected": EXPECTED}])
 
 

@@ -48,7 +48,8 @@ LOOKED_THROUGH_WITHIN: Final = 600.0
 """The same for what looks through all cases, or all of a partition."""
 
 _LOG = structlog.get_logger()
-_UNPUBLISHED: Final = problems.REFUSED["definition_unknown"]
+_OF_WHAT_IS_KNOWN: Final = (problems.REFUSED["definition_unknown"], problems.UNMAPPABLE)
+"""Problems that a request may not have any more once a definition was published."""
 _GONE: Final = 499
 """What is logged of a client that did not wait for its answer; nobody is there to read it."""
 
@@ -129,7 +130,7 @@ class Api:
             return await handle(asked)
         except (Problem, DefinitionMissing) as lacking:
             learn = self._receive().learn
-            if learn is None or (isinstance(lacking, Problem) and lacking.kind is not _UNPUBLISHED):
+            if learn is None or (isinstance(lacking, Problem) and lacking.kind not in _OF_WHAT_IS_KNOWN):
                 raise
             # That one on the log is none is told where it is read: it is not what this request lacks.
             with suppress(DefinitionUnfit):
