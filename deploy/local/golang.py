@@ -9,6 +9,10 @@ from deploy.local.prerequisites import GO, require, version
 _CHOOSES_ITSELF = (1, 21)
 """From here on Go fetches the Go that a module asks for."""
 
+_ENVIRONMENT = {"GOTOOLCHAIN": "auto"}
+_HASTY = {**_ENVIRONMENT, "GOGC": "200"}
+"""A compiler that looks for garbage half as often takes a tenth less time, and a half more memory."""
+
 
 def build(module: Path, program: Path, package: str = ".", *options: str) -> None:
     """Build a program from a package of a module, whose folder is given, as `go.sum` knows it. Raises BuildFailed."""
@@ -16,15 +20,15 @@ def build(module: Path, program: Path, package: str = ".", *options: str) -> Non
     run(
         [_go(module), "build", *fixed, *options, "-o", program, package],
         within=module,
-        environment={"GOTOOLCHAIN": "auto"},
+        environment=_HASTY,
     )
 
 
 def folder_of(module: Path, of: str) -> Path:
     """Give the folder of a module that another one needs; it is fetched if it is not there. Raises BuildFailed."""
     go = _go(module)
-    run([go, "mod", "download", of], within=module, environment={"GOTOOLCHAIN": "auto"})
-    said = run([go, "list", "-m", "-f", "{{.Dir}}", of], within=module, environment={"GOTOOLCHAIN": "auto"})
+    run([go, "mod", "download", of], within=module, environment=_ENVIRONMENT)
+    said = run([go, "list", "-m", "-f", "{{.Dir}}", of], within=module, environment=_ENVIRONMENT)
     return Path(said.strip())
 
 

@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Final, Literal
 from uuid import uuid4
@@ -45,14 +45,14 @@ class Begun:
     """What is to be made anew, in a place that is ready for it. owner: by this name all of it was taken.
 
     partitions: those that are not there yet; there: how many are, as an earlier try had done them
-    was_begun: whether something of this log can have been there
+    goes_on: whether something of this log can be there, of an earlier try
     """
 
     purpose: Purpose
     owner: str
     partitions: Sequence[int]
     there: int
-    was_begun: bool
+    goes_on: bool
 
 
 @dataclass(slots=True)
@@ -63,10 +63,10 @@ class Made:
     missing: how many conclusions, and dead letters, follow from the facts and do not stand there
     """
 
-    counted: dict[str, Counted]
-    contradictions: Counter[What]
-    missing: int
-    ends: dict[int, Mapping[str, int]]
+    counted: dict[str, Counted] = field(default_factory=dict)
+    contradictions: Counter[What] = field(default_factory=Counter)
+    missing: int = 0
+    ends: dict[int, Mapping[str, int]] = field(default_factory=dict)
 
     def add(self, others: "Made") -> None:
         """Add what was read for other partitions."""
@@ -120,11 +120,11 @@ async def begin(
     history: History, fresh: Store, purpose: Purpose, partitions: Iterable[int] = range(PARTITIONS)
 ) -> Begun:
     """Make the fresh place ready, and take the partitions. Raises Unavailable, StatesLost, Overtaken."""
-    was_begun = await _made_ready(history, fresh)
+    goes_on = await _made_ready(history, fresh)
     owner, wanted = uuid4().hex, list(partitions)
     done = set[int]() if purpose == "compare" else await _taken_over(history, fresh, wanted, purpose, owner)
     left = [number for number in wanted if number not in done]
-    return Begun(purpose, owner, left, len(done), was_begun)
+    return Begun(purpose, owner, left, len(done), goes_on)
 
 
 async def made(history: History, fresh: Store, shelf: Store, progress: Callable[[int], None], begun: Begun) -> Made:
@@ -152,7 +152,7 @@ async def made(history: History, fresh: Store, shelf: Store, progress: Callable[
 
 async def finished(history: History, fresh: Store, begun: Begun, told: Made) -> Rebuilt:
     """End what was begun, once all of it was made. Raises Unavailable."""
-    if begun.was_begun:
+    if begun.goes_on:
         for stage in history.stages:
             await _forget_erased(history, fresh, FRESH + stage.name)
     ends = await _read(history, fresh)

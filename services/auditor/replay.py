@@ -9,11 +9,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from contracts.codec import CaseKey, Unreadable, decode, id_of
+from contracts.codec import CaseKey, Unreadable, decode, id_of, subject_of
 from contracts.definitions.catalogue import Catalogue
 from contracts.events.event import Event
 from contracts.events.publications import FactUnreadable
-from contracts.topics import CASES, DEAD_LETTERS, Topic
+from contracts.topics import CASES, DEAD_LETTERS, Topic, partition_of
 from services.auditor.beside import Beside
 from services.auditor.domain.facts import unfounded
 from services.auditor.domain.findings import Finding, Findings, Place, What
@@ -103,10 +103,10 @@ class Counted:
         self.unreadable += others.unreadable
 
 
-def add_partitions(counted: Mapping[str, Counted], others: Mapping[str, Counted]) -> None:
+def add_partitions(counted: dict[str, Counted], others: Mapping[str, Counted]) -> None:
     """Count what was read of each topic in other partitions."""
     for topic, of in others.items():
-        counted[topic].add(of)
+        counted.setdefault(topic, Counted()).add(of)
 
 
 def unsaid(counted: Mapping[str, Counted], erased: Collection[str]) -> Counter[str]:
@@ -185,7 +185,7 @@ class Replay:
         expected = 0
         while records := await self._next(pass_, CASES, BATCH):
             expected = self._see_holes(CASES, number, expected, records)
-            facts = await self._facts(records)
+            facts = await self._facts(self._in_their_place(number, records))
             await self._give(pass_, CASES, facts)
             self._see_what_they_name(number, facts)
             for topic, _ in of.derived:
@@ -253,6 +253,15 @@ class Replay:
                 self.findings.add(Finding("gap", place, says))
             expected = after(record.offset)
         return next_offset(records)
+
+    def _in_their_place(self, number: int, facts: Sequence[StoredRecord]) -> Sequence[StoredRecord]:
+        """Give the facts of a partition that are of no case of another one, whose history is told there."""
+        strange = [each for each in facts if partition_of(each.key) != number and subject_of(each.value) == each.key]
+        for fact in strange:
+            place = Place(CASES.name, number, fact.offset, id_of(fact.value), fact.key)
+            says = f"a fact of this case was expected in partition {partition_of(fact.key)}"
+            self.findings.add(Finding("misplaced", place, says))
+        return [each for each in facts if each not in strange] if strange else facts
 
     async def _facts(self, records: Sequence[StoredRecord]) -> Sequence[StoredRecord]:
         """Give facts with what they say, as far as that can be read."""

@@ -19,9 +19,9 @@ class Told:
     counted: topic -> how much of it was read; ends: partition -> where each topic ended then
     """
 
-    findings: Findings
-    counted: dict[str, Counted]
-    ends: dict[int, Mapping[str, int]]
+    findings: Findings = field(default_factory=Findings)
+    counted: dict[str, Counted] = field(default_factory=dict)
+    ends: dict[int, Mapping[str, int]] = field(default_factory=dict)
 
     def add(self, others: "Told") -> None:
         """Add what was found in other partitions."""
@@ -74,13 +74,16 @@ async def told_again(
 
     shelf, progress, cases: as for all of it
     """
-    replay = Replay(history, shelf, makes_bytes=True, cases=cases, progress=progress)
+    told = Told()
     for number in partitions:
+        # One for each: what is told of a partition does not depend on what is wrong in those before it.
+        replay = Replay(history, shelf, makes_bytes=True, cases=cases, progress=progress)
         await replay.partition(number)
         for fold in replay.folds.values():
             await fold.put_away()
-        _see_halted(history, replay, number)
-    return Told(replay.findings, replay.counted, replay.ends)
+        _see_halted(history, replay)
+        told.add(Told(replay.findings, replay.counted, replay.ends))
+    return told
 
 
 async def compared(
@@ -112,13 +115,11 @@ def partitions_of(cases: Collection[str] | None) -> Sequence[int]:
     return range(PARTITIONS) if cases is None else sorted(set(map(partition_of, cases)))
 
 
-def _see_halted(history: History, replay: Replay, number: int) -> None:
-    """Find the cases of a partition that cannot be told to their end."""
+def _see_halted(history: History, replay: Replay) -> None:
+    """Find the cases that cannot be told to their end."""
     for stage in history.stages:
         for case_id, halted in sorted(replay.folds[stage.name].halted.items()):
-            if halted.partition != number:
-                continue
-            place = Place(stage.reads.name, number, halted.offset, None, case_id, stage.name)
+            place = Place(stage.reads.name, halted.partition, halted.offset, None, case_id, stage.name)
             says = (
                 f"{stage.name} cannot conclude from this record ({halted.reason}), and from nothing of the case since"
             )

@@ -1,23 +1,27 @@
 """Work that is shared by several processes: each does a part of it, and says how far it is."""
 
 import asyncio
+import os
+import pickle
 import signal
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from multiprocessing.resource_tracker import ensure_running
+from threading import Thread
 from traceback import format_exc
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from services.cli.home import Failure, in_words
 from services.runtime.collector import spare_the_collector
+from services.runtime.faults import place_of
 
 T = TypeVar("T")
 
 Progress = Callable[[int], None]
-Part = Callable[[Progress], Coroutine[Any, Any, T]]
+Work = Callable[[Progress], Coroutine[Any, Any, T]]
 """Gives what a process of its own is to do, which tells of every step. It goes there, so it has to be picklable."""
 
 _HEEDED_EVERY: Final = 0.2
@@ -30,12 +34,15 @@ class _Done(NamedTuple, Generic[T]):
     gives: T
 
 
-async def shared(parts: Sequence[Part[T]], progress: Progress) -> list[T]:
+async def shared(parts: Sequence[Work[T]], progress: Progress) -> list[T]:
     """Have each part done by a process of its own, at the same time; give what came of each, in their order.
+
+    What is done has to be as safe as after a kill: so the others end where one fails, and all of them where this
+    process does.
 
     progress: is told of the steps of all of them, and now and then of none; where it raises, they are ended
 
-    Raises what one of them raises, and Failure where one ends without a word; then the others are ended too.
+    Raises what one of them raises, and Failure where one ends without a word.
     """
     running: dict[Connection, SpawnProcess] = {}
     try:
@@ -45,12 +52,12 @@ async def shared(parts: Sequence[Part[T]], progress: Progress) -> list[T]:
         return await _gathered(running, progress)
     finally:
         for ours, process in running.items():
-            process.terminate()
+            process.kill()
             process.join()
             ours.close()
 
 
-def _begun(part: Part[Any]) -> tuple[Connection, SpawnProcess]:
+def _begun(part: Work[Any]) -> tuple[Connection, SpawnProcess]:
     """Begin a process. Not by a fork: connections to servers would be in both."""
     context = get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
@@ -63,7 +70,7 @@ def _begun(part: Part[Any]) -> tuple[Connection, SpawnProcess]:
 @contextmanager
 def _deaf_to_ctrl_c() -> Iterator[None]:
     """Let what is begun here never hear of Ctrl-C, which reaches it too: whoever has begun it ends it then."""
-    # Begun with the first process, it would end this.
+    # Python begins a process that looks after what processes share, and listens to Ctrl-C again once it has.
     ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -72,7 +79,7 @@ def _deaf_to_ctrl_c() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-async def _gathered(running: dict[Connection, SpawnProcess], progress: Progress) -> list[Any]:
+async def _gathered(running: Mapping[Connection, SpawnProcess], progress: Progress) -> list[Any]:
     """Hear all processes to their end."""
     loop, came = asyncio.get_running_loop(), dict[Connection, Any]()
     while silent := [each for each in running if each not in came]:
@@ -92,7 +99,8 @@ async def _gathered(running: dict[Connection, SpawnProcess], progress: Progress)
 def _heard(ours: Connection, process: SpawnProcess) -> Any:  # noqa: ANN401 - whatever comes of the work
     try:
         return ours.recv()
-    except EOFError:
+    except (EOFError, OSError):
+        # Between two words, or in the middle of one.
         process.join()
         why = f"with exit code {process.exitcode}"
         if process.exitcode is not None and process.exitcode < 0:
@@ -100,15 +108,33 @@ def _heard(ours: Connection, process: SpawnProcess) -> Any:  # noqa: ANN401 - wh
         return Failure(f"a process that shared the work was ended {why}. Nothing is lost; start again.")
 
 
-def _do(part: Part[Any], theirs: Connection) -> None:
+def _do(part: Work[Any], theirs: Connection) -> None:
     """Do a part of the work, in a process of its own."""
+    Thread(target=_end_with_parent, daemon=True).start()
     spare_the_collector()
     try:
         with in_words():
             came: Any = _Done(asyncio.run(part(theirs.send)))
     except Exception as error:  # noqa: BLE001 - it is raised where the work was asked for
-        error.add_note(format_exc())
-        came = error
-    # Whoever has begun it may have been killed.
+        came = _as_it_can_go(error)
+    # Whoever would hear it can be gone, and this ends as well then.
     with suppress(BrokenPipeError):
         theirs.send(came)
+
+
+def _end_with_parent() -> None:
+    """End once the process is gone that has begun this one: nobody would hear what comes of the work."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _as_it_can_go(error: Exception) -> Exception:
+    """Give an error as it can go to another process, with where it was raised: not every kind can."""
+    error.add_note(format_exc())
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301 - it was made here
+    except Exception:  # noqa: BLE001 - whatever keeps it from going
+        return RuntimeError(place_of(error))
+    return error

@@ -29,7 +29,7 @@ CASES_AT_HAND: Final = 2_000
 """Cases that are kept opened: those that were asked for last."""
 
 ABSENT_AT_MOST: Final = 10_000
-"""Cases that are remembered to be on no record so far: for one that is let go of, some may be read again."""
+"""Cases that are remembered to be on no record so far, beside those that are sought: for others some is read again."""
 
 FACTS_KEPT: Final = 5_000
 """Facts of a partition that are kept before it is asked which of them the register has by now."""
@@ -242,7 +242,7 @@ class Cases:
             case_ids = [case_id for case_id in self._sought if partition_of(case_id) == partition]
             found = await self._keyring.keys(case_ids)
             keys = {case_id: key for case_id, key in found.items() if isinstance(key, CaseKey)}
-            offset: int | None = self._unseen(keys)
+            offset: int | None = 0
             while offset is not None:
                 offset = await self._looked_back(partition, keys, offset)
                 if offset is not None and asyncio.get_running_loop().time() > until:
@@ -422,7 +422,7 @@ class Cases:
                 suspected[partition_of(case_id)][case_id] = key
         left, sought = self.looks_back_for, set[str]()
         for partition, keys in suspected.items():
-            offset: int | None = self._unseen(keys)
+            offset: int | None = 0
             while left > 0 and offset is not None:
                 offset = await self._looked_back(partition, keys, offset)
                 left -= 1
@@ -430,19 +430,16 @@ class Cases:
                 sought |= keys.keys()
         return self._lost & stateless.keys(), sought
 
-    def _unseen(self, suspected: Collection[str]) -> int:
-        """Give the offset before which nothing stands of some cases, as was seen."""
-        return min((self._absent.get(case_id, 0) for case_id in suspected), default=0)
-
     async def _looked_back(self, partition: int, suspected: dict[str, CaseKey], offset: int) -> int | None:
         """Read a batch of what comes before that what is kept here; tell where the next begins, None if there is none.
 
         suspected: the cases that are looked for; those of which something stands there are noted, and taken out
-        offset: where that batch begins
+        offset: where that batch begins at the earliest; not before what was seen to have nothing of any of them
         """
         tail = self._tails.get(partition)
         begin = 0 if tail is None else tail.begin
-        is_more = bool(suspected) and offset < begin
+        offset = max(offset, min((self._absent.get(case_id, 0) for case_id in suspected), default=begin))
+        is_more = offset < begin
         records = await self._log.read(CASES, partition, offset, min(_AT_ONCE, begin - offset)) if is_more else ()
         if not records:
             return None
@@ -462,8 +459,10 @@ class Cases:
         for case_id, before in seen.items():
             # What is put back stands last, and what stands first is let go of.
             self._absent[case_id] = max(before, self._absent.pop(case_id, 0))
-        for case_id in list(self._absent)[: max(0, len(self._absent) - ABSENT_AT_MOST)]:
-            del self._absent[case_id]
+        if (excess := len(self._absent) - ABSENT_AT_MOST) > 0:
+            # Who seeks a case goes on from there, however many are sought.
+            for case_id in [each for each in self._absent if each not in self._sought][:excess]:
+                del self._absent[case_id]
 
     def _brought_up(self, case_id: str, at_hand: _AtHand) -> bool:
         """Take the facts that are not in a state yet; tell whether that was possible.

@@ -109,6 +109,24 @@ def test_it_makes_no_difference_how_much_is_read_at_a_time_and_how_many_cases_ar
         ]
 
 
+def test_a_fact_that_stands_in_the_partition_of_other_cases_is_found_there(tampering: Tampering, p1: str) -> None:
+    # given a fact of a case that somebody has put once more into another partition
+    other = next(case_id for case_id in tampering.keys if partition_of(case_id) != partition_of(p1))
+    fact, table = tampering.record(CASES, p1, 1), table_of(CASES, partition_of(other))
+    ((end,),) = tampering.do(f"SELECT count(*) FROM {table}")  # noqa: S608 - ours
+    tampering.do(f"INSERT INTO {table} VALUES (?, ?, ?)", end, p1, fact)  # noqa: S608 - ours
+
+    # when the history is verified
+    (found,) = findings(tampering.home)
+
+    # then it is found where it stands, and is no part of the history of its case
+    assert (found["finding"], found["partition"], found["offset"]) == ("misplaced", partition_of(other), end)
+    assert found["says"] == f"a fact of this case was expected in partition {partition_of(p1)}"
+
+    # and nothing is put in place over such a log
+    assert ontrack("audit", "replay", "--swap", "--data", tampering.home).exit_code == 1
+
+
 @pytest.mark.parametrize("topic", [SCORES, TRACKS, NOTICES], ids=lambda topic: topic.name)
 def test_a_bit_that_was_flipped_is_found_where_it_is(tampering: Tampering, p1: str, topic: Topic) -> None:
     # given a record of which one character of what is sealed is another one

@@ -4,9 +4,11 @@ Run by `make benchmark`. Figures are ratios; rates are of the machine. Histories
 """
 
 import asyncio
+import re
 import statistics
 import subprocess
 import sys
+import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,6 +27,7 @@ from services.runtime.log.port import Record, next_offset
 from services.runtime.log.topics import Cluster
 from tests.benchmarks.cohorts import imported, write_courses
 from tests.benchmarks.replaying import READ
+from tests.support.command import ran_apart
 from tests.support.region import region_of_its_own
 from tests.support.servers import ONE_BROKER
 
@@ -65,6 +68,15 @@ def done(*each: Sequence[str | Path]) -> Took:
     said: list[Mapping[str, Any]] = [orjson.loads(process.communicate()[0]) for process in running]
     took = max(one["ended"] for one in said) - min(one["began"] for one in said)
     return Took(sum(one["events"] for one in said) / took, max(one["memory"] for one in said))
+
+
+def commanded(home: Path, processes: int) -> Took:
+    """Let the command replay a home, with all that it needs to begin and to compare; of memory nothing is told."""
+    began = time.monotonic()
+    told = ran_apart("audit", "replay", "--data", home, "--processes", str(processes)).told
+    took = time.monotonic() - began
+    (events,) = re.findall(r"^([\d,]+) events in", told, re.MULTILINE)
+    return Took(int(events.replace(",", "")) / took, 0)
 
 
 def numbers(partitions: range) -> str:
@@ -110,6 +122,8 @@ def test_replay_and_verify_against_a_bare_read(tmp_path: Path) -> None:
     rounds: dict[str, list[Took]] = defaultdict(list)
     with on_kafka(home, tmp_path) as kafka:
         for _ in range(ROUNDS):
+            rounds["the command, file"].append(commanded(home, 1))
+            rounds["the command, two processes, file"].append(commanded(home, 2))
             for where, options in {"file": (), "Kafka": ("--kafka", kafka)}.items():
                 for what in ("bare", "replay", "verify"):
                     rounds[f"{what}, {where}"].append(done((what, home, *options)))
@@ -123,7 +137,7 @@ def test_replay_and_verify_against_a_bare_read(tmp_path: Path) -> None:
         for where in ("file", "Kafka")
         for name, of in (("replay", "bare"), ("verify", "replay"), ("replay by two processes", "replay"))
     }
-    shown(rounds, references)
+    shown(rounds, references | {"the command, two processes, file": "the command, file"})
 
 
 def test_ten_times_as_many_events_take_ten_times_as_long_and_no_more_memory(tmp_path: Path) -> None:

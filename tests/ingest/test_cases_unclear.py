@@ -1,6 +1,7 @@
 """A case of which the register does not have all, or of which that is not known yet, is told of, and no other is."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 
@@ -346,6 +347,42 @@ async def test_more_cases_can_be_looked_for_than_are_remembered_to_be_on_no_reco
         async with asyncio.timeout(60):
             assert not await cases.registered(many)
         assert trouble.calls.count("log.read") == len(NAMES)
+
+        # and when they are sought, each time for no longer than it takes to read something, that comes to its end too
+        trouble.calls.clear()
+        cases = Cases(TroubledLog(bench.log, trouble), bench.store, bench.keyring)
+        cases.looks_back_for = 0
+        assert await unclear(cases, many) == set(many)
+        for _ in NAMES:
+            with suppress(Unavailable):
+                await cases.seek(many, within=-1)
+        assert trouble.calls.count("log.read") == len(NAMES)
+        assert await unclear(cases, many[-1:]) == set()
+
+
+async def test_what_has_nothing_of_the_cases_that_are_left_is_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(services.ingest.cases, "_AT_ONCE", 1)
+    with a_bench() as bench:
+        # given a process that has looked for a case without a fact up to the end
+        story = Story(bench)
+        for _ in range(5):
+            await story.record("elsewhere", NAMES)
+        await story.run_register()
+        *_, name = cases_of(PARTITION, len(NAMES) + 1)
+        await bench.know(name)
+        trouble = Trouble()
+        cases = Cases(TroubledLog(bench.log, trouble), bench.store, bench.keyring, cases_at_hand=0, facts_kept=0)
+        assert not await cases.registered([name])
+        await story.record("elsewhere", NAMES)
+        await story.run_register()
+
+        # when it is asked for together with one that was lost, and stands first on the log
+        await bench.store.remove(Register.name, NAMES[:1])
+        trouble.calls.clear()
+        assert await unclear(cases, [name, NAMES[0]]) == {NAMES[0]}
+
+        # then only that was read which leads to the one, and what has come since
+        assert trouble.calls.count("log.read") == 1 + len(NAMES)
 
 
 async def test_of_many_that_seek_cases_at_once_one_reads_for_all(monkeypatch: pytest.MonkeyPatch) -> None:

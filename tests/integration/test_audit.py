@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -13,7 +13,7 @@ from typing import Final
 
 import orjson
 
-from contracts.topics import CASES, TRACKS
+from contracts.topics import CASES, NOTICES, SCORES, TRACKS
 from services.distributed import DistributedHome
 from services.ingest.access import Client, Tokens
 from services.runtime.documents import Documents
@@ -37,6 +37,11 @@ PARTITIONS: Final = range(CASES.partitions)
 
 async def recorded(home: DistributedHome) -> int:
     return sum((await home.log.ends(CASES, PARTITIONS)).values())
+
+
+async def ends(home: DistributedHome) -> dict[str, Mapping[int, int]]:
+    """Where every topic of cases ends."""
+    return {topic.name: await home.log.ends(topic, PARTITIONS) for topic in (CASES, SCORES, TRACKS, NOTICES)}
 
 
 async def last(home: DistributedHome) -> tuple[int, Record]:
@@ -124,6 +129,42 @@ def test_what_stages_have_lost_is_made_anew_while_facts_keep_coming_in(region: R
     assert "The history verifies" in verified
     for stage in LOST:
         assert f"{stage}: 24 states as derived; digest" in verified
+
+
+def test_several_processes_put_on_the_log_what_no_stage_has_said_and_nothing_over_what_does_not_follow(
+    region: Region, tmp_path: Path
+) -> None:
+    # given a region with the facts of a clinic, of which no service has read any
+    cohort = tmp_path / "cohort.csv"
+    succeeded("simulate", "--groups", "1", "--seed", "3", "--output", cohort)
+    region.provision()
+    region.succeeded("import", cohort, "--enrol")
+
+    # when several processes make anew what the stages should know
+    by_several = ("--processes", "3")
+    swapped = region.succeeded("audit", "replay", "--swap", *by_several)
+
+    # then what follows is on the log, and what the stages know is that
+    assert "Put on the log what follows from its facts and was not there: " in swapped.told
+    told = region.succeeded("audit", "verify", *by_several).told
+    assert "The history verifies" in told
+    for stage in LOST:
+        assert f"{stage}: 8 states as derived; digest" in told
+
+    # and the services have nothing to add
+    before = region.asked(ends)
+    for process in region.serve():
+        process.wait_until_ready()
+    region.wait_until_settled()
+    assert region.asked(ends) == before
+
+    # and when there is something on the log that does not follow, then nothing is put in place by several either
+    partition, record = region.asked(last)
+    sequence = int(orjson.loads(record.value)["sequence"])
+    asyncio.run(appended(region, partition, Record(record.key, renamed(record.value, sequence=str(sequence + 1)))))
+    ran = region.ontrack("audit", "replay", "--swap", *by_several)
+    assert ran.exit_code == 1
+    assert "has conclusions that do not follow from its facts (1 underivable)" in ran.told
 
 
 def test_a_region_says_the_same_as_a_home_that_is_made_of_its_bundle(region: Region, tmp_path: Path) -> None:

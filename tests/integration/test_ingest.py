@@ -112,7 +112,7 @@ def publish(region: Region, kind: type[Definition], name: str) -> Entry:
     return entry
 
 
-def test_a_definition_is_known_as_soon_as_it_was_published(region: Region, caller: Caller) -> None:
+def test_nothing_is_refused_for_a_definition_that_was_published_just_now(region: Region, caller: Caller) -> None:
     # given a service that is ready
     (ingest,) = region.serve("ingest")
     ingest.wait_until_ready()

@@ -114,8 +114,10 @@ async def _compared(source: Source, wish: Wish, file: Path | None, processes: in
     async with await audited(source, knows_cases=wish.names_cases) as home:
         part = await part_of(home, wish)
         history = await history_of(source, home, part)
-        reading = Reading.of(source, home, part)
-        made = _in_file(home, history, file) if processes == 1 else _in_files(home, history, reading, processes)
+        reading = Reading.of(source, home, history, part)
+        made = _in_file(home, history, reading, file)
+        if processes > 1:
+            made = _in_files(home, history, reading, processes)
         async with made as (told, fresh):
             if file is None:
                 say("Of conclusions on the log only place and type were compared: ontrack audit verify compares bytes.")
@@ -136,13 +138,16 @@ async def _compared(source: Source, wish: Wish, file: Path | None, processes: in
 
 
 @asynccontextmanager
-async def _in_file(home: Home, history: History, file: Path | None) -> AsyncIterator[tuple[Rebuilt, Derived]]:
+async def _in_file(
+    home: Home, history: History, reading: Reading, file: Path | None
+) -> AsyncIterator[tuple[Rebuilt, Derived]]:
     """Make it anew in a file; that of --into is not gone on with when all was told."""
     async with _fresh(file) as fresh:
         if file is not None:
             await _require_room(history, fresh, file)
         purpose: Purpose = "compare" if file is None else "keep"
-        yield await _rebuilt(home, history, partial(_alone, history, fresh, purpose)), fresh
+        making = partial(_alone, history, fresh, reading, purpose)
+        yield await _rebuilt(home, history, reading, making), fresh
         if file is not None:
             await end(history, fresh)
 
@@ -153,7 +158,7 @@ async def _in_files(
 ) -> AsyncIterator[tuple[Rebuilt, Derived]]:
     """Let several processes make it anew, in a file each."""
     with shelves() as folder:
-        told = await _rebuilt(home, history, partial(compared_anew, reading, folder, processes))
+        told = await _rebuilt(home, history, reading, partial(compared_anew, reading, folder, processes))
         with states_in(folder) as fresh:
             yield told, fresh
 
@@ -172,21 +177,21 @@ async def _swapped(place: Place, processes: int) -> list[Row]:
     """Make it anew in the store, compare, and put it in place."""
     async with await opened(place, write=True, takes_up=False) as home:
         history = await history_of(place, home)
-        reading = Reading.of(place, home, Part())
+        reading = Reading.of(place, home, history, Part())
         with_others = partial(_with_others, history, home.store, reading, processes)
-        making = partial(_alone, history, home.store) if processes == 1 else with_others
+        making = partial(_alone, history, home.store, reading) if processes == 1 else with_others
         # Before anything else: behind a log of which the end was cut off, what follows would be in the way.
         if cut := await cut_off(history):
             raise Failure(untold(cut), FINDING)
         try:
-            told = await _rebuilt(home, history, partial(making, "prepare"))
+            told = await _rebuilt(home, history, reading, partial(making, "prepare"))
             beside = [await _beside(history, home.store, told, stage) for stage in history.stages]
             if found := told.contradictions or await unexplained(home, beside):
                 await leave(history, home.store)
                 raise Failure(contradicted(found) if told.contradictions else untold(found), FINDING)
             if told.missing:
                 say(f"Put on the log what follows from its facts and was not there: {counted(told.missing, 'event')}.")
-                told = await _rebuilt(home, history, partial(making, "replace"), tells=False)
+                told = await _rebuilt(home, history, reading, partial(making, "replace"), tells=False)
                 beside = [await _beside(history, home.store, told, stage) for stage in history.stages]
             is_in_place = await put_in_place(history, home.store)
         except (StatesLost, Overtaken):
@@ -203,9 +208,10 @@ async def _swapped(place: Place, processes: int) -> list[Row]:
         return [{**each.row, "now": "replaced"} for each in beside]
 
 
-async def _alone(history: History, fresh: Store, purpose: Purpose, advance: Progress) -> Rebuilt:
+async def _alone(history: History, fresh: Store, reading: Reading, purpose: Purpose, advance: Progress) -> Rebuilt:
     async with shelf() as empty:
-        return await rebuilt(history, fresh, empty, advance, purpose=purpose)
+        every = partitions_of(reading.part.cases)
+        return await rebuilt(history, fresh, empty, advance, purpose=purpose, partitions=every)
 
 
 async def _with_others(
@@ -216,10 +222,10 @@ async def _with_others(
     return await finished(history, fresh, begun, await made_anew(reading, begun, processes, advance))
 
 
-async def _rebuilt(home: Home, history: History, make: _Make, *, tells: bool = True) -> Rebuilt:
+async def _rebuilt(home: Home, history: History, reading: Reading, make: _Make, *, tells: bool = True) -> Rebuilt:
     """Have it made anew, and tell how much was read for that, and how fast."""
     began = time.monotonic()
-    with progress("Replaying", await records_of(history)) as advance:
+    with progress("Replaying", await records_of(history, reading.part.cases)) as advance:
         told = await make(advance)
     took = time.monotonic() - began
     unsaid(told.counted, await erased_of(home, {case_id for of in told.counted.values() for case_id in of.erased}))

@@ -5,13 +5,13 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 
 from contracts.topics import PARTITIONS
 from services.auditor.domain.narrowing import Part
-from services.auditor.rebuilding import Begun, Made, Overtaken, Rebuilt, begin, made
+from services.auditor.rebuilding import Begun, Made, Rebuilt, begin, made
 from services.auditor.replay import History
 from services.auditor.states import Derived, Together
 from services.auditor.verify import Told, partitions_of, told_again
@@ -22,49 +22,50 @@ from services.cli.processes import Progress, shared
 from services.cli.zone import clinic_zone
 from services.embedded import EmbeddedHome
 from services.home import Home
-from services.runtime.store.port import StatesLost
 
 processes_option = click.option(
     "--processes",
     type=click.IntRange(1, PARTITIONS),
     default=1,
     show_default=True,
-    help="How many processes share the work, of a core each; each takes some 300 MB of memory.",
+    help="How many processes share the work, of a core each; each takes some 150 MB of memory.",
 )
 
 
 _STATES: Final = "states-"
 
 
-class _Adds(Protocol):
-    """What was found in some partitions, to which that of others can be added."""
-
-    def add(self, others: Any, /) -> None: ...  # noqa: ANN401 - what is added is of the same kind
-
-
-AddsT = TypeVar("AddsT", bound=_Adds)
-_Share = Callable[["Reading", Path, Sequence[int], Progress], Coroutine[Any, Any, AddsT]]
+T = TypeVar("T")
+_Share = Callable[["Reading", Path, Sequence[int], Progress], Coroutine[Any, Any, T]]
 """What one process does, with some partitions and a place of its own for the states that follow."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What is audited, for another process to open it too. unpacked: where it is, if it is a bundle."""
+    """What is audited, for another process to open it too.
+
+    part: that of it which is looked at; stages: those that are told again, by their names
+    unpacked: where it is, if it is a bundle
+    """
 
     source: Source
-    unpacked: Path | None
     part: Part
+    stages: Sequence[str]
+    unpacked: Path | None
 
     @classmethod
-    def of(cls, source: Source, home: Home, part: Part) -> "Reading":
-        """Name what was opened, and the part of it that is looked at."""
-        return cls(source, Path(home.name) if isinstance(home, Unpacked) else None, part)
+    def of(cls, source: Source, home: Home, history: History, part: Part) -> "Reading":
+        """Name what was opened here."""
+        unpacked = Path(home.name) if isinstance(home, Unpacked) else None
+        return cls(source, part, [stage.name for stage in history.stages], unpacked)
 
     @asynccontextmanager
     async def history(self) -> AsyncIterator[History]:
         """Open it."""
         async with await self._opened() as home:
-            yield await history_of(self.source, home, self.part)
+            history = await history_of(self.source, home, self.part)
+            # Meanwhile the first mail can have been sent.
+            yield replace(history, stages=[stage for stage in home.every_stage if stage.name in self.stages])
 
     async def _opened(self) -> Home:
         if self.unpacked is not None:
@@ -84,24 +85,30 @@ async def told_by(
         async with shelf() as empty:
             yield await told_again(history, empty, progress, cases, partitions_of(cases)), empty
         return
+    told = Told()
     with shelves() as folder:
-        found = await _together(_told, reading, folder, partitions_of(cases), processes, progress)
+        for each in await _shared(_told, reading, folder, partitions_of(cases), processes, progress):
+            told.add(each)
         with states_in(folder) as states:
-            yield found, states
+            yield told, states
 
 
 async def compared_anew(reading: Reading, folder: Path, processes: int, progress: Progress) -> Rebuilt:
     """Make what every stage knows anew in a folder, to compare it. Raises Unavailable."""
-    every = partitions_of(reading.part.cases)
-    found = await _together(_made_apart, reading, folder, every, processes, progress)
+    every, found = partitions_of(reading.part.cases), Made()
+    for each in await _shared(_made_apart, reading, folder, every, processes, progress):
+        found.add(each)
     return Rebuilt(found.counted, 0, found.contradictions, found.missing, found.ends)
 
 
 async def made_anew(reading: Reading, begun: Begun, processes: int, progress: Progress) -> Made:
-    """Make it anew where a region keeps it. Raises Unavailable, Overtaken, Contradicted."""
+    """Make it anew where a region keeps it. Raises Unavailable, StatesLost, Overtaken, Contradicted."""
+    found = Made()
     with shelves() as folder:
         making = partial(_made_there, begun)
-        return await _together(making, reading, folder, begun.partitions, processes, progress)
+        for each in await _shared(making, reading, folder, begun.partitions, processes, progress):
+            found.add(each)
+    return found
 
 
 @contextmanager
@@ -111,22 +118,13 @@ def states_in(folder: Path) -> Iterator[Derived]:
         yield Together([stack.enter_context(shelf_in(place)) for place in folder.glob(f"{_STATES}*")])
 
 
-async def _together(
-    share: _Share[AddsT],
-    reading: Reading,
-    folder: Path,
-    partitions: Sequence[int],
-    processes: int,
-    progress: Progress,
-) -> AddsT:
-    """Let several processes have their share of some partitions; give what all of them have found."""
-    # One has a share of nothing, where there is nothing.
-    shares = [some for number in range(processes) if (some := partitions[number::processes]) or not number]
+async def _shared(
+    share: _Share[T], reading: Reading, folder: Path, partitions: Sequence[int], processes: int, progress: Progress
+) -> Sequence[T]:
+    """Let several processes have their share of some partitions; give what each has found."""
+    shares = [some for number in range(processes) if (some := partitions[number::processes])]
     begun = [partial(share, reading, folder / f"{_STATES}{number}", some) for number, some in enumerate(shares)]
-    found, *others = await shared(begun, progress)
-    for each in others:
-        found.add(each)
-    return found
+    return await shared(begun, progress)
 
 
 async def _told(reading: Reading, place: Path, partitions: Sequence[int], progress: Progress) -> Told:
@@ -149,8 +147,4 @@ async def _made_there(
         if history.store is None:
             raise TypeError("what is read alone has no place for that")
         with shelf_in(place) as empty:
-            try:
-                return await made(history, history.store, empty, progress, replace(begun, partitions=partitions))
-            except StatesLost:
-                # Another one has put it in place, or has begun it anew.
-                raise Overtaken from None
+            return await made(history, history.store, empty, progress, replace(begun, partitions=partitions))

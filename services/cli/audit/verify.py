@@ -150,7 +150,7 @@ async def _verify(
         part = await part_of(home, wish)
         history = await history_of(source, home, part)
         began = time.monotonic()
-        reading, records = Reading.of(source, home, part), await records_of(history, part.cases)
+        reading, records = Reading.of(source, home, history, part), await records_of(history, part.cases)
         with progress("Verifying", records) as advance:
             async with told_by(history, reading, processes, advance) as (again, derived):
                 found = await compared(history, again, derived, part.cases, compares_states=part.until is None)

@@ -48,8 +48,6 @@ LOOKED_THROUGH_WITHIN: Final = 600.0
 """The same for what looks through all cases, or all of a partition."""
 
 _LOG = structlog.get_logger()
-_OF_WHAT_IS_KNOWN: Final = (problems.REFUSED["definition_unknown"], problems.UNMAPPABLE)
-"""Problems that a request may not have any more once a definition was published."""
 _GONE: Final = 499
 """What is logged of a client that did not wait for its answer; nobody is there to read it."""
 
@@ -130,10 +128,10 @@ class Api:
             return await handle(asked)
         except (Problem, DefinitionMissing) as lacking:
             learn = self._receive().learn
-            if learn is None or (isinstance(lacking, Problem) and lacking.kind not in _OF_WHAT_IS_KNOWN):
+            if learn is None or (isinstance(lacking, Problem) and not lacking.lacks_definition):
                 raise
-            # That one on the log is none is told where it is read: it is not what this request lacks.
-            with suppress(DefinitionUnfit):
+            # What keeps it from being read is told where it is always read: this request lacks what it lacks.
+            with suppress(DefinitionUnfit, Unavailable):
                 await learn()
         return await handle(asked)
 

@@ -45,6 +45,11 @@ class Refused(Problem):
         super().__init__(kind)
         self.issues = tuple(issues)[:FAULTS_AT_MOST]
 
+    @property
+    def lacks_definition(self) -> bool:
+        """Whether it is that a questionnaire is not known, or another definition."""
+        return super().lacks_definition or any(issue.code == "not-found" for issue in self.issues)
+
 
 def code_of(kind: Kind) -> IssueCode:
     """Give what FHIR calls a kind of problem."""

@@ -216,6 +216,11 @@ class Problem(Exception):
         self.faults = faults
         self.headers = {**(headers or {}), **_HEADERS.get(kind, {})}
 
+    @property
+    def lacks_definition(self) -> bool:
+        """Whether it is that a definition is not known."""
+        return self.kind is REFUSED["definition_unknown"]
+
     def response(self) -> Response:
         """Give the answer."""
         body: dict[str, Any] = {"type": self.kind.uri, "title": self.kind.title, "status": int(self.kind.status)}

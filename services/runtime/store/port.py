@@ -109,7 +109,11 @@ class StatesLost(Exception):
 
     def __init__(self, stage: str) -> None:
         """Name the stage."""
-        super().__init__(f"the states of {stage} are gone")
+        super().__init__(stage)
+        self.stage = stage
+
+    def __str__(self) -> str:
+        return f"the states of {self.stage} are gone"
 
 
 class Store(Protocol):
