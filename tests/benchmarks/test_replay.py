@@ -39,6 +39,7 @@ RESPONSES: Final = range(7, 60)
 """Of a case, which is enrolled besides."""
 
 SESSIONS: Final = 15
+BY: Final = {"the command": 1, "the command, by two processes": 2}
 HALVES: Final = (range(0, PARTITIONS, 2), range(1, PARTITIONS, 2))
 _AT_ONCE: Final = 2_000
 
@@ -122,8 +123,8 @@ def test_replay_and_verify_against_a_bare_read(tmp_path: Path) -> None:
     rounds: dict[str, list[Took]] = defaultdict(list)
     with on_kafka(home, tmp_path) as kafka:
         for _ in range(ROUNDS):
-            rounds["the command, file"].append(commanded(home, 1))
-            rounds["the command, two processes, file"].append(commanded(home, 2))
+            for by, processes in BY.items():
+                rounds[by].append(commanded(home, processes))
             for where, options in {"file": (), "Kafka": ("--kafka", kafka)}.items():
                 for what in ("bare", "replay", "verify"):
                     rounds[f"{what}, {where}"].append(done((what, home, *options)))
@@ -137,7 +138,8 @@ def test_replay_and_verify_against_a_bare_read(tmp_path: Path) -> None:
         for where in ("file", "Kafka")
         for name, of in (("replay", "bare"), ("verify", "replay"), ("replay by two processes", "replay"))
     }
-    shown(rounds, references | {"the command, two processes, file": "the command, file"})
+    alone, shared = BY
+    shown(rounds, references | {shared: alone})
 
 
 def test_ten_times_as_many_events_take_ten_times_as_long_and_no_more_memory(tmp_path: Path) -> None:
@@ -146,6 +148,10 @@ def test_ten_times_as_many_events_take_ten_times_as_long_and_no_more_memory(tmp_
     for _ in range(ROUNDS):
         for name, home in homes.items():
             rounds[f"replay, {name}"].append(done(("replay", home)))
+        *_, longest = homes.values()
+        for by, processes in BY.items():
+            rounds[by].append(commanded(longest, processes))
     small, large = (f"replay, {name}" for name in CASES_OF)
-    print(f"\nReplay from the file, medians of {ROUNDS} rounds in turn")
-    shown(rounds, {large: small})
+    alone, shared = BY
+    print(f"\nReplay from the file, medians of {ROUNDS} rounds in turn; the command of the larger history")
+    shown(rounds, {large: small, shared: alone})
