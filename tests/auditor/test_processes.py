@@ -17,12 +17,17 @@ from typing import Final
 import orjson
 import pytest
 
-from contracts.topics import CASES, SCORES, TRACKS, partition_of
-from services.auditor.rebuilding import Overtaken
+from contracts.topics import CASES, NOTICES, PARTITIONS, SCORES, TRACKS, partition_of
+from services.auditor.domain.narrowing import Part
+from services.auditor.rebuilding import Begun, Overtaken, made
 from services.auditor.replay import Contradicted
+from services.cli.audit.sharing import Reading, made_anew
+from services.cli.audit.shelf import shelf
+from services.cli.audit.source import history_of
 from services.cli.home import FINDING, Failure
 from services.cli.interruption import INTERRUPTED
 from services.cli.processes import Progress, Work, shared
+from services.embedded import EmbeddedHome
 from services.runtime.database import table_of
 from services.runtime.store.port import StatesLost
 from tests.auditor.tampering import Tampering, renamed
@@ -77,6 +82,21 @@ def test_several_processes_tell_what_one_tells_of_a_history_that_is_right(
         ("replay", "--bundle", bundle, "--keys", keys),
     ):
         assert told(*what, processes=2) == told(*what, processes=1), what
+
+
+async def test_where_an_earlier_try_has_done_all_it_is_told_of_each_topic_that_nothing_was_read(sound: Path) -> None:
+    async with await EmbeddedHome.open(sound) as home:
+        history = await history_of(sound, home)
+        reading = Reading.of(sound, home, history, Part())
+
+        # given what an earlier try has made of every partition
+        begun = Begun("prepare", "whoever goes on", [], there=PARTITIONS, goes_on=True)
+
+        # when several processes go on with it, then they say what one says
+        found = await made_anew(reading, begun, 2, lambda _: None)
+        async with shelf() as empty:
+            assert found == await made(history, home.store, empty, lambda _: None, begun)
+        assert found.counted.keys() == {CASES.name, SCORES.name, TRACKS.name, NOTICES.name}
 
 
 @pytest.mark.parametrize("processes", [2, 12])

@@ -28,12 +28,11 @@ processes_option = click.option(
     type=click.IntRange(1, PARTITIONS),
     default=1,
     show_default=True,
-    help="How many processes share the work, of a core each; each takes some 150 MB of memory.",
+    help="How many processes share the work, of a core each; each takes 100 to 300 MB of memory.",
 )
 
-
 _STATES: Final = "states-"
-
+"""Begins the name of the place where a process keeps the states that follow."""
 
 T = TypeVar("T")
 _Share = Callable[["Reading", Path, Sequence[int], Progress], Coroutine[Any, Any, T]]
@@ -122,7 +121,8 @@ async def _shared(
     share: _Share[T], reading: Reading, folder: Path, partitions: Sequence[int], processes: int, progress: Progress
 ) -> Sequence[T]:
     """Let several processes have their share of some partitions; give what each has found."""
-    shares = [some for number in range(processes) if (some := partitions[number::processes])]
+    # Where nothing is left to do, one says what was found by doing nothing.
+    shares = [some for number in range(processes) if (some := partitions[number::processes]) or not number]
     begun = [partial(share, reading, folder / f"{_STATES}{number}", some) for number, some in enumerate(shares)]
     return await shared(begun, progress)
 
