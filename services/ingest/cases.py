@@ -368,10 +368,10 @@ class Cases:
         # A case that has no key now has no fact before this.
         ends = {case_id: self._tails[partition_of(case_id)].position for case_id in case_ids}
         # Asked before the states: a case that goes on again in between has all that it lacked in its state.
-        halted = {each.case_id: each for each in await self._store.halted(self._register.name)}
+        halted = await self._store.halted_among(self._register.name, case_ids)
         states = await self._store.load(self._register.name, case_ids, self._place)
         keys = await self._keyring.keys(case_ids)
-        if keyless := sorted((states.keys() | halted.keys() & ends.keys()) - keys.keys()):
+        if keyless := sorted((states.keys() | halted.keys()) - keys.keys()):
             raise KeyMissing(keyless)
         stateless = {name: key for name, key in keys.items() if isinstance(key, CaseKey) and name not in states}
         lost, sought = await self._lost_of(stateless)

@@ -100,6 +100,9 @@ class MemoryStore:
     async def halted(self, stage: str, partition: int | None = None) -> Sequence[Halted]:
         return [each for _, each in sorted(self._halted[stage].items()) if partition in (None, each.partition)]
 
+    async def halted_among(self, stage: str, case_ids: Collection[str]) -> Mapping[str, Halted]:
+        return {name: self._halted[stage][name] for name in case_ids if name in self._halted[stage]}
+
 
 def _outcome(held: StoredState | None, write: Write) -> Outcome:
     offset = None if held is None else held.offset

@@ -390,6 +390,9 @@ class StoreSuite:
         assert list(await store.halted("scoring", 1)) == [given[2], given[0]]
         assert list(await store.halted("scoring", 0)) == []
         assert list(await store.halted("register")) == []
+        # and of some cases those that are halted in the stage are told
+        assert await store.halted_among("scoring", ["a", "b", "d", "e"]) == {"a": given[1], "b": given[2]}
+        assert await store.halted_among("scoring", []) == {}
 
     async def test_a_case_that_halts_again_stands_at_the_new_place_for_the_new_reason(self, store: Store) -> None:
         # given a halted case

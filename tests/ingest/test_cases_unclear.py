@@ -420,7 +420,7 @@ async def test_a_case_is_sought_also_while_somebody_else_asks_for_it() -> None:
         assert await unclear(cases, [name]) == {name}
 
         # when it is sought while another one asks for it, then that one knows it
-        store = OvertakenStore(bench.store, lambda: cases.seek([name], within=60), "store.halted")
+        store = OvertakenStore(bench.store, lambda: cases.seek([name], within=60), "store.halted_among")
         cases._store = store  # noqa: SLF001 - from now on
         assert await unclear(cases, [name]) == set()
 

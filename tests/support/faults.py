@@ -227,6 +227,10 @@ class TroubledStore:
         with self._trouble.around("store.halted"):
             return await self._store.halted(stage, partition)
 
+    async def halted_among(self, stage: str, case_ids: Collection[str]) -> Mapping[str, Halted]:
+        with self._trouble.around("store.halted_among"):
+            return await self._store.halted_among(stage, case_ids)
+
 
 class OvertakenStore(TroubledStore):
     """A `Store` on which somebody else does something right before the first call of one method."""
@@ -247,6 +251,10 @@ class OvertakenStore(TroubledStore):
     async def halted(self, stage: str, partition: int | None = None) -> Sequence[Halted]:
         await self._overtaken("store.halted")
         return await super().halted(stage, partition)
+
+    async def halted_among(self, stage: str, case_ids: Collection[str]) -> Mapping[str, Halted]:
+        await self._overtaken("store.halted_among")
+        return await super().halted_among(stage, case_ids)
 
     async def _overtaken(self, call: str) -> None:
         if call == self._call and self._meanwhile is not None:

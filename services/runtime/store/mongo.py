@@ -186,10 +186,13 @@ class MongoStore:
         wanted = {"stage": stage} if partition is None else {"stage": stage, "partition": partition}
         with told_as(StoreUnavailable):
             found = await self._documents.find_where(HALTED, wanted)
-        return [
-            Halted(each["case_id"], each["partition"], each["offset"], each["reason"], each["retry"], each["mark"])
-            for each in found
-        ]
+        return [_halted(each) for each in found]
+
+    async def halted_among(self, stage: str, case_ids: Collection[str]) -> Mapping[str, Halted]:
+        """Give those of some cases that are halted."""
+        with told_as(StoreUnavailable):
+            found = await self._documents.find(HALTED, [f"{stage}/{case_id}" for case_id in case_ids])
+        return {each["case_id"]: _halted(each) for each in found}
 
     async def remove(self, stage: str, case_ids: Collection[str]) -> None:
         """Remove the states of some cases, and that they are halted."""
@@ -304,6 +307,10 @@ def _replacement(write: Write) -> Replacement:
     due = None if state.due is None else instant(state.due)
     fields = {"read": state.read, "written": state.written, "schema": state.schema, "body": state.body, DUE: due}
     return Replacement(write.case_id, write.expected, state.offset, fields)
+
+
+def _halted(found: Document) -> Halted:
+    return Halted(found["case_id"], found["partition"], found["offset"], found["reason"], found["retry"], found["mark"])
 
 
 def _outcome(write: Write, standing: Standing) -> Outcome:

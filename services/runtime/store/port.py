@@ -171,6 +171,9 @@ class Store(Protocol):
     async def halted(self, stage: str, partition: int | None = None) -> Sequence[Halted]:
         """Give the cases that are halted, by case."""
 
+    async def halted_among(self, stage: str, case_ids: Collection[str]) -> Mapping[str, Halted]:
+        """Give those of some cases that are halted."""
+
     async def remove(self, stage: str, case_ids: Collection[str]) -> None:
         """Remove the states of some cases, and that they are halted. Positions stay: nothing of them is read again."""
 

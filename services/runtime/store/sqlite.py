@@ -1,7 +1,7 @@
 """The store in one SQLite file."""
 
 import sqlite3
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import datetime
 from itertools import islice
@@ -64,17 +64,8 @@ class SqliteStore:
         states: str | None = None,  # noqa: ARG002 - the place is lost with the file only
     ) -> Mapping[str, StoredState]:
         """Give the states of some cases; a case without one is absent."""
-        wanted = list(case_ids)
-        found: dict[str, StoredState] = {}
-        for start in range(0, len(wanted), _AT_ONCE):
-            some = wanted[start : start + _AT_ONCE]
-            rows = self._rows(
-                f"SELECT {_STATE} FROM states"  # noqa: S608 - only placeholders
-                f" WHERE stage = ? AND case_id IN ({','.join('?' * len(some))})",
-                (stage, *some),
-            )
-            found.update((row[0], _state(row)) for row in rows)
-        return found
+        statement = f"SELECT {_STATE} FROM states"  # noqa: S608 - names of ours
+        return {row[0]: _state(row) for row in self._of_each(statement, stage, case_ids)}
 
     async def save(self, stage: str, writes: Sequence[Write]) -> Sequence[Outcome]:
         """Write states, each on its condition; the outcomes are in the order of the writes."""
@@ -185,6 +176,11 @@ class SqliteStore:
         )
         return [Halted(*row) for row in rows]
 
+    async def halted_among(self, stage: str, case_ids: Collection[str]) -> Mapping[str, Halted]:
+        """Give those of some cases that are halted."""
+        statement = 'SELECT case_id, partition, "offset", reason FROM halted'
+        return {row[0]: Halted(*row) for row in self._of_each(statement, stage, case_ids)}
+
     async def remove(self, stage: str, case_ids: Collection[str]) -> None:
         """Remove the states of some cases, and that they are halted."""
         with told_as(StoreUnavailable), transaction(self._connection):
@@ -204,6 +200,14 @@ class SqliteStore:
                 "INSERT INTO positions VALUES (?, ?, ?, ?)",
                 [(stage, number, position.log, position.offset) for number, position in positions.items()],
             )
+
+    def _of_each(self, statement: str, stage: str, case_ids: Collection[str]) -> Iterator[tuple[Any, ...]]:
+        """Give what a stage has of some cases, by a statement about all of them."""
+        wanted = list(case_ids)
+        for start in range(0, len(wanted), _AT_ONCE):
+            some = wanted[start : start + _AT_ONCE]
+            places = ",".join("?" * len(some))
+            yield from self._rows(f"{statement} WHERE stage = ? AND case_id IN ({places})", (stage, *some))
 
     def _rows(self, statement: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
         with told_as(StoreUnavailable):
