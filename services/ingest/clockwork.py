@@ -1,7 +1,7 @@
 """The clock at work: it looks at the cases whose time has come, and records what is to be said of them."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -13,6 +13,7 @@ from contracts.definitions.catalogue import Catalogue, DefinitionMissing
 from contracts.definitions.protocol import Protocol
 from contracts.events.event import Data, Event
 from services.ingest.cases import Cases
+from services.ingest.domain.admission import Refusal
 from services.ingest.domain.clock import Asked, due, first_moment, next_moment, open_now
 from services.ingest.domain.register import Register, Registered
 from services.ingest.door import Door
@@ -36,6 +37,7 @@ _UNKNOWN: Final = (
     "the protocol {} of a case is not on the log, or has not come here yet: "
     "ontrack provision publishes it if it ships, else an import with --definitions"
 )
+_REFUSED: Final = "some of what is to be said of case {} at its time is refused ({})"
 _UNCLEAR: Final = "something on the roster of {} cannot be read: ontrack doctor says what"
 _LOG = structlog.get_logger()
 
@@ -197,9 +199,21 @@ class Clockwork:
         if group is not None:
             case = await self.following.brought(appointment.case_id, case, group)
         facts = self.timetable.due(appointment.case_id, case, now)
-        if facts:
-            taken = await self.door.take(Request(facts))
-            for _, refusal in taken.refused:
-                _LOG.warning("clock-refused", case=appointment.case_id, why=refusal.code)
+        refused = await self._recorded(facts)
+        for refusal in refused:
+            _LOG.warning("clock-refused", case=appointment.case_id, why=refusal.code)
+        if refused:
+            return await self._put_off(appointment, _REFUSED.format(appointment.case_id, refused[0].code), now)
         await self.agenda.postpone(Register.name, appointment, self.timetable.next_moment(case, now))
         return len(facts)
+
+    async def _recorded(self, facts: Sequence[Event[Data]]) -> Sequence[Refusal]:
+        """Record what is to be said of a case; what is refused keeps nothing else from being said. Give why it is."""
+        if not facts:
+            return ()
+        refused = (await self.door.take(Request(facts))).refused
+        places = {place for place, _ in refused}
+        others = [fact for place, fact in enumerate(facts) if place not in places]
+        if refused and others:
+            await self.door.take(Request(others))
+        return [refusal for _, refusal in refused]

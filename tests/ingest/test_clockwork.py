@@ -261,6 +261,27 @@ async def test_a_case_that_cannot_be_read_keeps_no_other_from_its_time(tmp_path:
         assert "the key of case anna is missing" in why
 
 
+async def test_what_is_refused_of_a_case_keeps_nothing_else_from_being_said_and_is_told(tmp_path: Path) -> None:
+    async with a_ward(tmp_path / "home") as ward:
+        # given a case of which the log has something else under the id of what the clock is to say next
+        await ward.admit("anna")
+        await ward.tick_at(MORNING)
+        known = await ward.home.cases.registered(["anna"])
+        come, *_ = Timetable(ward.home.definitions, ward.home.zones).due("anna", known["anna"], MONDAY)
+        assert isinstance(come.data, SessionDue)
+        another = come._replace(data=SessionDue(session=1, scheduled=MONDAY + timedelta(minutes=1)))
+        assert not (await ward.door.take(Request([another]))).refused
+
+        # when its session comes
+        ward.time = MONDAY
+        health = await ward.in_trouble()
+
+        # then all else is said, and what is not is told
+        assert len(await ward.facts(OccasionClosed)) == FORMS
+        (why,) = health.ready()
+        assert "what is to be said of case anna at its time is refused (id_reused)" in why
+
+
 async def test_a_case_whose_protocol_comes_late_is_asked_when_it_has_come(tmp_path: Path) -> None:
     # given two cases, one under a protocol that a clock has not heard of, and read by the register before it was
     shipped = next(each for each in library() if isinstance(each.model, Protocol) and each.model.sessions != "any")

@@ -46,6 +46,7 @@ class Course:
 
     def __init__(self, protocol: Protocol = GROUP_CBT) -> None:
         self.protocol = protocol
+        self.zone = COPENHAGEN
         self.register = Register()
         self.case = Registered()
         self.said: list[Event[Data]] = []
@@ -72,7 +73,7 @@ class Course:
     def tick(self, now: datetime) -> list[str]:
         """Let the clock say what it has to say; give that in short."""
         self.now = max(self.now, now)
-        facts = due(CASE, self.case, self.protocol, COPENHAGEN, now)
+        facts = [fact._replace(recordedtime=now) for fact in due(CASE, self.case, self.protocol, self.zone, now)]
         for fact in facts:
             self.take(fact)
         self.said.extend(facts)
@@ -204,6 +205,46 @@ def test_a_session_that_is_moved_while_it_is_open_is_not_missed_at_a_new_time_th
     assert course.tick(MONDAY + timedelta(days=10)) == []
 
 
+def test_a_session_that_began_earlier_than_it_was_to_is_closed_as_it_began() -> None:
+    # given a session whose forms are open, of which is said afterwards that it began half an hour before it was to
+    course = Course().schedule(s1=MONDAY)
+    course.tick(MORNING)
+    began = MONDAY - timedelta(minutes=30)
+    course.record(SessionMoved(session=1, scheduled=began), MONDAY - timedelta(minutes=15))
+
+    # when the clock looks, then what nobody has answered by then is closed: it was asked
+    said = course.tick(MONDAY - timedelta(minutes=15))
+    assert said == ["01-05 08:30 due 1", *(f"01-05 08:30 close 1/{name}" for name in MORNING_FORMS)]
+    assert course.tick(MONDAY + timedelta(minutes=1)) == []
+
+
+def test_what_was_opened_late_is_not_closed_at_a_time_that_was_over_by_then() -> None:
+    # given a session whose forms were opened late, after an outage
+    course = Course().schedule(s1=MONDAY)
+    course.tick(MONDAY - timedelta(minutes=20))
+
+    # when it is said that it began before that, then nothing is closed: by then nobody had been asked
+    course.record(SessionMoved(session=1, scheduled=MONDAY - timedelta(minutes=30)), MONDAY - timedelta(minutes=15))
+    assert course.tick(MONDAY) == ["01-05 08:30 due 1"]
+
+
+def test_what_is_open_when_its_clinic_goes_by_another_clock_is_open_until_the_time_of_that_one() -> None:
+    # given a form that is open until noon in Copenhagen
+    course = Course().schedule(s1=MONDAY)
+    course.tick(MORNING)
+    course.tick(AFTER)
+
+    # when the clinic goes by the clock of London, of Copenhagen, and of London again, then it is open until noon there
+    for zone, noon in (("Europe/London", "12:00"), ("Europe/Copenhagen", "11:00"), ("Europe/London", "12:00")):
+        course.zone = ZoneInfo(zone)
+        assert course.tick(AFTER) == [f"01-05 11:00 open 1/gq-12 until 01-06 {noon}"]
+
+    # and is closed then, and each of these is a fact of its own
+    assert course.tick(NEXT_NOON) == []
+    assert course.tick(NEXT_NOON + timedelta(hours=1)) == ["01-06 12:00 close 1/gq-12"]
+    assert len({fact.id for fact in course.said}) == len(course.said)
+
+
 def test_a_session_that_is_cancelled_is_neither_due_nor_closed_as_missed() -> None:
     course = Course().schedule(s1=MONDAY)
     course.tick(MORNING)
@@ -255,7 +296,9 @@ def test_two_clocks_say_the_same_facts() -> None:
     one.go_through(NEXT_NOON)
     for minutes in range(0, 60 * 31, 7):
         other.tick(MORNING + timedelta(minutes=minutes))
-    assert {fact.id: fact for fact in one.said} == {fact.id: fact for fact in other.said}
+    assert {(fact.id, fact.time, fact.data) for fact in one.said} == {
+        (fact.id, fact.time, fact.data) for fact in other.said
+    }
 
 
 def test_the_same_session_at_another_time_is_another_fact() -> None:

@@ -5,12 +5,21 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Final
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.events.event import Data, fact_id, new_fact
-from contracts.events.facts import CaseEnrolled, CaseTransferred, SessionCancelled, SessionDue, SessionMoved
-from services.ingest.domain.register import OF_GROUP, Register, Registered
+from contracts.events.facts import (
+    CaseEnrolled,
+    CaseTransferred,
+    SessionCancelled,
+    SessionDue,
+    SessionMoved,
+    SessionScheduled,
+)
+from contracts.evolution import evolved
+from services.ingest.domain.register import OF_GROUP, Register, Registered, session_of
 from services.ingest.domain.schedule import changes, joined
 from tests.support.clinic import policy_like, protocol_like
 
@@ -91,6 +100,78 @@ def test_what_was_said_of_it_alone_stands_until_its_group_has_another_time(
     assert member.state.scheduled == left | {
         name: at for name, at in second.items() if first.get(name) != second.get(name)
     }
+
+
+OWN: Final = st.sampled_from(["individual-1", "7"])
+
+
+@given(TIMES, PASSES, st.lists(st.tuples(OWN, st.integers(0, 9).map(day) | st.none()), max_size=6))
+def test_sessions_that_its_group_does_not_have_stay_its_own(
+    first: Sessions, passes: Sequence[tuple[Sessions, int]], said: Sequence[tuple[str, datetime | None]]
+) -> None:
+    # given a case that has sessions of its own, moved and cancelled and scheduled anew for it alone
+    member = Member(first)
+    own: dict[str, datetime] = {}
+    for name, at in said:
+        session = session_of(name)
+        if at is not None:
+            has = SessionMoved if name in own else SessionScheduled
+            member.hears(has(session=session, scheduled=at))
+            own[name] = at
+        elif own.pop(name, None) is not None:
+            member.hears(SessionCancelled(session=session))
+
+    # when its group has other times again and again
+    for sessions, at_most in passes:
+        member.follows(sessions, at_most=at_most)
+    member.follows(first)
+
+    # then it has the times of its group, and its own as they were
+    assert member.state.scheduled == {**first, **own}
+
+
+@pytest.mark.parametrize("mapping", [{}, {str(name): name for name in range(1, 5)}], ids=["all", "as it says"])
+@given(TIMES, PASSES, TIMES, PASSES, TIMES)
+def test_a_case_that_was_transferred_comes_to_its_new_group_whatever_it_had_of_the_old_one(
+    mapping: dict[str, int],
+    first: Sessions,
+    passes: Sequence[tuple[Sessions, int]],
+    joins: Sessions,
+    others: Sequence[tuple[Sessions, int]],
+    last: Sessions,
+) -> None:
+    # given a case that has followed one group, and is transferred to another
+    member = Member(first)
+    for sessions, at_most in passes:
+        member.follows(sessions, at_most=at_most)
+    member.hears(CaseTransferred(group="tuesdays", sessions=mapping))
+    for data in joined(member.state, joins):
+        member.hears(data, causation="the transfer")
+    assert member.state.scheduled == joins
+
+    # when somebody brings it to the old one yet, who has not heard of it, and the new one has other times
+    for data in changes(evolved(member.state, of_group={}), first):
+        member.hears(data, source=f"urn:ontrack:c1{OF_GROUP}")
+    for sessions, at_most in others:
+        member.follows(sessions, at_most=at_most)
+    member.follows(last)
+
+    # then it has those and no others
+    assert member.state.scheduled == last
+    assert member.follows(last) == []
+
+
+def test_what_was_moved_by_hand_before_any_group_had_a_say_in_it_stands_until_the_group_has_another_time() -> None:
+    # given a case whose session was entered by hand at the time of its group, and then moved
+    member = Member({})
+    member.hears(SessionScheduled(session=1, scheduled=day(0)))
+    assert member.follows({"1": day(0)}) == []
+    member.hears(SessionMoved(session=1, scheduled=day(3)))
+
+    # when its group is as it was, then the case is too, and follows what the group has anew
+    assert member.follows({"1": day(0)}) == []
+    member.follows({"1": day(1)})
+    assert member.state.scheduled == {"1": day(1)}
 
 
 def test_what_has_come_is_moved_no_more() -> None:

@@ -13,7 +13,7 @@ from contracts.definitions.protocol import Edge, Protocol
 from contracts.events.event import FACT_ID, Data, Event, name_based_id, new_fact
 from contracts.events.facts import OccasionClosed, OccasionOpened, SessionDue
 from contracts.events.fields import instant
-from services.ingest.domain.register import Registered, occasion_key, session_of
+from services.ingest.domain.register import Opened, Registered, occasion_key, session_of
 
 SOURCE: Final = "urn:ontrack:clock"
 
@@ -77,6 +77,7 @@ def due(case_id: str, case: Registered, protocol: Protocol, zone: tzinfo, now: d
 
     What could not be answered while it should have been, because nobody said so in time, is not asked: it is neither
     opened late nor closed. That holds for the new time of a session that was moved too, though it was opened before.
+    What was opened while it should have been by the new time too was asked, and is closed, also if that is over.
     """
     facts: list[Event[Data]] = []
     if not case.enrolled or case.erased:
@@ -89,14 +90,21 @@ def due(case_id: str, case: Registered, protocol: Protocol, zone: tzinfo, now: d
         stands = case.open.get(each.key)
         if each.key in case.answered:
             continue
-        names = str(each.session), each.instrument
+        # Who gives a clinic another zone has the same session asked until another moment.
+        before = "" if stands is None else stands.by
+        names = str(each.session), each.instrument, each.starts, each.closes, before
         if each.is_open(now) and (stands is None or stands.closes != each.closes):
             opened = OccasionOpened(session=each.session, instrument=each.instrument, closes=each.closes)
-            facts.append(_fact(case_id, case, opened, each.opens, *names, each.starts))
-        elif stands is not None and stands.closes == each.closes and now >= each.closes:
+            facts.append(_fact(case_id, case, opened, each.opens, *names))
+        elif stands is not None and now >= each.closes and _was_asked(stands, each):
             closed = OccasionClosed(session=each.session, instrument=stands.instrument)
-            facts.append(_fact(case_id, case, closed, each.closes, *names, each.starts))
+            facts.append(_fact(case_id, case, closed, each.closes, *names))
     return sorted((fact for fact in facts if not _has_ended(case, fact.time)), key=lambda fact: fact.time)
+
+
+def _was_asked(stands: Opened, each: Asked) -> bool:
+    """Tell whether what was opened was asked as it is to be now, and not only by another time of its session."""
+    return stands.closes == each.closes or each.opens <= stands.since < each.closes
 
 
 def next_moment(case: Registered, protocol: Protocol, zone: tzinfo, now: datetime) -> datetime | None:
@@ -120,10 +128,11 @@ def first_moment(case: Registered, protocol: Protocol, zone: tzinfo) -> datetime
     moments = [starts for name, starts in case.scheduled.items() if case.came.get(name) != starts]
     for each in asked(case, protocol, zone):
         stands = case.open.get(each.key)
-        is_opened = stands is not None and stands.closes == each.closes
-        is_over = not is_opened and case.spoken is not None and each.closes <= case.spoken
+        was_asked = stands is not None and _was_asked(stands, each)
+        is_over = not was_asked and case.spoken is not None and each.closes <= case.spoken
         if each.key not in case.answered and not is_over:
-            moments.append(each.closes if is_opened else each.opens)
+            is_said = stands is not None and stands.closes == each.closes
+            moments.append(each.closes if is_said else each.opens)
     return min((at for at in moments if not _has_ended(case, at)), default=None)
 
 

@@ -37,10 +37,15 @@ OF_GROUP: Final = ":group"
 
 @dataclass(frozen=True)
 class Opened:
-    """An occasion that was opened and has not been closed: what is asked for, and until when."""
+    """An occasion that was opened and has not been closed: what is asked for, and until when.
+
+    since: when that was recorded; by: the fact that said so
+    """
 
     instrument: str
     closes: datetime
+    since: datetime
+    by: str
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,8 @@ class Registered:
     open: occasion -> how it was opened, unless it was closed
     spoken: the latest time that the clock has spoken of: nothing that was over by then is asked for any more
     of_group: session -> session of the group, as the last transfer said; if it said nothing, all are the group's
-    follows: session -> the time of its group to which it was brought last, or which it had when it was moved by hand
+    follows: session -> the time of its group to which it was brought last; None if that was of a group that it has left
+    instead_of: session -> the time that it had, of no group as far as is known, when it was moved or cancelled by hand
     notices: notice -> what came of it
     """
 
@@ -88,7 +94,8 @@ class Registered:
     open: Mapping[str, Opened] = field(default_factory=dict)
     spoken: datetime | None = None
     of_group: Mapping[str, int] = field(default_factory=dict)
-    follows: Mapping[str, datetime] = field(default_factory=dict)
+    follows: Mapping[str, datetime | None] = field(default_factory=dict)
+    instead_of: Mapping[str, datetime] = field(default_factory=dict)
     notices: Mapping[str, Told] = field(default_factory=dict)
 
     @property
@@ -124,7 +131,7 @@ class Register:
     writes = None
     acts_on = frozenset(CASES.events)
     state = Registered
-    schema = 3
+    schema = 4
 
     def __init__(self, first_moment: Callable[[Registered], datetime | None] = _never) -> None:
         """Know cases. first_moment: tells when the clock is to look at a case."""
@@ -201,7 +208,8 @@ def _treated(state: Registered, event: Event[Data]) -> Registered:
         case CaseEnrolled(clinic=clinic, group=group, protocol=protocol, policy=policy) if not state.enrolled:
             return evolved(state, clinic=clinic, group=group, protocol=protocol, policy=policy)
         case CaseTransferred(group=group, clinic=clinic, sessions=sessions):
-            return evolved(state, group=group, clinic=clinic or state.clinic, of_group=sessions, follows={})
+            left = evolved(state, follows=dict.fromkeys(state.follows), instead_of={})
+            return evolved(left, group=group, clinic=clinic or state.clinic, of_group=sessions)
         case PolicyChanged(policy=policy):
             return evolved(state, policy=policy)
         case CaseClosed() if state.closed_at is None:
@@ -223,31 +231,33 @@ def _planned(state: Registered, event: Event[Data]) -> Registered:
         ):
             name = str(session)
             planned_by = {**state.planned_by, name: event.id}
-            follows = _following(state, event, name, scheduled)
-            return evolved(
-                state, scheduled={**state.scheduled, name: scheduled}, planned_by=planned_by, follows=follows
-            )
+            state = _following(state, event, name, scheduled)
+            return evolved(state, scheduled={**state.scheduled, name: scheduled}, planned_by=planned_by)
         case SessionCancelled(session=session):
             name = str(session)
-            follows = _following(state, event, name, None)
-            return evolved(state, scheduled=_without(state.scheduled, name), follows=follows)
+            state = _following(state, event, name, None)
+            return evolved(state, scheduled=_without(state.scheduled, name))
         case SessionDue(session=session, scheduled=scheduled):
             return _spoken(evolved(state, came={**state.came, str(session): scheduled}), event)
         case OccasionOpened(session=session, instrument=instrument, closes=closes):
-            opened = {**state.open, occasion_key(session, id_of(instrument)): Opened(instrument, closes)}
-            return _spoken(evolved(state, open=opened), event)
+            opened = Opened(instrument, closes, event.recordedtime, event.id)
+            key = occasion_key(session, id_of(instrument))
+            return _spoken(evolved(state, open={**state.open, key: opened}), event)
         case OccasionClosed(session=session, instrument=instrument):
             return _spoken(evolved(state, open=_without(state.open, occasion_key(session, id_of(instrument)))), event)
         case _:
             return state
 
 
-def _following(state: Registered, event: Event[Data], name: str, at: datetime | None) -> Mapping[str, datetime]:
-    """Give which times of its group a case follows when a session has another time, or none."""
+def _following(state: Registered, event: Event[Data], name: str, at: datetime | None) -> Registered:
+    """Know how a session stands to its group when it gets another time, or none."""
     if is_of_group(event):
-        return _without(state.follows, name) if at is None else {**state.follows, name: at}
+        follows = _without(state.follows, name) if at is None else {**state.follows, name: at}
+        return evolved(state, follows=follows, instead_of=_without(state.instead_of, name))
     before = state.scheduled.get(name)
-    return state.follows if before is None else {name: before, **state.follows}
+    if before is None or state.follows.get(name) is not None:
+        return state
+    return evolved(state, instead_of={name: before, **state.instead_of})
 
 
 def is_of_group(event: Event[Data]) -> bool:

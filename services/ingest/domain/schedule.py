@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Final
 
 from contracts.events.event import Data
 from contracts.events.facts import SessionCancelled, SessionMoved, SessionScheduled
@@ -9,19 +10,20 @@ from services.ingest.domain.register import Registered, session_of
 
 Sessions = Mapping[str, datetime]
 
+_NONE: Final = ""
+"""Names no session of any group."""
+
 
 def changes(case: Registered, sessions: Sessions) -> list[Data]:
     """Give what follows for a case from the times that its group has now.
 
     A session at the time of the group that it follows already is left as it is, though the case may have another time
-    of its own since; and what has come already is not moved.
+    of its own since; and what has come already is not moved. What the case has of no group stays its own.
     """
     said: list[Data] = []
     for name, of_group in _followed(case, sessions).items():
         at, session = sessions.get(of_group), session_of(name)
-        if name in case.came or at == case.follows.get(name):
-            continue
-        if name not in case.follows and at == case.scheduled.get(name):
+        if name in case.came or at == _known(case, name):
             continue
         if at is None:
             said.append(SessionCancelled(session=session))
@@ -36,13 +38,26 @@ def joined(case: Registered, sessions: Sessions) -> list[Data]:
     """Give what follows for a case that has just joined a group: what it does not follow takes place no more."""
     said = changes(case, sessions)
     if case.of_group:
-        left = [name for name in case.scheduled if name not in case.of_group and name not in case.came]
+        known = case.of_group.keys() | case.follows.keys() | case.came.keys()
+        left = [name for name in case.scheduled if name not in known]
         said += [SessionCancelled(session=session_of(name)) for name in left if name.isdecimal()]
     return said
 
 
+def _known(case: Registered, name: str) -> datetime | None:
+    """Give the time of its group that a session stands by, whatever time the case has for it: None for none.
+
+    Of what was never brought to the group that is the time which it was given by hand, or was given first.
+    """
+    return case.follows.get(name) or case.instead_of.get(name) or case.scheduled.get(name)
+
+
 def _followed(case: Registered, sessions: Sessions) -> Mapping[str, str]:
-    """Give which sessions of its group a case takes as its own: session of its course -> session of the group."""
+    """Give which sessions of its group a case takes as its own: session of its course -> session of the group.
+
+    What it has followed and follows no more is none of the group's, so it takes place no more.
+    """
     if not case.of_group:
         return {name: name for name in {**case.follows, **sessions}}
-    return {name: str(of_group) for name, of_group in case.of_group.items()}
+    left = dict.fromkeys(case.follows, _NONE)
+    return left | {name: str(of_group) for name, of_group in case.of_group.items()}
