@@ -14,6 +14,7 @@ from services.cli.place import DATA
 from services.cli.tables import print_rows
 from services.embedded import require_home
 from services.ingest.access import EVERY, ROLES, TOKENS, Client, Role, Token, Tokens, TokensUnusable
+from services.ingest.domain.register import OF_GROUP
 from services.runtime.refusals import NotAHome, NotPermitted
 
 FILE: Final = "ONTRACK_TOKENS_FILE"
@@ -66,11 +67,13 @@ def make(name: str, role: Role, clinic: str | None, tokens: Tokens) -> None:
     Example: ontrack token make patients --role patient-app --clinic clinic --data DIR
     """
     if (clinic is None) != (role == "mailer"):
-        told = "the mailer works for every clinic: leave it out" if clinic else f"a clinic was expected for {role}"
-        raise Failure(f"--clinic: {told}")
-    for what, given in (("NAME", name), ("--clinic", clinic or "none")):
-        if not is_name(given):
+        of_all = "the mailer works for every clinic: leave it out"
+        raise Failure("--clinic: " + (of_all if role == "mailer" else f"a clinic was expected for {role}"))
+    for what, given in (("NAME", name), ("--clinic", clinic)):
+        if given is not None and not is_name(given):
             raise Failure(f"{what}: at most 64 letters, digits and . _ : - were expected, the first a letter or digit")
+    if f":{name}".endswith(OF_GROUP):
+        raise Failure(f"NAME: another one was expected: {OF_GROUP[1:]} is how OnTrack says what follows from a group")
     try:
         secret = tokens.make(Client(name, role, clinic or EVERY), datetime.now(UTC))
     except TokensUnusable as wrong:

@@ -57,10 +57,10 @@ class Following:
     async def remove(self, clinic: str, group_id: str) -> Keeps | None:
         """Remove a group, unless courses go on in it, or may; tell what keeps it."""
         async with self._one_after_the_other[clinic]:
-            is_unclear = False
+            is_unclear, now = False, self._now()
             async for cases in self._cases.all():
                 for case in cases.values():
-                    if case.closed_at is None and not case.erased:
+                    if _goes_on(case, now):
                         if (case.clinic, case.group) == (clinic, group_id):
                             return Keeps.COURSE
                         # What is not known of it may say that it has joined since, also from another clinic.
@@ -80,9 +80,9 @@ class Following:
 
     async def brought(self, case_id: str, case: Registered, group: Group) -> Registered:
         """Bring a case to the times of its group; give how it stands then."""
-        if case.closed_at is not None or case.erased:
-            return case
         now = self._now()
+        if not _goes_on(case, now):
+            return case
         follows = [data for data in changes(case, group.sessions) if not any(outside(case, data, self._definitions))]
         if not follows:
             return case
@@ -91,3 +91,8 @@ class Following:
         for _, refusal in taken.refused:
             _LOG.warning("group-not-followed", case=case_id, why=refusal.code)
         return (await self._cases.registered([case_id])).get(case_id, case)
+
+
+def _goes_on(case: Registered, now: datetime) -> bool:
+    """Tell whether a course is not over: it can be said ahead when it will be."""
+    return not case.erased and (case.closed_at is None or case.closed_at > now)

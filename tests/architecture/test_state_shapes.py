@@ -18,10 +18,10 @@ from services.notifier.domain.stage import Notifier
 from services.scoring.domain.stage import Scoring
 
 SHAPES: Final = {
-    "register": (3, "6ce0af62d4abaf68"),
+    "register": (4, "86745253e7b51795"),
     "scoring": (2, "28b1182574a3f3c6"),
     "not_detector": (2, "c04f93468f6ee8c9"),
-    "notifier": (1, "067f9f4c623cd15e"),
+    "notifier": (2, "899b901e16d13a83"),
     "mailer": (1, "81d101495cd82e31"),
 }
 """Stage -> the number of its shape, and the digest of the shape. Whoever changes a digest raises the number."""

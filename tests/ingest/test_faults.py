@@ -57,6 +57,11 @@ async def test_the_very_place_is_named_where_its_name_is_no_secret(
             ("response-submitted", answered(session=session), [("/session", A_SESSION)])
             for session in (-1, 1000, 1.5, "first", None, [1])
         ),
+        (
+            "policy-changed",
+            {"policy": "gryesten-2023", "from_session": "individual-1", "reason": "a try", "by": "anna"},
+            [("/from_session", "a whole number")],
+        ),
         ("response-submitted", answered(smoking=1, drinking=2), [("", FIELDS)]),
         *(
             ("response-submitted", answered(answered_at=moment), [("/answered_at", A_MOMENT)])

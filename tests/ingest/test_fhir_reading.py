@@ -252,7 +252,9 @@ def test_an_amended_response_is_taken_as_it_stands_and_says_when_it_was_answered
     extension = [{"url": SESSION_URL, "valueInteger": 1}, first]
     found = read(odsis(status="amended", authored="2026-01-09T07:30:00Z", extension=extension))
     assert found.answered_at == "2026-01-05T07:30:00.000Z"
+    assert found.place_of("/answered_at") == "QuestionnaireResponse.extension[1]"
     assert read(odsis(status="amended")).answered_at == "2026-01-05T08:30:00+01:00"
+    assert read(odsis()).place_of("/answered_at") == "QuestionnaireResponse.authored"
 
 
 # What is refused

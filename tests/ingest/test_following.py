@@ -171,3 +171,19 @@ async def test_a_group_that_nothing_keeps_is_removed(clinic: Clinic) -> None:
     await put(clinic, 0)
     await clinic.enrolled()
     assert await removed(clinic, clinic.home.cases) is None
+
+
+async def test_a_course_that_is_to_end_goes_on_until_then(clinic: Clinic) -> None:
+    # given a course that ends in some hours, as is said now
+    (case_id,) = await members(clinic, 1)
+    ends = {"reason": "completed", "at": (NOW + timedelta(hours=8)).isoformat()}
+    assert (await clinic.ask("POST", f"/v1/cases/{case_id}/case-closed", ends)).status == 201
+
+    # when its group is moved or is to be removed before, then it follows, and keeps the group
+    assert await put(clinic, 1) == 200
+    assert await scheduled(clinic, case_id) == sessions(1)
+    assert (await clinic.ask("DELETE", MONDAYS)).problem == (409, "group-in-use")
+
+    # and when it has ended, then nothing keeps it
+    clinic.clock.time = NOW + timedelta(hours=9)
+    assert (await clinic.ask("DELETE", MONDAYS)).status == 204

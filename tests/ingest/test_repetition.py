@@ -9,13 +9,13 @@ import pytest
 from contracts.definitions.catalogue import Entry, entry_of
 from contracts.definitions.files import library
 from contracts.events.event import Data, Event
-from contracts.events.facts import CaseEnrolled, PolicyChanged, ResponseSubmitted, SessionAttended
+from contracts.events.facts import CaseEnrolled, CaseTransferred, PolicyChanged, ResponseSubmitted, SessionAttended
 from contracts.topics import partition_of
 from services.ingest.domain.clock import SOURCE
 from services.ingest.domain.register import OF_GROUP
 from services.runtime.log.port import GROUP_BYTES, Record
 from services.runtime.roster.port import Group
-from tests.support.open_clinic import ENROLMENT, RESPONSE, Clinic
+from tests.support.open_clinic import ENROLMENT, NOW, RESPONSE, Clinic
 
 ANOTHER_POLICY: Final = {"policy": "gryesten-2023-window", "from_session": 2, "reason": "a try", "by": "anna"}
 
@@ -236,3 +236,16 @@ async def test_no_more_is_taken_of_a_case_at_once_than_is_recorded_together(clin
         records = [each for each in await clinic.records(partition_of(case_id)) if each.key == case_id]
         assert len(records) == 101
         assert sum(Record(each.key, each.value).size for each in records) < GROUP_BYTES
+
+
+async def test_no_more_is_taken_at_once_than_can_wait_with_the_sessions_that_come_with_it(clinic: Clinic) -> None:
+    # given a group with many sessions, and cases of which each would bring a fact for each of them
+    starts = {str(each): (NOW + timedelta(days=7 * each)).isoformat() for each in range(1, 201)}
+    assert (await clinic.ask("PUT", "/v1/groups/mondays", {"sessions": starts, "therapists": []})).status == 200
+    cases = [await clinic.enrolled(number=str(number), protocol="open-ended") for number in range(50)]
+    joining = [{"case": each, "state": "case-transferred", "group": "mondays"} for each in cases]
+
+    # when more of them join it at once than could ever wait to be recorded, then it is said that less has to come
+    assert (await clinic.ask("POST", "/v1/facts", {"facts": joining})).problem == (413, "body-too-large")
+    assert await clinic.facts(CaseTransferred) == []
+    assert (await clinic.ask("POST", "/v1/facts", {"facts": joining[:20]})).status == 201

@@ -1,7 +1,7 @@
 """What notifier promises: one report an episode, revised and retracted, and notices when there is news."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 
 import pytest
@@ -479,8 +479,8 @@ class TestSilence:
 
 
 class TestOverdue:
-    def due(self, case: Case, session: int) -> None:
-        at = FIRST_DAY + timedelta(weeks=session, minutes=30)
+    def due(self, case: Case, session: int | str, at: datetime | None = None) -> None:
+        at = at or FIRST_DAY + timedelta(weeks=int(session), minutes=30)
         case.says(SessionDue(session=session, scheduled=at), at=at)
 
     def test_a_report_that_nobody_has_seen_by_the_next_session_is_overdue_and_the_supervisor_is_told(self) -> None:
@@ -539,8 +539,38 @@ class TestOverdue:
 
     def test_an_individual_session_asks_for_it_too(self) -> None:
         case = a_case(10, protocol="group-cbt-depression-14").scored(14)
-        case.says(SessionDue(session="individual-2", scheduled=FIRST_DAY))
+        self.due(case, "individual-2", FIRST_DAY + timedelta(days=10))
         assert [overdue.session for overdue in case.told(ReportOverdue)] == ["individual-2"]
+
+    def test_a_session_that_was_over_before_the_report_was_there_does_not_ask_for_it(self) -> None:
+        # given a report of answers that came when two other sessions were over, which nobody had told of
+        case = a_case(10, protocol="group-cbt-depression-14").scored(14)
+        came = case.facts[-1].recordedtime
+        self.due(case, "individual-2", came - timedelta(days=1))
+        self.due(case, 2, came)
+        assert case.told(ReportOverdue) == []
+
+        # when a session comes after it, then that one asks for it
+        self.due(case, 3, came + timedelta(milliseconds=1))
+        assert [overdue.session for overdue in case.told(ReportOverdue)] == [3]
+
+    def test_one_that_is_announced_again_is_overdue_at_the_session_after_that(self) -> None:
+        # given a report that is announced again by an answer that comes after the next session
+        case = a_case(10).scored(14, 14)
+        came = case.facts[-1].recordedtime
+
+        # when that session is told of afterwards, then it asks for nothing
+        self.due(case, 3, came - timedelta(minutes=1))
+        assert case.told(ReportOverdue) == []
+
+    def test_a_safety_report_is_not_overdue_at_its_own_individual_session(self) -> None:
+        case = a_case(12, protocol="group-cbt-depression-14")
+        case.answered("individual-2", {item.id: 1 for item in instrument("phq-9")[1].items}, name="phq-9")
+        came = case.facts[-1].recordedtime
+        self.due(case, "individual-2", came + timedelta(hours=1))
+        assert case.told(ReportOverdue) == []
+        self.due(case, 3, came + timedelta(hours=2))
+        assert [overdue.session for overdue in case.told(ReportOverdue)] == [3]
 
     def test_a_report_that_made_no_notice_can_be_overdue_too(self) -> None:
         case = a_case(10).scored(10, 9)

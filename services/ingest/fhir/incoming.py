@@ -33,7 +33,6 @@ _WHY_NOT: Final[Mapping[object, str]] = MappingProxyType(
 _PLACES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "answers": ITEMS,
-        "answered_at": f"{ROOT}.authored",
         "case": f"{ROOT}.subject",
         "instrument": f"{ROOT}.questionnaire",
         "session": f"{ROOT}.extension",
@@ -55,6 +54,7 @@ class Understood:
 
     session: None if it does not say for which one
     key: tells a repetition from another response; None if it has no identifier
+    dated: where in the resource it says when it was answered
     """
 
     form: Form
@@ -63,6 +63,7 @@ class Understood:
     answered_at: str
     key: str | None
     said: Answers
+    dated: str
 
     def statement(self, session: int | str) -> Mapping[str, Any]:
         """Give what it states, as the API takes it."""
@@ -77,6 +78,8 @@ class Understood:
     def place_of(self, pointer: str) -> str:
         """Give where in the resource that stands which a pointer into the statement leads to."""
         name, _, item_id = pointer.lstrip("/").partition("/")
+        if name == "answered_at":
+            return self.dated
         return self.said.places.get(item_id) or _PLACES.get(name, ROOT)
 
 
@@ -87,7 +90,8 @@ def understood(resource: Resource, definitions: Catalogue, form: Form | None = N
         issues.append(Issue("not-supported", f"{ROOT}.implicitRules", "no rules beside those of FHIR"))
     _look_at_status(resource, issues)
     _look_at_source(resource, issues)
-    subject, session, answered_at = _subject(resource, issues), _session(resource, issues), _moment(resource, issues)
+    subject, session = _subject(resource, issues), _session(resource, issues)
+    dated, answered_at = _moment(resource, issues)
     form = form or _form(resource, definitions, issues)
     if form is None:
         raise Unmappable(issues)
@@ -95,7 +99,7 @@ def understood(resource: Resource, definitions: Catalogue, form: Form | None = N
     issues += said.issues
     if issues:
         raise Unmappable(issues)
-    return Understood(form, subject, session, answered_at, _key(resource), said)
+    return Understood(form, subject, session, answered_at, _key(resource), said, dated)
 
 
 def understood_ever(resource: Resource, definitions: Catalogue) -> Iterator[Understood]:
@@ -197,8 +201,8 @@ def _session(resource: Resource, issues: list[Issue]) -> int | str | None:
     return None
 
 
-def _moment(resource: Resource, issues: list[Issue]) -> str:
-    """Give when it was answered; an amended resource says that beside when it was changed last."""
+def _moment(resource: Resource, issues: list[Issue]) -> tuple[str, str]:
+    """Give where it says when it was answered, and when: an amended one says that beside when it was changed last."""
     amended = [(place, said.get("valueDateTime")) for place, said in extensions(resource, ANSWERED_AT, ROOT)]
     place, moment = [*amended, (f"{ROOT}.authored", resource.get("authored"))][0]
     if moment is None:
@@ -207,8 +211,8 @@ def _moment(resource: Resource, issues: list[Issue]) -> str:
         expected = "a moment with its time and its offset from UTC, such as 2026-01-05T08:30:00+01:00"
         issues.append(Issue("value", place, expected))
     else:
-        return str(moment)
-    return ""
+        return place, str(moment)
+    return place, ""
 
 
 def _is_moment(value: object) -> bool:

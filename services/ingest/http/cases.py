@@ -21,6 +21,7 @@ from services.ingest.access import Client
 from services.ingest.domain.admission import outside
 from services.ingest.domain.register import Registered, Told, after
 from services.ingest.domain.schedule import joined
+from services.ingest.door import WAITING_AT_MOST
 from services.ingest.http import problems
 from services.ingest.http.bodies import object_of
 from services.ingest.http.faults import Fault
@@ -131,6 +132,8 @@ class CaseDesk:
                         follows = origin.follows(fact, data)
                         known[fact.subject] = after(known[fact.subject], follows)
                         found.append(Stated(follows))
+            if len(found) > WAITING_AT_MOST:
+                raise Problem(problems.TOO_LARGE)
         return found
 
     async def _find(self, asked: Asked) -> Response:

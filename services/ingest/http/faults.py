@@ -25,7 +25,7 @@ class Fault(NamedTuple):
 
 
 _A_SESSION: Final = f"a session: a number from 0 to {LAST_SESSION}, or individual-1 to individual-9"
-_OF_FIELD: Final = MappingProxyType({"session": _A_SESSION, "from_session": _A_SESSION})
+_OF_FIELD: Final = MappingProxyType({"session": _A_SESSION})
 """A field that can be a number or a text: what each of them would have to be contradicts the other."""
 
 _SESSIONS: Final = "sessions"

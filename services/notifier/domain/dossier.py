@@ -36,6 +36,7 @@ class Report:
     about: the counted sessions it reports, for the kinds `not` and `silent`; the response, for `safety`
     number, event: of the revision that holds
     content: that revision's content as JSON; read only when it is compared or shown
+    since: when it came into being, or therapists were last told of it: as what that follows from was recorded
     announced: a notice has been asked for; seen: somebody has looked since the last one
     overdue: somebody has been told that nobody looked
     """
@@ -47,6 +48,7 @@ class Report:
     number: int
     event: str
     content: str
+    since: datetime
     retracted: bool = False
     merged_into: str | None = None
     announced: bool = False

@@ -50,7 +50,7 @@ class Notifier:
         }
     )
     state = Dossier
-    schema = 1
+    schema = 2
 
     def __init__(self, definitions: Catalogue) -> None:
         """Put reports together by these definitions."""
@@ -76,8 +76,8 @@ class Notifier:
                 telling.withdrawn(score)
             case TrackEvaluated() | TrackRevised() as decision:
                 telling.judged(decision)
-            case SessionDue(session=session):
-                telling.session_due(session)
+            case SessionDue(session=session, scheduled=scheduled):
+                telling.session_due(session, scheduled)
             case ReportSeen() | ReportDiscussed() | ActionChosen() | NeedsStated() | ReportClosed() as touched:
                 telling.touched(touched)
             case _:

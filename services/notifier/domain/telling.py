@@ -193,12 +193,14 @@ class Telling:
         told = self.dossier.standing()
         self.dossier = evolved(self.dossier, told=told, new_sessions=(), changed_from=None, safety_changed=False)
 
-    def session_due(self, session: int | str) -> None:
-        """Tell the supervisor of reports that nobody has looked at by this session."""
+    def session_due(self, session: int | str, scheduled: datetime) -> None:
+        """Tell the supervisor of reports that nobody has looked at by this session, of those that were there by then.
+
+        A session can be told of when it is long over: after an outage, or since it was entered late.
+        """
         for report in list(self.dossier.reports.values()):
             waiting = not (report.retracted or report.seen or report.overdue or report.closed)
-            earlier = not isinstance(session, int) or not report.sessions or report.sessions[-1] < session
-            if waiting and earlier:
+            if waiting and report.since < scheduled and _is_before(self._session_of(report), session):
                 self._say(ReportOverdue(report=report.id, session=session))
                 self.dossier = self.dossier.with_report(evolved(report, overdue=True))
                 self._notice(report, "overdue", "supervisor")
@@ -311,7 +313,8 @@ class Telling:
         report_id = self._report_id(kind, about)
         event = self._say(ReportIssued(report=report_id, content=content))
         _, text = _written(content)
-        report = Report(report_id, kind, sessions, response, number=1, event=event.id, content=text)
+        since = self._cause.recordedtime
+        report = Report(report_id, kind, sessions, response, number=1, event=event.id, content=text, since=since)
         self.dossier = self.dossier.with_report(report)
         return report
 
@@ -377,13 +380,18 @@ class Telling:
             )
         )
         if to == "therapists":
-            known = dossier.reports[report.id]
-            self.dossier = dossier.with_report(evolved(known, announced=True, seen=False, overdue=False, closed=False))
+            known = evolved(dossier.reports[report.id], since=self._cause.recordedtime, announced=True)
+            self.dossier = dossier.with_report(evolved(known, seen=False, overdue=False, closed=False))
 
     def _say(self, data: Data) -> Event[Data]:
         event = self._derivation.event(data)
         self.said.append(event)
         return event
+
+
+def _is_before(about: int | str, session: int | str) -> bool:
+    """Tell whether a report is about an earlier session: of counted and individual ones only their times tell that."""
+    return about < session if isinstance(about, int) and isinstance(session, int) else about != session
 
 
 def _is_about_safety(score: ScoreComputed | ScoreRevised | None) -> bool:

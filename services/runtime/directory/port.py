@@ -6,7 +6,7 @@ from typing import Final, NamedTuple, Protocol
 
 from services.runtime.unavailable import Unavailable
 
-_UNSEEN: Final = r"\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+_UNSEEN: Final = r"\u0000-\u001f\u007f-\u009f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
 """What steers a screen instead of being seen on it: such a number could look like another one."""
 
 NUMBER_FORM: Final = rf"^[^\s{_UNSEEN}]([^{_UNSEEN}]{{0,98}}[^\s{_UNSEEN}])?$"
