@@ -41,6 +41,8 @@ from tests.support.fhir import CASE, valid
 FACT: Final = "11111111-2222-4333-8444-555555555555"
 MOMENT: Final = datetime(2026, 1, 5, 7, 30, tzinfo=UTC)
 BASE: Final = "https://ontrack.example/fhir"
+UNPRINTABLE: Final = "".join(map(chr, {*range(32)} - {*b"\t\n\r"}))
+"""What a string of FHIR must not have."""
 
 
 @cache
@@ -89,7 +91,7 @@ def responses(draw: st.DrawFn) -> tuple[Form, ResponseSubmitted]:
     for item in draw(st.lists(st.sampled_from(sorted(answers)), unique=True)):
         fewer = {name: value for name, value in answers.items() if name != item}
         answers = fewer if instrument.accepts(fewer) else answers
-    words = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=200)
+    words = st.text(st.characters(exclude_categories=["Cs"], exclude_characters=UNPRINTABLE), min_size=1, max_size=200)
     said = ResponseSubmitted(
         session=draw(st.integers(0, LAST_SESSION) | st.from_regex(r"\Aindividual-[1-9]\Z")),
         instrument=form.ref,
@@ -140,6 +142,14 @@ def test_any_response_to_any_instrument_goes_out_valid_and_comes_in_as_the_same(
     assert again == said
 
 
+@given(st.text(st.sampled_from(f"a\t\n\r{UNPRINTABLE}"), min_size=1))
+def test_a_comment_goes_out_without_what_a_string_of_fhir_must_not_have(comment: str) -> None:
+    resource = questionnaire_response(form_of("balance"), CASE, balance(comment))
+    *_, said = resource["item"]
+    (words,) = said["answer"]
+    assert words == {"valueString": "".join(" " if each in UNPRINTABLE else each for each in comment)}
+
+
 def test_the_newest_version_is_meant_where_none_is_named() -> None:
     assert read_again(questionnaire_response(form_of("balance"), CASE, balance()))["instrument"].startswith(
         "balance@2#"
@@ -150,12 +160,12 @@ def test_the_newest_version_is_meant_where_none_is_named() -> None:
     assert read_again(older)["instrument"].startswith("balance@1#")
 
 
-def balance() -> Standing:
+def balance(comment: str = "unsteady") -> Standing:
     said = ResponseSubmitted(
         session=3,
         instrument=form_of("balance").ref,
         answers={"balance": -2},
-        comment="unsteady",
+        comment=comment,
         answered_at=MOMENT,
         entered_by="patient",
     )

@@ -21,6 +21,9 @@ from services.ingest.fhir.terms import (
     TRANSLATION,
 )
 
+_UNPRINTABLE: Final = dict.fromkeys({*range(32)} - {*b"\t\n\r"}, " ")
+"""Characters that a string of FHIR must not have; a patient's words can."""
+
 _COMMENT: Final = Text(en="Comment", da="Kommentar")
 _FACT: Final = 32
 """Digits of the id of a fact, without its hyphens."""
@@ -64,7 +67,7 @@ def questionnaire_response(form: Form, case_id: str, response: Standing) -> Reso
         if item.id in response.answers
     ]
     if response.comment is not None:
-        items.append(_item(form.declared.comment[0], {"valueString": response.comment}))
+        items.append(_item(form.declared.comment[0], {"valueString": response.comment.translate(_UNPRINTABLE)}))
     return {**resource, "item": items} if items else resource
 
 
