@@ -22,7 +22,7 @@ from services.runtime.keyring.port import Destroyed, Keyring
 from services.runtime.log.port import Journal, Record, StoredRecord, next_offset
 from services.runtime.reading import event_of
 from services.runtime.store.port import Halted, StatesLost, Store
-from services.runtime.store.sealed import open_state
+from services.runtime.store.sealed import StateUnreadable, open_state
 from services.runtime.unavailable import Unavailable
 
 CASES_AT_HAND: Final = 2_000
@@ -48,6 +48,9 @@ _CASES_AT_ONCE: Final = 200
 _ENROLMENT: Final = ending(CaseEnrolled)
 _HALTED: Final = f"case {{}} is halted in {Register.name}: ontrack halted list says why"
 _LOST: Final = f"what {Register.name} knew of case {{}} is gone: ontrack audit replay --swap makes it anew"
+_DAMAGED: Final = (
+    f"what {Register.name} knows of case {{}} cannot be read: ontrack rebuild {Register.name} makes it anew"
+)
 _KEYLESS: Final = "the key of case {} is missing; put the last good copy of the data in its place"
 _SOUGHT: Final = "whether case {} stands on the log is not known yet"
 _STATES: Final = TypeAdapter(Registered)
@@ -169,7 +172,8 @@ class Cases:
     async def registered(self, case_ids: Collection[str]) -> Mapping[str, Registered]:
         """Give what is known of some cases; one of which nothing is known is absent.
 
-        Of a case whose key was destroyed only that is known, and one that the register has halted or lost is Unclear.
+        Of a case whose key was destroyed only that is known. One that the register has halted or lost, or of which it
+        has what cannot be read, is Unclear.
         Raises KeyMissing, or Unavailable.
         """
         async with self._reading:
@@ -386,7 +390,12 @@ class Cases:
                 continue
             state, offset = self._register.initial(case_id), -1
             if (stored := states.get(case_id)) is not None:
-                state, offset = open_state(_STATES, self._register.name, case_id, key, stored), stored.offset
+                offset = stored.offset
+                try:
+                    state = open_state(_STATES, self._register.name, case_id, key, stored)
+                except StateUnreadable:
+                    found[case_id] = self._unclear(case_id, state, _DAMAGED)
+                    continue
             if case_id in halted and self._lacks(halted[case_id]):
                 found[case_id] = self._unclear(case_id, state, _HALTED)
             elif case_id in lost:

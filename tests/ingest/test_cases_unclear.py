@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
@@ -11,6 +12,7 @@ from services.ingest.cases import Cases, KeyMissing
 from services.ingest.domain.register import Register, Unclear
 from services.runtime.log.port import Record
 from services.runtime.runner import Runner
+from services.runtime.store.port import Write
 from services.runtime.unavailable import Unavailable
 from tests.support.faults import OvertakenStore, Trouble, TroubledLog
 from tests.support.registering import (
@@ -228,6 +230,26 @@ async def test_a_case_that_is_halted_is_among_all_though_it_has_no_state_and_not
         found = await every(story.cases)
         assert found.keys() == set(NAMES)
         assert isinstance(found[NAMES[0]], Unclear)
+
+
+async def test_a_case_of_which_the_state_was_damaged_keeps_no_other_from_being_known() -> None:
+    with a_bench() as bench:
+        # given cases, and a state of one of them that is not what the register wrote
+        story = Story(bench)
+        await story.record("here", NAMES)
+        await story.run_register()
+        stored = (await bench.store.load(Register.name, NAMES[:1]))[NAMES[0]]
+        await bench.store.remove(Register.name, NAMES[:1])
+        await bench.store.save(Register.name, [Write(NAMES[0], None, replace(stored, body=b"something else"))])
+
+        # when they are asked for, and when all are, then of that one is told that not all is known, and the others are
+        cases = Cases(bench.log, bench.store, bench.keyring)
+        assert await unclear(cases) == set(NAMES[:1])
+        known, why = await cases.readable(NAMES)
+        assert known.keys() == set(NAMES[1:])
+        assert "cannot be read: ontrack rebuild register" in why[NAMES[0]]
+        found = await every(cases)
+        assert {case_id for case_id, case in found.items() if isinstance(case, Unclear)} == {NAMES[0]}
 
 
 async def test_a_case_that_has_lost_its_key_keeps_no_other_from_being_read() -> None:
