@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 from pathlib import Path
@@ -16,12 +15,11 @@ from contracts.definitions.catalogue import Catalogue
 from contracts.events.event import Data, Event, fact_id, new_fact
 from contracts.events.facts import CaseEnrolled, ResponseSubmitted, SessionAttended
 from contracts.topics import CASES, Topic
-from services.ingest.cases import Cases
+from services.ingest.cases import Cases, KeyMissing
 from services.ingest.domain.register import Register, Registered
 from services.ingest.door import Door, DoorBusy
 from services.ingest.intake import Intake, Request, Taken
 from services.runtime.log.port import Journal, LogUnavailable, Record
-from services.runtime.store.port import Write
 from services.runtime.unavailable import Unavailable
 from tests.support.clinic import definitions, instrument, odsis, policy_like, protocol_like
 from tests.support.faults import Away, Trouble, TroubledKeyring, TroubledLog, When
@@ -328,25 +326,26 @@ async def test_while_the_log_answers_nothing_those_who_come_wait_for_a_bounded_t
 
 async def test_what_is_wrong_with_one_case_is_told_to_nobody_else(tmp_path: Path) -> None:
     async with an_entrance(tmp_path) as entrance:
-        # given a case whose registered state cannot be read
+        # given two cases, and a keyring that has lost the key of one
         good, bad = cases_of(0, 2)
-        await entrance.bring(enrolled(good))
-        await entrance.bring(enrolled(bad))
+        for each in (good, bad):
+            await entrance.bench.know(each)
+            await entrance.bring(enrolled(each))
         await entrance.bench.run(Register())
-        state = (await entrance.bench.store.load("register", [bad]))[bad]
-        damaged = replace(state, body=b"not a state")
-        await entrance.bench.store.save("register", [Write(bad, state.offset, damaged)])
-        fresh = Entrance(entrance.bench, definitions())
+        with Workbench.on(tmp_path / "other.db") as other:
+            await other.know(good)
+            entrance.bench.keyring = other.keyring
+            fresh = Entrance(entrance.bench, definitions())
 
-        # when facts of both come at once
-        async with fresh.door.opened():
-            outcomes = await asyncio.gather(
-                fresh.bring(answered(1, good)), fresh.bring(answered(1, bad)), return_exceptions=True
-            )
+            # when facts of both come at once
+            async with fresh.door.opened():
+                outcomes = await asyncio.gather(
+                    fresh.bring(answered(1, good)), fresh.bring(answered(1, bad)), return_exceptions=True
+                )
 
         # then that of the other one is recorded
         assert outcomes[0] == Taken(1)
-        assert isinstance(outcomes[1], Exception)
+        assert isinstance(outcomes[1], KeyMissing)
 
 
 async def test_a_fact_that_the_register_cannot_take_is_kept_from_the_log(
