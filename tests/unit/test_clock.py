@@ -245,6 +245,26 @@ def test_what_is_open_when_its_clinic_goes_by_another_clock_is_open_until_the_ti
     assert len({fact.id for fact in course.said}) == len(course.said)
 
 
+def test_what_was_asked_until_its_clinic_changed_its_clock_is_closed_though_the_clock_has_spoken_of_later_moments() -> (
+    None
+):
+    # given a form that is open until noon in London, and another session that came shortly before
+    course = Course().schedule(s1=MONDAY, individual_1=NEXT_NOON + timedelta(minutes=20))
+    course.zone = ZoneInfo("Europe/London")
+    course.tick(AFTER)
+    now = NEXT_NOON + timedelta(minutes=20)
+    course.tick(now)
+
+    # when the clinic goes by the clock of Copenhagen, where it is past noon
+    course.zone = COPENHAGEN
+
+    # then the case is looked at at once, and the form is closed
+    looked_at = first_moment(course.case, course.protocol, course.zone)
+    assert looked_at is not None
+    assert looked_at <= now
+    assert course.tick(now) == ["01-06 11:00 close 1/gq-12"]
+
+
 def test_a_session_that_is_cancelled_is_neither_due_nor_closed_as_missed() -> None:
     course = Course().schedule(s1=MONDAY)
     course.tick(MORNING)
@@ -394,6 +414,10 @@ def a_course(steps: Sequence[tuple[str, int | str, datetime]]) -> Course:
     return course
 
 
+@example(
+    [("schedule", 1, MONDAY), ("tick", 0, MORNING), ("move", 1, MONDAY + timedelta(hours=1))],
+    MORNING + timedelta(hours=1),
+)
 @given(STEPS, HOURS)
 def test_a_case_is_looked_at_no_later_than_something_is_to_be_said(
     steps: Sequence[tuple[str, int | str, datetime]], now: datetime

@@ -167,11 +167,22 @@ def test_what_was_moved_by_hand_before_any_group_had_a_say_in_it_stands_until_th
     member.hears(SessionScheduled(session=1, scheduled=day(0)))
     assert member.follows({"1": day(0)}) == []
     member.hears(SessionMoved(session=1, scheduled=day(3)))
+    member.hears(SessionMoved(session=1, scheduled=day(4)))
 
     # when its group is as it was, then the case is too, and follows what the group has anew
     assert member.follows({"1": day(0)}) == []
-    member.follows({"1": day(1)})
-    assert member.state.scheduled == {"1": day(1)}
+    for sessions in ({"1": day(1)}, {}, {"1": day(0)}):
+        member.follows(sessions)
+        assert member.state.scheduled == sessions
+
+
+def test_what_was_moved_by_hand_is_brought_to_the_group_that_the_case_is_transferred_to() -> None:
+    member = Member({})
+    member.hears(SessionScheduled(session=1, scheduled=day(0)))
+    member.hears(SessionMoved(session=1, scheduled=day(3)))
+    member.hears(CaseTransferred(group="tuesdays"))
+    member.follows({"1": day(0)})
+    assert member.state.scheduled == {"1": day(0)}
 
 
 def test_what_has_come_is_moved_no_more() -> None:
@@ -189,7 +200,9 @@ def test_a_case_that_moves_to_another_group_follows_that_one() -> None:
     # when it goes on in a group where that is session 3
     member.hears(CaseTransferred(group="tuesdays", sessions={"2": 3}))
     tuesdays = {"3": day(8), "4": day(15)}
-    for data in joined(member.state, tuesdays):
+    said = joined(member.state, tuesdays)
+    assert said == [SessionCancelled(session=1), SessionMoved(session=2, scheduled=day(8))]
+    for data in said:
         member.hears(data, causation="the transfer")
 
     # then it has the time of that one, follows it, and knows Mondays no more
