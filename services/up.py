@@ -3,8 +3,8 @@
 import asyncio
 import socket
 import sqlite3
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -138,9 +138,9 @@ class Up:
             now=home.clock,
         )
 
-    async def serve(self, listening: socket.socket, was_told: Callable[[], bool] = lambda: False) -> None:
-        """Answer at a socket until the process is told to end. was_told: tells whether it was told that before."""
-        await _Server(Config(self.app()), was_told).serve(sockets=[listening])
+    async def serve(self, listening: socket.socket, is_told: Callable[[], bool]) -> None:
+        """Answer at a socket until the process is told to end. is_told: tells whether it was."""
+        await _Server(Config(self.app()), is_told).serve(sockets=[listening])
 
     async def _ready(self, _: Asked) -> Response:
         why = self.health.ready()
@@ -148,15 +148,19 @@ class Up:
 
 
 class _Server(uvicorn.Server):
-    """A server that ends if it was told to before it could hear that."""
+    """A server that leaves signals to the command: it may be told before it listens, and be told twice."""
 
-    def __init__(self, config: Config, was_told: Callable[[], bool]) -> None:
+    def __init__(self, config: Config, is_told: Callable[[], bool]) -> None:
         super().__init__(config)
-        self._was_told = was_told
+        self._is_told = is_told
 
-    async def main_loop(self) -> None:
-        self.should_exit = self.should_exit or self._was_told()
-        await super().main_loop()
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def on_tick(self, counter: int) -> bool:
+        self.should_exit = self.should_exit or self._is_told()
+        return await super().on_tick(counter)
 
 
 class OwnIngest:

@@ -57,6 +57,11 @@ def was_asked() -> bool:
     return asked
 
 
+def is_asked() -> bool:
+    """Tell whether somebody has asked for an end; who asks again while that is under way ends the process at once."""
+    return bool(_asked)
+
+
 def _ask(number: int, _frame: FrameType | None) -> None:
     if _asked:
         shown = _SHOW_CURSOR if sys.stderr.isatty() else ""

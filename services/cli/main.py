@@ -1,5 +1,8 @@
 """The table of commands. Each is imported when it is called, so that help answers at once."""
 
+import io
+import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -9,6 +12,8 @@ from typing import Final
 import click
 
 from services.cli.interruption import Interrupted
+
+_STANDARD_ERROR: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,7 @@ class Lazy(click.Group):
 
     def invoke(self, ctx: click.Context) -> object:
         """Run a command; what the system refuses is told in words, and so is Ctrl-C, also before there is work."""
+        _make_sure_of_streams()
         try:
             return super().invoke(ctx)
         except (KeyboardInterrupt, click.Abort):
@@ -95,3 +101,17 @@ def main() -> None:
     To see it work: ontrack demo. To use your own data:
     ontrack import FILE.csv --enrol --data DIR, then ontrack reports --data DIR.
     """
+
+
+def _make_sure_of_streams() -> None:
+    """Have something at the place of a stream that was closed: the next file that is opened would be written to as it.
+
+    Where a terminal lacks a character, all else is told all the same.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STANDARD_ERROR:
+        os.set_inheritable(descriptor, True)  # noqa: FBT003 - it takes no name
+    os.close(descriptor)
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(_STANDARD_ERROR, "w", closefd=False)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")

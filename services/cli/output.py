@@ -5,7 +5,7 @@ import json
 import os
 import sys
 from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
@@ -102,8 +102,9 @@ def program() -> str:
 
 
 def say(message: str) -> None:
-    """Tell the person something that is not data."""
-    click.echo(message, err=True)
+    """Tell the person something that is not data, if it can be told: the disk on which the words go may be full."""
+    with suppress(OSError):
+        click.echo(message, err=True)
 
 
 @contextmanager

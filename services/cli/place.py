@@ -1,6 +1,7 @@
 """Where a command works: a data directory, or a region whose servers the environment names."""
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -23,6 +24,31 @@ class Region:
 
 
 Place = Path | Region
+
+
+def _is_there(path: Path) -> bool:
+    """Tell whether something is there; of what nobody may look at that is not known."""
+    with suppress(PermissionError):
+        return path.exists()
+    return False
+
+
+class _Directory(click.Path):
+    """A directory, whether it is there or not."""
+
+    def convert(
+        self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | bytes | os.PathLike[str]:
+        if not os.fspath(value):
+            self.fail("a directory was expected, and nothing is said: is a variable not set?", param, ctx)
+        path = Path(value)
+        above = next(each for each in path.absolute().parents if _is_there(each))
+        if not above.is_dir():
+            self.fail(f"{path} was expected to be a directory, but {above} is a file", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+DIRECTORY: Final = _Directory(path_type=Path, file_okay=False)
 
 
 async def opened(place: Place, *, write: bool = False, takes_up: bool = True) -> Home:
@@ -84,7 +110,7 @@ def required(place: Place | None, *others: str) -> Place:
 data_option = click.option(
     "--data",
     "place",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=DIRECTORY,
     envvar=DATA,
     callback=_required_place,
     help=f"The data directory (or set {DATA}; or {SERVERS} and more for a region).",
@@ -93,7 +119,7 @@ data_option = click.option(
 optional_data_option = click.option(
     "--data",
     "place",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=DIRECTORY,
     envvar=DATA,
     callback=_place,
     help=f"The data directory (or set {DATA}; or {SERVERS} and more for a region).",
@@ -102,7 +128,7 @@ optional_data_option = click.option(
 known_option = click.option(
     "--data",
     "place",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=DIRECTORY,
     envvar=DATA,
     callback=_place,
     help=f"Use the definitions of this data directory (or set {DATA}), not those that ship.",

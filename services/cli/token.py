@@ -10,7 +10,7 @@ import click
 from contracts.events.fields import instant, is_name
 from services.cli.home import FINDING, Failure
 from services.cli.output import Format, Row, format_option, say
-from services.cli.place import DATA
+from services.cli.place import DATA, DIRECTORY
 from services.cli.tables import print_rows
 from services.embedded import require_home
 from services.ingest.access import EVERY, ROLES, TOKENS, Client, Role, Token, Tokens, TokensUnusable
@@ -41,7 +41,7 @@ def _require_home(directory: Path) -> None:
 tokens_option = click.option(
     "--data",
     "tokens",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=DIRECTORY,
     envvar=DATA,
     callback=_file,
     help=f"The data directory (or set {DATA}; or {FILE} for a region).",

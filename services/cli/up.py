@@ -10,10 +10,10 @@ import click
 
 from contracts.events.fields import is_name
 from services.cli.home import Failure, run
-from services.cli.interruption import was_asked
+from services.cli.interruption import is_asked
 from services.cli.mail_settings import SMTP_HOST, mail_is_meant, mail_settings
 from services.cli.output import say
-from services.cli.place import DATA
+from services.cli.place import DATA, DIRECTORY
 from services.cli.sealing import TOGETHER, Sealing, missing, sealing_options
 from services.cli.zone import clinic_zone
 from services.ingest.access import TOKENS, Client, Tokens
@@ -35,7 +35,7 @@ FIRST: Final = "first"
 @click.option(
     "--data",
     "directory",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=DIRECTORY,
     envvar=DATA,
     default=Path("ontrack-data"),
     show_default=True,
@@ -105,7 +105,7 @@ async def _served(directory: Path, listening: socket.socket, clinic: str, signin
     _welcome(directory, port, tokens.make_first(Client(FIRST, "admin", clinic), home.clock()), is_new=is_new)
     if mail is None:
         say(f"No mail is sent: set {SMTP_HOST} and what docs/clinic-it.md says of mail, and start again.")
-    await Up(home, tokens, mail, _sealer(home, signing)).serve(listening, was_asked)
+    await Up(home, tokens, mail, _sealer(home, signing)).serve(listening, is_asked)
     say("Ended. Everything that was answered is kept.")
 
 
@@ -135,14 +135,25 @@ def _welcome(directory: Path, port: int, secret: str | None, *, is_new: bool) ->
         return
     say("Keep a copy of master.key elsewhere: without it nothing can be read.")
     say("This token lets an administrator in; it is shown this once (ontrack token make makes others):")
-    click.echo(secret)
+    if not _is_printed(secret):
+        say("It could not be written there, so nobody has it: ontrack token make makes another one.")
+        return
     # Where the token goes to a file, nothing that goes elsewhere gives it away.
     is_read = sys.stdout.isatty()
     held = "" if is_read else ", with TOKEN=$(cat FILE) set before, from the file where that went"
     say(f"Enrol a first case by pasting this{held}:")
     for line in _first_case(secret if is_read else "$TOKEN", port):
-        click.echo(line, err=not is_read)
+        (click.echo if is_read else say)(line)
     say(f"What else it can do stands in docs/api.md; every other command takes --data {directory}.")
+
+
+def _is_printed(secret: str) -> bool:
+    """Print it; tell whether that could be done: what is printed on can be closed, or on a disk that is full."""
+    try:
+        click.echo(secret)
+    except OSError:
+        return False
+    return sys.stdout is not None
 
 
 def _first_case(token: str, port: int) -> list[str]:

@@ -1,6 +1,6 @@
 """Homes that are made once: reading changes nothing in them."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -98,7 +98,7 @@ def acted(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 SEEN + timedelta(hours=3),
             ),
             Step("closed", ReportClosed(report=reports["closed"], by=THERAPIST), day_of(4)),
-            Step("late", SessionDue(session=2, scheduled=day_of(2)), day_of(2)),
+            Step("late", SessionDue(session=2, scheduled=datetime.now(UTC) + timedelta(days=7)), day_of(2)),
             Step(
                 "corrected",
                 ResponseCorrected(

@@ -65,3 +65,20 @@ def test_a_setting_that_has_another_name_now_is_not_passed_over(home: Path, monk
 
     assert ran.exit_code == 2
     assert "ONTRACK_TIMEZONE is called ONTRACK_TIME_ZONE now" in ran.told
+
+
+def test_a_directory_that_cannot_be_one_is_refused_and_none_is_made_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a shell whose variable is not set, or names something in a file
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "file"
+    file.touch()
+    for named, told in (
+        ("", "a directory was expected, and nothing is said"),
+        (str(file / "home"), f"was expected to be a directory, but {file} is a file"),
+    ):
+        for command in (("up",), ("doctor",), ("token", "list")):
+            ran = ontrack(*command, "--data", named)
+            assert (ran.exit_code, told in ran.told) == (2, True)
+    assert [*tmp_path.iterdir()] == [file]

@@ -4,8 +4,10 @@ import os
 import pty
 import re
 import signal
+import socket
 import subprocess
 import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
@@ -15,6 +17,7 @@ import orjson
 import pytest
 
 from deploy.local.ports import free_ports
+from services.cli.interruption import INTERRUPTED
 from services.cli.sealing import MINUTES
 from services.ingest.access import TOKENS
 from tests.support.command import ONTRACK, PATIENCE, ontrack, succeeded
@@ -185,6 +188,25 @@ def test_who_tells_it_to_end_while_it_starts_is_heard(tmp_path: Path, number: si
             assert clinic.process.wait(30) == 0
         finally:
             clinic.process.kill()
+
+
+def test_who_tells_it_to_end_twice_does_not_wait_for_a_client_that_never_ends(tmp_path: Path) -> None:
+    with running(tmp_path / "live") as clinic, socket.create_connection(("127.0.0.1", clinic.port)) as client:
+        # given a client that has not sent all of its request, for which it waits when it is told to end
+        client.sendall(
+            b"POST /v1/cases HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %b\r\n"
+            b"Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{" % clinic.token.encode()
+        )
+        clinic.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: not clinic.is_alive(), "it listens no more")
+        assert clinic.process.poll() is None
+
+        # when it is told again, then it ends at once, and does not answer first
+        assert clinic.end(signal.SIGTERM) == INTERRUPTED
+        assert clinic.lines[-1] == "Stopped at once. Nothing is lost."
+        client.settimeout(PATIENCE)
+        with suppress(ConnectionResetError):
+            assert client.recv(1) == b""
 
 
 def test_a_directory_has_one_process_and_a_port_too(tmp_path: Path) -> None:

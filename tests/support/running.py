@@ -20,17 +20,26 @@ from tests.support.region import wait_until
 
 
 class Running:
-    """A clinic that runs as a process of its own, and what it has printed."""
+    """A clinic that runs as a process of its own, and what it has printed.
+
+    streams: where a shell sends its streams besides, such as `2>&-`
+    """
 
     def __init__(
-        self, data: Path, port: int, environment: Mapping[str, str], options: Sequence[str | Path] = ()
+        self,
+        data: Path,
+        port: int,
+        environment: Mapping[str, str],
+        options: Sequence[str | Path] = (),
+        streams: str = "",
     ) -> None:
         self.port = port
         self.data = data
         self.said = data.with_name(f"{data.name}-{port}.txt")
+        command: list[str | Path] = [ONTRACK, "up", "--data", data, "--port", str(port), *options]
         with self.said.open("ab") as stream:
             self.process = subprocess.Popen(
-                [ONTRACK, "up", "--data", data, "--port", str(port), *options],
+                ["/bin/sh", "-c", f'exec "$@" {streams}', "sh", *command],
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=subprocess.STDOUT,
@@ -95,9 +104,10 @@ def running(
     port: int | None = None,
     environment: Mapping[str, str] = MappingProxyType({}),
     options: Sequence[str | Path] = (),
+    streams: str = "",
 ) -> Iterator[Running]:
     """Run a clinic, and kill it in the end if it still runs."""
-    started = Running(data, port or free_ports(1)[0], environment, options)
+    started = Running(data, port or free_ports(1)[0], environment, options, streams)
     try:
         wait_until(started.is_alive, f"it is alive, having said {started.lines}")
         yield started
