@@ -269,6 +269,20 @@ def _locked(file: Path) -> int:
     return descriptor
 
 
+def writer_of(file: Path) -> int | None:
+    """Give the process that has a database to itself; None if none has, as far as this user may look.
+
+    It is asked of the system, and not by trying to lock: whoever begins at that moment would be refused.
+    """
+    lock = file.with_suffix(".lock")
+    with suppress(OSError, ValueError):
+        process = int(lock.read_text("utf-8"))
+        # Another process can have the number of one that has ended.
+        if any(lock.samefile(opened) for opened in Path(f"/proc/{process}/fd").iterdir() if opened.exists()):
+            return process
+    return None
+
+
 def is_damage(error: sqlite3.DatabaseError) -> bool:
     """Tell damage from the other errors of a database, each of which has a class of its own."""
     return type(error) is sqlite3.DatabaseError

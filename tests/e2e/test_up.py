@@ -209,6 +209,27 @@ def test_who_tells_it_to_end_twice_does_not_wait_for_a_client_that_never_ends(tm
             assert client.recv(1) == b""
 
 
+def test_the_doctor_tells_whether_somebody_runs_there(tmp_path: Path) -> None:
+    def of_process() -> tuple[str, str, str]:
+        ran = ontrack("doctor", "--data", tmp_path / "live", "--format", "json")
+        (found,) = [each for each in orjson.loads(ran.out) if each["what"] == "process"]
+        return found["verdict"], found["says"], found["do"]
+
+    with running(tmp_path / "live") as clinic:
+        # given a clinic that runs, and then is stopped and not ended
+        who = clinic.process.pid
+        assert of_process() == ("ok", f"{who} runs here", "")
+        clinic.process.send_signal(signal.SIGSTOP)
+        wait_until(lambda: of_process()[0] == "finding", "it is seen to be stopped")
+
+        # when the doctor looks, then it says so with what to do, and when nobody runs any more it says that
+        assert of_process() == ("finding", f"{who} has the directory, and was stopped", f"run kill -CONT {who}")
+        clinic.process.send_signal(signal.SIGCONT)
+        assert clinic.end(signal.SIGTERM) == 0
+    verdict, says, _ = of_process()
+    assert (verdict, says.startswith("none runs here")) == ("unknown", True)
+
+
 def test_a_directory_has_one_process_and_a_port_too(tmp_path: Path) -> None:
     with running(tmp_path / "live") as clinic:
         for data, port, told in (

@@ -3,14 +3,15 @@
 import shutil
 import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
-from services.cli.checks.checked import Checked, disk, ill, looked, well
+from services.cli.checks.checked import Checked, disk, ill, looked, unknown, well
 from services.cli.checks.of_home import of_home
 from services.cli.sealing import Sealing
 from services.embedded import DATABASE, LOCK, MASTER_KEY, EmbeddedHome, lacking_in
 from services.ingest.access import TOKENS, Tokens, TokensUnusable
-from services.runtime.database import Database
+from services.runtime.database import Database, writer_of
 from services.runtime.faults import MEND_DAMAGE, StageStopped
 from services.runtime.keyring.master import MasterKey, MasterKeyUnusable
 from services.runtime.permission import require_writing
@@ -33,6 +34,7 @@ async def of_directory(directory: Path, *, sends_mail: bool, sealing: Sealing) -
         "disk", usage.free, usage.total, "make room, or move the directory: no answer can be taken on a full disk"
     )
     yield _permission(directory)
+    yield _process(directory)
     yield _master_key(directory)
     yield _tokens(directory)
     integrity = _integrity(directory)
@@ -58,6 +60,23 @@ def _permission(directory: Path) -> Checked:
     except NotPermitted as refused:
         return _not_permitted(refused)
     return well("permission", "this user may write the database")
+
+
+def _process(directory: Path) -> Checked:
+    process = writer_of(directory / DATABASE)
+    if process is None:
+        return unknown("process", "none runs here: before ontrack up does, nothing is answered, asked or mailed")
+    if _is_stopped(process):
+        return ill("process", f"{process} has the directory, and was stopped", f"run kill -CONT {process}")
+    return well("process", f"{process} runs here")
+
+
+def _is_stopped(process: int) -> bool:
+    """Tell whether a process was stopped, as by Ctrl-Z, in place of ended."""
+    with suppress(OSError):
+        *_, told = Path(f"/proc/{process}/stat").read_text("utf-8", "replace").rpartition(") ")
+        return told.startswith(("T", "t"))
+    return False
 
 
 def _not_permitted(refused: NotPermitted) -> Checked:
