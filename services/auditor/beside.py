@@ -156,8 +156,9 @@ class Beside:
     def _compared(self, derived: Record, standing: StoredRecord, kind: str, key: CaseKey | None = None) -> StoredRecord:
         """Compare an event with what stands in its place; give it at that place."""
         if self.compares_bytes and derived.value != standing.value:
-            others = tuple(_differences(self.topic, derived, standing, key))
-            self._find("altered", standing, "what follows from the facts was expected", others)
+            others = _differences(self.topic, derived, standing, key)
+            stands = "; what stands there cannot be read" if others is None else ""
+            self._find("altered", standing, f"what follows from the facts was expected{stands}", others or ())
         elif not self.compares_bytes and (derived.event is None or derived.event.type != kind):
             self._find("altered", standing, "an event of another type was expected")
         return StoredRecord(standing.offset, standing.key, derived.value, derived.event)
@@ -241,12 +242,20 @@ def _digest(value: bytes) -> bytes:
     return blake2b(value, digest_size=16).digest()
 
 
-def _differences(topic: Topic, derived: Record, standing: StoredRecord, key: CaseKey | None) -> Iterator[Difference]:
-    """Give the fields in which an event is another one than was derived, hashed, its data opened if that can be."""
-    expected, found = orjson.loads(derived.value), orjson.loads(standing.value)
-    for each, record in ((expected, derived.value), (found, standing.value)):
-        event = decode(record, topic, key)
-        if not isinstance(event, Unreadable):
-            each.pop("data_base64", None)
-            each["data"] = event.data.model_dump(mode="json")
-    yield from differences(expected, found)
+def _differences(
+    topic: Topic, derived: Record, standing: StoredRecord, key: CaseKey | None
+) -> tuple[Difference, ...] | None:
+    """Give the fields in which an event is another one than was derived, its data opened if that can be.
+
+    None if it cannot be read: until here only its end was looked at.
+    """
+    try:
+        expected, found = orjson.loads(derived.value), orjson.loads(standing.value)
+        for each, record in ((expected, derived.value), (found, standing.value)):
+            event = decode(record, topic, key)
+            if not isinstance(event, Unreadable):
+                each.pop("data_base64", None)
+                each["data"] = event.data.model_dump(mode="json")
+        return tuple(differences(expected, found))
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):
+        return None

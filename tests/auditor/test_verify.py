@@ -240,6 +240,13 @@ def _edited_as_text(tampering: Tampering, case_id: str) -> None:
     tampering.do(f'{statement} WHERE "offset" = ?', tampering.offsets(SCORES, case_id)[1])
 
 
+def _flipped_outside(tampering: Tampering, case_id: str) -> None:
+    """A bit of what stands before the end of a record."""
+    value = bytearray(tampering.record(SCORES, case_id, 1))
+    value[40] ^= 0x80
+    tampering.put(SCORES, case_id, 1, bytes(value))
+
+
 def _emptied(tampering: Tampering, case_id: str) -> None:
     """What zeroed pages leave: no value, where there has to be one."""
     table, offset = table_of(SCORES, partition_of(case_id)), tampering.offsets(SCORES, case_id)[1]
@@ -372,6 +379,7 @@ DONE: Final[dict[str, tuple[Callable[[Tampering, str], None], set[str], str]]] =
     "an event put in": (_inserted, {"underivable"}, "no fact leads to this event"),
     "a record that is no event": (_foreign, {"unreadable"}, "a record of rom.scores.v1 was expected"),
     "an event that was edited as text": (_edited_as_text, {"altered"}, "what follows from the facts was expected"),
+    "an event that cannot be read": (_flipped_outside, {"altered"}, "; what stands there cannot be read"),
     "an event of which nothing is left": (_emptied, {"unreadable"}, "a record of rom.scores.v1 was expected"),
     "an event once more, in other bytes": (_once_more_otherwise, {"repeated-otherwise"}, "were expected once more"),
     "a state with another number": (_state_changed, {"state-altered"}, "what follows from the history was expected"),
