@@ -1,7 +1,7 @@
 """A log of which only a part is read."""
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -11,11 +11,14 @@ import orjson
 from contracts.codec import CaseKey, ending
 from contracts.events.event import Event
 from contracts.events.facts import CaseEnrolled, CaseTransferred
-from contracts.topics import CASES, DEFINITIONS, PARTITIONS, Topic
+from contracts.topics import CASES, DEFINITIONS, NOTICES, PARTITIONS, SCORES, TRACKS, Topic
 from services.auditor.domain.narrowing import Outside, Part, Then, group_of
 from services.auditor.fold import Keys
 from services.runtime.log.port import Log, Record, StoredRecord, next_offset
 from services.runtime.reading import event_of
+
+DERIVED: Final = (SCORES, TRACKS, NOTICES)
+"""The topics of what was concluded, as they follow from one another."""
 
 _AT_ONCE: Final = 2_000
 _GROUPED: Final = (ending(CaseEnrolled), ending(CaseTransferred))
@@ -58,8 +61,8 @@ class Narrowed:
         part = self.part if topic.of_cases else Part(until=self.part.until if topic is DEFINITIONS else None)
         if part.until is None or not part.has_case(record.key):
             return part.has_case(record.key)
-        outside = _outside(record)
-        return outside is None or part.has(outside)
+        outside = _outside(topic, record)
+        return outside is None or part.has(topic, outside)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +82,16 @@ class Known:
 
 
 async def known(log: Log, keys: Keys, until: datetime | None, progress: Callable[[int], None]) -> Known:
-    """Read the facts of all cases, for what was known at a moment. progress: is told how many records were read."""
-    then, groups = Then(until), defaultdict[str, list[str]](list)
+    """Read the facts of all cases, for what was known at a moment, and what was concluded from them by then.
+
+    progress: is told how many records were read
+    """
+    groups = defaultdict[str, list[str]](list)
+    overtaken, ends = set[str](), dict[tuple[str, str], int]()
     for number in range(PARTITIONS):
-        offset = 0
-        while records := await log.read(CASES, number, offset, _AT_ONCE):
-            offset = next_offset(records)
-            in_time = [record for record in records if until is None or _knew(then, record)]
+        then = None if until is None else Then(until)
+        async for records in _records(log, CASES, number):
+            in_time = [record for record in records if then is None or _knew(then, CASES, record)]
             some = [record for record in in_time if record.value.endswith(_GROUPED)]
             at_hand = await keys.of(dict.fromkeys(record.key for record in some))
             for record in some:
@@ -95,19 +101,47 @@ async def known(log: Log, keys: Keys, until: datetime | None, progress: Callable
                 if isinstance(event, Event):
                     groups[record.key] += [] if group is None else [group]
             progress(len(records))
-    return Known(then.part(), groups)
+        if then is not None:
+            await _see_conclusions(log, number, then, progress)
+            overtaken |= then.overtaken
+            ends |= then.ends
+    return Known(Part(None, until, frozenset(overtaken), ends), groups)
 
 
-def _knew(then: Then, record: StoredRecord) -> bool:
-    outside = _outside(record)
-    return outside is None or then.knew(outside)
+async def _see_conclusions(log: Log, number: int, then: Then, progress: Callable[[int], None]) -> None:
+    """See which conclusions of a partition had been drawn by a moment."""
+    for topic in DERIVED:
+        async for records in _records(log, topic, number):
+            for record in records:
+                _knew(then, topic, record)
+            progress(len(records))
 
 
-def _outside(record: StoredRecord) -> Outside | None:
+async def _records(log: Log, topic: Topic, number: int) -> AsyncIterator[Sequence[StoredRecord]]:
+    offset = 0
+    while records := await log.read(topic, number, offset, _AT_ONCE):
+        offset = next_offset(records)
+        yield records
+
+
+def _knew(then: Then, topic: Topic, record: StoredRecord) -> bool:
+    outside = _outside(topic, record)
+    return outside is None or then.knew(topic, outside)
+
+
+def _outside(topic: Topic, record: StoredRecord) -> Outside | None:
     """Look at the outside of a record; None if it does not say what it is."""
     try:
         wire = orjson.loads(record.value)
-        fact, recorded = wire["correlationid"], wire["recordedtime"]
+        place = int(wire["sequence"]) if topic in DERIVED else record.offset
+        event_id, fact, recorded, cause = (
+            wire["id"],
+            wire["correlationid"],
+            wire["recordedtime"],
+            wire.get("causationid"),
+        )
     except (ValueError, TypeError, KeyError):
         return None
-    return Outside(record.key, fact, recorded) if isinstance(fact, str) and isinstance(recorded, str) else None
+    if all(isinstance(text, str) for text in (event_id, fact, recorded, cause or "")):
+        return Outside(record.key, place, event_id, fact, cause, recorded)
+    return None

@@ -4,6 +4,7 @@ import asyncio
 import shutil
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,22 +13,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.events.event import Data, fact_id, new_fact
-from contracts.events.facts import CaseTransferred, ReportSeen, ResponseCorrected
+from contracts.codec import id_of
+from contracts.events.event import Data, Event, fact_id, new_fact
+from contracts.events.facts import CaseTransferred, NeedsStated, ReportSeen, ResponseCorrected
 from contracts.events.fields import instant
-from contracts.topics import CASES, TOPICS, TRACKS, Topic, partition_of
-from services.auditor.domain.narrowing import Outside, Part, known_by
-from services.auditor.narrowed import Narrowed
+from contracts.topics import CASES, NOTICES, SCORES, TOPICS, TRACKS, Topic, partition_of
+from services.auditor.domain.narrowing import Outside, Part, Then, known_at
+from services.auditor.fold import Keys
+from services.auditor.narrowed import Narrowed, known
 from services.auditor.replay import History
 from services.auditor.verify import Verified, verified
 from services.cli.audit.group import audit as commands
 from services.cli.audit.shelf import shelf
+from services.cli.history import history
 from services.embedded import EmbeddedHome
 from services.runtime.log.port import Log, Record, StoredRecord
 from tests.auditor.tampering import Tampering, renamed
 from tests.cli.homes import day_of, events_of, imported, reports_of, spread, written
 from tests.docs.markdown import DOCS, Row, table
 from tests.support.command import Ran, ontrack, succeeded
+from tests.support.histories import History as Told
+from tests.support.histories import in_turn
 
 ITEMS: Final = ("frequency", "intensity", "engagement", "work_school_home", "social_life")
 THEN: Final = datetime(2026, 3, 1, tzinfo=UTC)
@@ -95,17 +101,81 @@ def test_of_each_case_what_stands_before_the_first_fact_that_was_not_known_is_kn
         return THEN + timedelta(minutes=minute)
 
     # given facts of cases, each recorded at some moment, in the order of the log
-    outsides = [Outside(case, f"fact-{place}", instant(at(minute))) for place, (case, minute) in enumerate(facts)]
+    outsides = [
+        Outside(case, place, f"fact-{place}", f"fact-{place}", None, instant(at(minute)))
+        for place, (case, minute) in enumerate(facts)
+    ]
 
     # when it is asked what was known by a moment
-    part = known_by(at(until), outsides)
+    then = Then(at(until))
+    knew = [then.knew(CASES, outside) for outside in outsides]
+    part = Part(until=at(until), overtaken=frozenset(then.overtaken), ends=then.ends)
 
     # then of each case it is its beginning
+    assert [part.has(CASES, outside) for outside in outsides] == knew
     for case in "AB":
         of_case = [minute for each, minute in facts if each == case]
         first = next((place for place, minute in enumerate(of_case) if minute > until), len(of_case))
-        known = [part.has(outside) for outside in outsides if outside.case == case]
+        known = [each for each, outside in zip(knew, outsides, strict=True) if outside.case == case]
         assert known == [True] * first + [False] * (len(of_case) - first)
+
+
+def _odd() -> Sequence[Told]:
+    """Cases whose facts do not come as one expects."""
+    twice = Told("a" * 32).enrolled().answered(0, 1, 1, 1, 1, 1).answered(1, 4, 4, 4, 4, 4).answered(2).again(2)
+    # A clock was behind when another fact came under an id that is taken.
+    twice.say(NeedsStated(seen_by="patient", needs=("motivation",), by="p1"), named="answers to 1").attended(2)
+    twice.events[5] = twice.events[5]._replace(recordedtime=twice.events[2].recordedtime)
+    before = Told("b" * 32).enrolled().answered(0, 1, 1, 1, 1, 1).corrected(1, 4, 4, 4, 4, 4).attended(1)
+    before.answered(1, 1, 1, 1, 1, 1).answered(2)
+    # A clock was ahead when the correction was recorded.
+    ahead = Told("c" * 32).enrolled().corrected(1, 4, 4, 4, 4, 4).answered(0).answered(1).answered(2)
+    ahead.events[1] = ahead.events[1]._replace(recordedtime=ahead.events[3].recordedtime)
+    return twice, before, ahead
+
+
+def _by(moment: datetime, case: Told) -> list[Event[Data]]:
+    """The facts of a case before the first one that was recorded later."""
+    return list(takewhile(lambda event: event.recordedtime <= moment, case.events))
+
+
+async def _made(directory: Path, facts: Sequence[Event[Data]]) -> EmbeddedHome:
+    home = await EmbeddedHome.found(directory)
+    await home.intake.take_over(facts)
+    await home.catch_up()
+    return home
+
+
+async def _ids(log: Log, case_id: str) -> list[list[str | None]]:
+    """Which events of a case stand on each topic."""
+    number = partition_of(case_id)
+    records = [await log.read(topic, number, 0, 1_000) for topic in (CASES, SCORES, TRACKS, NOTICES)]
+    return [[id_of(record.value) for record in some if record.key == case_id] for some in records]
+
+
+async def test_what_was_known_at_a_moment_is_what_stood_there_then(tmp_path: Path) -> None:
+    # given a fact that stands there twice, changes that came before what they change, and a clock that was ahead
+    cases = _odd()
+    async with await _made(tmp_path / "all", in_turn(*cases)) as home:
+        for number, moment in enumerate(sorted({event.recordedtime for case in cases for event in case.events})):
+            # when it is asked what was known at a moment, which a home knows that was told nothing else
+            part = (await known(home.log, Keys(home.keyring), moment, lambda _: None)).part
+            log = Narrowed(home.log, part)
+            told = [event for case in cases for event in _by(moment, case)]
+            async with await _made(tmp_path / f"then-{number}", told) as then:
+                for case in cases:
+                    # then the same stands in both
+                    assert await _ids(log, case.case_id) == await _ids(then.log, case.case_id), moment
+                # and the same is told of them, but where what waits for another fact is what was recorded later
+                for case in cases[:2]:
+                    at_hand = known_at(moment, await history(home, case.case_id))
+                    there = await history(then, case.case_id) if await then.keyring.keys([case.case_id]) else []
+                    assert [event.id for event in at_hand] == [event.id for event in there]
+
+            # and nothing is found in it
+            of = History(log, home.keyring, home.log_id, home.stages, definitions=home.definitions, is_whole=False)
+            async with shelf() as empty:
+                assert (await verified(of, empty, lambda _: None)).findings.kept == []
 
 
 def test_what_was_known_at_any_moment_verifies(home: Path, tmp_path: Path) -> None:

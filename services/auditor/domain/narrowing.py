@@ -1,27 +1,30 @@
 """Which part of a history is looked at: that of some cases, and what had been recorded by a moment."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import takewhile
 from typing import NamedTuple
 
 from contracts.events.event import Data, Event
 from contracts.events.facts import CaseEnrolled, CaseTransferred
 from contracts.events.fields import instant
-from contracts.topics import CASES
+from contracts.topics import CASES, Topic
 
 
 class Outside(NamedTuple):
-    """What can be seen of an event without its key. fact: that it is, or follows from; recorded: as on the wire."""
+    """What can be seen of an event without its key.
+
+    place: among those of its case: of a fact its offset, of what was concluded its number
+    fact: that it is, or follows from; cause: the event that it follows from, if any; recorded: as on the wire
+    """
 
     case: str
+    place: int
+    id: str
     fact: str
+    cause: str | None
     recorded: str
-
-
-def outside_of(event: Event[Data]) -> Outside:
-    """Give the outside of an event."""
-    return Outside(event.subject, event.correlationid, instant(event.recordedtime))
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +33,14 @@ class Part:
 
     overtaken: facts that were recorded by then and stand behind one of their case that was not. A case is told in the
         order of the log, so they are left out with it: else what follows from them would be another thing than it was
+    ends: topic and case -> the place of the first event that was not known, where that is told by the order alone: a
+        fact can stand there once more, and what it says can wait for another one
     """
 
     cases: frozenset[str] | None = None
     until: datetime | None = None
     overtaken: frozenset[str] = frozenset()
+    ends: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
     @property
     def is_whole(self) -> bool:
@@ -45,54 +51,66 @@ class Part:
         """Tell whether a case is in it."""
         return self.cases is None or case_id in self.cases
 
-    def has(self, event: Outside) -> bool:
-        """Tell whether an event is in it."""
+    def has(self, topic: Topic, event: Outside) -> bool:
+        """Tell whether an event of a topic is in it."""
         if not self.has_case(event.case):
             return False
+        end = self.ends.get((topic.name, event.case))
+        if end is not None:
+            return event.place < end
         return self.until is None or (event.recorded <= instant(self.until) and event.fact not in self.overtaken)
 
 
 class Then:
-    """A moment, and what was known at it."""
+    """A moment, and what was known at it of the cases of a partition. What it finds is as in Part."""
 
-    def __init__(self, until: datetime | None) -> None:
-        """Ask about `until`; None: about whatever is known now."""
-        self._until = until
-        self._recorded = "" if until is None else instant(until)
-        self._late: set[str] = set()
-        self._overtaken: set[str] = set()
+    def __init__(self, until: datetime) -> None:
+        """Ask about a moment."""
+        self.overtaken: set[str] = set()
+        self.ends: dict[tuple[str, str], int] = {}
+        self._recorded = instant(until)
+        self._facts: set[str] = set()
+        self._first_out: dict[tuple[str, str], int] = {}
+        self._concluded_later: set[str] = set()
 
-    def knew(self, fact: Outside) -> bool:
-        """Tell whether a fact was known. All facts of a case have to be asked about, in the order of the log."""
-        if self._until is None:
+    def knew(self, topic: Topic, event: Outside) -> bool:
+        """Tell whether an event was known.
+
+        All events of a case have to be asked about, topic by topic as they follow from one another, in the order of the
+        log: the first one that was not known ends the case there.
+        """
+        there, is_in_time = (topic.name, event.case), event.recorded <= self._recorded
+        first_out = self._first_out.get(there)
+        if first_out is None and is_in_time and not self._follows_from_later(event):
+            if topic is CASES:
+                self._facts.add(event.fact)
             return True
-        if fact.recorded > self._recorded:
-            self._late.add(fact.case)
-        elif fact.case in self._late:
-            self._overtaken.add(fact.fact)
-        else:
+        if first_out is not None and event.place < first_out:
             return True
+        self._first_out.setdefault(there, event.place)
+        if is_in_time:
+            self._leave_out(topic, event, there)
         return False
 
-    def part(self, cases: frozenset[str] | None = None) -> Part:
-        """Give what was known, by the facts that were asked about. cases: of these alone, if any are named."""
-        return Part(cases, self._until, frozenset(self._overtaken))
+    def _follows_from_later(self, event: Outside) -> bool:
+        return event.fact in self.overtaken or not self._concluded_later.isdisjoint((event.id, event.cause))
+
+    def _leave_out(self, topic: Topic, event: Outside, there: tuple[str, str]) -> None:
+        """Leave out what was recorded by then."""
+        if topic is CASES and event.fact not in self._facts:
+            self.overtaken.add(event.fact)
+        elif event.fact not in self.overtaken:
+            self.ends[there] = self._first_out[there]
+        if topic is not CASES:
+            self._concluded_later.add(event.id)
 
 
-def known_by(until: datetime | None, facts: Iterable[Outside]) -> Part:
-    """Give what was known at a moment. facts: in the order of the log."""
-    then = Then(until)
-    for fact in facts:
-        then.knew(fact)
-    return then.part()
-
-
-def known_at(until: datetime | None, events: Sequence[Event[Data]]) -> list[Event[Data]]:
+def known_at(until: datetime | None, events: Sequence[Event[Data]]) -> Sequence[Event[Data]]:
     """Give those of the events of a case that were known at a moment. events: in the order of the log."""
     if until is None:
-        return list(events)
-    part = known_by(until, (outside_of(event) for event in events if isinstance(event.data, CASES.events)))
-    return [event for event in events if part.has(outside_of(event))]
+        return events
+    recorded = instant(until)
+    return list(takewhile(lambda event: instant(event.recordedtime) <= recorded, events))
 
 
 def group_of(fact: Event[Data]) -> str | None:

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import click
@@ -10,7 +10,7 @@ import click
 from contracts.topics import CASES, PARTITIONS
 from services.auditor.domain.narrowing import Part
 from services.auditor.fold import Keys
-from services.auditor.narrowed import Known, known
+from services.auditor.narrowed import DERIVED, Known, known
 from services.cli.home import FINDING, Failure
 from services.cli.moments import moment_option
 from services.cli.naming_cases import any_case_named
@@ -65,7 +65,7 @@ async def part_of(home: Home, wish: Wish) -> Part:
         return Part(named)
     found = await known_of(home, wish.until)
     if wish.group is None:
-        return Part(named, found.part.until, found.part.overtaken)
+        return replace(found.part, cases=named)
     members = found.of_group(wish.group)
     if not members:
         by_then = "" if wish.until is None else f" by {as_given(wish.until)}"
@@ -73,12 +73,14 @@ async def part_of(home: Home, wish: Wish) -> Part:
     cases = members if named is None else members & named
     if not cases:
         raise Failure(f"--case: {wish.number} was never in {wish.group}", FINDING)
-    return Part(cases, found.part.until, found.part.overtaken)
+    return replace(found.part, cases=cases)
 
 
 async def known_of(home: Home, until: datetime | None) -> Known:
     """Read what the facts of all cases say, as far as they were recorded by a moment."""
-    with progress("Reading the facts", sum([await home.log.end(CASES, each) for each in range(PARTITIONS)])) as advance:
+    topics = (CASES,) if until is None else (CASES, *DERIVED)
+    ends = [await home.log.end(topic, number) for topic in topics for number in range(PARTITIONS)]
+    with progress("Reading the facts", sum(ends)) as advance:
         return await known(home.log, Keys(home.keyring), until, advance)
 
 
