@@ -1,6 +1,7 @@
 """`ontrack audit why`: what a decision stood on, by which rules and numbers, and what was not known then."""
 
 import asyncio
+import json
 import re
 from collections import Counter
 from datetime import datetime, timedelta
@@ -11,6 +12,7 @@ from typing import Any, Final
 import orjson
 import pytest
 
+from contracts.definitions.files import LIBRARY
 from contracts.events.facts import BaselineSet, ReportSeen, ResponseCorrected
 from contracts.topics import TRACKS
 from services.embedded import EmbeddedHome
@@ -110,6 +112,26 @@ def test_what_was_known_then_is_told_apart_from_what_came_since(home: Path) -> N
     assert [each["event"] for each in found["later"]] == ["ontrack.response-corrected.v1", "ontrack.track-revised.v1"]
     assert "ontrack.report-seen.v1" in [each["event"] for each in found["told"]]
     assert text(home, "W", "--session", "1", "--as-of", then).startswith("Case W, session 1: NOT on track")
+
+
+def test_a_score_of_a_newer_version_is_told_as_what_it_stood_on(tmp_path: Path) -> None:
+    # given a course that goes on with a version of the instrument that is comparable with that of the policy
+    newer = json.loads((LIBRARY / "instruments" / "odsis.json").read_text())
+    (tmp_path / "newer").mkdir()
+    (tmp_path / "newer" / "odsis.json").write_text(json.dumps({**newer, "version": 2, "comparable_from": 1}))
+    made = imported(tmp_path / "home", written(tmp_path / "1.csv", {"N": {0: 12, 1: 12}}, "odsis"))
+    more = written(tmp_path / "2.csv", {"N": {2: 12, 3: 16}}, "odsis")
+    succeeded("import", more, "--data", made, "--timezone", "UTC", "--definitions", tmp_path / "newer")
+
+    # when it is asked why the last session was flagged
+    found = why(made, "N", 3)
+
+    # then all that the rules looked at is told, and what fired among it
+    assert found["status"] == "not_on_track"
+    scores = [each["score"]["data"] for each in found["scores"]]
+    assert [each["session"] for each in scores] == [1, 2, 3]
+    assert [each["instrument"].partition("#")[0] for each in scores] == ["odsis@1", "odsis@2", "odsis@2"]
+    assert [each["answers"]["data"]["session"] for each in found["scores"]] == [1, 2, 3]
 
 
 def test_an_id_with_which_several_reports_begin_names_none(tmp_path: Path) -> None:

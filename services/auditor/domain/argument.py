@@ -4,7 +4,7 @@ The events of a case are given in the order in which they stand on its topic: wh
 when it was made, and what stands behind it was not.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeGuard, TypeVar
@@ -22,7 +22,7 @@ from contracts.events.facts import (
 )
 from contracts.events.fields import Session
 from contracts.events.notices import NoticeRequested, ReportIssued, ReportRevised
-from contracts.events.scores import Score, ScoreWithdrawn
+from contracts.events.scores import Score
 from contracts.events.tracks import Decision, TrackRevised
 from services.auditor.domain.narrowing import known_at
 
@@ -78,12 +78,12 @@ class Argument:
 def argument(
     events: Sequence[Event[Data]],
     session: int,
-    until: datetime | None = None,
-    looked_at: Callable[[Decided], Collection[int]] = lambda _: (),
+    until: datetime | None,
+    stood_on: Callable[[Decided], Sequence[str]],
 ) -> Argument:
     """Give why a session was judged as it was, as far as was recorded by a moment. Raises NothingDecided.
 
-    looked_at: gives the sessions that the rules looked at for a decision, also those that did not fire
+    stood_on: names the scores that the rules looked at for a decision, by their events, in order
     """
     decisions = [
         (place, event) for place, event in enumerate(events) if says(event, Decision) and event.data.session == session
@@ -94,9 +94,8 @@ def argument(
         raise NothingDecided(f"session {session}")
     place, decision = held[-1]
     known, since = events[:place], events[place + 1 :]
-    scores = _scores(known)
     names = {event.id: event for event in known}
-    stood = [scores[name] for name in _measured(decision.data, scores, looked_at(decision))]
+    stood = [event for name in stood_on(decision) if says(event := names[name], Score)]
     return Argument(
         decision=decision,
         before=tuple(event for _, event in held[:-1]),
@@ -108,28 +107,6 @@ def argument(
         later=tuple(_later(since, session, {score.data.response for score in stood})),
         told=tuple(_told([event for event in events if event.id in at_hand], decision)),
     )
-
-
-def _scores(known: Sequence[Event[Data]]) -> Mapping[str, Scored]:
-    """Give the scores that held: score event -> itself."""
-    by_response: dict[str, Scored] = {}
-    for event in known:
-        if says(event, Score):
-            by_response[event.data.response] = event
-        elif says(event, ScoreWithdrawn):
-            by_response.pop(event.data.response, None)
-    return {event.id: event for event in by_response.values()}
-
-
-def _measured(decision: Decision, scores: Mapping[str, Scored], looked_at: Collection[int]) -> list[str]:
-    """Name the scores that a decision stood on: of its own session, and of those that its rules looked back on."""
-    sessions = {decision.session, *looked_at, *(session for rule in decision.rules for session in rule.sessions)}
-    of_scale = [
-        (event.data.session, name)
-        for name, event in scores.items()
-        if event.data.instrument == decision.instrument and event.data.session in sessions
-    ]
-    return [name for _, name in sorted(of_scale, key=lambda each: (str(each[0]).rjust(3), each[1]))]
 
 
 def _stood(score: Scored, known: Sequence[Event[Data]]) -> Stood:

@@ -25,14 +25,7 @@ def ruled(
 ) -> Iterator[Ruled]:
     """Give what each rule of the policy said of a decision. events: of the case; language: of the rules' sentences."""
     said = decision.data
-    stage = NotDetector(definitions)
-    course = stage.initial(decision.subject)
-    for event in events:
-        if type(event.data) in stage.acts_on:
-            course, _ = stage.step(course, event)
-        if event.id == decision.causationid:
-            break
-    view = View(course, said.policy, definitions)
+    view = _view(definitions, events, decision)
     for each in said.rules:
         if each.rule == "once_not/1":
             yield Ruled(each.rule, once_not(Words(language)), each.reading, None, each, fired=True)
@@ -66,9 +59,26 @@ def ruled(
             )
 
 
-def looked_at(definitions: Catalogue, events: Sequence[Event[Data]], decision: Event[Decision]) -> set[int]:
-    """Give the sessions whose scores the rules looked at, also those rules that did not fire."""
-    return {session for rule in ruled(definitions, events, decision, "en") for session in rule.sessions}
+def stood_on(definitions: Catalogue, events: Sequence[Event[Data]], decision: Event[Decision]) -> Sequence[str]:
+    """Name the scores that the rules looked at, also those that did not fire, by their events and in their order."""
+    looked = {session for rule in ruled(definitions, events, decision, "en") for session in rule.sessions}
+    sessions = {decision.data.session, *looked, *(each for rule in decision.data.rules for each in rule.sessions)}
+    measured = {
+        int(name): each.score for name, each in _view(definitions, events, decision).comparable() if name.isdecimal()
+    }
+    return [measured[session] for session in sorted(sessions & measured.keys())]
+
+
+def _view(definitions: Catalogue, events: Sequence[Event[Data]], decision: Event[Decision]) -> View:
+    """Give the course as its policy saw it when a session was judged."""
+    stage = NotDetector(definitions)
+    course = stage.initial(decision.subject)
+    for event in events:
+        if type(event.data) in stage.acts_on:
+            course, _ = stage.step(course, event)
+        if event.id == decision.causationid:
+            break
+    return View(course, decision.data.policy, definitions)
 
 
 def _looked_at(rule: Deterioration | NoChange, view: View, evidence: Evidence) -> tuple[int, ...]:

@@ -15,7 +15,7 @@ from contracts.events.tracks import Decision, TrackEvaluated, TrackRevised
 from services.auditor.domain.argument import NothingDecided, argument
 from services.cli.audit.argument_text import Why, lines, row
 from services.cli.audit.narrowing import as_of_option
-from services.cli.audit.ruling import looked_at, ruled
+from services.cli.audit.ruling import ruled, stood_on
 from services.cli.audit.source import Source, audited, source_options
 from services.cli.copies import noted
 from services.cli.definitions import language_option
@@ -105,7 +105,7 @@ async def _why(
         events = await history(home, case_id)
         wanted = session if session is not None else _session_of(events, report or "")
         try:
-            found = argument(events, wanted, until, lambda decision: looked_at(home.definitions, events, decision))
+            found = argument(events, wanted, until, lambda decision: stood_on(home.definitions, events, decision))
         except NothingDecided:
             by_then = "" if until is None else f" by {as_given(until)}"
             raise Failure(f"session {wanted} of {number} was not judged{by_then}", FINDING) from None

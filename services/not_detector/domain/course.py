@@ -143,13 +143,14 @@ class View:
         self._counted = dict(self._measured_sessions())
 
     def _measured_sessions(self) -> Iterator[tuple[int, tuple[Decimal, Measured]]]:
-        found = [(int(s), m) for s, m in self._comparable() if s.isdecimal() and int(s) > 0]
+        found = [(int(s), m) for s, m in self.comparable() if s.isdecimal() and int(s) > 0]
         for session, measured in sorted(found, key=lambda pair: pair[0]):
             value = measured.values.get(self.scale.id)
             if value is not None:
                 yield session, (value, measured)
 
-    def _comparable(self) -> Iterator[tuple[str, Measured]]:
+    def comparable(self) -> Iterator[tuple[str, Measured]]:
+        """Give the scores that can be compared with one another, valid or not, each with its session."""
         for session, measured in self.course.measured.get(self.instrument.id, {}).items():
             if measured.instrument == self.policy.primary.instrument or self.instrument.comparable_with(
                 self._definitions.instrument(measured.instrument)
@@ -211,7 +212,7 @@ class View:
             return None
         before = [
             (measured.answered_at, self.protocol.place(_session(s)), _session(s), value, measured.score)
-            for s, measured in self._comparable()
+            for s, measured in self.comparable()
             if self.protocol.precedes_first(_session(s)) and (value := measured.values.get(self.scale.id)) is not None
         ]
         before.sort(key=lambda found: found[:2])
