@@ -76,6 +76,7 @@ class Envelope(TypedDict):
 
 
 _WIRE = TypeAdapter(Envelope)
+_MOMENT: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z")
 _PLACE: Final = re.compile(r"[1-9][0-9]{0,8}")
 _TEXT: Final = rb'[^"\\]*'
 _TAIL: Final = re.compile(
@@ -206,6 +207,16 @@ def subject_of(record: bytes) -> str | None:
 def id_of(record: bytes) -> str | None:
     """Tell the id of a record; None if it says none. Never raises, and opens nothing."""
     return _said(record, "id")
+
+
+def is_canonical(record: bytes) -> bool:
+    """Tell whether an event is written as it is here, but for what is sealed. record: an event, as `decode` reads them.
+
+    Else it could say another thing to whoever reads its outside by its text, or hold what nobody reads.
+    """
+    wire = orjson.loads(record)
+    moments = (wire["time"], wire["recordedtime"])
+    return canonical(wire) == record and all(_MOMENT.fullmatch(each) for each in moments)
 
 
 def _said(record: bytes, name: str) -> str | None:

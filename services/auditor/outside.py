@@ -10,9 +10,9 @@ from typing import Final
 
 import orjson
 
-from contracts.codec import id_of
+from contracts.codec import id_of, is_canonical
 from contracts.topics import Topic
-from services.auditor.domain.facts import cause_missing, correlation_wrong
+from services.auditor.domain.facts import cause_missing, correlation_wrong, not_canonical
 from services.auditor.domain.findings import Finding, Findings, Place, What
 from services.runtime.export import is_sealed
 from services.runtime.log.port import StoredRecord
@@ -41,6 +41,7 @@ class Outsides:
         for record in sealed:
             wire = orjson.loads(record.value)
             place, cause, first = self._place(topic, record), wire.get("causationid"), wire["correlationid"]
+            self._see_form(topic, record)
             if cause is not None and cause not in self._facts[record.key]:
                 self._findings.add(cause_missing(place, cause))
             if first != wire["id"]:
@@ -56,6 +57,7 @@ class Outsides:
             if not is_sealed(record, topic):
                 self._find("unreadable", topic, record, f"a sealed event of {topic.name} was expected")
                 continue
+            self._see_form(topic, record)
             said = orjson.loads(record.value)
             self._here[record.key].add(said["id"])
             cause, first = said.get("causationid"), said["correlationid"]
@@ -64,6 +66,10 @@ class Outsides:
             # An event is passed on as it came, or says what it follows from.
             elif self._before[record.key].isdisjoint((said["id"], cause)):
                 self._find("cause-missing", topic, record, f"its cause, {cause}, {_IS_THERE}")
+
+    def _see_form(self, topic: Topic, record: StoredRecord) -> None:
+        if not is_canonical(record.value):
+            self._findings.add(not_canonical(self._place(topic, record)))
 
     def _find(self, what: What, topic: Topic, record: StoredRecord, says: str) -> None:
         self._findings.add(Finding(what, self._place(topic, record), says))

@@ -9,13 +9,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from contracts.codec import CaseKey, Unreadable, decode, id_of, subject_of
+from contracts.codec import CaseKey, Unreadable, decode, id_of, is_canonical, subject_of
 from contracts.definitions.catalogue import Catalogue
 from contracts.events.event import Event
 from contracts.events.publications import FactUnreadable
 from contracts.topics import CASES, DEAD_LETTERS, Topic, partition_of
 from services.auditor.beside import Beside
-from services.auditor.domain.facts import unfounded
+from services.auditor.domain.facts import not_canonical, unfounded
 from services.auditor.domain.findings import Finding, Findings, Place, What
 from services.auditor.fold import Fold, Keys
 from services.auditor.outside import Outsides
@@ -296,6 +296,8 @@ class Replay:
                 place = Place(CASES.name, number, record.offset, event.id, record.key)
                 known = None if state is None else state.facts
                 self.findings.add_all(unfounded(event, place, known, self.history.definitions))
+                if self.makes_bytes and not is_canonical(record.value):
+                    self.findings.add(not_canonical(place))
 
     async def _follow(self, pass_: _Pass, topic: Topic, *, to_the_end: bool) -> None:
         """Read on on a derived topic: as far as something was derived, or to the end."""

@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, Final
 
@@ -438,6 +439,46 @@ DONE: Final[dict[str, tuple[Callable[[Tampering, str], None], set[str], str]]] =
     ),
     "a dead letter of nothing": (_letter_of_nothing, {"dead-letter-underivable"}, "a fact that it speaks of"),
 }
+
+
+def _in_another_order(value: bytes) -> bytes:
+    return orjson.dumps(dict(reversed(orjson.loads(value).items())))
+
+
+def _by_another_clock(value: bytes) -> bytes:
+    recorded = datetime.fromisoformat(orjson.loads(value)["recordedtime"])
+    return renamed(value, recordedtime=recorded.astimezone(timezone(timedelta(hours=14))).isoformat())
+
+
+def _said_twice(value: bytes) -> bytes:
+    """A name that stands there twice: the first is read by nobody, and says whatever somebody wants to."""
+    return b'{"source":"words for somebody",' + value[1:]
+
+
+@pytest.mark.parametrize("written", [_in_another_order, _by_another_clock, _said_twice])
+def test_an_event_that_is_not_written_as_events_are_is_found(
+    tampering: Tampering, p1: str, tmp_path: Path, written: Callable[[bytes], bytes]
+) -> None:
+    # given a fact, and a conclusion, that say what they said, and are written otherwise
+    for topic in (CASES, SCORES):
+        tampering.put(topic, p1, 2, written(tampering.record(topic, p1, 2)))
+
+    # when the history is verified
+    found = findings(tampering.home)
+
+    # then the fact is found where it stands, first of all
+    assert [each["finding"] for each in found].index("not-canonical") == 0
+    assert (found[0]["topic"], found[0]["partition"]) == (CASES.name, partition_of(p1))
+    assert found[0]["offset"] == tampering.offsets(CASES, p1)[2]
+
+    # and nothing else but what is not as it follows, byte for byte
+    assert kinds(found).keys() == {"not-canonical", "altered"}
+
+    # and both are found by somebody without keys
+    succeeded("audit", "export", "--data", tampering.home, "--output", tmp_path / "bundle")
+    ran = ontrack("audit", "verify", "--bundle", tmp_path / "bundle", "--format", "json")
+    alike = [(each["finding"], each["topic"]) for each in orjson.loads(ran.out)["findings"]]
+    assert alike == [("not-canonical", CASES.name), ("not-canonical", SCORES.name)]
 
 
 STRANGE: Final = ("\ufffd\0",)

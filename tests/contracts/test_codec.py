@@ -22,6 +22,7 @@ from contracts.codec import (
     encode,
     ending,
     glance,
+    is_canonical,
     plain_data,
     prepared,
     renumbered,
@@ -266,6 +267,33 @@ def test_the_same_moment_in_another_zone_is_the_same_content() -> None:
     # when their contents are compared
     # then they are one
     assert content_digest(said[0]) == content_digest(said[1])
+
+
+# Canonical form
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@a_few
+@given(data=st.data())
+def test_what_is_written_here_is_canonical_and_nothing_else_that_says_the_same(
+    kind: type[Data], data: st.DataObject
+) -> None:
+    # given a record of any event
+    record = encode(data.draw(events_of(kind, numbered=TOPIC_OF[kind].of_cases)))
+    wire = json.loads(record)
+
+    # then it is canonical
+    assert is_canonical(record)
+
+    # and what says the same in other bytes is not
+    moment = datetime.fromisoformat(wire["recordedtime"]).astimezone(timezone(timedelta(hours=-1))).isoformat()
+    others = (
+        json.dumps(wire).encode(),
+        canonical(dict(reversed(wire.items())))[:-1] + b" }",
+        record[:-1] + b',"type":' + canonical(wire["type"]) + b"}",
+        canonical({**wire, "recordedtime": moment}),
+    )
+    assert not any(map(is_canonical, others))
 
 
 # Seals

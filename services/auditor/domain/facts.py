@@ -26,6 +26,11 @@ def unfounded(
             yield _definition_missing(place, name, ref, definitions)
 
 
+def not_canonical(place: Place) -> Finding:
+    """Say that an event is written otherwise than events are."""
+    return Finding("not-canonical", place, "canonical form was expected: sorted names, each once, and moments in UTC")
+
+
 def cause_missing(place: Place, cause: str) -> Finding:
     """Say that what a fact follows from is not there."""
     return Finding("cause-missing", place, f"its cause {cause} was expected among the facts of the case")

@@ -16,6 +16,7 @@ KEPT: Final = 1_000
 
 What = Literal[
     "unreadable",
+    "not-canonical",
     "gap",
     "misplaced",
     "altered",
