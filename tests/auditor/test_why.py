@@ -13,11 +13,13 @@ import orjson
 import pytest
 
 from contracts.definitions.files import LIBRARY
-from contracts.events.facts import BaselineSet, ReportSeen, ResponseCorrected
+from contracts.definitions.policy import Policy
+from contracts.events.facts import BaselineSet, PolicyChanged, ReportSeen, ResponseCorrected, ResponseSubmitted
 from contracts.topics import TRACKS
 from services.embedded import EmbeddedHome
 from tests.cli.homes import SECRET, Step, day_of, events_of, imported, lived, reports_of, spread, written
 from tests.support.command import ontrack, succeeded
+from tests.support.histories import ODSIS, reference
 
 ITEMS: Final = ("frequency", "intensity", "engagement", "work_school_home", "social_life")
 COURSES: Final = {"W": {0: 12, 1: 15, 2: 12, 3: 11}, "U": {1: 10}, "T": {0: 10, 1: 10, 2: 10}}
@@ -49,6 +51,14 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ],
     )
     return made
+
+
+def answered(session: int) -> ResponseSubmitted:
+    """The answers to a session, by 12 points."""
+    answers = dict(zip(ITEMS, spread(12, 4), strict=True))
+    return ResponseSubmitted(
+        session=session, instrument=ODSIS, answers=answers, answered_at=day_of(session), entered_by="patient"
+    )
 
 
 def why(home: Path, case: str, session: int, *options: str) -> dict[str, Any]:
@@ -132,6 +142,24 @@ def test_a_score_of_a_newer_version_is_told_as_what_it_stood_on(tmp_path: Path) 
     assert [each["session"] for each in scores] == [1, 2, 3]
     assert [each["instrument"].partition("#")[0] for each in scores] == ["odsis@1", "odsis@2", "odsis@2"]
     assert [each["answers"]["data"]["session"] for each in found["scores"]] == [1, 2, 3]
+
+
+def test_the_change_is_told_by_which_the_policy_of_a_session_came_to_hold(tmp_path: Path) -> None:
+    # given a policy that was changed, and changed back, and all sessions judged again since then
+    made = imported(tmp_path / "home", written(tmp_path / "answers.csv", {"B": {0: 12, 1: 12, 2: 12}}, "odsis"))
+    window, as_before = (reference(Policy, name) for name in ("gryesten-2023-window", "gryesten-2023"))
+    facts = [
+        PolicyChanged(policy=window, from_session=3, reason="a try", by="bo"),
+        *(answered(session) for session in (3, 4)),
+        PolicyChanged(policy=as_before, from_session=5, reason="as before", by="bo"),
+        answered(5),
+        BaselineSet(instrument="odsis", scale="total", value=Decimal(9), reason="from a letter", by="bo"),
+    ]
+    lived(made, [Step("B", fact, day_of(5)) for fact in facts])
+
+    # then of each session that change is told which concerned it
+    told = {session: why(made, "B", session)["policy_changed_by"] for session in range(1, 6)}
+    assert [by and by["data"]["from_session"] for by in told.values()] == [None, None, 3, 3, 5]
 
 
 def test_an_id_with_which_several_reports_begin_names_none(tmp_path: Path) -> None:

@@ -95,13 +95,13 @@ def argument(
     place, decision = held[-1]
     known, since = events[:place], events[place + 1 :]
     names = {event.id: event for event in known}
-    stood = [event for name in stood_on(decision) if says(event := names[name], Score)]
+    stood = [event for name in stood_on(decision) if name in names and says(event := names[name], Score)]
     return Argument(
         decision=decision,
         before=tuple(event for _, event in held[:-1]),
         scores=tuple(_stood(score, known) for score in stood),
         baseline=None if decision.data.baseline is None else names.get(decision.data.baseline.origin),
-        policy_by=_policy_by(known, decision.data),
+        policy_by=_policy_by(events[: decisions[0][0]], session),
         missing=tuple(_missing(known, session)),
         late=tuple(_late(since, decision)),
         later=tuple(_later(since, session, {score.data.response for score in stood})),
@@ -120,10 +120,11 @@ def _stood(score: Scored, known: Sequence[Event[Data]]) -> Stood:
     return Stood(score, answers, is_first)
 
 
-def _policy_by(known: Sequence[Event[Data]], decision: Decision) -> Event[PolicyChanged] | None:
+def _policy_by(before: Sequence[Event[Data]], session: int) -> Event[PolicyChanged] | None:
+    """Give the last change of the policy that concerned a session. before: what stands before it was judged first."""
     found: Event[PolicyChanged] | None = None
-    for event in known:
-        if says(event, PolicyChanged) and event.data.policy == decision.policy:
+    for event in before:
+        if says(event, PolicyChanged) and event.data.from_session <= session:
             found = event
     return found
 
