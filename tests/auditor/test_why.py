@@ -186,6 +186,22 @@ def test_a_report_leads_to_the_session_that_it_was_issued_for(home: Path) -> Non
         assert (refused.exit_code, "the beginning of the id of a report" in refused.told) == (1, True)
 
 
+def test_a_report_leads_to_its_session_also_where_its_cause_decided_of_others(tmp_path: Path) -> None:
+    # given an episode that one fact has made of several sessions, and a session after it
+    made = imported(tmp_path / "home", written(tmp_path / "answers.csv", {"E": {0: 12, 1: 13, 2: 14, 3: 11}}, "odsis"))
+    baseline = BaselineSet(instrument="odsis", scale="total", value=Decimal(10), reason="from a letter", by="bo")
+    lived(made, [Step("E", baseline, day_of(4))])
+    (report,) = [each["report"] for each in reports_of(made) if each["case"] == "E"]
+
+    # then its report leads to the last of these sessions
+    assert text(made, "E", "--report", report).startswith("Case E, session 2: NOT on track")
+
+    # and what was told by it stands at each of them, and at no other one
+    for session in (1, 2):
+        assert [each["event"] for each in why(made, "E", session)["told"]] == ["ontrack.report-issued.v1"]
+    assert why(made, "E", 3)["told"] == []
+
+
 def test_a_baseline_that_was_set_by_hand_is_told_with_the_fact_that_set_it(home: Path) -> None:
     found = why(home, "T", 1)
     assert found["status"] == "not_on_track"

@@ -21,7 +21,7 @@ from contracts.events.facts import (
     ResponseWithdrawn,
 )
 from contracts.events.fields import Session
-from contracts.events.notices import NoticeRequested, ReportIssued, ReportRevised
+from contracts.events.notices import NoticeRequested, ReportContent, ReportIssued, ReportRevised
 from contracts.events.scores import Score
 from contracts.events.tracks import Decision, TrackRevised
 from services.auditor.domain.narrowing import known_at
@@ -61,7 +61,7 @@ class Argument:
     policy_by: the fact by which the policy came to hold, if it was not that of the enrolment
     missing: what was asked for by then and had not been answered; late: what was answered by then and had not arrived
     later: decisions that took its place since, and what led to them: corrections, withdrawals, a changed policy
-    told: what was requested and sent because of the report of its episode, and who had seen it
+    told: what was requested and sent because of the reports that speak of its session, and who had seen it
     """
 
     decision: Decided
@@ -105,7 +105,7 @@ def argument(
         missing=tuple(_missing(known, session)),
         late=tuple(_late(since, decision)),
         later=tuple(_later(since, session, {score.data.response for score in stood})),
-        told=tuple(_told([event for event in events if event.id in at_hand], decision)),
+        told=tuple(_told([event for event in events if event.id in at_hand], session)),
     )
 
 
@@ -161,15 +161,16 @@ def _later(since: Sequence[Event[Data]], session: int, responses: set[str]) -> I
                 yield event
 
 
-def _told(events: Sequence[Event[Data]], decision: Decided) -> Iterator[Event[Data]]:
-    """Give what was told of the report that speaks of the decision, and who has seen it."""
+def _told(events: Sequence[Event[Data]], session: int) -> Iterator[Event[Data]]:
+    """Give what was told of the reports that speak of a session, since they do, and who has seen them."""
     reports: set[str] = set()
     notices: set[str] = set()
     for event in events:
         match event.data:
-            case ReportIssued(report=report) | ReportRevised(report=report) if event.causationid == decision.id:
-                reports.add(report)
-                yield event
+            case ReportIssued(report=report, content=content) | ReportRevised(report=report, content=content):
+                if report in reports or session in _sessions(content):
+                    reports.add(report)
+                    yield event
             case NoticeRequested(report=report) if report in reports:
                 notices.add(event.id)
                 yield event
@@ -177,3 +178,13 @@ def _told(events: Sequence[Event[Data]], decision: Decided) -> Iterator[Event[Da
                 yield event
             case ReportSeen(report=report) if report in reports:
                 yield event
+
+
+def _sessions(content: ReportContent) -> Sequence[int]:
+    """Give the sessions for which a report was written; none for what is no decision."""
+    decision = content.decision
+    if decision is None:
+        return ()
+    if content.kind == "silent":
+        return decision.silent_sessions
+    return () if decision.episode is None else decision.episode.sessions

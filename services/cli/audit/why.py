@@ -11,7 +11,7 @@ from contracts.definitions.definition import Language
 from contracts.events.event import Data, Event
 from contracts.events.facts import ResponseSubmitted
 from contracts.events.notices import ReportContent, ReportIssued, ReportKind
-from contracts.events.tracks import Decision, TrackEvaluated, TrackRevised
+from contracts.events.tracks import Decision
 from services.auditor.domain.argument import NothingDecided, argument
 from services.cli.audit.argument_text import Why, lines, row
 from services.cli.audit.narrowing import as_of_option
@@ -135,15 +135,14 @@ def _page(home: Home, events: Sequence[Event[Data]], told: Why, language: Langua
 
 def _session_of(events: Sequence[Event[Data]], report: str) -> int:
     """Give the session that a report was issued for. Raises Failure."""
-    begun = {event.data.report: event for event in events if isinstance(event.data, ReportIssued)}
-    found = [event for name, event in begun.items() if name.startswith(report)]
+    begun = {event.data.report: event.data.content for event in events if isinstance(event.data, ReportIssued)}
+    found = [content for name, content in begun.items() if name.startswith(report)]
     if not report or not found:
         raise Failure(f"--report {report!r}: the beginning of the id of a report of this case was expected", FINDING)
     if len(found) > 1:
         raise Failure(f"--report {report!r}: {len(found)} reports of this case begin so; give more of the id", FINDING)
-    decided = next((each.data for each in events if each.id == found[0].causationid), None)
-    if isinstance(decided, TrackEvaluated | TrackRevised):
-        return decided.session
+    if (decision := found[0].decision) is not None:
+        return decision.session
     raise Failure(f"{report}: this report was not issued for a decision on a session", FINDING)
 
 
