@@ -218,6 +218,20 @@ def test_what_could_not_be_said_is_told_with_the_reason(home: Path) -> None:
     assert (never.exit_code, never.told) == (1, "Error: session 7 of U was not judged\n")
 
 
+def test_where_a_session_has_no_score_no_rule_is_looked_at(tmp_path: Path) -> None:
+    # given a session without a score, behind others that did not move
+    course = {0: 12, 1: 12, 2: 12, 3: 12, 5: 12}
+    made = imported(tmp_path / "home", written(tmp_path / "answers.csv", {"G": course}, "odsis"))
+
+    # when it is asked why it was judged as it was
+    found = why(made, "G", 4)
+
+    # then it stood on no score, and that is what each rule says
+    assert (found["status"], found["scores"]) == ("unknown", [])
+    assert [(each["fired"], each["numbers"]) for each in found["rules"]] == [(False, None)] * 2
+    assert [each["not_looked_at"] for each in found["rules"]] == ["the session has no valid score"] * 2
+
+
 def test_answers_and_words_are_told_to_whoever_asks_for_them_alone(home: Path) -> None:
     for form in ("table", "json"):
         arguments = ("audit", "why", "W", "--session", "1", "--data", home, "--format", form)

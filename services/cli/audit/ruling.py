@@ -38,6 +38,9 @@ def ruled(
             looked = _looked_at(rule, view, evidence)
             yield Ruled(kind, says, rule.compared_with, limit, evidence, fired=True, sessions=looked)
             continue
+        if view.score(said.session) is None:
+            yield Ruled(kind, says, rule.compared_with, limit, silent="no_score")
+            continue
         numbers = apply(_without_limit(rule), view, said.session, said.baseline)
         if isinstance(numbers, Evidence):
             numbers = numbers.model_copy(update={"threshold": limit})
@@ -95,8 +98,6 @@ def _without_limit(rule: Deterioration | NoChange) -> Deterioration | NoChange:
 
 def _silence(rule: Deterioration | NoChange, view: View, session: int, silent: Silent) -> Silence:
     """Say why a rule could not be looked at."""
-    if view.score(session) is None:
-        return "no_score"
     if silent is Silent.NO_BASELINE:
         return "no_baseline"
     if isinstance(rule, NoChange):
