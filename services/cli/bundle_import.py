@@ -1,7 +1,6 @@
 """A home made of a bundle: its log as it stood, and the stages that have read all of it again."""
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from services.auditor.bundle import Bundle, BundleUnusable
 from services.auditor.replay import History
@@ -12,6 +11,7 @@ from services.cli.home import FINDING, Failure
 from services.cli.log_import import Imported, import_log_into
 from services.cli.output import counted, progress
 from services.cli.place import Region
+from services.cli.scratch import scratch
 from services.cli.workplace import moved, require_empty, workplace
 
 _GOES = "a bundle goes into an empty directory"
@@ -44,11 +44,11 @@ async def import_bundle(file: Path, directory: Path, keys: Path | None, *, dry_r
 
 async def import_bundle_into(region: Region, file: Path, keys: Path | None, *, dry_run: bool) -> Imported:
     """Take the facts of a bundle into a region that was provisioned for it. Raises Failure."""
-    with TemporaryDirectory(prefix="ontrack-bundle-") as folder:
+    with scratch("ontrack-bundle-") as folder:
         try:
             with Bundle.opened(file) as bundle:
-                bundle.extract_canonical(Path(folder))
+                bundle.extract_canonical(folder)
         except BundleUnusable as unusable:
             raise Failure(str(unusable), FINDING) from None
         with progress("Importing", None) as advance:
-            return await import_log_into(region, Path(folder), keys, advance, dry_run=dry_run)
+            return await import_log_into(region, folder, keys, advance, dry_run=dry_run)

@@ -32,11 +32,14 @@ class Interrupted(click.ClickException):
 
 @contextmanager
 def between_steps() -> Iterator[None]:
-    """Let Ctrl-C, and SIGTERM, wait until somebody heeds them; a second one ends the process at once.
+    """Let Ctrl-C, SIGTERM, and SIGHUP where it is not ignored, wait until somebody heeds them.
 
-    That is as safe as a kill: whatever has been written is whole.
+    A second one ends the process at once, which is as safe as a kill: whatever has been written is whole. But SIGHUP
+    comes twice where a terminal goes, from it and from its shell.
     """
-    before = {number: signal.signal(number, _ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    is_heard = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
+    numbers = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if is_heard else []))
+    before = {number: signal.signal(number, _ask) for number in numbers}
     try:
         yield
     finally:
@@ -63,7 +66,7 @@ def is_asked() -> bool:
 
 
 def _ask(number: int, _frame: FrameType | None) -> None:
-    if _asked:
+    if _asked and number != signal.SIGHUP:
         shown = _SHOW_CURSOR if sys.stderr.isatty() else ""
         os.write(2, f"{shown}\nStopped at once. Nothing is lost.\n".encode())
         os._exit(INTERRUPTED)

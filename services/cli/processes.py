@@ -61,18 +61,18 @@ def _begun(part: Work[Any]) -> tuple[Connection, SpawnProcess]:
     """Begin a process. Not by a fork: connections to servers would be in both."""
     context = get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
-    with theirs, _deaf_to_ctrl_c():
+    with theirs, _deaf():
         process = context.Process(target=_do, args=(part, theirs), daemon=True)
         process.start()
     return ours, process
 
 
 @contextmanager
-def _deaf_to_ctrl_c() -> Iterator[None]:
-    """Let what is begun here never hear of Ctrl-C, which reaches it too: whoever has begun it ends it then."""
+def _deaf() -> Iterator[None]:
+    """Let what is begun here never hear of Ctrl-C and SIGHUP, which reach it too: whoever has begun it ends it then."""
     # Python begins a process that looks after what processes share, and listens to Ctrl-C again once it has.
     ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
     try:
         yield
     finally:

@@ -16,6 +16,7 @@ from contracts.events.facts import ResponseSubmitted
 from contracts.events.tracks import TrackEvaluated
 from contracts.topics import CASES, NOTICES, SCORES, TRACKS, Topic
 from services.auditor.bundle import ends_of, write
+from services.cli.scratch import scratch
 from services.embedded import DATABASE, EmbeddedHome
 from tests.auditor.tampering import Tampering, renamed
 from tests.cli.homes import SECRET
@@ -556,6 +557,28 @@ def test_nothing_is_left_behind(handed: Handed, tmp_path: Path, monkeypatch: pyt
     succeeded("audit", "loop", *bundled(handed))
     handed.rewritten(with_another_record)
     handed.verify()
+    assert list(aside.iterdir()) == []
+
+
+def test_what_a_command_that_was_killed_has_left_is_removed_by_the_next(
+    handed: Handed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given the folder of a command that goes on, and that of one that was killed
+    aside = tmp_path / "aside"
+    aside.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(aside))
+    left = aside / "ontrack-bundle-left"
+    with scratch("ontrack-bundle-") as held:
+        (held / DATABASE).touch()
+        left.mkdir()
+        (left / DATABASE).touch()
+
+        # when another one reads a bundle
+        ran = handed.verify()
+
+        # then only what nobody uses is gone
+        assert f"{left} was left by a command that was killed; it was removed." in ran.told
+        assert list(aside.iterdir()) == [held]
     assert list(aside.iterdir()) == []
 
 

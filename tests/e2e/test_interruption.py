@@ -47,7 +47,7 @@ def interrupted(file: Path, directory: Path, records: int, number: signal.Signal
     return process.returncode, told.decode()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_import_that_is_interrupted_is_finished_by_the_same_command(
     number: signal.Signals, cohort: Path, tmp_path: Path
 ) -> None:
@@ -126,21 +126,30 @@ def test_a_signal_does_not_disturb_what_is_being_written() -> None:
     heed()
 
 
-def test_a_second_ctrl_c_ends_a_command_that_does_not_heed_the_first() -> None:
-    # given a command that is busy with one long step
+def asked_twice(number: signal.Signals, *command: str | Path) -> subprocess.CompletedProcess[str]:
+    """Send a signal twice to a program that is busy with one long step."""
     program = (
         "import os, signal\n"
         "from services.cli.interruption import between_steps\n"
         "with between_steps():\n"
-        "    os.kill(os.getpid(), signal.SIGINT)\n"
-        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        f"    os.kill(os.getpid(), {number})\n"
+        f"    os.kill(os.getpid(), {number})\n"
         "    print('went on')\n"
     )
+    run: list[str | Path] = [*command, ONTRACK.with_name("python"), "-c", program]
+    return subprocess.run(run, check=False, capture_output=True, text=True, timeout=PATIENCE)
 
+
+def test_a_second_ctrl_c_ends_a_command_that_does_not_heed_the_first() -> None:
     # when Ctrl-C is pressed twice
-    command: list[str | Path] = [ONTRACK.with_name("python"), "-c", program]
-    ran = subprocess.run(command, check=False, capture_output=True, text=True, timeout=PATIENCE)
+    ran = asked_twice(signal.SIGINT)
 
     # then it ends there and then
     assert (ran.returncode, ran.stdout) == (INTERRUPTED, "")
     assert ran.stderr == "\nStopped at once. Nothing is lost.\n"
+
+
+@pytest.mark.parametrize("ignoring", [(), ("nohup",)], ids=["heard", "ignored"])
+def test_a_terminal_that_goes_ends_a_command_in_order_however_often_that_is_said(ignoring: tuple[str, ...]) -> None:
+    ran = asked_twice(signal.SIGHUP, *ignoring)
+    assert (ran.returncode, ran.stdout) == (0, "went on\n")

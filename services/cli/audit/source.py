@@ -1,13 +1,11 @@
 """What is audited: a home, or a bundle of one that was exported."""
 
 import functools
-import shutil
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any, Final, NamedTuple
 
 import click
@@ -22,6 +20,7 @@ from services.cli.case_keys import but_erased, keys_in, misnamed, persons_in, ta
 from services.cli.home import FINDING, Failure
 from services.cli.output import counted, progress, say
 from services.cli.place import Place, opened, optional_data_option, required
+from services.cli.scratch import scratch
 from services.cli.zone import clinic_zone
 from services.embedded import MASTER_KEY, EmbeddedHome, empty_home
 from services.home import Home, Ports, Stages
@@ -84,18 +83,19 @@ class Unpacked(EmbeddedHome):
 
     Its stages know nothing, but for those that were told to look.
 
-    manifests: what the bundle says of itself; keyless: the cases whose keys were not given
+    folder: that place; manifests: what the bundle says of itself; keyless: the cases whose keys were not given
     misnamed: those of them for which another key was given
     """
 
     manifests: Manifests
     keyless: frozenset[str]
     misnamed: frozenset[str]
+    folder: ExitStack
 
     async def close(self) -> None:
         """Let go of it, and remove it."""
         await super().close()
-        shutil.rmtree(self.name, ignore_errors=True)
+        self.folder.close()
 
 
 class Contents(NamedTuple):
@@ -121,8 +121,8 @@ async def audited(source: Source, *, knows_cases: bool = False) -> Home:
         raise Failure(
             f"what is known of cases is sealed in {source.file}: name the file with their keys: {source.option} FILE"
         )
-    work = Path(mkdtemp(prefix="ontrack-bundle-"))
-    try:
+    with ExitStack() as folder:
+        work = folder.enter_context(scratch("ontrack-bundle-"))
         async with unpacked(source, work) as (manifests, ports, keyless, misnamed):
             for number, why in ((len(keyless - misnamed), "not in it"), (len(misnamed), "others than theirs")):
                 if source.keys is not None and number:
@@ -131,10 +131,8 @@ async def audited(source: Source, *, knows_cases: bool = False) -> Home:
             if knows_cases:
                 await told((await stages_on(ports)).register, ports, manifests.raw.log)
         home = await Unpacked.open(work, zone=clinic_zone())
-    except BaseException:
-        shutil.rmtree(work, ignore_errors=True)
-        raise
-    home.manifests, home.keyless, home.misnamed = manifests, keyless, misnamed
+        home.manifests, home.keyless, home.misnamed = manifests, keyless, misnamed
+        home.folder = folder.pop_all()
     return home
 
 
