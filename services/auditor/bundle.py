@@ -25,7 +25,7 @@ from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Annotated, Final, Literal, Self, TypeVar
-from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
+from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -48,8 +48,8 @@ _LINE_AT_MOST: Final = 16 << 20
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 _UNIX: Final = 3
 _MANIFEST: Final = "manifest.json"
-_UNREADABLE: Final = (BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
-"""What an archive raises that is cut, changed, encrypted or pressed in another way."""
+_UNREADABLE: Final = (BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, UnicodeDecodeError)
+"""What an archive raises that is cut, changed or encrypted."""
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0, lt=1 << 63)]
@@ -294,6 +294,8 @@ class Bundle:
 
     def __init__(self, archive: ZipFile) -> None:
         """Read what it says of itself. Raises BundleUnusable."""
+        if any(info.compress_type not in (ZIP_STORED, ZIP_DEFLATED) for info in archive.infolist()):
+            raise BundleUnusable("its files were expected stored or deflated, as everybody can read them")
         self._archive = archive
         canonical = self._manifest("canonical", Canonical)
         raw = self._manifest("raw", Raw)

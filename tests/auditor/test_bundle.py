@@ -39,11 +39,11 @@ class Handed:
         found: list[dict[str, Any]] = orjson.loads(self.verify("--format", "json", keys=keys).out)["findings"]
         return found
 
-    def rewritten(self, change: Callable[[str, bytes], bytes | None]) -> None:
+    def rewritten(self, change: Callable[[str, bytes], bytes | None], pressed: int = zipfile.ZIP_STORED) -> None:
         """Write other bytes in the place of its members; None leaves one out."""
         with zipfile.ZipFile(self.file) as archive:
             members = {name: archive.read(name) for name in archive.namelist()}
-        with zipfile.ZipFile(self.file, "w") as archive:
+        with zipfile.ZipFile(self.file, "w", pressed) as archive:
             for name, content in members.items():
                 if (changed := change(name, content)) is not None:
                     archive.writestr(name, changed)
@@ -513,6 +513,35 @@ def test_what_is_no_bundle_is_refused(handed: Handed, cut: int) -> None:
     handed.file.write_bytes(handed.file.read_bytes()[:cut])
     ran = handed.verify()
     assert (ran.exit_code, "a bundle was expected" in ran.told) == (1, True)
+
+
+@pytest.mark.parametrize("pressed", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2], ids=["lzma", "bzip2"])
+def test_a_bundle_that_is_pressed_in_another_way_is_refused(handed: Handed, pressed: int) -> None:
+    # given a bundle that somebody has written anew, and of which two bytes were changed since
+    handed.rewritten(lambda _, content: content, pressed)
+    content = bytearray(handed.file.read_bytes())
+    content[1_000:1_002] = bytes(255 - each for each in content[1_000:1_002])
+    handed.file.write_bytes(content)
+
+    # then it is refused before anything of it is read
+    ran = handed.verify(keys=False)
+    assert (ran.exit_code, "its files were expected stored or deflated" in ran.told) == (1, True), ran.told
+
+
+@pytest.mark.parametrize(
+    ("found", "flags", "name"), [(b"PK\x01\x02", 9, 46), (b"PK\x03\x04", 7, 30)], ids=["list", "file"]
+)
+def test_a_bundle_with_a_name_that_is_no_text_is_refused(handed: Handed, found: bytes, flags: int, name: int) -> None:
+    # given a file in a bundle whose name is said to be UTF-8, and is not
+    content = bytearray(handed.file.read_bytes())
+    header = content.index(found)
+    content[header + flags] |= 0x08
+    content[header + name] = 0xFF
+    handed.file.write_bytes(content)
+
+    # then the bundle is refused with one sentence
+    ran = handed.verify(keys=False)
+    assert (ran.exit_code, "a bundle was expected, whole and not changed" in ran.told) == (1, True), ran.told
 
 
 def test_nothing_is_made_of_a_bundle_that_does_not_verify(tampering: Tampering, p1: str, tmp_path: Path) -> None:
