@@ -507,6 +507,11 @@ def test_parts_that_do_not_say_the_same_are_found(
     # then the topic is named on which they differ
     assert [(each["finding"], each["topic"]) for each in found] == [("parts-differ", NOTICES.name)]
 
+    # and no home is made of it
+    ran = ontrack("import", handed.file, "--keys", handed.keys, "--data", tmp_path / "new")
+    assert (ran.exit_code, "the history does not verify, nothing was taken: 1 finding;" in ran.told) == (1, True)
+    assert not (tmp_path / "new").exists()
+
 
 @pytest.mark.parametrize("cut", [0, 10, 2_000, -5_000])
 def test_what_is_no_bundle_is_refused(handed: Handed, cut: int) -> None:
