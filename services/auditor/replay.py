@@ -19,6 +19,8 @@ from services.auditor.domain.facts import not_canonical, unfounded
 from services.auditor.domain.findings import Finding, Findings, Place, What
 from services.auditor.fold import Fold, Keys
 from services.auditor.outside import Outsides
+from services.runtime.erasures import erasures_in
+from services.runtime.export import is_sealed
 from services.runtime.keyring.port import Destroyed, Keyring
 from services.runtime.log.port import Log, Record, StoredRecord, after, next_offset
 from services.runtime.reading import event_of
@@ -127,13 +129,17 @@ def unsaid(counted: Mapping[str, Counted], erased: Collection[str]) -> Counter[s
 
 @dataclass(slots=True)
 class _Pass:
-    """One partition while it is told again: where each topic ends, and how far it was read."""
+    """One partition while it is told again: where each topic ends, and how far it was read.
+
+    letters: those that facts lead to which cannot be read; no_events: what is no fact, of cases whose key is not here
+    """
 
     number: int
     ends: dict[str, int]
     at: dict[str, int]
     besides: Mapping[str, Beside]
     letters: list[Record] = field(default_factory=list)
+    no_events: list[StoredRecord] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -185,7 +191,7 @@ class Replay:
         expected = 0
         while records := await self._next(pass_, CASES, BATCH):
             expected = self._see_holes(CASES, number, expected, records)
-            facts = await self._facts(self._in_their_place(number, records))
+            facts = await self._facts(pass_, self._in_their_place(number, records))
             await self._give(pass_, CASES, facts)
             self._see_what_they_name(number, facts)
             for topic, _ in of.derived:
@@ -196,7 +202,7 @@ class Replay:
                 await self._publish(pass_, topic)
             await self._end(pass_, topic, stage)
         self._require_agreement()
-        await self._compare_letters(number, pass_.letters, ends[CASES.name])
+        await self._compare_letters(pass_, ends[CASES.name])
         if any(counted.erased or counted.sealed for counted in self.counted.values()):
             await self._see_outsides(number, ends)
 
@@ -263,7 +269,7 @@ class Replay:
             self.findings.add(Finding("misplaced", place, says))
         return [each for each in facts if each not in strange] if strange else facts
 
-    async def _facts(self, records: Sequence[StoredRecord]) -> Sequence[StoredRecord]:
+    async def _facts(self, pass_: _Pass, records: Sequence[StoredRecord]) -> Sequence[StoredRecord]:
         """Give facts with what they say, as far as that can be read."""
         keys = await self.keys.of(dict.fromkeys(record.key for record in records))
         counted = self.counted[CASES.name]
@@ -272,8 +278,11 @@ class Replay:
         for record in records:
             key = keys.get(record.key)
             event = event_of(record, CASES, key) if isinstance(key, CaseKey) else None
-            if isinstance(key, Destroyed):
+            if isinstance(key, Destroyed) and (is_sealed(record, CASES) or erasures_in([record], {})):
                 counted.leave(record.key, 1, is_elsewhere=record.key in self.keys.elsewhere)
+            elif isinstance(key, Destroyed):
+                pass_.no_events.append(record)
+                counted.unreadable += 1
             counted.unreadable += isinstance(event, Unreadable)
             found.append(StoredRecord(*record[:3], event) if isinstance(event, Event) else record)
         return found
@@ -363,21 +372,27 @@ class Replay:
         if self.publishes and (found := self.findings.contradictions):
             raise Contradicted(found)
 
-    async def _compare_letters(self, number: int, expected: Sequence[Record], end: int) -> None:
+    async def _compare_letters(self, pass_: _Pass, end: int) -> None:
         """See that there is a dead letter for every fact that cannot be read, and none for what is no fact.
 
         One of a fact that can be read by now is right: it could not be when it was written.
         """
-        offset, there = 0, set[bytes]()
+        number, expected = pass_.number, pass_.letters
+        offset, there, spoken = 0, set[bytes](), set[int]()
         while records := await self.history.log.read(DEAD_LETTERS, number, offset, BATCH):
             offset = next_offset(records)
             for record in records:
                 there.add(record.value)
-                if not _is_letter_of(record, number, end):
-                    place = Place(DEAD_LETTERS.name, number, record.offset, id_of(record.value))
-                    self.findings.add(
-                        Finding("dead-letter-underivable", place, "a fact that it speaks of was expected")
-                    )
+                fact = _spoken_of(record)
+                if fact is not None and fact.partition == number and fact.offset < end:
+                    spoken.add(fact.offset)
+                    continue
+                place = Place(DEAD_LETTERS.name, number, record.offset, id_of(record.value))
+                self.findings.add(Finding("dead-letter-underivable", place, "a fact that it speaks of was expected"))
+        for record in (each for each in pass_.no_events if each.offset not in spoken):
+            place = Place(CASES.name, number, record.offset, id_of(record.value), record.key)
+            says = "a sealed fact was expected, or that it is on record as one that cannot be read"
+            self.findings.add(Finding("unreadable", place, says))
         lacking = [letter for letter in expected if letter.value not in there]
         if self.publishes and lacking:
             await self.history.log.append(DEAD_LETTERS, number, lacking)
@@ -398,9 +413,3 @@ def _spoken_of(letter: Record | StoredRecord) -> FactUnreadable | None:
     """Give what a dead letter says; None if it is none."""
     said = decode(letter.value, DEAD_LETTERS, None)
     return said.data if isinstance(said, Event) and isinstance(said.data, FactUnreadable) else None
-
-
-def _is_letter_of(record: StoredRecord, partition: int, end: int) -> bool:
-    """Tell whether a record speaks of a record of the facts."""
-    fact = _spoken_of(record)
-    return fact is not None and fact.partition == partition and fact.offset < end

@@ -365,6 +365,30 @@ def test_what_breaks_the_order_is_found_without_keys(
     assert (finding, topic.name, p1) in {(each["finding"], each["topic"], each["case"]) for each in found}
 
 
+def test_what_is_no_fact_is_found_though_the_key_of_its_case_is_not_there(tampering: Tampering, tmp_path: Path) -> None:
+    # given a record among the facts that is of no case
+    tampering.append(CASES, "nobody", b"nonsense")
+    (tmp_path / "before").mkdir()
+    before = Handed(tmp_path / "before", tampering.home)
+
+    # when a bundle is verified, with keys or without, then it is found, and is none of the events that stay sealed
+    for keys in (True, False):
+        (found,) = before.findings(keys=keys)
+        assert (found["finding"], found["topic"], found["case"]) == ("unreadable", CASES.name, "nobody")
+    assert "1 that cannot be read" in before.verify().told
+    assert "stay sealed" not in before.verify().told
+
+    # but not once it is on record as what cannot be read
+    async def read_on() -> None:
+        async with await EmbeddedHome.open(tampering.home, write=True) as home:
+            await home.catch_up()
+
+    asyncio.run(read_on())
+    (tmp_path / "after").mkdir()
+    after = Handed(tmp_path / "after", tampering.home)
+    assert (after.findings(), after.findings(keys=False)) == ([], [])
+
+
 @pytest.mark.parametrize("name", ["causationid", "correlationid"])
 def test_a_conclusion_that_follows_from_nothing_that_is_there_is_found_without_keys(
     tampering: Tampering, p1: str, tmp_path: Path, name: str
