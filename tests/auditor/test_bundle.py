@@ -510,6 +510,14 @@ def test_a_bundle_with_more_in_it_than_its_manifests_speak_of_is_refused(handed:
     assert (ran.exit_code, "it holds other files than its manifests speak of" in ran.told) == (1, True)
 
 
+@pytest.mark.parametrize(("content", "code"), [(b"", 0), (b"words for somebody", 1)], ids=["empty", "with bytes"])
+def test_a_folder_in_a_bundle_is_empty_or_the_bundle_is_refused(handed: Handed, content: bytes, code: int) -> None:
+    with zipfile.ZipFile(handed.file, "a") as archive:
+        archive.writestr("canonical/notes/", content)
+    ran = handed.verify(keys=False)
+    assert (ran.exit_code, "it holds other files than its manifests speak of" in ran.told) == (code, bool(content))
+
+
 def handed_manifest(handed: Handed) -> bytes:
     with zipfile.ZipFile(handed.file) as archive:
         return archive.read("canonical/manifest.json")
