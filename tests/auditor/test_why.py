@@ -14,7 +14,15 @@ import pytest
 
 from contracts.definitions.files import LIBRARY
 from contracts.definitions.policy import Policy
-from contracts.events.facts import BaselineSet, PolicyChanged, ReportSeen, ResponseCorrected, ResponseSubmitted
+from contracts.events.facts import (
+    BaselineSet,
+    OccasionOpened,
+    PolicyChanged,
+    ReportSeen,
+    ResponseCorrected,
+    ResponseSubmitted,
+    ResponseWithdrawn,
+)
 from contracts.topics import TRACKS
 from services.embedded import EmbeddedHome
 from tests.cli.homes import SECRET, Step, day_of, events_of, imported, lived, reports_of, spread, written
@@ -216,6 +224,25 @@ def test_what_could_not_be_said_is_told_with_the_reason(home: Path) -> None:
     assert found["rules"][0]["not_looked_at"] == "there was no baseline to compare with"
     never = ontrack("audit", "why", "U", "--session", "7", "--data", home)
     assert (never.exit_code, never.told) == (1, "Error: session 7 of U was not judged\n")
+
+
+def test_what_was_asked_for_is_not_answered_once_its_answers_are_withdrawn(tmp_path: Path) -> None:
+    # given a session that was asked for, and answered by another patient
+    made = imported(tmp_path / "home", written(tmp_path / "answers.csv", {"X": {0: 12, 2: 12}}, "odsis"))
+    opened = OccasionOpened(session=1, instrument=ODSIS, closes=day_of(1) + timedelta(hours=5))
+    lived(made, [Step("X", opened, day_of(1)), Step("X", answered(1), day_of(1))])
+    assert why(made, "X", 1)["missing"] == []
+    response = next(
+        event["id"]
+        for event in reversed(events_of(made, "X"))
+        if event["event"] == "ontrack.response-submitted.v1" and event["data"]["session"] == 1
+    )
+
+    # when that is withdrawn
+    lived(made, [Step("X", ResponseWithdrawn(response=response, reason="another patient", by="bo"), day_of(1))])
+
+    # then it was asked for, and is not answered
+    assert [each["event"] for each in why(made, "X", 1)["missing"]] == ["ontrack.occasion-opened.v1"]
 
 
 def test_where_a_session_has_no_score_no_rule_is_looked_at(tmp_path: Path) -> None:

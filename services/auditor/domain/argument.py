@@ -130,8 +130,10 @@ def _policy_by(before: Sequence[Event[Data]], session: int) -> Event[PolicyChang
 
 
 def _missing(known: Sequence[Event[Data]], session: int) -> Iterator[Event[OccasionOpened]]:
-    """Give what was asked for at a session and had not been answered."""
-    answered = {_occasion(event.data) for event in known if isinstance(event.data, ResponseSubmitted)}
+    """Give what was asked for at a session and had not been answered, or whose answers had been withdrawn."""
+    withdrawn = {event.data.response for event in known if says(event, ResponseWithdrawn)}
+    answers = (event for event in known if says(event, ResponseSubmitted) and event.id not in withdrawn)
+    answered = {_occasion(event.data) for event in answers}
     for event in known:
         if says(event, OccasionOpened) and event.data.session == session and _occasion(event.data) not in answered:
             yield event
