@@ -11,7 +11,7 @@ from contracts.events.fields import instant
 from services.cli.case_screen import CaseFile, case_screen
 from services.cli.disclosure import shown
 from services.cli.history import history, is_fact
-from services.cli.home import Failure, run, short_names
+from services.cli.home import Failure, in_words, run, short_names
 from services.cli.naming import Naming
 from services.cli.naming_cases import case_named
 from services.cli.output import Format, Row, emit, format_option
@@ -42,13 +42,14 @@ def case(number: str, place: Place, with_events: bool, with_all: bool, reveal: b
     if with_all and not with_events:
         raise Failure("either --all-events or --no-events was expected, not both")
     file = run(_read(place, number))
-    naming = Naming(file.events, file.definitions, reveal=reveal)
-    if form == "table":
-        latest = None if with_all else LATEST if with_events else 0
-        for line in case_screen(file, naming, latest=latest):
-            click.echo(line)
-    else:
-        emit(_rows(file.events, naming, form), COLUMNS, form)
+    with in_words():
+        naming = Naming(file.events, file.definitions, reveal=reveal)
+        if form == "table":
+            latest = None if with_all else LATEST if with_events else 0
+            for line in case_screen(file, naming, latest=latest):
+                click.echo(line)
+        else:
+            emit(_rows(file.events, naming, form), COLUMNS, form)
 
 
 async def _read(place: Place, number: str) -> CaseFile:

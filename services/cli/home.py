@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from contracts.definitions.catalogue import Catalogue, Entry
+from contracts.definitions.catalogue import Catalogue, DefinitionMissing, Entry
 from contracts.definitions.definition import Definition
 from contracts.definitions.files import DefinitionFaults, library, load
 from services.cli.interruption import Interrupted, between_steps, heed
@@ -65,6 +65,8 @@ def in_words() -> Iterator[None]:
         raise Failure(str(wrong)) from None
     except (StageStopped, StateUnreadable, TopicsUnfit, BackupUnusable) as stopped:
         raise Failure(str(stopped), FINDING) from None
+    except DefinitionMissing as missing:
+        raise Failure(f"{missing}, and an event names it: ontrack audit verify tells which", FINDING) from None
     except DefinitionFaults as faults:
         raise Failure("\n".join(str(fault) for fault in faults.faults)) from None
     except PartitionLost as lost:

@@ -496,6 +496,24 @@ def test_whatever_was_done_to_a_history_is_found(tampering: Tampering, p1: str, 
     assert {each["case"] for each in found if each["finding"] != "state-ahead"} <= {p1, "nobody", None, *STRANGE}
 
 
+def test_where_a_definition_is_gone_that_an_event_names_a_case_is_not_told_and_it_is_said_why(
+    tampering: Tampering, p1: str
+) -> None:
+    # given a log without the instrument that was answered
+    answered = tampering.event(CASES, p1, tampering.place_of(CASES, p1, ResponseSubmitted)).data
+    assert isinstance(answered, ResponseSubmitted)
+    ref, table = answered.instrument, table_of(DEFINITIONS, 0)
+    tampering.do(f"DELETE FROM {table} WHERE CAST(value AS TEXT) LIKE ?", f'%"ref":"{ref}"%')  # noqa: S608 - ours
+
+    # when a case is asked for, then it is said which one, and who tells more
+    for command in (("case", "P1"), ("audit", "history", "P1"), ("audit", "why", "P1", "--session", "2")):
+        for form in ("table", "json"):
+            ran = ontrack(*command, "--data", tampering.home, "--format", form)
+            assert ran.exit_code == 1, ran.told
+            assert f"the definition {ref} is not known here, and an event names it: ontrack audit verify" in ran.told
+    assert "definition-missing" in kinds(findings(tampering.home))
+
+
 def test_a_fact_that_is_gone_with_all_that_followed_is_found_by_the_hole_where_it_stood(
     tampering: Tampering, p1: str
 ) -> None:

@@ -19,7 +19,7 @@ from services.cli.case_screen import CONCLUSION, FACT, CaseFile, case_screen
 from services.cli.disclosure import shown
 from services.cli.history import history as events_of
 from services.cli.history import is_fact
-from services.cli.home import FINDING, Failure, run, short_names
+from services.cli.home import FINDING, Failure, in_words, run, short_names
 from services.cli.naming import Naming
 from services.cli.naming_cases import case_named
 from services.cli.output import Format, Row, counted, emit, format_option
@@ -62,12 +62,13 @@ def history(number: str, source: Source, until: datetime | None, reveal: bool, f
     Example: ontrack audit history P0001 --as-of 2026-03-02T09:00 --data DIR
     """
     known = run(_read(source, number, until))
-    naming = Naming(known.file.events, known.file.definitions, reveal=reveal)
-    if form == "table":
-        for line in _lines(known, naming, until):
-            click.echo(line)
-    else:
-        emit([_row(event, naming, form) for event in known.file.events], COLUMNS, form)
+    with in_words():
+        naming = Naming(known.file.events, known.file.definitions, reveal=reveal)
+        if form == "table":
+            for line in _lines(known, naming, until):
+                click.echo(line)
+        else:
+            emit([_row(event, naming, form) for event in known.file.events], COLUMNS, form)
 
 
 async def _read(source: Source, number: str, until: datetime | None) -> Known:

@@ -20,7 +20,7 @@ from services.cli.audit.source import Source, audited, source_options
 from services.cli.copies import noted
 from services.cli.definitions import language_option
 from services.cli.history import history
-from services.cli.home import FINDING, Failure, run, short_names
+from services.cli.home import FINDING, Failure, in_words, run, short_names
 from services.cli.naming import Naming
 from services.cli.naming_cases import case_named
 from services.cli.output import Format, emit, format_option, say
@@ -81,11 +81,13 @@ def why(
         write_page(file, page)
         click.echo(file)
         say(f"It holds {'answers' if reveal else 'scores'} of a patient: delete it when it has been read.")
-    elif form == "table":
-        for line in lines(found):
-            click.echo(line)
-    else:
-        emit([row(found)], COLUMNS, form)
+        return
+    with in_words():
+        if form == "table":
+            for line in lines(found):
+                click.echo(line)
+        else:
+            emit([row(found)], COLUMNS, form)
 
 
 async def _why(
