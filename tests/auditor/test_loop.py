@@ -1,13 +1,14 @@
 """`ontrack audit loop`: what came of each report, and of those of a group that is large enough."""
 
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
 import pytest
 
-from contracts.events.facts import ActionChosen, ReportClosed, ReportDiscussed, ReportSeen
+from contracts.events.facts import ActionChosen, BaselineSet, NeedsStated, ReportClosed, ReportDiscussed, ReportSeen
 from tests.cli.homes import SECRET, Step, day_of, imported, lived, reports_of, written
 from tests.support.command import ontrack, succeeded
 
@@ -75,8 +76,8 @@ def test_people_are_told_of_spans_of_time_as_they_say_them(home: Path) -> None:
 
 
 def test_of_what_bears_a_time_before_its_report_no_time_is_told_and_that_is_said(tmp_path: Path) -> None:
-    # given a report that was seen before it was issued and discussed afterwards, by the clocks of those who said so
-    home = imported(tmp_path / "home", written(tmp_path / "a.csv", {"A": {0: 10, 1: 14}, "B": {0: 10, 1: 14}}, "odsis"))
+    # given reports that were seen before they were issued, by the clocks of those who said so; one was discussed since
+    home = imported(tmp_path / "home", written(tmp_path / "a.csv", {case: {0: 10, 1: 14} for case in "ABC"}, "odsis"))
     reports = {each["case"]: each["report"] for each in reports_of(home, "--all")}
     lived(
         home,
@@ -84,6 +85,7 @@ def test_of_what_bears_a_time_before_its_report_no_time_is_told_and_that_is_said
             Step("A", ReportSeen(report=reports["A"], by="anna"), day_of(1) - timedelta(minutes=6)),
             Step("A", ReportDiscussed(report=reports["A"], by="anna"), day_of(1) + timedelta(hours=3)),
             Step("B", ReportSeen(report=reports["B"], by="anna"), day_of(1) + timedelta(hours=2)),
+            Step("C", ReportSeen(report=reports["C"], by="anna"), day_of(1) - timedelta(minutes=6)),
         ],
     )
 
@@ -91,13 +93,53 @@ def test_of_what_bears_a_time_before_its_report_no_time_is_told_and_that_is_said
     listed = {row["case"]: row for row in told(home, "--list")}
     (every,) = told(home)
 
-    # then how long it took until it was seen is not told, nor in the median, and that is named
-    assert (listed["A"]["seen_after_hours"], listed["A"]["before_issued"]) == (None, ["seen"])
-    assert (listed["A"]["discussed_after_hours"], listed["B"]["before_issued"]) == (3.0, [])
-    assert (every["seen"], every["seen_after_hours"], every["before_issued"]) == (2, 2.0, 1)
+    # then how long it took is told by what was said since, or not at all, also in the median, and that is named
+    assert (listed["A"]["seen_after_hours"], listed["A"]["discussed_after_hours"]) == (3.0, 3.0)
+    assert (listed["C"]["seen_after_hours"], listed["B"]["seen_after_hours"]) == (None, 2.0)
+    assert [listed[case]["before_issued"] for case in "ABC"] == [["seen"], [], ["seen"]]
+    assert (every["seen"], every["seen_after_hours"], every["before_issued"]) == (3, 2.5, 2)
     for options in ((), ("--list",)):
         ran = succeeded("audit", "loop", "--data", home, *options)
-        assert "Of 1 report something bears a time before it was issued, so no time is told of that" in ran.told
+        assert "Of 2 reports something bears a time before it was issued, so no time is told of that" in ran.told
+
+
+def test_a_moment_is_the_first_at_which_it_was_done_whoever_said_so_first(tmp_path: Path) -> None:
+    # given a report that somebody saw earlier than another one who said so first, and one of which only one clock was
+    # wrong
+    home = imported(tmp_path / "home", written(tmp_path / "a.csv", {case: {0: 10, 1: 14} for case in "ABCD"}, "odsis"))
+    reports = {each["case"]: each["report"] for each in reports_of(home, "--all")}
+    at = {hours: day_of(1) + timedelta(hours=hours) for hours in (-1, 1, 2, 3)}
+    needs = NeedsStated(report=reports["D"], seen_by="therapist", needs=("motivation",), by="bo")
+    lived(
+        home,
+        [
+            Step("A", ReportSeen(report=reports["A"], by="bo"), at[2]),
+            Step("A", ReportSeen(report=reports["A"], by="anna"), at[1]),
+            Step("B", ReportSeen(report=reports["B"], by="bo"), at[-1]),
+            Step("B", ReportSeen(report=reports["B"], by="anna"), at[2]),
+            # and others that were dealt with, though nobody has said that they were seen
+            Step("C", ReportDiscussed(report=reports["C"], by="bo"), at[3]),
+            Step("D", needs, at[3]),
+        ],
+    )
+
+    # then the first moment is told at which that can have been
+    rows = {row["case"]: row for row in told(home, "--list")}
+    assert {case: row["seen_after_hours"] for case, row in rows.items()} == {"A": 1.0, "B": 2.0, "C": 3.0, "D": 3.0}
+    (every,) = told(home)
+    assert (every["seen"], every["discussed"]) == (4, 1)
+
+
+def test_a_report_that_was_retracted_is_listed_as_such_and_in_no_sum(tmp_path: Path) -> None:
+    # given two reports, one of which is retracted once the baseline is another one
+    home = imported(tmp_path / "home", written(tmp_path / "a.csv", {case: {0: 10, 1: 14} for case in "AB"}, "odsis"))
+    baseline = BaselineSet(instrument="odsis", scale="total", value=Decimal(14), reason="a letter", by="anna")
+    lived(home, [Step("A", baseline, day_of(1))])
+
+    # then both are listed, and the other one is counted
+    assert {row["case"]: row["retracted"] for row in told(home, "--list")} == {"A": "yes", "B": "no"}
+    (every,) = told(home)
+    assert every["reports"] == 1
 
 
 def test_groups_that_are_large_enough_are_summed_up_and_the_others_together(home: Path) -> None:

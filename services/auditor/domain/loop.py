@@ -13,7 +13,7 @@ from statistics import median
 from typing import Final
 
 from contracts.events.event import Data, Event
-from contracts.events.facts import ActionChosen, ReportClosed, ReportDiscussed, ReportSeen
+from contracts.events.facts import ActionChosen, NeedsStated, ReportClosed, ReportDiscussed, ReportSeen
 from contracts.events.notices import ReportIssued, ReportKind, ReportOverdue, ReportRevised
 from contracts.events.tracks import Decision, Status
 
@@ -22,6 +22,14 @@ SESSIONS_AFTER: Final = 3
 
 FEWEST: Final = 5
 """Patients whom a group must have had to be told of by itself: of fewer, one could be recognised."""
+
+_SAID: Final[Mapping[type[Data], str]] = {
+    ReportSeen: "seen",
+    NeedsStated: "seen",
+    ReportDiscussed: "discussed",
+    ActionChosen: "acted",
+    ReportClosed: "closed",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +43,16 @@ class After:
 
 @dataclass(slots=True)
 class Loop:
-    """A report, and what came of it; each moment is that of the first time.
+    """A report, and what came of it; each moment is the earliest that somebody has said, of those since it was issued.
+
+    Where all that was said is earlier than that, it is the earliest.
 
     group: that the case belonged to when it was issued
+    seen: also by whoever has done anything else about it, as the clinical rules have it
     session: that it was issued for; score: of that session; both None for what is about none
     actions: what was chosen, each once; agreed: whether the patient agreed to all of them
     overdue: nobody had looked when the next session came
+    before_issued: what was said to have been before the report itself: by one clock or another that was wrong
     """
 
     report: str
@@ -58,17 +70,16 @@ class Loop:
     closed: datetime | None = None
     overdue: bool = False
     retracted: bool = False
+    before_issued: tuple[str, ...] = ()
     after: tuple[After, ...] = ()
+
+    def first(self, one: datetime | None, other: datetime) -> datetime:
+        """Give the first of two moments: one that is earlier than the report itself only if both are."""
+        return min((at for at in (one, other) if at is not None), key=lambda at: (at < self.issued, at))
 
     def until(self, at: datetime | None) -> timedelta | None:
         """How long after the report was issued something happened; None if it did not, or bears an earlier time."""
         return None if at is None or at < self.issued else at - self.issued
-
-    @property
-    def before_issued(self) -> tuple[str, ...]:
-        """What bears an earlier time than the report itself: by one clock or another that was wrong."""
-        moments = {"seen": self.seen, "discussed": self.discussed, "acted": self.acted, "closed": self.closed}
-        return tuple(what for what, at in moments.items() if at is not None and at < self.issued)
 
     @property
     def is_back_on_track(self) -> bool | None:
@@ -105,23 +116,30 @@ def loops(case_id: str, course: Iterable[Event[Data]], told: Iterable[Event[Data
         match event.data:
             case Decision() as decision:
                 decisions[decision.session] = decision
-            case ReportSeen(report=report) if report in found:
-                found[report].seen = found[report].seen or event.time
-            case ReportDiscussed(report=report) if report in found:
-                found[report].discussed = found[report].discussed or event.time
-            case ActionChosen(report=report) as chosen if report in found:
-                _act(found[report], chosen, event.time)
-            case ReportClosed(report=report) if report in found:
-                found[report].closed = found[report].closed or event.time
+            case NeedsStated(seen_by="patient"):
+                continue
+            case ReportSeen() | ReportDiscussed() | NeedsStated() | ActionChosen() | ReportClosed() as said:
+                if said.report is not None and said.report in found:
+                    _dealt_with(found[said.report], event)
     for loop in found.values():
         loop.after = tuple(_after(loop, decisions))
     return list(found.values())
 
 
-def _act(loop: Loop, chosen: ActionChosen, at: datetime) -> None:
-    loop.actions = tuple(dict.fromkeys((*loop.actions, chosen.action)))
-    loop.agreed = loop.agreed and chosen.patient_agreed
-    loop.acted = loop.acted or at
+def _dealt_with(loop: Loop, fact: Event[Data]) -> None:
+    at = fact.time
+    if at < loop.issued:
+        loop.before_issued = tuple(dict.fromkeys((*loop.before_issued, _SAID[type(fact.data)])))
+    loop.seen = loop.first(loop.seen, at)
+    match fact.data:
+        case ReportDiscussed():
+            loop.discussed = loop.first(loop.discussed, at)
+        case ActionChosen() as chosen:
+            loop.acted = loop.first(loop.acted, at)
+            loop.actions = tuple(dict.fromkeys((*loop.actions, chosen.action)))
+            loop.agreed = loop.agreed and chosen.patient_agreed
+        case ReportClosed():
+            loop.closed = loop.first(loop.closed, at)
 
 
 def _after(loop: Loop, decisions: Mapping[int, Decision]) -> list[After]:

@@ -9,7 +9,7 @@ import click
 
 from contracts.codec import CaseKey, ending
 from contracts.events.event import Data, Event
-from contracts.events.facts import ActionChosen, ReportClosed, ReportDiscussed, ReportSeen
+from contracts.events.facts import ActionChosen, NeedsStated, ReportClosed, ReportDiscussed, ReportSeen
 from contracts.events.fields import instant
 from contracts.events.notices import ReportIssued, ReportOverdue, ReportRevised
 from contracts.events.tracks import TrackEvaluated, TrackRevised
@@ -32,7 +32,8 @@ _LONG: Final = 48.0
 _HOURS: Final = "_hours"
 """Ends the name of a span of time, as data."""
 
-_COURSE: Final = (TrackEvaluated, TrackRevised, ReportSeen, ReportDiscussed, ActionChosen, ReportClosed)
+_TOUCHED: Final = (ReportSeen, ReportDiscussed, NeedsStated, ActionChosen, ReportClosed)
+_COURSE: Final = (TrackEvaluated, TrackRevised, *_TOUCHED)
 _TOLD: Final = (ReportIssued, ReportRevised, ReportOverdue)
 LISTED: Final = (
     "report",
@@ -47,6 +48,7 @@ LISTED: Final = (
     "agreed",
     "closed_after_hours",
     "overdue",
+    "retracted",
     "before_issued",
     "score",
     "scores_after",
@@ -76,7 +78,8 @@ SUMMED: Final = (
 def loop(source: Source, wish: Wish, is_list: bool, form: Format) -> None:
     """Tell what came of reports: how long until they were seen and discussed, what was done, and how it went on.
 
-    Times are medians of those to which it happened, and hours where the format is one of data. Of what bears a time
+    Times are medians of those to which it happened, and hours where the format is one of data. Whoever has discussed a
+    report, said what the patient needs, chosen an action or closed it has seen it too. Of what bears a time
     before its report was issued no time is told: it is named under before_issued. Back on track are those of which one
     of the next three judged sessions was on track, of those that have so many. Groups that had fewer than five patients
     are told of together, or not at all. Retracted reports are left out of the sums. Of a group, those reports are told
@@ -190,6 +193,7 @@ def _listed(of: Loop, names: Mapping[str, str]) -> Row:
         "agreed": _yes(of.agreed) if of.actions else None,
         "closed_after_hours": _hours(of.until(of.closed)),
         "overdue": _yes(of.overdue),
+        "retracted": _yes(of.retracted),
         "before_issued": list(of.before_issued),
         "score": None if of.score is None else f"{of.score:f}",
         "scores_after": list(_scores(of)),
