@@ -161,6 +161,29 @@ def test_one_group_is_told_of_if_it_is_large_enough(home: Path) -> None:
     assert (unknown.exit_code, "no patient was ever in nowhere" in unknown.told) == (1, True)
 
 
+def test_what_is_not_told_of_few_patients_is_not_what_others_lack_of_all(tmp_path: Path) -> None:
+    # given two large groups, and one with a single patient
+    made = tmp_path / "home"
+    larger = {f"L{number}": WORSE for number in range(6)}
+    for name, courses in {"larger": larger, "large": LARGE, "single": {"S": {0: 10, 1: 14}}}.items():
+        imported(made, written(tmp_path / f"{name}.csv", courses, "odsis"), "--group", name)
+
+    # then the smaller one of the large groups is told of with that patient alone
+    rows = told(made)
+    assert [(row["group"], row["patients"]) for row in rows] == [
+        ("larger", 6),
+        ("smaller groups together", 6),
+        ("all", 12),
+    ]
+
+    # also where it is asked for by itself, and it is said why
+    ran = succeeded("audit", "loop", "--data", made, "--group", "large", "--format", "json")
+    assert orjson.loads(ran.out) == []
+    assert "large is told of together with groups that had fewer than five patients" in ran.told
+    (row,) = told(made, "--group", "larger")
+    assert row["reports"] == 6
+
+
 def test_groups_that_are_too_small_together_are_not_told_of(tmp_path: Path) -> None:
     made = imported(tmp_path / "home", written(tmp_path / "a.csv", SMALL, "odsis"), "--group", "small")
     (every,) = told(made)

@@ -199,18 +199,23 @@ def summary(of: str, some: Sequence[Loop]) -> Summary:
 
 
 def by_group(some: Sequence[Loop], patients: Mapping[str | None, int]) -> list[Summary]:
-    """Sum up by group. patients: how many each had; those with fewer than five are told of together, or not at all."""
-    groups: dict[str, list[Loop]] = defaultdict(list)
-    small: list[Loop] = []
+    """Sum up by group. patients: how many each had; those with fewer than five are told of together, or not at all.
+
+    Where these have fewer than five together, the smallest other group is told of with them: else what the groups that
+    are told of lack of all would be theirs.
+    """
+    groups: dict[str | None, list[Loop]] = defaultdict(list)
     for loop in some:
-        if loop.group is not None and patients.get(loop.group, 0) >= FEWEST:
-            groups[loop.group].append(loop)
-        else:
-            small.append(loop)
+        groups[loop.group].append(loop)
+    large = sorted(
+        (patients[group], group) for group in groups if group is not None and patients.get(group, 0) >= FEWEST
+    )
     number = sum(count for group, count in patients.items() if group is None or count < FEWEST)
-    found = [summary(group, loops_of) for group, loops_of in sorted(groups.items())]
-    if number >= FEWEST and small:
-        found.append(summary("smaller groups together", small))
+    if len(large) < len(groups) and number < FEWEST and large:
+        number += large.pop(0)[0]
+    found = [summary(group, groups.pop(group)) for group in sorted(group for _, group in large)]
+    if number >= FEWEST and groups:
+        found.append(summary("smaller groups together", [loop for loops_of in groups.values() for loop in loops_of]))
     return found
 
 

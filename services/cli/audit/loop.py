@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
@@ -14,7 +15,7 @@ from contracts.events.fields import instant
 from contracts.events.notices import ReportIssued, ReportOverdue, ReportRevised
 from contracts.events.tracks import TrackEvaluated, TrackRevised
 from contracts.topics import NOTICES, PARTITIONS, TRACKS, Topic
-from services.auditor.domain.loop import Loop, Summary, by_group, loops, summary
+from services.auditor.domain.loop import FEWEST, Loop, Summary, by_group, loops, summary
 from services.auditor.fold import Keys
 from services.auditor.narrowed import Narrowed
 from services.cli.audit.narrowing import Wish, known_of, narrowing_options, part_of, told_of
@@ -82,27 +83,37 @@ def loop(source: Source, wish: Wish, is_list: bool, form: Format) -> None:
     report, said what the patient needs, chosen an action or closed it has seen it too. Of what bears a time
     before its report was issued no time is told: it is named under before_issued. Back on track are those of which one
     of the next three judged sessions was on track, of those that have so many. Groups that had fewer than five patients
-    are told of together, or not at all. Retracted reports are left out of the sums. Of a group, those reports are told
-    of that were issued while their patient was in it; a single case is listed and not summed up.
+    are told of together, with the smallest other group if they have fewer than five together, or not at all. Retracted
+    reports are left out of the sums. Of a group, those reports are told of that were issued while their patient was in
+    it; a single case is listed and not summed up.
 
     Example: ontrack audit loop --data DIR
     """
     if wish.number is not None and not is_list:
         raise Failure("--case: a single case is not summed up; list its reports with --list")
     group = wish.group
-    found, patients, names = run(_loops(source, wish))
-    if group is not None:
-        found = [each for each in found if each.group == group]
+    every, patients, names = run(_loops(source, wish, is_list=is_list))
+    found = every if group is None else [each for each in every if each.group == group]
     if is_list:
         _emit([_listed(each, names) for each in found], LISTED, form)
         _say_early(found)
         return
-    told = by_group(found, patients if group is None else {group: patients.get(group, 0)})
-    rows = [_summed(each) for each in (*told, summary(EVERY, found))]
-    _emit(rows if group is None else rows[:-1], SUMMED, form)
-    _say_early(found if group is None or told else ())
-    if group is not None and not told:
-        say(f"{group} had fewer than five patients: of so few, one could be recognised.")
+    told = by_group(every, patients)
+    of_group = [each for each in told if each.of == group]
+    _emit([_summed(each) for each in ([*told, summary(EVERY, every)] if group is None else of_group)], SUMMED, form)
+    _say_early(found if group is None or of_group else ())
+    if group is not None and not of_group:
+        say(_why_not(group, patients.get(group, 0)))
+
+
+def _why_not(group: str, patients: int) -> str:
+    """Say why nothing is told of a group."""
+    if patients < FEWEST:
+        return f"{group} had fewer than five patients: of so few, one could be recognised."
+    return (
+        f"{group} is told of together with groups that had fewer than five patients: what it lacks of all would be "
+        "theirs."
+    )
 
 
 def _emit(rows: Sequence[Row], columns: Sequence[str], form: Format) -> None:
@@ -127,11 +138,16 @@ def _say_early(some: Sequence[Loop]) -> None:
         say(f"Of {counted(early, 'report')} {says}.")
 
 
-async def _loops(source: Source, wish: Wish) -> tuple[list[Loop], Mapping[str | None, int], Mapping[str, str]]:
-    """Give every report with what came of it, how many patients each group had in the end, and how cases are called."""
+async def _loops(
+    source: Source, wish: Wish, *, is_list: bool
+) -> tuple[list[Loop], Mapping[str | None, int], Mapping[str, str]]:
+    """Give every report with what came of it, how many patients each group had in the end, and how cases are called.
+
+    is_list: only those of the cases that are asked for; which groups are summed up, all of them decide
+    """
     async with await audited(source, knows_cases=True) as home:
         part = await part_of(home, wish)
-        log = Narrowed(home.log, part)
+        log = Narrowed(home.log, part if is_list else replace(part, cases=None))
         for line in told_of(part):
             say(line)
         belonging = (await known_of(home, part.until)).groups
