@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from services.auditor.bundle import Bundle, BundleUnusable, unlike
+from services.auditor.definitions import of_definitions
 from services.auditor.replay import History
 from services.auditor.verify import verified
 from services.cli.audit.shelf import shelf
@@ -33,6 +34,7 @@ async def import_bundle(file: Path, directory: Path, keys: Path | None, *, dry_r
                 with progress("Verifying", None) as advance:
                     found = await verified(History(ports.log, ports.keyring, log_id, stages), empty, advance)
             found.findings.add_all(await unlike(manifests, ports.log))
+            found.findings.add_all([each async for each in of_definitions(ports.log)])
             if wrong := found.findings.counts.total():
                 which = f"{counted(wrong, 'finding')}; ontrack audit verify --bundle {file} --keys {keys} tells which"
                 raise Failure(f"the history does not verify, nothing was taken: {which}", FINDING)

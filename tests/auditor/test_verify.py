@@ -12,6 +12,8 @@ from typing import Any, Final
 import orjson
 import pytest
 
+from contracts.definitions.catalogue import entry_of
+from contracts.definitions.files import library
 from contracts.events.facts import CaseEnrolled, ResponseSubmitted
 from contracts.events.notices import ReportIssued
 from contracts.events.scores import ScoreComputed
@@ -512,6 +514,37 @@ def test_where_a_definition_is_gone_that_an_event_names_a_case_is_not_told_and_i
             assert ran.exit_code == 1, ran.told
             assert f"the definition {ref} is not known here, and an event names it: ontrack audit verify" in ran.told
     assert "definition-missing" in kinds(findings(tampering.home))
+
+
+def test_a_definition_that_is_gone_is_found_by_the_hole_where_it_stood(tampering: Tampering) -> None:
+    # given a log without a definition that nothing names
+    tampering.do(f'DELETE FROM {table_of(DEFINITIONS, 0)} WHERE "offset" = 3')  # noqa: S608 - ours
+
+    # when the history is verified, also of one case
+    for options in ((), ("--case", "P1")):
+        holes = [each for each in findings(tampering.home, *options) if each["finding"] == "gap"]
+
+        # then the hole is found where it is
+        assert [(each["topic"], each["says"]) for each in holes] == [
+            (DEFINITIONS.name, "offset 3 was expected before offset 4")
+        ]
+
+
+def test_two_definitions_of_one_name_and_version_are_found(tampering: Tampering) -> None:
+    # given a policy, and another content under its name and version
+    policy = next(entry for entry in library() if entry.ref.startswith("gryesten-2023@1#"))
+    other = entry_of({**policy.body, "persistent_after": 9})
+
+    async def publish() -> None:
+        async with await EmbeddedHome.open(tampering.home, write=True) as home:
+            await home.publish([other])
+
+    asyncio.run(publish())
+
+    # when the history is verified, then the second one is found
+    (found,) = findings(tampering.home)
+    assert (found["finding"], found["topic"]) == ("definition-ambiguous", DEFINITIONS.name)
+    assert found["says"] == f"one gryesten-2023@1 was expected; {policy.ref} stands before it"
 
 
 def test_a_fact_that_is_gone_with_all_that_followed_is_found_by_the_hole_where_it_stood(

@@ -27,6 +27,7 @@ What = Literal[
     "correlation-wrong",
     "definition-missing",
     "definition-altered",
+    "definition-ambiguous",
     "key-missing",
     "key-destroyed",
     "other-key",
