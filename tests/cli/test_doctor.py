@@ -271,7 +271,7 @@ DAMAGES: Final[dict[str, tuple[Callable[[Path], None], list[str], str]]] = {
     "a state that is gone": (_states_lost, ["states"], "from scoring"),
     "states that are all gone": (_all_states_lost, ["states"], "ontrack audit replay --swap makes it anew"),
     "a state of another version": (_states_of_another_version, ["states"], "ontrack rebuild register makes them anew"),
-    "a fact that is recorded in its future": (_fact_of_tomorrow, ["clock"], "3,600 s ahead of this machine's clock"),
+    "a fact that is recorded in its future": (_fact_of_tomorrow, ["clock"], "s ahead of this machine's clock"),
     "a protocol that nobody has published": (_unknown_protocol, ["definitions"], "north names two-weeks@3"),
     "facts that nobody reads": (_unread_fact, ["progress"], "see whether it runs"),
 }
