@@ -68,6 +68,7 @@ _REASONS: Final[Mapping[str, str]] = {
     "no-address": "the recipient has no address",
     "no-therapists": "the roster has no therapists of the group",
     "no-supervisors": "the roster has no supervisors of the clinic",
+    "sender-refused": "the mail server refuses the sender",
     "smtp-silent": "the mail server did not answer",
     "smtp-broken-off": "the connection broke",
 }

@@ -62,6 +62,9 @@ _DOUBLED_AT_MOST: Final = 6
 _BAGS: Final = TypeAdapter(Mailbag)
 _LOG = structlog.get_logger()
 
+SENDER_REFUSED: Final = "sender-refused"
+"""Why a letter waits that the mail server does not take from us, whomever it is for."""
+
 WAITING: Final = "waiting"
 GIVEN_UP: Final = "given_up"
 
@@ -316,7 +319,7 @@ class Courier:
             try:
                 answer = await post.send(mail)
             except MailAway:
-                await self._changed(counted, given_back(delivery, counted))
+                await self._changed(counted, given_back(delivery, counted, SENDER_REFUSED))
                 raise
             return await self._answered(counted, answer)
 

@@ -37,8 +37,10 @@ spoken may have been taken, and goes out again."""
 _PERMANENT: Final = 500
 _BROKEN_OFF: Final = "smtp-broken-off"
 _LOGIN_WANTED: Final = 530
-NO_SUCH_MAILBOX: Final = re.compile(r"5\.(1\.\d+|2\.1)\b")
-"""RFC 3463: what is wrong is the address. Any other answer can be about us, or pass."""
+NO_SUCH_MAILBOX: Final = re.compile(r"5\.(1\.(1|2|3|6|10)|2\.1)\b")
+"""RFC 3463: what is wrong is the recipient's address. Any other answer can be about us, or pass."""
+SENDER_AT_FAULT: Final = re.compile(r"[45]\.1\.[78]\b")
+"""RFC 3463: what is wrong is the sender's address. Many servers say so only once they hear a recipient."""
 
 
 class MailAway(Unavailable):
@@ -109,6 +111,8 @@ class Post:
             return Answer(Fate.PUT_OFF, f"smtp-{refused.code}")
         except SMTPRecipientRefused as refused:
             await self._begin_anew(connection)
+            if SENDER_AT_FAULT.match(refused.message):
+                raise MailAway(f"{self._named} {_why_not_from_us(refused.code)}") from None
             is_address = refused.code >= _PERMANENT and NO_SUCH_MAILBOX.match(refused.message)
             return Answer(Fate.REFUSED if is_address else Fate.PUT_OFF, f"smtp-{refused.code}")
         except SMTPResponseException as refused:

@@ -354,6 +354,7 @@ async def test_a_sender_that_is_refused_costs_no_try(clinic: MailingClinic) -> N
     for _ in range(3):
         with pytest.raises(MailAway, match="refuses the sender"):
             await clinic.round(after=timedelta(minutes=1))
+    assert "sender-refused" in {each.reason for each in await clinic.under_way()}
     clinic.office.sender = "250 OK"
     await clinic.round()
     assert await clinic.outcomes() == SENT_TO_BOTH

@@ -82,6 +82,9 @@ async def test_a_server_that_is_away_says_so(tmp_path: Path) -> None:
 ANSWERS: Final = {
     "an address that does not exist": ("550 5.1.1 no such user", Fate.REFUSED, "smtp-550"),
     "an address that is no more": ("550 5.2.1 mailbox disabled", Fate.REFUSED, "smtp-550"),
+    "an address that is not well formed": ("501 5.1.3 bad address", Fate.REFUSED, "smtp-501"),
+    "an address whose domain takes no mail": ("556 5.1.10 null MX", Fate.REFUSED, "smtp-556"),
+    "an address of which something else is wrong": ("550 5.1.0 address rejected", Fate.PUT_OFF, "smtp-550"),
     "an address that is full": ("452 4.2.2 mailbox full", Fate.PUT_OFF, "smtp-452"),
     "an address that is full for now, said as if for ever": ("552 5.2.2 mailbox full", Fate.PUT_OFF, "smtp-552"),
     "a refusal that does not say why": ("550 relay not permitted", Fate.PUT_OFF, "smtp-550"),
@@ -150,4 +153,16 @@ async def test_a_sender_that_is_refused_concerns_everybody(tmp_path: Path) -> No
         office.sender = "451 4.3.0 later"
         assert await sent(office.server()) == [Answer(Fate.PUT_OFF, "smtp-451")]
         office.sender = "250 OK"
+        assert await sent(office.server()) == [TAKEN]
+
+
+@pytest.mark.parametrize("said", ["550 5.1.8 domain not found", "553 5.1.7 bad sender", "450 4.1.8 domain not found"])
+async def test_a_sender_that_is_refused_when_the_recipient_is_named_concerns_everybody(
+    tmp_path: Path, said: str
+) -> None:
+    async with post_office(tmp_path) as office:
+        office.of_recipient = lambda _: said
+        with pytest.raises(MailAway, match=rf"refuses the sender \({said[:3]}\): check ONTRACK_MAIL_FROM"):
+            await sent(office.server())
+        office.of_recipient = lambda _: "250 OK"
         assert await sent(office.server()) == [TAKEN]
