@@ -66,6 +66,7 @@ _REASONS: Final[Mapping[str, str]] = {
     "nobody": "for four days there was nobody for it",
     "too-late": "it had happened more than 30 days ago",
     "no-address": "the recipient has no address",
+    "left": "the case is no longer the recipient's",
     "no-therapists": "the roster has no therapists of the group",
     "no-supervisors": "the roster has no supervisors of the clinic",
     "sender-refused": "the mail server refuses the sender",

@@ -20,6 +20,7 @@ from services.mailer.domain.delivery import (
     begun,
     begun_again,
     fact_of,
+    for_whom,
     given_back,
     put_off,
     settled,
@@ -206,37 +207,66 @@ class Courier:
     ) -> Sequence[Delivery]:
         """Give the deliveries of a notice; it is taken in hand if it is not, or not for everybody."""
         at, now = self._at, self._at.now()
-        void = {each.recipient: each for each in known if each.outcome == "void"}
-        known = [each for each in known if each.outcome != "void"]
-        everybody = {each for delivery in known for each in delivery.recipients}
+        known, everybody = await self._sorted_out(notice, known)
         if everybody:
-            missing = everybody - {each.recipient for each in known}
-        else:
-            told = await at.ingest.told(case_id, notice_id)
-            if told.is_over:
-                # Its outcome is on its way here.
-                return []
-            nobody = next(iter(known), None) or without_recipient(case_id, notice_id, now)
-            if now - notice.happened > NEWS_FOR:
-                return [await self._kept(nobody, settled(nobody, "failed", now, "too-late"))]
-            async with self._sending:
-                # Whom it is for is asked when it can be sent.
-                await post.open()
-            everybody = set(await self._recipients(notice, told))
-            if not everybody:
-                return [await self._kept(nobody, still_nobody(nobody, now))]
-            if known:
-                await self._changed(nobody, settled(nobody, "void", now))
-            missing = everybody - set(told.settled)
+            return await self._begun(case_id, notice_id, known, everybody, notice.settled)
+        told = await at.ingest.told(case_id, notice_id)
+        if told.is_over:
+            # Its outcome is on its way here.
+            return []
+        kept = next((each for each in known if each.recipient is None), None)
+        is_looked_for = kept is not None and kept.outcome != "void"
+        nobody = kept if kept and is_looked_for else without_recipient(case_id, notice_id, now, kept)
+        if now - notice.happened > NEWS_FOR:
+            return [await self._kept(nobody, settled(nobody, "failed", now, "too-late"))]
+        async with self._sending:
+            # Whom it is for is asked when it can be sent.
+            await post.open()
+        everybody = await self._recipients(notice, told)
+        if not everybody:
+            return [await self._kept(nobody, still_nobody(nobody, now))]
+        if is_looked_for:
+            await self._left_out(nobody)
+        return await self._begun(case_id, notice_id, known, everybody, told.settled)
+
+    async def _sorted_out(self, notice: Notice, known: Sequence[Delivery]) -> tuple[Sequence[Delivery], Sequence[str]]:
+        """Leave those out to whom a notice goes no more; give its deliveries then, and to whom it goes, if to anybody.
+
+        As long as it was taken in hand for nobody, that is asked elsewhere.
+        """
+        if not any(each.recipients for each in known if each.outcome != "void"):
+            return known, ()
+        now, everybody = self._at.now(), for_whom(known, notice.recipients, await self._by_roster(notice))
+        found = [
+            # Who is being written to at this moment was to be, and what comes of that has to be noted.
+            each if each.recipient in everybody or each.outcome or each.is_in_hand(now) else await self._left_out(each)
+            for each in known
+        ]
+        return found, everybody
+
+    async def _begun(
+        self, case_id: str, notice_id: str, known: Sequence[Delivery], everybody: Sequence[str], told: Sequence[str]
+    ) -> Sequence[Delivery]:
+        """Take a notice in hand for those of its recipients who lack that, and were not told; give its deliveries."""
+        its = {each.recipient: each for each in known}
+        missing = [
+            each
+            for each in begun(case_id, notice_id, everybody, self._at.now())
+            if each.recipient not in told and (each.recipient not in its or its[each.recipient].outcome == "void")
+        ]
         if not missing:
             return known
-        deliveries = [each for each in begun(case_id, notice_id, sorted(everybody), now) if each.recipient in missing]
-        await self._begin(case_id, [each for each in deliveries if each.recipient not in void])
-        for each in deliveries:
-            if each.recipient in void:
-                await self._changed(void[each.recipient], begun_again(void[each.recipient], each))
+        await self._begin(case_id, [each for each in missing if each.recipient not in its])
+        for each in missing:
+            if void := its.get(each.recipient):
+                await self._changed(void, begun_again(void, each))
         # Somebody else may have begun it at this moment, for whom the directory had then.
-        return await at.outbox.of([notice_id])
+        return await self._at.outbox.of([notice_id])
+
+    async def _left_out(self, delivery: Delivery) -> Delivery:
+        """Leave out one to whom a notice goes no more; give how that stands then."""
+        gone = settled(delivery, "void", self._at.now())
+        return gone if await self._changed(delivery, gone) else delivery
 
     async def _kept(self, before: Delivery, after: Delivery) -> Delivery:
         """Keep how it stands with a notice that has nobody; give that, or what somebody else has kept."""
@@ -262,15 +292,6 @@ class Courier:
         group = None if notice.group is None else await roster.find(Group, notice.clinic, notice.group)
         return group.therapists if group is not None else ()
 
-    async def _everybody(self, notice: Notice, delivery: Delivery) -> Sequence[str]:
-        """Give to whom the notice of a delivery goes: whom the roster has now, until something has come of one of them.
-
-        One of whom nothing is kept here was told, or given up, before the outbox was lost.
-        """
-        its = {each.recipient: each.outcome for each in await self._at.outbox.of([delivery.notice])}
-        is_open = not notice.recipients and all(its.get(each, "lost") in (None, "void") for each in delivery.recipients)
-        return (sorted(set(await self._by_roster(notice))) if is_open else ()) or delivery.recipients
-
     async def _forwarded(self, notice: Notice, delivery: Delivery, post: Post) -> datetime | None:
         """Try a delivery if it is time, and record its outcome; give when to come again, None if that is not needed."""
         is_due = delivery.recipient is not None and delivery.next_try <= self._at.now()
@@ -294,11 +315,12 @@ class Courier:
                 return delivery
             if now - notice.happened > NEWS_FOR:
                 return await self._noted(delivery, settled(delivery, "failed", now, "too-late"), GIVEN_UP)
-            everybody = await self._everybody(notice, delivery)
-            if recipient not in everybody:
-                gone = settled(delivery, "void", now)
-                return gone if await self._changed(delivery, gone) else delivery
-            therapist = recipient and await at.roster.find(Therapist, notice.clinic, recipient)
+            leads = await self._by_roster(notice)
+            everybody = for_whom(await at.outbox.of([delivery.notice]), notice.recipients, leads)
+            if recipient is None or recipient not in everybody:
+                return await self._left_out(delivery)
+            is_theirs = recipient in leads
+            therapist = await at.roster.find(Therapist, notice.clinic, recipient) if is_theirs else None
             if therapist:
                 language = await language_of(at.roster, therapist)
                 await post.open()
@@ -307,7 +329,7 @@ class Courier:
                 # Somebody else tries it at this moment.
                 return counted
             if not therapist:
-                return await self._put_off(counted, "no-address")
+                return await self._put_off(counted, "no-address" if is_theirs else "left")
             mail = letter(
                 at.head,
                 delivery_id=delivery.fact_id,

@@ -210,6 +210,73 @@ async def test_who_leads_the_group_by_the_time_that_the_first_mail_goes_out_is_t
     assert (await clinic.waiting(), await clinic.under_way()) == ([], [])
 
 
+async def test_who_has_left_before_a_letter_was_taken_is_not_written_to_when_the_other_one_is(
+    clinic: MailingClinic,
+) -> None:
+    # given a mail server that asks to come back later, and a group whose therapists change meanwhile
+    clinic.office.of_recipient = lambda _: "451 4.7.1 greylisted"
+    await clinic.deteriorates()
+    await clinic.round()
+    await clinic.put(led_by("anna", "carl"))
+
+    # when it takes the letters
+    clinic.office.of_recipient = lambda _: "250 OK"
+    await clinic.round(after=FIRST_RETRY)
+
+    # then both who lead it have one, at once, and nothing waits
+    assert sorted(clinic.office.to) == ["anna@north.example", "carl@north.example"]
+    assert {(what, who) for what, who, _ in await clinic.outcomes()} == {("sent", "anna"), ("sent", "carl")}
+    assert (await clinic.waiting(), await clinic.outbox.waiting()) == ([], 0)
+
+
+async def test_what_comes_of_a_letter_in_hand_is_noted_though_its_recipient_leaves_meanwhile(
+    clinic: MailingClinic,
+) -> None:
+    # given a mail server that takes its time over a letter
+    await clinic.put(led_by("bo"))
+    await clinic.deteriorates()
+    clinic.office.of_letter = lambda _: "hangs"
+    sending = asyncio.create_task(clinic.courier().round())
+    async with asyncio.timeout(PATIENCE):
+        await clinic.office.asked.wait()
+
+    # when nobody leads the group any more, and another courier comes by before the letter is taken
+    await clinic.put(led_by())
+    await clinic.courier().round()
+    clinic.office.passed.set()
+    await sending
+    await clinic.home.catch_up()
+
+    # then the letter counts as sent, and nothing waits
+    await clinic.round(after=timedelta(minutes=1))
+    assert await clinic.outcomes() == Counter([("sent", "bo", "1")])
+    assert (await clinic.waiting(), clinic.office.to) == ([], ["bo@north.example"])
+
+
+async def test_nobody_is_written_to_as_long_as_nobody_leads_a_group_any_more(clinic: MailingClinic) -> None:
+    # given a mail server that asks to come back later, and a group that nobody leads any more
+    clinic.office.of_recipient = lambda _: "451 4.7.1 greylisted"
+    await clinic.deteriorates()
+    await clinic.round()
+    await clinic.put(led_by())
+    clinic.office.of_recipient = lambda _: "250 OK"
+    for _ in range(3):
+        await clinic.round(after=timedelta(hours=4))
+    assert clinic.office.to == []
+
+    # when somebody gets it, and leaves, and others get it
+    for therapists in (("carl",), (), ("bo", "carl")):
+        clinic.office.of_recipient = lambda _: "451 4.7.1 greylisted"
+        await clinic.put(led_by(*therapists))
+        await clinic.round(after=timedelta(hours=1))
+    clinic.office.of_recipient = lambda _: "250 OK"
+    await clinic.round(after=timedelta(hours=4))
+
+    # then these are told
+    assert sorted(clinic.office.to) == ["bo@north.example", "carl@north.example"]
+    assert (await clinic.waiting(), await clinic.outbox.waiting()) == ([], 0)
+
+
 async def test_who_gets_a_group_when_one_of_its_therapists_was_told_is_not_told_of_that(clinic: MailingClinic) -> None:
     # given a notice that one got, and of which the other one's was put off
     clinic.office.of_recipient = lambda address: "450 4.2.0 later" if "bo@" in address else "250 OK"
@@ -221,7 +288,13 @@ async def test_who_gets_a_group_when_one_of_its_therapists_was_told_is_not_told_
     clinic.office.of_recipient = lambda _: "250 OK"
     await clinic.round(after=FIRST_RETRY)
 
-    # then it goes to whom it was for
+    # then nobody is written to: not who has left either
+    assert clinic.office.to == ["anna@north.example"]
+    assert [(each.recipient, each.reason) for each in await clinic.under_way()] == [("bo", "left")]
+
+    # and who comes back is, since it was for them
+    await clinic.put(GROUP)
+    await clinic.round(after=timedelta(hours=4))
     assert clinic.office.to == ["anna@north.example", "bo@north.example"]
     assert await clinic.waiting() == []
 

@@ -35,7 +35,7 @@ class Delivery:
     begun: when it was taken in hand, to be tried at once; tries: how often it was
     next_try: when it is to be tried, if it has no outcome by then
     outcome: what has come of it, at `at`; `void` if the notice goes to others by now, of whom none had been told
-    reason: why it failed, or why it was put off the last time
+    reason: why it failed, or why it was put off the last time; nothing while it is being tried
     revision: counts its changes, so that of two that change it at one moment only one does
     """
 
@@ -53,6 +53,10 @@ class Delivery:
     reason: str = ""
     revision: int = 0
 
+    def is_in_hand(self, now: datetime) -> bool:
+        """Tell whether somebody may be trying it at this moment."""
+        return self.tries > 0 and not self.reason and now < self.next_try
+
     @property
     def fact_id(self) -> str:
         """Give the id of the fact of what came of it: the same whatever that was, so that only one can be recorded."""
@@ -65,9 +69,22 @@ def begun(case_id: str, notice_id: str, recipients: Sequence[str], now: datetime
     return [Delivery(case_id, notice_id, each, everybody, begun=now, next_try=now) for each in everybody]
 
 
-def without_recipient(case_id: str, notice_id: str, now: datetime) -> Delivery:
-    """Begin to look for somebody to whom a notice can go."""
-    return Delivery(case_id, notice_id, None, (), begun=now, next_try=now)
+def for_whom(known: Sequence[Delivery], named: Sequence[str], leads: Sequence[str]) -> Sequence[str]:
+    """Give to whom a notice goes: who leads the group now, until something has come of one of them.
+
+    One of whom nothing is kept was told, or given up, before the outbox was lost.
+
+    known: its deliveries that are kept, void ones too; named: its recipients by the log; leads: by the roster
+    """
+    kept, alive = {each.recipient for each in known}, [each for each in known if each.outcome != "void"]
+    is_lost = any(not kept.issuperset(each.recipients) for each in alive)
+    settled_for = {one for each in alive if is_lost or each.outcome is not None for one in each.recipients}
+    return sorted(set(named) or settled_for or set(leads))
+
+
+def without_recipient(case_id: str, notice_id: str, now: datetime, void: Delivery | None = None) -> Delivery:
+    """Begin to look for somebody to whom a notice can go. void: what is kept of having found somebody before."""
+    return Delivery(case_id, notice_id, None, (), begun=now, next_try=now, revision=void.revision if void else 0)
 
 
 def still_nobody(delivery: Delivery, now: datetime) -> Delivery:
@@ -88,7 +105,7 @@ def tried(delivery: Delivery, now: datetime, recipients: Sequence[str] = ()) -> 
     recipients: everybody to whom the notice goes now, if that can have changed
     """
     everybody = tuple(recipients) or delivery.recipients
-    return _changed(delivery, tries=delivery.tries + 1, next_try=now + LEASE, recipients=everybody)
+    return _changed(delivery, tries=delivery.tries + 1, next_try=now + LEASE, recipients=everybody, reason="")
 
 
 def given_back(delivery: Delivery, counted: Delivery, reason: str) -> Delivery:
