@@ -171,14 +171,14 @@ class OwnIngest:
         self._door = door
 
     async def told(self, case_id: str, notice: str) -> Told:
-        """Tell what is on the log of a notice, up to its last record."""
+        """Tell what is on the log of a notice and its case, up to its last record."""
         case = (await self._cases.registered([case_id])).get(case_id)
-        if case is None or case.erased:
+        if case is None or case.erased or case.clinic is None:
             raise NotRecorded("ingest does not know the case")
         if isinstance(case, Unclear):
             raise NotRecorded(case.why)
-        told = case.notices.get(notice)
-        return Told() if told is None else Told(told.recipients, told.settled, told.is_over)
+        at, told = (case.clinic, case.group), case.notices.get(notice)
+        return Told(*at) if told is None else Told(*at, told.recipients, told.settled, told.is_over)
 
     async def record(self, fact: Fact) -> None:
         """Record a fact. It is no error if one of that id is there."""

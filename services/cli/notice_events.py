@@ -12,6 +12,7 @@ from contracts.events.notices import NoticeRequested
 from contracts.topics import NOTICES
 from services.cli.history import chunks
 from services.home import Home
+from services.ingest.domain.register import Registered
 from services.mailer.domain.whereabouts import Correspondence, Whereabouts
 from services.runtime.log.port import next_offset
 from services.runtime.roster.port import Clinic, Group
@@ -46,19 +47,29 @@ class Notices:
 async def whereabouts(home: Home) -> list[Whereabouts]:
     """Tell where every notice is, as the log and the outbox have it."""
     said = Correspondence.of(await Notices(home).new(*_KINDS))
-    found = said.whereabouts(await home.outbox.of(said.unsettled))
-    return [replace(each, reason=await _why_nobody(home, each)) for each in found]
+    found = list(said.whereabouts(await home.outbox.of(said.unsettled)))
+    cases, _ = await home.cases.readable({each.notice.subject for each in found if _has_nobody(each)})
+    return [replace(each, reason=await _why_nobody(home, each, cases)) for each in found]
 
 
-async def _why_nobody(home: Home, each: Whereabouts) -> str:
-    """Say why a notice that waits has no recipient, as far as the roster is the reason; else its own reason."""
-    if each.outcome != "waits" or each.recipient is not None:
+def _has_nobody(each: Whereabouts) -> bool:
+    return each.outcome == "waits" and each.recipient is None
+
+
+async def _why_nobody(home: Home, each: Whereabouts, cases: Mapping[str, Registered]) -> str:
+    """Say why a notice that waits has no recipient, as far as the roster is the reason; else its own reason.
+
+    cases: where those are now of which a notice has none
+    """
+    case = cases.get(each.notice.subject)
+    if not _has_nobody(each) or case is None or case.clinic is None:
         return each.reason
-    notice = each.notice.data
-    if notice.to == "supervisor":
-        clinic = await home.roster.find(Clinic, notice.clinic, notice.clinic)
+    if each.notice.data.to == "supervisor":
+        clinic = await home.roster.find(Clinic, case.clinic, case.clinic)
         return each.reason if clinic is not None and clinic.supervisors else "no-supervisors"
-    group = None if notice.group is None else await home.roster.find(Group, notice.clinic, notice.group)
+    if case.group is None:
+        return "no-group"
+    group = await home.roster.find(Group, case.clinic, case.group)
     return each.reason if group is not None and group.therapists else "no-therapists"
 
 
@@ -67,6 +78,7 @@ _REASONS: Final[Mapping[str, str]] = {
     "too-late": "it had happened more than 30 days ago",
     "no-address": "the recipient has no address",
     "left": "the case is no longer the recipient's",
+    "no-group": "the case is in no group: transfer it into one",
     "no-therapists": "the roster has no therapists of the group",
     "no-supervisors": "the roster has no supervisors of the clinic",
     "sender-refused": "the mail server refuses the sender",

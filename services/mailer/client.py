@@ -38,7 +38,7 @@ class IngestOverHttp:
         )
 
     async def told(self, case_id: str, notice: str) -> Told:
-        """Tell what is on the log of a notice, up to its last record."""
+        """Tell what is on the log of a notice and its case, up to its last record."""
         answer = await self._asked("GET", f"/v1/cases/{case_id}/notices/{notice}")
         if answer.status_code != HTTPStatus.OK:
             raise NotRecorded(f"ingest does not tell of a notice ({_code(answer)})")

@@ -94,6 +94,16 @@ class Desk:
     now: Callable[[], datetime]
 
 
+@dataclass(frozen=True, slots=True)
+class _Errand:
+    """A notice that is looked at. notice: as the stage has it; told: what ingest says of it and its case."""
+
+    case_id: str
+    id: str
+    notice: Notice
+    told: Told
+
+
 class Courier:
     """Sends what is to be sent. Any number may run: each try is begun by one of them only."""
 
@@ -197,46 +207,45 @@ class Courier:
             known[each.notice].append(each)
         later: list[datetime] = []
         for notice_id, notice in notices.items():
-            for delivery in await self._in_hand(case_id, notice_id, notice, known[notice_id], post):
-                if delivery.recipient not in notice.settled:
-                    later.extend(filter(None, [await self._forwarded(notice, delivery, post)]))
+            told = await at.ingest.told(case_id, notice_id)
+            if told.is_over:
+                # Its outcome is on its way here.
+                continue
+            errand = _Errand(case_id, notice_id, notice, told)
+            for delivery in await self._in_hand(errand, known[notice_id], post):
+                if delivery.recipient not in told.settled:
+                    later.extend(filter(None, [await self._forwarded(errand, delivery, post)]))
         return min(later, default=None)
 
-    async def _in_hand(
-        self, case_id: str, notice_id: str, notice: Notice, known: Sequence[Delivery], post: Post
-    ) -> Sequence[Delivery]:
+    async def _in_hand(self, errand: _Errand, known: Sequence[Delivery], post: Post) -> Sequence[Delivery]:
         """Give the deliveries of a notice; it is taken in hand if it is not, or not for everybody."""
-        at, now = self._at, self._at.now()
-        known, everybody = await self._sorted_out(notice, known)
+        now = self._at.now()
+        known, everybody = await self._sorted_out(errand, known)
         if everybody:
-            return await self._begun(case_id, notice_id, known, everybody, notice.settled)
-        told = await at.ingest.told(case_id, notice_id)
-        if told.is_over:
-            # Its outcome is on its way here.
-            return []
+            return await self._begun(errand, known, everybody)
         kept = next((each for each in known if each.recipient is None), None)
         is_looked_for = kept is not None and kept.outcome != "void"
-        nobody = kept if kept and is_looked_for else without_recipient(case_id, notice_id, now, kept)
-        if now - notice.happened > NEWS_FOR:
+        nobody = kept if kept and is_looked_for else without_recipient(errand.case_id, errand.id, now, kept)
+        if now - errand.notice.happened > NEWS_FOR:
             return [await self._kept(nobody, settled(nobody, "failed", now, "too-late"))]
         async with self._sending:
             # Whom it is for is asked when it can be sent.
             await post.open()
-        everybody = await self._recipients(notice, told)
+        everybody = errand.told.recipients or await self._by_roster(errand)
         if not everybody:
             return [await self._kept(nobody, still_nobody(nobody, now))]
         if is_looked_for:
             await self._left_out(nobody)
-        return await self._begun(case_id, notice_id, known, everybody, told.settled)
+        return await self._begun(errand, known, everybody)
 
-    async def _sorted_out(self, notice: Notice, known: Sequence[Delivery]) -> tuple[Sequence[Delivery], Sequence[str]]:
+    async def _sorted_out(self, errand: _Errand, known: Sequence[Delivery]) -> tuple[Sequence[Delivery], Sequence[str]]:
         """Leave those out to whom a notice goes no more; give its deliveries then, and to whom it goes, if to anybody.
 
         As long as it was taken in hand for nobody, that is asked elsewhere.
         """
         if not any(each.recipients for each in known if each.outcome != "void"):
             return known, ()
-        now, everybody = self._at.now(), for_whom(known, notice.recipients, await self._by_roster(notice))
+        now, everybody = self._at.now(), for_whom(known, errand.told.recipients, await self._by_roster(errand))
         found = [
             # Who is being written to at this moment was to be, and what comes of that has to be noted.
             each if each.recipient in everybody or each.outcome or each.is_in_hand(now) else await self._left_out(each)
@@ -244,24 +253,23 @@ class Courier:
         ]
         return found, everybody
 
-    async def _begun(
-        self, case_id: str, notice_id: str, known: Sequence[Delivery], everybody: Sequence[str], told: Sequence[str]
-    ) -> Sequence[Delivery]:
+    async def _begun(self, errand: _Errand, known: Sequence[Delivery], everybody: Sequence[str]) -> Sequence[Delivery]:
         """Take a notice in hand for those of its recipients who lack that, and were not told; give its deliveries."""
         its = {each.recipient: each for each in known}
         missing = [
             each
-            for each in begun(case_id, notice_id, everybody, self._at.now())
-            if each.recipient not in told and (each.recipient not in its or its[each.recipient].outcome == "void")
+            for each in begun(errand.case_id, errand.id, everybody, self._at.now())
+            if each.recipient not in errand.told.settled
+            and (each.recipient not in its or its[each.recipient].outcome == "void")
         ]
         if not missing:
             return known
-        await self._begin(case_id, [each for each in missing if each.recipient not in its])
+        await self._begin(errand.case_id, [each for each in missing if each.recipient not in its])
         for each in missing:
             if void := its.get(each.recipient):
                 await self._changed(void, begun_again(void, each))
         # Somebody else may have begun it at this moment, for whom the directory had then.
-        return await self._at.outbox.of([notice_id])
+        return await self._at.outbox.of([errand.id])
 
     async def _left_out(self, delivery: Delivery) -> Delivery:
         """Leave out one to whom a notice goes no more; give how that stands then."""
@@ -279,24 +287,20 @@ class Courier:
         if isinstance((await self._at.keyring.keys([case_id])).get(case_id), Destroyed):
             await self._at.outbox.forget_case(case_id)
 
-    async def _recipients(self, notice: Notice, told: Told) -> Sequence[str]:
-        """Give whom a notice is for: as was said of it before, or else as the roster has it now."""
-        return told.recipients or notice.recipients or await self._by_roster(notice)
-
-    async def _by_roster(self, notice: Notice) -> Sequence[str]:
-        """Give whom a notice is for, as the roster has it now."""
-        roster = self._at.roster
-        if notice.to == "supervisor":
-            clinic = await roster.find(Clinic, notice.clinic, notice.clinic)
+    async def _by_roster(self, errand: _Errand) -> Sequence[str]:
+        """Give whom a notice is for, as the roster has it now of where the case is now."""
+        roster, told = self._at.roster, errand.told
+        if errand.notice.to == "supervisor":
+            clinic = await roster.find(Clinic, told.clinic, told.clinic)
             return clinic.supervisors if clinic is not None else ()
-        group = None if notice.group is None else await roster.find(Group, notice.clinic, notice.group)
+        group = None if told.group is None else await roster.find(Group, told.clinic, told.group)
         return group.therapists if group is not None else ()
 
-    async def _forwarded(self, notice: Notice, delivery: Delivery, post: Post) -> datetime | None:
+    async def _forwarded(self, errand: _Errand, delivery: Delivery, post: Post) -> datetime | None:
         """Try a delivery if it is time, and record its outcome; give when to come again, None if that is not needed."""
         is_due = delivery.recipient is not None and delivery.next_try <= self._at.now()
         if delivery.outcome is None and is_due:
-            delivery = await self._tried(notice, delivery, post)
+            delivery = await self._tried(errand, delivery, post)
             if delivery.outcome == "void":
                 # It goes to others, who are taken in hand at the next look.
                 return self._at.now()
@@ -306,21 +310,21 @@ class Courier:
             await self._at.ingest.record(fact_of(delivery))
         return None
 
-    async def _tried(self, notice: Notice, delivery: Delivery, post: Post) -> Delivery:
+    async def _tried(self, errand: _Errand, delivery: Delivery, post: Post) -> Delivery:
         """Try a delivery once; give how it stands then."""
         at, recipient = self._at, delivery.recipient
         async with self._sending:
             now = at.now()
             if self._ending.is_set():
                 return delivery
-            if now - notice.happened > NEWS_FOR:
+            if now - errand.notice.happened > NEWS_FOR:
                 return await self._noted(delivery, settled(delivery, "failed", now, "too-late"), GIVEN_UP)
-            leads = await self._by_roster(notice)
-            everybody = for_whom(await at.outbox.of([delivery.notice]), notice.recipients, leads)
+            leads = await self._by_roster(errand)
+            everybody = for_whom(await at.outbox.of([errand.id]), errand.told.recipients, leads)
             if recipient is None or recipient not in everybody:
                 return await self._left_out(delivery)
             is_theirs = recipient in leads
-            therapist = await at.roster.find(Therapist, notice.clinic, recipient) if is_theirs else None
+            therapist = await at.roster.find(Therapist, errand.told.clinic, recipient) if is_theirs else None
             if therapist:
                 language = await language_of(at.roster, therapist)
                 await post.open()
@@ -335,7 +339,7 @@ class Courier:
                 delivery_id=delivery.fact_id,
                 address=therapist.address,
                 language=language,
-                report=notice.report,
+                report=errand.notice.report,
                 now=now,
             )
             try:

@@ -31,6 +31,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
             await clinic.round(after=timedelta(minutes=1))
             await clinic.put(led_by())
             await clinic.deteriorates("case-3")
+            await clinic.deteriorates("case-4", group=None)
             await clinic.round()
 
     asyncio.run(make())
@@ -51,6 +52,7 @@ def test_each_notice_stands_there_for_each_of_its_recipients(home: Path) -> None
         ("case-2", "anna", "sent", 1, ""),
         ("case-2", "bo", "waits", 1, "smtp-450"),
         ("case-3", None, "waits", 0, "no-therapists"),
+        ("case-4", None, "waits", 0, "no-group"),
     ]
 
 
@@ -64,10 +66,13 @@ def test_a_person_is_told_in_words_and_by_the_clinics_clock(home: Path) -> None:
     assert told["case-1", "bo"] == "failed 1 2026-01-05 10:00 the mail server answers 550"
     assert told["case-2", "bo"] == "waits 1 2026-01-05 10:03 the mail server answers 450"
     assert told["case-3", "(therapists)"] == "waits 0 2026-01-05 10:02 the roster has no therapists of the group"
+    (of_no_group,) = [line for line in lines if line[3] == "case-4"]
+    told_why = "the case is in no group: transfer it into one"
+    assert " ".join(of_no_group[4:]) == f"(therapists) waits 0 2026-01-05 10:02 {told_why}"
     assert told["case-1", "anna"] == "sent 1 2026-01-05 10:00"
 
 
-@pytest.mark.parametrize(("outcome", "number"), [("sent", 2), ("failed", 1), ("waits", 2)])
+@pytest.mark.parametrize(("outcome", "number"), [("sent", 2), ("failed", 1), ("waits", 3)])
 def test_one_kind_of_outcome_can_be_asked_for(home: Path, outcome: str, number: int) -> None:
     assert [each["outcome"] for each in listed(home, "--outcome", outcome)] == [outcome] * number
 

@@ -42,8 +42,9 @@ def problem(code: str) -> str:
 
 
 async def test_what_is_on_the_log_of_a_notice_is_read() -> None:
-    async with answering("200 OK", '{"recipients": ["anna", "bo"], "settled": ["bo"], "is_over": false}') as ingest:
-        assert await ingest.told("case", "notice") == Told(("anna", "bo"), ("bo",))
+    said = '{"clinic": "north", "group": null, "recipients": ["anna", "bo"], "settled": ["bo"], "is_over": false}'
+    async with answering("200 OK", said) as ingest:
+        assert await ingest.told("case", "notice") == Told("north", None, ("anna", "bo"), ("bo",))
 
 
 async def test_what_is_recorded_now_or_before_is_recorded() -> None:
@@ -86,7 +87,7 @@ async def test_something_else_than_ingest_is_not_taken_for_it(status: str, body:
 
 
 async def test_an_answer_in_other_words_is_not_taken_for_that_of_ingest() -> None:
-    async with answering("200 OK", '{"is_over": "yes and no"}') as ingest:
+    async with answering("200 OK", '{"clinic": "north", "group": null, "is_over": "yes and no"}') as ingest:
         with pytest.raises(IngestUnavailable, match="what answers is not ingest"):
             await ingest.told("case", "notice")
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 import pytest
 
 from contracts.definitions.definition import Language
-from contracts.events.facts import CaseErased, NoticeSent, SessionDue
+from contracts.events.facts import CaseErased, CaseTransferred, NoticeSent, SessionDue
 from contracts.events.notices import NoticeRequested
 from contracts.topics import NOTICES
 from deploy.local.ports import free_ports
@@ -296,6 +296,48 @@ async def test_who_gets_a_group_when_one_of_its_therapists_was_told_is_not_told_
     await clinic.put(GROUP)
     await clinic.round(after=timedelta(hours=4))
     assert clinic.office.to == ["anna@north.example", "bo@north.example"]
+    assert await clinic.waiting() == []
+
+
+async def test_a_report_of_a_case_without_a_group_goes_to_those_of_the_group_that_it_comes_to(
+    clinic: MailingClinic,
+) -> None:
+    # given a case that is in no group
+    await clinic.deteriorates(group=None)
+    await clinic.round()
+    assert await clinic.waiting() == ["case-1"]
+
+    # when it is transferred into one
+    await clinic.record("case-1", CaseTransferred(group="mondays"), clinic.clock.time)
+    await clinic.home.catch_up()
+    await clinic.round(after=timedelta(days=1))
+
+    # then its therapists are told of what was issued before
+    assert sorted(clinic.office.to) == ["anna@north.example", "bo@north.example"]
+    assert await clinic.waiting() == []
+
+
+async def test_who_has_the_case_when_a_mail_is_sent_is_told_and_not_whom_it_was_taken_from(
+    clinic: MailingClinic,
+) -> None:
+    # given a mail server that asks to come back later
+    await clinic.put(Group(clinic="south", id="mondays", sessions={}, therapists=("carl",)))
+    await clinic.put(Therapist(clinic="south", id="carl", address="carl@south.example"))
+    await clinic.put(Group(clinic="north", id="tuesdays", sessions={}, therapists=("carl",)))
+    clinic.office.of_recipient = lambda _: "450 4.2.0 later"
+    await clinic.deteriorates("case-1")
+    await clinic.deteriorates("case-2")
+    await clinic.round()
+
+    # when one case is transferred to another group, and one to another clinic, before it takes a letter
+    await clinic.record("case-1", CaseTransferred(group="tuesdays"), clinic.clock.time)
+    await clinic.record("case-2", CaseTransferred(group="mondays", clinic="south"), clinic.clock.time)
+    await clinic.home.catch_up()
+    clinic.office.of_recipient = lambda _: "250 OK"
+    await clinic.round(after=FIRST_RETRY)
+
+    # then those are told who have these cases now, and nobody else
+    assert set(clinic.office.to) == {"carl@north.example", "carl@south.example"}
     assert await clinic.waiting() == []
 
 

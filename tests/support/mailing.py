@@ -75,16 +75,16 @@ class MailingClinic:
         taken = await self.door.take(Request([fact]))
         assert not taken.refused
 
-    async def deteriorates(self, case_id: str = "case-1", *, since: datetime | None = None) -> None:
+    async def deteriorates(
+        self, case_id: str = "case-1", *, since: datetime | None = None, group: str | None = "mondays"
+    ) -> None:
         """Let a case be not on track in its first session, which is now."""
         definitions, first = self.home.definitions, since or self.clock.time - WEEK
         refs = [definitions.named(*each) for each in ((Protocol, "open-ended"), (Policy, "gryesten-2023"))]
         protocol, policy = (entry.ref for entry in refs if entry is not None)
         instrument = definitions.named(Instrument, "odsis")
         assert instrument is not None
-        await self.record(
-            case_id, CaseEnrolled(clinic="north", group="mondays", protocol=protocol, policy=policy), first
-        )
+        await self.record(case_id, CaseEnrolled(clinic="north", group=group, protocol=protocol, policy=policy), first)
         for session, total in ((0, 4), (1, 14)):
             at = first + WEEK * session
             await self.record(

@@ -168,10 +168,11 @@ class CaseDesk:
         return answer({"case": asked.case_id, "occasions": occasions})
 
     async def _notice(self, asked: Asked) -> Response:
-        """Tell what is on the log of a notice; of one that is not known, that is nothing."""
+        """Tell what is on the log of a notice, nothing of one that is not known; and where its case is now."""
         case = await self._receive().own(asked.client, asked.case_id)
         told = case.notices.get(asked.entry_id, Told())
-        return answer({"recipients": told.recipients, "settled": told.settled, "is_over": told.is_over})
+        where = {"clinic": case.clinic, "group": case.group}
+        return answer({**where, "recipients": told.recipients, "settled": told.settled, "is_over": told.is_over})
 
     def _stating(self, statement: Statement) -> Handle:
         async def handle(asked: Asked) -> Response:

@@ -84,9 +84,12 @@ class CaseShown(Body):
 class NoticeTold(Body):
     """What came of a notice.
 
+    clinic, group: where its case is now
     recipients: everybody to whom it goes; settled: those to whom it was sent, or of whom it was given up
     """
 
+    clinic: Name
+    group: Name | None
     recipients: tuple[Name, ...]
     settled: tuple[Name, ...]
     is_over: bool
@@ -231,7 +234,7 @@ OPERATIONS: Final[Sequence[Operation]] = (
         "notice",
         "GET",
         "/v1/cases/{case}/notices/{id}",
-        "Tell what is on the log of a notice.",
+        "Tell what is on the log of a notice, and where its case is now.",
         (*STAFF, *MAILER),
         answer=NoticeTold,
         kinds=_OF_CASE,
