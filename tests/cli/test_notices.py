@@ -88,6 +88,30 @@ def test_where_there_is_none_that_is_said(tmp_path: Path) -> None:
     assert ontrack(*asked, "--outcome", "sent").told == "There is no such notice.\n"
 
 
+@pytest.mark.parametrize(
+    ("therapists", "stands"),
+    [(("carl",), [("carl", "waits", "smtp-450")]), ((), [(None, "waits", "no-therapists")])],
+    ids=["others", "nobody"],
+)
+def test_who_has_left_before_their_mail_went_out_is_not_listed(
+    tmp_path: Path, therapists: tuple[str, ...], stands: list[tuple[str | None, str, str]]
+) -> None:
+    # given a mail server that asks to come back later, and a group whose therapists change meanwhile
+    async def make() -> None:
+        async with mailing_clinic(tmp_path) as clinic:
+            clinic.office.of_recipient = lambda _: LATER
+            await clinic.deteriorates()
+            await clinic.round()
+            await clinic.put(led_by(*therapists))
+            await clinic.round(after=timedelta(minutes=10))
+
+    asyncio.run(make())
+
+    # then only whom it goes to now stands there
+    found = listed(tmp_path / "home")
+    assert [(each["recipient"], each["outcome"], each["why"]) for each in found] == stands
+
+
 def test_what_was_sent_stands_once_in_the_history_of_a_case(home: Path) -> None:
     told = succeeded("case", "case-1", "--data", home, "--all-events").out.decode()
     assert told.count("sent to anna") == 1

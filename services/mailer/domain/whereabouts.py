@@ -83,18 +83,19 @@ class Correspondence:
 def _of(
     request: Requested, outcomes: Mapping[str | None, Settled], deliveries: Mapping[str | None, Delivery]
 ) -> Iterator[Whereabouts]:
-    named = {each for event in outcomes.values() for each in event.data.recipients}
-    named |= {each for delivery in deliveries.values() for each in delivery.recipients}
+    alive = {each: delivery for each, delivery in deliveries.items() if delivery.outcome != "void"}
+    named = {each for delivery in alive.values() for each in delivery.recipients} - (deliveries.keys() - alive.keys())
+    named |= {each for event in outcomes.values() for each in event.data.recipients}
     recipients = sorted(named | {each for each in outcomes if each is not None})
     for recipient in recipients:
         if recipient in outcomes:
             yield _settled(request, outcomes[recipient])
         elif None not in outcomes:
-            yield _under_way(request, recipient, deliveries.get(recipient))
+            yield _under_way(request, recipient, alive.get(recipient))
     if None in outcomes:
         yield _settled(request, outcomes[None])
     elif not recipients:
-        yield _under_way(request, None, deliveries.get(None))
+        yield _under_way(request, None, alive.get(None))
 
 
 def _settled(request: Requested, outcome: Settled) -> Whereabouts:
