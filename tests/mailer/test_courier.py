@@ -438,6 +438,22 @@ async def test_what_is_put_off_for_four_days_is_given_up(clinic: MailingClinic) 
     assert await clinic.outcomes() == Counter([("failed", "anna", gave_up), ("failed", "bo", gave_up)])
 
 
+async def test_days_in_which_nothing_was_tried_are_none_of_the_four(clinic: MailingClinic) -> None:
+    # given a letter that was put off once, and a machine that was away for days then
+    clinic.office.of_letter = lambda _: "451 4.3.0 not now"
+    await clinic.deteriorates()
+    await clinic.round()
+    await clinic.round(after=TRIED_FOR + timedelta(days=1))
+    assert await clinic.outcomes() == Counter()
+
+    # when the server takes letters again
+    clinic.office.of_letter = lambda _: "250 OK"
+    await clinic.round(after=timedelta(hours=4))
+
+    # then it is sent
+    assert {(what, who) for what, who, _ in await clinic.outcomes()} == {("sent", "anna"), ("sent", "bo")}
+
+
 async def test_a_server_that_was_away_for_a_night_puts_nothing_off(clinic: MailingClinic) -> None:
     # given a server that is away
     await clinic.deteriorates()

@@ -21,6 +21,10 @@ LOOK_AGAIN: Final = timedelta(minutes=1)
 TRIED_FOR: Final = timedelta(days=4)
 """RFC 5321, 4.5.4.1: whoever sends mail gives up after four to five days."""
 
+TRIES: Final = 31
+"""Tried so often, at the times that were set, something was tried for four days. Those are counted and not the days:
+in some of them this machine or the mail server may have been away."""
+
 SOURCE: Final = "urn:ontrack:mailer"
 
 Outcome = Literal["sent", "failed", "void"]
@@ -114,8 +118,8 @@ def given_back(delivery: Delivery, counted: Delivery, reason: str) -> Delivery:
 
 
 def put_off(delivery: Delivery, now: datetime, reason: str) -> Delivery:
-    """Try again later, each time twice as late; after four days it has failed."""
-    if now - delivery.begun >= TRIED_FOR:
+    """Try again later, each time twice as late; after four days of that it has failed."""
+    if delivery.tries >= TRIES:
         return settled(delivery, "failed", now, f"gave-up:{reason}")
     # A power without a bound would be more than a timedelta can hold after some tries.
     wait = min(FIRST_RETRY * 2 ** min(delivery.tries - 1, _DOUBLED_AT_MOST), LAST_RETRY)
