@@ -18,7 +18,7 @@ from services.runtime.log.port import next_offset
 from services.runtime.roster.port import Clinic, Group
 
 _KINDS: Final[tuple[type[Data], ...]] = (NoticeRequested, NoticeSent, NoticeFailed)
-_GAVE_UP: Final = "gave-up:"
+GAVE_UP: Final = "gave-up:"
 
 
 class Notices:
@@ -47,7 +47,7 @@ class Notices:
 async def whereabouts(home: Home) -> list[Whereabouts]:
     """Tell where every notice is, as the log and the outbox have it."""
     said = Correspondence.of(await Notices(home).new(*_KINDS))
-    found = list(said.whereabouts(await home.outbox.of(said.unsettled)))
+    found = list(said.whereabouts(await home.outbox.of(said.unsettled), home.clock()))
     cases, _ = await home.cases.readable({each.notice.subject for each in found if _has_nobody(each)})
     return [replace(each, reason=await _why_nobody(home, each, cases)) for each in found]
 
@@ -89,6 +89,6 @@ _REASONS: Final[Mapping[str, str]] = {
 
 def in_words(reason: str) -> str:
     """Say in words why a mail failed or waits."""
-    if reason.startswith(_GAVE_UP):
-        return f"it was tried for four days: {in_words(reason.removeprefix(_GAVE_UP))}"
+    if reason.startswith(GAVE_UP):
+        return f"it was tried for four days: {in_words(reason.removeprefix(GAVE_UP))}"
     return _REASONS.get(reason, reason.replace("smtp-", "the mail server answers "))

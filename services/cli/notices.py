@@ -29,7 +29,8 @@ def notices(place: Place, outcome: str | None, form: Format) -> None:
 
     Outcome: sent (the mail server took it), failed (it is not tried again), waits. At: when that was, or when it is
     tried next. A notice waits without a recipient until the mailer takes it in hand, and finds somebody for it: the
-    therapists of the group, or the supervisors of the clinic. Reports on imported history make no mail.
+    therapists of the group, or the supervisors of the clinic. Reports on imported history make no mail, and nobody is
+    told any more of what happened more than 30 days ago.
 
     Example: ontrack notices --outcome failed --data DIR
     """

@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 import sqlite3
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -35,6 +36,10 @@ from tests.support.post_office import post_office
 from tests.support.unprivileged import ontrack_unprivileged, read_only
 
 NOW: Final = datetime.now(UTC)
+MAIL_THAT_IS_GIVEN_UP: Final = {
+    "nobody": (5, "nobody", "see that cases have a group, groups therapists and clinics supervisors"),
+    "too old": (31, "too-late", None),
+}
 FACT: Final = "11111111-2222-4333-8444-555555555555"
 _OF_THE_CASE: Final = table_of(CASES, partition_of("case-1"))
 
@@ -351,6 +356,33 @@ def test_mail_that_does_not_go_out_is_found(tmp_path: Path) -> None:
         "1 mail is waiting for more than 10 minutes (1: the roster has no therapists of the group); "
         "1 mail failed in the last 7 days (1: the mail server answers 550)"
     )
+    assert found["mail"]["do"] == (
+        "ontrack notices lists them; tell those for whom they were; enter groups with their therapists; "
+        "correct the addresses that the mail server says do not exist"
+    )
+
+
+@pytest.mark.parametrize(("days", "reason", "is_found"), MAIL_THAT_IS_GIVEN_UP.values(), ids=MAIL_THAT_IS_GIVEN_UP)
+def test_mail_that_was_given_up_is_found_if_somebody_should_be_told(
+    tmp_path: Path, days: int, reason: str, is_found: str | None
+) -> None:
+    # given a report, and a mailer that comes by when there is nobody to tell, or nothing to tell of any more
+    async def make() -> None:
+        async with mailing_clinic(tmp_path, NOW - timedelta(days=days)) as clinic:
+            await clinic.put(led_by())
+            await clinic.deteriorates()
+            await clinic.round()
+            await clinic.round(after=timedelta(days=days))
+            assert await clinic.outcomes() == Counter([("failed", None, reason)])
+
+    asyncio.run(make())
+
+    # when the clinic is checked
+    mail = checked(tmp_path / "home")["mail"]
+
+    # then it says what to do about it
+    assert mail["verdict"] == ("finding" if is_found else "ok")
+    assert mail["do"].endswith(is_found or "")
 
 
 def test_certificates_of_a_regions_own_files_that_are_about_to_expire_are_found(tmp_path: Path) -> None:

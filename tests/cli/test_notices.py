@@ -1,18 +1,21 @@
 """`ontrack notices`: what was sent, what failed, and what waits."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import orjson
 import pytest
 
+from services.mailer.domain.mailbag import NEWS_FOR
 from tests.support.command import ontrack, succeeded
 from tests.support.mailing import led_by, mailing_clinic
 
 REFUSED: Final = "550 5.1.1 nobody here"
 LATER: Final = "450 4.2.0 come back later"
+BEGAN: Final = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(hours=1)
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +24,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("clinic")
 
     async def make() -> None:
-        async with mailing_clinic(folder) as clinic:
+        async with mailing_clinic(folder, BEGAN) as clinic:
             said = REFUSED
             clinic.office.of_recipient = lambda address: said if address == "bo@north.example" else "250 OK"
             await clinic.deteriorates("case-1")
@@ -36,6 +39,11 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     asyncio.run(make())
     return folder / "home"
+
+
+def local(minutes: int) -> str:
+    """A moment as people are told it."""
+    return f"{(BEGAN + timedelta(minutes=minutes)).astimezone(ZoneInfo('Europe/Copenhagen')):%Y-%m-%d %H:%M}"
 
 
 def listed(home: Path, *arguments: str) -> list[dict[str, Any]]:
@@ -63,13 +71,13 @@ def test_a_person_is_told_in_words_and_by_the_clinics_clock(home: Path) -> None:
     )
     lines = [line.split() for line in ran.out.decode().splitlines()]
     told = {(words[3], words[5]): " ".join(words[6:]) for words in lines[1:]}
-    assert told["case-1", "bo"] == "failed 1 2026-01-05 10:00 the mail server answers 550"
-    assert told["case-2", "bo"] == "waits 1 2026-01-05 10:03 the mail server answers 450"
-    assert told["case-3", "(therapists)"] == "waits 0 2026-01-05 10:02 the roster has no therapists of the group"
+    assert told["case-1", "bo"] == f"failed 1 {local(0)} the mail server answers 550"
+    assert told["case-2", "bo"] == f"waits 1 {local(3)} the mail server answers 450"
+    assert told["case-3", "(therapists)"] == f"waits 0 {local(2)} the roster has no therapists of the group"
     (of_no_group,) = [line for line in lines if line[3] == "case-4"]
     told_why = "the case is in no group: transfer it into one"
-    assert " ".join(of_no_group[4:]) == f"(therapists) waits 0 2026-01-05 10:02 {told_why}"
-    assert told["case-1", "anna"] == "sent 1 2026-01-05 10:00"
+    assert " ".join(of_no_group[4:]) == f"(therapists) waits 0 {local(2)} {told_why}"
+    assert told["case-1", "anna"] == f"sent 1 {local(0)}"
 
 
 @pytest.mark.parametrize(("outcome", "number"), [("sent", 2), ("failed", 1), ("waits", 3)])
@@ -98,7 +106,7 @@ def test_who_has_left_before_their_mail_went_out_is_not_listed(
 ) -> None:
     # given a mail server that asks to come back later, and a group whose therapists change meanwhile
     async def make() -> None:
-        async with mailing_clinic(tmp_path) as clinic:
+        async with mailing_clinic(tmp_path, BEGAN) as clinic:
             clinic.office.of_recipient = lambda _: LATER
             await clinic.deteriorates()
             await clinic.round()
@@ -110,6 +118,19 @@ def test_who_has_left_before_their_mail_went_out_is_not_listed(
     # then only whom it goes to now stands there
     found = listed(tmp_path / "home")
     assert [(each["recipient"], each["outcome"], each["why"]) for each in found] == stands
+
+
+def test_what_is_too_old_to_be_told_of_does_not_wait(tmp_path: Path) -> None:
+    # given a report of more than 30 days ago, of a clinic that has sent no mail so far
+    async def make() -> None:
+        async with mailing_clinic(tmp_path, BEGAN - NEWS_FOR) as clinic:
+            await clinic.deteriorates()
+
+    asyncio.run(make())
+
+    # then it is not said to wait
+    (found,) = listed(tmp_path / "home")
+    assert (found["outcome"], found["why"]) == ("failed", "too-late")
 
 
 def test_what_was_sent_stands_once_in_the_history_of_a_case(home: Path) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -16,11 +16,10 @@ from services.cli.checks.of_seals import seals_are_signed
 from services.cli.checks.of_states import log_is_whole, states_are_readable
 from services.cli.dead_letters import letters_of
 from services.cli.mail_settings import SMTP_HOST
-from services.cli.notice_events import in_words, whereabouts
+from services.cli.notice_events import GAVE_UP, in_words, whereabouts
 from services.cli.output import counted
 from services.cli.sealing import Sealing
 from services.home import Home
-from services.mailer.domain.mailbag import NEWS_FOR
 from services.mailer.domain.whereabouts import Whereabouts
 from services.runtime.erasures import erasures
 from services.runtime.keyring.port import Destroyed
@@ -169,8 +168,8 @@ async def _clock(home: Home) -> Checked:
 
 
 async def _mail(home: Home, *, sends_mail: bool) -> Checked:
-    found, now = await whereabouts(home), datetime.now(UTC)
-    late = [each for each in found if each.outcome == "waits" and SOON < now - each.notice.recordedtime <= NEWS_FOR]
+    found, now = [each for each in await whereabouts(home) if each.reason not in _AS_MEANT], datetime.now(UTC)
+    late = [each for each in found if each.outcome == "waits" and now - each.notice.recordedtime > SOON]
     failed = [each for each in found if each.outcome == "failed" and each.at is not None and now - each.at <= LATELY]
     if late and not sends_mail and not any(each.tries for each in found):
         return ill(
@@ -178,16 +177,38 @@ async def _mail(home: Home, *, sends_mail: bool) -> Checked:
             f"{are(len(late), 'notice')} waiting, and no mail server is named",
             f"set {SMTP_HOST} and what docs/clinic-it.md says of mail, and start again",
         )
-    says, do = [], []
+    says = []
     if late:
         says.append(f"{are(len(late), 'mail')} waiting for more than {SOON.seconds // 60} minutes ({_why(late)})")
-        do.append("see whether the mailer runs and what it says at /ready, and whether groups have therapists")
     if failed:
         says.append(f"{counted(len(failed), 'mail')} failed in the last {LATELY.days} days ({_why(failed)})")
-        do.append("tell the therapists, and correct their addresses")
     if says:
+        do = ["tell those for whom they were"] if failed else []
+        do += dict.fromkeys(_what_to_do(each) for each in (*late, *failed))
         return ill("mail", "; ".join(says), f"ontrack notices lists them; {'; '.join(do)}")
     return well("mail", f"none waits for long, and none failed in the last {LATELY.days} days")
+
+
+_AS_MEANT: Final = ("too-late", "left", f"{GAVE_UP}left")
+"""Why a mail does not go out of which nobody is to be told any more."""
+
+_DO: Final[Mapping[str, str]] = {
+    "": "see whether the mailer runs and what it says at /ready",
+    "no-group": "transfer cases that are in no group into one",
+    "no-therapists": "enter groups with their therapists",
+    "no-supervisors": "enter clinics with their supervisors",
+    "no-address": "enter therapists with their addresses",
+    "nobody": "see that cases have a group, groups therapists and clinics supervisors",
+    "sender-refused": "see what the mailer says at /ready",
+}
+
+
+def _what_to_do(each: Whereabouts) -> str:
+    """Say what to do where a mail waits or has failed, by its reason."""
+    if each.outcome == "failed" and each.reason.startswith("smtp-"):
+        return "correct the addresses that the mail server says do not exist"
+    why = each.reason.removeprefix(GAVE_UP)
+    return _DO.get(why, "ask whoever runs the mail server why it does not take them")
 
 
 def _why(found: Sequence[Whereabouts]) -> str:

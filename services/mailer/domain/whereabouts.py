@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
@@ -71,13 +71,15 @@ class Correspondence:
         recipients = {each for event in outcomes.values() for each in event.data.recipients}
         return bool(outcomes) and (None in outcomes or outcomes.keys() >= recipients)
 
-    def whereabouts(self, deliveries: Iterable[Delivery]) -> Iterator[Whereabouts]:
+    def whereabouts(self, deliveries: Iterable[Delivery], now: datetime) -> Iterator[Whereabouts]:
         """Tell where each notice is. deliveries: what the outbox has of those that are not settled."""
         under_way: dict[str, dict[str | None, Delivery]] = defaultdict(dict)
         for each in deliveries:
             under_way[each.notice][each.recipient] = each
         for notice, request in self.requests.items():
-            yield from _of(request, self.outcomes.get(notice, {}), under_way[notice])
+            is_too_late = now - request.time > NEWS_FOR
+            for found in _of(request, self.outcomes.get(notice, {}), under_way[notice]):
+                yield _too_late(found) if is_too_late and found.outcome == "waits" else found
 
 
 def _of(
@@ -103,6 +105,11 @@ def _settled(request: Requested, outcome: Settled) -> Whereabouts:
     if isinstance(data, NoticeSent):
         return Whereabouts(request, data.recipient, "sent", data.attempts, outcome.time)
     return Whereabouts(request, data.recipient, "failed", data.attempts, outcome.time, data.reason)
+
+
+def _too_late(each: Whereabouts) -> Whereabouts:
+    """Say of one that waits that it never goes out: it is given up at the next look, if anybody looks."""
+    return replace(each, outcome="failed", at=each.notice.time + NEWS_FOR, reason="too-late")
 
 
 def _under_way(request: Requested, recipient: str | None, delivery: Delivery | None) -> Whereabouts:
