@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from enum import Enum
+from pathlib import Path
 from types import TracebackType
 from typing import Final, Literal, NamedTuple, Self
 
@@ -64,12 +65,16 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class MailServer:
-    """A mail server. tls: from the start (`implicit`), or as the first thing that is asked for."""
+    """A mail server. tls: from the start (`implicit`), or as the first thing that is asked for.
+
+    ca_file: certificates of who vouches for it, read for each connection: they are replaced while it runs; without
+    them whom the system trusts
+    """
 
     host: str
     port: int
     tls: Tls
-    context: ssl.SSLContext
+    ca_file: Path | None = None
     username: str | None = None
     password: str | None = field(default=None, repr=False)
 
@@ -135,12 +140,20 @@ class Post:
 
     async def _connected(self) -> SMTP:
         server = self._server
+        try:
+            context = ssl.create_default_context(cafile=server.ca_file)
+        except OSError as unusable:
+            is_read = isinstance(unusable, ssl.SSLError)
+            why = "holds no certificates" if is_read else f"cannot be read ({unusable.strerror})"
+            raise MailAway(
+                f"{self._named} is known by nobody: {server.ca_file} {why}: check ONTRACK_SMTP_CA_FILE"
+            ) from None
         connection = SMTP(
             hostname=server.host,
             port=server.port,
             use_tls=server.tls == "implicit",
             start_tls=server.tls == "starttls",
-            tls_context=server.context,
+            tls_context=context,
             username=server.username,
             password=server.password,
             local_hostname=socket.gethostname(),

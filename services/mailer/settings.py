@@ -1,6 +1,5 @@
 """What is set from outside for `ontrack serve mailer`, and for the mail of `ontrack up`."""
 
-import ssl
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -62,7 +61,7 @@ class MailServerSettings(Settings):
             host=self.smtp_host,
             port=self.smtp_port,
             tls=self.smtp_tls,
-            context=ssl.create_default_context(cafile=self.smtp_ca_file),
+            ca_file=self.smtp_ca_file,
             username=self.smtp_username,
             password=revealed(self.smtp_password),
         )

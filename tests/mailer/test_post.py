@@ -1,13 +1,13 @@
 """What the post makes of a mail server, on a real one."""
 
 import socket
-import ssl
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Final, Literal
 
 import pytest
+import trustme
 
 from deploy.local.ports import free_ports
 from services.mailer import post
@@ -64,12 +64,32 @@ async def test_nothing_is_sent_to_a_server_for_which_nobody_vouches(
 ) -> None:
     async with post_office(tmp_path, tls=tls) as office:
         for server in (
-            office.server(tls, context=ssl.create_default_context()),
+            office.server(tls, ca_file=None),
             office.server(tls, host="localhost"),
         ):
             with pytest.raises(MailAway, match=r"a certificate that is not trusted \(.+\): check ONTRACK_SMTP_CA_FILE"):
                 await sent(server)
         assert office.letters == []
+
+
+async def test_who_vouches_for_the_server_is_read_when_it_is_connected_to(tmp_path: Path) -> None:
+    # given a server whose certificate is of another authority than before, and a file that names the one before
+    trusted = tmp_path / "ca.pem"
+    trustme.CA().cert_pem.write_to_path(str(trusted))
+    async with post_office(tmp_path) as office:
+        server = office.server(ca_file=trusted)
+        with pytest.raises(MailAway, match="a certificate that is not trusted"):
+            await sent(server)
+
+        # when the file is replaced by halves, taken away, and then replaced, then each is told as what it is
+        trusted.write_text("-----BEGIN")
+        with pytest.raises(MailAway, match=rf"{trusted} holds no certificates: check ONTRACK_SMTP_CA_FILE"):
+            await sent(server)
+        trusted.unlink()
+        with pytest.raises(MailAway, match=rf"{trusted} cannot be read \(No such file or directory\): check"):
+            await sent(server)
+        trusted.write_bytes(office.ca_file.read_bytes())
+        assert await sent(server) == [TAKEN]
 
 
 async def test_a_server_that_is_away_says_so(tmp_path: Path) -> None:
@@ -137,7 +157,7 @@ async def test_a_server_that_says_nothing_is_not_waited_for(
 async def test_a_server_that_does_not_greet_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(post, "STEP_WITHIN", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        server = MailServer("127.0.0.1", silent.getsockname()[1], "starttls", ssl.create_default_context())
+        server = MailServer("127.0.0.1", silent.getsockname()[1], "starttls")
         with pytest.raises(MailAway, match="does not answer"):
             await sent(server)
 

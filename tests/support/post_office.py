@@ -45,7 +45,6 @@ class PostOffice:
     of_letter: Choose = _well
     sender: Treatment = OK
     passed: asyncio.Event = field(default_factory=asyncio.Event)
-    trusted: ssl.SSLContext = field(default_factory=ssl.create_default_context)
     ca_file: Path = Path()
     asked: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -56,7 +55,7 @@ class PostOffice:
 
     def server(self, tls: Tls = "starttls", **changes: Any) -> MailServer:
         """Give how it is reached."""
-        return MailServer(**{"host": HOST, "port": self.port, "tls": tls, "context": self.trusted, **changes})
+        return MailServer(**{"host": HOST, "port": self.port, "tls": tls, "ca_file": self.ca_file, **changes})
 
     async def handle_MAIL(  # noqa: N802 - aiosmtpd names it
         self, server: SMTP, _: Session, envelope: Envelope, address: str, __: list[str]
@@ -107,7 +106,6 @@ async def post_office(
     office, authority = PostOffice(), trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert(HOST, not_after=expires).configure_cert(context)
-    authority.configure_trust(office.trusted)
     office.ca_file = folder / "mail-authority.pem"
     authority.cert_pem.write_to_path(str(office.ca_file))
 
