@@ -9,13 +9,14 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import structlog
 from pydantic import TypeAdapter
 
 from services.mailer.domain.delivery import (
+    FARTHEST,
     Delivery,
     begun,
     begun_again,
@@ -60,6 +61,7 @@ _LOOK_AGAIN: Final = timedelta(minutes=1)
 _FAULT_OF: Final = 2 * _LOOK_AGAIN
 _AT_ONCE: Final = 20
 _DOUBLED_AT_MOST: Final = 6
+_NEVER: Final = datetime(9999, 12, 31, tzinfo=UTC)
 _BAGS: Final = TypeAdapter(Mailbag)
 _LOG = structlog.get_logger()
 
@@ -170,13 +172,21 @@ class Courier:
                         raise outcome
 
     async def _tidy(self) -> None:
-        """Forget what is long over, and count what waits, now and then."""
+        """Forget what is long over, count what waits, and look at what would wait for too long, now and then."""
         now = self._at.now()
-        if self._tidied is None or now - self._tidied >= _LOOK_AGAIN:
+        if self._tidied is None or not timedelta() <= now - self._tidied < _LOOK_AGAIN:
             self._tidied = now
             self._faults = {case: fault for case, fault in self._faults.items() if now - fault[1] <= _FAULT_OF}
             await self._at.outbox.forget(now - KEPT_FOR)
             self._measured(WAITING, await self._at.outbox.waiting())
+            await self._brought_forward(now)
+
+    async def _brought_forward(self, now: datetime) -> None:
+        """Look now at the cases that were put off for longer than anything is: a clock was ahead then."""
+        store, beyond = self._at.store, Appointment(now + FARTHEST, "", 0)
+        while far := await store.appointments(Mailbags.name, _NEVER, _AT_ONCE, beyond):
+            for each in far:
+                await store.postpone(Mailbags.name, each, now)
 
     async def _visited(self, appointment: Appointment, post: Post) -> None:
         """Send what is to be sent of a case, and note when to look at it again. Raises Unavailable."""
@@ -298,7 +308,7 @@ class Courier:
 
     async def _forwarded(self, errand: _Errand, delivery: Delivery, post: Post) -> datetime | None:
         """Try a delivery if it is time, and record its outcome; give when to come again, None if that is not needed."""
-        is_due = delivery.recipient is not None and delivery.next_try <= self._at.now()
+        is_due = delivery.recipient is not None and delivery.is_due(self._at.now())
         if delivery.outcome is None and is_due:
             delivery = await self._tried(errand, delivery, post)
             if delivery.outcome == "void":

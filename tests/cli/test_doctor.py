@@ -362,6 +362,18 @@ def test_mail_that_does_not_go_out_is_found(tmp_path: Path) -> None:
     )
 
 
+def test_mail_that_waits_since_a_time_to_come_is_found(tmp_path: Path) -> None:
+    # given a report that was made when the clock was ahead, and no mailer
+    async def make() -> None:
+        async with mailing_clinic(tmp_path, NOW + timedelta(days=1)) as clinic:
+            await clinic.deteriorates()
+
+    asyncio.run(make())
+
+    # when the clinic is checked, then the mail is told besides the clock
+    assert {"clock", "mail"} <= set(findings(checked(tmp_path / "home")))
+
+
 @pytest.mark.parametrize(("days", "reason", "is_found"), MAIL_THAT_IS_GIVEN_UP.values(), ids=MAIL_THAT_IS_GIVEN_UP)
 def test_mail_that_was_given_up_is_found_if_somebody_should_be_told(
     tmp_path: Path, days: int, reason: str, is_found: str | None

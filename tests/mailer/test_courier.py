@@ -491,6 +491,44 @@ async def test_a_sender_that_is_refused_costs_no_try(clinic: MailingClinic) -> N
     assert await clinic.outcomes() == SENT_TO_BOTH
 
 
+async def test_a_notice_of_a_clock_that_was_ahead_is_sent_at_once(clinic: MailingClinic) -> None:
+    # given a report that was made when the clock was some hours ahead
+    true = clinic.clock.time
+    clinic.clock.time += timedelta(hours=3)
+    await clinic.deteriorates(since=true - WEEK)
+
+    # when the clock is set right
+    clinic.clock.time = true
+    await clinic.round()
+
+    # then nobody waits for hours
+    assert await clinic.outcomes() == SENT_TO_BOTH
+
+
+async def test_a_letter_that_was_put_off_while_the_clock_was_ahead_is_tried_again_soon(clinic: MailingClinic) -> None:
+    # given letters that were put off when the clock was some days ahead, and a group without therapists then
+    true = clinic.clock.time
+    await clinic.deteriorates("case-1")
+    clinic.office.of_letter = lambda _: "451 4.3.0 not now"
+    courier = clinic.courier()
+    clinic.clock.time += timedelta(days=20)
+    await courier.round()
+    await clinic.put(led_by())
+    await clinic.deteriorates("case-2", since=true - WEEK)
+    await courier.round()
+
+    # when the clock is set right, and the server takes letters
+    clinic.clock.time = true + timedelta(minutes=5)
+    await clinic.put(GROUP)
+    clinic.office.of_letter = lambda _: "250 OK"
+    await courier.round()
+    await clinic.home.catch_up()
+
+    # then everything is sent
+    assert Counter(clinic.office.to) == Counter({"anna@north.example": 2, "bo@north.example": 2})
+    assert await clinic.waiting() == []
+
+
 # Deaths
 
 

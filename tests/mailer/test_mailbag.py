@@ -25,7 +25,7 @@ from services.mailer.domain.delivery import (
     tried,
     without_recipient,
 )
-from services.mailer.domain.mailbag import NEWS_FOR, Mailbag, Mailbags, Notice
+from services.mailer.domain.mailbag import AT_ONCE, NEWS_FOR, Mailbag, Mailbags, Notice
 from services.runtime.settings import RegionSettings
 
 NOW: Final = datetime(2026, 1, 5, 9, tzinfo=UTC)
@@ -65,16 +65,11 @@ def waiting(*events: Event[Data]) -> Sequence[Notice]:
     return list(bag(events).notices.values())
 
 
-def test_a_requested_notice_is_to_be_sent_from_then_on() -> None:
+def test_a_requested_notice_is_to_be_sent_at_once() -> None:
     later = NOW + timedelta(minutes=5)
     state = bag([request(recorded=later)])
     assert state.notices == {ONE: Notice(REPORT, "therapists", "north", "mondays", NOW, later)}
-    assert Mailbags().due(state) == later
-
-
-def test_the_earliest_of_several_says_when_to_look() -> None:
-    state = bag([request(OTHER, recorded=NOW + timedelta(hours=1)), request()])
-    assert Mailbags().due(state) == NOW
+    assert Mailbags().due(state) == AT_ONCE
     assert Mailbags().due(bag([])) is None
 
 

@@ -169,7 +169,7 @@ async def _clock(home: Home) -> Checked:
 
 async def _mail(home: Home, *, sends_mail: bool) -> Checked:
     found, now = [each for each in await whereabouts(home) if each.reason not in _AS_MEANT], datetime.now(UTC)
-    late = [each for each in found if each.outcome == "waits" and now - each.notice.recordedtime > SOON]
+    late = [each for each in found if each.outcome == "waits" and abs(now - each.notice.recordedtime) > SOON]
     failed = [each for each in found if each.outcome == "failed" and each.at is not None and now - each.at <= LATELY]
     if late and not sends_mail and not any(each.tries for each in found):
         return ill(

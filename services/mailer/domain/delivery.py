@@ -16,6 +16,9 @@ FIRST_RETRY: Final = timedelta(minutes=2)
 LAST_RETRY: Final = timedelta(hours=4)
 _DOUBLED_AT_MOST: Final = 7
 
+FARTHEST: Final = LAST_RETRY + LEASE
+"""By more than this nothing is put off, but by a clock that was ahead: those of several mailers go nearly alike."""
+
 LOOK_AGAIN: Final = timedelta(minutes=1)
 
 TRIED_FOR: Final = timedelta(days=4)
@@ -59,7 +62,11 @@ class Delivery:
 
     def is_in_hand(self, now: datetime) -> bool:
         """Tell whether somebody may be trying it at this moment."""
-        return self.tries > 0 and not self.reason and now < self.next_try
+        return self.tries > 0 and not self.reason and now < self.next_try <= now + LEASE
+
+    def is_due(self, now: datetime) -> bool:
+        """Tell whether it is time to try it, also where it was put off by a clock that was ahead."""
+        return not now < self.next_try <= now + FARTHEST
 
     @property
     def fact_id(self) -> str:

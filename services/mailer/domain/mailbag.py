@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
 from contracts.events.event import Data, Event
@@ -13,6 +13,9 @@ from contracts.topics import NOTICES
 
 NEWS_FOR: Final = timedelta(days=30)
 """What happened longer ago than this is nothing that anybody must still be told of."""
+
+AT_ONCE: Final = datetime(1970, 1, 1, tzinfo=UTC)
+"""A moment that has come, whatever a clock says."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +59,8 @@ class Mailbags:
         return Mailbag()
 
     def due(self, state: Mailbag) -> datetime | None:
-        """Give the moment from which on something is to be sent."""
-        return min((notice.requested for notice in state.notices.values()), default=None)
+        """Give the moment from which on something is to be sent: at once, since a clock may have been ahead."""
+        return AT_ONCE if state.notices else None
 
     def step(self, state: Mailbag, event: Event[Data]) -> tuple[Mailbag, Sequence[Event[Data]]]:
         """Take a request, or what came of one.
