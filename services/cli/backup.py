@@ -8,7 +8,7 @@ import click
 
 from contracts.events.fields import instant
 from services.cli.backup_file import destroyed_in, master_key_of, sized, tokens_file, tokens_of, told, whole
-from services.cli.copies import noted
+from services.cli.copies import noted_if_made
 from services.cli.home import FINDING, Failure, run
 from services.cli.output import Format, counted, emit, format_option, progress, say
 from services.cli.place import Place, opened, optional_data_option, required
@@ -59,13 +59,13 @@ async def _make(file: Path, place: Place) -> None:
         master = MasterKey.read(master_key_of(place))
         # By that moment it is known again, wherever it is moved.
         began = home.clock()
-        await noted(home.copies, "backup", file, began)
-        with new_file(file) as stream:
-            writer, beginning = Writer(stream), await begin(home, began)
-            with progress("Backing up", beginning.records) as advance:
-                tokens = tokens_of(place)
-                written = await write(home, beginning, tokens, writer, advance, await _copies(home, master))
-            manifest = writer.finish(home.log_id, beginning.at, home.clock(), master)
+        async with noted_if_made(home.copies, "backup", file, began):
+            with new_file(file) as stream:
+                writer, beginning = Writer(stream), await begin(home, began)
+                with progress("Backing up", beginning.records) as advance:
+                    tokens = tokens_of(place)
+                    written = await write(home, beginning, tokens, writer, advance, await _copies(home, master))
+                manifest = writer.finish(home.log_id, beginning.at, home.clock(), master)
     say(f"{file} ({sized(file.stat().st_size)}) holds {told(manifest, len(written.destroyed))}.")
     say(f"Everything that was answered before {instant(manifest.began)} is in it.")
     if tokens_file(place) is None:

@@ -1,5 +1,7 @@
 """Noting the files that are made of a home, so that whoever erases a case finds them."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -18,3 +20,22 @@ async def noted(
         await copies.note(made_here(kind, file, at, home or copies.home, case))
     except CopiesUnavailable as away:
         say(f"It was not noted that there is {file} ({away}): whoever erases a case has to name it.")
+
+
+@asynccontextmanager
+async def noted_if_made(copies: Copies, kind: Kind, file: Path, at: datetime) -> AsyncIterator[None]:
+    """Note a file that is about to be made; where that fails, what was noted before stands again.
+
+    Who is killed meanwhile leaves the note: the file may be there.
+    """
+    copy, before = made_here(kind, file, at, copies.home), None
+    with suppress(CopiesUnavailable):
+        before = next((each for each in await copies.all() if each.name == copy.name), None)
+    await noted(copies, kind, file, at)
+    try:
+        yield
+    except BaseException:
+        if not file.exists():
+            with suppress(CopiesUnavailable):
+                await (copies.forget([copy]) if before is None else copies.note(before))
+        raise

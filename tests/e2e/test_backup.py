@@ -105,6 +105,21 @@ def test_what_is_in_a_backup_is_said_and_what_is_not(clinic: Desk) -> None:
     assert ran.out == b""
 
 
+def test_a_backup_that_could_not_be_made_is_no_copy_that_an_erasure_has_to_find(clinic: Desk, kept: Path) -> None:
+    # given a backup that was moved away, and a place where none can be made
+    kept.rename(clinic.place / "moved.backup")
+    known = asyncio.run(CopiesInFile(clinic.home).all())
+    kept.with_name("clinic.backup.new").mkdir()
+
+    # when another one is to be made there, and one where there is no directory
+    for file in (kept, clinic.place / "nowhere" / "clinic.backup"):
+        ran = ontrack("backup", file, "--data", clinic.home)
+        assert (ran.exit_code, file.exists()) == (2, False)
+
+    # then what was known before is known, and no more
+    assert asyncio.run(CopiesInFile(clinic.home).all()) == known
+
+
 def test_nobody_but_its_owner_reads_it_and_nobody_at_all_without_the_master_key(clinic: Desk, kept: Path) -> None:
     # given a backup
     # when somebody looks at it
