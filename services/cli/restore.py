@@ -78,7 +78,7 @@ async def _into_directory(file: Path, directory: Path) -> None:
     if not is_home:
         require_empty(directory, _GOES, _OF_A_TRY)
     with whole(file, master) as backup:
-        copies, destroyed = copies_in(backup, master), destroyed_in(backup)
+        tokens, copies, destroyed = tokens_in(backup), copies_in(backup, master), destroyed_in(backup)
         if is_home:
             seen = await _made_before(directory, backup)
         else:
@@ -86,6 +86,8 @@ async def _into_directory(file: Path, directory: Path) -> None:
     # Also what was left when the same command was killed, after the home had come there.
     remove_left(directory)
     _tell(f"{directory} is", backup.manifest, destroyed, seen)
+    if tokens is not None:
+        _tell_tokens()
     _tell_copies(copies)
 
 
@@ -162,6 +164,8 @@ async def _into_region(file: Path, safety: Safety, users: Path | None) -> None:
             seen = await _seen(ports.log, ports.keyring)
     if tokens_go is not None and _is_other(tokens_go, tokens):
         say(f"{tokens_go} holds other tokens than the backup and stays as it is: which were revoked since, it knows.")
+    elif tokens_go is not None:
+        _tell_tokens()
     if was_there:
         say("The log was there already, and stays as it is. Keys, directory and roster are those of the backup,")
         say(f"as of {instant(backup.manifest.began)}. Every stage has to be made anew now, by ontrack rebuild.")
@@ -175,6 +179,13 @@ async def _noted(into: Copies, file: Path, manifest: Manifest, copies: Sequence[
     """Note the backup itself, as one of the home that has made it: that may go on beside this one."""
     began = manifest.began
     await noted(into, "backup", file, began, home=home_that_made(copies or (), began))
+
+
+def _tell_tokens() -> None:
+    say(
+        "The tokens are those of the backup too: one that was revoked since then lets somebody in again. See "
+        "ontrack token list, and give ontrack token revoke once more for each of those."
+    )
 
 
 def _tell_copies(copies: Sequence[Copy] | None) -> None:

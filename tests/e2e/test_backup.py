@@ -351,6 +351,9 @@ def test_a_directory_that_holds_the_master_key_becomes_the_clinic_again(clinic: 
     assert f"{directory} is as the backup has it: 10 facts," in ran.told
     assert "It is as of 20" in ran.told
     assert "let them send all that they have sent since then" in ran.told
+    assert "one that was revoked since then lets somebody in again. See ontrack token list" in " ".join(
+        ran.told.split()
+    )
 
     # and it goes on as any other
     assert succeeded("reports", "--data", directory).out == succeeded("reports", "--data", clinic.home).out
