@@ -15,6 +15,7 @@ from services.cli.place import Place, opened, optional_data_option, required
 from services.cli.private import new_file, require_absent
 from services.cli.token import FILE as TOKENS_FILE
 from services.home import Home
+from services.ingest.access import TokensDamaged
 from services.runtime.backup.archive import Item, Writer
 from services.runtime.backup.copies import sealed_copies
 from services.runtime.backup.making import KEYS, begin, write
@@ -55,6 +56,7 @@ def backup(file: Path, place: Place | None, check: bool, list_keys: bool, form: 
 
 async def _make(file: Path, place: Place) -> None:
     require_absent(file)
+    tokens, lacks = _tokens(place)
     async with await opened(place) as home:
         master = MasterKey.read(master_key_of(place))
         # By that moment it is known again, wherever it is moved.
@@ -63,7 +65,6 @@ async def _make(file: Path, place: Place) -> None:
             with new_file(file) as stream:
                 writer, beginning = Writer(stream), await begin(home, began)
                 with progress("Backing up", beginning.records) as advance:
-                    tokens = tokens_of(place)
                     written = await write(home, beginning, tokens, writer, advance, await _copies(home, master))
                 manifest = writer.finish(home.log_id, beginning.at, home.clock(), master)
     say(f"{file} ({sized(file.stat().st_size)}) holds {told(manifest, len(written.destroyed))}.")
@@ -71,8 +72,17 @@ async def _make(file: Path, place: Place) -> None:
     if tokens_file(place) is None:
         say(f"If clients have tokens, set {TOKENS_FILE}, so that the next backup holds them.")
     say(f"The master key is not in it. Keep a copy of {master_key_of(place)} elsewhere: without it this opens nothing.")
-    if written.keyless:
-        raise Failure(_told_keyless(written.keyless), FINDING)
+    lacks += [_told_keyless(written.keyless)] if written.keyless else []
+    if lacks:
+        raise Failure("\n".join(lacks), FINDING)
+
+
+def _tokens(place: Place) -> tuple[bytes | None, list[str]]:
+    """Give the file of tokens, and what is wrong if nobody can read it: all the rest is kept. Raises Failure."""
+    try:
+        return tokens_of(place), []
+    except TokensDamaged as damaged:
+        return None, [f"{damaged}. The backup was made all the same, without them; an earlier one may hold them"]
 
 
 async def _copies(home: Home, master: MasterKey) -> Sequence[Item] | None:

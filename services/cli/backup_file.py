@@ -11,7 +11,7 @@ from services.cli.output import counted, progress
 from services.cli.place import Place
 from services.cli.token import FILE as TOKENS_FILE
 from services.embedded import MASTER_KEY
-from services.ingest.access import TOKENS, Tokens, TokensUnusable
+from services.ingest.access import TOKENS, Tokens, TokensDamaged, TokensUnusable
 from services.runtime.backup.archive import Backup, Manifest
 from services.runtime.backup.making import DIRECTORY, KEYS, ROSTER
 from services.runtime.backup.making import TOKENS as TOKENS_PART
@@ -92,9 +92,11 @@ def tokens_file(place: Place) -> Path | None:
 
 
 def tokens_of(place: Place) -> bytes | None:
-    """Give the file of tokens of a place as it stands; None if there is none. Raises Failure."""
+    """Give the file of tokens of a place as it stands; None if there is none. Raises Failure, TokensDamaged."""
     file = tokens_file(place)
     try:
         return file.read_bytes() if file is not None and Tokens(file).all() else None
+    except TokensDamaged:
+        raise
     except TokensUnusable as wrong:
         raise Failure(str(wrong)) from None

@@ -40,6 +40,10 @@ class TokensUnusable(AccessUnusable):
     """The file of tokens is open to others, damaged, or cannot be read or written."""
 
 
+class TokensDamaged(TokensUnusable):
+    """The file of tokens does not hold what was written there: which tokens there were, it does not tell."""
+
+
 @dataclass(frozen=True, slots=True)
 class Client:
     """Who asks: the name of a system, what it may do, and the only clinic whose cases exist for it, or `EVERY`."""
@@ -180,7 +184,10 @@ class Tokens:
         except OSError as error:
             raise TokensUnusable(f"{self._file} cannot be read ({error.strerror})") from None
         except ValidationError:
-            raise TokensUnusable(f"{self._file} is damaged: put its last good copy there, or make new tokens") from None
+            raise TokensDamaged(
+                f"{self._file} is damaged: put its last good copy there; or remove it, and make another token for each "
+                "client by ontrack token make"
+            ) from None
 
     def _write(self, tokens: Iterable[Token]) -> None:
         """Put another file in the place of the one that is there, whole."""

@@ -248,6 +248,24 @@ def test_tokens_that_cannot_be_used_are_told_before_anything_is_written(clinic: 
     assert not list(clinic.place.glob("it*"))
 
 
+def test_tokens_that_are_damaged_keep_nothing_else_from_being_backed_up(clinic: Desk) -> None:
+    # given a file of tokens that was damaged
+    (clinic.home / TOKENS).write_bytes(b"{")
+    file = clinic.place / "clinic.backup"
+
+    # when a backup is made, then it is there, and what it lacks is a finding
+    ran = ontrack("backup", file, "--data", clinic.home)
+    assert ran.exit_code == 1
+    assert f"{clinic.home / TOKENS} is damaged: put its last good copy there; or remove it, and make" in ran.told
+    assert "2 persons in the directory, 0 on the roster and no tokens." in ran.told
+    restored(file, waiting(clinic))
+
+    # and what it says to do can be done
+    (clinic.home / TOKENS).unlink()
+    token = ("token", "make", "records", "--role", "ehr", "--clinic", "clinic", "--data", clinic.home)
+    assert succeeded(*token).out.startswith(b"ontrack_")
+
+
 # Looking at one
 
 
