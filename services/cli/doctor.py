@@ -94,15 +94,15 @@ async def _of_mail(*, sends_mail: bool) -> AsyncIterator[Checked]:
         yield unknown("mail server", f"not looked at: {SMTP_HOST} is not set here")
         return
     from services.cli.checks.of_mail_server import of_mail_server  # noqa: PLC0415 - as above
-    from services.mailer.settings import MailServerSettings  # noqa: PLC0415
+    from services.mailer.settings import MailSettings  # noqa: PLC0415
 
     try:
-        settings = mail_settings(MailServerSettings)
+        settings = mail_settings(MailSettings)
     except SettingsWrong as wrong:
         yield ill("mail server", str(wrong), "mend these settings: whatever sends mail does not start with them")
         return
     if settings is not None:
-        async for each in of_mail_server(settings.mail_server()):
+        async for each in of_mail_server(settings.mail_server(), settings.mail_from):
             yield each
 
 

@@ -99,11 +99,25 @@ class Post:
                 self._away = away
                 raise
 
+    async def ask(self, sender: str) -> None:
+        """Ask over the open connection whether the server takes letters of a sender. Raises MailAway if it does not."""
+        connection = self._opened
+        try:
+            await connection.mail(sender, timeout=STEP_WITHIN)
+            await connection.rset(timeout=STEP_WITHIN)
+        except SMTPSenderRefused as refused:
+            self._let_go()
+            is_for_good = refused.code >= _PERMANENT
+            raise MailAway(
+                f"{self._named} {_why_not_from_us(refused.code) if is_for_good else _why(refused)}"
+            ) from None
+        except (SMTPException, OSError) as failed:
+            self._let_go()
+            raise MailAway(f"{self._named} {_why(failed)}") from None
+
     async def send(self, letter: EmailMessage) -> Answer:
         """Hand a letter to the server, over the open connection. Raises MailAway: nobody's letter is taken."""
-        connection = self._connection
-        if connection is None:
-            raise ValueError("a connection that is not open")
+        connection = self._opened
         try:
             # Not as its headers are read: an address of ours is one mailbox, and goes out as it stands.
             await connection.mail(str(letter["From"]), timeout=STEP_WITHIN)
@@ -167,14 +181,18 @@ class Post:
         return connection
 
     @property
+    def _opened(self) -> SMTP:
+        if self._connection is None:
+            raise ValueError("a connection that is not open")
+        return self._connection
+
+    @property
     def _named(self) -> str:
         return f"the mail server at {self._server.host}:{self._server.port}"
 
     def expires(self) -> datetime:
         """Tell until when the server's certificate holds; it must be open."""
-        if self._connection is None:
-            raise ValueError("a connection that is not open")
-        shown = self._connection.get_transport_info("peercert")
+        shown = self._opened.get_transport_info("peercert")
         return datetime.fromtimestamp(ssl.cert_time_to_seconds(shown["notAfter"]), UTC)
 
     def _let_go(self) -> None:

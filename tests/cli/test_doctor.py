@@ -35,6 +35,7 @@ from tests.support.mailing import led_by, mailing_clinic
 from tests.support.post_office import post_office
 from tests.support.unprivileged import ontrack_unprivileged, read_only
 
+SENDER: Final = "ontrack@north.example"
 NOW: Final = datetime.now(UTC)
 MAIL_THAT_IS_GIVEN_UP: Final = {
     "nobody": (5, "nobody", "see that cases have a group, groups therapists and clinics supervisors"),
@@ -440,22 +441,45 @@ def test_how_long_the_mail_servers_certificate_holds_is_told(
 ) -> None:
     async def look() -> list[Checked]:
         async with post_office(tmp_path, expires=NOW + holds) as office:
-            return await all_of(of_mail_server(office.server()))
+            return await all_of(of_mail_server(office.server(), SENDER))
 
     takes, certified = asyncio.run(look())
-    assert (takes.verdict, takes.says.partition(" ")[2]) == ("ok", "takes mail over TLS")
+    assert (takes.verdict, takes.says.partition(" ")[2]) == ("ok", f"takes mail from {SENDER} over TLS")
     assert (certified.verdict, certified.says.rpartition(" ")[0] + " ") == (verdict, says)
 
 
 def test_a_mail_server_that_takes_nothing_is_found(tmp_path: Path) -> None:
     async def look() -> list[Checked]:
         async with post_office(tmp_path, expires=NOW - timedelta(days=1)) as office:
-            return await all_of(of_mail_server(office.server()))
+            return await all_of(of_mail_server(office.server(), SENDER))
 
     (found,) = asyncio.run(look())
     assert found.verdict == "finding"
     assert "shows a certificate that is not trusted (certificate has expired)" in found.says
     assert found.do == "no mail goes out until then"
+
+
+@pytest.mark.parametrize(
+    ("treatment", "says"),
+    [
+        ("530 5.7.0 authentication required", "asks who sends (530): check ONTRACK_SMTP_USERNAME"),
+        ("553 5.7.1 not yours", "refuses the sender (553): check ONTRACK_MAIL_FROM"),
+        ("451 4.3.0 later", "takes no mail just now (451)"),
+        ("drops", "cannot be reached"),
+    ],
+)
+def test_a_mail_server_that_takes_nothing_from_us_is_found(tmp_path: Path, treatment: str, says: str) -> None:
+    # given a mail server that shows what it should, and does not take our letters
+    async def look() -> tuple[list[Checked], list[object]]:
+        async with post_office(tmp_path) as office:
+            office.sender = treatment
+            return await all_of(of_mail_server(office.server(), SENDER)), list(office.letters)
+
+    # when it is looked at, then that is found, and nothing is sent
+    (found,), letters = asyncio.run(look())
+    assert found.verdict == "finding"
+    assert says in found.says
+    assert letters == []
 
 
 # Judgments

@@ -72,6 +72,21 @@ def test_the_doctor_says_what_is_wrong_with_them(home: Path, monkeypatch: pytest
     assert "did you mean ONTRACK_SMTP_HOST?" in found["says"]
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("ONTRACK_MAIL_FROM", ""), ("ONTRACK_MAIL_FROM", "OnTrack <x@y.z>"), ("ONTRACK_PORTAL_URL", "ontrack")],
+)
+def test_the_doctor_says_what_is_missing_or_wrong_of_what_stands_in_a_mail(
+    home: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    for each, right in {**RIGHT, name: value}.items():
+        monkeypatch.setenv(each, right)
+    ran = ontrack("doctor", "--data", home, "--format", "json")
+    (found,) = [each for each in orjson.loads(ran.out) if each["what"] == "mail server"]
+    assert found["verdict"] == "finding"
+    assert found["says"].startswith(name)
+
+
 def test_the_doctor_says_that_it_has_looked_at_no_mail_server(home: Path) -> None:
     (found,) = [
         each
