@@ -208,9 +208,11 @@ class Post:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Take leave of the server."""
+        """Take leave of the server; where an error has led here, without waiting for what it says to that."""
         connection, self._connection = self._connection, None
-        if connection is not None:
+        if connection is not None and kind is not None:
+            connection.close()
+        elif connection is not None:
             try:
                 await connection.quit()
             except (SMTPException, OSError):

@@ -1,5 +1,6 @@
 """What the post makes of a mail server, on a real one."""
 
+import asyncio
 import socket
 from datetime import UTC, datetime
 from email.message import EmailMessage
@@ -186,3 +187,17 @@ async def test_a_sender_that_is_refused_when_the_recipient_is_named_concerns_eve
             await sent(office.server())
         office.of_recipient = lambda _: "250 OK"
         assert await sent(office.server()) == [TAKEN]
+
+
+async def test_who_is_told_to_end_does_not_wait_for_a_server_that_says_nothing(tmp_path: Path) -> None:
+    # given a server that has heard a letter, and says nothing
+    async with post_office(tmp_path) as office:
+        office.of_letter = lambda _: "hangs"
+        sending = asyncio.create_task(sent(office.server()))
+        await office.asked.wait()
+
+        # when it is not waited for any more, then that is so at once
+        sending.cancel()
+        done, _ = await asyncio.wait({sending}, timeout=post.STEP_WITHIN / 2)
+        assert done == {sending}
+        office.passed.set()
