@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from shutil import disk_usage
 
 from contracts.topics import TOPICS, Topic
 from services.runtime.permission import require_reading, require_writing
@@ -57,6 +58,8 @@ _MAGIC = b"SQLite format 3\0"
 _HEADER = 100
 """Bytes at the beginning of a database. SQLite takes a file that has fewer for an empty one."""
 SCHEMA = 3
+_ROOM = 1_000_000
+"""Bytes: on a disk that has fewer left, SQLite may not be able to open a database."""
 
 
 def table_of(topic: Topic, partition: int) -> str:
@@ -173,7 +176,15 @@ def _telling_why(file: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as refused:
-        raise DatabaseUnavailable(f"the data directory cannot be used: {file}: {refused}") from None
+        raise DatabaseUnavailable(f"the data directory cannot be used: {file}: {_why(file, refused)}") from None
+
+
+def _why(file: Path, refused: sqlite3.OperationalError) -> str:
+    # Also to read, SQLite writes an index beside the file; of a full disk it says "disk I/O error" then.
+    with suppress(OSError):
+        if disk_usage(file.parent).free < _ROOM:
+            return f"the disk is full ({refused}): make room"
+    return str(refused)
 
 
 def _made(file: Path, connection: sqlite3.Connection) -> None:

@@ -32,6 +32,7 @@ from services.runtime.log.sqlite import SqliteLog
 from services.runtime.refusals import NotAHome
 from services.runtime.store.port import Position
 from services.runtime.store.sqlite import SqliteStore
+from tests.failures.disks import small_disk
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -518,6 +519,19 @@ def test_a_master_key_may_be_for_reading_only(key_file: Path) -> None:
     # when it is read
     # then it is taken
     MasterKey.read(key_file)
+
+
+@every_way
+def test_a_full_disk_is_told_as_what_it_is(tmp_path: Path, opening: Opening) -> None:
+    # given a home that was closed in order, and a disk that is full since
+    with small_disk(tmp_path / "disk", megabytes=8) as disk:
+        Database.create(disk.folder / "ontrack.db").close()
+        disk.fill()
+
+        # when it is opened, also to read
+        # then it is said what to do
+        with pytest.raises(DatabaseUnavailable, match=r"ontrack.db: the disk is full \(.+\): make room$"):
+            opening(disk.folder / "ontrack.db")
 
 
 def test_a_missing_master_key_is_refused_with_what_to_do(key_file: Path) -> None:
