@@ -59,9 +59,13 @@ COMMANDS: Final[Mapping[str, Entry]] = MappingProxyType(
 class Lazy(click.Group):
     """A group that imports a command when it is called."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read what was typed, with streams on which it can be answered."""
+        _make_sure_of_streams()
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> object:
         """Run a command; what the system refuses is told in words, and so is Ctrl-C, also before there is work."""
-        _make_sure_of_streams()
         try:
             return super().invoke(ctx)
         except (KeyboardInterrupt, click.Abort):

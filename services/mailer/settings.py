@@ -17,6 +17,7 @@ from services.runtime.settings import (
     Text,
     is_this_machine,
     require_certificates,
+    require_host,
     require_with_user,
     revealed,
     server_of,
@@ -52,6 +53,7 @@ class MailServerSettings(Settings):
         Field(description="The password of that user; best in a file.", validate_default=True),
         Expected("a password"),
     ] = None
+    _is_a_host = field_validator("smtp_host")(require_host)
     _vouches_for_mail = field_validator("smtp_ca_file")(require_certificates)
     _belongs_to_a_user = field_validator("smtp_password")(require_with_user)
 

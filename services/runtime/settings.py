@@ -425,6 +425,14 @@ def server_of(url: str) -> str:
     raise ValueError
 
 
+def require_host(text: str) -> str:
+    """Make sure that a text is the name or the address of a host. Raises ValueError, which says nothing of it."""
+    with suppress(ValueError):
+        if _is_host(text):
+            return text
+    raise ValueError
+
+
 def _is_host(text: str) -> bool:
     """Tell whether a text is the name or the address of a host. Raises ValueError."""
     if ":" in text:

@@ -1,11 +1,13 @@
 """What the reading commands say to somebody who asks for what is not there."""
 
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.cli.homes import SECRET
-from tests.support.command import ontrack, run_apart
+from tests.support.command import ONTRACK, PATIENCE, ontrack, run_apart
 
 OF_A_HOME = [("tracks",), ("case", "P1"), ("reports",), ("policy", "list"), ("definitions", "list")]
 ALL = [*OF_A_HOME, ("policy", "show"), ("definitions", "show"), ("definitions", "check")]
@@ -47,6 +49,22 @@ def test_an_unknown_case_is_refused_with_where_to_find_the_known_ones(command: t
 def test_the_exit_code_is_that_of_the_process(home: Path) -> None:
     assert run_apart("case", "P99", "--data", str(home)).exit_code == 2
     assert run_apart("case", "P1", "--data", str(home)).exit_code == 0
+
+
+@pytest.mark.parametrize("command", [("doctor",), ("case", "P1"), ("definitions", "show", "who-5")], ids=" ".join)
+def test_a_terminal_that_lacks_characters_ends_no_command(command: tuple[str, ...], home: Path) -> None:
+    # given a terminal of Western Europe, of before there was Unicode
+    western = {**os.environ, "PYTHONIOENCODING": "latin-1", "PYTHONUTF8": "0"}
+
+    # when something is shown that it lacks
+    ran = subprocess.run(
+        [ONTRACK, *command, "--data", home], capture_output=True, check=False, env=western, timeout=PATIENCE
+    )
+
+    # then the rest is shown all the same
+    assert ran.returncode in (0, 1)
+    assert b"Traceback" not in ran.stderr
+    assert ran.stdout.strip()
 
 
 @pytest.mark.parametrize("command", ALL, ids=" ".join)

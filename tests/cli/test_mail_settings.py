@@ -87,6 +87,25 @@ def test_the_doctor_says_what_is_missing_or_wrong_of_what_stands_in_a_mail(
     assert found["says"].startswith(name)
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1\r", "mail clinic", "mail..clinic.example", "http://mail", "127.0.0.1:587"])
+def test_a_mail_server_that_is_no_host_is_named_before_anything_starts(
+    monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    for each, value in {**RIGHT, "ONTRACK_SMTP_HOST": host}.items():
+        monkeypatch.setenv(each, value)
+    with pytest.raises(SettingsWrong, match=r"^ONTRACK_SMTP_HOST: a host name or an address was expected"):
+        mail_settings(MailSettings)
+
+
+@pytest.mark.parametrize("host", ["mail", "mail.clinic.example", "127.0.0.1", "::1", "klinik-ø.example"])
+def test_a_mail_server_is_named_by_a_name_or_an_address(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    for each, value in {**RIGHT, "ONTRACK_SMTP_HOST": host}.items():
+        monkeypatch.setenv(each, value)
+    settings = mail_settings(MailSettings)
+    assert settings is not None
+    assert settings.smtp_host == host
+
+
 def test_the_doctor_says_that_it_has_looked_at_no_mail_server(home: Path) -> None:
     (found,) = [
         each
