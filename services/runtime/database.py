@@ -243,7 +243,8 @@ def _require_ours(file: Path, connection: sqlite3.Connection) -> None:
     if schema != SCHEMA:
         raise NotAHome(
             f"{file} was made by another version of OnTrack (format {schema}, here {SCHEMA}): "
-            "export its log with that version and import it into an empty home"
+            "make a backup with that version (ontrack backup FILE), and restore it with this one into a directory that "
+            "holds nothing but master.key (ontrack restore FILE)"
         )
     names = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
     if lacking := sorted(_tables() - names):

@@ -327,7 +327,9 @@ def test_a_home_of_another_format_is_refused_with_the_way_out(file: Path, openin
     words = str(refused.value)
     assert str(file) in words
     assert f"format {version}, here {SCHEMA}" in words
-    assert "export its log with that version and import it into an empty home" in words
+    assert (
+        "make a backup with that version (ontrack backup FILE), and restore it with this one into a directory" in words
+    )
     assert file.read_bytes() == content
 
 
