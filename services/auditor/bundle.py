@@ -303,7 +303,8 @@ class Bundle:
         if lacking or raw.log != canonical.log or canonical.topics.keys() != {topic.name for topic in CANONICAL}:
             raise BundleUnusable("its manifests do not speak of one whole log")
         self.manifests = Manifests(canonical, raw)
-        folders = {info.filename for info in archive.infolist() if info.is_dir() and not info.compress_size}
+        empty = (info.filename for info in archive.infolist() if not info.compress_size)
+        folders = {name for name in empty if name.endswith("/")}
         if sorted(name for name in archive.namelist() if name not in folders) != sorted(self._members()):
             raise BundleUnusable("it holds other files than its manifests speak of")
 

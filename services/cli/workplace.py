@@ -6,11 +6,12 @@ import shutil
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory, mkdtemp
+from tempfile import mkdtemp
 from typing import Final
 
 from services.cli.home import Failure
 from services.cli.output import say
+from services.cli.scratch import scratch
 from services.embedded import DATABASE, LOCK, UNFINISHED
 
 EXPORTED: Final = "an exported log goes into an empty directory"
@@ -33,8 +34,8 @@ def workplace(directory: Path, *, dry_run: bool) -> Iterator[Path]:
     of a dry run lies elsewhere. Raises Failure.
     """
     if dry_run:
-        with TemporaryDirectory(prefix="ontrack-dry-run-") as elsewhere:
-            yield Path(elsewhere)
+        with scratch("ontrack-dry-run-") as elsewhere:
+            yield elsewhere
         return
     place = directory.resolve()
     try:

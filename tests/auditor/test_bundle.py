@@ -518,6 +518,19 @@ def test_a_folder_in_a_bundle_is_empty_or_the_bundle_is_refused(handed: Handed, 
     assert (ran.exit_code, "it holds other files than its manifests speak of" in ran.told) == (code, bool(content))
 
 
+def test_a_bundle_with_a_file_that_has_no_name_is_refused(handed: Handed) -> None:
+    # given a file in a bundle whose name is said to be a comment on it
+    content = bytearray(handed.file.read_bytes())
+    header = content.index(b"PK\x01\x02")
+    content[header + 32 : header + 34] = content[header + 28 : header + 30]
+    content[header + 28 : header + 30] = bytes(2)
+    handed.file.write_bytes(content)
+
+    # then the bundle is refused with one sentence
+    ran = handed.verify(keys=False)
+    assert (ran.exit_code, str(handed.file) in ran.told, "Traceback" in ran.told) == (1, True, False), ran.told
+
+
 def handed_manifest(handed: Handed) -> bytes:
     with zipfile.ZipFile(handed.file) as archive:
         return archive.read("canonical/manifest.json")
@@ -648,7 +661,15 @@ def test_what_a_command_that_was_killed_has_left_is_removed_by_the_next(
     assert list(aside.iterdir()) == []
 
 
-def test_a_dry_run_makes_nothing(handed: Handed, tmp_path: Path) -> None:
+def test_a_dry_run_makes_nothing_and_removes_what_a_killed_one_has_left(
+    handed: Handed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = tmp_path / "aside" / "ontrack-dry-run-left"
+    left.mkdir(parents=True)
+    (left / DATABASE).touch()
+    monkeypatch.setattr("tempfile.tempdir", str(left.parent))
     told = succeeded("import", handed.file, *bundled(handed)[2:], "--data", tmp_path / "new", "--dry-run").told
     assert "would be taken" in told
+    assert f"{left} was left by a command that was killed; it was removed." in told
+    assert list(left.parent.iterdir()) == []
     assert not (tmp_path / "new" / DATABASE).exists()

@@ -19,6 +19,12 @@ from services.runtime.store.sealed import open_state
 
 OF_CASES: Final = (CASES, SCORES, TRACKS, NOTICES)
 DERIVED: Final = (SCORES, TRACKS, NOTICES)
+OF_A_RUN: Final = ("recordedtime", "keyid")
+"""What of an event differs between two homes that were told the same."""
+
+SINCE: Final = "since"
+"""What states keep of when an event was recorded."""
+
 _AT_ONCE: Final = 5_000
 
 
@@ -129,7 +135,7 @@ async def _sealed(home: Home, stage: Stage[Any]) -> Mapping[str, StoredState]:
 
 def _state(adapter: TypeAdapter[Any], stage: str, case_id: str, key: CaseKey, stored: StoredState) -> Any:
     state = open_state(adapter, stage, case_id, key, stored)
-    return _timeless(orjson.loads(adapter.dump_json(state)))
+    return _timeless(orjson.loads(adapter.dump_json(state)), (*OF_A_RUN, SINCE))
 
 
 def _opened(case_id: str, topic: Topic, records: Iterable[bytes], key: CaseKey) -> list[Any]:
@@ -144,12 +150,12 @@ def _opened(case_id: str, topic: Topic, records: Iterable[bytes], key: CaseKey) 
     return opened
 
 
-def _timeless(value: Any) -> Any:
+def _timeless(value: Any, left_out: Collection[str] = OF_A_RUN) -> Any:
     """Give plain values without the times at which events were recorded, wherever they stand."""
     match value:
         case dict():
-            return {name: _timeless(each) for name, each in value.items() if name not in ("recordedtime", "keyid")}
+            return {name: _timeless(each, left_out) for name, each in value.items() if name not in left_out}
         case list():
-            return [_timeless(each) for each in value]
+            return [_timeless(each, left_out) for each in value]
         case _:
             return value
