@@ -94,7 +94,7 @@ class Looker(Generic[StateT]):
         if self._retry and (self._resuming is None or self._resuming.done()):
             self._retry = False
             # What is silent just now keeps it waiting, and that is to be told meanwhile.
-            self._resuming = asyncio.create_task(self._on.serving.resume_halted())
+            self._resuming = asyncio.create_task(self._on.serving.try_again())
 
     async def stop(self) -> None:
         """Look no more, and try no halted case any more; what is in hand goes on."""
@@ -180,6 +180,8 @@ class Looker(Generic[StateT]):
         with told_as(StoreUnavailable):
             await self._on.documents.ping()
         self._health.set("states", await self._states_lost())
+        states = await self._on.store.place(self._on.stage.name)
+        self._retry |= states is not None and not self._on.serving.stands_on(states)
         halted = await self._on.store.halted(self._on.stage.name)
         self._metrics.set("ontrack_halted_cases", len(halted))
         self._retry |= any(each.retry and self._on.serving.runs(each.partition) for each in halted)

@@ -132,6 +132,19 @@ class Runner(Generic[StateT]):
         """Give a partition up; nothing is done there until it is opened again."""
         self._shares.pop(partition, None)
 
+    def stands_on(self, states: str) -> bool:
+        """Tell whether the states of every partition that was taken up are at a place. states: names it."""
+        return all(share.states == states for share in self._shares.values())
+
+    async def require_states(self, partition: int) -> None:
+        """Make sure that a partition stands on the states that are there. Raises PartitionLost: others are by now.
+
+        They can have read less, and where nothing comes nobody would see that.
+        """
+        if await self._store.place(self._stage.name) != self._share(partition).states:
+            self.leave(partition)
+            raise PartitionLost(f"the states of {self._stage.name} were replaced")
+
     def position(self, partition: int) -> int:
         """Give how far it has come in a partition. Raises PartitionLost if that was given up, or never opened."""
         return self._share(partition).position

@@ -231,13 +231,18 @@ class Serving(Generic[StateT]):
         if share.has_caught_up:
             share.why = ""
 
-    async def resume_halted(self) -> None:
-        """Try halted cases again, in every partition that runs."""
-        for partition in list(self.shares):
-            await self._in_order(partition, partial(self._resume_running, partition))
+    def stands_on(self, states: str) -> bool:
+        """Tell whether the states of every partition that runs here are at a place. states: names it."""
+        return self._runner.stands_on(states)
 
-    async def _resume_running(self, partition: int) -> None:
+    async def try_again(self) -> None:
+        """Try halted cases again in every partition that runs; one whose states were replaced is taken up anew."""
+        for partition in list(self.shares):
+            await self._in_order(partition, partial(self._try_again, partition))
+
+    async def _try_again(self, partition: int) -> None:
         if self.runs(partition):
+            await self._runner.require_states(partition)
             await self._resume(partition)
 
     async def _resume(self, partition: int) -> None:

@@ -28,7 +28,7 @@ from services.runtime.metrics import Metrics
 from services.runtime.runner import Runner
 from services.runtime.serving import RETRY_AWAY, Serving, Standing
 from services.runtime.store.mongo import MongoStore
-from services.runtime.store.port import AgendaStore, Halted, StoreUnavailable
+from services.runtime.store.port import AgendaStore, Halted, Position, StoreUnavailable
 from services.scoring.domain.stage import Scoring
 from tests.support.command import PATIENCE, StillWaiting, succeeded
 from tests.support.faults import Trouble, TroubledLog, TroubledStore
@@ -220,7 +220,7 @@ async def test_cases_are_not_tried_again_where_a_partition_was_given_up_meanwhil
     async with running(region) as member:
         # given cases that are tried again, of which the first takes long
         member.working.shut.add(ONE)
-        trying = asyncio.create_task(member.serving.resume_halted())
+        trying = asyncio.create_task(member.serving.try_again())
         await until(lambda: member.working.waiting == 1, "they are tried again")
 
         # when all partitions are given up before it has ended
@@ -246,6 +246,29 @@ async def test_nothing_goes_on_after_the_end(region: Region, monkeypatch: pytest
 
         # then nothing is in hand any more
         assert member.opening.waiting == 0
+
+
+async def test_states_that_were_replaced_by_some_that_had_read_less_are_gone_on_with_where_nothing_comes(
+    region: Region,
+) -> None:
+    async with running(region) as member:
+        # given a member that has read everything, and states in the place of its own that have read nothing
+        fresh = f"fresh.{uuid4().hex}"
+        await member.store.begin(fresh)
+        beginning = Position(member.founding.log_id, 0)
+        await member.store.take_place("scoring", fresh, dict.fromkeys(ALL, beginning))
+
+        # when somebody looks, and nothing comes
+        await member.looker.look()
+
+        # then everything is read again
+        ends = await member.log.ends(CASES, list(ALL))
+        async with asyncio.timeout(PATIENCE):
+            for partition, end in ends.items():
+                read = Position(member.founding.log_id, end)
+                while await member.store.position("scoring", partition) != read:  # noqa: ASYNC110 - nothing tells of it
+                    await asyncio.sleep(0.05)
+        await until(member.runs, "it runs, and says so")
 
 
 async def test_how_much_there_is_to_do_is_not_told_before_it_is_known(region: Region) -> None:
