@@ -55,42 +55,69 @@ class Following:
                         await self.brought(case_id, case, group)
 
     async def remove(self, clinic: str, group_id: str) -> Keeps | None:
-        """Remove a group, unless courses go on in it, or may; tell what keeps it."""
-        async with self._one_after_the_other[clinic]:
-            is_unclear, now = False, self._now()
-            async for cases in self._cases.all():
-                for case in cases.values():
-                    if _goes_on(case, now):
-                        if (case.clinic, case.group) == (clinic, group_id):
-                            return Keeps.COURSE
-                        # What is not known of it may say that it has joined since, also from another clinic.
-                        is_unclear |= isinstance(case, Unclear)
-            if is_unclear:
-                return Keeps.UNCLEAR
-            await self._roster.remove(Group, clinic, group_id)
-        return None
+        """Remove a group, unless courses go on in it, or may; tell what keeps it.
 
-    async def joined(self, case_id: str) -> None:
-        """Bring a case to the times of the group that it has just joined: these can have changed at that moment."""
+        A course can join it at that moment. So it is looked at again afterwards, and by who joins (`joined`): whoever
+        sees that puts the group back.
+        """
+        async with self._one_after_the_other[clinic]:
+            group = await self._roster.find(Group, clinic, group_id)
+            keeps = await self._keeps(clinic, group_id)
+            if keeps is None:
+                await self._roster.remove(Group, clinic, group_id)
+                keeps = None if group is None else await self._keeps(clinic, group_id)
+                if group is not None and keeps is not None:
+                    await self._roster.put(group)
+        return keeps
+
+    async def _keeps(self, clinic: str, group_id: str) -> Keeps | None:
+        is_unclear, now = False, self._now()
+        async for cases in self._cases.all():
+            for case in cases.values():
+                if _goes_on(case, now):
+                    if (case.clinic, case.group) == (clinic, group_id):
+                        return Keeps.COURSE
+                    # What is not known of it may say that it has joined since, also from another clinic.
+                    is_unclear |= isinstance(case, Unclear)
+        return Keeps.UNCLEAR if is_unclear else None
+
+    async def joined(self, case_id: str, entered: Group | None) -> None:
+        """Bring a case to the times of the group that it has just joined: these can have changed at that moment.
+
+        entered: the group as it was when it joined
+        """
         case = (await self._cases.registered([case_id])).get(case_id)
-        if case is not None and case.clinic is not None and case.group is not None:
-            group = await self._roster.find(Group, case.clinic, case.group)
-            if group is not None:
-                await self.brought(case_id, case, group)
+        if case is None or case.clinic is None or case.group is None:
+            return
+        group = await self._roster.find(Group, case.clinic, case.group)
+        if group is None and entered is not None and (entered.clinic, entered.id) == (case.clinic, case.group):
+            await self._roster.put(entered)
+            group = entered
+        if group is not None:
+            await self.brought(case_id, case, group)
 
     async def brought(self, case_id: str, case: Registered, group: Group) -> Registered:
-        """Bring a case to the times of its group; give how it stands then."""
-        now = self._now()
-        if not _goes_on(case, now):
-            return case
-        follows = [data for data in changes(case, group.sessions) if not any(outside(case, data, self._definitions))]
-        if not follows:
-            return case
-        facts = [group_fact(case_id, case, data, now) for data in follows]
-        taken = await self._door.take(Request(facts, group.clinic, now))
-        for _, refusal in taken.refused:
-            _LOG.warning("group-not-followed", case=case_id, why=refusal.code)
-        return (await self._cases.registered([case_id])).get(case_id, case)
+        """Bring a case to the times of its group; give how it stands then.
+
+        When something was said, the roster is looked at again: somebody in another process can have entered other times
+        by then, and have brought the case to those before.
+        """
+        while _goes_on(case, now := self._now()):
+            follows = [
+                data for data in changes(case, group.sessions) if not any(outside(case, data, self._definitions))
+            ]
+            if not follows:
+                break
+            facts = [group_fact(case_id, case, data, now) for data in follows]
+            taken = await self._door.take(Request(facts, group.clinic, now))
+            for _, refusal in taken.refused:
+                _LOG.warning("group-not-followed", case=case_id, why=refusal.code)
+            case = (await self._cases.registered([case_id])).get(case_id, case)
+            entered = await self._roster.find(Group, group.clinic, group.id)
+            if entered in (None, group) or (case.clinic, case.group) != (group.clinic, group.id):
+                break
+            group = entered
+        return case
 
 
 def _goes_on(case: Registered, now: datetime) -> bool:

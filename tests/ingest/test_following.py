@@ -1,7 +1,7 @@
 """The cases of a group come to what the roster says of it, whoever was broken off or overtaken before."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -13,7 +13,7 @@ from services.embedded import EmbeddedHome
 from services.ingest.cases import Cases
 from services.ingest.door import Door, DoorBusy
 from services.ingest.following import Following, Keeps
-from services.ingest.intake import Request, Taken
+from services.ingest.intake import Intake, Request, Taken
 from services.runtime.roster.port import Group
 from tests.support.open_clinic import ENROLMENT, NOW, Clinic, halted
 
@@ -52,6 +52,60 @@ class Closing(Door):
             raise DoorBusy("the log is away")
         self.callers -= 1
         return await super().take(request)
+
+
+class Overtaken(Door):
+    """A door at which somebody else does something right before the first caller is let in."""
+
+    def __init__(self, intake: Intake, meanwhile: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(intake)
+        self._meanwhile: Callable[[], Awaitable[None]] | None = meanwhile
+
+    async def take(self, request: Request) -> Taken:
+        if self._meanwhile is not None:
+            meanwhile, self._meanwhile = self._meanwhile, None
+            await meanwhile()
+        return await super().take(request)
+
+
+async def test_of_two_processes_that_say_other_times_at_once_the_slower_one_leaves_no_case_behind(
+    clinic: Clinic,
+) -> None:
+    # given a process that has entered other times of a group, when another one enters later ones and brings all cases
+    # to these
+    cases = await members(clinic, 3)
+    home = clinic.home
+
+    async def other_times() -> None:
+        assert await put(clinic, 2) == 200
+
+    door = Overtaken(home.intake, other_times)
+    async with door.opened():
+        following = Following(home.cases, home.roster, door, home.definitions, home.clock)
+
+        # when the first one goes on
+        await following.put(Group(clinic="north", id="mondays", sessions=dict(sessions(1)), therapists=()))
+
+    # then all have the times that the roster has
+    for case_id in cases:
+        assert await scheduled(clinic, case_id) == sessions(2)
+
+
+async def test_who_joins_a_group_while_it_is_removed_keeps_it(clinic: Clinic) -> None:
+    # given a group without cases, again and again
+    for number in range(20):
+        assert await put(clinic, 0) == 200
+
+        # when a case is enrolled in it at the moment at which it is removed
+        body = {**ENROLMENT, "number": str(number), "group": "mondays"}
+        joins, removes = await asyncio.gather(clinic.ask("POST", "/v1/cases", body), clinic.ask("DELETE", MONDAYS))
+
+        # then it was enrolled and the group is there, or the other way round
+        is_there = await clinic.home.roster.find(Group, "north", "mondays") is not None
+        assert (joins.status == 201) == is_there, (joins.status, removes.status)
+        if is_there:
+            closed = await clinic.ask("POST", f"/v1/cases/{joins.json['case']}/case-closed", {"reason": "other"})
+            assert closed.status == 201
 
 
 async def test_when_two_say_other_times_at_once_the_cases_have_what_the_roster_says(clinic: Clinic) -> None:

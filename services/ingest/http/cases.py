@@ -94,7 +94,7 @@ class CaseDesk:
         await at.record(origin, facts)
         for each in facts:
             if isinstance(each.fact.data, CaseEnrolled | CaseTransferred) and each.fact.data.group is not None:
-                await at.following.joined(each.fact.subject)
+                await at.following.joined(each.fact.subject, each.joins)
 
     async def _reference(self, client: Client, kind: type[Definition], name: str | None, *, comes_again: bool) -> str:
         """Name what a case is enrolled with. comes_again: so it was, with what may be nobody's default any more."""
@@ -127,6 +127,7 @@ class CaseDesk:
                 group = await at.roster.find(Group, origin.client.clinic, fact.data.group)
                 if group is None:
                     raise Problem(problems.UNKNOWN_GROUP, Fault(f"{each.pointer}/group", "a group of the clinic"))
+                found[-1] = each._replace(joins=group)
                 for data in joined(case, group.sessions):
                     if not any(outside(case, data, at.definitions)):
                         follows = origin.follows(fact, data)

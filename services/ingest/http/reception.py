@@ -29,7 +29,7 @@ from services.ingest.http.room import Loan
 from services.ingest.intake import Request
 from services.ingest.statements import Origin
 from services.runtime.directory.port import Directory
-from services.runtime.roster.port import Clinic, Entry, Roster
+from services.runtime.roster.port import Clinic, Entry, Group, Roster
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -81,11 +81,13 @@ class Stated(NamedTuple):
 
     pointer: leads to what it was made from
     before: gives what else it may have said when the request came first
+    joins: the group that the case joins by it, as the roster has it
     """
 
     fact: Event[Data]
     pointer: str = ""
     before: Callable[[], Iterable[Event[Data]]] = tuple
+    joins: Group | None = None
 
 
 @dataclass(frozen=True, slots=True)
