@@ -1,7 +1,8 @@
 """`ontrack import`: a file of responses, or an exported log."""
 
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, time
@@ -223,7 +224,7 @@ class _Checked:
 
     spool: Spool
     definitions: Catalogue
-    instruments: Mapping[str, Entry]
+    instruments: Mapping[str, Sequence[str]]
     enrolment: Enrolment | None
     tally: Tally
     faults: list[RowFault]
@@ -234,8 +235,10 @@ async def _checked(
 ) -> _Checked:
     """Read a file and check all of it, against the home too. Raises Failure."""
     enrolment, unknown = _enrolment(home, options)
-    instruments = {model.id: Entry(ref, {}, model) for ref, model in home.definitions.of_kind(Instrument)}
-    models = {identity: home.definitions.instrument(entry.ref) for identity, entry in instruments.items()}
+    instruments = defaultdict[str, list[str]](list)
+    for ref, model in home.definitions.of_kind(Instrument):
+        instruments[model.id].append(ref)
+    models = {identity: home.definitions.instrument(refs[-1]) for identity, refs in instruments.items()}
     with progress("Reading", None) as advance:
         calendar = Calendar(zone, home.clock())
         reading = read_responses(stream, models, calendar, wide=wide, skipped=skipped, progress=advance)
@@ -254,6 +257,9 @@ async def _checked(
         _refuse(faults, "Mend the file, or leave such rows out with --skip-invalid.")
     for fault in tally.faults:
         leave_out(reading.spool, fault.line, skipped)
+    if tally.faults and options.dry_run:
+        # What is told would come of what is left.
+        tally = await importer.check(reading.spool)
     if enrolment is not None and tally.enrolled:
         _require_primary(home, enrolment.policy, reading.spool.instruments())
     return _Checked(reading.spool, home.definitions, instruments, enrolment, tally, faults)

@@ -95,12 +95,15 @@ class Importer:
         self,
         intake: Intake,
         directory: Directory,
-        instruments: Mapping[str, Entry],
+        instruments: Mapping[str, Sequence[str]],
         *,
         clinic: str,
         enrolment: Enrolment | None,
     ) -> None:
-        """Import for `clinic`; `instruments` by id; without an enrolment unknown cases are faults."""
+        """Import for `clinic`; without an enrolment unknown cases are faults.
+
+        instruments: the versions of each, by its id; rows are answers to the last one
+        """
         self._intake = intake
         self._directory = directory
         self._instruments = instruments
@@ -183,7 +186,13 @@ class Importer:
     def _considered(self, chunk: Chunk, registered: Mapping[str, Registered], tally: Tally) -> Sequence[Event[Data]]:
         """Say what is new in a chunk, in the light of the log; what is refused goes into the tally."""
         stated = list(self._stated(chunk, registered))
-        considered = self._intake.judged([fact for fact, _ in stated], registered)
+
+        def meant_before(place: int) -> Iterator[Event[Data]]:
+            fact, row = stated[place]
+            for ref in self._instruments[row.instrument] if isinstance(fact.data, ResponseSubmitted) else ():
+                yield fact._replace(data=fact.data.model_copy(update={"instrument": ref}))
+
+        considered = self._intake.judged([fact for fact, _ in stated], registered, meant_before)
         enrolled = sum(1 for fact in considered.new if isinstance(fact.data, CaseEnrolled))
         tally.cases += len(chunk.cases)
         tally.known += considered.known
@@ -228,7 +237,7 @@ class Importer:
         answers, comment = row.read()
         data = ResponseSubmitted.model_construct(
             session=row.session,
-            instrument=self._instruments[row.instrument].ref,
+            instrument=self._instruments[row.instrument][-1],
             answers=answers,
             comment=comment,
             answered_at=row.answered_at,

@@ -126,9 +126,18 @@ class Intake:
         """Say what would become of facts, each in the light of those before it. Records nothing."""
         return self.judged(facts, await self.registered([fact.subject for fact in facts]))
 
-    def judged(self, facts: Sequence[Event[Data]], registered: Mapping[str, Registered]) -> Considered:
-        """Say what would become of facts, in the light of what is registered and of the facts before each."""
-        return self._judged(Request(facts), _foreseen(registered), self._clock())
+    def judged(
+        self,
+        facts: Sequence[Event[Data]],
+        registered: Mapping[str, Registered],
+        meant_before: Callable[[int], Iterable[Event[Data]]] = _nothing_else,
+    ) -> Considered:
+        """Say what would become of facts, in the light of what is registered and of the facts before each.
+
+        meant_before: as of a request
+        """
+        request = Request(facts, meant_before=meant_before)
+        return self._judged(request, _foreseen(registered), self._clock())
 
     def _judged(self, request: Request, before: Foreseen, recorded: datetime) -> Considered:
         """Say what would become of the facts of a request. before: what will be known of cases before it."""
@@ -143,7 +152,7 @@ class Intake:
                 refused.append((place, strange))
                 continue
             if fact.id in reused:
-                refused.append((place, reuse_of(fact)))
+                refused.append((place, reuse_of(case, fact)))
                 continue
             stands = _standing(fact, request.came, recorded)
             if fact.id in case.facts:

@@ -8,7 +8,7 @@ from pathlib import Path
 from random import Random
 from zoneinfo import ZoneInfo
 
-from contracts.definitions.catalogue import Catalogue, Entry
+from contracts.definitions.catalogue import Catalogue
 from contracts.definitions.files import library
 from contracts.definitions.instrument import Instrument
 from contracts.definitions.policy import Policy
@@ -77,7 +77,7 @@ async def _imported_into(home: Home, file: Path) -> None:
 
 
 def _importer(home: Home) -> Importer:
-    entries = {model.id: Entry(ref, {}, model) for ref, model in home.definitions.of_kind(Instrument)}
+    entries = {model.id: [ref] for ref, model in home.definitions.of_kind(Instrument)}
     protocol, policy = (home.definitions.named(Protocol, "open-ended"), home.definitions.named(Policy, "gryesten-2023"))
     assert protocol is not None
     assert policy is not None

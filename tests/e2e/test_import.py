@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
@@ -9,6 +10,7 @@ from typing import Any, Final
 
 import pytest
 
+from contracts.definitions.files import LIBRARY
 from services.embedded import DATABASE, MASTER_KEY
 from services.runtime.database import Database
 from tests.support.command import Ran, ontrack, run_apart
@@ -68,6 +70,22 @@ def test_importing_real_patients_a_second_time_changes_nothing_at_all(desk: Desk
     assert counts(desk.home) == records
     assert sealed_states(desk.home) == states
     assert same(contents(desk.home), held)
+
+
+def test_a_file_that_grows_is_imported_again_though_its_instrument_has_a_newer_version(
+    desk: Desk, tmp_path: Path
+) -> None:
+    # given a file that was imported, and another version of its instrument
+    desk.takes(table(ROWS))
+    newer = json.loads((LIBRARY / "instruments" / "bdi-ii.json").read_text("utf-8"))
+    (tmp_path / "newer").mkdir()
+    (tmp_path / "newer" / "bdi-ii.json").write_text(json.dumps({**newer, "version": 2, "comparable_from": 1}), "utf-8")
+
+    # when it is imported again with a row more
+    ran = desk.takes(table([*ROWS, row("A1", 9, 20)]), "--definitions", tmp_path / "newer")
+
+    # then what was recorded is known, and the row is taken, under the newer version
+    assert ran.told.startswith(f"1 response recorded, {len(ROWS)} were known already, 0 of ")
 
 
 def test_a_policy_that_could_judge_nothing_in_the_file_is_refused(desk: Desk, tmp_path: Path) -> None:

@@ -5,13 +5,15 @@ import gzip
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Final
 
 import pytest
 
 from contracts.events.event import fact_id, new_fact
-from contracts.events.facts import CaseClosed
+from contracts.events.facts import CaseClosed, ResponseWithdrawn
 from services.embedded import EmbeddedHome
+from tests.cli.homes import SEEN, Step, events_of, imported, lived, written
 from tests.support.command import ontrack
 from tests.support.contents import counts
 from tests.support.desk import COLUMNS, Desk, row, table, weekly
@@ -426,3 +428,20 @@ def test_a_pattern_has_the_session_once(known: Desk, option: str, options: Seque
     assert ran.exit_code == 2
     assert ran.told.startswith(f"Error: {option} ")
     assert "a pattern with {session} once was expected" in ran.told
+
+
+def test_of_what_was_withdrawn_is_told_that_it_was(tmp_path: Path) -> None:
+    # given a response that was imported, and withdrawn since
+    home = imported(tmp_path / "home", written(tmp_path / "first.csv", {"W": {0: 12, 1: 13}}, "odsis"))
+    submitted = [event for event in events_of(home, "W") if event["event"] == "ontrack.response-submitted.v1"]
+    response = next(event["id"] for event in submitted if event["data"]["session"] == 1)
+    lived(home, [Step("W", ResponseWithdrawn(response=response, reason="another patient's", by="anna"), SEEN)])
+
+    # when a file has another one for its occasion
+    ran = ontrack(
+        "import", written(tmp_path / "more.csv", {"W": {1: 14}}, "odsis"), "--data", home, "--timezone", "UTC"
+    )
+
+    # then it is said that it does not stand, and where it is answered anew
+    assert ran.exit_code == 1
+    assert "was recorded before and has been withdrawn; its occasion is answered anew over the API" in ran.told

@@ -36,6 +36,18 @@ def test_what_is_left_out_can_be_mended_and_imported(known: Desk) -> None:
     assert again.told == "2 responses recorded, 1 were known already, 0 of 1 cases enrolled.\n"
 
 
+def test_a_dry_run_tells_what_would_come_of_what_is_left(desk: Desk) -> None:
+    # given a case of which a line is left out, and one of which all are
+    lines = [row(CASE, 1, ANSWER), row(CASE, 99, ANSWER), row("P777", 99, ANSWER)]
+    content, course = table(lines), ("--protocol", "group-cbt-depression-14", "--skip-invalid")
+
+    # when it is tried, then that is told, and it is what is done
+    tried = desk.imports(content, *course, "--dry-run").told
+    told = "1 response {}recorded, 0 were known already, 1 of 1 cases {}enrolled, 2 lines {}left out."
+    assert told.format("would be ", "would be ", "would be ") in tried
+    assert told.format("", "", "") in desk.imports(content, *course).told
+
+
 def test_nothing_is_taken_of_an_occasion_of_which_lines_say_different_things(known: Desk) -> None:
     # given a session that stands in a file four times, one of them with another total, and a session that is clear
     once, other = row(CASE, 1, ANSWER), row(CASE, 1, 12)

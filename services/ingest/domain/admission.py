@@ -58,6 +58,7 @@ ANSWERS: Final = "answers"
 """The field of answers that are wrong as a whole, and not at one item."""
 
 _REUSED: Final = "this was recorded before with other content, which stands; a response is corrected over the API"
+_WITHDRAWN: Final = "this was recorded before and has been withdrawn; its occasion is answered anew over the API"
 _OF_A_SESSION: Final = (
     SessionScheduled | SessionMoved | SessionCancelled | SessionAttended | SessionAbsent | ResponseSubmitted
 )
@@ -93,9 +94,12 @@ def is_reused(case: Registered, ids: Sequence[str]) -> bool:
     return more or any(stated) != all(stated)
 
 
-def reuse_of(fact: Event[Data]) -> Refusal:
+def reuse_of(case: Registered, fact: Event[Data]) -> Refusal:
     """Refuse a fact under an id that was given before to something else."""
-    return Refusal("id_reused", "session" if isinstance(fact.data, ResponseSubmitted) else "id", _REUSED)
+    if not isinstance(fact.data, ResponseSubmitted):
+        return Refusal("id_reused", "id", _REUSED)
+    is_withdrawn = fact.id in case.responses and fact.id not in case.answered.values()
+    return Refusal("id_reused", "session", _WITHDRAWN if is_withdrawn else _REUSED)
 
 
 def refusals(case: Registered, fact: Event[Data], definitions: Catalogue) -> Iterator[Refusal]:
@@ -133,7 +137,7 @@ def refusals(case: Registered, fact: Event[Data], definitions: Catalogue) -> Ite
 def _at_first_sight(case: Registered, fact: Event[Data]) -> Sequence[Refusal] | None:
     """Refuse or take a fact by what stands of its case, whatever it says; None if that is to be looked at."""
     if fact.id in case.facts:
-        return [reuse_of(fact)]
+        return [reuse_of(case, fact)]
     if case.erased:
         return [Refusal("case_erased", "case", "a case that has not been erased")]
     if isinstance(case, Unclear):
