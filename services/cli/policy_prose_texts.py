@@ -42,7 +42,8 @@ _EN: Final = {
     "beyond.up": "above {value}",
     "beyond.down": "below {value}",
     "unknown": "A session without a valid score is never on track: its status is unknown. It is unknown too where no "
-    "rule fires and one of them has no baseline to compare with. Every other session is on track.",
+    "rule fires and, for want of a baseline, it cannot be told whether one of them would. Every other session is on "
+    "track.",
     "after": "After a session that was not on track",
     "once.evaluated_again": "Each further session is judged again, by the same rules: a patient can be on track again "
     "at the next one.",
@@ -125,8 +126,8 @@ _DA: Final = {
     "beyond.up": "over {value}",
     "beyond.down": "under {value}",
     "unknown": "En session uden gyldig score er aldrig på rette spor: Dens status er ukendt. Den er også ukendt, hvor "
-    "ingen regel slår til, og en af dem ikke har en baseline at sammenligne med. Enhver anden session er på rette "
-    "spor.",
+    "ingen regel slår til, og det for en af dem ikke kan afgøres, fordi der mangler en baseline. Enhver anden session "
+    "er på rette spor.",
     "after": "Efter en session, der ikke var på rette spor",
     "once.evaluated_again": "Hver følgende session vurderes igen efter de samme regler: En patient kan være på rette "
     "spor igen ved den næste.",
