@@ -38,7 +38,7 @@ def notices(place: Place, outcome: str | None, form: Format) -> None:
     if found or form != "table":
         print_rows(found, COLUMNS, form)
     else:
-        say("There is no such notice." if outcome else "No notice yet: no report has asked for a mail.")
+        say("There is no such notice." if outcome else "No notice yet: nobody is to be told of a report by mail.")
     if found and form == "table":
         say(f"Times are those of {clinic_zone().key}. A report stands there once for each who is told of it.")
 

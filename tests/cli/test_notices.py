@@ -92,7 +92,7 @@ def test_where_there_is_none_that_is_said(tmp_path: Path) -> None:
 
     asyncio.run(make())
     asked = ("notices", "--data", tmp_path / "home")
-    assert ontrack(*asked).told == "No notice yet: no report has asked for a mail.\n"
+    assert ontrack(*asked).told == "No notice yet: nobody is to be told of a report by mail.\n"
     assert ontrack(*asked, "--outcome", "sent").told == "There is no such notice.\n"
 
 
