@@ -5,7 +5,7 @@ import json
 import os
 import sys
 from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
@@ -103,8 +103,20 @@ def program() -> str:
 
 def say(message: str) -> None:
     """Tell the person something that is not data, if it can be told: the disk on which the words go may be full."""
-    with suppress(OSError):
-        click.echo(message, err=True)
+    is_written(message, "stderr")
+
+
+def is_written(message: str, where: Literal["stdout", "stderr"]) -> bool:
+    """Write a line; tell whether that could be done. From where it could not be nothing is written there any more.
+
+    What a stream keeps of it would be tried again when the process ends, which would then have failed.
+    """
+    try:
+        click.echo(message, err=where == "stderr")
+    except OSError:
+        setattr(sys, where, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - until the end
+        return False
+    return getattr(sys, where) is not None
 
 
 @contextmanager

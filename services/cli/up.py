@@ -12,7 +12,7 @@ from contracts.events.fields import is_name
 from services.cli.home import Failure, run
 from services.cli.interruption import is_asked
 from services.cli.mail_settings import SMTP_HOST, mail_is_meant, mail_settings
-from services.cli.output import say
+from services.cli.output import is_written, say
 from services.cli.place import DATA, DIRECTORY
 from services.cli.sealing import TOGETHER, Sealing, missing, sealing_options
 from services.cli.zone import clinic_zone
@@ -135,7 +135,7 @@ def _welcome(directory: Path, port: int, secret: str | None, *, is_new: bool) ->
         return
     say("Keep a copy of master.key elsewhere: without it nothing can be read.")
     say("This token lets an administrator in; it is shown this once (ontrack token make makes others):")
-    if not _is_printed(secret):
+    if not is_written(secret, "stdout"):
         say("It could not be written there, so nobody has it: ontrack token make makes another one.")
         return
     # Where the token goes to a file, nothing that goes elsewhere gives it away.
@@ -145,15 +145,6 @@ def _welcome(directory: Path, port: int, secret: str | None, *, is_new: bool) ->
     for line in _first_case(secret if is_read else "$TOKEN", port):
         (click.echo if is_read else say)(line)
     say(f"What else it can do stands in docs/api.md; every other command takes --data {directory}.")
-
-
-def _is_printed(secret: str) -> bool:
-    """Print it; tell whether that could be done: what is printed on can be closed, or on a disk that is full."""
-    try:
-        click.echo(secret)
-    except OSError:
-        return False
-    return sys.stdout is not None
 
 
 def _first_case(token: str, port: int) -> list[str]:
