@@ -1,7 +1,10 @@
 """`ontrack audit export`: a history in one file is audited as the home that it came from, with its keys or without."""
 
 import asyncio
+import os
 import re
+import subprocess
+import sys
 import warnings
 import zipfile
 from collections.abc import Callable
@@ -639,6 +642,28 @@ def test_nothing_is_left_behind(handed: Handed, tmp_path: Path, monkeypatch: pyt
     assert list(aside.iterdir()) == []
 
 
+HOLDS: Final = """
+import sys
+from services.cli.scratch import scratch
+with scratch(sys.argv[1]) as folder:
+    (folder / sys.argv[2]).touch()
+    print(folder, flush=True)
+    sys.stdin.read()
+"""
+
+
+def left_by_a_killed_one(aside: Path, prefix: str) -> Path:
+    """Let a process be killed that has a folder with something in it; give that."""
+    environment = {**os.environ, "TMPDIR": str(aside)}
+    command = [sys.executable, "-c", HOLDS, prefix, DATABASE]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as process:
+        assert process.stdout is not None
+        folder = Path(process.stdout.readline().decode().strip())
+        process.kill()
+    assert (folder / DATABASE).exists()
+    return folder
+
+
 def test_what_a_command_that_was_killed_has_left_is_removed_by_the_next(
     handed: Handed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -646,30 +671,28 @@ def test_what_a_command_that_was_killed_has_left_is_removed_by_the_next(
     aside = tmp_path / "aside"
     aside.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(aside))
-    left = aside / "ontrack-bundle-left"
     with scratch("ontrack-bundle-") as held:
         (held / DATABASE).touch()
-        left.mkdir()
-        (left / DATABASE).touch()
+        left = left_by_a_killed_one(aside, "ontrack-bundle-")
 
         # when another one reads a bundle
         ran = handed.verify()
 
         # then only what nobody uses is gone
         assert f"{left} was left by a command that was killed; it was removed." in ran.told
-        assert list(aside.iterdir()) == [held]
+        assert (left.exists(), (held / DATABASE).exists()) == (False, True)
     assert list(aside.iterdir()) == []
 
 
 def test_a_dry_run_makes_nothing_and_removes_what_a_killed_one_has_left(
     handed: Handed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    left = tmp_path / "aside" / "ontrack-dry-run-left"
-    left.mkdir(parents=True)
-    (left / DATABASE).touch()
-    monkeypatch.setattr("tempfile.tempdir", str(left.parent))
+    aside = tmp_path / "aside"
+    aside.mkdir()
+    left = left_by_a_killed_one(aside, "ontrack-dry-run-")
+    monkeypatch.setattr("tempfile.tempdir", str(aside))
     told = succeeded("import", handed.file, *bundled(handed)[2:], "--data", tmp_path / "new", "--dry-run").told
     assert "would be taken" in told
     assert f"{left} was left by a command that was killed; it was removed." in told
-    assert list(left.parent.iterdir()) == []
+    assert list(aside.iterdir()) == []
     assert not (tmp_path / "new" / DATABASE).exists()
