@@ -38,7 +38,7 @@ def test_what_is_left_out_can_be_mended_and_imported(known: Desk) -> None:
 
 def test_a_dry_run_tells_what_would_come_of_what_is_left(desk: Desk) -> None:
     # given a case of which a line is left out, and one of which all are
-    lines = [row(CASE, 1, ANSWER), row(CASE, 99, ANSWER), row("P777", 99, ANSWER)]
+    lines = [row(CASE, 1, ANSWER), row(CASE, 15, ANSWER), row("P777", 15, ANSWER)]
     content, course = table(lines), ("--protocol", "group-cbt-depression-14", "--skip-invalid")
 
     # when it is tried, then that is told, and it is what is done
