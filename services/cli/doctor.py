@@ -94,7 +94,7 @@ async def _of_mail(*, sends_mail: bool) -> AsyncIterator[Checked]:
         yield unknown("mail server", f"not looked at: {SMTP_HOST} is not set here")
         return
     from services.cli.checks.of_mail_server import of_mail_server  # noqa: PLC0415 - as above
-    from services.mailer.settings import MailSettings  # noqa: PLC0415
+    from services.mailer.settings import MailSettings  # noqa: PLC0415 - as above
 
     try:
         settings = mail_settings(MailSettings)

@@ -87,7 +87,7 @@ def test_where_all_is_well_that_is_said(sound: Path) -> None:
     lines = ran.out.decode().splitlines()
     assert "ok       mail: none waits for long, and none failed in the last 7 days" in lines
     assert lines.pop() == "unknown  mail server: not looked at: ONTRACK_SMTP_HOST is not set here"
-    nobody = "unknown  process: none runs here: before ontrack up does, nothing is answered,"
+    nobody = "unknown  process: none is seen to run here: before ontrack up does, nothing is"
     lines.remove(nobody)
     assert all(line.startswith(("ok       ", "         ")) for line in lines)
 

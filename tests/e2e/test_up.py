@@ -227,7 +227,7 @@ def test_the_doctor_tells_whether_somebody_runs_there(tmp_path: Path) -> None:
         clinic.process.send_signal(signal.SIGCONT)
         assert clinic.end(signal.SIGTERM) == 0
     verdict, says, _ = of_process()
-    assert (verdict, says.startswith("none runs here")) == ("unknown", True)
+    assert (verdict, says.startswith("none is seen to run here")) == ("unknown", True)
 
 
 def test_a_directory_has_one_process_and_a_port_too(tmp_path: Path) -> None:

@@ -65,7 +65,8 @@ def _permission(directory: Path) -> Checked:
 def _process(directory: Path) -> Checked:
     process = writer_of(directory / DATABASE)
     if process is None:
-        return unknown("process", "none runs here: before ontrack up does, nothing is answered, asked or mailed")
+        says = "none is seen to run here: before ontrack up does, nothing is answered, asked or mailed"
+        return unknown("process", says)
     if _is_stopped(process):
         return ill("process", f"{process} has the directory, and was stopped", f"run kill -CONT {process}")
     return well("process", f"{process} runs here")
