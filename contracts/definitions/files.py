@@ -221,10 +221,8 @@ def _parts(body: Mapping[str, Any], kind: str) -> Iterator[tuple[str, dict[str, 
 def _cross_checks(entry: Entry, catalogue: Catalogue) -> Iterator[tuple[str, str]]:
     """Find what a definition says of another one that is not so: the path, and what was expected there."""
     match entry.model:
-        case Instrument(items=items):
-            for number, item in enumerate(items):
-                if item.id in COLUMNS:
-                    yield f"items.{number}.id", f"another id was expected: files of responses have a column {item.id}"
+        case Instrument() as instrument:
+            yield from _faults_of_instrument(instrument)
         case Policy() as policy:
             yield from _faults_of_policy(policy, catalogue)
         case Protocol() as protocol:
@@ -236,6 +234,19 @@ def _cross_checks(entry: Entry, catalogue: Catalogue) -> Iterator[tuple[str, str
             for item_id in worded:
                 if item_id not in known:
                     yield f"items.{item_id}", f"an item of the instrument was expected: {_listed(known)}"
+
+
+def _faults_of_instrument(instrument: Instrument) -> Iterator[tuple[str, str]]:
+    for number, item in enumerate(instrument.items):
+        if item.id in COLUMNS:
+            yield f"items.{number}.id", f"another id was expected: files of responses have a column {item.id}"
+    for number, scale in enumerate(instrument.scales):
+        ranges = {instrument.ranges[item_id] for item_id in scale.items}
+        if scale.missing_at_most and scale.formula in {"sum/1", "mean/1"} and len(ranges) > 1:
+            yield (
+                f"scales.{number}.items",
+                "items of one range were expected: the others stand for a missing one",
+            )
 
 
 def _faults_of_policy(policy: Policy, catalogue: Catalogue) -> Iterator[tuple[str, str]]:
@@ -250,11 +261,9 @@ def _faults_of_policy(policy: Policy, catalogue: Catalogue) -> Iterator[tuple[st
     scale = instrument.scale(primary.scale)
     lowest, highest = (Decimal(0), Decimal(0)) if scale is None else instrument.bounds(scale)
     for number, rule in enumerate(policy.rules if scale is not None else ()):
-        if isinstance(rule, Deterioration) and rule.at_least > highest - lowest:
-            yield (
-                f"rules.{number}.at_least",
-                f"at most {highest - lowest}, the length of the scale, was expected",
-            )
+        name, points = ("at_least", rule.at_least) if isinstance(rule, Deterioration) else ("less_than", rule.less_than)
+        if points > highest - lowest:
+            yield f"rules.{number}.{name}", f"at most {highest - lowest}, the length of the scale, was expected"
         if rule in policy.rules[:number]:
             yield f"rules.{number}", "each rule once was expected"
 

@@ -1,6 +1,6 @@
 """A questionnaire as data: its items, scales, flags and cut-offs."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
 from functools import cached_property
@@ -191,8 +191,10 @@ class Instrument(Definition):
                 return Decimal(sum(lowest) * scale.times), Decimal(sum(highest) * scale.times)
             case "count/1":
                 return Decimal(0), Decimal(len(scale.items))
-            case "mean/1" | "item/1":
-                return Decimal(min(lowest)), Decimal(max(highest))
+            case "mean/1":
+                return _mean(lowest), _mean(highest)
+            case "item/1":
+                return Decimal(lowest[0]), Decimal(highest[0])
 
     def best_and_worst(self, scale: Scale) -> tuple[Decimal, Decimal]:
         """Give the best and the worst value that a scale can have."""
@@ -267,6 +269,11 @@ class Instrument(Definition):
 
 def _range_of(item: Item) -> str:
     return f"a whole number from {item.lowest} to {item.highest}"
+
+
+def _mean(values: Sequence[int]) -> Decimal:
+    whole, rest = divmod(sum(values), len(values))
+    return _hundredths(Decimal(sum(values)) / len(values)) if rest else Decimal(whole)
 
 
 def _hundredths(value: Decimal) -> Decimal:

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,15 @@ def an_instrument(**changes: object) -> Body:
         ],
         **changes,
     }
+
+
+A_MEAN: Body = {
+    "id": "rest",
+    "label": text("Rest"),
+    "formula": "mean/1",
+    "items": ["nights", "hours"],
+    "worse": "higher",
+}
 
 
 def a_policy(**changes: object) -> Body:
@@ -521,6 +531,21 @@ FAULTY: dict[str, Case] = {
         "rules.0.at_least",
         "at most 20, the length of the scale, was expected",
     ),
+    "no change of more points than the scale has": (
+        a_policy(
+            rules=[{"kind": "no_change/1", "less_than": "20.5", "sessions": 3, "compared_with": "previous"}],
+        ),
+        "rules.0.less_than",
+        "at most 20, the length of the scale, was expected",
+    ),
+    "an item that others of another range stand for": (
+        an_instrument(
+            items=[*an_instrument()["items"], {"id": "hours", "label": text("Hours"), "lowest": 0, "highest": 24}],
+            scales=[*an_instrument()["scales"], {**A_MEAN, "missing_at_most": 1}],
+        ),
+        "scales.1.items",
+        "items of one range were expected",
+    ),
     "the same rule twice": (
         a_policy(rules=[*a_policy()["rules"], *a_policy()["rules"]]),
         "rules.1",
@@ -775,3 +800,24 @@ def test_an_item_has_a_range_that_every_reader_can_hold(
 
     # then
     assert any(expected in fault.expected for fault in refused.value.faults)
+
+
+def test_a_mean_of_items_with_ranges_of_their_own_reaches_from_the_mean_of_the_lowest_to_that_of_the_highest(
+    tmp_path: Path,
+) -> None:
+    # given an instrument with a mean of two items, one of which goes to 7 and one to 24
+    content = an_instrument(
+        items=[*an_instrument()["items"], {"id": "hours", "label": text("Hours"), "lowest": 1, "highest": 24}],
+        scales=[*an_instrument()["scales"], A_MEAN],
+    )
+    write(tmp_path, {"sleep.json": content})
+
+    # when it is loaded
+    [entry] = load_directory(tmp_path)
+
+    # then its bounds are the least and the most that answers can give
+    instrument = entry.model
+    assert isinstance(instrument, Instrument)
+    scale = instrument.scales[1]
+    values = [instrument.value(scale, answers) for answers in ({"nights": 0, "hours": 1}, {"nights": 7, "hours": 24})]
+    assert list(instrument.bounds(scale)) == values == [Decimal("0.5"), Decimal("15.5")]
