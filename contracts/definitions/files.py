@@ -194,6 +194,12 @@ def _pinned(file: _File, catalogue: Catalogue) -> tuple[dict[str, Any], list[Fau
     return body, faults
 
 
+def named_by(body: Mapping[str, Any]) -> Iterator[str]:
+    """Give what a definition names: the references of others that it cannot be read without."""
+    for _, container, key, _ in _references(body):
+        yield container[key]
+
+
 def _names_what_is_not_there(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Find where the parts of a faulty instrument name items that it does not have: the path, and what was expected."""
     if body["kind"] != "instrument":

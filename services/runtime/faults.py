@@ -4,7 +4,10 @@ import traceback
 from collections.abc import Iterable
 from typing import Final
 
-NEW_HOME: Final = "export the log (ontrack export --output DIR) and import it into an empty home (ontrack import DIR)"
+NEW_HOME: Final = (
+    "export the log (ontrack export --output DIR --keys FILE) and import it into an empty home "
+    "(ontrack import DIR --keys FILE)"
+)
 """What mends a home whose log contradicts itself."""
 
 RECORDS_BACK: Final = f"restore the last backup into an empty place (ontrack restore); without one, {NEW_HOME}"

@@ -15,7 +15,7 @@ import pytest
 
 from contracts.events.event import new_fact
 from contracts.events.facts import CaseClosed
-from contracts.topics import CASES, partition_of
+from contracts.topics import CASES, DEFINITIONS, partition_of
 from services.cli.authority import AUTHORITY_HOLDS, CERTIFICATE_HOLDS, CLIENT, Authority
 from services.cli.checks.checked import Checked, certificate, clock, disk
 from services.cli.checks.of_files import of_files
@@ -239,6 +239,14 @@ def _states_of_another_version(home: Path) -> None:
     _do(home, "UPDATE states SET schema = schema + 1 WHERE stage = 'register'")
 
 
+def _definition_gone(definition_id: str) -> Callable[[Path], None]:
+    def lose(home: Path) -> None:
+        said = f'%"ref":"{definition_id}@1#%'
+        _do(home, f"DELETE FROM {table_of(DEFINITIONS, 0)} WHERE CAST(value AS TEXT) LIKE '{said}'")  # noqa: S608 - ours
+
+    return lose
+
+
 def _do(home: Path, statement: str) -> None:
     with sqlite3.connect(home / DATABASE) as connection:
         assert connection.execute(statement).rowcount > 0
@@ -279,6 +287,16 @@ DAMAGES: Final[dict[str, tuple[Callable[[Path], None], list[str], str]]] = {
     "a state of another version": (_states_of_another_version, ["states"], "ontrack rebuild register makes them anew"),
     "a fact that is recorded in its future": (_fact_of_tomorrow, ["clock"], "s ahead of this machine's clock"),
     "a protocol that nobody has published": (_unknown_protocol, ["definitions"], "north names two-weeks@3"),
+    "definitions that are gone, of cases": (
+        _definition_gone("gryesten-2023"),
+        ["definitions"],
+        "gryesten-2023@1 (by 1 case)",
+    ),
+    "definitions that are gone, of others": (
+        _definition_gone("study-needs"),
+        ["definitions"],
+        "study-needs@1 (by open-ended@1)",
+    ),
     "facts that nobody reads": (_unread_fact, ["progress"], "see whether it runs"),
 }
 

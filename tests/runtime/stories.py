@@ -22,7 +22,10 @@ from tests.support.workbench import PARTITION, Workbench, cases_of
 
 ANNA, BO, CARL = cases_of(PARTITION, 3)
 COMMENT: Final = "I cannot sleep since Karen left"
-WAY_OUT: Final = "export the log (ontrack export --output DIR) and import it into an empty home (ontrack import DIR)"
+WAY_OUT: Final = (
+    "export the log (ontrack export --output DIR --keys FILE) and import it into an empty home "
+    "(ontrack import DIR --keys FILE)"
+)
 RECORDS_BACK: Final = f"restore the last backup into an empty place (ontrack restore); without one, {WAY_OUT}"
 REBUILD: Final = "ontrack rebuild tally makes them anew from the log"
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from contracts.codec import CaseKey
+from contracts.definitions.files import named_by
 from contracts.definitions.policy import Policy
 from contracts.definitions.protocol import Protocol
 from contracts.topics import CASES
@@ -22,8 +23,10 @@ from services.cli.sealing import Sealing
 from services.home import Home
 from services.mailer.domain.whereabouts import Whereabouts
 from services.runtime.erasures import erasures
+from services.runtime.faults import RECORDS_BACK
 from services.runtime.keyring.port import Destroyed
 from services.runtime.roster.port import Clinic
+from services.runtime.store.sealed import StateUnreadable
 
 LATELY: Final = timedelta(days=7)
 """What failed longer ago is known by now."""
@@ -137,12 +140,13 @@ async def _dead_letters(home: Home) -> Checked:
 
 
 async def _definitions(home: Home) -> Checked:
-    """Check that what clinics enrol their cases with is on the log."""
+    """Check that what clinics enrol their cases with is on the log, and what cases and definitions stand on."""
+    known = home.definitions
     missing = [
-        f"{clinic.clinic} names {ref.partition('#')[0]}"
+        f"{clinic.clinic} names {_short(ref)}"
         for clinic in await home.roster.all(Clinic)
         for ref in (clinic.protocol, clinic.policy)
-        if ref is not None and ref not in home.definitions
+        if ref is not None and ref not in known
     ]
     if missing:
         return ill(
@@ -150,8 +154,36 @@ async def _definitions(home: Home) -> Checked:
             f"not on the log: {'; '.join(missing)}",
             "enter the clinic with definitions that are there; ontrack definitions list names them",
         )
-    number = sum(1 for kind in (Protocol, Policy) for _ in home.definitions.of_kind(kind))
-    return well("definitions", f"{number} protocols and policies are on the log, and clinics name no others")
+    named = {_short(ref): number for ref, number in (await _named_by_cases(home)).items() if ref not in known}
+    gone = [f"{name} (by {counted(number, 'case')})" for name, number in sorted(named.items())]
+    gone += [
+        f"{_short(ref)} (by {_short(entry.ref)})" for entry in known for ref in named_by(entry.body) if ref not in known
+    ]
+    if gone:
+        return ill("definitions", f"gone from the log, though named: {'; '.join(gone)}", RECORDS_BACK)
+    number = sum(1 for kind in (Protocol, Policy) for _ in known.of_kind(kind))
+    return well("definitions", f"{number} protocols and policies are on the log, and clinics and cases name no others")
+
+
+async def _named_by_cases(home: Home) -> Counter[str]:
+    """Count the cases that stand on each protocol and each policy."""
+    try:
+        return Counter(
+            [
+                ref
+                async for _, case in home.states(home.register)
+                if not case.erased
+                for ref in (case.protocol, case.policy)
+                if ref is not None
+            ]
+        )
+    except StateUnreadable:
+        # That is a finding of its own.
+        return Counter()
+
+
+def _short(ref: str) -> str:
+    return ref.partition("#")[0]
 
 
 async def _clock(home: Home) -> Checked:
