@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, NotRequired
 import orjson
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError, with_config
 from pydantic_core import to_json
 from typing_extensions import TypedDict
 
@@ -51,6 +51,22 @@ class CaseKey:
         return self._siv.decrypt(sealed, list(context))
 
 
+def canonical(value: object) -> bytes:
+    """Encode plain values as canonical JSON: sorted keys, no insignificant space, UTF-8.
+
+    Raises TypeError for what has no such form, like whole numbers of more than 64 bits.
+    """
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+
+
+def _with_canonical_form(data: dict[str, Any]) -> dict[str, Any]:
+    try:
+        canonical(data)
+    except TypeError:
+        raise ValueError("data that can be written again") from None
+    return data
+
+
 @with_config(ConfigDict(strict=True, extra="forbid"))
 class Envelope(TypedDict):
     """How an event stands on the wire: CloudEvents 1.0, structured JSON, with the extensions that OnTrack uses.
@@ -60,7 +76,7 @@ class Envelope(TypedDict):
 
     causationid: NotRequired[EventId]
     correlationid: EventId
-    data: NotRequired[dict[str, Any]]
+    data: NotRequired[Annotated[dict[str, Any], AfterValidator(_with_canonical_form)]]
     data_base64: NotRequired[str]
     dataschema: str
     id: EventId
@@ -83,11 +99,6 @@ _TAIL: Final = re.compile(
     rb'(?<=Z",)((?:"sequence":"([1-9][0-9]{0,8})","sequencetype":"Integer",)?)"source":"%b",'
     rb'"specversion":"1\.0","subject":"([!#-\[\]-~]*)","time":"%b","type":"([!#-\[\]-~]*)"\}' % (_TEXT, _TEXT)
 )
-
-
-def canonical(value: object) -> bytes:
-    """Encode plain values as canonical JSON: sorted keys, no insignificant space, UTF-8."""
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
 def plain_data(data: Data) -> bytes:

@@ -64,7 +64,10 @@ def _by_item(answers: dict[str, int]) -> dict[str, int]:
     return dict(sorted(answers.items()))
 
 
-Answers = Annotated[dict[Name, int], AfterValidator(_by_item)]
+Whole = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
+"""A whole number of at most 64 bits: one with more has no canonical form."""
+
+Answers = Annotated[dict[Name, Whole], AfterValidator(_by_item)]
 """Item id -> value, ordered by item as on the wire: an event that is handed on is the one that would be read."""
 
 WORDS_AT_MOST: Final = 2_000

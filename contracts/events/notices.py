@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 
 from contracts.events.event import Data
 from contracts.events.facts import NoticeFailed, NoticeSent
-from contracts.events.fields import CountedSession, DefinitionRef, EventId, Instant, Name, Session
+from contracts.events.fields import CountedSession, DefinitionRef, EventId, Instant, Name, Session, Whole
 from contracts.events.scores import FactSetAside, FlaggedAnswer
 from contracts.events.tracks import Decision, RuleKind, Status
 
@@ -38,7 +38,7 @@ class Curve(Data):
 
     instrument: DefinitionRef
     scale: Name
-    series: int | None
+    series: Whole | None
     sessions: tuple[Session, ...]
     values: tuple[Decimal, ...]
 
@@ -60,8 +60,8 @@ class JudgedSession(Data):
 class Problem(Data):
     """A problem in the patient's own words; series counts its wordings."""
 
-    problem: int
-    series: int
+    problem: Whole
+    series: Whole
     text: str
 
 
@@ -143,7 +143,7 @@ class ReportRevised(Data):
     """
 
     report: EventId
-    number: int
+    number: Whole
     revises: EventId
     changes: tuple[ReportChange, ...]
     state: Literal["open", "retracted"]

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from contracts.events.event import Data
-from contracts.events.fields import DefinitionRef, EventId, Name
+from contracts.events.fields import DefinitionRef, EventId, Name, Whole
 
 
 class LogFounded(Data):
@@ -27,8 +27,8 @@ class DefinitionPublished(Data):
 class FactUnreadable(Data):
     """A record of `rom.cases.v1` could not be read. It stays where it is; this says where and why."""
 
-    partition: int
-    offset: int
+    partition: Whole
+    offset: Whole
     reason: Name
 
 
@@ -44,8 +44,8 @@ class Frontier(Data):
     """
 
     topic: Name
-    partition: int
-    size: int
+    partition: Whole
+    size: Whole
     hashes: tuple[Hash, ...]
 
 

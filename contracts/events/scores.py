@@ -5,7 +5,7 @@ from typing import Literal
 
 from contracts.events.event import Data
 from contracts.events.facts import CaseFact
-from contracts.events.fields import DefinitionRef, EventId, FlagKind, Instant, Name, Session
+from contracts.events.fields import DefinitionRef, EventId, FlagKind, Instant, Name, Session, Whole
 
 SetAsideReason = Literal[
     "after_the_end",
@@ -48,7 +48,7 @@ class FlaggedAnswer(Data):
     flag: Name
     kind: FlagKind
     item: Name
-    value: int
+    value: Whole
 
 
 class Score(Data):

@@ -402,6 +402,20 @@ def test_what_is_sealed_and_does_not_fit_its_type_is_refused() -> None:
     assert COMMENT not in repr(read(record))
 
 
+def test_what_is_sealed_and_cannot_be_written_again_is_refused() -> None:
+    # given an answer of more than 64 bits, sealed rightly by whoever has the key
+    event, key = an_event(a_response()), CaseKey(SECRET)
+    said = json.loads(plain_data(event.data))
+    plain = json.dumps({**said, "answers": {"frequency": 2**70}}).encode()
+    text = key.seal(plain, event.id.encode(), event.type.encode())
+
+    # when it is read
+    came = read(changed(a_record(), data_base64=b64encode(text).decode()))
+
+    # then it is refused: nothing could be handed on of it
+    assert came == Unreadable("invalid-data")
+
+
 def test_that_a_case_was_erased_is_read_without_its_key_and_stands_sealed_too() -> None:
     # given that a case was erased, as it stands on the log
     data = CaseErased(ground="asked-for", by="kim")
@@ -424,6 +438,7 @@ def test_that_a_case_was_erased_is_read_without_its_key_and_stands_sealed_too() 
     [
         {"data": {"by": "kim", "ground": "ordered"}},
         {"data": {"by": "kim"}},
+        {"data": {"by": "kim", "ground": 2**70}},
         {"data": {}},
         {"data_base64": None},
         {"data_base64": "AAAA"},
@@ -506,6 +521,7 @@ def test_a_record_with_anything_in_one_place_never_raises(data: st.DataObject, v
 @pytest.mark.parametrize(
     "body",
     [
+        f'{{"ref":"{ODSIS}","body":{{"kind":1180591620717411303424}}}}',
         '{"ref":1180591620717411303424}',
         '{"ref":-1180591620717411303424}',
         '{"ref":NaN}',
@@ -517,6 +533,7 @@ def test_a_record_with_anything_in_one_place_never_raises(data: st.DataObject, v
         "{}",
     ],
     ids=[
+        "a number of 70 bits in a definition",
         "a number of 70 bits",
         "a negative one",
         "not a number",
