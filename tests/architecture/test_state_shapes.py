@@ -19,9 +19,9 @@ from services.scoring.domain.stage import Scoring
 
 SHAPES: Final = {
     "register": (4, "86745253e7b51795"),
-    "scoring": (2, "28b1182574a3f3c6"),
+    "scoring": (3, "4eecb47cb3567ee2"),
     "not_detector": (2, "c04f93468f6ee8c9"),
-    "notifier": (2, "899b901e16d13a83"),
+    "notifier": (3, "1a96635e5171bfc4"),
     "mailer": (1, "81d101495cd82e31"),
 }
 """Stage -> the number of its shape, and the digest of the shape. Whoever changes a digest raises the number."""

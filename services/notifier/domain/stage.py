@@ -50,7 +50,7 @@ class Notifier:
         }
     )
     state = Dossier
-    schema = 2
+    schema = 3
 
     def __init__(self, definitions: Catalogue) -> None:
         """Put reports together by these definitions."""

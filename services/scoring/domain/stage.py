@@ -48,7 +48,7 @@ class Scoring:
     writes = SCORES
     acts_on = frozenset(CASES.events)
     state = Assessments
-    schema = 2
+    schema = 3
 
     def __init__(self, definitions: Catalogue) -> None:
         """Score by these definitions."""
