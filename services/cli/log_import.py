@@ -149,19 +149,27 @@ async def import_log(
 
 
 async def import_log_into(
-    region: Region, source: Path, keys: Path | None, advance: Callable[[int], None], *, dry_run: bool
+    region: Region,
+    source: Path,
+    keys: Path | None,
+    advance: Callable[[int], None],
+    *,
+    dry_run: bool,
+    named: Path | None = None,
 ) -> Imported:
     """Import an exported log into a region that was provisioned for it, unless what is derived differs.
 
     It is derived and compared in a directory first; then the facts go to the region, whose services derive the rest.
     Those that are there already, because an import was broken off, are not taken again. Raises Failure.
+
+    named: what the log was named by, if that is a file that it was taken from
     """
     founding = founding_of(source)
     async with await opened(region, write=True) as home:
         if home.log_id != log_id_of(founding):
             raise Failure(
                 "the region goes on under another log's identity; provision an empty one with ontrack provision --log "
-                f"{source}"
+                f"{named or source}"
             )
         facts = source / f"{CASES.name}.ndjson"
         given = _given(facts, keys)

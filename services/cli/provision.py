@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import click
 
+from services.cli.bundle_import import founding_in
 from services.cli.home import Failure, run
-from services.cli.log_import import founding_of
 from services.cli.output import counted, say
 from services.cli.region_options import safety_of, safety_options, users_option
 from services.distributed import Provisioned, provision
@@ -27,9 +27,9 @@ TRY_AGAIN: Final = 1.0
 @click.option(
     "--log",
     "exported",
-    metavar="DIR",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="Found the log under the identity of an exported one, so that ontrack import DIR can fill it.",
+    metavar="PATH",
+    type=click.Path(path_type=Path, exists=True),
+    help="Found the log under the identity of an exported one, or of a bundle, for ontrack import PATH to fill it.",
 )
 @users_option
 @click.option("--wait", type=click.IntRange(0), default=0, metavar="SECONDS", help="Try so long until servers answer.")
@@ -51,7 +51,7 @@ def provision_(
     except SettingsWrong as wrong:
         raise Failure(str(wrong)) from None
     hush()
-    founding = [] if exported is None else founding_of(exported)
+    founding = [] if exported is None else founding_in(exported)
 
     async def made() -> Provisioned:
         if passwords is not None:

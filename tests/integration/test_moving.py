@@ -3,6 +3,7 @@
 from base64 import b64decode
 from pathlib import Path
 from typing import Final
+from zipfile import ZipFile
 
 import orjson
 import pytest
@@ -97,6 +98,54 @@ def test_an_exported_log_does_not_go_into_a_region_that_holds_other_facts(region
     assert refused.exit_code == 2
     assert "the region holds other facts already" in refused.told
     assert region.contents() == before
+
+
+def test_a_region_is_made_of_a_bundle_that_verifies_and_of_no_other(region: Region, tmp_path: Path) -> None:
+    # given the bundle of a home, and one of which the two parts do not say the same
+    home, bundle, keys = tmp_path / "home", tmp_path / "history.zip", tmp_path / "history.keys"
+    succeeded("import", simulated(tmp_path / "facts"), "--data", home)
+    told = succeeded("audit", "export", "--data", home, "--output", bundle, "--keys", keys).told
+    other = with_other_parts(bundle, tmp_path)
+
+    # and a region that is provisioned for them
+    region.succeeded("provision", "--single-broker", "--log", bundle)
+    for process in region.serve():
+        process.wait_until_ready()
+
+    # when that other one is imported, then nothing is taken of it
+    refused = region.ontrack("import", other, "--keys", keys)
+    assert (refused.exit_code, "the history does not verify, nothing was taken" in refused.told) == (1, True)
+    assert region.contents().histories[CASES.name] == {}
+
+    # when the bundle is
+    region.succeeded("import", bundle, "--keys", keys)
+    region.wait_until_settled()
+
+    # then the region verifies, and its own bundle says the same
+    assert "The history verifies" in region.succeeded("audit", "verify").told
+    again = region.succeeded("audit", "export", "--output", tmp_path / "again.zip").told
+    assert again.partition("digest ")[2].split()[0] == told.partition("digest ")[2].split()[0]
+
+
+def with_other_parts(bundle: Path, folder: Path) -> Path:
+    """Write a bundle with the raw part of one and the canonical part of a home that has said more."""
+    home, other, mixed = folder / "more", folder / "more.zip", folder / "mixed.zip"
+    succeeded("import", bundle, "--keys", bundle.with_suffix(".keys"), "--data", home)
+    answers = folder / "answers.csv"
+    answers.write_text(
+        "case,session,answered_at,instrument,frequency,intensity,engagement,work_school_home,social_life\n"
+        "new,0,2026-01-05,odsis,1,1,1,1,1\n"
+    )
+    succeeded("import", answers, "--enrol", "--data", home)
+    succeeded("audit", "export", "--data", home, "--output", other)
+    with ZipFile(bundle) as one, ZipFile(other) as another, ZipFile(mixed, "w") as both:
+        for name in one.namelist():
+            if name.startswith("raw/"):
+                both.writestr(name, one.read(name))
+        for name in another.namelist():
+            if name.startswith("canonical/"):
+                both.writestr(name, another.read(name))
+    return mixed
 
 
 async def identity(home: DistributedHome) -> str:
