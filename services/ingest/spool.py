@@ -1,7 +1,8 @@
 """Where the rows of a file wait, checked, until all of it is known to be good: on disk, in nobody's sight."""
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from typing import NamedTuple
 
@@ -9,8 +10,24 @@ import orjson
 
 from contracts.events.fields import instant
 from services.ingest.table import Raw, ResponseRow, RowFault
+from services.runtime.unavailable import Unavailable
 
 _CACHE_KIB = 32_768
+
+
+class SpoolUnavailable(Unavailable):
+    """Rows cannot be kept, or read again. Says why, and what to do."""
+
+
+@contextmanager
+def _telling_why() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.OperationalError as refused:
+        raise SpoolUnavailable(
+            f"the rows of the file cannot be kept in the directory for temporary files ({refused}): make room there, "
+            "or name another one in the variable TMPDIR"
+        ) from None
 
 
 class Said(NamedTuple):
@@ -54,7 +71,8 @@ class SpooledRow(NamedTuple):
 class Spool:
     """A private temporary database, so that memory does not grow with the file.
 
-    SQLite unlinks its file as it opens it: nothing is left of it, not even by a killed process.
+    SQLite unlinks its file as it opens it: nothing is left of it, not even by a killed process. Every call can raise
+    SpoolUnavailable.
     """
 
     def __init__(self, *, keeping_raw: bool = False) -> None:
@@ -75,11 +93,13 @@ class Spool:
         self.count = 0
         self._columns: dict[str, Mapping[str, str]] = {}
 
+    @_telling_why()
     def keep(self, raw: Raw) -> None:
         """Keep the text of a line, if that may be needed."""
         if self._keeping_raw:
             self._connection.execute("INSERT INTO raw VALUES (?, ?)", (raw.line, orjson.dumps(raw.fields)))
 
+    @_telling_why()
     def leave_out(self, line: int) -> Raw | None:
         """Drop every row that came from a line, and give its text if it was kept and not dropped before."""
         dropped = self._connection.execute("DELETE FROM rows WHERE line = ?", (line,))
@@ -87,6 +107,7 @@ class Spool:
         text = self._connection.execute("DELETE FROM raw WHERE line = ? RETURNING fields", (line,)).fetchone()
         return None if text is None else Raw(line, orjson.loads(text[0]))
 
+    @_telling_why()
     def add(self, row: ResponseRow) -> RowFault | None:
         """Keep a row; a repeated one is kept once. One that contradicts an earlier row of its occasion is a fault."""
         occasion = (row.case, str(row.session), row.instrument)
@@ -116,6 +137,7 @@ class Spool:
             row.line, ", ".join(columns), f"other content than in line {line} was given for the same occasion"
         )
 
+    @_telling_why()
     def contradictory(self) -> list[int]:
         """Give every line with an occasion of which another line says something else: nobody knows which is right."""
         lines = self._connection.execute(
@@ -126,18 +148,22 @@ class Spool:
         )
         return [line for (line,) in lines]
 
+    @_telling_why()
     def instruments(self) -> set[str]:
         """Give the id of every instrument of which something is left."""
         return {instrument for (instrument,) in self._connection.execute("SELECT DISTINCT instrument FROM rows")}
 
+    @_telling_why()
     def sessions(self) -> set[int | str]:
         """Give every session of which something is left."""
         return {_session(text) for (text,) in self._connection.execute("SELECT DISTINCT session FROM rows")}
 
+    @_telling_why()
     def cases(self) -> dict[str, int]:
         """Give the external number of every case, and how many rows it has."""
         return dict(self._connection.execute("SELECT number, count(*) FROM rows GROUP BY number ORDER BY number"))
 
+    @_telling_why()
     def of_case(self, number: str) -> list[SpooledRow]:
         """Give the rows of a case, in the order in which they were answered."""
         # Those of the same moment stand by session and instrument, wherever they stood in the file.
