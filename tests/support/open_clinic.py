@@ -19,6 +19,7 @@ from services.runtime.log.port import StoredRecord
 from tests.support.asgi import Answer, ask
 from tests.support.clock import Clock
 from tests.support.command import PATIENCE
+from tests.support.described import assert_described
 from tests.support.said import said_on
 
 NOW: Final = datetime(2026, 1, 5, 8, tzinfo=UTC)
@@ -71,7 +72,9 @@ class Clinic:
         }
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
         content = body if isinstance(body, bytes) else orjson.dumps(body) if body is not None else b""
-        return await ask(self.app, method, path, headers=sent, body=[content])
+        answer = await ask(self.app, method, path, headers=sent, body=[content])
+        assert_described(method, path, answer)
+        return answer
 
     async def enrolled(self, **changes: Any) -> str:
         """Enrol a case; give its id."""

@@ -43,6 +43,11 @@ _RESOURCE_ID: Final = {"type": "string", "pattern": "^[A-Za-z0-9.-]{1,64}$"}
 _REFERENCES: Final = ("protocol", "policy")
 _TELLS_A_CASE: Final = ("enrol", "find")
 _NAMED: Final = {"type": "string", "maxLength": 160, "description": "An id, `id@version` or the full reference."}
+_HEADERS: Final = {
+    "Location": {"description": "Where what was recorded is.", "schema": {"type": "string", "format": "uri"}},
+    "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}},
+    "WWW-Authenticate": {"description": "How a credential is sent.", "schema": {"type": "string"}},
+}
 _PROBLEM: Final = {
     "type": "object",
     "description": "Why a request was not done (RFC 9457). It never repeats a value of the request.",
@@ -169,6 +174,10 @@ def _responses(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
     if operation.answer is not None:
         media_type = terms.MEDIA_TYPE if operation.is_fhir else JSON
         answer["content"] = {media_type: {"schema": _answered(operation, schemas)}}
+    elif operation.status is not HTTPStatus.NO_CONTENT:
+        answer["content"] = {JSON: {"schema": {"type": "object"}}}
+    if operation.locates:
+        answer["headers"] = {"Location": _HEADERS["Location"]}
     if operation.name in _TELLS_A_CASE:
         answer["links"] = {each.name: _with_its_case(each) for each in OPERATIONS if "/cases/{case}" in each.path}
     kinds: list[Kind] = [*_ALWAYS, *operation.kinds]
@@ -209,9 +218,8 @@ def _refusals(kinds: Iterable[Kind], content: dict[str, Any]) -> dict[str, Any]:
     for status, of_status in sorted(by_status.items()):
         told = "; ".join(f"`{kind.code}`: {kind.title}" for kind in of_status.values())
         found[str(status)] = {"description": told, "content": content}
-        if status == problems.BUSY.status:
-            said = {"description": "Seconds to wait.", "schema": {"type": "integer"}}
-            found[str(status)]["headers"] = {"Retry-After": said}
+        if names := {name for kind in of_status.values() for name in problems.HEADERS.get(kind, ())}:
+            found[str(status)]["headers"] = {name: _HEADERS[name] for name in names}
     return found
 
 

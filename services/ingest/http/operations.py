@@ -156,6 +156,7 @@ class Operation:
     answer: what is answered, or a list of which; kinds: the problems that it can have beside those of every operation
     query: what can be asked for in the query
     looks_through: whether it looks through all cases, or all of a partition, and may take long
+    locates: whether the header `Location` says where what was recorded is
     """
 
     name: str
@@ -169,6 +170,7 @@ class Operation:
     kinds: Sequence[Kind] = ()
     query: Sequence[str] = ()
     looks_through: bool = False
+    locates: bool = False
 
     @property
     def is_fhir(self) -> bool:
@@ -285,6 +287,7 @@ OPERATIONS: Final[Sequence[Operation]] = (
         OperationOutcome,
         _CREATED,
         kinds=(*_OF_FACTS, problems.UNMAPPABLE),
+        locates=True,
     ),
     Operation(
         "fhir-responses",

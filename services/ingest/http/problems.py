@@ -197,13 +197,14 @@ KINDS: Final[Sequence[Kind]] = (
 )
 
 
-_HEADERS: Final[Mapping[Kind, Mapping[str, str]]] = MappingProxyType(
+HEADERS: Final[Mapping[Kind, Mapping[str, str]]] = MappingProxyType(
     {
         NO_CREDENTIAL: {"WWW-Authenticate": "Bearer"},
         BUSY: {"Retry-After": str(RETRY_AFTER)},
         _UNCLEAR_CASE: {"Retry-After": str(MENDED_AFTER)},
     }
 )
+"""What an answer says beside its body."""
 
 
 class Problem(Exception):
@@ -214,7 +215,7 @@ class Problem(Exception):
         super().__init__(kind.code)
         self.kind = kind
         self.faults = faults
-        self.headers = {**(headers or {}), **_HEADERS.get(kind, {})}
+        self.headers = {**(headers or {}), **HEADERS.get(kind, {})}
 
     @property
     def lacks_definition(self) -> bool:
