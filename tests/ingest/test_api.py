@@ -286,6 +286,13 @@ async def test_what_can_be_said_at_once_fits_into_one_record(clinic: Clinic) -> 
     assert 20_000 < max(len(record.value) for record in records) < BATCH_BYTES
 
 
+async def test_a_problem_says_what_to_do_also_where_it_is_at_no_place_in_the_body(clinic: Clinic) -> None:
+    # when a key has a form that it cannot have, then it is told which it has to have
+    refused = await clinic.ask("POST", "/v1/cases", ENROLMENT, key="two words")
+    assert refused.problem == (400, "idempotency-key-expected")
+    assert "1 to 200 visible ASCII characters" in refused.json["detail"]
+
+
 async def test_a_request_without_a_key_is_refused(clinic: Clinic) -> None:
     for key in ("", "æ", "x" * 201):
         answer = await clinic.ask("POST", "/v1/cases", ENROLMENT, idempotency_key=key)

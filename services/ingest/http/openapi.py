@@ -51,11 +51,12 @@ _HEADERS: Final = {
 _PROBLEM: Final = {
     "type": "object",
     "description": "Why a request was not done (RFC 9457). It never repeats a value of the request.",
-    "required": ["type", "title", "status"],
+    "required": ["type", "title", "status", "detail"],
     "properties": {
         "type": {"type": "string"},
         "title": {"type": "string"},
         "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "What to do."},
         "errors": {
             "type": "array",
             "items": {

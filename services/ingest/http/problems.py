@@ -23,7 +23,7 @@ MENDED_AFTER: Final = 60
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of problem. means: what a client has to know and do, for the documentation."""
+    """A kind of problem. means: what a client has to know and do."""
 
     code: str
     status: HTTPStatus
@@ -64,7 +64,12 @@ KEY_EXPECTED: Final = Kind(
     "An idempotency key was expected",
     "send `Idempotency-Key` with 1 to 200 visible ASCII characters, the same one when the request is repeated",
 )
-NOT_JSON: Final = Kind("not-json", HTTPStatus.BAD_REQUEST, "JSON was expected", "send one JSON object in UTF-8")
+NOT_JSON: Final = Kind(
+    "not-json",
+    HTTPStatus.BAD_REQUEST,
+    "JSON was expected",
+    "send one JSON object in UTF-8; half of a character, as of an emoji that was cut, is no text",
+)
 INVALID: Final = Kind(
     "invalid-body",
     HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -224,10 +229,16 @@ class Problem(Exception):
 
     def response(self) -> Response:
         """Give the answer."""
-        body: dict[str, Any] = {"type": self.kind.uri, "title": self.kind.title, "status": int(self.kind.status)}
+        kind = self.kind
+        body: dict[str, Any] = {
+            "type": kind.uri,
+            "title": kind.title,
+            "status": int(kind.status),
+            "detail": kind.means,
+        }
         if self.faults:
             body["errors"] = [fault._asdict() for fault in self.faults[:FAULTS_AT_MOST]]
-        return Response(orjson.dumps(body), self.kind.status, self.headers, MEDIA_TYPE)
+        return Response(orjson.dumps(body), kind.status, self.headers, MEDIA_TYPE)
 
 
 def refused(refusals: Sequence[tuple[str, Refusal]]) -> Problem:
