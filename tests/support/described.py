@@ -7,7 +7,7 @@ from typing import Any, Final
 from services.ingest.http.openapi import document
 from tests.support.asgi import Answer
 
-OF_EVERY: Final = {"content-length", "content-type"}
+OF_EVERY: Final = {"cache-control", "content-length", "content-type"}
 
 
 @cache
@@ -22,7 +22,7 @@ def operations() -> dict[tuple[str, re.Pattern[str]], Any]:
 
 
 def assert_described(method: str, path: str, answer: Answer) -> None:
-    """Make sure of its status, its headers, the kind of its body, and the code of its problem."""
+    """Make sure of its status, its headers, the kind of its body and its problem, and that no cache keeps it."""
     path = path.partition("?")[0]
     found = [each for (verb, form), each in operations().items() if verb == method and form.fullmatch(path)]
     if not found:
@@ -30,6 +30,7 @@ def assert_described(method: str, path: str, answer: Answer) -> None:
     described = found[0]["responses"].get(str(answer.status))
     assert described is not None, (method, path, answer)
     told = {name.lower() for name in described.get("headers", ())}
+    assert answer.headers["cache-control"] == "no-store", (method, path, answer)
     assert answer.headers.keys() <= told | OF_EVERY, (method, path, answer)
     if answer.body:
         assert answer.headers["content-type"] in described["content"], (method, path, answer)

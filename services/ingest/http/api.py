@@ -155,6 +155,8 @@ class _Path:
         http = HttpRequest(scope, receive, send)
         endpoint = self._endpoints.get(http.method, self._not_allowed)
         answer = await endpoint(http)
+        # What patients have said is kept nowhere in between, and that a case is known neither.
+        answer.headers["Cache-Control"] = "no-store"
         await answer(scope, receive, send)
 
     async def _not_allowed(self, http: HttpRequest) -> Response:

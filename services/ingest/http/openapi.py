@@ -93,7 +93,8 @@ def document() -> dict[str, Any]:
             "version": version("ontrack"),
             "description": "Enrol cases, state facts about them, and ask what a patient is asked for. A request is "
             f"answered when its facts are safely recorded. A body has at most {BYTES_AT_MOST:,} bytes, and at most "
-            f"{DEEP_AT_MOST} objects and lists within one another, with {ENTRIES_AT_MOST:,} entries each.",
+            f"{DEEP_AT_MOST} objects and lists within one another, with {ENTRIES_AT_MOST:,} entries each. No "
+            "answer is for a cache to keep (`Cache-Control: no-store`).",
         },
         "security": [{"token": []}],
         "paths": dict(paths),
