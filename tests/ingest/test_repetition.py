@@ -10,6 +10,7 @@ from contracts.definitions.catalogue import Entry, entry_of
 from contracts.definitions.files import library
 from contracts.events.event import Data, Event
 from contracts.events.facts import CaseEnrolled, CaseTransferred, PolicyChanged, ResponseSubmitted, SessionAttended
+from contracts.events.fields import WORDS_AT_MOST
 from contracts.topics import partition_of
 from services.ingest.domain.clock import SOURCE
 from services.ingest.domain.register import OF_GROUP
@@ -236,6 +237,21 @@ async def test_no_more_is_taken_of_a_case_at_once_than_is_recorded_together(clin
         records = [each for each in await clinic.records(partition_of(case_id)) if each.key == case_id]
         assert len(records) == 101
         assert sum(Record(each.key, each.value).size for each in records) < GROUP_BYTES
+
+
+@pytest.mark.parametrize(
+    ("said", "count"),
+    [
+        ({"state": "session-attended", "session": 1}, 300),
+        ({"state": "problem-named", "problem": 1, "text": "a" * WORDS_AT_MOST}, 70),
+        ({"state": "problem-named", "problem": 1, "text": "\U0001f600" * WORDS_AT_MOST}, 20),
+    ],
+)
+async def test_as_much_is_taken_of_a_case_at_once_as_is_documented(
+    clinic: Clinic, said: dict[str, Any], count: int
+) -> None:
+    facts = [{"case": await clinic.enrolled(), **said}] * count
+    assert (await clinic.ask("POST", "/v1/facts", {"facts": facts})).status == 201
 
 
 async def test_no_more_is_taken_at_once_than_can_wait_with_the_sessions_that_come_with_it(clinic: Clinic) -> None:

@@ -225,9 +225,9 @@ def _session_open_now(case: Registered, form: Form, at: Reception) -> int | str:
         return sessions[0]
     place, named = f"{ROOT}.extension", f"the extension {SESSION}, since this is asked for"
     if sessions:
-        told = f"{named} now for the sessions {', '.join(map(str, sessions))}"
+        told = f"{named} now at the sessions {', '.join(map(str, sessions))}"
         raise Refused([Issue("multiple-matches", place, told)])
-    raise Refused([Issue("business-rule", place, f"{named} for no session just now")])
+    raise Refused([Issue("business-rule", place, f"{named} at no session just now")])
 
 
 def _sessions(protocol: Protocol | None) -> Iterator[int | str]:
