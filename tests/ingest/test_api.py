@@ -372,6 +372,22 @@ async def test_where_nothing_is_that_is_said(clinic: Clinic) -> None:
 # The roster, and what follows from it
 
 
+async def test_who_was_erased_is_enrolled_by_another_number(clinic: Clinic) -> None:
+    # given a number whose case was erased
+    case_id = (await clinic.home.people.case_ids("north", ["1001"]))["1001"]
+    await clinic.home.keyring.create([case_id])
+    await clinic.home.keyring.destroy(case_id)
+
+    # when its patient comes again, then it is said that the number is not free, and nobody is entered by it
+    refused = await clinic.ask("POST", "/v1/cases", ENROLMENT)
+    assert (*refused.problem, refused.pointers) == (409, "number-used", ["/number"])
+    assert await clinic.home.people.persons() == {}
+    await clinic.enrolled(number="1001-2")
+
+    # and to all other questions it is as if the case had never been there
+    assert (await clinic.ask("POST", "/v1/cases/find", {"number": "1001"})).problem == (404, "unknown-case")
+
+
 async def test_a_case_that_is_enrolled_in_a_group_has_its_sessions_and_is_asked_at_their_times(clinic: Clinic) -> None:
     # given a group whose first session begins in an hour
     sessions = {"1": "2026-01-05T09:00:00Z", "2": "2026-01-12T09:00:00Z"}

@@ -60,6 +60,8 @@ class CaseDesk:
         origin = at.origin(asked)
         case_id = (await at.people.case_ids(client.clinic, [enrolment.number]))[enrolment.number]
         case = (await at.cases.registered([case_id])).get(case_id, Registered())
+        if case.erased:
+            raise Problem(problems.NUMBER_USED, Fault("/number", "a number that no case has had"))
         try:
             comes_again = (enrolment.id or origin.fact_id(case_id)) in case.facts
             data = CaseEnrolled(

@@ -218,7 +218,17 @@ def _listed(
 
 
 OPERATIONS: Final[Sequence[Operation]] = (
-    Operation("enrol", "POST", "/v1/cases", "Enrol a case.", STAFF, Enrolment, Recorded, _CREATED, kinds=_OF_GROUPS),
+    Operation(
+        "enrol",
+        "POST",
+        "/v1/cases",
+        "Enrol a case.",
+        STAFF,
+        Enrolment,
+        Recorded,
+        _CREATED,
+        kinds=(*_OF_GROUPS, problems.NUMBER_USED),
+    ),
     Operation(
         "find", "POST", "/v1/cases/find", "Find the case of a number.", STAFF, Numbered, CaseFound, kinds=_OF_CASE
     ),

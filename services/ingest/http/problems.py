@@ -82,6 +82,12 @@ UNMAPPABLE: Final = Kind(
     "The resource is no response that can be taken",
     "the issues of the outcome name each place and what was expected there",
 )
+NUMBER_USED: Final = Kind(
+    "number-used",
+    HTTPStatus.CONFLICT,
+    "The number was that of a case that was erased",
+    "enrol the patient by another number, such as `1001-2`: nothing more is taken of that case",
+)
 UNKNOWN_GROUP: Final = Kind(
     "unknown-group",
     HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -126,7 +132,10 @@ REFUSED: Final[Mapping[RefusalCode, Kind]] = MappingProxyType(
         "unknown_case": _UNKNOWN_CASE,
         "case_unclear": _UNCLEAR_CASE,
         "already_enrolled": Kind(
-            "already-enrolled", HTTPStatus.CONFLICT, "The case is enrolled already", "go on with that enrolment"
+            "already-enrolled",
+            HTTPStatus.CONFLICT,
+            "The case is enrolled already",
+            "go on with that enrolment; who comes for another course has another number, such as `1001-2`",
         ),
         "case_closed": Kind(
             "case-closed",
@@ -134,7 +143,7 @@ REFUSED: Final[Mapping[RefusalCode, Kind]] = MappingProxyType(
             "The course has ended",
             "only what happened before its end is taken, and what comes of its reports",
         ),
-        # Nothing is told of an erased case: it is as if it had never been there.
+        # Nothing is told of an erased case: it is as if it had never been there, but that its number is not free.
         "case_erased": _UNKNOWN_CASE,
         "definition_unknown": Kind(
             "unknown-definition",
@@ -193,6 +202,7 @@ KINDS: Final[Sequence[Kind]] = (
     NOT_JSON,
     INVALID,
     *dict.fromkeys(REFUSED.values()),
+    NUMBER_USED,
     UNKNOWN_GROUP,
     GROUP_IN_USE,
     UNMAPPABLE,
