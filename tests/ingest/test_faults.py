@@ -19,6 +19,7 @@ BEYOND: Final = (
     "2200-01-01T00:00:00Z",
     "9999-12-31T23:59:00Z",
 )
+BASELINE: Final = {"instrument": "odsis", "scale": "total", "reason": "a try", "by": "anna"}
 FIELDS: Final = "no other fields than answered_at, answers, comment, id, instrument, session"
 
 
@@ -83,6 +84,14 @@ async def test_the_very_place_is_named_where_its_name_is_no_secret(
             for state in ("session-scheduled", "session-moved")
             for moment in BEYOND
         ),
+        *(
+            ("baseline-set", {**BASELINE, "value": value}, [("/value", expected)])
+            for value, expected in (
+                (1e30, "a number of at most 12 digits"),
+                (2.34567, "a number with at most 4 digits behind its point"),
+                ("NaN", "a number"),
+            )
+        ),
         ("report-seen", {"report": "7", "by": "anna"}, [("/report", "a UUID in small letters")]),
         (
             "report-seen",
@@ -97,6 +106,13 @@ async def test_what_was_expected_is_said_in_words(
     refused = await clinic.ask("POST", f"/v1/cases/{await clinic.enrolled()}/{state}", body)
     assert refused.problem == (422, "invalid-body")
     assert [(each["pointer"], each["expected"]) for each in refused.json["errors"]] == expected
+
+
+@pytest.mark.parametrize("name", ["Monday evening", "x" * 65, "-a"])
+async def test_who_enters_something_by_what_can_be_no_id_is_told_what_can(clinic: Clinic, name: str) -> None:
+    refused = await clinic.ask("PUT", f"/v1/groups/{name}", {"sessions": {}, "therapists": []})
+    assert refused.problem == (404, "not-found")
+    assert "an id of at most 64 letters" in refused.json["errors"][0]["expected"]
 
 
 async def test_every_session_of_a_group_that_lies_beyond_reason_is_named(clinic: Clinic) -> None:

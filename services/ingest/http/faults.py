@@ -45,6 +45,9 @@ _WORDS: Final = MappingProxyType(
         "bool_type": "true or false",
         "decimal_type": "a number",
         "decimal_parsing": "a number",
+        "decimal_max_digits": "a number of at most {max_digits} digits",
+        "decimal_max_places": "a number with at most {decimal_places} digits behind its point",
+        "finite_number": "a number",
         "greater_than_equal": "at least {ge}",
         "less_than_equal": "at most {le}",
         "greater_than": "more than {gt}",
@@ -62,7 +65,7 @@ _WORDS: Final = MappingProxyType(
         "timezone_aware": "a moment with its offset from UTC, such as 2026-01-05T08:30:00Z",
     }
 )
-_TELLABLE: Final = ("max_length", "min_length", "ge", "le", "gt", "lt", "expected")
+_TELLABLE: Final = ("max_length", "min_length", "max_digits", "decimal_places", "ge", "le", "gt", "lt", "expected")
 
 _OURS: Final = frozenset({"a time zone", "a moment between the years 1 and 9999"})
 """What checks of our own say that they expect; what others say could hold what they were given."""
