@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import pytest
 
+from contracts.events.facts import SessionAttended
 from services.ingest.http.faults import FORMS
 from services.ingest.http.openapi import document
 from tests.support.open_clinic import ENROLMENT, RESPONSE, Clinic
@@ -106,6 +107,15 @@ async def test_what_was_expected_is_said_in_words(
     refused = await clinic.ask("POST", f"/v1/cases/{await clinic.enrolled()}/{state}", body)
     assert refused.problem == (422, "invalid-body")
     assert [(each["pointer"], each["expected"]) for each in refused.json["errors"]] == expected
+
+
+async def test_nothing_beside_the_facts_of_a_request_is_passed_over(clinic: Clinic) -> None:
+    # when somebody says of several facts at once when they happened, then it is told that each says so by itself
+    attended = {"case": await clinic.enrolled(), "state": "session-attended", "session": 1}
+    refused = await clinic.ask("POST", "/v1/facts", {"facts": [attended], "at": "2026-01-05T07:30:00Z"})
+    assert refused.problem == (422, "invalid-body")
+    assert refused.json["errors"] == [{"pointer": "", "expected": "no other fields than facts"}]
+    assert await clinic.facts(SessionAttended) == []
 
 
 @pytest.mark.parametrize("name", ["Monday evening", "x" * 65, "-a"])

@@ -190,9 +190,13 @@ class CaseDesk:
 
     async def _batch(self, asked: Asked) -> Response:
         """Record several facts together, or none of them."""
-        said = (await object_of(asked.http, asked.loan)).get("facts")
+        body = await object_of(asked.http, asked.loan)
+        said = body.pop("facts", None)
         if not isinstance(said, list) or not 0 < len(said) <= BATCH_AT_MOST:
             raise Problem(problems.INVALID, Fault("/facts", f"a list of 1 to {BATCH_AT_MOST} facts"))
+        if body:
+            # When something happened, say, is said by each fact: beside them it would be passed over.
+            raise Problem(problems.INVALID, Fault("", "no other fields than facts"))
         at = self._receive()
         origin = at.origin(asked)
         parts: Counter[str] = Counter()

@@ -168,7 +168,8 @@ def _batch(schemas: dict[str, Any]) -> dict[str, Any]:
             }
         )
     facts = {"type": "array", "minItems": 1, "maxItems": BATCH_AT_MOST, "items": {"oneOf": items}}
-    return _added("Batch", {"type": "object", "required": ["facts"], "properties": {"facts": facts}}, schemas)
+    batch = {"type": "object", "required": ["facts"], "properties": {"facts": facts}, "additionalProperties": False}
+    return _added("Batch", batch, schemas)
 
 
 def _responses(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
