@@ -109,6 +109,32 @@ async def test_what_was_expected_is_said_in_words(
     assert [(each["pointer"], each["expected"]) for each in refused.json["errors"]] == expected
 
 
+@pytest.mark.parametrize(
+    ("path", "beside", "pointer"),
+    [
+        ("/v1/groups/mondays", {"id": "tuesdays"}, "/id"),
+        ("/v1/groups/mondays", {"clinic": "south"}, "/clinic"),
+        ("/v1/clinic", {"id": "south"}, "/id"),
+        ("/v1/clinic", {"clinic": "south"}, "/clinic"),
+    ],
+)
+async def test_what_is_said_of_another_entry_takes_no_place(
+    clinic: Clinic, path: str, beside: Mapping[str, Any], pointer: str
+) -> None:
+    # given an entry
+    said = {} if path == "/v1/clinic" else {"sessions": {"1": "2026-01-12T09:00:00.000Z"}, "therapists": []}
+    entered = await clinic.ask("PUT", path, said)
+    assert entered.status == 200
+
+    # when something is put there that says it is another one, then it is refused, and the entry is as it was
+    refused = await clinic.ask("PUT", path, {**said, "therapists": [], **beside})
+    assert (*refused.problem, refused.pointers) == (422, "invalid-body", [pointer])
+    assert (await clinic.ask("GET", path)).json == entered.json
+
+    # and what is given can be put back as it is
+    assert (await clinic.ask("PUT", path, entered.json)).json == entered.json
+
+
 async def test_nothing_beside_the_facts_of_a_request_is_passed_over(clinic: Clinic) -> None:
     # when somebody says of several facts at once when they happened, then it is told that each says so by itself
     attended = {"case": await clinic.enrolled(), "state": "session-attended", "session": 1}

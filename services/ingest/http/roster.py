@@ -64,7 +64,7 @@ class RosterDesk:
 
     async def _put_clinic(self, asked: Asked) -> Response:
         """Say by whose clock a clinic goes, its language, and what its cases are enrolled with."""
-        said, name = await object_of(asked.http, asked.loan), asked.client.clinic
+        said = await _said(asked, asked.client.clinic)
         at = self._receive()
         unknown: list[str] = []
         for kind in (Protocol, Policy):
@@ -73,7 +73,7 @@ class RosterDesk:
                 entry = at.definitions.named(kind, named)
                 said[place] = None if entry is None else entry.ref
                 unknown += [place] if entry is None else []
-        clinic = read(Clinic, {**said, "clinic": name, "id": name})
+        clinic = read(Clinic, said)
         if unknown:
             raise unpublished(*unknown)
         await at.roster.put(clinic)
@@ -81,13 +81,13 @@ class RosterDesk:
 
     async def _put_therapist(self, asked: Asked) -> Response:
         """Say where mail of a therapist goes."""
-        therapist = read(Therapist, await _said(asked))
+        therapist = read(Therapist, await _said(asked, asked.entry_id))
         await self._receive().roster.put(therapist)
         return answer(_shown(therapist))
 
     async def _put_group(self, asked: Asked) -> Response:
         """Say when the sessions of a group are and who leads it; the cases of the group follow."""
-        group = read(Group, await _said(asked))
+        group = read(Group, await _said(asked, asked.entry_id))
         wrong = [name for name, at in group.sessions.items() if not can_be_planned(at)]
         if wrong:
             raise Problem(problems.INVALID, *(Fault(f"/sessions/{name}", PLANNED) for name in wrong))
@@ -104,8 +104,14 @@ class RosterDesk:
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
 
-async def _said(asked: Asked) -> Mapping[str, Any]:
-    return {**await object_of(asked.http, asked.loan), "clinic": asked.client.clinic, "id": asked.entry_id}
+async def _said(asked: Asked, entry_id: str) -> dict[str, Any]:
+    """Give what is said of an entry, with whose it is; what says another id or clinic was meant for another entry."""
+    said = await object_of(asked.http, asked.loan)
+    if said.get("id", entry_id) != entry_id:
+        raise Problem(problems.INVALID, Fault("/id", "the id by which it is given, or none"))
+    if "clinic" in said:
+        raise Problem(problems.INVALID, Fault("/clinic", "nothing: the credential says it"))
+    return {**said, "clinic": asked.client.clinic, "id": entry_id}
 
 
 def _shown(entry: Entry) -> dict[str, Any]:
