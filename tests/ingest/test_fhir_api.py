@@ -569,6 +569,24 @@ async def test_nothing_below_fhir_answers_in_other_words(clinic: Clinic) -> None
     assert (await clinic.ask("GET", "/v2/cases")).headers["content-type"] == "application/problem+json"
 
 
+@pytest.mark.parametrize(("said", "address"), [("https", "https://"), ("http", "http://"), ("file", "http://")])
+async def test_behind_a_proxy_that_speaks_tls_an_answer_names_the_address_that_was_called(
+    clinic: Clinic, said: str, address: str
+) -> None:
+    # given a proxy that says how it was called
+    through: dict[str, Any] = {"host": "ontrack.example", "x_forwarded_proto": said}
+
+    # when a response is recorded, and then asked for
+    case_id = await clinic.enrolled()
+    recorded = await send(clinic, odsis(case=case_id), **through)
+    found = await clinic.ask("GET", f"/fhir/QuestionnaireResponse?subject={case_id}", **through)
+
+    # then the client is led to the proxy, and by TLS
+    (entry,) = found.json["entry"]
+    for told in (recorded.headers["location"], entry["fullUrl"], found.json["link"][0]["url"]):
+        assert told.startswith(f"{address}ontrack.example/fhir/QuestionnaireResponse")
+
+
 async def test_the_address_that_a_client_gives_is_only_given_back(clinic: Clinic) -> None:
     for host in ("ontrack.example:8443", "[", "a b", "\x7f"):
         answer = await clinic.ask("GET", "/fhir/Questionnaire", host=host)

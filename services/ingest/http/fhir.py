@@ -46,6 +46,7 @@ _PLAIN_URL: Final = re.compile(r"(https?://|urn:)[A-Za-z0-9._~:/?#&=%|+-]{1,250}
 """What an answer may repeat of a search: anything else is no canonical URL, and could be what somebody said."""
 
 _FORMATS: Final = ("json", JSON, MEDIA_TYPE)
+_PLAIN: Final = "http://"
 
 
 class FhirDesk:
@@ -271,4 +272,9 @@ def _query(asked: Asked, *names: str) -> dict[str, str]:
 
 
 def _base(asked: Asked) -> str:
-    return f"{str(asked.http.base_url).rstrip('/')}/fhir"
+    """Give the address of this server as the client has called it: where a proxy speaks TLS, it says so."""
+    address = str(asked.http.base_url).rstrip("/")
+    if asked.http.headers.get("x-forwarded-proto") == "https" and address.startswith(_PLAIN):
+        # Who followed it by plain HTTP would show their token. Only who says so is told, so that is just believed.
+        address = f"https://{address.removeprefix(_PLAIN)}"
+    return f"{address}/fhir"
