@@ -62,7 +62,7 @@ async def test_the_very_place_is_named_where_its_name_is_no_secret(
         (
             "policy-changed",
             {"policy": "gryesten-2023", "from_session": "individual-1", "reason": "a try", "by": "anna"},
-            [("/from_session", "a whole number")],
+            [("/from_session", "a whole number, written without a point")],
         ),
         ("response-submitted", answered(smoking=1, drinking=2), [("", FIELDS)]),
         *(
@@ -84,6 +84,11 @@ async def test_the_very_place_is_named_where_its_name_is_no_secret(
             (state, {"session": 1, "scheduled": moment}, [("/scheduled", OF_A_SESSION)])
             for state in ("session-scheduled", "session-moved")
             for moment in BEYOND
+        ),
+        (
+            "response-submitted",
+            answered(answers={**RESPONSE["answers"], "intensity": 2.0}),
+            [("/answers/intensity", "a whole number, written without a point")],
         ),
         *(
             ("baseline-set", {**BASELINE, "value": value}, [("/value", expected)])

@@ -32,6 +32,7 @@ _SESSIONS: Final = "sessions"
 """The field that has the names of sessions as those of its own fields."""
 
 _A_SESSION_NAME: Final = re.compile(rf"[0-9]{{1,3}}|{INDIVIDUAL}")
+_A_WHOLE_NUMBER: Final = "a whole number, written without a point"
 _A_MOMENT: Final = "a moment such as 2026-01-05T08:30:00Z"
 _WORDS: Final = MappingProxyType(
     {
@@ -39,9 +40,9 @@ _WORDS: Final = MappingProxyType(
         "string_type": "a text",
         "string_too_long": "a text of at most {max_length} characters",
         "string_too_short": "a text of at least {min_length} characters",
-        "int_type": "a whole number",
-        "int_from_float": "a whole number",
-        "int_parsing": "a whole number",
+        "int_type": _A_WHOLE_NUMBER,
+        "int_from_float": _A_WHOLE_NUMBER,
+        "int_parsing": _A_WHOLE_NUMBER,
         "bool_type": "true or false",
         "decimal_type": "a number",
         "decimal_parsing": "a number",
