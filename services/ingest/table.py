@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import compress
 from typing import IO, Final, NamedTuple, NoReturn
+from unicodedata import normalize
 
 from contracts.definitions.instrument import COLUMNS, Instrument
 from contracts.events.fields import INDIVIDUAL, LAST_SESSION, WORDS_AT_MOST
@@ -296,7 +297,8 @@ def understood(cells: Cells, instrument: Instrument | None, calendar: Calendar) 
         for fault in faults:
             yield RowFault(line, cells.columns.get(fault.field, fault.field), fault.expected)
         return
-    yield ResponseRow(line, cells.case, number, at, instrument.id, answers, cells.comment or None, cells.columns)
+    case = normalize("NFC", cells.case)
+    yield ResponseRow(line, case, number, at, instrument.id, answers, cells.comment or None, cells.columns)
 
 
 def _answers(values: Mapping[str, str]) -> tuple[dict[str, int], dict[str, object]]:

@@ -59,6 +59,16 @@ class DirectorySuite:
         # then they are there
         assert dict(await directory.persons()) == given
 
+    async def test_spellings_that_look_alike_are_one_number(self, directory: Directory) -> None:
+        # given somebody with a letter that Unicode can write in one character and in two
+        composed, decomposed = "P-\u00c51", "P-A\u030a1"
+        await directory.enter({"a": Person("north", composed)})
+
+        # when they are looked for by either, or by both at once
+        # then they are found
+        assert await directory.case_ids("north", [composed, decomposed]) == {composed: "a", decomposed: "a"}
+        assert await directory.case_ids("north", [decomposed]) == {decomposed: "a"}
+
     async def test_entering_somebody_again_changes_nothing(self, directory: Directory) -> None:
         # given somebody who was entered
         await directory.enter({"a": ANNA})

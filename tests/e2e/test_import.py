@@ -88,6 +88,17 @@ def test_a_file_that_grows_is_imported_again_though_its_instrument_has_a_newer_v
     assert ran.told.startswith(f"1 response recorded, {len(ROWS)} were known already, 0 of ")
 
 
+def test_two_spellings_of_a_number_are_one_case(desk: Desk) -> None:
+    # given a file in which a letter is written in one character, and in two
+    rows = [row("\u00c51", 0, 30), row("A\u030a1", 1, 31), row("A\u030a1", 1, 31)]
+
+    # when it is imported
+    ran = desk.takes(table(rows))
+
+    # then all of it is of one case
+    assert ran.told.startswith("2 responses recorded, 0 were known already, 1 of 1 cases enrolled")
+
+
 def test_a_policy_that_could_judge_nothing_in_the_file_is_refused(desk: Desk, tmp_path: Path) -> None:
     # given a file of BDI-II totals only
     file = desk.file(table(ROWS))

@@ -419,7 +419,9 @@ async def test_what_goes_out_comes_in_at_another_clinic_as_the_same(clinic: Clin
 
 async def test_a_case_without_a_response_has_an_empty_bundle(clinic: Clinic) -> None:
     case_id = await clinic.enrolled()
-    for query in (f"subject={case_id}", f"patient=Patient/{case_id}", f"patient={case_id}&_format=json"):
+    of_case = f"patient={case_id}"
+    formats = ("json", "application/fhir%2Bjson", "application/fhir+json")
+    for query in (f"subject={case_id}", f"patient=Patient/{case_id}", *(f"{of_case}&_format={it}" for it in formats)):
         answer = await clinic.ask("GET", f"{RESPONSES}?{query}", role="ehr")
         assert (answer.status, valid(answer.json)["total"]) == (200, 0)
 

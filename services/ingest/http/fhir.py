@@ -264,7 +264,10 @@ def _query(asked: Asked, *names: str) -> dict[str, str]:
     """Give what the query asks for. Raises Problem if it asks for more than can be answered: that would be too much."""
     pairs = asked.http.query_params.multi_items()
     found = {name: value for name, value in pairs if name != "_format"}
-    is_known = all(name in names or (name == "_format" and value in _FORMATS) for name, value in pairs)
+    # A plus that was not escaped is a space in a query.
+    is_known = all(
+        name in names or (name == "_format" and value.replace(" ", "+") in _FORMATS) for name, value in pairs
+    )
     if not is_known or len(pairs) > len(dict(pairs)):
         expected = f"each once, and no others: {', '.join(names)}, and _format, which is json"
         raise Refused([Issue("not-supported", "", expected)], problems.QUERY)

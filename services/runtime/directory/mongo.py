@@ -45,12 +45,11 @@ class MongoDirectory:
 
     async def case_ids(self, clinic: str, numbers: Collection[str]) -> Mapping[str, str]:
         """Give the case id of each number of a clinic, known or not."""
-        names = {self._keyring.case_id(clinic, number): number for number in numbers}
-        found = {number: name for name, number in names.items()}
+        names = {number: self._keyring.case_id(clinic, number) for number in numbers}
         with told_as(DirectoryUnavailable):
-            held = await self._documents.find_by(DIRECTORY, NAME, names)
-        found.update((names[each[NAME]], each["_id"]) for each in held)
-        return found
+            held = await self._documents.find_by(DIRECTORY, NAME, set(names.values()))
+        found = {each[NAME]: each["_id"] for each in held}
+        return {number: found.get(name, name) for number, name in names.items()}
 
     async def persons(self) -> Mapping[str, Person]:
         """Give who every case is, as far as that is known, and can be read, and its key is there."""

@@ -43,15 +43,15 @@ class SqliteDirectory:
 
     async def case_ids(self, clinic: str, numbers: Collection[str]) -> Mapping[str, str]:
         """Give the case id of each number of a clinic, known or not."""
-        names = {self._keyring.case_id(clinic, number): number for number in numbers}
-        found = {number: name for name, number in names.items()}
-        wanted = list(names)
+        names = {number: self._keyring.case_id(clinic, number) for number in numbers}
+        found: dict[str, str] = {}
+        wanted = list(names.values())
         for start in range(0, len(wanted), _AT_ONCE):
             some = wanted[start : start + _AT_ONCE]
             places = ",".join("?" * len(some))
             statement = f"SELECT name, case_id FROM directory WHERE name IN ({places})"  # noqa: S608 - placeholders
-            found.update((names[name], case_id) for name, case_id in self._rows(statement, some))
-        return found
+            found.update(self._rows(statement, some))
+        return {number: found.get(name, name) for number, name in names.items()}
 
     async def persons(self) -> Mapping[str, Person]:
         """Give who every case is, as far as that is known, and can be read, and its key is there."""

@@ -7,6 +7,7 @@ import stat
 from base64 import b64decode, b64encode
 from hashlib import sha256
 from pathlib import Path
+from unicodedata import normalize
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -96,7 +97,7 @@ class MasterKey:
 
     def case_id(self, clinic: str, number: str) -> str:
         """Give the case id of a clinic's external number."""
-        message = f"{clinic}\x1f{number}".encode()
+        message = f"{clinic}\x1f{normalize('NFC', number)}".encode()
         return hmac.new(self._naming, message, sha256).hexdigest()[:CASE_ID_LENGTH]
 
     def seal(self, content: bytes, purpose: bytes) -> bytes:

@@ -37,7 +37,10 @@ class Keyring(Protocol):
         """
 
     def case_id(self, clinic: str, number: str) -> str:
-        """Give the case id of a clinic's external number: the same each time, and to be guessed by nobody."""
+        """Give the case id of a clinic's external number: the same each time, and to be guessed by nobody.
+
+        Two spellings that Unicode takes for the same text, as of Å in one character and in two, are one number.
+        """
 
 
 class Vault(Keyring, Protocol):
