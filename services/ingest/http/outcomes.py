@@ -48,7 +48,8 @@ class Refused(Problem):
     @property
     def lacks_definition(self) -> bool:
         """Whether it is that a questionnaire is not known, or another definition."""
-        return super().lacks_definition or any(issue.code == "not-found" for issue in self.issues)
+        is_unmappable = self.kind is problems.UNMAPPABLE
+        return super().lacks_definition or (is_unmappable and any(issue.code == "not-found" for issue in self.issues))
 
 
 def code_of(kind: Kind) -> IssueCode:
