@@ -216,6 +216,7 @@ class Courier:
         for each in await at.outbox.of(notices):
             known[each.notice].append(each)
         later: list[datetime] = []
+        refused: list[NotRecorded] = []
         for notice_id, notice in notices.items():
             told = await at.ingest.told(case_id, notice_id)
             if told.is_over:
@@ -224,7 +225,13 @@ class Courier:
             errand = _Errand(case_id, notice_id, notice, told)
             for delivery in await self._in_hand(errand, known[notice_id], post):
                 if delivery.recipient not in told.settled:
-                    later.extend(filter(None, [await self._forwarded(errand, delivery, post)]))
+                    try:
+                        later.extend(filter(None, [await self._forwarded(errand, delivery, post)]))
+                    except NotRecorded as why:
+                        # The others want their mail, whatever came of this one.
+                        refused.append(why)
+        if refused:
+            raise refused[0]
         return min(later, default=None)
 
     async def _in_hand(self, errand: _Errand, known: Sequence[Delivery], post: Post) -> Sequence[Delivery]:

@@ -757,6 +757,37 @@ async def test_a_courier_that_is_to_end_waits_for_an_outbox_that_is_away_for_a_m
     assert Counter(clinic.office.to) == Counter(["anna@north.example", "bo@north.example"])
 
 
+class Refusing(OwnIngest):
+    """An ingest that does not record what came of the mail to somebody."""
+
+    async def record(self, fact: Fact) -> None:
+        if fact.data.recipient == "anna":
+            raise NotRecorded("ingest does not record it")
+        await super().record(fact)
+
+
+async def test_an_outcome_that_is_not_recorded_keeps_no_other_mail_of_its_case(clinic: MailingClinic) -> None:
+    # given a case of which the outcome of one mail is refused, and told as a fault
+    await clinic.deteriorates()
+    courier, health = clinic.courier(ingest=Refusing(clinic.home.cases, clinic.door)), Health()
+    running = asyncio.create_task(courier.run(health))
+    async with asyncio.timeout(PATIENCE):
+        while not health.troubles:  # noqa: ASYNC110 - nobody is told of it but who looks
+            await asyncio.sleep(0)
+    await courier.end(running)
+    await clinic.home.catch_up()
+    assert health.troubles == {"mail of some cases": "ingest does not record it"}
+
+    # then the other therapist has their mail all the same
+    assert Counter(clinic.office.to) == Counter(["anna@north.example", "bo@north.example"])
+    assert await clinic.outcomes() == Counter([("sent", "bo", "1")])
+
+    # and the outcome is recorded when it can be, without another mail
+    await clinic.round(after=timedelta(minutes=1))
+    assert await clinic.outcomes() == SENT_TO_BOTH
+    assert len(clinic.office.to) == 2
+
+
 class Deaf(OwnIngest):
     """An ingest that is away."""
 
