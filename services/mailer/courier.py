@@ -248,7 +248,7 @@ class Courier:
         async with self._sending:
             # Whom it is for is asked when it can be sent.
             await post.open()
-        everybody = errand.told.recipients or await self._by_roster(errand)
+        everybody = errand.told.recipients or await self._by_roster(errand.notice, errand.told)
         if not everybody:
             return [await self._kept(nobody, still_nobody(nobody, now))]
         if is_looked_for:
@@ -262,7 +262,8 @@ class Courier:
         """
         if not any(each.recipients for each in known if each.outcome != "void"):
             return known, ()
-        now, everybody = self._at.now(), for_whom(known, errand.told.recipients, await self._by_roster(errand))
+        now, leads = self._at.now(), await self._by_roster(errand.notice, errand.told)
+        everybody = for_whom(known, errand.told.recipients, leads)
         found = [
             # Who is being written to at this moment was to be, and what comes of that has to be noted.
             each if each.recipient in everybody or each.outcome or each.is_in_hand(now) else await self._left_out(each)
@@ -304,10 +305,10 @@ class Courier:
         if isinstance((await self._at.keyring.keys([case_id])).get(case_id), Destroyed):
             await self._at.outbox.forget_case(case_id)
 
-    async def _by_roster(self, errand: _Errand) -> Sequence[str]:
-        """Give whom a notice is for, as the roster has it now of where the case is now."""
-        roster, told = self._at.roster, errand.told
-        if errand.notice.to == "supervisor":
+    async def _by_roster(self, notice: Notice, told: Told) -> Sequence[str]:
+        """Give whom a notice is for, as the roster has it now of where the case is."""
+        roster = self._at.roster
+        if notice.to == "supervisor":
             clinic = await roster.find(Clinic, told.clinic, told.clinic)
             return clinic.supervisors if clinic is not None else ()
         group = None if told.group is None else await roster.find(Group, told.clinic, told.group)
@@ -336,12 +337,14 @@ class Courier:
                 return delivery
             if now - errand.notice.happened > NEWS_FOR:
                 return await self._noted(delivery, settled(delivery, "failed", now, "too-late"), GIVEN_UP)
-            leads = await self._by_roster(errand)
-            everybody = for_whom(await at.outbox.of([errand.id]), errand.told.recipients, leads)
+            # It can have waited for long behind the letters of others, and its case be elsewhere by now.
+            told = await at.ingest.told(errand.case_id, errand.id)
+            leads = await self._by_roster(errand.notice, told)
+            everybody = for_whom(await at.outbox.of([errand.id]), told.recipients, leads)
             if recipient is None or recipient not in everybody:
                 return await self._left_out(delivery)
             is_theirs = recipient in leads
-            therapist = await at.roster.find(Therapist, errand.told.clinic, recipient) if is_theirs else None
+            therapist = await at.roster.find(Therapist, told.clinic, recipient) if is_theirs else None
             if therapist:
                 language = await language_of(at.roster, therapist)
                 await post.open()

@@ -341,6 +341,31 @@ async def test_who_has_the_case_when_a_mail_is_sent_is_told_and_not_whom_it_was_
     assert await clinic.waiting() == []
 
 
+async def test_who_has_the_case_by_then_is_told_though_its_mail_waited_behind_that_of_others(
+    clinic: MailingClinic,
+) -> None:
+    # given a mail server that takes its time over a letter
+    await clinic.put(led_by("bo"), Group(clinic="north", id="tuesdays", sessions={}, therapists=("carl",)))
+    await clinic.deteriorates("case-1")
+    await clinic.deteriorates("case-2")
+    clinic.office.of_letter = lambda _: "hangs"
+    sending = asyncio.create_task(clinic.courier().round())
+    async with asyncio.timeout(PATIENCE):
+        await clinic.office.asked.wait()
+
+    # when both cases are transferred meanwhile
+    for case_id in ("case-1", "case-2"):
+        await clinic.record(case_id, CaseTransferred(group="tuesdays"), clinic.clock.time)
+    clinic.office.of_letter = lambda _: "250 OK"
+    clinic.office.passed.set()
+    await sending
+    await clinic.home.catch_up()
+
+    # then the letter that was in hand is taken, and the other one goes to who has the case by then
+    assert clinic.office.to == ["bo@north.example", "carl@north.example"]
+    assert await clinic.waiting() == []
+
+
 async def test_history_makes_no_mail(clinic: MailingClinic) -> None:
     await clinic.deteriorates(since=clinic.clock.time - WEEK - NEWS_FOR - timedelta(hours=1))
     await clinic.round()
