@@ -403,6 +403,7 @@ def test_mail_that_was_given_up_is_found_if_somebody_should_be_told(
             await clinic.put(led_by())
             await clinic.deteriorates()
             await clinic.round()
+            await clinic.was_looked_for(timedelta(days=days))
             await clinic.round(after=timedelta(days=days))
             assert await clinic.outcomes() == Counter([("failed", None, reason)])
 

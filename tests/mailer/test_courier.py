@@ -153,9 +153,28 @@ async def test_a_notice_for_nobody_is_given_up_after_four_days(clinic: MailingCl
     await clinic.home.roster.remove(Group, "north", "mondays")
     await clinic.deteriorates()
     await clinic.round()
-    await clinic.round(after=TRIED_FOR)
+    await clinic.was_looked_for(TRIED_FOR)
+    await clinic.round(after=timedelta(minutes=1))
     assert await clinic.outcomes() == Counter([("failed", None, "nobody")])
     assert await clinic.waiting() == []
+
+
+async def test_days_in_which_nobody_looked_are_none_of_the_four_in_which_there_is_nobody(
+    clinic: MailingClinic,
+) -> None:
+    # given a group that nobody leads, and a machine that was away for days then, or a clock that was ahead
+    await clinic.put(led_by())
+    await clinic.deteriorates()
+    await clinic.round()
+    await clinic.round(after=TRIED_FOR + timedelta(days=1))
+    assert await clinic.outcomes() == Counter()
+
+    # when somebody leads it
+    await clinic.put(GROUP)
+    await clinic.round(after=timedelta(minutes=1))
+
+    # then they are told
+    assert await clinic.outcomes() == SENT_TO_BOTH
 
 
 async def test_who_has_no_address_is_waited_for_and_the_other_is_told(clinic: MailingClinic) -> None:

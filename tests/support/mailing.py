@@ -124,6 +124,13 @@ class MailingClinic:
         notices = [notice async for _, bag in self.home.states(self.home.mailbags) for notice in bag.notices]
         return [each for each in await self.home.outbox.of(notices) if each.outcome is None]
 
+    async def was_looked_for(self, time: timedelta) -> None:
+        """Let somebody have been looked for, for so much longer, to whom those notices go that have nobody."""
+        for each in await self.under_way():
+            if each.recipient is None:
+                longer = replace(each, begun=each.begun - time, revision=each.revision + 1)
+                assert await self.outbox.change(each, longer)
+
     async def waiting(self) -> Sequence[str]:
         """The cases of which something is to be sent."""
         return [case_id async for case_id, bag in self.home.states(self.home.mailbags) if bag.notices]

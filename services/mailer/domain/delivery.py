@@ -39,7 +39,8 @@ class Delivery:
     """One notice for one recipient. recipient: None as long as there is nobody for it.
 
     recipients: everybody to whom the notice goes, this one included
-    begun: when it was taken in hand, to be tried at once; tries: how often it was
+    begun: when it was taken in hand, to be tried at once; without a recipient: later by the time in which nobody looked
+    tries: how often it was tried
     next_try: when it is to be tried, if it has no outcome by then
     outcome: what has come of it, at `at`; `void` if the notice goes to others by now, of whom none had been told
     reason: why it failed, or why it was put off the last time; nothing while it is being tried
@@ -99,10 +100,12 @@ def without_recipient(case_id: str, notice_id: str, now: datetime, void: Deliver
 
 
 def still_nobody(delivery: Delivery, now: datetime) -> Delivery:
-    """Look again soon for somebody to whom a notice can go; after four days it has failed."""
-    if now - delivery.begun >= TRIED_FOR:
+    """Look again soon for somebody to whom a notice can go; after four days of that it has failed."""
+    # In what passed since it should have been looked again, this machine or the mail server was away.
+    begun = delivery.begun + max(now - delivery.next_try, timedelta())
+    if now - begun >= TRIED_FOR:
         return settled(delivery, "failed", now, "nobody")
-    return _changed(delivery, next_try=now + LOOK_AGAIN)
+    return _changed(delivery, begun=begun, next_try=now + LOOK_AGAIN)
 
 
 def begun_again(void: Delivery, delivery: Delivery) -> Delivery:
