@@ -393,6 +393,22 @@ def test_mail_that_waits_since_a_time_to_come_is_found(tmp_path: Path) -> None:
     assert {"clock", "mail"} <= set(findings(checked(tmp_path / "home")))
 
 
+def test_mail_that_was_given_up_by_a_clock_that_was_ahead_is_found(tmp_path: Path) -> None:
+    # given a report, and a mailer whose clock was more than a month ahead for a moment
+    async def make() -> None:
+        async with mailing_clinic(tmp_path, NOW - timedelta(hours=1)) as clinic:
+            await clinic.deteriorates()
+            await clinic.round(after=timedelta(days=31))
+            assert await clinic.outcomes() == Counter([("failed", None, "too-late")])
+
+    asyncio.run(make())
+
+    # when the clinic is checked by the right time, then somebody has to tell whom the mail was for
+    mail = checked(tmp_path / "home")["mail"]
+    assert mail["verdict"] == "finding"
+    assert "tell those for whom they were; set the clock of the machine that sends mail" in mail["do"]
+
+
 @pytest.mark.parametrize(("days", "reason", "is_found"), MAIL_THAT_IS_GIVEN_UP.values(), ids=MAIL_THAT_IS_GIVEN_UP)
 def test_mail_that_was_given_up_is_found_if_somebody_should_be_told(
     tmp_path: Path, days: int, reason: str, is_found: str | None

@@ -21,6 +21,7 @@ from services.cli.notice_events import GAVE_UP, in_words, whereabouts
 from services.cli.output import counted
 from services.cli.sealing import Sealing
 from services.home import Home
+from services.mailer.domain.mailbag import NEWS_FOR
 from services.mailer.domain.whereabouts import Whereabouts
 from services.runtime.erasures import erasures
 from services.runtime.faults import RECORDS_BACK
@@ -200,7 +201,8 @@ async def _clock(home: Home) -> Checked:
 
 
 async def _mail(home: Home, *, sends_mail: bool) -> Checked:
-    found, now = [each for each in await whereabouts(home) if each.reason not in _AS_MEANT], datetime.now(UTC)
+    now = datetime.now(UTC)
+    found = [each for each in await whereabouts(home) if not _is_as_meant(each, now)]
     late = [each for each in found if each.outcome == "waits" and abs(now - each.notice.recordedtime) > SOON]
     failed = [each for each in found if each.outcome == "failed" and each.at is not None and now - each.at <= LATELY]
     if late and not sends_mail and not any(each.tries for each in found):
@@ -221,8 +223,15 @@ async def _mail(home: Home, *, sends_mail: bool) -> Checked:
     return well("mail", f"none waits for long, and none failed in the last {LATELY.days} days")
 
 
-_AS_MEANT: Final = ("too-late", "left", f"{GAVE_UP}left")
-"""Why a mail does not go out of which nobody is to be told any more."""
+_TOO_LATE: Final = "too-late"
+
+
+def _is_as_meant(each: Whereabouts, now: datetime) -> bool:
+    """Tell whether nobody is to be told any more; what a clock that was ahead has called too late may not be."""
+    if each.reason == _TOO_LATE:
+        return now - each.notice.time > NEWS_FOR
+    return each.reason in ("left", f"{GAVE_UP}left")
+
 
 _DO: Final[Mapping[str, str]] = {
     "": "see whether the mailer runs and what it says at /ready",
@@ -232,6 +241,7 @@ _DO: Final[Mapping[str, str]] = {
     "no-address": "enter therapists with their addresses",
     "nobody": "see that cases have a group, groups therapists and clinics supervisors",
     "sender-refused": "see what the mailer says at /ready",
+    _TOO_LATE: "set the clock of the machine that sends mail by NTP: by it they were too late, and by this one not",
 }
 
 
