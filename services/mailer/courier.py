@@ -6,7 +6,7 @@ begun, its outcome is noted as soon as the server has spoken, and both before an
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -32,7 +32,7 @@ from services.mailer.domain.delivery import (
 from services.mailer.domain.letter import Letterhead, letter
 from services.mailer.domain.mailbag import NEWS_FOR, Mailbag, Mailbags, Notice
 from services.mailer.ingest import Ingest, NotRecorded, Told
-from services.mailer.outbox.port import Outbox, OutboxUnavailable
+from services.mailer.outbox.port import Outbox, OutboxDamaged, OutboxUnavailable
 from services.mailer.post import Answer, Fate, MailAway, MailServer, Post
 from services.runtime.faults import place_of
 from services.runtime.health import Health
@@ -213,7 +213,7 @@ class Courier:
             raise StateUnreadable(f"the key of case {case_id} is missing")
         notices = bags[case_id].notices
         known: dict[str, list[Delivery]] = defaultdict(list)
-        for each in await at.outbox.of(notices):
+        for each in await self._known(case_id, notices):
             known[each.notice].append(each)
         later: list[datetime] = []
         refused: list[NotRecorded] = []
@@ -233,6 +233,15 @@ class Courier:
         if refused:
             raise refused[0]
         return min(later, default=None)
+
+    async def _known(self, case_id: str, notices: Collection[str]) -> Sequence[Delivery]:
+        """Give what the outbox keeps of the notices of a case; what cannot be read is lost, and is made anew."""
+        try:
+            return await self._at.outbox.of(notices)
+        except OutboxDamaged as damaged:
+            _LOG.warning("outbox-damaged", case=case_id, why=str(damaged))
+            await self._at.outbox.forget_case(case_id)
+            return ()
 
     async def _in_hand(self, errand: _Errand, known: Sequence[Delivery], post: Post) -> Sequence[Delivery]:
         """Give the deliveries of a notice; it is taken in hand if it is not, or not for everybody."""

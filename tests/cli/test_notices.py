@@ -137,3 +137,21 @@ def test_what_was_sent_stands_once_in_the_history_of_a_case(home: Path) -> None:
     told = succeeded("case", "case-1", "--data", home, "--all-events").out.decode()
     assert told.count("sent to anna") == 1
     assert told.count("could not be sent to bo: smtp-550") == 1
+
+
+def test_an_outbox_that_cannot_be_read_is_told_in_words(tmp_path: Path) -> None:
+    # given a letter that was put off, and something else where the outbox has it
+    async def make() -> None:
+        async with mailing_clinic(tmp_path, BEGAN) as clinic:
+            clinic.office.of_recipient = lambda _: LATER
+            await clinic.deteriorates()
+            await clinic.round()
+            clinic.home._database.connection.execute("UPDATE outbox SET body = 'anna'")  # noqa: SLF001 - as a disk does
+
+    asyncio.run(make())
+
+    # when the notices are listed, then it says who mends that, and not what stands there
+    ran = ontrack("notices", "--data", tmp_path / "home")
+    assert ran.exit_code != 0
+    assert "the mailer makes it anew" in ran.told
+    assert "anna" not in ran.told

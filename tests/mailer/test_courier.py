@@ -664,6 +664,21 @@ async def test_an_outbox_that_was_lost_sends_nothing_again(clinic: MailingClinic
     assert await clinic.outbox.waiting() == 0
 
 
+async def test_what_the_outbox_keeps_of_a_mail_is_made_anew_where_it_was_damaged(clinic: MailingClinic) -> None:
+    # given letters that were put off, and of one of them something that cannot be read
+    clinic.office.of_letter = lambda _: "451 4.3.0 not now"
+    await clinic.deteriorates()
+    await clinic.round()
+    clinic.home._database.connection.execute(  # noqa: SLF001 - what no port does
+        "UPDATE outbox SET body = substr(body, 2) WHERE recipient = 'anna'"
+    )
+
+    # when the mail server takes letters, then both are sent
+    clinic.office.of_letter = lambda _: "250 OK"
+    await clinic.round(after=FIRST_RETRY)
+    assert await clinic.outcomes() == SENT_TO_BOTH
+
+
 async def test_states_that_are_made_anew_send_nothing_again(clinic: MailingClinic) -> None:
     await clinic.deteriorates()
     await clinic.round()

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Final, Protocol
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from services.mailer.domain.delivery import Delivery
 from services.runtime.unavailable import Unavailable
@@ -20,6 +20,14 @@ class OutboxUnavailable(Unavailable):
     """The outbox cannot be reached, read or written just now; the same call can be tried again."""
 
 
+class OutboxDamaged(OutboxUnavailable):
+    """Something that the outbox keeps cannot be read, until the mailer makes it anew. Says nothing of what it holds."""
+
+    def __init__(self) -> None:
+        """Say so."""
+        super().__init__("what is kept of a mail that waits cannot be read: the mailer makes it anew at its next look")
+
+
 class Outbox(Protocol):
     """Deliveries by notice and recipient.
 
@@ -28,7 +36,7 @@ class Outbox(Protocol):
     """
 
     async def of(self, notices: Collection[str]) -> Sequence[Delivery]:
-        """Give the deliveries of some notices, by notice and recipient."""
+        """Give the deliveries of some notices, by notice and recipient. Raises OutboxDamaged."""
 
     async def begin(self, deliveries: Sequence[Delivery]) -> None:
         """Write deliveries, but those that are there already."""
@@ -52,5 +60,8 @@ def written(delivery: Delivery) -> str:
 
 
 def read(text: str) -> Delivery:
-    """Read a delivery that was stored."""
-    return DELIVERIES.validate_json(text)
+    """Read a delivery that was stored. Raises OutboxDamaged."""
+    try:
+        return DELIVERIES.validate_json(text)
+    except ValidationError:
+        raise OutboxDamaged from None
