@@ -1,5 +1,6 @@
 """The way to the mail server: one connection with TLS, over which letters go one after the other."""
 
+import asyncio
 import re
 import socket
 import ssl
@@ -28,12 +29,13 @@ from services.runtime.unavailable import Unavailable
 
 Tls = Literal["starttls", "implicit"]
 
-STEP_WITHIN: Final = 10.0
-"""Seconds within which the server answers each step of a connection, and each step before the letter itself."""
+STEP_WITHIN: Final = 30.0
+"""Seconds within which the server answers each step of a connection, and each step before the letter itself. Some let
+strangers wait before they greet, or ask elsewhere whether there is such a mailbox."""
 
-TAKES_WITHIN: Final = 100.0
-"""Seconds within which the server takes a letter; some look for viruses first. What is given up before the server has
-spoken may have been taken, and goes out again."""
+TAKES_WITHIN: Final = 600.0
+"""Seconds within which the server takes a letter; some look for viruses first (RFC 5321, 4.5.3.2.6). What is given up
+before the server has spoken may have been taken, and goes out again, at each try."""
 
 _PERMANENT: Final = 500
 _BROKEN_OFF: Final = "smtp-broken-off"
@@ -122,7 +124,8 @@ class Post:
             # Not as its headers are read: an address of ours is one mailbox, and goes out as it stands.
             await connection.mail(str(letter["From"]), timeout=STEP_WITHIN)
             await connection.rcpt(str(letter["To"]), timeout=STEP_WITHIN)
-            await connection.data(letter.as_bytes(), timeout=TAKES_WITHIN)
+            async with asyncio.timeout(TAKES_WITHIN):
+                await connection.data(letter.as_bytes(), timeout=None)
         except SMTPSenderRefused as refused:
             self._let_go()
             if refused.code >= _PERMANENT:

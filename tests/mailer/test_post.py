@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Final, Literal
@@ -153,6 +153,11 @@ async def test_a_server_that_says_nothing_is_not_waited_for(
         setattr(office, step, lambda address: "hangs" if address == "bo@clinic.example" else "250 OK")
         answers = await sent(office.server(), "bo@clinic.example", "anna@clinic.example")
         assert answers == [Answer(Fate.PUT_OFF, "smtp-silent"), TAKEN]
+
+
+def test_a_server_may_take_as_long_over_a_letter_as_it_is_promised() -> None:
+    # RFC 5321, 4.5.3.2.6: who gives up earlier sends again what was taken, and so for four days
+    assert timedelta(minutes=10).total_seconds() <= post.TAKES_WITHIN
 
 
 async def test_a_server_that_does_not_greet_is_away(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from contracts.events.event import FACT_ID, Event, name_based_id, new_fact
 from contracts.events.facts import NoticeFailed, NoticeSent
 from contracts.evolution import evolved
 
-LEASE: Final = timedelta(minutes=10)
+LEASE: Final = timedelta(minutes=20)
 """So long a try belongs to whoever has begun it: longer than a write to the outbox and a letter can take together."""
 
 FIRST_RETRY: Final = timedelta(minutes=2)
