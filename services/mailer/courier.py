@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import structlog
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from services.mailer.domain.delivery import (
     FARTHEST,
@@ -216,7 +216,7 @@ class Courier:
         for each in await self._known(case_id, notices):
             known[each.notice].append(each)
         later: list[datetime] = []
-        refused: list[NotRecorded] = []
+        failed: list[NotRecorded | ValidationError] = []
         for notice_id, notice in notices.items():
             told = await at.ingest.told(case_id, notice_id)
             if told.is_over:
@@ -227,11 +227,11 @@ class Courier:
                 if delivery.recipient not in told.settled:
                     try:
                         later.extend(filter(None, [await self._forwarded(errand, delivery, post)]))
-                    except NotRecorded as why:
-                        # The others want their mail, whatever came of this one.
-                        refused.append(why)
-        if refused:
-            raise refused[0]
+                    except (NotRecorded, ValidationError) as why:
+                        # The others want their mail, be what came of this one refused, or its therapist unreadable.
+                        failed.append(why)
+        if failed:
+            raise failed[0]
         return min(later, default=None)
 
     async def _known(self, case_id: str, notices: Collection[str]) -> Sequence[Delivery]:

@@ -24,7 +24,7 @@ from services.mailer.post import MailAway
 from services.runtime.health import Health
 from services.runtime.roster.port import Clinic, Group, Therapist
 from services.up import OwnIngest
-from tests.support.mailing import BO, GROUP, WEEK, MailingClinic, led_by, mailing_clinic
+from tests.support.mailing import ANNA, BO, GROUP, WEEK, MailingClinic, led_by, mailing_clinic
 from tests.support.said import said_on
 
 
@@ -845,6 +845,23 @@ async def test_an_outcome_that_is_not_recorded_keeps_no_other_mail_of_its_case(c
     await clinic.round(after=timedelta(minutes=1))
     assert await clinic.outcomes() == SENT_TO_BOTH
     assert len(clinic.office.to) == 2
+
+
+async def test_an_entry_of_a_therapist_that_was_damaged_keeps_no_other_from_their_mail(clinic: MailingClinic) -> None:
+    # given a group of which one therapist stands on the roster in a form that cannot be read
+    await clinic.deteriorates()
+    clinic.home._database.connection.execute(  # noqa: SLF001 - what no port does
+        "UPDATE roster SET body = substr(body, 2) WHERE kind = 'therapist' AND id = 'anna'"
+    )
+
+    # when there is mail, then the other one is told
+    await clinic.round()
+    assert clinic.office.to == ["bo@north.example"]
+
+    # and this one as soon as they were entered anew
+    await clinic.put(ANNA)
+    await clinic.round(after=timedelta(minutes=1))
+    assert await clinic.outcomes() == SENT_TO_BOTH
 
 
 class Deaf(OwnIngest):
