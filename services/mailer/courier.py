@@ -334,7 +334,7 @@ class Courier:
         if delivery.outcome is None:
             return delivery.next_try
         if delivery.outcome != "void":
-            await self._at.ingest.record(fact_of(delivery))
+            await self._at.ingest.record(fact_of(delivery, self._at.now()))
         return None
 
     async def _tried(self, errand: _Errand, delivery: Delivery, post: Post) -> Delivery:

@@ -17,7 +17,7 @@ from services.mailer.ingest import IngestUnavailable, NotRecorded, Told
 
 NOW: Final = datetime(2026, 1, 5, 9, tzinfo=UTC)
 NOTICE: Final = "9d1c6a52-0d1b-5c8e-8f57-2d7b3c5f9e20"
-FACT: Final = fact_of(settled(tried(begun("case", NOTICE, ["anna"], NOW)[0], NOW), "sent", NOW))
+FACT: Final = fact_of(settled(tried(begun("case", NOTICE, ["anna"], NOW)[0], NOW), "sent", NOW), NOW)
 
 
 @asynccontextmanager

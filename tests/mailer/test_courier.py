@@ -24,7 +24,7 @@ from services.mailer.post import MailAway
 from services.runtime.health import Health
 from services.runtime.roster.port import Clinic, Group, Therapist
 from services.up import OwnIngest
-from tests.support.mailing import ANNA, BO, GROUP, WEEK, MailingClinic, led_by, mailing_clinic
+from tests.support.mailing import ANNA, BO, GROUP, MONDAY, WEEK, MailingClinic, led_by, mailing_clinic
 from tests.support.said import said_on
 
 
@@ -571,6 +571,34 @@ async def test_a_letter_that_was_put_off_while_the_clock_was_ahead_is_tried_agai
     # then everything is sent
     assert Counter(clinic.office.to) == Counter({"anna@north.example": 2, "bo@north.example": 2})
     assert await clinic.waiting() == []
+
+
+class Strict(OwnIngest):
+    """An ingest with a clock of its own, which records nothing that is yet to happen."""
+
+    time = MONDAY
+
+    async def record(self, fact: Fact) -> None:
+        if fact.time > self.time:
+            raise NotRecorded("a moment that has come was expected")
+        await super().record(fact)
+
+
+async def test_what_came_of_a_mail_while_the_clock_was_ahead_is_recorded_when_it_is_right(
+    clinic: MailingClinic,
+) -> None:
+    # given a mailer whose clock is some days ahead of that of ingest
+    true = clinic.clock.time
+    await clinic.deteriorates()
+    ingest = Strict(clinic.home.cases, clinic.door)
+    await clinic.round(after=timedelta(days=3), ingest=ingest)
+    assert await clinic.outcomes() == Counter()
+
+    # when its clock is set right, then what came of its mails is recorded at the next look
+    clinic.clock.time = ingest.time = true + timedelta(minutes=5)
+    await clinic.round(ingest=ingest)
+    assert await clinic.outcomes() == SENT_TO_BOTH
+    assert len(clinic.office.to) == 2
 
 
 # Deaths

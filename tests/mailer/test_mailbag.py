@@ -153,7 +153,7 @@ def test_every_change_has_a_revision_of_its_own() -> None:
 def test_whatever_came_of_a_delivery_is_one_fact() -> None:
     later = NOW + timedelta(minutes=1)
     counted = tried(delivery(), NOW)
-    well, ill = fact_of(settled(counted, "sent", later)), fact_of(settled(counted, "failed", later, "smtp-550"))
+    well, ill = (fact_of(settled(counted, *each), later) for each in (("sent", later), ("failed", later, "smtp-550")))
     assert well.id == ill.id == counted.fact_id
     assert well.data == NoticeSent(notice=ONE, recipient="anna", recipients=("anna",), attempts=1)
     assert ill.data == NoticeFailed(notice=ONE, recipient="anna", recipients=("anna",), attempts=1, reason="smtp-550")
@@ -165,4 +165,4 @@ def test_for_four_days_it_is_looked_for_somebody_to_whom_a_notice_can_go() -> No
     while (nobody := still_nobody(nobody, nobody.next_try)).outcome is None:
         assert nobody.next_try <= NOW + TRIED_FOR
     assert nobody.at == NOW + TRIED_FOR
-    assert fact_of(nobody).data == NoticeFailed(notice=ONE, recipient=None, attempts=0, reason="nobody")
+    assert fact_of(nobody, nobody.at).data == NoticeFailed(notice=ONE, recipient=None, attempts=0, reason="nobody")

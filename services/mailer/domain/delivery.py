@@ -145,8 +145,8 @@ def _changed(delivery: Delivery, **changes: Any) -> Delivery:  # noqa: ANN401 - 
     return evolved(delivery, revision=delivery.revision + 1, **changes)
 
 
-def fact_of(delivery: Delivery) -> Fact:
-    """State what has come of a delivery; it was sent, or it failed."""
+def fact_of(delivery: Delivery, now: datetime) -> Fact:
+    """State what has come of a delivery, sent or failed; by now, if that was noted by a clock that was ahead."""
     if delivery.at is None or delivery.outcome == "void":
         raise ValueError("a delivery of which nothing has come")
     data: NoticeSent | NoticeFailed
@@ -165,4 +165,5 @@ def fact_of(delivery: Delivery) -> Fact:
             attempts=delivery.tries,
             reason=delivery.reason,
         )
-    return new_fact(data, case_id=delivery.case_id, fact_id=delivery.fact_id, source=SOURCE, happened=delivery.at)
+    happened = min(delivery.at, now)
+    return new_fact(data, case_id=delivery.case_id, fact_id=delivery.fact_id, source=SOURCE, happened=happened)
