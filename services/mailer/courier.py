@@ -30,7 +30,7 @@ from services.mailer.domain.delivery import (
     without_recipient,
 )
 from services.mailer.domain.letter import Letterhead, letter
-from services.mailer.domain.mailbag import NEWS_FOR, Mailbag, Mailbags, Notice
+from services.mailer.domain.mailbag import Mailbag, Mailbags, Notice, is_too_late
 from services.mailer.ingest import Ingest, NotRecorded, Told
 from services.mailer.outbox.port import Outbox, OutboxDamaged, OutboxUnavailable
 from services.mailer.post import Answer, Fate, MailAway, MailServer, Post
@@ -252,7 +252,7 @@ class Courier:
         kept = next((each for each in known if each.recipient is None), None)
         is_looked_for = kept is not None and kept.outcome != "void"
         nobody = kept if kept and is_looked_for else without_recipient(errand.case_id, errand.id, now, kept)
-        if now - errand.notice.happened > NEWS_FOR:
+        if is_too_late(errand.notice.happened, errand.notice.requested, now):
             return [await self._kept(nobody, settled(nobody, "failed", now, "too-late"))]
         async with self._sending:
             # Whom it is for is asked when it can be sent.
@@ -344,7 +344,7 @@ class Courier:
             now = at.now()
             if self._ending.is_set():
                 return delivery
-            if now - errand.notice.happened > NEWS_FOR:
+            if is_too_late(errand.notice.happened, errand.notice.requested, now):
                 return await self._noted(delivery, settled(delivery, "failed", now, "too-late"), GIVEN_UP)
             # It can have waited for long behind the letters of others, and its case be elsewhere by now.
             told = await at.ingest.told(errand.case_id, errand.id)

@@ -399,6 +399,18 @@ async def test_what_was_never_sent_in_a_month_is_not_sent_any_more(clinic: Maili
     assert await clinic.outcomes() == Counter([("failed", None, "too-late")])
 
 
+async def test_what_was_recorded_late_is_tried_for_its_four_days(clinic: MailingClinic) -> None:
+    # given answers that came nearly a month late, and a mail server that asks to come back later
+    clinic.office.of_letter = lambda _: "451 4.7.1 greylisted"
+    await clinic.deteriorates(since=clinic.clock.time - WEEK - NEWS_FOR + timedelta(minutes=1))
+    await clinic.round()
+
+    # when it takes the letters, then both are told
+    clinic.office.of_letter = lambda _: "250 OK"
+    await clinic.round(after=FIRST_RETRY)
+    assert sorted(clinic.office.to) == ["anna@north.example", "bo@north.example"]
+
+
 async def test_nobody_is_told_of_a_case_that_was_erased(clinic: MailingClinic) -> None:
     await clinic.deteriorates()
     await clinic.record("case-1", CaseErased(ground="asked for", by="admin"), clinic.clock.time)

@@ -21,7 +21,7 @@ from services.cli.notice_events import GAVE_UP, in_words, whereabouts
 from services.cli.output import counted
 from services.cli.sealing import Sealing
 from services.home import Home
-from services.mailer.domain.mailbag import NEWS_FOR
+from services.mailer.domain.mailbag import is_too_late
 from services.mailer.domain.whereabouts import Whereabouts
 from services.runtime.erasures import erasures
 from services.runtime.faults import RECORDS_BACK
@@ -229,7 +229,7 @@ _TOO_LATE: Final = "too-late"
 def _is_as_meant(each: Whereabouts, now: datetime) -> bool:
     """Tell whether nobody is to be told any more; what a clock that was ahead has called too late may not be."""
     if each.reason == _TOO_LATE:
-        return now - each.notice.time > NEWS_FOR
+        return is_too_late(each.notice.time, each.notice.recordedtime, now)
     return each.reason in ("left", f"{GAVE_UP}left")
 
 

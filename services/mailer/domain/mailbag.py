@@ -10,12 +10,18 @@ from contracts.events.facts import NoticeFailed, NoticeSent
 from contracts.events.notices import NoticeRequested
 from contracts.evolution import evolved
 from contracts.topics import NOTICES
+from services.mailer.domain.delivery import TRIED_FOR
 
 NEWS_FOR: Final = timedelta(days=30)
 """What happened longer ago than this is nothing that anybody must still be told of."""
 
 AT_ONCE: Final = datetime(1970, 1, 1, tzinfo=UTC)
 """A moment that has come, whatever a clock says."""
+
+
+def is_too_late(happened: datetime, requested: datetime, now: datetime) -> bool:
+    """Tell whether nobody must be told any more of what happened; what was learned of late has its four days."""
+    return now - happened > NEWS_FOR and now - requested > TRIED_FOR
 
 
 @dataclass(frozen=True)

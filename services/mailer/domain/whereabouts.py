@@ -9,8 +9,8 @@ from typing import Literal
 from contracts.events.event import Data, Event
 from contracts.events.facts import NoticeFailed, NoticeSent
 from contracts.events.notices import NoticeRequested
-from services.mailer.domain.delivery import Delivery
-from services.mailer.domain.mailbag import NEWS_FOR
+from services.mailer.domain.delivery import TRIED_FOR, Delivery
+from services.mailer.domain.mailbag import NEWS_FOR, is_too_late
 
 Requested = Event[NoticeRequested]
 Settled = Event[NoticeSent] | Event[NoticeFailed]
@@ -77,9 +77,9 @@ class Correspondence:
         for each in deliveries:
             under_way[each.notice][each.recipient] = each
         for notice, request in self.requests.items():
-            is_too_late = now - request.time > NEWS_FOR
+            is_late = is_too_late(request.time, request.recordedtime, now)
             for found in _of(request, self.outcomes.get(notice, {}), under_way[notice]):
-                yield _too_late(found) if is_too_late and found.outcome == "waits" else found
+                yield _too_late(found) if is_late and found.outcome == "waits" else found
 
 
 def _of(
@@ -109,7 +109,8 @@ def _settled(request: Requested, outcome: Settled) -> Whereabouts:
 
 def _too_late(each: Whereabouts) -> Whereabouts:
     """Say of one that waits that it never goes out: it is given up at the next look, if anybody looks."""
-    return replace(each, outcome="failed", at=each.notice.time + NEWS_FOR, reason="too-late")
+    until = max(each.notice.time + NEWS_FOR, each.notice.recordedtime + TRIED_FOR)
+    return replace(each, outcome="failed", at=until, reason="too-late")
 
 
 def _under_way(request: Requested, recipient: str | None, delivery: Delivery | None) -> Whereabouts:
