@@ -25,7 +25,7 @@ from contracts.events.facts import (
 )
 from services.ingest.domain.clock import due, first_moment, moment, next_moment, open_now
 from services.ingest.domain.register import Register, Registered
-from services.ingest.domain.schedule import joined
+from services.ingest.domain.schedule import changes
 from tests.support.clinic import definitions, instrument, odsis, policy_like, protocol_like
 
 COPENHAGEN = ZoneInfo("Europe/Copenhagen")
@@ -289,7 +289,7 @@ def test_after_a_transfer_a_case_is_asked_by_the_sessions_of_its_new_group() -> 
     # when it goes on in one of Tuesdays, which is ahead by a session
     transferred = NEXT_NOON + timedelta(hours=1)
     course.record(CaseTransferred(group="tuesdays", sessions={"2": 3, "3": 4}), transferred)
-    for data in joined(course.case, {"3": tuesday, "4": tuesday + week}):
+    for data in changes(course.case, {"3": tuesday, "4": tuesday + week}):
         course.record(data, transferred)
 
     # then nothing is asked on Mondays any more, and each session on its Tuesday, under its own number

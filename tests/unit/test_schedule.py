@@ -20,7 +20,7 @@ from contracts.events.facts import (
 )
 from contracts.evolution import evolved
 from services.ingest.domain.register import OF_GROUP, Register, Registered, session_of
-from services.ingest.domain.schedule import changes, joined
+from services.ingest.domain.schedule import changes
 from tests.support.clinic import policy_like, protocol_like
 
 MONDAY: Final = datetime(2026, 1, 5, 9, tzinfo=UTC)
@@ -38,7 +38,7 @@ class Member:
         self.state = Registered()
         self._numbers = count()
         self.hears(CaseEnrolled(clinic="c1", group="mondays", protocol=protocol_like(), policy=policy_like()))
-        for data in joined(self.state, sessions):
+        for data in changes(self.state, sessions):
             self.hears(data, causation="the enrolment")
 
     def hears(self, data: Data, *, source: str = "urn:test", causation: str | None = None) -> None:
@@ -145,7 +145,7 @@ def test_a_case_that_was_transferred_comes_to_its_new_group_whatever_it_had_of_t
     for sessions, at_most in passes:
         member.follows(sessions, at_most=at_most)
     member.hears(CaseTransferred(group="tuesdays", sessions=mapping))
-    for data in joined(member.state, joins):
+    for data in changes(member.state, joins):
         member.hears(data, causation="the transfer")
     assert member.state.scheduled == joins
 
@@ -159,6 +159,30 @@ def test_a_case_that_was_transferred_comes_to_its_new_group_whatever_it_had_of_t
     # then it has those and no others
     assert member.state.scheduled == last
     assert member.follows(last) == []
+
+
+@pytest.mark.parametrize("mapping", [{}, {"2": 1, "3": 2}], ids=["all", "as it says"])
+def test_what_no_group_has_ever_had_is_kept_by_a_case_that_is_transferred(mapping: dict[str, int]) -> None:
+    # given a case with a group of Mondays, and with sessions that were entered for it alone
+    member = Member({"1": day(0)})
+    for session in (0, 3, 7):
+        member.hears(SessionScheduled(session=session, scheduled=day(session)))
+
+    # when it is transferred to a group that has none of these
+    tuesdays = {"1": day(1)}
+    member.hears(CaseTransferred(group="tuesdays", sessions=mapping))
+    for data in changes(member.state, tuesdays):
+        member.hears(data, causation="the transfer")
+
+    # then it has what that group has, and keeps its own, also one that is entered only now
+    member.hears(SessionScheduled(session=14, scheduled=day(14)))
+    assert member.follows(tuesdays) == []
+    of_group = {"2": day(1)} if mapping else tuesdays
+    assert member.state.scheduled == {"0": day(0), "3": day(3), "7": day(7), "14": day(14), **of_group}
+
+    # until the group has one of them too
+    member.follows({**tuesdays, "2": day(8), "3": day(15)})
+    assert member.state.scheduled["3"] == (day(8) if mapping else day(15))
 
 
 def test_what_was_moved_by_hand_before_any_group_had_a_say_in_it_stands_until_the_group_has_another_time() -> None:
@@ -200,7 +224,7 @@ def test_a_case_that_moves_to_another_group_follows_that_one() -> None:
     # when it goes on in a group where that is session 3
     member.hears(CaseTransferred(group="tuesdays", sessions={"2": 3}))
     tuesdays = {"3": day(8), "4": day(15)}
-    said = joined(member.state, tuesdays)
+    said = changes(member.state, tuesdays)
     assert said == [SessionCancelled(session=1), SessionMoved(session=2, scheduled=day(8))]
     for data in said:
         member.hears(data, causation="the transfer")

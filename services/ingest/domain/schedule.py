@@ -34,16 +34,6 @@ def changes(case: Registered, sessions: Sessions) -> list[Data]:
     return said
 
 
-def joined(case: Registered, sessions: Sessions) -> list[Data]:
-    """Give what follows for a case that has just joined a group: what it does not follow takes place no more."""
-    said = changes(case, sessions)
-    if case.of_group:
-        known = case.of_group.keys() | case.follows.keys() | case.came.keys()
-        left = [name for name in case.scheduled if name not in known]
-        said += [SessionCancelled(session=session_of(name)) for name in left if name.isdecimal()]
-    return said
-
-
 def _known(case: Registered, name: str) -> datetime | None:
     """Give the time of its group that a session stands by, whatever time the case has for it: None for none.
 
@@ -55,9 +45,11 @@ def _known(case: Registered, name: str) -> datetime | None:
 def _followed(case: Registered, sessions: Sessions) -> Mapping[str, str]:
     """Give which sessions of its group a case takes as its own: session of its course -> session of the group.
 
-    What it has followed and follows no more is none of the group's, so it takes place no more.
+    What it has followed and follows no more is none of the group's, so it takes place no more. What it has never
+    followed, and the group does not have, is not the group's to cancel.
     """
     if not case.of_group:
         return {name: name for name in {**case.follows, **sessions}}
     left = dict.fromkeys(case.follows, _NONE)
-    return left | {name: str(of_group) for name, of_group in case.of_group.items()}
+    mapped = {name: str(of_group) for name, of_group in case.of_group.items()}
+    return left | {name: of_group for name, of_group in mapped.items() if name in left or of_group in sessions}

@@ -20,7 +20,7 @@ from contracts.events.facts import CaseEnrolled, CaseTransferred
 from services.ingest.access import Client
 from services.ingest.domain.admission import outside
 from services.ingest.domain.register import Registered, Told, after
-from services.ingest.domain.schedule import joined
+from services.ingest.domain.schedule import changes
 from services.ingest.door import WAITING_AT_MOST
 from services.ingest.http import problems
 from services.ingest.http.bodies import object_of
@@ -130,7 +130,7 @@ class CaseDesk:
                 if group is None:
                     raise Problem(problems.UNKNOWN_GROUP, Fault(f"{each.pointer}/group", "a group of the clinic"))
                 found[-1] = each._replace(joins=group)
-                for data in joined(case, group.sessions):
+                for data in changes(case, group.sessions):
                     if not any(outside(case, data, at.definitions)):
                         follows = origin.follows(fact, data)
                         known[fact.subject] = after(known[fact.subject], follows)
