@@ -87,9 +87,9 @@ class Following:
         entered: the group as it was when it joined
         """
         case = (await self._cases.registered([case_id])).get(case_id)
-        if case is None or case.clinic is None or case.group is None:
+        if case is None:
             return
-        group = await self._roster.find(Group, case.clinic, case.group)
+        group = await self._group_of(case)
         if group is None and entered is not None and (entered.clinic, entered.id) == (case.clinic, case.group):
             await self._roster.put(entered)
             group = entered
@@ -100,7 +100,7 @@ class Following:
         """Bring a case to the times of its group; give how it stands then.
 
         When something was said, the roster is looked at again: somebody in another process can have entered other times
-        by then, and have brought the case to those before.
+        by then, or have transferred the case, and have brought it to those before.
         """
         while _goes_on(case, now := self._now()):
             follows = [
@@ -113,11 +113,17 @@ class Following:
             for _, refusal in taken.refused:
                 _LOG.warning("group-not-followed", case=case_id, why=refusal.code)
             case = (await self._cases.registered([case_id])).get(case_id, case)
-            entered = await self._roster.find(Group, group.clinic, group.id)
-            if entered in (None, group) or (case.clinic, case.group) != (group.clinic, group.id):
+            entered = await self._group_of(case)
+            if entered is None or entered == group:
                 break
             group = entered
         return case
+
+    async def _group_of(self, case: Registered) -> Group | None:
+        """Give the group that a case is in, as the roster has it now."""
+        if case.clinic is None or case.group is None:
+            return None
+        return await self._roster.find(Group, case.clinic, case.group)
 
 
 def _goes_on(case: Registered, now: datetime) -> bool:

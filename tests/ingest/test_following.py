@@ -91,6 +91,31 @@ async def test_of_two_processes_that_say_other_times_at_once_the_slower_one_leav
         assert await scheduled(clinic, case_id) == sessions(2)
 
 
+async def test_a_case_that_is_transferred_while_its_old_group_is_moved_has_the_times_of_its_new_one(
+    clinic: Clinic,
+) -> None:
+    # given a process that is about to bring a case to other times of its group, when it is transferred by another one
+    (case_id,) = await members(clinic, 1)
+    home = clinic.home
+    tuesdays = {"1": FIRST + timedelta(days=1), "3": FIRST + 3 * WEEK}
+
+    async def transferred() -> None:
+        said = {name: at.isoformat() for name, at in tuesdays.items()}
+        await clinic.ask("PUT", "/v1/groups/tuesdays", {"sessions": said, "therapists": []})
+        joins = await clinic.ask("POST", f"/v1/cases/{case_id}/case-transferred", {"group": "tuesdays"})
+        assert joins.status == 201
+
+    door = Overtaken(home.intake, transferred)
+    async with door.opened():
+        following = Following(home.cases, home.roster, door, home.definitions, home.clock)
+
+        # when the first one goes on
+        await following.put(Group(clinic="north", id="mondays", sessions=dict(sessions(4)), therapists=()))
+
+    # then the case has the times of the group that it is in
+    assert await scheduled(clinic, case_id) == tuesdays
+
+
 async def test_who_joins_a_group_while_it_is_removed_keeps_it(clinic: Clinic) -> None:
     # given a group without cases, again and again
     for number in range(20):
