@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -101,7 +100,8 @@ class Clockwork:
     following: Following
     now: Callable[[], datetime]
     _put_off_for: dict[str, tuple[str, datetime]] = field(default_factory=dict, init=False)
-    _moved: set[str] = field(default_factory=set, init=False)
+    _goes_by_another: bool = field(default=True, init=False)
+    """Whether clinics may go by another clock than that by which the agenda was made: at the start nobody knows."""
 
     async def run(self, health: Health) -> None:
         """Say what is to be said, every second, and tell what keeps it from that."""
@@ -123,10 +123,10 @@ class Clockwork:
         zones = {each.clinic: zone for each in clinics if (zone := zone_of(each)) is not None}
         zones |= {clinic: self.timetable.zones.of(clinic) for clinic in unclear}
         now, said = self.now(), 0
-        self._moved |= self.timetable.zones.learn(zones)
-        if self._moved:
-            await self._look_again(self._moved, now)
-            self._moved.clear()
+        self._goes_by_another |= bool(self.timetable.zones.learn(zones))
+        if self._goes_by_another:
+            await self._look_again(now)
+            self._goes_by_another = False
         while appointments := await self.agenda.appointments(Register.name, now, _AT_ONCE):
             known, unreadable = await self.cases.readable([each.case_id for each in appointments])
             entries, others = await self.roster.readable(Group)
@@ -159,16 +159,23 @@ class Clockwork:
         self._put_off_for = {case: each for case, each in self._put_off_for.items() if each[1] >= recently}
         return next((why for why, _ in self._put_off_for.values()), None)
 
-    async def _look_again(self, clinics: AbstractSet[str], now: datetime) -> None:
-        """Look at the cases of clinics that go by another clock from now on, or did before this process was started."""
+    async def _look_again(self, now: datetime) -> None:
+        """Look at the cases that may have to be looked at before the moment that is noted, by the clocks of clinics.
+
+        These are others from now on, or were when the agenda was made: in another process, before this one was started.
+        """
         last: Appointment | None = None
         while some := await self.agenda.appointments(Register.name, _EVER, _AT_ONCE, last):
             # Those that are put to now stand before the others, so that none is met twice.
             last = some[-1]
             known, _ = await self.cases.readable([each.case_id for each in some])
             for each in some:
-                if each.case_id in known and known[each.case_id].clinic in clinics and each.due > now:
+                case = known.get(each.case_id)
+                first = None if case is None else self.timetable.first_moment(case)
+                if each.due > now and first is not None and first < each.due:
                     await self.agenda.postpone(Register.name, each, now)
+                # Many are looked at without a wait: others have their turn here.
+                await asyncio.sleep(0)
 
     async def _put_off(self, appointment: Appointment, why: str, now: datetime) -> int:
         """Come again to a case that cannot be looked at, and note why: the others have their time all the same."""

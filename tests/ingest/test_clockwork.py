@@ -213,6 +213,23 @@ async def test_a_home_says_by_whose_clock_those_go_that_say_no_other_also_when_i
             assert await ward.tick_at(datetime(2026, 1, 5, 8, tzinfo=UTC)) == FORMS
 
 
+async def test_a_home_that_goes_on_by_another_clock_asks_by_that_one(tmp_path: Path) -> None:
+    # given a home that was taken for one in New York, and a case that is to be looked at when it is 6 o'clock there
+    async with await EmbeddedHome.found(tmp_path / "home", zone=ZoneInfo("America/New_York")) as home:
+        ward = Ward(home)
+        async with ward.door.opened():
+            await ward.admit("anna")
+            await ward.tick_at(MORNING - timedelta(days=1))
+
+    # when it goes on by the clock of Copenhagen
+    async with await EmbeddedHome.open(tmp_path / "home", write=True) as home:
+        ward = Ward(home)
+        async with ward.door.opened():
+            # then its forms are opened when it is 6 o'clock in Copenhagen
+            assert await ward.tick_at(MORNING - timedelta(minutes=1)) == 0
+            assert await ward.tick_at(MORNING) == FORMS
+
+
 @pytest.mark.parametrize("call", ["log.append_each", "log.ends", "store.appointments", "store.postpone"])
 @pytest.mark.parametrize("when", ["before", "after"])
 async def test_what_is_away_for_a_moment_makes_it_say_it_next_time(tmp_path: Path, call: str, when: str) -> None:
