@@ -185,6 +185,20 @@ def test_what_no_group_has_ever_had_is_kept_by_a_case_that_is_transferred(mappin
     assert member.state.scheduled["3"] == (day(8) if mapping else day(15))
 
 
+def test_what_was_cancelled_by_hand_before_a_transfer_can_be_entered_for_the_case_alone() -> None:
+    # given a case of which a session was cancelled by hand, and that is transferred to a group without that session
+    member = Member({"1": day(0), "2": day(7)})
+    member.hears(SessionCancelled(session=2))
+    member.hears(CaseTransferred(group="tuesdays"))
+    for data in changes(member.state, {"1": day(1)}):
+        member.hears(data, causation="the transfer")
+
+    # when it is entered for the case alone, then that stands
+    member.hears(SessionScheduled(session=2, scheduled=day(9)))
+    assert member.follows({"1": day(1)}) == []
+    assert member.state.scheduled == {"1": day(1), "2": day(9)}
+
+
 def test_what_was_moved_by_hand_before_any_group_had_a_say_in_it_stands_until_the_group_has_another_time() -> None:
     # given a case whose session was entered by hand at the time of its group, and then moved
     member = Member({})

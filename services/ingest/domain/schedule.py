@@ -23,7 +23,9 @@ def changes(case: Registered, sessions: Sessions) -> list[Data]:
     said: list[Data] = []
     for name, of_group in _followed(case, sessions).items():
         at, session = sessions.get(of_group), session_of(name)
-        if name in case.came or at == _known(case, name):
+        # What it has followed is cancelled also if it was by hand: else it could never be its own again.
+        is_left = at is None and name in case.follows
+        if name in case.came or (at == _known(case, name) and not is_left):
             continue
         if at is None:
             said.append(SessionCancelled(session=session))
