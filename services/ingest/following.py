@@ -112,9 +112,10 @@ class Following:
             taken = await self._door.take(Request(facts, group.clinic, now))
             for _, refusal in taken.refused:
                 _LOG.warning("group-not-followed", case=case_id, why=refusal.code)
+            before = case, group
             case = (await self._cases.registered([case_id])).get(case_id, case)
             entered = await self._group_of(case)
-            if entered is None or entered == group:
+            if entered is None or (taken.refused and (case, entered) == before):
                 break
             group = entered
         return case

@@ -91,19 +91,27 @@ async def test_of_two_processes_that_say_other_times_at_once_the_slower_one_leav
         assert await scheduled(clinic, case_id) == sessions(2)
 
 
-async def test_a_case_that_is_transferred_while_its_old_group_is_moved_has_the_times_of_its_new_one(
-    clinic: Clinic,
+TUESDAYS: Final = {"1": FIRST + timedelta(days=1), "3": FIRST + 3 * WEEK}
+
+
+@pytest.mark.parametrize(
+    ("joins", "has"),
+    [
+        pytest.param({"group": "tuesdays"}, TUESDAYS, id="to another group"),
+        pytest.param({"group": "mondays", "sessions": {"1": 2}}, {"1": sessions(4)["2"]}, id="within its group"),
+    ],
+)
+async def test_a_case_that_is_transferred_while_its_group_is_moved_has_the_times_by_which_it_goes_on(
+    clinic: Clinic, joins: Mapping[str, object], has: Mapping[str, datetime]
 ) -> None:
     # given a process that is about to bring a case to other times of its group, when it is transferred by another one
     (case_id,) = await members(clinic, 1)
     home = clinic.home
-    tuesdays = {"1": FIRST + timedelta(days=1), "3": FIRST + 3 * WEEK}
+    said = {name: at.isoformat() for name, at in TUESDAYS.items()}
+    await clinic.ask("PUT", "/v1/groups/tuesdays", {"sessions": said, "therapists": []})
 
     async def transferred() -> None:
-        said = {name: at.isoformat() for name, at in tuesdays.items()}
-        await clinic.ask("PUT", "/v1/groups/tuesdays", {"sessions": said, "therapists": []})
-        joins = await clinic.ask("POST", f"/v1/cases/{case_id}/case-transferred", {"group": "tuesdays"})
-        assert joins.status == 201
+        assert (await clinic.ask("POST", f"/v1/cases/{case_id}/case-transferred", joins)).status == 201
 
     door = Overtaken(home.intake, transferred)
     async with door.opened():
@@ -112,8 +120,8 @@ async def test_a_case_that_is_transferred_while_its_old_group_is_moved_has_the_t
         # when the first one goes on
         await following.put(Group(clinic="north", id="mondays", sessions=dict(sessions(4)), therapists=()))
 
-    # then the case has the times of the group that it is in
-    assert await scheduled(clinic, case_id) == tuesdays
+    # then the case has the times of the group that it is in, by what was said of it last
+    assert await scheduled(clinic, case_id) == has
 
 
 async def test_who_joins_a_group_while_it_is_removed_keeps_it(clinic: Clinic) -> None:
