@@ -8,7 +8,7 @@ from enum import Enum, auto
 
 import structlog
 
-from contracts.definitions.catalogue import Catalogue
+from contracts.definitions.catalogue import Catalogue, DefinitionMissing
 from services.ingest.cases import Cases
 from services.ingest.domain.admission import outside
 from services.ingest.domain.register import Registered, Unclear
@@ -46,13 +46,20 @@ class Following:
         """Enter a group, and bring every case of it to its times. Raises Unavailable, and goes on when it comes again.
 
         The roster comes first: a case that joins meanwhile looks there once more when it has (`joined`).
+        Raises DefinitionMissing if the protocol of a case is not known, when all others have been brought there.
         """
+        missing: DefinitionMissing | None = None
         async with self._one_after_the_other[group.clinic]:
             await self._roster.put(group)
             async for cases in self._cases.all():
                 for case_id, case in cases.items():
                     if (case.clinic, case.group) == (group.clinic, group.id):
-                        await self.brought(case_id, case, group)
+                        try:
+                            await self.brought(case_id, case, group)
+                        except DefinitionMissing as unknown:
+                            missing = unknown
+        if missing is not None:
+            raise missing
 
     async def remove(self, clinic: str, group_id: str) -> Keeps | None:
         """Remove a group, unless courses go on in it, or may; tell what keeps it.

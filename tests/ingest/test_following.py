@@ -8,13 +8,15 @@ from typing import Final
 
 import pytest
 
-from contracts.events.facts import SessionMoved
+from contracts.events.event import fact_id, new_fact
+from contracts.events.facts import CaseEnrolled, SessionMoved
 from services.embedded import EmbeddedHome
 from services.ingest.cases import Cases
 from services.ingest.door import Door, DoorBusy
 from services.ingest.following import Following, Keeps
 from services.ingest.intake import Intake, Request, Taken
 from services.runtime.roster.port import Group
+from tests.support.clinic import policy_like, protocol_like
 from tests.support.open_clinic import ENROLMENT, NOW, Clinic, halted
 
 PATIENCE: Final = 30.0
@@ -168,6 +170,22 @@ async def test_what_was_broken_off_is_brought_to_what_is_said_next(clinic: Clini
     # then all have those
     for case_id in cases:
         assert await scheduled(clinic, case_id) == sessions(days)
+
+
+async def test_a_case_whose_protocol_is_not_known_keeps_no_other_from_its_group(clinic: Clinic) -> None:
+    # given a group, and before and after its other cases, by their ids, one whose protocol nobody has published
+    cases = await members(clinic, 4)
+    unknown = protocol_like(id="of-another-clinic")
+    for case_id in ("0", "z"):
+        enrolled = CaseEnrolled(clinic="north", group="mondays", protocol=unknown, policy=policy_like())
+        name = fact_id("north", "test", case_id)
+        fact = new_fact(enrolled, case_id=case_id, fact_id=name, source="urn:test", happened=NOW)
+        await clinic.home.intake.take_over([fact])
+
+    # when the group is moved, then that it cannot all be done is told, and all others have the new times
+    assert await put(clinic, 1) == 503
+    for case_id in cases:
+        assert await scheduled(clinic, case_id) == sessions(1)
 
 
 async def test_what_was_said_of_one_case_stands_though_its_group_is_said_again(clinic: Clinic) -> None:
