@@ -294,7 +294,7 @@ class Home(ABC):
         wanted = [case_id async for case_id in self.store.cases(stage.name)] if case_ids is None else list(case_ids)
         for start in range(0, len(wanted), 200):
             some = wanted[start : start + 200]
-            for each in (await open_states(self.store, self.keyring, adapter, stage.name, some)).items():
+            for each in (await open_states(self.store, self.keyring, adapter, stage, some)).items():
                 yield each
 
     async def cases_named(self, name: str) -> list[str]:

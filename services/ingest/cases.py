@@ -392,7 +392,7 @@ class Cases:
             if (stored := states.get(case_id)) is not None:
                 offset = stored.offset
                 try:
-                    state = open_state(_STATES, self._register.name, case_id, key, stored)
+                    state = open_state(_STATES, self._register, case_id, key, stored)
                 except StateUnreadable:
                     found[case_id] = self._unclear(case_id, state, _DAMAGED)
                     continue

@@ -63,6 +63,7 @@ _AT_ONCE: Final = 20
 _DOUBLED_AT_MOST: Final = 6
 _NEVER: Final = datetime(9999, 12, 31, tzinfo=UTC)
 _BAGS: Final = TypeAdapter(Mailbag)
+_MAILBAGS: Final = Mailbags()
 _LOG = structlog.get_logger()
 
 SENDER_REFUSED: Final = "sender-refused"
@@ -205,7 +206,7 @@ class Courier:
     async def _emptied(self, case_id: str, post: Post) -> datetime | None:
         """Send what is to be sent of a case; give when to come again, None if that is not needed."""
         at = self._at
-        bags = await open_states(at.store, at.keyring, _BAGS, Mailbags.name, [case_id])
+        bags = await open_states(at.store, at.keyring, _BAGS, _MAILBAGS, [case_id])
         if case_id not in bags:
             if isinstance((await at.keyring.keys([case_id])).get(case_id), Destroyed):
                 await at.outbox.forget_case(case_id)

@@ -160,11 +160,8 @@ class Stepper(Generic[StateT]):
     def _taken_up(self, case_id: str, key: CaseKey, stored: StoredState | None, partition: int) -> Case[StateT]:
         if stored is None:
             return Case(key, self._stage.initial(case_id))
-        if stored.schema != self._stage.schema:
-            why = f"its states have shape {stored.schema}, this version knows {self._stage.schema}"
-            self._stop(partition, why, rebuild(self._stage.name))
         try:
-            state = open_state(self._states, self._stage.name, case_id, key, stored)
+            state = open_state(self._states, self._stage, case_id, key, stored)
         except StateUnreadable as unreadable:
             self._stop(partition, str(unreadable), rebuild(self._stage.name))
         return Case(key, state, stored.offset, stored.read, stored.written, stored.offset)

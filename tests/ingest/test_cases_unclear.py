@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -232,15 +233,16 @@ async def test_a_case_that_is_halted_is_among_all_though_it_has_no_state_and_not
         assert isinstance(found[NAMES[0]], Unclear)
 
 
-async def test_a_case_of_which_the_state_was_damaged_keeps_no_other_from_being_known() -> None:
+@pytest.mark.parametrize("other", [{"body": b"something else"}, {"schema": Register.schema - 1}], ids=str)
+async def test_a_case_of_which_the_state_is_another_keeps_no_other_from_being_known(other: dict[str, Any]) -> None:
     with a_bench() as bench:
-        # given cases, and a state of one of them that is not what the register wrote
+        # given cases, and a state of one of them that is not what the register writes, or has another shape
         story = Story(bench)
         await story.record("here", NAMES)
         await story.run_register()
         stored = (await bench.store.load(Register.name, NAMES[:1]))[NAMES[0]]
         await bench.store.remove(Register.name, NAMES[:1])
-        await bench.store.save(Register.name, [Write(NAMES[0], None, replace(stored, body=b"something else"))])
+        await bench.store.save(Register.name, [Write(NAMES[0], None, replace(stored, **other))])
 
         # when they are asked for, and when all are, then of that one is told that not all is known, and the others are
         cases = Cases(bench.log, bench.store, bench.keyring)

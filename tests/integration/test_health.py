@@ -171,7 +171,11 @@ TROUBLES: Final = {
     "the stage refuses": Trouble(
         refuse,
         lambda on: on.change_states(Scoring.schema),
-        ("partition ", f"its states have shape {FOREIGN}", "To mend it: ontrack rebuild scoring"),
+        (
+            "partition ",
+            f"has shape {FOREIGN}, this version knows {Scoring.schema}",
+            "To mend it: ontrack rebuild scoring",
+        ),
     ),
 }
 

@@ -1,6 +1,7 @@
 """The embedded home: patient with what is away for a moment, and always knows what the log defines."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ from services.runtime.founding import founding_records
 from services.runtime.log.port import Record
 from services.runtime.runner import Runner
 from services.runtime.store.port import AgendaStore, Outcome, Write
+from services.runtime.store.sealed import StateUnreadable
 from services.runtime.unavailable import Unavailable
+from services.scoring.domain.stage import Scoring
 from tests.runtime.stories import course
 from tests.support.faults import Away, OvertakenStore, Trouble, TroubledStore
 from tests.support.histories import GRYESTEN, OPEN_ENDED, START, History, in_turn
@@ -54,6 +57,20 @@ async def concluded_in_peace(directory: Path) -> list[Any]:
     async with await EmbeddedHome.open(await with_facts(directory), write=True) as home:
         await home.catch_up()
         return await concluded(home)
+
+
+async def test_a_state_that_another_version_wrote_is_told_to_nobody(tmp_path: Path) -> None:
+    # given what a stage knows of a case, written by a version that keeps it in another shape, which looks like this one
+    async with await EmbeddedHome.open(await with_facts(tmp_path / "home"), write=True) as home:
+        await home.catch_up()
+        stored = (await home.store.load(Scoring.name, [CASE]))[CASE]
+        await home.store.remove(Scoring.name, [CASE])
+        await home.store.save(Scoring.name, [Write(CASE, None, replace(stored, schema=Scoring.schema - 1))])
+
+        # when somebody asks what is known of the case
+        # then it is not read as if it said the same
+        with pytest.raises(StateUnreadable, match=f"shape {Scoring.schema - 1}, this version knows {Scoring.schema}"):
+            await home.state(home.scoring, CASE)
 
 
 # What is away for a moment

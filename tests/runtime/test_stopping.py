@@ -217,7 +217,7 @@ async def test_a_state_of_another_shape_stops_the_stage(file: Path) -> None:
         words = await stopped(bench, Tally(schema=2))
 
     # then it says so, and the way out
-    assert "its states have shape 1, this version knows 2" in words
+    assert "has shape 1, this version knows 2" in words
     assert words.endswith(f"To mend it: {REBUILD}.")
 
 

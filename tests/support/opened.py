@@ -81,7 +81,7 @@ async def cases_of(home: Home) -> AsyncIterator[tuple[str, Case]]:
                 if case_id in on[topic.name].histories
             }
             states = {
-                stage.name: _state(adapters[stage.name], stage.name, case_id, key, held[case_id])
+                stage.name: _state(adapters[stage.name], stage, case_id, key, held[case_id])
                 for stage, held in sealed.items()
                 if case_id in held
             }
@@ -133,7 +133,7 @@ async def _sealed(home: Home, stage: Stage[Any]) -> Mapping[str, StoredState]:
     return await home.store.load(stage.name, [case_id async for case_id in home.store.cases(stage.name)])
 
 
-def _state(adapter: TypeAdapter[Any], stage: str, case_id: str, key: CaseKey, stored: StoredState) -> Any:
+def _state(adapter: TypeAdapter[Any], stage: Stage[Any], case_id: str, key: CaseKey, stored: StoredState) -> Any:
     state = open_state(adapter, stage, case_id, key, stored)
     return _timeless(orjson.loads(adapter.dump_json(state)), (*OF_A_RUN, SINCE))
 

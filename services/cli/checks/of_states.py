@@ -120,10 +120,8 @@ async def _unreadable(home: Home, stage: Stage[Any], cases: list[str]) -> list[s
     for case_id, state in stored.items():
         key = keys.get(case_id)
         try:
-            if isinstance(key, CaseKey) and state.schema != stage.schema:
-                found.append(case_id)
-            elif isinstance(key, CaseKey):
-                open_state(adapter, stage.name, case_id, key, state)
+            if isinstance(key, CaseKey):
+                open_state(adapter, stage, case_id, key, state)
         except StateUnreadable:
             found.append(case_id)
     return found
