@@ -173,10 +173,10 @@ class OwnIngest:
     async def told(self, case_id: str, notice: str) -> Told:
         """Tell what is on the log of a notice and its case, up to its last record."""
         case = (await self._cases.registered([case_id])).get(case_id)
+        if isinstance(case, Unclear) and not case.erased:
+            raise NotRecorded(case.why)
         if case is None or case.erased or case.clinic is None:
             raise NotRecorded("ingest does not know the case")
-        if isinstance(case, Unclear):
-            raise NotRecorded(case.why)
         at, told = (case.clinic, case.group), case.notices.get(notice)
         return Told(*at) if told is None else Told(*at, told.recipients, told.settled, told.is_over)
 

@@ -4,25 +4,31 @@ import asyncio
 import socket
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
+from contracts.events.facts import CaseEnrolled
 from contracts.events.scores import ScoreComputed
 from contracts.topics import SCORES
 from services.embedded import EmbeddedHome
 from services.ingest.access import TOKENS, Tokens
+from services.ingest.cases import Cases
+from services.ingest.domain.register import Register
 from services.ingest.door import Door
 from services.mailer.ingest import NotRecorded
 from services.runtime.faults import MEND_DAMAGE
-from services.runtime.store.port import StoreUnavailable
+from services.runtime.store.port import StoreUnavailable, Write
 from services.up import OwnIngest, Up
 from tests.support.asgi import started
 from tests.support.clock import Clock
+from tests.support.histories import GRYESTEN, OPEN_ENDED, History
 from tests.support.open_clinic import NOW, RESPONSE, Clinic, halted
 from tests.support.said import said_on
 
+CASE = "case-1"
 PATIENCE = 30.0
 
 
@@ -112,3 +118,20 @@ async def test_the_mailer_is_told_of_a_case_of_which_not_all_is_known(tmp_path: 
         # then it is told that this is not known, and not that nothing came of it
         with pytest.raises(NotRecorded, match=f"case {case_id} is halted in register"):
             await ingest.told(case_id, "a notice")
+
+
+async def test_the_mailer_is_told_why_nothing_is_known_of_a_case(tmp_path: Path) -> None:
+    # given a case of which what the register knows cannot be read
+    enrolled = CaseEnrolled(clinic="north", group="g1", protocol=OPEN_ENDED, policy=GRYESTEN)
+    async with await EmbeddedHome.found(tmp_path / "home") as home:
+        await home.intake.take_over(History(CASE).say(enrolled).events)
+        await home.catch_up()
+        stored = (await home.store.load(Register.name, [CASE]))[CASE]
+        await home.store.remove(Register.name, [CASE])
+        await home.store.save(Register.name, [Write(CASE, None, replace(stored, body=b"something else"))])
+        ingest = OwnIngest(Cases(home.log, home.store, home.keyring), Door(home.intake))
+
+        # when the mailer asks what came of a notice of it
+        # then it is told that, and what mends it, and not that there is no such case
+        with pytest.raises(NotRecorded, match=f"case {CASE} cannot be read: ontrack rebuild register"):
+            await ingest.told(CASE, "a notice")
