@@ -68,7 +68,7 @@ def waiting(*events: Event[Data]) -> Sequence[Notice]:
 def test_a_requested_notice_is_to_be_sent_at_once() -> None:
     later = NOW + timedelta(minutes=5)
     state = bag([request(recorded=later)])
-    assert state.notices == {ONE: Notice(REPORT, "therapists", "north", "mondays", NOW, later)}
+    assert state.notices == {ONE: Notice(REPORT, "therapists", NOW, later)}
     assert Mailbags().due(state) == AT_ONCE
     assert Mailbags().due(bag([])) is None
 

@@ -35,8 +35,6 @@ class Notice:
 
     report: str
     to: Literal["therapists", "supervisor"]
-    clinic: str
-    group: str | None
     happened: datetime
     requested: datetime
     recipients: tuple[str, ...] = ()
@@ -58,7 +56,7 @@ class Mailbags:
     writes = None
     acts_on: frozenset[type[Data]] = frozenset({NoticeRequested, NoticeSent, NoticeFailed})
     state = Mailbag
-    schema = 1
+    schema = 2
 
     def initial(self, case_id: str) -> Mailbag:  # noqa: ARG002 - every case begins with nothing to send
         """Begin a case."""
@@ -74,23 +72,12 @@ class Mailbags:
         What had happened long before it was recorded is history that was imported: nobody is told of it.
         """
         match event.data:
-            case NoticeRequested() if event.recordedtime - event.time <= NEWS_FOR:
-                return _with(state, event.id, _requested(event, event.data)), ()
+            case NoticeRequested(report=report, to=to) if event.recordedtime - event.time <= NEWS_FOR:
+                return _with(state, event.id, Notice(report, to, event.time, event.recordedtime)), ()
             case NoticeSent() | NoticeFailed() as outcome if outcome.notice in state.notices:
                 return _with(state, outcome.notice, _settled(state.notices[outcome.notice], outcome)), ()
             case _:
                 return state, ()
-
-
-def _requested(event: Event[Data], data: NoticeRequested) -> Notice:
-    return Notice(
-        report=data.report,
-        to=data.to,
-        clinic=data.clinic,
-        group=data.group,
-        happened=event.time,
-        requested=event.recordedtime,
-    )
 
 
 def _settled(notice: Notice, outcome: NoticeSent | NoticeFailed) -> Notice | None:
