@@ -9,6 +9,7 @@ from typing import NamedTuple
 import orjson
 
 from contracts.events.fields import instant
+from services.ingest.domain.register import session_of
 from services.ingest.table import Raw, ResponseRow, RowFault
 from services.runtime.unavailable import Unavailable
 
@@ -156,7 +157,7 @@ class Spool:
     @_telling_why()
     def sessions(self) -> set[int | str]:
         """Give every session of which something is left."""
-        return {_session(text) for (text,) in self._connection.execute("SELECT DISTINCT session FROM rows")}
+        return {session_of(text) for (text,) in self._connection.execute("SELECT DISTINCT session FROM rows")}
 
     @_telling_why()
     def cases(self) -> dict[str, int]:
@@ -176,12 +177,8 @@ class Spool:
 
     def _spooled(self, line: int, session: str, instrument: str, answered_at: str, content: bytes) -> SpooledRow:
         at, columns = datetime.fromisoformat(answered_at), self._columns.get(session, {})
-        return SpooledRow(line, _session(session), instrument, at, content, columns)
+        return SpooledRow(line, session_of(session), instrument, at, content, columns)
 
     def close(self) -> None:
         """Forget everything."""
         self._connection.close()
-
-
-def _session(text: str) -> int | str:
-    return int(text) if text.isdecimal() else text
