@@ -138,10 +138,6 @@ class Documents:
         self._database = self._client[server.database]
         self.name: Final = f"{server.database} at {server.url}"
 
-    async def ping(self) -> None:
-        """Ask for a sign of life."""
-        await self._database.command("ping")
-
     async def about(self) -> About:
         """Tell what server it is, and how it is."""
         build = await self._database.command("buildInfo")

@@ -10,7 +10,8 @@ from types import MappingProxyType
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from services.runtime.brokers import Brokers, why_away
-from services.runtime.documents import Documents, told_as
+from services.runtime.documents import Documents
+from services.runtime.faults import rebuild
 from services.runtime.founding import Founding
 from services.runtime.health import Health
 from services.runtime.log.kafka import KafkaLog
@@ -20,7 +21,7 @@ from services.runtime.progress import GIVEN_UP, Progress
 from services.runtime.refusals import NotAHome
 from services.runtime.serving import Serving, Standing
 from services.runtime.stage import Stage
-from services.runtime.store.port import StatesLost, Store, StoreUnavailable
+from services.runtime.store.port import StatesLost, Store
 from services.runtime.subscription import REBALANCE
 from services.runtime.unavailable import Unavailable
 
@@ -36,9 +37,6 @@ ANSWER: Final = 4.0
 REASON: Final = 2.0
 """Seconds within which the brokers say why they do not, or how old an event is; with these, LOOK and ANSWER, it takes
 ten seconds at most until trouble is told."""
-
-_NOBODY: Final = "nobody"
-"""The id of no case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,21 +166,13 @@ class Looker(Generic[StateT]):
         now = time.time()
         return {partition: max(now - since.get(partition, earlier.at), 0.0) for partition in behind}
 
-    async def _states_lost(self) -> str | None:
-        """Tell whether the states are gone, also when there is nothing to read."""
-        try:
-            await self._on.store.load(self._on.stage.name, [_NOBODY])
-        except StatesLost as lost:
-            return f"{lost}. To mend it: ontrack rebuild {self._on.stage.name} makes them anew from the log"
-        return None
-
     async def _look_at_store(self) -> None:
-        with told_as(StoreUnavailable):
-            await self._on.documents.ping()
-        self._health.set("states", await self._states_lost())
-        states = await self._on.store.place(self._on.stage.name)
+        """See whether the states are there, and are those that are worked with, also when there is nothing to read."""
+        stage, store = self._on.stage.name, self._on.store
+        states = await store.place(stage)
+        self._health.set("states", None if states else f"{StatesLost(stage)}. To mend it: {rebuild(stage)}")
         self._retry |= states is not None and not self._on.serving.stands_on(states)
-        halted = await self._on.store.halted(self._on.stage.name)
+        halted = await store.halted(stage)
         self._metrics.set("ontrack_halted_cases", len(halted))
         self._retry |= any(each.retry and self._on.serving.runs(each.partition) for each in halted)
 

@@ -135,7 +135,6 @@ COMMANDS: Final = {
     "dbStats",
     "delete",
     "hello",
-    "ping",
     "replSetInitiate",
     "update",
     "updateUser",
