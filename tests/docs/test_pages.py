@@ -18,8 +18,10 @@ from services.mailer.domain.mailbag import Mailbags
 from services.mailer.post import NO_SUCH_MAILBOX, SENDER_AT_FAULT
 from services.not_detector.domain.stage import NotDetector
 from services.notifier.domain.stage import Notifier
+from services.runtime.copies.mongo import COPIES
 from services.runtime.database import Database
 from services.runtime.settings import settings_of
+from services.runtime.store.mongo import states_of
 from services.scoring.domain.stage import Scoring
 from services.scoring.settings import ScoringSettings
 from tests.docs.markdown import ARCHITECTURE, DOCS, ROOT, Row, drawn, named, table
@@ -286,3 +288,21 @@ def tables_of_a_home(tmp_path: Path) -> Iterator[list[str]]:
 
 def test_the_tables_of_a_home_are_all_there(tables_of_a_home: list[str]) -> None:
     assert [named(row["table"]) for row in table(ARCHITECTURE, "tables")] == tables_of_a_home
+
+
+def test_the_collections_of_a_region_are_the_tables_of_a_home_and_what_a_home_has_beside_them(
+    tables_of_a_home: list[str],
+) -> None:
+    elsewhere = {"<topic>/<partition>", "states"}
+    assert {named(row["collection"]) for row in table(ARCHITECTURE, "collections")} == {
+        *({*tables_of_a_home} - elsewhere),
+        states_of("<stage>"),
+        COPIES,
+    }
+
+
+def test_the_layout_shows_every_room_of_the_house() -> None:
+    services = [each for each in (ROOT / "services").iterdir() if not each.name.startswith("__")]
+    rooms = {f"{each.name}/" if each.is_dir() else each.name for each in services}
+    shown = re.findall(r"^  (\w+(?:/|\.py)) ", ARCHITECTURE.read_text("utf-8"), flags=re.MULTILINE)
+    assert sorted(shown) == sorted(rooms)
