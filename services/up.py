@@ -31,7 +31,7 @@ from services.mailer.domain.letter import Letterhead
 from services.mailer.ingest import NotRecorded, Told
 from services.mailer.post import MailServer
 from services.runtime.database import is_damage
-from services.runtime.faults import MEND_DAMAGE, PartitionLost, StageStopped, place_of
+from services.runtime.faults import MEND_DAMAGE, PartitionLost, StageStopped, fault_of_ours
 from services.runtime.health import Health
 from services.runtime.http import Config
 from services.runtime.unavailable import Unavailable
@@ -122,7 +122,7 @@ class Up:
         except Exception as error:  # noqa: BLE001 - the API goes on, and what is wrong is told
             if isinstance(error, sqlite3.DatabaseError) and is_damage(error):
                 return f"the database is damaged ({error}). To mend it: {MEND_DAMAGE}"
-            return f"a fault of OnTrack ({place_of(error)})"
+            return fault_of_ours(error)
         return None
 
     def _desk(self, mail: Mail) -> Desk:

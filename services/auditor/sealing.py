@@ -14,6 +14,7 @@ from contracts.events.fields import instant
 from contracts.topics import TOPICS
 from services.auditor.checkpoint import SEALED, Checkpoint, Sealed, last_signed, signed, since
 from services.auditor.note import NoteInvalid, Signer, Verifier, parted
+from services.runtime.faults import fault_of_ours
 from services.runtime.health import Health
 from services.runtime.log.port import Journal, Log
 from services.runtime.unavailable import Unavailable
@@ -84,6 +85,8 @@ class Sealer:
             return str(wrong)
         except OSError as error:
             return f"{self._kept}: a directory that can be written was expected ({error.strerror})"
+        except Exception as error:  # noqa: BLE001 - it goes on, and what is wrong is told
+            return fault_of_ours(error)
         return None
 
     async def look(self) -> bool:

@@ -19,7 +19,7 @@ from services.ingest.door import Door
 from services.ingest.following import Following
 from services.ingest.intake import Request
 from services.ingest.zones import Zones
-from services.runtime.faults import place_of
+from services.runtime.faults import fault_of_ours
 from services.runtime.health import Health
 from services.runtime.roster.port import Clinic, Group, Roster, zone_of
 from services.runtime.store.port import Agenda, Appointment
@@ -111,7 +111,7 @@ class Clockwork:
             except Unavailable as away:
                 health.set("clock", str(away))
             except Exception as error:  # noqa: BLE001 - it goes on, and what is wrong is told
-                health.set("clock", f"a fault of OnTrack ({place_of(error)})")
+                health.set("clock", fault_of_ours(error))
             else:
                 health.set("clock", None)
                 health.set("clock of some cases", self._of_some_cases(), is_elsewhere=True)
@@ -193,7 +193,7 @@ class Clockwork:
         except Unavailable:
             raise
         except Exception as error:  # noqa: BLE001 - the others have their time, and what is wrong is told
-            return await self._put_off(appointment, f"a fault of OnTrack ({place_of(error)})", now)
+            return await self._put_off(appointment, fault_of_ours(error), now)
 
     async def _kept(
         self, appointment: Appointment, case: Registered, groups: Mapping[tuple[str, str], Group], now: datetime

@@ -34,7 +34,7 @@ from services.mailer.domain.mailbag import Mailbag, Mailbags, Notice, is_too_lat
 from services.mailer.ingest import Ingest, NotRecorded, Told
 from services.mailer.outbox.port import Outbox, OutboxDamaged, OutboxUnavailable
 from services.mailer.post import Answer, Fate, MailAway, MailServer, Post
-from services.runtime.faults import place_of
+from services.runtime.faults import fault_of_ours
 from services.runtime.health import Health
 from services.runtime.keyring.port import Destroyed, Keyring
 from services.runtime.roster.port import Clinic, Group, Roster, Therapist, language_of
@@ -137,7 +137,7 @@ class Courier:
                 is_server_away = isinstance(away, MailAway)
                 failures += 1
             except Exception as error:  # noqa: BLE001 - it goes on, and what is wrong is told
-                why = _fault(error)
+                why = fault_of_ours(error)
                 failures += 1
             # Who starts again what is not alive would end a clinic, or a mailer, of which nothing is wrong.
             health.set("mail", why, is_elsewhere=is_server_away)
@@ -198,7 +198,7 @@ class Courier:
         except Unavailable:
             raise
         except Exception as error:  # noqa: BLE001 - the others want their mail, and what is wrong is told
-            why = str(error) if isinstance(error, NotRecorded | StateUnreadable) else _fault(error)
+            why = str(error) if isinstance(error, NotRecorded | StateUnreadable) else fault_of_ours(error)
             self._faults[case_id] = why, self._at.now()
             later = self._at.now() + _LOOK_AGAIN
         await self._at.store.postpone(Mailbags.name, appointment, later)
@@ -416,8 +416,3 @@ async def _until(event: asyncio.Event, seconds: float) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await event.wait()
-
-
-def _fault(error: Exception) -> str:
-    """Tell of a fault without what it says, which could hold anything."""
-    return f"a fault of OnTrack ({place_of(error)})"

@@ -50,3 +50,8 @@ def place_of(error: BaseException) -> str:
     frames: Iterable[traceback.FrameSummary] = traceback.extract_tb(error.__traceback__)
     *_, last = frames
     return f"{type(error).__name__} in {last.name}, line {last.lineno}"
+
+
+def fault_of_ours(error: BaseException) -> str:
+    """Tell of an error that nobody has foreseen."""
+    return f"a fault of OnTrack ({place_of(error)})"

@@ -6,21 +6,25 @@ import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from math import inf
 from pathlib import Path
 from typing import Final
 
 import pytest
 
 from contracts.topics import CASES, SCORES, SEALS, Topic
+from services.auditor import sealing
 from services.auditor.checkpoint import WHOLE_EVERY, Checkpoint, last_signed, notes, signed
 from services.auditor.note import NoteInvalid, Signer
 from services.auditor.sealing import CheckpointUnusable, KeyUnusable, Rhythm, Sealer, file_name, require_kept, signer_in
 from services.embedded import DATABASE, EmbeddedHome
 from services.runtime.database import table_of
+from services.runtime.health import Health
 from services.runtime.log.port import Log, Record, StoredRecord
 from tests.cli.homes import CASES as COURSES
 from tests.cli.homes import imported, written
-from tests.support.command import ontrack, succeeded
+from tests.support.command import PATIENCE, ontrack, succeeded
+from tests.support.faults import Trouble, TroubledLog
 
 BEGAN: Final = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 SIGNER: Final = Signer.make("north.example")
@@ -68,6 +72,31 @@ def sealer(home: EmbeddedHome, kept: Path, clock: Hour, signer: Signer = SIGNER)
 async def more(home: EmbeddedHome, number: int, partition: int = 0) -> None:
     """Record something, whatever it is."""
     await home.log.append(CASES, partition, [Record("a", b"{}")] * number)
+
+
+class DamagedOnce(Trouble):
+    """Where a log is read first, its file turns out to be damaged."""
+
+    def before(self, call: str) -> None:
+        super().before(call)
+        if len(self.calls) == 1:
+            raise sqlite3.DatabaseError("database disk image is malformed")
+
+
+class Told(Health):
+    """Remembers what was said to be wrong, and hears when nothing is."""
+
+    def __init__(self) -> None:
+        super().__init__(waits_for=[])
+        self.said: list[str] = []
+        self.is_well = asyncio.Event()
+
+    def set(self, where: str, why: str | None, *, is_elsewhere: bool = False, lasts: float = inf) -> None:
+        super().set(where, why, is_elsewhere=is_elsewhere, lasts=lasts)
+        if why is None:
+            self.is_well.set()
+        else:
+            self.said.append(why)
 
 
 class Overtaken:
@@ -278,6 +307,25 @@ async def test_where_a_checkpoint_cannot_be_kept_that_is_told_and_it_is_kept_whe
     away.mkdir()
     assert not await it.look()
     assert texts(away) == [each.note async for each in notes(home.log)]
+
+
+async def test_a_fault_is_told_and_keeps_nothing_from_being_signed_once_it_is_over(
+    home: EmbeddedHome, kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a sealer of a log that is damaged at its first look
+    monkeypatch.setattr(sealing, "LOOK", 0.0)
+    health = Told()
+    it = Sealer(TroubledLog(home.log, DamagedOnce()), home.log_id, SIGNER, kept, RHYTHM, Hour())
+
+    # when it runs until nothing is wrong any more
+    running, is_well = asyncio.create_task(it.run(health)), asyncio.create_task(health.is_well.wait())
+    await asyncio.wait({running, is_well}, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+    assert is_well.done()
+    running.cancel()
+
+    # then what was wrong was told, and the log is sealed
+    assert health.said[0].startswith("a fault of OnTrack (DatabaseError ")
+    assert len(texts(kept)) == 1
 
 
 async def test_nothing_is_signed_after_a_checkpoint_that_was_changed(home: EmbeddedHome, kept: Path) -> None:
