@@ -9,9 +9,7 @@ from hypothesis import strategies as st
 from services.auditor.domain.merkle import (
     EMPTY,
     Tree,
-    consistency,
     inclusion,
-    is_consistent,
     is_included,
     leaf_hash,
     node_hash,
@@ -63,9 +61,6 @@ def test_the_proofs_are_those_of_the_example_in_the_rfc() -> None:
     assert inclusion(d, 3) == [c, g, l_]
     assert inclusion(d, 4) == [d[5], j, k]
     assert inclusion(d, 6) == [i, k]
-    assert consistency(d, 3) == [c, d[3], g, l_]
-    assert consistency(d, 4) == [l_]
-    assert consistency(d, 6) == [i, j, k]
 
 
 @given(leaves, st.data())
@@ -95,26 +90,8 @@ def test_a_proof_shows_where_a_leaf_stands_and_no_other(hashes: list[bytes], dat
         assert not is_included(hashes[place], place, size, proof[:-1], root)
 
 
-@given(leaves, st.data())
-def test_a_proof_shows_that_a_tree_begins_with_an_earlier_one(hashes: list[bytes], data: st.DataObject) -> None:
-    earlier = data.draw(st.integers(1, len(hashes)))
-    size, root, before = len(hashes), root_of(hashes), root_of(hashes[:earlier])
-    proof = consistency(hashes, earlier)
-    assert is_consistent(earlier, before, size, root, proof)
-
-    # and not with one that had another leaf, whichever that is
-    changed = data.draw(st.integers(0, earlier - 1))
-    others = [leaf_hash(b"another") if place == changed else leaf for place, leaf in enumerate(hashes)]
-    assert not is_consistent(earlier, root_of(others[:earlier]), size, root, proof)
-    assert not is_consistent(earlier, before, size, root_of(others), proof)
-    assert not is_consistent(earlier, root_of(others[:earlier]), size, root, consistency(others, earlier))
-
-
 def test_a_frontier_has_as_many_hashes_as_the_size_has_full_trees() -> None:
     with pytest.raises(ValueError, match="a tree of 3 leaves has 2 full ones in it"):
         Tree(3, [EMPTY])
-    for wrong in (0, 9):
-        with pytest.raises(ValueError, match=str(wrong)):
-            consistency(LEAVES, wrong)
     with pytest.raises(IndexError):
         inclusion(LEAVES, 8)

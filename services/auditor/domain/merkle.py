@@ -104,51 +104,6 @@ def is_included(leaf: bytes, place: int, size: int, proof: Sequence[bytes], root
     return last == 0 and node == root
 
 
-def consistency(leaves: Sequence[bytes], size: int) -> list[bytes]:
-    """Give what proves that a tree begins with an earlier one of so many leaves (section 2.1.2).
-
-    Raises ValueError if that is not smaller, or empty.
-    """
-    if not 0 < size <= len(leaves):
-        raise ValueError(size)
-    return _consistency(leaves, size, is_whole=True)
-
-
-def _consistency(leaves: Sequence[bytes], size: int, *, is_whole: bool) -> list[bytes]:
-    if size == len(leaves):
-        return [] if is_whole else [root_of(leaves)]
-    split = _split(len(leaves))
-    if size <= split:
-        return [*_consistency(leaves[:split], size, is_whole=is_whole), root_of(leaves[split:])]
-    return [*_consistency(leaves[split:], size - split, is_whole=False), root_of(leaves[:split])]
-
-
-def is_consistent(earlier: int, earlier_root: bytes, size: int, root: bytes, proof: Sequence[bytes]) -> bool:
-    """Tell whether a proof shows that the tree with a size and root begins with an earlier one (RFC 9162, 2.1.4.2)."""
-    if earlier == size:
-        return not proof and earlier_root == root
-    if not 0 < earlier < size:
-        return False
-    path = list(proof) if earlier & (earlier - 1) else [earlier_root, *proof]
-    if not path:
-        return False
-    at, last = earlier - 1, size - 1
-    while at & 1:
-        at, last = at >> 1, last >> 1
-    first = second = path[0]
-    for beside in path[1:]:
-        if last == 0:
-            return False
-        if at & 1 or at == last:
-            first, second = node_hash(beside, first), node_hash(beside, second)
-            while not at & 1 and at:
-                at, last = at >> 1, last >> 1
-        else:
-            second = node_hash(second, beside)
-        at, last = at >> 1, last >> 1
-    return last == 0 and first == earlier_root and second == root
-
-
 def _split(size: int) -> int:
     """Give the largest power of two below a size."""
     return 1 << (size - 1).bit_length() - 1
