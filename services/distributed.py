@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final, Self
 from uuid import uuid4
 from zoneinfo import ZoneInfo
@@ -183,9 +182,7 @@ class Provisioned:
     has_new_key: bool
 
 
-async def provision(
-    settings: RegionSettings, safety: Safety, *, founding: Sequence[bytes] = (), clock: Callable[[], datetime] = now
-) -> Provisioned:
+async def provision(settings: RegionSettings, safety: Safety, *, founding: Sequence[bytes] = ()) -> Provisioned:
     """Make what a region stands on, as far as it is not there.
 
     Raises TopicsUnfit, NotAHome, MasterKeyUnusable, Unavailable.
@@ -208,12 +205,12 @@ async def provision(
         if is_new:
             await keyring.remember_master()
             await _begin_stages(documents)
-            records = list(founding) or founding_records(str(uuid4()), library(), clock())
+            records = list(founding) or founding_records(str(uuid4()), library(), now())
             await log.append(DEFINITIONS, 0, [Record("log", record) for record in records])
         await keyring.require_own_master()
         said = Founding(log)
         await said.learn()
-        published = await said.publish(library(), clock())
+        published = await said.publish(library(), now())
     return Provisioned(topics, is_new, published, has_new_key)
 
 

@@ -51,16 +51,13 @@ async def verified(
     shelf: Store,
     progress: Callable[[int], None],
     cases: Collection[str] | None = None,
-    *,
-    compares_states: bool = True,
 ) -> Verified:
-    """Verify a history. Raises Unavailable.
+    """Verify a history, its states too. Raises Unavailable.
 
     shelf: empty, and nobody else's; progress: is told how many records were read; cases: only these, if any are named
-    compares_states: else only the topics are compared, as where the states are of another moment than the history
     """
     told = await told_again(history, shelf, progress, cases, partitions_of(cases))
-    return await compared(history, told, shelf, cases, compares_states=compares_states)
+    return await compared(history, told, shelf, cases)
 
 
 async def told_again(
@@ -96,7 +93,8 @@ async def compared(
 ) -> Verified:
     """Compare what the stages know with what followed when a history was told again. Raises Unavailable.
 
-    derived: has that; cases, compares_states: as for all of it
+    derived: has that; cases: as for all of it
+    compares_states: else only the topics are compared, as where the states are of another moment than the history
     """
     found = Verified(told.findings, told.counted)
     if history.store is not None and compares_states:

@@ -38,25 +38,25 @@ class Canvas:
         cells = self._cells.setdefault(row, {})
         cells.update((column + place, (letter, ink)) for place, letter in enumerate(text))
 
-    def centred(self, row: int, column: int, text: str, ink: Ink = PLAIN) -> None:
+    def centred(self, row: int, column: int, text: str) -> None:
         """Write text whose middle is a cell."""
-        self.write(row, column - (len(text) - 1) // 2, text, ink)
+        self.write(row, column - (len(text) - 1) // 2, text)
 
-    def stroke(self, start: tuple[int, int], end: tuple[int, int], ink: Ink = PLAIN) -> None:
+    def stroke(self, start: tuple[int, int], end: tuple[int, int]) -> None:
         """Draw a line from the middle of one cell (row, column) to the middle of another."""
         (top, left), (bottom, right) = start, end
         steps = max(abs(right - left) * DOTS_ACROSS, abs(bottom - top) * DOTS_DOWN, 1)
         for step in range(steps + 1):
             across = left * DOTS_ACROSS + (right - left) * DOTS_ACROSS * step / steps + 0.5
             down = top * DOTS_DOWN + (bottom - top) * DOTS_DOWN * step / steps + 1.5
-            self._dot(int(down), int(across), ink)
+            self._dot(int(down), int(across))
 
-    def _dot(self, down: int, across: int, ink: Ink) -> None:
+    def _dot(self, down: int, across: int) -> None:
         row, column = down // DOTS_DOWN, across // DOTS_ACROSS
-        before = self._cells.get(row, {}).get(column, (" ", ink))[0]
+        before = self._cells.get(row, {}).get(column, (" ", PLAIN))[0]
         bits = ord(before) - _BLANK if _BLANK <= ord(before) < _BLANK + 0x100 else 0
         bit = _BITS[across % DOTS_ACROSS][down % DOTS_DOWN]
-        self.write(row, column, chr(_BLANK + (bits | bit)), ink)
+        self.write(row, column, chr(_BLANK + (bits | bit)))
 
     def lines(self) -> Iterator[str]:
         """Give the rows as text, from the top one on."""

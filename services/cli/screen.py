@@ -18,6 +18,7 @@ LINES: Final = 24
 WIDEST: Final = 120
 """Lines longer than this are hard to read, however wide the screen is."""
 
+_GAP: Final = "   "
 _UNSAFE: Final = frozenset({"Cc", "Cf", "Zl", "Zp"})
 
 
@@ -84,14 +85,14 @@ def cut(text: str, width: int) -> str:
     return text if len(text) <= width else f"{text[: max(width - 1, 0)]}…"
 
 
-def flowed(pieces: Iterable[tuple[str, str]], width: int, gap: str = "   ") -> Iterator[str]:
+def flowed(pieces: Iterable[tuple[str, str]], width: int) -> Iterator[str]:
     """Set pieces side by side as far as they fit. Each piece: as it is printed, and as plain text, which counts."""
     line, taken = "", 0
     for printed, plain in pieces:
-        if line and taken + len(gap) + len(plain) > width:
+        if line and taken + len(_GAP) + len(plain) > width:
             yield line
             line, taken = "", 0
-        line, taken = (f"{line}{gap}{printed}", taken + len(gap) + len(plain)) if line else (printed, len(plain))
+        line, taken = (f"{line}{_GAP}{printed}", taken + len(_GAP) + len(plain)) if line else (printed, len(plain))
     yield line
 
 

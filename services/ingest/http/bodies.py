@@ -45,9 +45,9 @@ _NAMES: Final = json.JSONDecoder(object_pairs_hook=_once_each, parse_int=len, pa
 """Looks at nothing but the names: of two values by one name, the parser that is fast gives the last."""
 
 
-async def object_of(request: Request, loan: Loan, media_types: tuple[str, ...] = (JSON,)) -> dict[str, Any]:
+async def object_of(request: Request, loan: Loan) -> dict[str, Any]:
     """Give the JSON object that a request brings. Raises Problem."""
-    return _object(await _body(request, loan, media_types))
+    return _object(await _body(request, loan, (JSON,)))
 
 
 async def exact_object_of(request: Request, loan: Loan, media_types: tuple[str, ...]) -> dict[str, Any]:
