@@ -1,6 +1,6 @@
 """What notifier promises: one report an episode, revised and retracted, and notices when there is news."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -22,7 +22,7 @@ from contracts.events.facts import (
 from contracts.events.notices import NoticeRequested, ReportContent, ReportIssued, ReportOverdue, ReportRevised
 from contracts.events.scores import FactSetAside
 from services.notifier.domain.dossier import Report
-from tests.support.clinic import FIRST_DAY, MISSED, Case, a_case, definitions, instrument, policy_like
+from tests.support.clinic import FIRST_DAY, MISSED, Case, a_case, definitions, instrument, odsis, policy_like
 
 
 def content(report: Report) -> ReportContent:
@@ -352,6 +352,28 @@ class TestContent:
             assert decision is not None
             assert decision.score == revised.content.curves[0].points[-1].value
 
+    @pytest.mark.parametrize(
+        ("baseline", "weeks", "then"),
+        [(None, -1, 9), (None, 5, 9), (10, -1, 9), (10, 5, 10)],
+        ids=["in place of session 1", "that too, though late", "in place of session 0", "and stays beside it"],
+    )
+    def test_is_revised_once_when_another_form_of_before_the_course_comes(
+        self, baseline: int | None, weeks: int, then: int
+    ) -> None:
+        # given a case of which the first score is the baseline, and a report
+        case = a_case(baseline, policy_like(baseline="first_valid"), "group-cbt-depression-14").scored(10, 14)
+        assert len(case.reports()) == 1
+
+        # when another form of before the course comes, which may be the first one by the time when it was answered
+        case.answered("individual-1", 9, at=FIRST_DAY + timedelta(weeks=weeks))
+
+        # then the report says once what holds now
+        (revised,) = case.told(ReportRevised)
+        assert "individual-1" in revised.content.curves[0].sessions
+        assert revised.content.decision is not None
+        assert revised.content.decision.baseline is not None
+        assert revised.content.decision.baseline.value == then
+
     def test_a_correction_of_a_comment_alone_revises_the_report(self) -> None:
         case = a_case(10).scored(14)
         case.corrected(1, 14, comment="what I meant")
@@ -577,6 +599,25 @@ class TestOverdue:
         case.corrected(1, 14)
         self.due(case, 3)
         assert case.notices() == ["not overdue"]
+
+    @pytest.mark.parametrize(("scores", "notices"), [((10, 9), []), ((10,), ["not issued"])], ids=["without", "with"])
+    def test_one_is_there_when_what_it_follows_from_is_recorded_with_a_notice_or_without(
+        self, scores: Sequence[int], notices: list[str]
+    ) -> None:
+        # given a report that follows from a correction which was recorded some days after it was made
+        case = a_case(10).scored(*scores)
+        response = case.responses[1, "odsis"]
+        correction = ResponseCorrected(response=response, answers=odsis(14), reason="typing", by="nurse:1")
+        made = case.states(correction)
+        recorded = made.recordedtime + timedelta(days=3)
+        case.hears(made._replace(recordedtime=recorded))
+        assert case.notices() == notices
+
+        # when it is told of a session in between, then that one does not ask for it, and the next one does
+        self.due(case, 3, recorded - timedelta(days=1))
+        assert case.told(ReportOverdue) == []
+        self.due(case, 4, recorded + timedelta(days=1))
+        assert [overdue.session for overdue in case.told(ReportOverdue)] == [4]
 
     def test_what_the_patient_says_of_it_does_not_make_it_seen(self) -> None:
         case = a_case(10).scored(14)

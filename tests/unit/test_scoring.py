@@ -305,6 +305,14 @@ class TestOccasions:
         case.says(OccasionClosed(session=1, instrument=instrument("odsis")[0]))
         assert [missed.session for missed in case.told(OccasionMissed)] == [1]
 
+    def test_that_were_answered_late_are_not_missed_once_more_when_that_is_withdrawn(self) -> None:
+        case = a_case(12)
+        case.missed(1)
+        case.answered(1, 10)
+        case.withdrawn(1)
+        case.says(OccasionClosed(session=1, instrument=instrument("odsis")[0]))
+        assert [missed.session for missed in case.told(OccasionMissed)] == [1]
+
     def test_know_nothing_of_each_other(self) -> None:
         case = a_case(12)
         closes = FIRST_DAY + timedelta(weeks=1)
