@@ -1,13 +1,19 @@
 """A case whose key was destroyed: nothing is said of it any more, and nobody else notices."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
+from contracts.definitions.catalogue import Catalogue
+from contracts.definitions.files import library
+from contracts.events.event import Data, Event
 from contracts.topics import CASES
 from services.runtime.log.port import Record
 from services.runtime.stage import Stage
+from services.scoring.domain.assessments import Assessments
+from services.scoring.domain.stage import Scoring
 from tests.runtime.stories import ANNA, BO, CARL, SCENARIOS, Tally, copied, prepared, scoring, three_on_cases
 from tests.support.faults import Crash, CrashAt, OvertakenStore, TroubledStore
 from tests.support.workbench import PARTITION, Workbench
@@ -72,6 +78,32 @@ async def test_a_stage_that_has_the_key_in_hand_does_not_bring_an_erased_case_ba
         # then nothing of it is kept, and the others are
         outcome = await bench.outcome(scoring())
         assert set(outcome.states) == {ANNA, CARL}
+
+
+class Stumbling(Scoring):
+    """Scoring that cannot go on with one case, from its first fact on."""
+
+    def step(self, state: Assessments, event: Event[Data]) -> tuple[Assessments, Sequence[Event[Data]]]:
+        if event.subject == BO:
+            raise ValueError("it fails")
+        return super().step(state, event)
+
+
+async def test_a_case_that_is_erased_while_a_stage_halts_it_is_not_halted(file: Path) -> None:
+    # given facts of three cases, and a stage that cannot go on with one of them
+    with Workbench.on(file) as bench:
+        await three_on_cases(bench)
+        stage = Stumbling(Catalogue(library()))
+
+        # when that one is erased right before it is recorded that it is halted
+        runner = bench.runner(stage, store=OvertakenStore(bench.store, lambda: _erased(bench, stage)))
+        await runner.open(PARTITION)
+        await runner.advance(PARTITION)
+
+        # then nothing of it is kept, and nobody is told that it waits for something
+        outcome = await bench.outcome(stage)
+        assert set(outcome.states) == {ANNA, CARL}
+        assert not outcome.halted
 
 
 async def test_a_stage_that_died_when_it_had_brought_an_erased_case_back_forgets_it(file: Path) -> None:

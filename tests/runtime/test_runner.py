@@ -1,7 +1,7 @@
 """The runner: whatever happens to a process between two steps, the outcome is one."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,7 +18,7 @@ from services.ingest.domain.register import Register
 from services.not_detector.domain.stage import NotDetector
 from services.notifier.domain.stage import Notifier
 from services.runtime.faults import PartitionLost
-from services.runtime.log.port import LogUnavailable
+from services.runtime.log.port import LogUnavailable, Record, next_offset
 from services.runtime.runner import AT_A_TIME, BATCH
 from services.runtime.stage import Stage
 from services.runtime.store.port import Position, StoreUnavailable
@@ -37,6 +37,7 @@ from tests.runtime.stories import (
     each_scenario,
     prepared,
     scoring,
+    three_on_cases,
     three_on_scores,
 )
 from tests.support.faults import Away, Crash, CrashAt, OvertakenStore, Trouble, When
@@ -95,6 +96,29 @@ async def test_others_have_their_turn_while_a_batch_is_stepped_through(file: Pat
 
     # then they have had one for every so many records
     assert turns >= 10
+
+
+@pytest.mark.parametrize(
+    ("stage", "prepare", "before"),
+    # Two facts of each course are said twice.
+    [(scoring(), three_on_cases, 6), (Tally(), three_on_scores, 0)],
+    ids=["facts", "conclusions"],
+)
+async def test_what_stands_there_once_more_is_counted(
+    file: Path, stage: Stage[Any], prepare: Callable[[Workbench], Awaitable[None]], before: int
+) -> None:
+    # given records that stand there twice, as a crash leaves them
+    with Workbench.on(file) as bench:
+        await prepare(bench)
+        records = await bench.log.read(stage.reads, PARTITION, 0, 100)
+        await bench.log.append(stage.reads, PARTITION, [Record(each.key, each.value) for each in records])
+        again = await bench.log.read(stage.reads, PARTITION, next_offset(records), 100)
+        runner = bench.runner(stage)
+        await runner.open(PARTITION)
+
+        # when they are worked on, then each is counted when it comes once more
+        assert (await runner.process(PARTITION, records)).repeated == before
+        assert (await runner.process(PARTITION, again)).repeated == len(again) == len(records)
 
 
 async def test_others_wait_for_no_more_than_a_few_records_of_all_partitions_together(file: Path) -> None:
