@@ -28,7 +28,7 @@ from services.ingest.http.bodies import BYTES_AT_MOST
 from services.ingest.http.operations import OPERATIONS
 from services.runtime.log.kafka import BATCH_BYTES
 from tests.support.asgi import ask
-from tests.support.open_clinic import ENROLMENT, ODSIS, RESPONSE, SECRET, Clinic
+from tests.support.open_clinic import ENROLMENT, NOW, ODSIS, RESPONSE, SECRET, Clinic
 
 
 def reference(name: str) -> str:
@@ -436,6 +436,54 @@ async def test_a_case_that_moves_to_another_group_follows_that_one_as_it_was_sai
     # then its session 2 follows both times
     facts = [fact.data for fact in await clinic.facts(SessionMoved)]
     assert facts == [SessionMoved(session=2, scheduled=datetime(2026, 1, day, 9, tzinfo=UTC)) for day in (20, 21)]
+
+
+@pytest.mark.parametrize("given", [{}, {"id": "11111111-2222-4333-8444-555555555555"}], ids=["by key", "by id"])
+async def test_who_joins_a_group_that_has_begun_has_a_course_of_their_own(
+    clinic: Clinic, given: dict[str, str]
+) -> None:
+    # given a group of which six sessions are over
+    began = NOW - timedelta(weeks=5, days=3)
+    times = {str(session): began + timedelta(weeks=session - 1) for session in range(1, 9)}
+    sessions = {session: at.isoformat() for session, at in times.items()}
+    await clinic.ask("PUT", "/v1/groups/mondays", {"sessions": sessions, "therapists": []})
+
+    # when somebody is enrolled in it whose session 1 is its session 7, and the same comes again
+    enrolment = {**ENROLMENT, **given, "group": "mondays", "sessions": {"1": 7, "2": 8}}
+    answers = [await clinic.ask("POST", "/v1/cases", enrolment, key="same") for _ in range(2)]
+
+    # then they have those sessions, by their own numbers, and none that was before they came
+    assert {answer.status for answer in answers} == {201}
+    assert answers[0].body == answers[1].body
+    assert [fact.data for fact in await clinic.facts(SessionScheduled)] == [
+        SessionScheduled(session=1, scheduled=times["7"]),
+        SessionScheduled(session=2, scheduled=times["8"]),
+    ]
+    assert len(await clinic.facts(CaseTransferred)) == 1
+
+    # and their case follows that group
+    moved = {**sessions, "8": (times["8"] + timedelta(days=1)).isoformat()}
+    await clinic.ask("PUT", "/v1/groups/mondays", {"sessions": moved, "therapists": []})
+    assert [fact.data for fact in await clinic.facts(SessionMoved)] == [
+        SessionMoved(session=2, scheduled=times["8"] + timedelta(days=1))
+    ]
+
+    # and the same with other sessions is refused
+    other = await clinic.ask("POST", "/v1/cases", {**enrolment, "sessions": {"1": 8}}, key="same")
+    assert other.problem == (409, "key-reused")
+    assert len(await clinic.facts(CaseTransferred)) == 1
+
+
+async def test_sessions_are_named_of_a_group_and_of_the_protocol(clinic: Clinic) -> None:
+    await clinic.ask("PUT", "/v1/groups/mondays", {"sessions": {}, "therapists": []})
+    for said, pointer in (
+        ({"sessions": {"1": 7}}, "/group"),
+        ({"group": "mondays", "sessions": {"15": 7}}, "/sessions/15"),
+        ({"group": "mondays", "sessions": {"first": 7}}, "/sessions"),
+    ):
+        refused = await clinic.ask("POST", "/v1/cases", {**ENROLMENT, **said})
+        assert (refused.status, refused.pointers) == (422, [pointer])
+    assert await clinic.facts() == []
 
 
 async def test_nobody_joins_a_group_that_is_not_there(clinic: Clinic) -> None:

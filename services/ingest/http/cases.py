@@ -15,7 +15,7 @@ from contracts.definitions.definition import Definition
 from contracts.definitions.instrument import Instrument
 from contracts.definitions.policy import Policy
 from contracts.definitions.protocol import Protocol
-from contracts.events.event import Data, Event
+from contracts.events.event import FACT_ID, Data, Event, name_based_id
 from contracts.events.facts import CaseEnrolled, CaseTransferred
 from services.ingest.access import Client
 from services.ingest.domain.admission import outside
@@ -66,12 +66,13 @@ class CaseDesk:
             comes_again = (enrolment.id or origin.fact_id(case_id)) in case.facts
             data = CaseEnrolled(
                 clinic=client.clinic,
-                group=enrolment.group,
+                group=None if enrolment.sessions else enrolment.group,
                 protocol=await self._reference(client, Protocol, enrolment.protocol, comes_again=comes_again),
                 policy=await self._reference(client, Policy, enrolment.policy, comes_again=comes_again),
             )
             happened = origin.moment(None, "at") if enrolment.at is None else origin.has_come(enrolment.at, "at")
             fact = origin.event(case_id, data, happened, enrolment.id)
+            joining = _joining(enrolment, fact, origin)
         except Misstated as wrong:
             raise Problem(problems.INVALID, Fault(f"/{wrong.place}", wrong.expected)) from None
         except Unnamed:
@@ -84,7 +85,7 @@ class CaseDesk:
             ):
                 yield fact._replace(data=data.model_copy(update={"protocol": protocol, "policy": policy}))
 
-        facts = await self._with_sessions([Stated(fact, before=before)], {case_id: case}, origin)
+        facts = await self._with_sessions([Stated(fact, before=before), *joining], {case_id: case}, origin)
         if not case.facts:
             await at.people.enter({case_id: Person(client.clinic, enrolment.number)})
         await self._recorded(origin, facts)
@@ -264,6 +265,20 @@ class CaseDesk:
     def _items(self) -> set[str]:
         """Name every question that an instrument asks: it is a place in a body, and nothing that somebody said."""
         return {item.id for _, asks in self._receive().definitions.of_kind(Instrument) for item in asks.items}
+
+
+def _joining(enrolment: Enrolment, enrolled: Event[Data], origin: Origin) -> list[Stated]:
+    """State that a case whose sessions are named joins its group: by a transfer, which alone can say so.
+
+    Raises Misstated, Unnamed.
+    """
+    if not enrolment.sessions:
+        return []
+    if enrolment.group is None:
+        raise Misstated("group", "a group, since its sessions are named")
+    data = CaseTransferred(group=enrolment.group, sessions=enrolment.sessions)
+    given_id = None if enrolment.id is None else name_based_id(FACT_ID, enrolment.id, data.wire_name)
+    return [Stated(origin.event(enrolled.subject, data, enrolled.time, given_id, part=1))]
 
 
 def _require_room(facts: Iterable[Event[Data]]) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from contracts.events.facts import CaseTransferred
-from contracts.events.fields import DefinitionRef, EventId, Instant, Name, Session
+from contracts.events.fields import CountedSession, DefinitionRef, EventId, Instant, Name, Session, SessionName
 from services.ingest.access import ROLES, Role
 from services.ingest.http import problems
 from services.ingest.http.problems import REFUSED, Kind
@@ -36,10 +36,12 @@ class Enrolment(Body):
 
     number: the clinic's own number of the patient; it is kept in the directory only
     group: whose sessions become those of the case; protocol, policy: the clinic's, if they are not named
+    sessions: session of the case's own course -> session of the group, of who joins a group that has begun
     """
 
     number: Number
     group: Name | None = None
+    sessions: dict[SessionName, CountedSession] = {}
     protocol: Annotated[str, Field(max_length=160)] | None = None
     policy: Annotated[str, Field(max_length=160)] | None = None
     at: Instant | None = None
