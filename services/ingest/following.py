@@ -68,12 +68,13 @@ class Following:
         sees that puts the group back.
         """
         async with self._one_after_the_other[clinic]:
-            group = await self._roster.find(Group, clinic, group_id)
             keeps = await self._keeps(clinic, group_id)
-            if keeps is None:
+            group = await self._roster.find(Group, clinic, group_id)
+            if keeps is None and group is not None:
                 await self._roster.remove(Group, clinic, group_id)
-                keeps = None if group is None else await self._keeps(clinic, group_id)
-                if group is not None and keeps is not None:
+                keeps = await self._keeps(clinic, group_id)
+                # Another process can have entered it anew meanwhile.
+                if keeps is not None and await self._roster.find(Group, clinic, group_id) is None:
                     await self._roster.put(group)
         return keeps
 
