@@ -16,6 +16,9 @@ from contracts.events.facts import (
     ResponseCorrected,
     ResponseSubmitted,
     ResponseWithdrawn,
+    SessionCancelled,
+    SessionMoved,
+    SessionScheduled,
 )
 from contracts.events.notices import NoticeRequested, ReportIssued, ReportRevised
 from contracts.events.scores import Score
@@ -78,6 +81,11 @@ class Telling:
                 return self._because(words("occurred.policy", **gaps), reason)
             case BaselineSet(value=value, by=by, reason=reason):
                 return self._because(words("occurred.baseline", value=value, by=by), reason)
+            case SessionCancelled(session=session):
+                return words("occurred.cancelled", session=words.session(session))
+            case SessionScheduled() | SessionMoved() as planned:
+                moment_of = subject.moment(planned.scheduled)
+                return words("occurred.planned", session=words.session(planned.session), moment=moment_of)
             case Score():
                 return self._score(data)
             case Decision(session=session, status=status):

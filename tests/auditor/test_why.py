@@ -23,8 +23,10 @@ from contracts.events.facts import (
     ResponseSubmitted,
     ResponseWithdrawn,
 )
+from contracts.events.tracks import Decision
 from contracts.topics import TRACKS
 from services.embedded import EmbeddedHome
+from tests.auditor.tampering import Tampering
 from tests.cli.homes import SECRET, Step, day_of, events_of, imported, lived, reports_of, spread, written
 from tests.support.command import ontrack, succeeded
 from tests.support.histories import ODSIS, reference
@@ -257,6 +259,78 @@ def test_where_a_session_has_no_score_no_rule_is_looked_at(tmp_path: Path) -> No
     assert (found["status"], found["scores"]) == ("unknown", [])
     assert [(each["fired"], each["numbers"]) for each in found["rules"]] == [(False, None)] * 2
     assert [each["not_looked_at"] for each in found["rules"]] == ["the session has no valid score"] * 2
+
+
+def test_a_rule_that_differs_from_one_that_fired_by_its_sessions_alone_is_told_by_its_own_numbers(
+    tmp_path: Path,
+) -> None:
+    # given a policy that looks at three sessions and at five, and a course in which the last three did not move
+    policy = json.loads((LIBRARY / "policies" / "gryesten-2023.json").read_text())
+    rule = {"kind": "no_change/1", "less_than": "2", "compared_with": "previous"}
+    rules = [{**rule, "sessions": sessions} for sessions in (3, 5)]
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "own.json").write_text(json.dumps({**policy, "id": "own", "rules": rules}))
+    answers = written(tmp_path / "answers.csv", {"S": {0: 12, 1: 18, 2: 12, 3: 12, 4: 12, 5: 12}}, "odsis")
+    made = imported(tmp_path / "home", answers, "--definitions", tmp_path / "own", "--policy", "own")
+
+    # then that one has fired, and not the other, at whose first session the score moved
+    three, five = why(made, "S", 5)["rules"]
+    assert (three["fired"], three["numbers"]["sessions"]) == (True, [3, 4, 5])
+    assert (five["fired"], five["numbers"]["sessions"]) == (False, [1, 2, 3, 4, 5])
+
+
+def test_a_rule_that_did_not_fire_by_a_later_session_is_told_so_without_a_baseline_too(tmp_path: Path) -> None:
+    # given a course without a baseline, of which the last session moved by more than the limit
+    answers = written(tmp_path / "answers.csv", {"N": {1: 10, 2: 10, 3: 13}}, "odsis")
+    found = why(imported(tmp_path / "home", answers), "N", 3)
+
+    # then only the rule that compares with the baseline could not be looked at
+    worse, same = found["rules"]
+    assert (worse["numbers"], worse["not_looked_at"]) == (None, "there was no baseline to compare with")
+    numbers = same["numbers"]
+    assert (same["fired"], numbers["sessions"], numbers["changes"]) == (False, [2, 3], ["0", "3"])
+    assert [each["score"]["data"]["session"] for each in found["scores"]] == [1, 2, 3]
+
+
+def test_what_led_to_a_later_decision_is_told_with_it(tmp_path: Path) -> None:
+    # given a session that was judged again as its baseline was corrected, and again as another one was set
+    made = imported(tmp_path / "home", written(tmp_path / "answers.csv", {"B": {0: 12, 1: 15}}, "odsis"))
+    first = next(each["id"] for each in events_of(made, "B") if each["event"] == "ontrack.response-submitted.v1")
+    answers = dict(zip(ITEMS, spread(14, 4), strict=True))
+    facts = [
+        ResponseCorrected(response=first, answers=answers, reason="a slip", by="bo"),
+        BaselineSet(instrument="odsis", scale="total", value=Decimal(9), reason="from a letter", by="bo"),
+    ]
+    lived(made, [Step("B", fact, day_of(2)) for fact in facts])
+
+    # when it is asked as of the moment before
+    found = why(made, "B", 1, "--as-of", before(made, "B", "response-corrected"))
+
+    # then each of these stands before the decision to which it has led
+    assert [each["event"] for each in found["later"]] == [
+        "ontrack.response-corrected.v1",
+        "ontrack.track-revised.v1",
+        "ontrack.baseline-set.v1",
+        "ontrack.track-revised.v1",
+    ]
+
+
+def test_a_decision_that_does_not_follow_from_its_scores_is_not_argued_for(tampering: Tampering, p1: str) -> None:
+    # given a decision that was altered by somebody who has the key of the case
+    places = range(len(tampering.offsets(TRACKS, p1)))
+    place = next(
+        place
+        for place in places
+        if isinstance(decision := tampering.event(TRACKS, p1, place).data, Decision) and decision.rules
+    )
+    altered = tampering.resealed(TRACKS, p1, place, status="on_track", rules=(), episode=None, ever_not=False)
+    tampering.put(TRACKS, p1, place, altered)
+
+    # when it is asked why it was made
+    ran = ontrack("audit", "why", "P1", "--session", "5", "--data", tampering.home)
+
+    # then nothing is made up for it
+    assert (ran.exit_code, ran.out, "is not what follows from its scores" in ran.told) == (1, b"", True)
 
 
 def test_answers_and_words_are_told_to_whoever_asks_for_them_alone(home: Path) -> None:

@@ -12,7 +12,15 @@ from typing import Any, Final
 import orjson
 import pytest
 
-from contracts.events.facts import NoticeSent, PolicyChanged, ReportSeen, ResponseCorrected
+from contracts.events.event import Data
+from contracts.events.facts import (
+    NoticeSent,
+    PolicyChanged,
+    ReportSeen,
+    ResponseCorrected,
+    SessionCancelled,
+    SessionScheduled,
+)
 from services.embedded import EmbeddedHome
 from services.pages.words import Words
 from tests.cli.homes import SECRET, Step, day_of, events_of, imported, lived, reports_of, spread, written
@@ -80,9 +88,12 @@ def ids(value: object) -> Iterator[str]:
 
 
 def before_the_correction(home: Path) -> str:
-    corrected = next(e for e in events_of(home, "W") if e["event"] == "ontrack.response-corrected.v1")
-    ran = succeeded("audit", "history", "W", "--data", home, "--format", "json")
-    recorded = next(each["recorded"] for each in orjson.loads(ran.out) if each["id"] == corrected["id"])
+    return before_the_first(ResponseCorrected, home, "W")
+
+
+def before_the_first(kind: type[Data], home: Path, case: str) -> str:
+    ran = succeeded("audit", "history", case, "--data", home, "--format", "json")
+    recorded = next(each["recorded"] for each in orjson.loads(ran.out) if each["event"] == kind.type())
     return (datetime.fromisoformat(recorded) - timedelta(milliseconds=1)).isoformat()
 
 
@@ -171,6 +182,17 @@ def test_what_was_not_known_and_what_was_told_stand_on_the_page(home: Path, tmp_
     assert re.search(r"Notice [0-9a-f]{8} sent to anna", page(home, tmp_path / "now.html", "W", 4).text) is None
     told = page(home, tmp_path / "danish.html", "W", 1, "--as-of", "2200-01-01", "--language", "da").text
     assert "Før det: Session 1 vurderet: ikke på rette spor" in told
+
+
+def test_a_session_that_was_cancelled_or_planned_anew_since_is_told_of_on_the_page(tmp_path: Path) -> None:
+    # given a session without a score that was judged, then cancelled, and planned anew
+    made = imported(tmp_path / "home", written(tmp_path / "answers.csv", {"C": {0: 12, 1: 12, 3: 12}}, "odsis"))
+    lived(made, [Step("C", SessionCancelled(session=2), day_of(4))])
+    lived(made, [Step("C", SessionScheduled(session=2, scheduled=day_of(5)), day_of(4))])
+
+    # then the page of the first decision says so
+    shown = page(made, tmp_path / "why.html", "C", 2, "--as-of", before_the_first(SessionCancelled, made, "C")).text
+    assert shown.index("Session 2 cancelled") < shown.index("Session 2 planned for")
 
 
 def test_a_session_of_which_nothing_could_be_said_has_its_page_too(home: Path, tmp_path: Path) -> None:

@@ -60,7 +60,8 @@ class Argument:
     scores: what it stood on, by session; baseline: the score that it was compared with, or the fact that set it
     policy_by: the fact by which the policy came to hold, if it was not that of the enrolment
     missing: what was asked for by then and had not been answered; late: what was answered by then and had not arrived
-    later: decisions that took its place since, and what led to them: corrections, withdrawals, a changed policy
+    later: decisions that took its place since, and the facts that led to them; and what else was said since of what it
+        stood on: corrections and withdrawals, of its baseline too, and a changed policy
     told: what was requested and sent because of the reports that speak of its session, and who had seen it
     """
 
@@ -96,15 +97,17 @@ def argument(
     known, since = events[:place], events[place + 1 :]
     names = {event.id: event for event in known}
     stood = [event for name in stood_on(decision) if name in names and says(event := names[name], Score)]
+    baseline = None if decision.data.baseline is None else names.get(decision.data.baseline.origin)
+    responses = {event.data.response for event in (*stood, baseline) if event is not None and says(event, Score)}
     return Argument(
         decision=decision,
         before=tuple(event for _, event in held[:-1]),
         scores=tuple(_stood(score, known) for score in stood),
-        baseline=None if decision.data.baseline is None else names.get(decision.data.baseline.origin),
+        baseline=baseline,
         policy_by=_policy_by(events[: decisions[0][0]], session),
         missing=tuple(_missing(known, session)),
         late=tuple(_late(since, decision)),
-        later=tuple(_later(since, session, {score.data.response for score in stood})),
+        later=tuple(_later(since, session, responses)),
         told=tuple(_told([event for event in events if event.id in at_hand], session)),
     )
 
@@ -153,13 +156,15 @@ def _late(since: Sequence[Event[Data]], decision: Decided) -> Iterator[Event[Res
 
 
 def _later(since: Sequence[Event[Data]], session: int, responses: set[str]) -> Iterator[Event[Data]]:
+    revisions = [event for event in since if says(event, TrackRevised) and event.data.session == session]
+    told = {name for event in revisions for name in (event.id, event.correlationid)}
     for event in since:
         match event.data:
-            case TrackRevised() as revised if revised.session == session:
-                yield event
             case ResponseCorrected(response=response) | ResponseWithdrawn(response=response) if response in responses:
                 yield event
             case PolicyChanged(from_session=first) if first <= session:
+                yield event
+            case _ if event.id in told:
                 yield event
 
 

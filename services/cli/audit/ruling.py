@@ -9,8 +9,9 @@ from contracts.definitions.definition import Language
 from contracts.definitions.policy import Deterioration, NoChange
 from contracts.events.event import Data, Event
 from contracts.events.tracks import Decision, Evidence
+from services.cli.home import FINDING, Failure
 from services.cli.policy_sentences import PolicySentences
-from services.not_detector.domain.course import View
+from services.not_detector.domain.course import Course, View
 from services.not_detector.domain.rules import Silent, apply, healthy_cut_off
 from services.not_detector.domain.stage import NotDetector
 from services.pages.ruled import Ruled, Silence, once_not
@@ -23,25 +24,27 @@ _BOUNDLESS: Final = Decimal(1_000_000)
 def ruled(
     definitions: Catalogue, events: Sequence[Event[Data]], decision: Event[Decision], language: Language
 ) -> Iterator[Ruled]:
-    """Give what each rule of the policy said of a decision. events: of the case; language: of the rules' sentences."""
+    """Give what each rule of the policy said of a decision. Raises Failure if that does not follow from its scores.
+
+    events: of the case; language: of the rules' sentences
+    """
     said = decision.data
     view = _view(definitions, events, decision)
     for each in said.rules:
         if each.rule == "once_not/1":
             yield Ruled(each.rule, once_not(Words(language)), each.reading, None, each, fired=True)
     sentences = PolicySentences(view.policy, definitions, language).rules()
-    fired = {(evidence.rule, evidence.reading, evidence.threshold): evidence for evidence in said.rules}
     for rule, (kind, says) in zip(view.policy.rules, sentences, strict=True):
         limit = rule.at_least if isinstance(rule, Deterioration) else rule.less_than
-        evidence = fired.get((rule.kind, rule.compared_with, limit))
-        if evidence is not None:
-            looked = _looked_at(rule, view, evidence)
-            yield Ruled(kind, says, rule.compared_with, limit, evidence, fired=True, sessions=looked)
-            continue
         if view.score(said.session) is None:
             yield Ruled(kind, says, rule.compared_with, limit, silent="no_score")
             continue
-        numbers = apply(_without_limit(rule), view, said.session, said.baseline)
+        outcome = apply(rule, view, said.session, said.baseline)
+        if isinstance(outcome, Evidence):
+            looked = _looked_at(rule, view, outcome)
+            yield Ruled(kind, says, rule.compared_with, limit, outcome, fired=True, sessions=looked)
+            continue
+        numbers = _numbers(rule, view, said, outcome)
         if isinstance(numbers, Evidence):
             numbers = numbers.model_copy(update={"threshold": limit})
             looked = _looked_at(rule, view, numbers)
@@ -73,14 +76,18 @@ def stood_on(definitions: Catalogue, events: Sequence[Event[Data]], decision: Ev
 
 
 def _view(definitions: Catalogue, events: Sequence[Event[Data]], decision: Event[Decision]) -> View:
-    """Give the course as its policy saw it when a session was judged."""
+    """Give the course as its policy saw it as a session was judged. Raises Failure if that does not follow from it."""
     stage = NotDetector(definitions)
-    course = stage.initial(decision.subject)
+    course: Course = stage.initial(decision.subject)
+    follows: Sequence[Event[Data]] = ()
     for event in events:
         if type(event.data) in stage.acts_on:
-            course, _ = stage.step(course, event)
+            course, follows = stage.step(course, event)
         if event.id == decision.causationid:
             break
+    if all(each.data != decision.data for each in follows):
+        says = f"session {decision.data.session}: what stands there as decided is not what follows from its scores"
+        raise Failure(f"{says}; ontrack audit verify tells what was altered", FINDING)
     return View(course, decision.data.policy, definitions)
 
 
@@ -91,9 +98,16 @@ def _looked_at(rule: Deterioration | NoChange, view: View, evidence: Evidence) -
     return (*(before[-1:] if rule.compared_with == "previous" else ()), *evidence.sessions)
 
 
-def _without_limit(rule: Deterioration | NoChange) -> Deterioration | NoChange:
-    change = {"at_least": -_BOUNDLESS} if isinstance(rule, Deterioration) else {"less_than": _BOUNDLESS}
-    return rule.model_copy(update=change)
+def _numbers(rule: Deterioration | NoChange, view: View, said: Decision, outcome: Silent) -> Evidence | Silent:
+    """Give the numbers by which a rule did not fire, or why it has none. outcome: what it gave."""
+    if isinstance(rule, Deterioration):
+        return apply(rule.model_copy(update={"at_least": -_BOUNDLESS}), view, said.session, said.baseline)
+    numbers = apply(rule.model_copy(update={"less_than": _BOUNDLESS}), view, said.session, said.baseline)
+    if numbers is Silent.NO_BASELINE and outcome is Silent.NOT_FIRED:
+        # The first of its sessions has nothing before it; by how one behind it moved the rule did not fire.
+        behind = {"less_than": _BOUNDLESS, "sessions": rule.sessions - 1}
+        return apply(rule.model_copy(update=behind), view, said.session, said.baseline)
+    return numbers
 
 
 def _silence(rule: Deterioration | NoChange, view: View, session: int, silent: Silent) -> Silence:
