@@ -384,11 +384,14 @@ class Replay:
             for record in records:
                 there.add(record.value)
                 fact = _spoken_of(record)
-                if fact is not None and fact.partition == number and fact.offset < end:
-                    spoken.add(fact.offset)
-                    continue
                 place = Place(DEAD_LETTERS.name, number, record.offset, id_of(record.value))
-                self.findings.add(Finding("dead-letter-underivable", place, "a fact that it speaks of was expected"))
+                if fact is None or fact.partition != number or fact.offset >= end:
+                    says = "a fact that it speaks of was expected"
+                    self.findings.add(Finding("dead-letter-underivable", place, says))
+                    continue
+                spoken.add(fact.offset)
+                if not is_canonical(record.value):
+                    self.findings.add(not_canonical(place))
         for record in (each for each in pass_.no_events if each.offset not in spoken):
             place = Place(CASES.name, number, record.offset, id_of(record.value), record.key)
             says = "a sealed fact was expected, or that it is on record as one that cannot be read"

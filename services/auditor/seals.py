@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator, Container, Mapping, Sequence
 from datetime import datetime
 from typing import Final, Literal, NamedTuple
 
-from contracts.codec import decode, id_of
+from contracts.codec import decode, id_of, is_canonical
 from contracts.events.event import Event
 from contracts.events.fields import instant
 from contracts.events.publications import CheckpointSigned
 from contracts.topics import CASES, DEAD_LETTERS, DEFINITIONS, SEALS, TOPICS, partition_of
 from services.auditor.checkpoint import RESTORED_OR_CHANGED, Checkpoint
+from services.auditor.domain.facts import not_canonical
 from services.auditor.domain.findings import Finding, Place
 from services.auditor.note import NoteInvalid, Verifier
 from services.runtime.erasures import erasures
@@ -87,6 +88,8 @@ async def of_seals(
         checkpoint = checkpoint_in(record)
         if checkpoint is None:
             found.append(Finding("unreadable", place, "a checkpoint was expected"))
+        elif not is_canonical(record.value):
+            found.append(not_canonical(place))
         elif checkpoint.log != log_id:
             says = f"a checkpoint of this log was expected, and not of {checkpoint.log}"
             found.append(Finding("checkpoint", place, says))

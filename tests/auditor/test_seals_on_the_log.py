@@ -301,6 +301,10 @@ def _of_another_log(sealed: Signed) -> None:
     sealed.put(0, orjson.dumps(event))
 
 
+def _said_twice(sealed: Signed) -> None:
+    sealed.put(0, b'{"source":"words for somebody",' + sealed.notes()[0][1:])
+
+
 def _taken_out(sealed: Signed) -> None:
     sealed.tampering.do(f'DELETE FROM {SEALS_TABLE} WHERE "offset" = 0')  # noqa: S608 - ours
 
@@ -312,6 +316,7 @@ def _taken_out(sealed: Signed) -> None:
         (_no_note, "unreadable", "a checkpoint was expected"),
         (_of_another_event, "unreadable", "a checkpoint was expected"),
         (_of_another_log, "checkpoint", "a checkpoint of this log was expected, and not of other-"),
+        (_said_twice, "not-canonical", "sorted names, each once"),
         (_taken_out, "gap", "offset 0 was expected before offset 1"),
     ],
     ids=lambda each: getattr(each, "__name__", None),

@@ -18,7 +18,18 @@ from contracts.events.facts import CaseEnrolled, ResponseSubmitted
 from contracts.events.notices import ReportIssued
 from contracts.events.scores import ScoreComputed
 from contracts.events.tracks import TrackEvaluated
-from contracts.topics import CASES, DEAD_LETTERS, DEFINITIONS, NOTICES, SCORES, TRACKS, Topic, partition_of
+from contracts.topics import (
+    ACCESS,
+    CASES,
+    DEAD_LETTERS,
+    DEFINITIONS,
+    NOTICES,
+    SCORES,
+    SEALS,
+    TRACKS,
+    Topic,
+    partition_of,
+)
 from services.auditor import states
 from services.auditor.replay import History
 from services.auditor.retold import known_at
@@ -481,6 +492,53 @@ def test_an_event_that_is_not_written_as_events_are_is_found(
     ran = ontrack("audit", "verify", "--bundle", tmp_path / "bundle", "--format", "json")
     alike = [(each["finding"], each["topic"]) for each in orjson.loads(ran.out)["findings"]]
     assert alike == [("not-canonical", CASES.name), ("not-canonical", SCORES.name)]
+
+
+@pytest.mark.parametrize(
+    ("topic", "number"), [(ACCESS, 0), (DEFINITIONS, 5), (SEALS, 3)], ids=lambda each: getattr(each, "name", str(each))
+)
+def test_words_that_stand_where_nobody_reads_are_found(tampering: Tampering, topic: Topic, number: int) -> None:
+    # given a record in a place where nothing is ever said, on a log of which everything else is as it should be
+    table = table_of(topic, number)
+    tampering.do(f"INSERT INTO {table} VALUES (0, 'log', ?)", SECRET.encode())  # noqa: S608 - ours
+
+    # when the history is verified, also of one case
+    for options in ((), ("--case", "P1")):
+        (found,) = findings(tampering.home, *options)
+
+        # then it is found where it stands
+        assert (found["finding"], found["topic"], found["partition"]) == ("unreadable", topic.name, number)
+        assert found["offset"] == 0
+
+
+def test_a_definition_that_is_not_written_as_events_are_is_found(tampering: Tampering) -> None:
+    # given a definition before which words stand that nobody reads
+    table = table_of(DEFINITIONS, 0)
+    ((value,),) = tampering.do(f'SELECT value FROM {table} WHERE "offset" = 3')  # noqa: S608 - ours
+    tampering.do(f'UPDATE {table} SET value = ? WHERE "offset" = 3', _said_twice(bytes(value)))  # noqa: S608 - ours
+
+    # then it is found where it stands
+    (found,) = findings(tampering.home)
+    assert (found["finding"], found["topic"], found["offset"]) == ("not-canonical", DEFINITIONS.name, 3)
+
+
+def test_a_dead_letter_that_is_not_written_as_events_are_is_found(tampering: Tampering, p1: str) -> None:
+    # given a fact that cannot be read, which is on record as such, and once more with words that nobody reads
+    tampering.append(CASES, p1, b"nonsense")
+
+    async def read_on() -> None:
+        async with await EmbeddedHome.open(tampering.home, write=True) as home:
+            await home.catch_up()
+
+    asyncio.run(read_on())
+    assert findings(tampering.home) == []
+    table = table_of(DEAD_LETTERS, partition_of(p1))
+    ((key, letter),) = tampering.do(f"SELECT key, value FROM {table}")  # noqa: S608 - ours
+    tampering.do(f"INSERT INTO {table} VALUES (1, ?, ?)", key, _said_twice(bytes(letter)))  # noqa: S608 - ours
+
+    # then that is found where it stands
+    (found,) = findings(tampering.home)
+    assert (found["finding"], found["topic"], found["offset"]) == ("not-canonical", DEAD_LETTERS.name, 1)
 
 
 STRANGE: Final = ("\ufffd\0",)

@@ -13,7 +13,7 @@ from contracts.events.fields import instant
 from contracts.topics import CASES, DEFINITIONS, partition_of
 from services.auditor.bundle import unlike
 from services.auditor.checkpoint import Checkpoint, compare
-from services.auditor.definitions import of_definitions
+from services.auditor.definitions import of_definitions, where_nothing_is_said
 from services.auditor.domain.findings import Difference, Finding, Place, What
 from services.auditor.domain.narrowing import Part
 from services.auditor.fold import Keys
@@ -156,6 +156,7 @@ async def _verify(
             async with told_by(history, reading, processes, advance) as (again, derived):
                 found = await compared(history, again, derived, part.cases, compares_states=part.until is None)
         found.findings.add_all([each async for each in of_definitions(home.log)])
+        found.findings.add_all([each async for each in where_nothing_is_said(home.log)])
         bundle = home if isinstance(home, Unpacked) else None
         if bundle is not None:
             found.findings.add_all(await unlike(bundle.manifests, bundle.log))
