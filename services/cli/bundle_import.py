@@ -3,40 +3,53 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from contracts.topics import DEFINITIONS, Topic
-from services.auditor.bundle import CANONICAL, Bundle, BundleUnusable, Manifests, unlike
-from services.auditor.definitions import of_definitions
+from services.auditor.bundle import CANONICAL, Bundle, BundleUnusable, unlike
+from services.auditor.definitions import of_definitions, where_nothing_is_said
 from services.auditor.replay import History
+from services.auditor.seals import of_seals
 from services.auditor.verify import verified
 from services.cli.audit.shelf import shelf
-from services.cli.audit.source import Exported, stages_on, told, unpacked
+from services.cli.audit.source import Exported, definitions_on, stages_by, told, unpacked
 from services.cli.home import FINDING, Failure
 from services.cli.log_import import Imported, founding_of, import_log_into
 from services.cli.output import counted, progress
 from services.cli.place import Region
 from services.cli.scratch import scratch
 from services.cli.workplace import moved, require_empty, workplace
+from services.runtime.erasures import erasures
 
 _GOES = "a bundle goes into an empty directory"
 
 
-async def import_bundle(file: Path, directory: Path, keys: Path | None, *, dry_run: bool) -> str:
-    """Make a home of a bundle, in an empty directory, if it verifies; say what was taken. Raises Failure."""
+class Taken(NamedTuple):
+    """What a home was made of. says: how much; unsaid: the cases of which the key is destroyed, and nobody says why."""
+
+    says: str
+    unsaid: Sequence[str]
+
+
+async def import_bundle(file: Path, directory: Path, keys: Path | None, *, dry_run: bool) -> Taken:
+    """Make a home of a bundle, in an empty directory, if all verifies that can be read. Raises Failure."""
     require_empty(directory, _GOES)
     with workplace(directory, dry_run=dry_run) as work:
-        manifests = await _made(file, work, keys)
+        taken = await _made(file, work, keys)
         if not dry_run:
             moved(work, directory, _GOES)
-    return f"{counted(manifests.raw.records, 'record')} of {counted(manifests.canonical.cases, 'case')}"
+    return taken
 
 
-async def import_bundle_into(region: Region, file: Path, keys: Path | None, *, dry_run: bool) -> Imported:
-    """Take the facts of a bundle into a region that was provisioned for it, if it verifies. Raises Failure."""
+async def import_bundle_into(region: Region, file: Path, keys: Path | None, *, dry_run: bool) -> tuple[Taken, Imported]:
+    """Take the facts of a bundle into a region that was provisioned for it, if all verifies that can be read.
+
+    Raises Failure.
+    """
     with scratch("ontrack-verified-") as work:
-        await _made(file, work, keys)
+        taken = await _made(file, work, keys)
     with _canonical(file, CANONICAL) as folder, progress("Importing", None) as advance:
-        return await import_log_into(region, folder, keys, advance, dry_run=dry_run, named=file)
+        return taken, await import_log_into(region, folder, keys, advance, dry_run=dry_run, named=file)
 
 
 def founding_in(source: Path) -> list[bytes]:
@@ -59,8 +72,8 @@ def _canonical(file: Path, topics: Sequence[Topic]) -> Iterator[Path]:
         yield folder
 
 
-async def _made(file: Path, work: Path, keys: Path | None) -> Manifests:
-    """Make a home of a bundle, if it verifies. Raises Failure."""
+async def _made(file: Path, work: Path, keys: Path | None) -> Taken:
+    """Make a home of a bundle, if all verifies that can be read. Raises Failure."""
     async with unpacked(Exported(file, keys), work) as (manifests, ports, keyless, misnamed):
         if misnamed:
             whose = counted(len(misnamed), "case")
@@ -68,15 +81,21 @@ async def _made(file: Path, work: Path, keys: Path | None) -> Manifests:
         if keyless:
             whose = counted(len(keyless), "case")
             raise Failure(f"the keys of {whose} more were expected: --keys FILE. Nothing was taken")
-        log_id, stages = manifests.raw.log, await stages_on(ports)
+        log_id, definitions = manifests.raw.log, await definitions_on(ports.log)
+        stages = stages_by(definitions)
+        history = History(ports.log, ports.keyring, log_id, stages, definitions=definitions)
         async with shelf() as empty:
             with progress("Verifying", None) as advance:
-                found = await verified(History(ports.log, ports.keyring, log_id, stages), empty, advance)
+                found = await verified(history, empty, advance)
         found.findings.add_all(await unlike(manifests, ports.log))
         found.findings.add_all([each async for each in of_definitions(ports.log)])
+        found.findings.add_all([each async for each in where_nothing_is_said(ports.log)])
+        found.findings.add_all((await of_seals(ports.log, ports.keyring, log_id, behind=())).findings)
         if wrong := found.findings.counts.total():
             which = f"{counted(wrong, 'finding')}; ontrack audit verify --bundle {file} --keys {keys} tells which"
             raise Failure(f"the history does not verify, nothing was taken: {which}", FINDING)
+        unsaid = sorted(found.unsaid(await erasures(ports.log, ports.keyring)))
         for stage in stages:
             await told(stage, ports, log_id)
-    return manifests
+    records, cases = manifests.raw.records, manifests.canonical.cases
+    return Taken(f"{counted(records, 'record')} of {counted(cases, 'case')}", unsaid)

@@ -26,6 +26,7 @@ from services.cli.bundle_import import import_bundle, import_bundle_into
 from services.cli.home import FINDING, Failure, named_or_file, run
 from services.cli.interruption import heed
 from services.cli.log_import import Imported, import_log, import_log_into
+from services.cli.naming_cases import told_unsaid
 from services.cli.output import counted, progress, say
 from services.cli.place import Place, Region, data_option, opened, settled
 from services.cli.private import private_file
@@ -368,10 +369,14 @@ async def _import_log(source: Path, place: Place, keys: Path | None, *, dry_run:
 
 async def _import_bundle(file: Path, place: Place, keys: Path | None, *, dry_run: bool) -> None:
     if isinstance(place, Region):
-        _tell_imported(await import_bundle_into(place, file, keys, dry_run=dry_run))
-        return
-    taken = await import_bundle(file, place, keys, dry_run=dry_run)
-    say(f"{taken} {'would be' if dry_run else 'were'} taken; the history verifies.")
+        taken, imported = await import_bundle_into(place, file, keys, dry_run=dry_run)
+        _tell_imported(imported)
+    else:
+        taken = await import_bundle(file, place, keys, dry_run=dry_run)
+        what = "what can be read verifies" if taken.unsaid else "the history verifies"
+        say(f"{taken.says} {'would be' if dry_run else 'were'} taken; {what}.")
+    for case_id in taken.unsaid:
+        say(told_unsaid(case_id))
 
 
 def _tell_imported(imported: Imported) -> None:

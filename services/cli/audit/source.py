@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 import click
 from click.core import ParameterSource
 
+from contracts.definitions.catalogue import Catalogue
 from contracts.topics import PARTITIONS, TOPICS
 from services.auditor.bundle import Bundle, BundleUnusable, Manifests
 from services.auditor.domain.narrowing import Part
@@ -129,7 +130,7 @@ async def audited(source: Source, *, knows_cases: bool = False) -> Home:
                     those = f"{number:,} of {counted(manifests.canonical.cases, 'case')}"
                     say(f"{source.keys}: the keys of {those} are {why}: what is said of these stays sealed.")
             if knows_cases:
-                await told((await stages_on(ports)).register, ports, manifests.raw.log)
+                await told(stages_by(await definitions_on(ports.log)).register, ports, manifests.raw.log)
         home = await Unpacked.open(work, zone=clinic_zone())
         home.manifests, home.keyless, home.misnamed = manifests, keyless, misnamed
         home.folder = folder.pop_all()
@@ -192,11 +193,16 @@ async def told(stage: Stage[Any], ports: Ports, log_id: str) -> None:
         await rebuild(stage, ports.log, ports.store, ports.keyring, log_id, advance)
 
 
-async def stages_on(ports: Ports) -> Stages:
-    """Give the stages, with the definitions that are on the log."""
-    founding = Founding(ports.log)
+async def definitions_on(log: Log) -> Catalogue:
+    """Give the definitions that are on a log."""
+    founding = Founding(log)
     await founding.learn()
-    return Stages.by(founding.definitions, Zones(clinic_zone()))
+    return founding.definitions
+
+
+def stages_by(definitions: Catalogue) -> Stages:
+    """Give the stages of a bundle, with these definitions."""
+    return Stages.by(definitions, Zones(clinic_zone()))
 
 
 def _put_back(bundle: Bundle, ports: Ports, advance: Callable[[int], None]) -> None:
