@@ -70,11 +70,13 @@ class Known:
     """What the facts of all cases say of a history.
 
     part: what was known at the moment that was asked about
-    groups: enrolled case -> the groups that it had been in by then, in order; of erased ones nobody knows that any more
+    groups: enrolled case -> the groups that it had been in by then, in order
+    sealed: the cases of which nobody knows that here: their key is destroyed, or elsewhere
     """
 
     part: Part
     groups: Mapping[str, Sequence[str]]
+    sealed: frozenset[str]
 
     def of_group(self, group: str) -> frozenset[str]:
         """Give the cases that had been in a group."""
@@ -87,7 +89,7 @@ async def known(log: Log, keys: Keys, until: datetime | None, progress: Callable
     progress: is told how many records were read
     """
     groups = defaultdict[str, list[str]](list)
-    overtaken, ends = set[str](), dict[tuple[str, str], int]()
+    overtaken, ends, sealed = set[str](), dict[tuple[str, str], int](), set[str]()
     for number in range(PARTITIONS):
         then = None if until is None else Then(until)
         async for records in _records(log, CASES, number):
@@ -100,12 +102,14 @@ async def known(log: Log, keys: Keys, until: datetime | None, progress: Callable
                 group = group_of(event) if isinstance(event, Event) else None
                 if isinstance(event, Event):
                     groups[record.key] += [] if group is None else [group]
+                elif not isinstance(key, CaseKey):
+                    sealed.add(record.key)
             progress(len(records))
         if then is not None:
             await _see_conclusions(log, number, then, progress)
             overtaken |= then.overtaken
             ends |= then.ends
-    return Known(Part(None, until, frozenset(overtaken), ends), groups)
+    return Known(Part(None, until, frozenset(overtaken), ends), groups, frozenset(sealed))
 
 
 async def _see_conclusions(log: Log, number: int, then: Then, progress: Callable[[int], None]) -> None:

@@ -27,6 +27,7 @@ from services.cli.audit.group import audit as commands
 from services.cli.audit.shelf import shelf
 from services.cli.history import history
 from services.embedded import EmbeddedHome
+from services.runtime.copies.file import COPIES
 from services.runtime.log.port import Log, Record, StoredRecord
 from tests.auditor.tampering import Tampering, renamed
 from tests.cli.homes import day_of, events_of, imported, reports_of, spread, written
@@ -239,6 +240,28 @@ def test_a_group_is_of_those_who_were_ever_in_it_until_then(home: Path) -> None:
     never = audit(home, "verify", "--group", "C", "--until", came)
     assert (never.exit_code, "no patient was ever in C by" in never.told) == (1, True)
     assert "W was never in B" in audit(home, "verify", "--group", "B", "--case", "W").told
+
+
+def test_of_a_case_whose_key_is_not_here_it_is_not_said_that_it_was_in_no_group(home: Path, tmp_path: Path) -> None:
+    # given a home in which the only case that was ever in a group was erased, and a bundle without the key of that case
+    erased = Path(shutil.copytree(home, tmp_path / "home", ignore=shutil.ignore_patterns(COPIES)))
+    bundle, keys = tmp_path / "bundle", tmp_path / "keys"
+    succeeded("audit", "export", "--data", home, "--output", bundle, "--keys", keys)
+    keys.write_bytes(
+        b"".join(line for line in keys.read_bytes().splitlines(True) if orjson.loads(line)["number"] != "V")
+    )
+    succeeded("erase", "V", "--ground", "asked-for", "--by", "kim", "--confirm", "V", "--data", erased)
+
+    # when that group is asked for, then it is said of how many cases that is not known
+    for source in (("--data", erased), ("--bundle", bundle, "--keys", keys)):
+        ran = ontrack("audit", "verify", *source, "--group", "B")
+        assert (ran.exit_code, "; of 1 case that is sealed, without a key here" in ran.told) == (1, True), ran.told
+
+    # and so it is where the case is asked for too
+    ran = ontrack("audit", "verify", "--data", erased, "--group", "B", "--case", "V")
+    assert (ran.exit_code, "in which groups V was is sealed, and its key is not here" in ran.told) == (1, True), (
+        ran.told
+    )
 
 
 def test_what_was_done_to_other_cases_or_later_is_not_found_and_that_is_not_claimed(home: Path, tmp_path: Path) -> None:

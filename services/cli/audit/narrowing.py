@@ -67,10 +67,16 @@ async def part_of(home: Home, wish: Wish) -> Part:
     if wish.group is None:
         return replace(found.part, cases=named)
     members = found.of_group(wish.group)
+    cases = members if named is None else members & named
+    if named is not None and named <= found.sealed:
+        says = f"--case: in which groups {wish.number} was is sealed, and its key is not here"
+        raise Failure(says, FINDING)
     if not members:
         by_then = "" if wish.until is None else f" by {as_given(wish.until)}"
-        raise Failure(f"--group: no patient was ever in {wish.group}{by_then}", FINDING)
-    cases = members if named is None else members & named
+        of_others = (
+            f"; of {counted(len(found.sealed), 'case')} that is sealed, without a key here" if found.sealed else ""
+        )
+        raise Failure(f"--group: no patient was ever in {wish.group}{by_then}{of_others}", FINDING)
     if not cases:
         raise Failure(f"--case: {wish.number} was never in {wish.group}", FINDING)
     return replace(found.part, cases=cases)
