@@ -1,16 +1,18 @@
 """What can be seen of the events of a case whose key is not here: their outsides, and how they follow from one another.
 
 Order, numbers and repetitions are seen where all records are laid side by side; here it is that every derived event is
-an event at all, and that what it says that it follows from stands before it on the log.
+an event at all, that what it says that it follows from stands before it on the log, and that it bears what it has from
+there: all of it but its number where it was passed on, else the times, the fact and the key.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+from typing import Any, Final
 
 import orjson
 
-from contracts.codec import id_of, is_canonical
+from contracts.codec import id_of, is_canonical, renumbered, tail
 from contracts.topics import Topic
 from services.auditor.domain.facts import cause_missing, correlation_wrong, not_canonical
 from services.auditor.domain.findings import Finding, Findings, Place, What
@@ -18,6 +20,11 @@ from services.runtime.export import is_sealed
 from services.runtime.log.port import StoredRecord
 
 _IS_THERE: Final = "was expected among the events of the case"
+_FROM_A_CAUSE: Final = ("time", "recordedtime", "correlationid", "keyid")
+
+_Ids = dict[str, dict[str, tuple[bytes, ...]]]
+"""Case -> the ids of its events on a topic -> digests of what stands under each: of all of it but its number, and of
+what is the same of all that follows from it."""
 
 
 class Outsides:
@@ -27,9 +34,9 @@ class Outsides:
         """Look at a partition."""
         self._number = number
         self._findings = findings
-        self._facts: dict[str, set[str]] = defaultdict(set)
-        self._before: dict[str, set[str]] = self._facts
-        self._here: dict[str, set[str]] = {}
+        self._facts: _Ids = defaultdict(dict)
+        self._before: _Ids = self._facts
+        self._here: _Ids = {}
 
     def facts(self, topic: Topic, records: Sequence[StoredRecord]) -> None:
         """Learn which facts there are, and look at what they say that they follow from."""
@@ -37,9 +44,10 @@ class Outsides:
         for record in records:
             said = id_of(record.value)
             if said is not None:
-                self._facts[record.key].add(said)
+                self._facts[record.key].setdefault(said, ())
         for record in sealed:
             wire = orjson.loads(record.value)
+            _learn(self._facts, record, wire)
             place, cause, first = self._place(topic, record), wire.get("causationid"), wire["correlationid"]
             self._see_form(topic, record)
             if cause is not None and cause not in self._facts[record.key]:
@@ -49,7 +57,7 @@ class Outsides:
 
     def begin(self) -> None:
         """Begin with the next topic: what was looked at last is what its events follow from."""
-        self._before, self._here = self._here or self._facts, defaultdict(set)
+        self._before, self._here = self._here or self._facts, defaultdict(dict)
 
     def look(self, topic: Topic, records: Sequence[StoredRecord]) -> None:
         """Look at sealed events of a derived topic."""
@@ -59,13 +67,23 @@ class Outsides:
                 continue
             self._see_form(topic, record)
             said = orjson.loads(record.value)
-            self._here[record.key].add(said["id"])
-            cause, first = said.get("causationid"), said["correlationid"]
+            before, cause, first = self._before[record.key], said.get("causationid"), said["correlationid"]
+            # An event is passed on as it came, or says what it follows from.
+            is_passed_on = said["id"] in before
+            expected = before.get(said["id"] if is_passed_on else cause)
             if first not in self._facts[record.key]:
                 self._find("cause-missing", topic, record, f"the fact that it speaks of, {first}, {_IS_THERE}")
-            # An event is passed on as it came, or says what it follows from.
-            elif self._before[record.key].isdisjoint((said["id"], cause)):
+            elif expected is None:
                 self._find("cause-missing", topic, record, f"its cause, {cause}, {_IS_THERE}")
+            elif is_passed_on and _passed_on(record) not in expected:
+                self._find("altered", topic, record, "what was passed on was expected, with another number alone")
+            elif not is_passed_on and (_from_a_cause(said) not in expected or said["source"] != _source(topic)):
+                says = f"the times, the fact and the key of its cause were expected, and {_source(topic)} as its source"
+                self._find("altered", topic, record, says)
+            else:
+                expected = ()
+            # What was expected here counts for what follows: what was done to a record is found once.
+            _learn(self._here, record, said, expected or ())
 
     def _see_form(self, topic: Topic, record: StoredRecord) -> None:
         if not is_canonical(record.value):
@@ -76,3 +94,30 @@ class Outsides:
 
     def _place(self, topic: Topic, record: StoredRecord) -> Place:
         return Place(topic.name, self._number, record.offset, id_of(record.value), record.key)
+
+
+def _learn(ids: _Ids, record: StoredRecord, said: Mapping[str, Any], expected: Sequence[bytes] = ()) -> None:
+    """Learn what stands under an id: of a fact that came twice, more than one thing can."""
+    known = ids[record.key].get(said["id"], ())
+    ids[record.key][said["id"]] = tuple(dict.fromkeys((*known, _passed_on(record), _from_a_cause(said), *expected)))
+
+
+def _passed_on(record: StoredRecord) -> bytes:
+    """Give a digest of an event but for its number."""
+    end = tail(record.value)
+    return _digest(record.value if end is None else renumbered(record.value, end, 1))
+
+
+def _from_a_cause(said: Mapping[str, Any]) -> bytes:
+    """Give a digest of what an event has from its cause."""
+    return _digest("\x1f".join(said[name] for name in _FROM_A_CAUSE).encode())
+
+
+def _digest(value: bytes) -> bytes:
+    return blake2b(value, digest_size=16).digest()
+
+
+def _source(topic: Topic) -> str:
+    """Give who says what is concluded on a topic."""
+    (stage,) = topic.written_by
+    return f"urn:ontrack:{stage}"

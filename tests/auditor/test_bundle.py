@@ -15,7 +15,9 @@ from typing import Any, Final
 import orjson
 import pytest
 
+from contracts.events.event import Data
 from contracts.events.facts import OccasionOpened, ResponseSubmitted
+from contracts.events.scores import ScoreComputed
 from contracts.events.tracks import TrackEvaluated
 from contracts.topics import CASES, DEFINITIONS, NOTICES, SCORES, SEALS, TRACKS, Topic
 from services.auditor.bundle import ends_of, write
@@ -27,6 +29,7 @@ from tests.cli.homes import SECRET, Step, day_of, lived
 from tests.support.command import Ran, ontrack, succeeded
 from tests.support.histories import HOMEWORK
 
+EARLIER: Final = "2020-01-01T00:00:00.000Z"
 FINDS_IN_A_HOME_ONLY: Final = {"log-cut", "state-ahead", "state-altered", "state-missing", "state-underivable"}
 
 
@@ -605,6 +608,25 @@ def test_nothing_is_made_of_a_bundle_that_does_not_verify(tampering: Tampering, 
     ran = ontrack("import", handed.file, "--keys", handed.keys, "--data", tmp_path / "new")
     assert (ran.exit_code, "the history does not verify, nothing was taken" in ran.told) == (1, True)
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("name", ["source", "time", "recordedtime", "keyid", "data_base64"])
+@pytest.mark.parametrize("kind", [ResponseSubmitted, ScoreComputed], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("topic", [SCORES, TRACKS], ids=lambda topic: topic.name)
+def test_what_an_event_has_from_the_one_before_it_is_held_to_that_without_keys(
+    tampering: Tampering, p1: str, tmp_path: Path, topic: Topic, kind: type[Data], name: str
+) -> None:
+    # given a fact that is passed on, or a score, of which something was changed that nobody needs a key for
+    others = {"source": "urn:ontrack:other", "keyid": "0" * 16, "data_base64": "AAAA" * 10}
+    place = tampering.place_of(topic, p1, kind)
+    event_id = tampering.event(topic, p1, place).id
+    tampering.put(topic, p1, place, renamed(tampering.record(topic, p1, place), **{name: others.get(name, EARLIER)}))
+
+    # when the bundle is verified by somebody without keys
+    found = Handed(tmp_path, tampering.home).findings(keys=False)
+
+    # then that event is found, and nothing else
+    assert {(each["finding"], each["event"]) for each in found} == {("altered", event_id)}
 
 
 def _no_checkpoint(tampering: Tampering) -> None:
