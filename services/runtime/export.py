@@ -1,5 +1,7 @@
 """The log as NDJSON: an export is the log, one event a line, sealed as it stands or opened to be read."""
 
+import re
+from binascii import a2b_base64, b2a_base64
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -14,6 +16,9 @@ from services.runtime.log.port import Log, Record, StoredRecord, next_offset
 from services.runtime.reading import event_of
 
 _AT_ONCE = 2_000
+_KEY = re.compile(r"[0-9a-f]{16}")
+_SEAL = 16
+"""Bytes by which what is sealed is longer than what it says (RFC 5297)."""
 
 
 @dataclass(slots=True)
@@ -101,7 +106,19 @@ def is_sealed(record: Record | StoredRecord, topic: Topic) -> bool:
     if subject_of(record.value) != record.key or b"\n" in record.value:
         return False
     seen = decode(record.value, topic, None)
-    return seen == Unreadable("not-sealed") or (isinstance(seen, Event) and seen.sealed is not None)
+    return (isinstance(seen, Event) or seen == Unreadable("not-sealed")) and _has_a_seal(record.value)
+
+
+def _has_a_seal(event: bytes) -> bool:
+    """Tell whether an event names a key and holds what can have been sealed under it: else words could stand there."""
+    wire = orjson.loads(event)
+    try:
+        key, text = wire["keyid"], wire["data_base64"]
+        sealed = a2b_base64(text, strict_mode=True)
+    except (KeyError, ValueError):
+        return False
+    is_sealed_text = len(sealed) >= _SEAL and b2a_base64(sealed, newline=False).decode() == text
+    return is_sealed_text and _KEY.fullmatch(key) is not None
 
 
 def _is_a_line(value: bytes) -> bool:

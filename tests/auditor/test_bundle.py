@@ -7,7 +7,7 @@ import subprocess
 import sys
 import warnings
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +15,7 @@ from typing import Any, Final
 import orjson
 import pytest
 
+from contracts.codec import canonical
 from contracts.events.event import Data
 from contracts.events.facts import OccasionOpened, ResponseSubmitted
 from contracts.events.scores import ScoreComputed
@@ -627,6 +628,33 @@ def test_what_an_event_has_from_the_one_before_it_is_held_to_that_without_keys(
 
     # then that event is found, and nothing else
     assert {(each["finding"], each["event"]) for each in found} == {("altered", event_id)}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"data_base64": "Nobody knows"},
+        {"data_base64": "AAAA"},
+        {"data_base64": None},
+        {"keyid": None},
+        {"keyid": "words"},
+    ],
+    ids=["words", "too short", "nothing", "under no key", "under words"],
+)
+@pytest.mark.parametrize("topic", [CASES, NOTICES], ids=lambda topic: topic.name)
+def test_what_cannot_have_been_sealed_is_found_without_keys(
+    tampering: Tampering, p1: str, tmp_path: Path, topic: Topic, change: Mapping[str, str | None]
+) -> None:
+    # given the last event of a case on a topic, of which something stands there that no key can open
+    said = {**orjson.loads(tampering.record(topic, p1, -1)), **change}
+    value = canonical({name: each for name, each in said.items() if each is not None})
+    tampering.put(topic, p1, len(tampering.offsets(topic, p1)) - 1, value)
+
+    # when the bundle is verified by somebody without keys, then it is found where it stands
+    found = Handed(tmp_path, tampering.home).findings(keys=False)
+    assert ("unreadable", topic.name, tampering.offsets(topic, p1)[-1]) in [
+        (each["finding"], each["topic"], each["offset"]) for each in found
+    ]
 
 
 def _no_checkpoint(tampering: Tampering) -> None:
