@@ -2,10 +2,10 @@
 
 Order, numbers and repetitions are seen where all records are laid side by side; here it is that every derived event is
 an event at all, that what it says that it follows from stands before it on the log, and that it bears what it has from
-there: all of it but its number where it was passed on, else the times, the fact and the key.
+there: all of it but its number where it was passed on, else the times, the fact and the key, and an id that follows.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, Final
@@ -13,6 +13,9 @@ from typing import Any, Final
 import orjson
 
 from contracts.codec import id_of, is_canonical, renumbered, tail
+from contracts.events.event import DERIVED_ID, name_based_id
+from contracts.events.fields import LAST_SESSION
+from contracts.events.scores import FactSetAside
 from contracts.topics import Topic
 from services.auditor.domain.facts import cause_missing, correlation_wrong, not_canonical
 from services.auditor.domain.findings import Finding, Findings, Place, What
@@ -37,6 +40,7 @@ class Outsides:
         self._facts: _Ids = defaultdict(dict)
         self._before: _Ids = self._facts
         self._here: _Ids = {}
+        self._ordinals = Counter[tuple[str, str]]()
 
     def facts(self, topic: Topic, records: Sequence[StoredRecord]) -> None:
         """Learn which facts there are, and look at what they say that they follow from."""
@@ -58,6 +62,7 @@ class Outsides:
     def begin(self) -> None:
         """Begin with the next topic: what was looked at last is what its events follow from."""
         self._before, self._here = self._here or self._facts, defaultdict(dict)
+        self._ordinals.clear()
 
     def look(self, topic: Topic, records: Sequence[StoredRecord]) -> None:
         """Look at sealed events of a derived topic."""
@@ -77,13 +82,28 @@ class Outsides:
                 self._find("cause-missing", topic, record, f"its cause, {cause}, {_IS_THERE}")
             elif is_passed_on and _passed_on(record) not in expected:
                 self._find("altered", topic, record, "what was passed on was expected, with another number alone")
-            elif not is_passed_on and (_from_a_cause(said) not in expected or said["source"] != _source(topic)):
-                says = f"the times, the fact and the key of its cause were expected, and {_source(topic)} as its source"
-                self._find("altered", topic, record, says)
+            elif not is_passed_on and said["source"] != _source(topic):
+                says = f"it was expected on the topic before, to be passed on, or {_source(topic)} as its source"
+                self._find("cause-missing", topic, record, says)
+            elif not is_passed_on and _from_a_cause(said) not in expected:
+                self._find("altered", topic, record, "the times, the fact and the key of its cause were expected")
+            elif not is_passed_on and not self._is_named_by_its_cause(said):
+                self._find("altered", topic, record, "the id that follows from its cause and its type was expected")
             else:
                 expected = ()
             # What was expected here counts for what follows: what was done to a record is found once.
             _learn(self._here, record, said, expected or ())
+
+    def _is_named_by_its_cause(self, said: Mapping[str, Any]) -> bool:
+        """Tell whether an event has the id that its stage gives it; of what is set aside that is said under seal."""
+        case_id, cause, kind = said["subject"], said["causationid"], said["type"]
+        if kind == FactSetAside.type() or said["id"] in self._here[case_id]:
+            return True
+        for ordinal in range(self._ordinals[cause, kind], LAST_SESSION):
+            if name_based_id(DERIVED_ID, case_id, cause, kind, str(ordinal), "") == said["id"]:
+                self._ordinals[cause, kind] = ordinal + 1
+                return True
+        return False
 
     def _see_form(self, topic: Topic, record: StoredRecord) -> None:
         if not is_canonical(record.value):

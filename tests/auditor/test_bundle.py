@@ -627,7 +627,30 @@ def test_what_an_event_has_from_the_one_before_it_is_held_to_that_without_keys(
     found = Handed(tmp_path, tampering.home).findings(keys=False)
 
     # then that event is found, and nothing else
-    assert {(each["finding"], each["event"]) for each in found} == {("altered", event_id)}
+    assert {each["event"] for each in found} == {event_id}
+    assert {each["finding"] for each in found} <= {"altered", "cause-missing"}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"type": "ontrack.track-revised.v1", "dataschema": "urn:ontrack:schema:track-revised.v1"},
+        {"id": "00000000-0000-5000-8000-000000000000"},
+    ],
+    ids=["type", "id"],
+)
+def test_what_a_conclusion_is_called_is_held_to_its_cause_and_its_type_without_keys(
+    tampering: Tampering, p1: str, tmp_path: Path, changes: Mapping[str, str]
+) -> None:
+    # given a decision that bears another type or another id, which are sealed with what it says
+    place = tampering.place_of(TRACKS, p1, TrackEvaluated)
+    tampering.put(TRACKS, p1, place, renamed(tampering.record(TRACKS, p1, place), **changes))
+
+    # when the bundle is verified by somebody without keys, then it is found where it stands
+    found = Handed(tmp_path, tampering.home).findings(keys=False)
+    assert ("altered", TRACKS.name, tampering.offsets(TRACKS, p1)[place]) in [
+        (each["finding"], each["topic"], each["offset"]) for each in found
+    ]
 
 
 @pytest.mark.parametrize(
