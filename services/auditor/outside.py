@@ -7,14 +7,16 @@ there: all of it but its number where it was passed on, else the times, the fact
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from hashlib import blake2b
 from typing import Any, Final
 
 import orjson
+from pydantic import TypeAdapter
 
-from contracts.codec import id_of, is_canonical, renumbered, tail
+from contracts.codec import canonical, id_of, is_canonical
 from contracts.events.event import DERIVED_ID, name_based_id
-from contracts.events.fields import LAST_SESSION
+from contracts.events.fields import LAST_SESSION, Instant, instant
 from contracts.events.scores import FactSetAside
 from contracts.topics import Topic
 from services.auditor.domain.facts import cause_missing, correlation_wrong, not_canonical
@@ -23,6 +25,8 @@ from services.runtime.export import is_sealed
 from services.runtime.log.port import StoredRecord
 
 _IS_THERE: Final = "was expected among the events of the case"
+_MOMENT: Final = TypeAdapter[datetime](Instant)
+_NUMBER: Final = ("sequence", "sequencetype")
 _FROM_A_CAUSE: Final = ("time", "recordedtime", "correlationid", "keyid")
 
 _Ids = dict[str, dict[str, tuple[bytes, ...]]]
@@ -50,8 +54,8 @@ class Outsides:
             if said is not None:
                 self._facts[record.key].setdefault(said, ())
         for record in sealed:
-            wire = orjson.loads(record.value)
-            _learn(self._facts, record, wire)
+            wire = _said(record)
+            _learn(self._facts[record.key], wire)
             place, cause, first = self._place(topic, record), wire.get("causationid"), wire["correlationid"]
             self._see_form(topic, record)
             if cause is not None and cause not in self._facts[record.key]:
@@ -71,16 +75,16 @@ class Outsides:
                 self._find("unreadable", topic, record, f"a sealed event of {topic.name} was expected")
                 continue
             self._see_form(topic, record)
-            said = orjson.loads(record.value)
+            said = _said(record)
             before, cause, first = self._before[record.key], said.get("causationid"), said["correlationid"]
             # An event is passed on as it came, or says what it follows from.
             is_passed_on = said["id"] in before
-            expected = before.get(said["id"] if is_passed_on else cause)
+            expected = before.get(said["id"] if is_passed_on else cause or "")
             if first not in self._facts[record.key]:
                 self._find("cause-missing", topic, record, f"the fact that it speaks of, {first}, {_IS_THERE}")
             elif expected is None:
                 self._find("cause-missing", topic, record, f"its cause, {cause}, {_IS_THERE}")
-            elif is_passed_on and _passed_on(record) not in expected:
+            elif is_passed_on and _passed_on(said) not in expected:
                 self._find("altered", topic, record, "what was passed on was expected, with another number alone")
             elif not is_passed_on and said["source"] != _source(topic):
                 says = f"it was expected on the topic before, to be passed on, or {_source(topic)} as its source"
@@ -92,7 +96,7 @@ class Outsides:
             else:
                 expected = ()
             # What was expected here counts for what follows: what was done to a record is found once.
-            _learn(self._here, record, said, expected or ())
+            _learn(self._here[record.key], said, expected or ())
 
     def _is_named_by_its_cause(self, said: Mapping[str, Any]) -> bool:
         """Tell whether an event has the id that its stage gives it; of what is set aside that is said under seal."""
@@ -116,16 +120,21 @@ class Outsides:
         return Place(topic.name, self._number, record.offset, id_of(record.value), record.key)
 
 
-def _learn(ids: _Ids, record: StoredRecord, said: Mapping[str, Any], expected: Sequence[bytes] = ()) -> None:
-    """Learn what stands under an id: of a fact that came twice, more than one thing can."""
-    known = ids[record.key].get(said["id"], ())
-    ids[record.key][said["id"]] = tuple(dict.fromkeys((*known, _passed_on(record), _from_a_cause(said), *expected)))
+def _learn(ids: dict[str, tuple[bytes, ...]], said: Mapping[str, Any], expected: Sequence[bytes] = ()) -> None:
+    """Learn what stands under an id of a case: of a fact that came twice, more than one thing can."""
+    digests = (*ids.get(said["id"], ()), _passed_on(said), _from_a_cause(said), *expected)
+    ids[said["id"]] = tuple(dict.fromkeys(digests))
 
 
-def _passed_on(record: StoredRecord) -> bytes:
+def _said(record: StoredRecord) -> Mapping[str, Any]:
+    """Give the outside of an event, with its moments as they are written: that they are not is found by itself."""
+    said = orjson.loads(record.value)
+    return {**said, **{name: instant(_MOMENT.validate_python(said[name])) for name in ("time", "recordedtime")}}
+
+
+def _passed_on(said: Mapping[str, Any]) -> bytes:
     """Give a digest of an event but for its number."""
-    end = tail(record.value)
-    return _digest(record.value if end is None else renumbered(record.value, end, 1))
+    return _digest(canonical({name: value for name, value in said.items() if name not in _NUMBER}))
 
 
 def _from_a_cause(said: Mapping[str, Any]) -> bytes:

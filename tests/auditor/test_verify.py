@@ -463,12 +463,17 @@ def _by_another_clock(value: bytes) -> bytes:
     return renamed(value, recordedtime=recorded.astimezone(timezone(timedelta(hours=14))).isoformat())
 
 
+def _in_small_letters(value: bytes) -> bytes:
+    """A moment as others write it too, and as not everything reads it."""
+    return renamed(value, time=orjson.loads(value)["time"].replace("Z", "z"))
+
+
 def _said_twice(value: bytes) -> bytes:
     """A name that stands there twice: the first is read by nobody, and says whatever somebody wants to."""
     return b'{"source":"words for somebody",' + value[1:]
 
 
-@pytest.mark.parametrize("written", [_in_another_order, _by_another_clock, _said_twice])
+@pytest.mark.parametrize("written", [_in_another_order, _by_another_clock, _in_small_letters, _said_twice])
 def test_an_event_that_is_not_written_as_events_are_is_found(
     tampering: Tampering, p1: str, tmp_path: Path, written: Callable[[bytes], bytes]
 ) -> None:
