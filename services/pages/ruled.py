@@ -37,9 +37,9 @@ class Ruled:
     needed: int = 0
 
 
-def once_not(words: Words) -> str:
-    """Say by what a session stays not on track where no rule looks at it again."""
-    return words("ruled.once_not")
+def once_not(evidence: Evidence, words: Words) -> str:
+    """Say by what a session stays not on track whatever the rules say of it, and since when."""
+    return words("why.once_not", sessions=words.sessions(evidence.sessions))
 
 
 def why_silent(rule: Ruled, words: Words) -> str:
@@ -59,9 +59,9 @@ def compared(rule: Ruled, words: Words) -> str:
 
 
 def rows(rule: Ruled, words: Words) -> Iterator[tuple[str, str, str]]:
-    """Give the numbers of a rule: session, score, and by how much it moved."""
+    """Give the numbers of a rule: session, score, and by how much it moved; none where it looks at no score."""
     evidence = rule.evidence
-    if evidence is None:
+    if evidence is None or not evidence.values:
         return
     for session, value, change in zip(evidence.sessions, evidence.values, evidence.changes, strict=True):
         yield words.session(session), words.number(value), moved(change, words)

@@ -279,6 +279,24 @@ def test_a_rule_that_differs_from_one_that_fired_by_its_sessions_alone_is_told_b
     assert (five["fired"], five["numbers"]["sessions"]) == (False, [1, 2, 3, 4, 5])
 
 
+def test_a_session_that_stays_not_on_track_by_its_policy_is_told_with_the_one_by_which_it_does(tmp_path: Path) -> None:
+    # given a policy by which a patient who was not on track stays so, and one who has been well since
+    policy = json.loads((LIBRARY / "policies" / "gryesten-2023.json").read_text())
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "own.json").write_text(json.dumps({**policy, "id": "own", "once_not": "stays"}))
+    answers = written(tmp_path / "answers.csv", {"S": {0: 12, 1: 16, 2: 9, 3: 6}}, "odsis")
+    made = imported(tmp_path / "home", answers, "--definitions", tmp_path / "own", "--policy", "own")
+
+    # then it is told by which session, as data, as text and on the page, and that no rule fired beside it
+    since = "Not on track at session 1. By the policy the status stays from then on"
+    stays, *others = why(made, "S", 3)["rules"]
+    assert (stays["rule"], stays["fired"], stays["numbers"]["sessions"]) == ("once_not/1", True, [1])
+    assert [each["fired"] for each in others] == [False, False]
+    succeeded("audit", "why", "S", "--session", "3", "--data", made, "--write", tmp_path / "why.html")
+    for told in (stays["says"], text(made, "S", "--session", "3"), (tmp_path / "why.html").read_text("utf-8")):
+        assert since in told
+
+
 def test_a_rule_that_did_not_fire_by_a_later_session_is_told_so_without_a_baseline_too(tmp_path: Path) -> None:
     # given a course without a baseline, of which the last session moved by more than the limit
     answers = written(tmp_path / "answers.csv", {"N": {1: 10, 2: 10, 3: 13}}, "odsis")

@@ -104,6 +104,8 @@ def _numbers(rule: Ruled) -> str:
     reading = f"compared with {WORDS(f'reading.{rule.reading}')}{limit}"
     if evidence is None:
         return f"{why_silent(rule, WORDS)}; {reading}"
+    if not evidence.values:
+        return reading
     pairs = zip(evidence.sessions, evidence.values, evidence.changes, strict=True)
     each = (f"session {session} {WORDS.number(value)} ({moved(change, WORDS)})" for session, value, change in pairs)
     return f"{', '.join(each)}, {reading}"

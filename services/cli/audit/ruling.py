@@ -32,7 +32,7 @@ def ruled(
     view = _view(definitions, events, decision)
     for each in said.rules:
         if each.rule == "once_not/1":
-            yield Ruled(each.rule, once_not(Words(language)), each.reading, None, each, fired=True)
+            yield Ruled(each.rule, once_not(each, Words(language)), each.reading, None, each, fired=True)
     sentences = PolicySentences(view.policy, definitions, language).rules()
     for rule, (kind, says) in zip(view.policy.rules, sentences, strict=True):
         limit = rule.at_least if isinstance(rule, Deterioration) else rule.less_than
