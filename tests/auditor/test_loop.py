@@ -1,5 +1,8 @@
 """`ontrack audit loop`: what came of each report, and of those of a group that is large enough."""
 
+import asyncio
+import shutil
+from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -9,6 +12,9 @@ import orjson
 import pytest
 
 from contracts.events.facts import ActionChosen, BaselineSet, NeedsStated, ReportClosed, ReportDiscussed, ReportSeen
+from contracts.topics import TRACKS
+from services.embedded import EmbeddedHome
+from tests.auditor.tampering import Tampering, renamed
 from tests.cli.homes import SECRET, Step, day_of, imported, lived, reports_of, written
 from tests.support.command import ontrack, succeeded
 
@@ -188,3 +194,25 @@ def test_groups_that_are_too_small_together_are_not_told_of(tmp_path: Path) -> N
     made = imported(tmp_path / "home", written(tmp_path / "a.csv", SMALL, "odsis"), "--group", "small")
     (every,) = told(made)
     assert (every["group"], every["reports"]) == ("all", 3)
+
+
+def test_what_cannot_be_read_is_not_passed_over_as_if_it_had_not_happened(home: Path, tmp_path: Path) -> None:
+    # given the fact that a report was seen, of which the seal is broken
+    made = Path(shutil.copytree(home, tmp_path / "home"))
+    tampering = Tampering(made)
+    (a1,) = asyncio.run(_cases_named(made, "A1"))
+    place = tampering.place_of(TRACKS, a1, ReportSeen)
+    tampering.put(TRACKS, a1, place, renamed(tampering.record(TRACKS, a1, place), data_base64="AAAA" * 10))
+
+    # when it is asked what came of reports, by each of them or in sum
+    for options in (("--list",), ()):
+        ran = ontrack("audit", "loop", "--data", made, *options)
+
+        # then they are told of, and it is said that something is missing
+        assert (ran.exit_code, b"A0" in ran.out or b"all" in ran.out) == (1, True)
+        assert "1 event that can tell of reports cannot be read" in ran.told
+
+
+async def _cases_named(directory: Path, name: str) -> Sequence[str]:
+    async with await EmbeddedHome.open(directory) as opened:
+        return await opened.cases_named(name)

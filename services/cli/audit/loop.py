@@ -2,13 +2,13 @@
 
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 import click
 
-from contracts.codec import CaseKey, ending
+from contracts.codec import CaseKey, Unreadable, ending
 from contracts.events.event import Data, Event
 from contracts.events.facts import ActionChosen, NeedsStated, ReportClosed, ReportDiscussed, ReportSeen
 from contracts.events.fields import instant
@@ -21,7 +21,7 @@ from services.auditor.narrowed import Narrowed
 from services.cli.audit.narrowing import Wish, known_of, narrowing_options, part_of, told_of
 from services.cli.audit.source import Source, audited, source_options
 from services.cli.history import chunks
-from services.cli.home import Failure, run, short_names
+from services.cli.home import FINDING, Failure, run, short_names
 from services.cli.output import Format, Row, counted, emit, format_option, progress, say
 from services.runtime.log.port import Log
 from services.runtime.reading import event_of
@@ -71,6 +71,19 @@ SUMMED: Final = (
 )
 
 
+class _Found(NamedTuple):
+    """Every report with what came of it.
+
+    patients: how many each group had in the end; names: how cases are called
+    broken: how many events of cases whose keys are here cannot be read
+    """
+
+    every: Sequence[Loop]
+    patients: Mapping[str | None, int]
+    names: Mapping[str, str]
+    broken: int
+
+
 @click.command("loop")
 @source_options
 @narrowing_options
@@ -85,14 +98,25 @@ def loop(source: Source, wish: Wish, is_list: bool, form: Format) -> None:
     of the next three judged sessions was on track, of those that have so many. Groups that had fewer than five patients
     are told of together, with the smallest other group if they have fewer than five together, or not at all. Retracted
     reports are left out of the sums. Of a group, those reports are told of that were issued while their patient was in
-    it; a single case is listed and not summed up.
+    it; a single case is listed and not summed up. The exit code is 1 if something that can tell of reports cannot be
+    read.
 
     Example: ontrack audit loop --data DIR
     """
     if wish.number is not None and not is_list:
         raise Failure("--case: a single case is not summed up; list its reports with --list")
-    group = wish.group
-    every, patients, names = run(_loops(source, wish, is_list=is_list))
+    found = run(_loops(source, wish, is_list=is_list))
+    _tell(found, wish.group, form, is_list=is_list)
+    if found.broken:
+        lacking = (
+            f"{counted(found.broken, 'event')} that can tell of reports cannot be read, and what they say is missing"
+        )
+        raise Failure(f"{lacking}: ontrack audit verify says which", FINDING)
+
+
+def _tell(known: _Found, group: str | None, form: Format, *, is_list: bool) -> None:
+    """Print what came of reports: each of them, or in sum."""
+    every, patients, names, _ = known
     found = every if group is None else [each for each in every if each.group == group]
     if is_list:
         _emit([_listed(each, names) for each in found], LISTED, form)
@@ -138,10 +162,8 @@ def _say_early(some: Sequence[Loop]) -> None:
         say(f"Of {counted(early, 'report')} {says}.")
 
 
-async def _loops(
-    source: Source, wish: Wish, *, is_list: bool
-) -> tuple[list[Loop], Mapping[str | None, int], Mapping[str, str]]:
-    """Give every report with what came of it, how many patients each group had in the end, and how cases are called.
+async def _loops(source: Source, wish: Wish, *, is_list: bool) -> _Found:
+    """Find every report with what came of it.
 
     is_list: only those of the cases that are asked for; which groups are summed up, all of them decide
     """
@@ -153,46 +175,50 @@ async def _loops(
         belonging = (await known_of(home, part.until)).groups
         patients = Counter(groups[-1] if groups else None for groups in belonging.values())
         found: list[Loop] = []
-        keys = Keys(home.keyring)
+        reading = _Reading(log, Keys(home.keyring))
         ends = [await home.log.end(topic, number) for topic in (TRACKS, NOTICES) for number in range(PARTITIONS)]
         with progress("Reading the log", sum(ends)) as advance:
             for number in range(PARTITIONS):
-                told = await _of_cases(log, NOTICES, number, _TOLD, keys)
-                course = await _of_cases(log, TRACKS, number, _COURSE, keys, told.keys())
+                told = await reading.of_cases(NOTICES, number, _TOLD)
+                course = await reading.of_cases(TRACKS, number, _COURSE, told.keys())
                 advance(ends[number] + ends[PARTITIONS + number])
                 for case_id, events in told.items():
                     found += loops(case_id, course.get(case_id, ()), events)
         names = await short_names(home)
-    return sorted(found, key=lambda each: (each.issued, each.report)), patients, names
+    every = sorted(found, key=lambda each: (each.issued, each.report))
+    return _Found(every, patients, names, reading.broken)
 
 
-async def _of_cases(
-    log: Log,
-    topic: Topic,
-    number: int,
-    kinds: Sequence[type[Data]],
-    keys: Keys,
-    cases: Collection[str] | None = None,
-) -> Mapping[str, Sequence[Event[Data]]]:
-    """Give the events of some kinds on a partition, by case, each once. cases: only theirs, if any are named."""
-    ends = tuple(ending(kind) for kind in kinds)
-    found: dict[str, dict[int, Event[Data]]] = defaultdict(dict)
-    async for event in _events(log, topic, number, ends, keys, cases):
-        found[event.subject].setdefault(event.sequence or 0, event)
-    return {case_id: [events[place] for place in sorted(events)] for case_id, events in found.items()}
+@dataclass(slots=True)
+class _Reading:
+    """Reads what is said of reports. broken: how many events of cases whose keys are here cannot be read."""
 
+    log: Log
+    keys: Keys
+    broken: int = 0
 
-async def _events(
-    log: Log, topic: Topic, number: int, ends: tuple[bytes, ...], keys: Keys, cases: Collection[str] | None
-) -> AsyncIterator[Event[Data]]:
-    async for chunk in chunks(log, topic, number):
-        some = [each for each in chunk if each.value.endswith(ends) and (cases is None or each.key in cases)]
-        known = await keys.of({record.key for record in some})
-        for record in some:
-            key = known.get(record.key)
-            event = event_of(record, topic, key) if isinstance(key, CaseKey) else None
-            if isinstance(event, Event):
-                yield event
+    async def of_cases(
+        self, topic: Topic, number: int, kinds: Sequence[type[Data]], cases: Collection[str] | None = None
+    ) -> Mapping[str, Sequence[Event[Data]]]:
+        """Give the events of some kinds on a partition, by case, each once. cases: only theirs, if any are named."""
+        ends = tuple(ending(kind) for kind in kinds)
+        found: dict[str, dict[int, Event[Data]]] = defaultdict(dict)
+        async for event in self._events(topic, number, ends, cases):
+            found[event.subject].setdefault(event.sequence or 0, event)
+        return {case_id: [events[place] for place in sorted(events)] for case_id, events in found.items()}
+
+    async def _events(
+        self, topic: Topic, number: int, ends: tuple[bytes, ...], cases: Collection[str] | None
+    ) -> AsyncIterator[Event[Data]]:
+        async for chunk in chunks(self.log, topic, number):
+            some = [each for each in chunk if each.value.endswith(ends) and (cases is None or each.key in cases)]
+            known = await self.keys.of(dict.fromkeys(record.key for record in some))
+            for record in some:
+                key = known.get(record.key)
+                event = event_of(record, topic, key) if isinstance(key, CaseKey) else None
+                self.broken += isinstance(event, Unreadable)
+                if isinstance(event, Event):
+                    yield event
 
 
 def _listed(of: Loop, names: Mapping[str, str]) -> Row:
