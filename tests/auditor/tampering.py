@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -15,6 +15,8 @@ from services.embedded import DATABASE, EmbeddedHome
 from services.runtime.database import table_of
 
 Change = Callable[[Event[Any]], Event[Any]]
+
+NOBODYS: Final = "00000000-0000-4000-8000-000000000000"
 
 
 class Tampering:
@@ -110,3 +112,17 @@ async def _keys(home: Path) -> dict[str, CaseKey]:
     async with await EmbeddedHome.open(home) as opened:
         cases = [case_id async for case_id in opened.store.cases(opened.register.name)]
         return {case_id: key for case_id, key in (await opened.keyring.keys(cases)).items() if isinstance(key, CaseKey)}
+
+
+def _of_a_fact(tampering: Tampering, case_id: str, **changes: str) -> None:
+    tampering.put(CASES, case_id, 2, renamed(tampering.record(CASES, case_id, 2), **changes))
+
+
+def cause_of_a_fact(tampering: Tampering, case_id: str) -> None:
+    """Let a fact follow from what is not there."""
+    _of_a_fact(tampering, case_id, causationid=NOBODYS)
+
+
+def correlation_of_a_fact(tampering: Tampering, case_id: str) -> None:
+    """Let a fact say that another one is the first of all that follows from it."""
+    _of_a_fact(tampering, case_id, correlationid=NOBODYS)

@@ -36,6 +36,7 @@ ANNA, BO, CARL = (
     for name in ("anna", "bo", "carl")
 )
 GROUP: Final = Group(clinic="north", id="mondays", sessions={}, therapists=("anna", "bo"))
+SENT_TO_BOTH: Final = Counter([("sent", "anna", "1"), ("sent", "bo", "1")])
 
 
 class MailingClinic:

@@ -1,0 +1,183 @@
+"""What keeps one case from its mail keeps no other from it, and what is wrong is told to whom it concerns."""
+
+import asyncio
+from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
+from typing import Final
+
+import pytest
+
+from deploy.local.ports import free_ports
+from services.embedded import EmbeddedHome
+from services.mailer.domain.delivery import Fact
+from services.mailer.domain.mailbag import Mailbags
+from services.mailer.ingest import IngestUnavailable, NotRecorded, Told
+from services.runtime.health import Health
+from services.up import OwnIngest
+from tests.support.mailing import ANNA, SENT_TO_BOTH, MailingClinic
+
+PATIENCE: Final = 30.0
+
+
+class Deaf(OwnIngest):
+    """An ingest that is away."""
+
+    async def told(self, _: str, __: str) -> Told:
+        raise IngestUnavailable("ingest is away")
+
+
+async def test_nothing_is_sent_as_long_as_ingest_cannot_say_what_was_sent(clinic: MailingClinic) -> None:
+    await clinic.deteriorates()
+    with pytest.raises(IngestUnavailable, match="ingest is away"):
+        await clinic.round(ingest=Deaf(clinic.home.cases, clinic.door))
+    assert clinic.office.letters == []
+    await clinic.round()
+    assert await clinic.outcomes() == SENT_TO_BOTH
+
+
+async def test_a_case_that_cannot_be_read_keeps_no_other_from_its_mail(clinic: MailingClinic) -> None:
+    # given two cases, of which one state was damaged
+    await clinic.deteriorates("case-1")
+    await clinic.deteriorates("case-2")
+    stored = (await clinic.home.store.load(Mailbags.name, ["case-1"]))["case-1"]
+    await damage(clinic.home, "case-1", stored.body)
+
+    # when the courier comes by
+    courier, health = clinic.courier(), Health()
+    await courier.round()
+    await clinic.home.catch_up()
+    running = asyncio.create_task(courier.run(health))
+    async with asyncio.timeout(PATIENCE):
+        while not health.troubles:  # noqa: ASYNC110 - nobody is told of it but who looks
+            await asyncio.sleep(0)
+    await courier.end(running)
+
+    # then the other is told of, and the fault is told to whom no restart would seem to mend it
+    assert health.troubles["mail of some cases"].startswith("the stored state of case case-1")
+    assert health.alive() == []
+    assert await clinic.outcomes() == SENT_TO_BOTH
+
+
+class Refusing(OwnIngest):
+    """An ingest that does not record what came of the mail to somebody."""
+
+    async def record(self, fact: Fact) -> None:
+        if fact.data.recipient == "anna":
+            raise NotRecorded("ingest does not record it")
+        await super().record(fact)
+
+
+async def test_an_outcome_that_is_not_recorded_keeps_no_other_mail_of_its_case(clinic: MailingClinic) -> None:
+    # given a case of which the outcome of one mail is refused, and told as a fault
+    await clinic.deteriorates()
+    courier, health = clinic.courier(ingest=Refusing(clinic.home.cases, clinic.door)), Health()
+    running = asyncio.create_task(courier.run(health))
+    async with asyncio.timeout(PATIENCE):
+        while not health.troubles:  # noqa: ASYNC110 - nobody is told of it but who looks
+            await asyncio.sleep(0)
+    await courier.end(running)
+    await clinic.home.catch_up()
+    assert health.troubles == {"mail of some cases": "ingest does not record it"}
+
+    # then the other therapist has their mail all the same
+    assert Counter(clinic.office.to) == Counter(["anna@north.example", "bo@north.example"])
+    assert await clinic.outcomes() == Counter([("sent", "bo", "1")])
+
+    # and the outcome is recorded when it can be, without another mail
+    await clinic.round(after=timedelta(minutes=1))
+    assert await clinic.outcomes() == SENT_TO_BOTH
+    assert len(clinic.office.to) == 2
+
+
+async def test_an_entry_of_a_therapist_that_was_damaged_keeps_no_other_from_their_mail(clinic: MailingClinic) -> None:
+    # given a group of which one therapist stands on the roster in a form that cannot be read
+    await clinic.deteriorates()
+    clinic.home._database.connection.execute(  # noqa: SLF001 - what no port does
+        "UPDATE roster SET body = substr(body, 2) WHERE kind = 'therapist' AND id = 'anna'"
+    )
+
+    # when there is mail, then the other one is told
+    await clinic.round()
+    assert clinic.office.to == ["bo@north.example"]
+
+    # and this one as soon as they were entered anew
+    await clinic.put(ANNA)
+    await clinic.round(after=timedelta(minutes=1))
+    assert await clinic.outcomes() == SENT_TO_BOTH
+
+
+async def test_a_mail_server_that_is_away_is_told_though_a_case_has_a_fault(clinic: MailingClinic) -> None:
+    # given two cases, of which one state was damaged, and a mail server that does not listen
+    await clinic.deteriorates("case-1")
+    await clinic.deteriorates("case-2")
+    stored = (await clinic.home.store.load(Mailbags.name, ["case-1"]))["case-1"]
+    await damage(clinic.home, "case-1", stored.body)
+    (port,) = free_ports(1)
+    courier, health = clinic.courier(server=replace(clinic.office.server(), port=port)), Health(waits_for=[])
+
+    # when the courier comes by
+    running = asyncio.create_task(courier.run(health))
+    async with asyncio.timeout(PATIENCE):
+        while len(health.troubles) < 2:  # noqa: ASYNC110 - nobody is told of it but who looks
+            await asyncio.sleep(0)
+    await courier.end(running)
+
+    # then both are told, and neither to whoever starts again what is not alive
+    assert health.alive() == []
+    server, case = health.ready()
+    assert server.startswith("mail: the mail server at ")
+    assert case.startswith("mail of some cases: the stored state of case case-1")
+
+
+async def test_a_mail_server_that_is_away_keeps_it_from_being_ready_and_not_from_being_alive(
+    clinic: MailingClinic,
+) -> None:
+    # given something to send, and a mail server that does not listen
+    await clinic.deteriorates()
+    (port,) = free_ports(1)
+    courier, health = clinic.courier(server=replace(clinic.office.server(), port=port)), Health(waits_for=[])
+
+    # when the courier comes by
+    running = asyncio.create_task(courier.run(health))
+    async with asyncio.timeout(PATIENCE):
+        while "mail" not in health.troubles:  # noqa: ASYNC110 - nobody is told of it but who looks
+            await asyncio.sleep(0)
+    await courier.end(running)
+
+    # then it is not ready, and says why; whoever starts again what is not alive has no reason to
+    assert health.alive() == []
+    (why,) = health.ready()
+    assert why.startswith("mail: ")
+
+    # and what is wrong with itself is told as before
+    health.set("mail", "a fault of OnTrack")
+    assert health.alive() == health.ready() == ["mail: a fault of OnTrack"]
+    health.set("mail", None)
+    assert health.ready() == []
+
+
+async def damage(home: EmbeddedHome, case_id: str, body: bytes) -> None:
+    """Change a bit of a stored state."""
+    home._database.connection.execute(  # noqa: SLF001 - what no port does
+        "UPDATE states SET body = ? WHERE stage = ? AND case_id = ?",
+        (bytes([body[0] ^ 1]) + body[1:], Mailbags.name, case_id),
+    )
+
+
+class Picky(OwnIngest):
+    """An ingest that records nothing of one case."""
+
+    async def told(self, case_id: str, notice: str) -> Told:
+        if case_id == "case-1":
+            raise NotRecorded("ingest does not tell of a notice (busy)")
+        return await super().told(case_id, notice)
+
+
+async def test_a_case_of_which_ingest_does_not_tell_keeps_no_other_from_its_mail(clinic: MailingClinic) -> None:
+    for number in (1, 2):
+        await clinic.deteriorates(f"case-{number}")
+    await clinic.round(ingest=Picky(clinic.home.cases, clinic.door))
+    assert await clinic.outcomes() == SENT_TO_BOTH
+    await clinic.round(after=timedelta(minutes=1))
+    assert (await clinic.outcomes()).total() == 4
