@@ -49,6 +49,10 @@ class Argument(Protocol):
         """The score that it was compared with, or the fact that set it."""
 
     @property
+    def measured(self) -> Stood | None:
+        """The baseline with the answers behind it, if it is a score."""
+
+    @property
     def policy_by(self) -> Event[PolicyChanged] | None:
         """The fact by which the policy came to hold, if it was not that of the enrolment."""
 

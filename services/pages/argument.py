@@ -123,11 +123,12 @@ def _basis(stood: Stood, telling: Telling) -> Basis:
 def _baseline(of: Argument, subject: Subject, telling: Telling) -> Mapping[str, object]:
     baseline = of.decision.data.baseline
     if baseline is None or subject.primary is None:
-        return {"value": "", "origin": sentences.no_baseline(subject), "event": None}
+        return {"value": "", "origin": sentences.no_baseline(subject), "event": None, "basis": None}
     return {
         "value": subject.primary.of(baseline.value),
         "origin": sentence(sentences.origin(baseline, subject.words)),
         "event": None if of.baseline is None else telling.occurred(of.baseline),
+        "basis": None if of.measured is None else _basis(of.measured, telling),
     }
 
 

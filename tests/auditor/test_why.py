@@ -111,7 +111,10 @@ def test_a_decision_is_told_with_the_scores_answers_rules_and_baseline_that_it_s
     numbers = worse["numbers"]
     assert (numbers["values"], numbers["changes"], numbers["threshold"]) == (["13"], ["1"], "3")
     assert (same["rule"], same["fired"], same["not_looked_at"]) == ("no_change/1", False, "1 of 3 measured sessions")
-    assert found["baseline"]["event"] == "ontrack.score-computed.v1"
+    baseline = found["baseline"]
+    assert (baseline["event"], baseline["corrected"]) == ("ontrack.score-computed.v1", False)
+    assert baseline["answers"]["event"] == "ontrack.response-submitted.v1"
+    assert baseline["answers"]["id"] == baseline["data"]["response"]
 
 
 def test_what_was_known_then_is_told_apart_from_what_came_since(home: Path) -> None:

@@ -212,6 +212,12 @@ def test_answers_and_words_are_on_the_page_of_whoever_asks_for_them_alone(home: 
         "Trouble joining in with things 4 of 4",
         "Trouble at work, in school or at home 3 of 4",
         "Trouble in contact with others 0 of 4",
+        # And those behind the baseline.
+        "Frequency of low mood 4 of 4",
+        "Strength of low mood 4 of 4",
+        "Trouble joining in with things 4 of 4",
+        "Trouble at work, in school or at home 0 of 4",
+        "Trouble in contact with others 0 of 4",
     ]
     for secret in (SECRET, "a slip"):
         assert secret not in hidden.html

@@ -58,6 +58,7 @@ class Argument:
 
     decision: the one that held; before: those that it took the place of, the first one first
     scores: what it stood on, by session; baseline: the score that it was compared with, or the fact that set it
+    measured: the baseline with the answers behind it, if it is a score
     policy_by: the fact by which the policy came to hold, if it was not that of the enrolment
     missing: what was asked for by then and had not been answered; late: what was answered by then and had not arrived
     later: decisions that took its place since, and the facts that led to them; and what else was said since of what it
@@ -69,6 +70,7 @@ class Argument:
     before: tuple[Decided, ...]
     scores: tuple[Stood, ...]
     baseline: Event[Data] | None
+    measured: Stood | None
     policy_by: Event[PolicyChanged] | None
     missing: tuple[Event[OccasionOpened], ...]
     late: tuple[Event[ResponseSubmitted], ...]
@@ -104,6 +106,7 @@ def argument(
         before=tuple(event for _, event in held[:-1]),
         scores=tuple(_stood(score, known) for score in stood),
         baseline=baseline,
+        measured=_stood(baseline, known) if baseline is not None and says(baseline, Score) else None,
         policy_by=_policy_by(events[: decisions[0][0]], session),
         missing=tuple(_missing(known, session)),
         late=tuple(_late(since, decision)),

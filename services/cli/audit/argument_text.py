@@ -55,7 +55,8 @@ def lines(found: Why) -> Iterator[str]:
             yield from wrapped(line, first="  ", rest="    ")
     if not of.scores:
         yield "  no score"
-    yield from wrapped(f"Baseline: {_baseline(of, naming)}", first="  ", rest="    ")
+    for line in (f"Baseline: {_baseline(of, naming)}", *_answered(of.measured, naming)):
+        yield from wrapped(line, first="  ", rest="    ")
     yield ""
     yield painted(f"Rules of {naming.short(decision.policy)}", bold=True)
     if of.policy_by is not None:
@@ -85,7 +86,11 @@ def _when(what: str, event: Event[Data]) -> str:
 def _stood(stood: Stood, naming: Naming) -> Iterator[str]:
     score = stood.score
     yield _when(f"{naming.session(score.data.session)}: {told(score, naming)}", score)
-    if stood.answers is not None:
+    yield from _answered(stood, naming)
+
+
+def _answered(stood: Stood | None, naming: Naming) -> Iterator[str]:
+    if stood is not None and stood.answers is not None:
         first = "" if stood.is_first else "the answers as they were corrected by then; "
         yield _when(f"from {first}{told(stood.answers, naming)}", stood.answers)
 
@@ -107,13 +112,18 @@ def _numbers(rule: Ruled) -> str:
     if not evidence.values:
         return reading
     pairs = zip(evidence.sessions, evidence.values, evidence.changes, strict=True)
-    each = (f"session {session} {WORDS.number(value)} ({moved(change, WORDS)})" for session, value, change in pairs)
+    each = (f"session {session}: {WORDS.number(value)} ({moved(change, WORDS)})" for session, value, change in pairs)
     return f"{', '.join(each)}, {reading}"
 
 
 def row(found: Why) -> dict[str, Any]:
     """Give it as data."""
     of, naming, until = found.argument, found.naming, found.until
+
+    def stood_of(stood: Stood | None) -> dict[str, Any]:
+        if stood is None:
+            return {"answers": None, "corrected": False}
+        return {"answers": data_of(stood.answers), "corrected": not stood.is_first}
 
     def data_of(event: Event[Data] | None) -> dict[str, Any] | None:
         if event is None:
@@ -134,11 +144,8 @@ def row(found: Why) -> dict[str, Any]:
         "status": of.decision.data.status,
         "decision": data_of(of.decision),
         "before": [data_of(event) for event in of.before],
-        "scores": [
-            {"score": data_of(each.score), "answers": data_of(each.answers), "corrected": not each.is_first}
-            for each in of.scores
-        ],
-        "baseline": _how(of.decision.data.baseline, data_of(of.baseline)),
+        "scores": [{"score": data_of(each.score), **stood_of(each)} for each in of.scores],
+        "baseline": _how(of.decision.data.baseline, {**(data_of(of.baseline) or {}), **stood_of(of.measured)}),
         "policy": of.decision.data.policy,
         "policy_changed_by": data_of(of.policy_by),
         "rules": [_rule(rule) for rule in found.rules],
@@ -146,11 +153,11 @@ def row(found: Why) -> dict[str, Any]:
     }
 
 
-def _how(baseline: Baseline | None, by: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Give a baseline, how it came about, and the event that it came from."""
+def _how(baseline: Baseline | None, by: dict[str, Any]) -> dict[str, Any] | None:
+    """Give a baseline, how it came about, and the event that it came from, with the answers behind it."""
     if baseline is None:
         return None
-    return {"value": str(baseline.value), "how": baseline.how, "session": baseline.session, **(by or {})}
+    return {"value": str(baseline.value), "how": baseline.how, "session": baseline.session, **by}
 
 
 def _rule(rule: Ruled) -> dict[str, Any]:
