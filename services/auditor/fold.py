@@ -81,7 +81,8 @@ class Fold(Generic[StateT]):
             stand = dict(zip((each.offset for each in ranked), (each.offset for each in records), strict=True))
             self.halted |= {name: replace(each, offset=stand[each.offset]) for name, each in batch.halted.items()}
         if len(self._open) > OPEN_AT_MOST:
-            await self.put_away(len(self._open) - OPEN_AT_MOST // 2)
+            # Those of this batch are asked about (`state`).
+            await self.put_away(len(self._open) - max(OPEN_AT_MOST // 2, len(batch.cases)))
         return batch
 
     def _ranked(self, records: Sequence[StoredRecord]) -> Sequence[StoredRecord]:

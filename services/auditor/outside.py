@@ -19,7 +19,13 @@ from contracts.events.event import DERIVED_ID, name_based_id
 from contracts.events.fields import LAST_SESSION, Instant, instant
 from contracts.events.scores import FactSetAside
 from contracts.topics import Topic
-from services.auditor.domain.facts import cause_missing, correlation_wrong, not_canonical
+from services.auditor.domain.facts import (
+    cause_missing,
+    correlation_wrong,
+    lasting,
+    not_canonical,
+    repeated_otherwise,
+)
 from services.auditor.domain.findings import Finding, Findings, Place, What
 from services.runtime.export import is_sealed
 from services.runtime.log.port import StoredRecord
@@ -45,6 +51,7 @@ class Outsides:
         self._before: _Ids = self._facts
         self._here: _Ids = {}
         self._ordinals = Counter[tuple[str, str]]()
+        self._first: dict[tuple[str, str, str, bytes], tuple[int, bytes]] = {}
 
     def facts(self, topic: Topic, records: Sequence[StoredRecord]) -> None:
         """Learn which facts there are, and look at what they say that they follow from."""
@@ -62,6 +69,15 @@ class Outsides:
                 self._findings.add(cause_missing(place, cause))
             if first != wire["id"]:
                 self._findings.add(correlation_wrong(place, wire["id"], first))
+            self._see_repetition(place, record.offset, wire)
+
+    def _see_repetition(self, place: Place, offset: int, wire: Mapping[str, Any]) -> None:
+        """Compare a fact with the first one under its id that is sealed alike, and so says the same."""
+        alike = wire["subject"], wire["id"], wire["keyid"], _digest(wire["data_base64"].encode())
+        its = offset, _digest(canonical(lasting(wire)))
+        first = self._first.setdefault(alike, its)
+        if first[1] != its[1]:
+            self._findings.add(repeated_otherwise(place, first[0]))
 
     def begin(self) -> None:
         """Begin with the next topic: what was looked at last is what its events follow from."""

@@ -7,6 +7,7 @@ found where it stands, once, and not again in everything that follows from it.
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from sys import maxsize
 from typing import Any, Final
 
 from contracts.codec import CaseKey, Unreadable, decode, id_of, is_canonical, subject_of
@@ -19,6 +20,7 @@ from services.auditor.domain.facts import not_canonical, unfounded
 from services.auditor.domain.findings import Finding, Findings, Place, What
 from services.auditor.fold import Fold, Keys
 from services.auditor.outside import Outsides
+from services.auditor.repeated import RepeatedFacts
 from services.runtime.erasures import erasures_in
 from services.runtime.export import is_sealed
 from services.runtime.keyring.port import Destroyed, Keyring
@@ -188,12 +190,14 @@ class Replay:
             dict.fromkeys(ends, 0),
             {topic.name: Beside(topic, number, self.findings, self.makes_bytes) for topic, _ in of.derived},
         )
+        repeated = RepeatedFacts(number, self.findings)
         expected = 0
         while records := await self._next(pass_, CASES, BATCH):
             expected = self._see_holes(CASES, number, expected, records)
             facts = await self._facts(pass_, self._in_their_place(number, records))
             await self._give(pass_, CASES, facts)
             self._see_what_they_name(number, facts)
+            repeated.meet(facts, self._facts_known)
             for topic, _ in of.derived:
                 await self._follow(pass_, topic, to_the_end=False)
         for topic, stage in of.derived:
@@ -203,8 +207,23 @@ class Replay:
             await self._end(pass_, topic, stage)
         self._require_agreement()
         await self._compare_letters(pass_, ends[CASES.name])
+        if repeated.cases and self.makes_bytes and not self.publishes:
+            await self._compare_repeated(number, ends, repeated)
         if any(counted.erased or counted.sealed for counted in self.counted.values()):
             await self._see_outsides(number, ends)
+
+    async def _compare_repeated(self, number: int, ends: Mapping[str, int], repeated: RepeatedFacts) -> None:
+        """Read the facts of a partition once more, to compare those that stand there again with the first of each."""
+        pass_ = _Pass(number, dict(ends), dict.fromkeys(ends, 0), {})
+        while records := await self._next(pass_, CASES, BATCH):
+            of_cases = [each for each in records if each.key in repeated.cases and partition_of(each.key) == number]
+            keys = await self.keys.of(dict.fromkeys(record.key for record in of_cases))
+            repeated.compare([_with_event(record, keys.get(record.key)) for record in of_cases])
+
+    def _facts_known(self, case_id: str) -> int:
+        """Tell how many different facts of a case there are so far; beyond all bounds where nobody can tell."""
+        known = self.folds[self.history.stages[0].name].state(case_id)
+        return maxsize if known is None else len(known.facts)
 
     async def _see_outsides(self, number: int, ends: Mapping[str, int]) -> None:
         """See what can be seen of the events that stay sealed."""
@@ -410,6 +429,12 @@ class Replay:
                 says = f"{says}, at offset {fact.offset} of {CASES.name}"
             place = Place(DEAD_LETTERS.name, number, None, id_of(letter.value), letter.key)
             self.findings.add(Finding("dead-letter-missing", place, says))
+
+
+def _with_event(record: StoredRecord, key: CaseKey | Destroyed | None) -> StoredRecord:
+    """Give a fact with what it says, if that can be read."""
+    event = event_of(record, CASES, key) if isinstance(key, CaseKey) else None
+    return StoredRecord(*record[:3], event) if isinstance(event, Event) else record
 
 
 def _spoken_of(letter: Record | StoredRecord) -> FactUnreadable | None:

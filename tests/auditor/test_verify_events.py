@@ -10,6 +10,7 @@ import orjson
 import pytest
 
 from contracts.events.facts import ResponseSubmitted
+from contracts.events.fields import instant
 from contracts.events.notices import ReportIssued
 from contracts.events.scores import ScoreComputed
 from contracts.events.tracks import TrackEvaluated
@@ -29,7 +30,7 @@ from services.embedded import EmbeddedHome
 from services.runtime.database import table_of
 from tests.auditor.found import findings, kinds
 from tests.auditor.tampering import NOBODYS, Tampering, correlation_of_a_fact, renamed
-from tests.cli.homes import SECRET
+from tests.cli.homes import SECRET, imported, written
 from tests.support.command import ontrack, succeeded
 
 
@@ -276,3 +277,71 @@ def test_an_event_that_stands_there_twice_in_the_same_bytes_is_what_a_crash_leav
         tampering.append(topic, p1, tampering.record(topic, p1, 1))
     assert findings(tampering.home) == []
     assert "1 once more" in succeeded("audit", "verify", "--data", tampering.home).told
+
+
+def _recorded_again(value: bytes) -> bytes:
+    """A fact as it stands there when it was recorded once more, a day later."""
+    recorded = datetime.fromisoformat(orjson.loads(value)["recordedtime"]) + timedelta(days=1)
+    return renamed(value, recordedtime=instant(recorded))
+
+
+def test_a_fact_that_was_recorded_again_at_another_moment_is_what_a_crash_leaves(tampering: Tampering, p1: str) -> None:
+    tampering.append(CASES, p1, _recorded_again(tampering.record(CASES, p1, 1)))
+    assert findings(tampering.home) == []
+
+
+def test_a_fact_that_stands_there_again_and_otherwise_is_found(tampering: Tampering, p1: str, tmp_path: Path) -> None:
+    # given a fact that stands there again, as if another one had said it
+    first = tampering.record(CASES, p1, 1)
+    tampering.append(CASES, p1, renamed(_recorded_again(first), source="urn:ontrack:words for somebody"))
+
+    # when the history is verified, whole and of this case
+    for options in ((), ("--case", "P1")):
+        (found,) = findings(tampering.home, *options)
+
+        # then that is found where it stands
+        assert (found["finding"], found["topic"]) == ("repeated-otherwise", CASES.name)
+        assert found["offset"] == tampering.offsets(CASES, p1)[-1]
+        assert [each["field"] for each in found["fields"]] == ["source"]
+
+    # and by whoever has no key too
+    bundle = tmp_path / "history.zip"
+    succeeded("audit", "export", "--data", tampering.home, "--output", bundle)
+    ran = ontrack("audit", "verify", "--bundle", bundle, "--format", "json")
+    (again,) = orjson.loads(ran.out)["findings"]
+    assert (again["finding"], again["offset"]) == ("repeated-otherwise", found["offset"])
+
+
+def test_a_fact_that_says_something_else_under_an_id_was_set_aside_and_is_no_repetition(
+    tampering: Tampering, p1: str
+) -> None:
+    # given another answer under the id of one, by another client, which the stages have read
+    place = tampering.place_of(CASES, p1, ResponseSubmitted)
+    other = tampering.resealed(CASES, p1, place, comment="something else")
+    tampering.append(CASES, p1, renamed(other, source="urn:ontrack:north:other"))
+
+    async def read_on() -> None:
+        async with await EmbeddedHome.open(tampering.home, write=True) as home:
+            await home.catch_up()
+
+    asyncio.run(read_on())
+
+    # then nothing is wrong
+    assert findings(tampering.home) == []
+
+
+def test_however_many_cases_come_at_once_all_that_was_done_to_them_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given more cases in a partition than are kept open, of each a fact that stands there again and otherwise
+    courses = {f"C{number}": {0: 12, 1: 13} for number in range(40)}
+    home = imported(tmp_path / "home", written(tmp_path / "answers.csv", courses, "odsis"))
+    tampering = Tampering(home)
+    for case_id in tampering.keys:
+        tampering.append(CASES, case_id, renamed(tampering.record(CASES, case_id, 1), source="urn:ontrack:nobody"))
+    monkeypatch.setattr("services.auditor.fold.OPEN_AT_MOST", 1)
+
+    # when the history is verified, then each is found
+    found = findings(home)
+    assert [each["finding"] for each in found] == ["repeated-otherwise"] * len(courses)
+    assert {each["case"] for each in found} == tampering.keys.keys()

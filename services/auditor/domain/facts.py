@@ -1,8 +1,8 @@
 """What a fact says of what it does not hold itself: what it follows from, and the definitions that it names."""
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Mapping
 from functools import cache
-from typing import get_type_hints
+from typing import Any, get_type_hints
 
 from contracts.codec import canonical
 from contracts.definitions.catalogue import Catalogue
@@ -24,6 +24,18 @@ def unfounded(
         ref = getattr(fact.data, name)
         if definitions is not None and ref not in definitions:
             yield _definition_missing(place, name, ref, definitions)
+
+
+def repeated_otherwise(place: Place, first: int, others: tuple[Difference, ...] = ()) -> Finding:
+    """Say that a fact stands there again, and otherwise. first: the offset of the first one; others: what differs."""
+    says = f"what stands at offset {first} was expected once more, but for when it was recorded"
+    return Finding("repeated-otherwise", place, says, others)
+
+
+def lasting(wire: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what of a fact is the same whenever it is recorded: its time too, unless it is that at which it was."""
+    recorded = wire["recordedtime"]
+    return {name: value for name, value in wire.items() if name not in ("recordedtime", "time") or value != recorded}
 
 
 def not_canonical(place: Place) -> Finding:
