@@ -16,8 +16,13 @@ async def noted(
 
     case: the only one that it is about; home: which has made it, if it was another one
     """
+    copy = made_here(kind, file, at, home or copies.home, case)
     try:
-        await copies.note(made_here(kind, file, at, home or copies.home, case))
+        if kind == "opened" and file.exists():
+            # A directory keeps what was written there before, and that can be about others.
+            about = {each.case for each in await copies.all() if each.name == copy.name}
+            copy = copy if about <= {case} else copy.model_copy(update={"case": None})
+        await copies.note(copy)
     except CopiesUnavailable as away:
         say(f"It was not noted that there is {file} ({away}): whoever erases a case has to name it.")
 

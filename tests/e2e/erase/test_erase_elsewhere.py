@@ -72,6 +72,19 @@ def test_a_backup_is_taken_for_no_other_one_and_a_copy_for_one_only(clinic: Desk
     assert erase(clinic).exit_code == 0
 
 
+def test_what_a_backup_that_was_killed_has_left_goes_though_it_is_said_that_the_backup_is_gone(clinic: Desk) -> None:
+    # given a backup that was deleted, and one of which only what was not finished is there
+    place, secrets = clinic.place, secrets_of(clinic.home)
+    for name in ("monday.backup", "tuesday.backup"):
+        succeeded("backup", place / name, "--data", clinic.home)
+    (place / "monday.backup").unlink()
+    (place / "tuesday.backup").rename(place / "tuesday.backup.new")
+
+    # when a case is erased, and it is said that both are gone, then nothing of it is found there
+    assert erase(clinic, "--gone", place).exit_code == 0
+    assert found(place, secrets) == set()
+
+
 def test_a_backup_that_links_lead_to_is_remembered_once_and_by_its_own_name(clinic: Desk) -> None:
     # given a backup and a file of keys that are not known here, with links to them
     elsewhere = clinic.place / "elsewhere"
@@ -283,6 +296,21 @@ def test_a_readable_export_is_told_of_until_it_is_deleted(clinic: Desk) -> None:
     assert erase(clinic, "--gone", clinic.place).exit_code == 0
     assert erase(clinic).exit_code == 0
     assert found(clinic.home, {"number": GONE.encode()}) == set()
+
+
+@pytest.mark.parametrize("before", [(), ("--case", GONE)], ids=["all", "the case"])
+def test_a_readable_export_is_known_to_hold_a_case_though_another_one_was_exported_there_since(
+    clinic: Desk, before: tuple[str, ...]
+) -> None:
+    # given what was exported to be read, and later of another case and of other events into the same directory
+    where = ("--reveal", "--output", clinic.place / "exported", "--data", clinic.home)
+    succeeded("export", *before, *where)
+    succeeded("export", "--case", ANNA, "--topic", "rom.scores.v1", *where)
+
+    # when the case is erased, then it is told where its answers stand still
+    ran = erase(clinic)
+    assert ran.exit_code == 1
+    assert f"what stands open in {clinic.place / 'exported'} holds its answers in the open" in ran.said
 
 
 def test_a_backup_says_of_how_many_cases_the_key_was_destroyed(clinic: Desk) -> None:
