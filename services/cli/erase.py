@@ -26,7 +26,7 @@ from services.cli.erased_copies import (
     require_gone,
     without_gone,
 )
-from services.cli.erased_files import backups_taken_out, given, keys_taken_out
+from services.cli.erased_files import backups_taken_out, given, keys_taken_out, remove_unfinished_of
 from services.cli.erased_outside import Origins, changed, outside, taken_over
 from services.cli.grounds import GROUNDS
 from services.cli.home import FINDING, Failure, run
@@ -239,6 +239,7 @@ async def _erase(number: str, place: Place, data: CaseErased, search: Search) ->
         for page in about_to_go(erased, search.origins.reached(await home.copies.all())):
             await home.copies.note(page)
         noted = await home.copies.all()
+        remove_unfinished_of(search.origins.reached(noted))
         known = without_gone(noted, search.gone)
         copies, others = search.origins.reached(known), search.origins.others(search.others, known)
         alone = search.origins.left_alone(about(case_id, known))

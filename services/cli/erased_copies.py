@@ -9,6 +9,7 @@ from typing import Final, Literal
 
 from services.cli.home import Failure
 from services.cli.output import counted
+from services.cli.private import UNFINISHED
 from services.cli.report_files import INDEX, TEMPORARY
 from services.runtime.copies.port import Copy, Kind
 from services.runtime.keyring.master import MasterKey
@@ -79,6 +80,8 @@ def require_gone(paths: Sequence[Path]) -> None:
 def without_gone(copies: Sequence[Copy], gone: Sequence[Path]) -> Sequence[Copy]:
     """Leave those copies out of which somebody says that they are gone for good; one that is here is not there.
 
+    Of a backup nothing may be left either that a command had not finished when it was killed.
+
     gone: where they were, or a directory above that, behind `HOST:` if that is another machine
     """
     return [copy for copy in copies if not any(_is_gone(copy, path) for path in gone)]
@@ -86,7 +89,8 @@ def without_gone(copies: Sequence[Copy], gone: Sequence[Path]) -> Sequence[Copy]
 
 def _is_gone(copy: Copy, place: Path) -> bool:
     if copy.is_here:
-        return not os.path.lexists(copy.path) and Path(copy.path).is_relative_to(place.absolute())
+        left = (copy.path, f"{copy.path}{UNFINISHED}") if copy.kind == "backup" else (copy.path,)
+        return not any(map(os.path.lexists, left)) and Path(copy.path).is_relative_to(place.absolute())
     host, _, path = str(place).partition(":")
     return host == copy.host and path != "" and Path(copy.path).is_relative_to(path)
 

@@ -123,6 +123,14 @@ async def backups_taken_out(
     return [met for met in found if met.path not in moved]
 
 
+def remove_unfinished_of(copies: Iterable[Copy]) -> None:
+    """Remove what is left of backups whose making was broken off; where that cannot be, they are not gone."""
+    for copy in copies:
+        if copy.kind == "backup" and copy.is_here:
+            with suppress(Failure, OSError):
+                remove_unfinished(Path(copy.path))
+
+
 def _new(files: Sequence[Path], known: Sequence[Copy]) -> list[Path]:
     """Give the files that are not known, each once and by its own name, though links lead to it too."""
     there = {Path(copy.path).resolve() for copy in known if copy.is_here}
