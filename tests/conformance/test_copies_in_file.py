@@ -1,5 +1,6 @@
 """What every `Copies` promises, of the file beside an embedded home."""
 
+import os
 import shutil
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -52,6 +53,16 @@ class TestCopies(CopiesSuite):
         file.write_bytes(b'{"kind":"letter"}\n')
         with pytest.raises(CopiesUnavailable, match="cannot be read"):
             await copies.all()
+
+    async def test_what_root_notes_stays_with_whom_the_directory_is(self, copies: Copies, place: Path) -> None:
+        # given a directory of somebody else's, as far as whoever runs this can give it away
+        somebody = 65_534 if os.geteuid() == 0 else os.geteuid()
+        os.chown(place, somebody, -1)
+
+        # when copies are noted, then the file is theirs, also when it is written again
+        for copy in (BACKUP, BACKUP.model_copy(update={"path": "/kept/other.backup"})):
+            await copies.note(copy)
+            assert (place / COPIES).stat().st_uid == somebody
 
     @pytest.mark.parametrize("how", [Path.rename, partial(shutil.copytree, symlinks=True)])
     async def test_what_lies_in_the_directory_goes_with_it_and_all_else_stays_that_of_the_home_that_made_it(

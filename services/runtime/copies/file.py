@@ -97,6 +97,10 @@ class CopiesInFile:
         unfinished = self._file.with_name(f"{COPIES}.new")
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
         with os.fdopen(os.open(unfinished, flags, 0o600), "wb") as stream:
+            if os.geteuid() == 0:
+                # A file that root has made would keep out whoever has the directory: nothing more would be noted.
+                owner = self._directory.stat()
+                os.fchown(stream.fileno(), owner.st_uid, owner.st_gid)
             stream.writelines(f"{self._kept(copy).model_dump_json()}\n".encode() for copy in copies.values())
             stream.flush()
             os.fsync(stream.fileno())
