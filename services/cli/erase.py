@@ -161,7 +161,7 @@ def erase(
 
     Example: ontrack erase P0001 --ground asked-for --data ./clinic
     """
-    who = by or getuser()
+    who = by or _logged_in()
     if not is_name(who):
         raise Failure(f"--by: a short name of letters, digits and . _ : - was expected, without blanks, not {who!r}")
     if confirm not in (None, number):
@@ -178,6 +178,14 @@ def erase(
     _tell(done, number, place, form)
     if not done.reached_all:
         raise SystemExit(FINDING)
+
+
+def _logged_in() -> str:
+    """Give the name of whoever is logged in. Raises Failure: in a container nobody may have one."""
+    try:
+        return getuser()
+    except (KeyError, OSError):
+        raise Failure("--by: the name of whoever erases the case was expected, since this user has none") from None
 
 
 async def _planned(number: str, place: Place, search: Search) -> Plan:

@@ -364,6 +364,18 @@ def test_what_is_not_meant_so_erases_nothing(clinic: Desk, options: tuple[str, .
     assert contents(clinic.home) == before
 
 
+def test_where_a_user_has_no_name_it_is_asked_who_erases_a_case(clinic: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    # given a user whom the system does not know, as in a container
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("os.getuid", lambda: 2_000_000_000)
+
+    # when they erase a case and do not say who they are, then they are asked for that
+    ran = ontrack("erase", GONE, "--ground", "asked-for", "--confirm", GONE, "--data", clinic.home)
+    assert (ran.exit_code, ran.out) == (2, b"")
+    assert "--by: the name of whoever erases the case was expected" in ran.told
+
+
 @pytest.mark.parametrize(("typed", "exit_code"), [(GONE, 0), (ANNA, 2), ("", 2)])
 def test_a_person_at_a_terminal_types_the_number_once_more(clinic: Desk, typed: str, exit_code: int) -> None:
     # when somebody at a terminal types a number
