@@ -119,6 +119,11 @@ def test_what_runs_once_is_not_started_again(name: str) -> None:
     assert service(name)["restart"] == "no"
 
 
+def test_what_one_container_for_commands_has_made_is_known_to_the_next_as_made_on_the_same_machine() -> None:
+    # Without a name of its own, each container has another one.
+    assert service("ontrack")["hostname"] == service("restore")["hostname"] == "ontrack"
+
+
 @pytest.mark.parametrize("name", sorted(SERVICES))
 def test_a_service_has_the_time_that_it_needs_to_end(name: str) -> None:
     assert seconds(service(name)["stop_grace_period"]) > ENDS_WITHIN
