@@ -33,6 +33,7 @@ from services.cli.home import FINDING, Failure, run
 from services.cli.naming_cases import any_case_named, told_erased
 from services.cli.output import Format, counted, emit, format_option, progress, say
 from services.cli.place import Place, Region, data_option, opened
+from services.cli.scratch import sweep_all
 from services.cli.screen import painted, wrapped
 from services.home import Home
 from services.ingest.cases import KeyMissing
@@ -247,6 +248,7 @@ async def _erase(number: str, place: Place, data: CaseErased, search: Search) ->
         for page in about_to_go(erased, search.origins.reached(await home.copies.all())):
             await home.copies.note(page)
         noted = await home.copies.all()
+        sweep_all()
         remove_unfinished_of(search.origins.reached(noted))
         known = without_gone(noted, search.gone)
         copies, others = search.origins.reached(known), search.origins.others(search.others, known)

@@ -7,15 +7,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import gettempdir, mkdtemp
-from typing import Final
+from typing import Final, Literal, get_args
 
 from services.cli.output import say
 
 _LOCK: Final = ".lock"
 
+Prefix = Literal["ontrack-bundle-", "ontrack-dry-run-", "ontrack-verified-"]
+
 
 @contextmanager
-def scratch(prefix: str) -> Iterator[Path]:
+def scratch(prefix: Prefix) -> Iterator[Path]:
     """Give an empty folder in the directory for temporary files; it goes with all that is in it.
 
     A command that was killed could not see to that, so what such a one has left is removed by the next. Whoever uses a
@@ -36,7 +38,13 @@ def scratch(prefix: str) -> Iterator[Path]:
         os.close(held)
 
 
-def _sweep(prefix: str) -> None:
+def sweep_all() -> None:
+    """Remove all such folders that nobody uses any more: cases stand in them, with their keys."""
+    for prefix in get_args(Prefix):
+        _sweep(prefix)
+
+
+def _sweep(prefix: Prefix) -> None:
     """Remove what nobody uses any more."""
     for lock in Path(gettempdir()).glob(f"{prefix}*{_LOCK}"):
         with suppress(OSError):

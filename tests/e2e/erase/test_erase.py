@@ -2,8 +2,11 @@
 
 import asyncio
 import json
+import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -101,6 +104,29 @@ def test_nothing_of_an_erased_case_can_be_found_in_any_file(clinic: Desk) -> Non
     assert "It was erased before" in again.said.replace("\n", " ")
     assert "Removed" not in again.said
     assert "removed" not in [line["is"] for line in json.loads(erase(clinic, "--format", "json").out)]
+
+
+_KILLED: Final = """
+import os, shutil, sys
+from services.cli.scratch import scratch
+with scratch("ontrack-dry-run-") as folder:
+    shutil.copytree(sys.argv[1], folder / "home")
+    os._exit(9)
+"""
+
+
+def test_what_a_dry_run_that_was_killed_has_left_goes_too(clinic: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    # given a command that was killed while all cases and their keys stood in the directory for temporary files
+    secrets, aside = secrets_of(clinic.home), clinic.place / "aside"
+    aside.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(aside))
+    command = [sys.executable, "-c", _KILLED, str(clinic.home)]
+    subprocess.run(command, env={**os.environ, "TMPDIR": str(aside)}, check=False)
+    assert found(aside, secrets) != set()
+
+    # when a case is erased, then nothing of it is found there
+    assert erase(clinic).exit_code == 0
+    assert found(aside, secrets) == set()
 
 
 @pytest.mark.parametrize(
