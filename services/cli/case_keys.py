@@ -31,12 +31,13 @@ async def write_keys(home: Home, file: Path, case_id: str | None) -> None:
     The key of an erased case is null: so a home that imports the log knows that it was erased. That of one whose
     erasing was begun is too.
     """
+    # First: whoever erases a case while the keys are read has to know that they are about to be written.
+    await noted(home.copies, "keys", file, home.clock(), case_id)
     keys = await home.keyring.keys(await cases_on(home.log) if case_id is None else [case_id])
     # Asked after the keys: a case is said to be erased before its key goes.
     said = await erasures(home.log, home.keyring)
     found = {case: Destroyed.DESTROYED if case in said else key for case, key in keys.items()}
     persons = await home.people.persons()
-    await noted(home.copies, "keys", file, home.clock(), case_id)
     with private_file(file) as stream:
         for case, key in sorted(found.items()):
             secret = b64encode(key.secret).decode() if isinstance(key, CaseKey) else None

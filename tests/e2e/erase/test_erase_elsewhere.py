@@ -5,6 +5,7 @@ import json
 import shutil
 import sqlite3
 from base64 import b64encode
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,8 +13,10 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from contracts.codec import CaseKey
-from services.embedded import DATABASE, MASTER_KEY
-from tests.support.command import ontrack, succeeded
+from services.cli.case_keys import write_keys
+from services.embedded import DATABASE, MASTER_KEY, EmbeddedHome
+from services.runtime.directory.port import Person
+from tests.support.command import Ran, ontrack, run_apart, succeeded
 from tests.support.contents import master_key_in
 from tests.support.desk import Desk
 from tests.support.erasing import (
@@ -188,6 +191,32 @@ def test_a_file_of_keys_that_was_moved_is_told_of_until_somebody_says_where_it_w
     succeeded("erase", ANNA, "--ground", "ordered", "--confirm", ANNA, "--data", clinic.home)
     keys = [json.loads(line)["key"] for line in (place / "elsewhere" / "moved.keys").read_bytes().splitlines()]
     assert keys == [None, None]
+
+
+def test_keys_that_are_about_to_be_written_are_told_of_though_they_were_read_before(
+    clinic: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given keys of which nothing is written yet, when a case is erased
+    case, file, told = case_of(clinic.home), clinic.place / "case.keys", list[Ran]()
+
+    async def written() -> None:
+        async with await EmbeddedHome.open(clinic.home) as home:
+            persons = home.people.persons
+
+            async def asked() -> Mapping[str, Person]:
+                told.append(run_apart(*ERASE, "--data", clinic.home))
+                return await persons()
+
+            monkeypatch.setattr(home.people, "persons", asked)
+            await write_keys(home, file, None)
+
+    asyncio.run(written())
+
+    # then it is told where they will be, and when it is erased once more, its key is not there any more
+    assert [ran.exit_code for ran in told] == [1]
+    assert f"the file of keys {file} is not there" in told[0].said
+    assert erase(clinic).exit_code == 0
+    assert json.dumps({"case": case, "key": None}, separators=(",", ":")) in file.read_text()
 
 
 def test_whoever_reads_the_database_meanwhile_keeps_it_from_being_done_and_that_is_told(clinic: Desk) -> None:
