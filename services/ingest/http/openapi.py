@@ -35,7 +35,7 @@ _KEY: Final = {
     "name": "Idempotency-Key",
     "in": "header",
     "description": "Tells a repetition from another request: the same key with the same body is recorded once, and "
-    "answered alike. Needed unless the body gives the event's `id`.",
+    "answered alike. Needed unless the body gives the event's `id`. It says nothing of the patient: take a random one.",
     "schema": {"type": "string", "pattern": "^[!-~]{1,200}$"},
 }
 _NAME: Final = {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$"}
