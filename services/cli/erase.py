@@ -27,7 +27,7 @@ from services.cli.erased_copies import (
     without_gone,
 )
 from services.cli.erased_files import backups_taken_out, given, keys_taken_out, remove_unfinished_of
-from services.cli.erased_outside import Origins, changed, outside, taken_over
+from services.cli.erased_outside import Origins, changed, left_behind, outside, taken_over
 from services.cli.grounds import GROUNDS
 from services.cli.home import FINDING, Failure, run
 from services.cli.naming_cases import any_case_named, told_erased
@@ -261,6 +261,7 @@ async def _erase(number: str, place: Place, data: CaseErased, search: Search) ->
         met += [*keys_taken_out(erased, copies, others), *left_open(erased, copies)]
         left = left_of(met)
         met += [*await backups_taken_out(erased, copies, others, left), *search.closed]
+        met += await left_behind(erased, search.origins)
         # Before any is forgotten: if this is broken off, rather one too many is known.
         for copy in (each.copy for each in met):
             if copy is not None and (copy.case is None or copy in left):

@@ -10,13 +10,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from contracts.codec import CaseKey
 from services.cli.erased_copies import Erased, Met, about, pages_to_remove, remains
 from services.cli.erased_files import files_to_write
-from services.cli.home import Failure
+from services.cli.home import Failure, in_words
 from services.cli.place import Place
+from services.embedded import EmbeddedHome, holds_database
 from services.runtime.copies.port import UNKNOWN, Copies, Copy
 
 _LEFT_ALONE: Final = "was left alone: it is of {}, where the case has to be erased too"
+_LEFT_BEHIND: Final = "the data at {}, from which this was moved or restored, is there still: {}"
+_NOT_ERASED: Final = "erase the case there too, or delete it"
+_NOT_LOOKED_AT: Final = "nobody can tell whether the case was erased there ({}), so delete it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,26 @@ async def taken_over(copies: Copies, origins: Origins) -> None:
     for copy in await copies.all():
         if copy.home in origins.moved and copy.home != copies.home:
             await copies.note(copy.model_copy(update={"home": copies.home}))
+
+
+async def left_behind(erased: Erased, origins: Origins) -> list[Met]:
+    """Tell of data that this home stands for where they are there still, and the case is not erased in them."""
+    homes = sorted({os.path.realpath(home) for home in origins.moved} - {erased.home})
+    found = [(home, await _left_to_do(Path(home), erased)) for home in homes]
+    return [Met(home, "remains", _LEFT_BEHIND.format(home, to_do)) for home, to_do in found if to_do is not None]
+
+
+async def _left_to_do(directory: Path, erased: Erased) -> str | None:
+    """Say what is to be done about the data in a directory, if there are any."""
+    try:
+        with in_words():
+            if not holds_database(directory):
+                return None
+            async with await EmbeddedHome.open(directory) as home:
+                key = (await home.keyring.keys([erased.case_id])).get(erased.case_id)
+                return _NOT_ERASED if isinstance(key, CaseKey) else None
+    except Failure as failed:
+        return _NOT_LOOKED_AT.format(failed)
 
 
 def changed(erased: Erased, copies: Sequence[Copy], others: Sequence[Path]) -> Sequence[Path]:

@@ -172,6 +172,26 @@ def test_a_home_that_was_moved_reaches_what_it_made_before_when_that_is_said(wit
     assert "was written anew" in succeeded(*ERASE_ANNA, "--data", elsewhere).said
 
 
+def test_whoever_was_moved_is_told_where_what_was_left_behind_still_has_the_case(clinic: Desk) -> None:
+    # given a home that was restored into another directory, and the one before is there still
+    succeeded("backup", clinic.place / "monday.backup", "--data", clinic.home)
+    directory = master_key_in(clinic.place / "again", (clinic.home / MASTER_KEY).read_bytes())
+    succeeded("restore", clinic.place / "monday.backup", "--data", directory)
+
+    # when a case is erased, then it is told what is to be done, also where nobody can look there
+    said, there = ("--moved-from", clinic.home), f"the data at {clinic.home}, from which this was moved or restored"
+    ran = erase(clinic, *said, home=directory)
+    assert ran.exit_code == 1
+    assert f"{there}, is there still: erase the case there too, or delete it" in ran.said
+    (clinic.home / MASTER_KEY).rename(clinic.place / "kept.key")
+    assert f"{there}, is there still: nobody can tell" in erase(clinic, *said, home=directory).said
+
+    # and when that was done, then nothing is left to be done
+    (clinic.place / "kept.key").rename(clinic.home / MASTER_KEY)
+    assert erase(clinic).exit_code == 0
+    assert erase(clinic, *said, home=directory).exit_code == 0
+
+
 ERASE_ANNA: Final = ("erase", ANNA, "--ground", "ordered", "--confirm", ANNA)
 
 
@@ -215,7 +235,7 @@ def test_what_a_home_is_to_another_one_is_one_or_the_other(with_copies: Desk) ->
 
 @pytest.mark.parametrize(
     ("typed", "exit_code", "changes"),
-    [(("moved", GONE), 0, True), (("copied", GONE), 1, False), (("", GONE), 2, False), (("moved", ANNA), 2, False)],
+    [(("moved", GONE), 1, True), (("copied", GONE), 1, False), (("", GONE), 2, False), (("moved", ANNA), 2, False)],
 )
 def test_a_person_at_a_terminal_is_told_what_is_changed_and_asked_whose_it_is(
     with_copies: Desk, typed: Sequence[str], exit_code: int, changes: bool
@@ -228,7 +248,7 @@ def test_a_person_at_a_terminal_is_told_what_is_changed_and_asked_whose_it_is(
     # when they erase a case
     ran_with, told = at_a_terminal(["erase", GONE, "--ground", "asked-for", "--data", copied], *typed)
 
-    # then what another home has noted is named first, and what is changed of it after that is known
+    # then what another home has noted is named first, and what is changed of it after that is known; that one is there
     assert ran_with == exit_code
     assert f"Noted by another home, {with_copies.home}:\n  {place}/case.keys\n  {place}/monday.backup\n" in told
     if typed[0] == "moved":
