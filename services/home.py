@@ -339,11 +339,15 @@ class Home(ABC):
 
     async def is_erased(self, case_id: str) -> bool:
         """Tell whether nothing more is taken of a case, because it was erased, or is about to be."""
-        if isinstance((await self.keyring.keys([case_id])).get(case_id), Destroyed):
-            return True
+        return case_id in await self.erased_among([case_id])
+
+    async def erased_among(self, case_ids: Collection[str]) -> Collection[str]:
+        """Give those of some cases that were erased, or are about to be."""
+        keys = await self.keyring.keys(case_ids)
+        destroyed = {case_id for case_id, key in keys.items() if isinstance(key, Destroyed)}
         # The register may not have read that yet, as where whoever erases it was killed.
-        known, _ = await self.cases.readable([case_id])
-        return case_id in known and known[case_id].erased
+        known, _ = await self.cases.readable(set(case_ids) - destroyed)
+        return destroyed | {case_id for case_id, case in known.items() if case.erased}
 
     async def erasure(self, case_id: str) -> Erasure | None:
         """Give when a case was erased, and why; None if the log does not say so."""

@@ -3,7 +3,7 @@
 import os
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -52,9 +52,19 @@ async def write_reports(
             page = _page(home, dossier, entry, names[case_id], dates[entry.event], language)
             write_privately(target / f"{entry.id}.html", page)
             advance(1)
+    _write_index(target, entries, names, language)
+    # Whoever has erased a case meanwhile has looked for its pages before they were there.
+    if erased := await home.erased_among(by_case):
+        for entry in entries:
+            if entry.case_id in erased:
+                (target / f"{entry.id}.html").unlink(missing_ok=True)
+        _write_index(target, [entry for entry in entries if entry.case_id not in erased], names, language)
+    return target / INDEX
+
+
+def _write_index(target: Path, entries: Iterable[Listed], names: Mapping[str, str], language: Language) -> None:
     rows = [_row(entry, names[entry.case_id], f"{entry.id}.html") for entry in entries]
     write_privately(target / INDEX, index_page(rows, language))
-    return target / INDEX
 
 
 def _nobody(_steps: int) -> None:

@@ -19,11 +19,12 @@ from contracts.codec import CaseKey, encode, prepared
 from contracts.events.event import fact_id, new_fact
 from contracts.events.facts import CaseErased
 from contracts.topics import CASES, partition_of
+from services.cli.report_files import write_reports
 from services.embedded import DATABASE, MASTER_KEY, EmbeddedHome
 from services.runtime.copies.file import CopiesInFile
 from services.runtime.copies.port import Copy
 from services.runtime.log.port import Record
-from tests.support.command import ontrack, succeeded
+from tests.support.command import Ran, ontrack, run_apart, succeeded
 from tests.support.contents import contents, counts, master_key_in
 from tests.support.desk import Desk, row, table
 from tests.support.dying import deaths
@@ -31,6 +32,7 @@ from tests.support.erasing import (
     ANNA,
     AT,
     COMMENT,
+    ERASE,
     GONE,
     at_a_terminal,
     bytes_below,
@@ -104,6 +106,27 @@ def test_nothing_of_an_erased_case_can_be_found_in_any_file(clinic: Desk) -> Non
     assert "It was erased before" in again.said.replace("\n", " ")
     assert "Removed" not in again.said
     assert "removed" not in [line["is"] for line in json.loads(erase(clinic, "--format", "json").out)]
+
+
+def test_reports_that_are_written_meanwhile_leave_nothing_of_it(clinic: Desk) -> None:
+    # given reports that are written, and a case that is erased when the first of them is there
+    place, erased, gone = clinic.place / "pages", list[Ran](), case_of(clinic.home)
+
+    def one_is_written(_: int) -> None:
+        if not erased:
+            erased.append(run_apart(*ERASE, "--data", clinic.home))
+
+    async def written() -> None:
+        async with await EmbeddedHome.open(clinic.home) as home:
+            await write_reports(home, place, "en", one_is_written)
+
+    asyncio.run(written())
+
+    # then no page is about it, and the list does not name it; those of others are there
+    assert [ran.exit_code for ran in erased] == [0]
+    assert found(place, {"number": GONE.encode(), "id": gone.encode()}) == set()
+    assert found(place, {"number": ANNA.encode()}) == {"number"}
+    assert len(list(place.iterdir())) == 1 + len(contents(clinic.home).reports[case_of(clinic.home, ANNA)])
 
 
 _KILLED: Final = """
