@@ -56,8 +56,15 @@ def given(paths: Iterable[Path]) -> tuple[list[Path], list[Met]]:
 
 
 def _below(directory: Path, closed: Callable[[OSError], None]) -> Iterator[Path]:
-    """Find all files below a directory; hand over why one cannot be looked into."""
-    for place, below, names in os.walk(directory, onerror=closed):
+    """Find all files below a directory, also where links lead to; hand over why one cannot be looked into."""
+    seen = set[str]()
+    for place, below, names in os.walk(directory, onerror=closed, followlinks=True):
+        real = os.path.realpath(place)
+        if real in seen:
+            # A link can lead back.
+            below.clear()
+            continue
+        seen.add(real)
         if os.access(place, os.X_OK):
             yield from (Path(place, name) for name in names)
         else:

@@ -113,6 +113,22 @@ def test_a_backup_that_links_lead_to_is_remembered_once_and_by_its_own_name(clin
     assert erase(clinic).exit_code == 0
 
 
+def test_a_directory_that_is_named_is_looked_through_where_links_lead_too(clinic: Desk) -> None:
+    # given a backup that was moved into a directory to which a link leads, and one that leads back
+    place, named, disk = clinic.place, clinic.place / "named", clinic.place / "disk"
+    secrets = secrets_of(clinic.home)
+    named.mkdir()
+    disk.mkdir()
+    succeeded("backup", place / "monday.backup", "--data", clinic.home)
+    (place / "monday.backup").rename(disk / "monday.backup")
+    (named / "older").symlink_to(disk)
+    (disk / "newer").symlink_to(named)
+
+    # when a case is erased and the directory is named, then nothing of it is found in the backup
+    assert erase(clinic, "--backups", named).exit_code == 0
+    assert found(disk, secrets) == set()
+
+
 def test_a_file_that_only_begins_like_one_of_keys_is_in_the_way_only_if_it_names_the_case(clinic: Desk) -> None:
     # given a file of somebody else's, of which only the first line looks like an entry
     case_id, other = case_of(clinic.home), clinic.place / "other"
