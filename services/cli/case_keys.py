@@ -49,6 +49,17 @@ async def write_keys(home: Home, file: Path, case_id: str | None) -> None:
         say(f"Of {counted(erased, 'erased case')} it says that the key was destroyed.")
 
 
+def require_no_other(file: Path) -> None:
+    """Refuse to write keys over a file that is none of keys: it could be the only copy of one. Raises Failure."""
+    if file.is_file():
+        try:
+            keys_in(file)
+        except Failure:
+            raise Failure(
+                f"{file} is there already, and is no file of keys: name a file that is not there yet"
+            ) from None
+
+
 def keys_in(file: Path | None) -> Keys:
     """Read the keys of cases; null stands for one that was destroyed."""
     found: dict[str, CaseKey | Destroyed] = {}

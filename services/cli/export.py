@@ -9,7 +9,7 @@ import click
 import orjson
 
 from contracts.topics import CASES, DEAD_LETTERS, DEFINITIONS, NOTICES, SCORES, TOPICS, TRACKS, Topic
-from services.cli.case_keys import write_keys
+from services.cli.case_keys import require_no_other, write_keys
 from services.cli.copies import noted
 from services.cli.home import FINDING, Failure, run
 from services.cli.naming_cases import any_case_named
@@ -44,6 +44,8 @@ def export(
     topics = [TOPICS[name] for name in names] or list(_OF_THE_HISTORY)
     if output is None and len(topics) > 1:
         raise Failure("several topics need --output DIR, a directory with a file for each; or name one with --topic")
+    if keys is not None:
+        require_no_other(keys)
     run(_export(place, topics, case, output, keys, reveal=reveal))
 
 

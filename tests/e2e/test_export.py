@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from contracts.topics import CASES, DEFINITIONS, SCORES, TOPICS, Topic
+from services.embedded import MASTER_KEY
 from tests.support.command import ontrack, succeeded
 from tests.support.contents import DERIVED, OF_CASES, contents, counts, raw_histories, same, sealed_states
 from tests.support.desk import Desk, row, table
@@ -139,6 +140,26 @@ def test_an_export_is_never_open_to_others(home: Path, tmp_path: Path) -> None:
 
     # then only their owner can read them
     assert [file.stat().st_mode & 0o777 for file in files] == [0o600, 0o600]
+
+
+@pytest.mark.parametrize("name", ["master.key", "monday.backup"])
+def test_keys_are_written_over_nothing_but_keys(desk: Desk, name: str) -> None:
+    # given a home with its master key, a backup, and keys that were exported before
+    desk.takes(table([row("P1", 0, 20)]))
+    keys, file = desk.place / "case.keys", (desk.home if name == MASTER_KEY else desk.place) / name
+    succeeded("backup", desk.place / "monday.backup", "--data", desk.home)
+    succeeded("export", "--data", desk.home, "--output", desk.place / "exported", "--keys", keys)
+    before = file.read_bytes()
+
+    # when keys are exported to the place of something else, then that stays, and nothing is exported
+    ran = ontrack("export", "--data", desk.home, "--output", desk.place / "once more", "--keys", file)
+    assert ran.exit_code == 2
+    assert f"{file} is there already, and is no file of keys" in ran.told
+    assert file.read_bytes() == before
+    assert not (desk.place / "once more").exists()
+
+    # and those that were exported before are taken the place of
+    succeeded("export", "--data", desk.home, "--output", desk.place / "exported", "--keys", keys)
 
 
 def test_what_was_sealed_is_the_same_to_the_byte_elsewhere(
