@@ -23,6 +23,7 @@ from services.cli.checks.of_mail_server import of_mail_server
 from services.cli.checks.servers import broker_disk, copies, database
 from services.embedded import DATABASE, MASTER_KEY, EmbeddedHome
 from services.ingest.access import TOKENS
+from services.runtime.copies.file import COPIES
 from services.runtime.database import table_of
 from services.runtime.documents import About
 from services.runtime.log.disks import BrokerDisk
@@ -108,6 +109,10 @@ def _without_key(home: Path) -> None:
 def _tokens_damaged(home: Path) -> None:
     (home / TOKENS).write_text("{")
     (home / TOKENS).chmod(0o600)
+
+
+def _copies_damaged(home: Path) -> None:
+    (home / COPIES).write_text('{"kind":"backup","path":"a secret')
 
 
 def _database_damaged(home: Path) -> None:
@@ -257,6 +262,11 @@ DAMAGES: Final[dict[str, tuple[Callable[[Path], None], list[str], str]]] = {
     "a master key that others can read": (_opened_to_others, ["master key", "home"], "run chmod 600"),
     "a master key that is missing": (_without_key, ["master key", "home"], "from where you keep its copy"),
     "a file of tokens that is damaged": (_tokens_damaged, ["tokens"], "put its last good copy there"),
+    "a list of copies that is damaged": (
+        _copies_damaged,
+        ["known copies"],
+        "put its last good copy there, or move it away",
+    ),
     "a database that is damaged": (_database_damaged, ["database"], "restore the last backup into another directory"),
     "a fact that cannot be read": (_unreadable_fact, ["dead letters"], "ontrack dlq list"),
     "a case that is halted": (_fact_without_key, ["cases"], "ontrack halted list names them"),

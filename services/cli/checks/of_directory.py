@@ -8,9 +8,12 @@ from pathlib import Path
 
 from services.cli.checks.checked import Checked, disk, ill, looked, unknown, well
 from services.cli.checks.of_home import of_home
+from services.cli.output import counted
 from services.cli.sealing import Sealing
 from services.embedded import DATABASE, LOCK, MASTER_KEY, EmbeddedHome, lacking_in
 from services.ingest.access import TOKENS, Tokens, TokensUnusable
+from services.runtime.copies.file import COPIES, MEND, CopiesInFile
+from services.runtime.copies.port import CopiesUnavailable
 from services.runtime.database import Database, writer_of
 from services.runtime.faults import MEND_DAMAGE, StageStopped
 from services.runtime.keyring.master import MasterKey, MasterKeyUnusable
@@ -37,6 +40,7 @@ async def of_directory(directory: Path, *, sends_mail: bool, sealing: Sealing) -
     yield _process(directory)
     yield _master_key(directory)
     yield _tokens(directory)
+    yield await _known_copies(directory)
     integrity = _integrity(directory)
     yield integrity
     if integrity.verdict != "ok":
@@ -55,7 +59,7 @@ async def of_directory(directory: Path, *, sends_mail: bool, sealing: Sealing) -
 def _permission(directory: Path) -> Checked:
     """See whether who asks could run a clinic there: that is who has to, for the others do not know."""
     try:
-        for file in (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", LOCK):
+        for file in (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", LOCK, COPIES):
             require_writing(directory / file)
     except NotPermitted as refused:
         return _not_permitted(refused)
@@ -103,6 +107,15 @@ def _tokens(directory: Path) -> Checked:
     if not number:
         return well("tokens", "there are none, so nobody is let in over HTTP; ontrack token make makes one")
     return well("tokens", "1 lets a client in" if number == 1 else f"{number} let clients in")
+
+
+async def _known_copies(directory: Path) -> Checked:
+    try:
+        number = len(await CopiesInFile(directory).all())
+    except CopiesUnavailable as wrong:
+        what, _, do = str(wrong).partition(": ")
+        return ill("known copies", f"{what}; nothing is noted there, and no case can be erased", do or MEND)
+    return well("known copies", f"{counted(number, 'place')} with what was made of this data")
 
 
 def _integrity(directory: Path) -> Checked:

@@ -13,6 +13,11 @@ from pydantic import ValidationError
 from services.runtime.copies.port import UNKNOWN, CopiesUnavailable, Copy
 
 COPIES: Final = "copies.ndjson"
+MEND: Final = (
+    "put its last good copy there, or move it away; then whoever erases a case has to name backups and files of keys "
+    "by --backups, and to delete what else was made"
+)
+"""What to do where the file is damaged."""
 
 
 class CopiesInFile:
@@ -67,7 +72,9 @@ class CopiesInFile:
         except OSError as error:
             raise CopiesUnavailable(f"{COPIES} cannot be used ({error.strerror})") from None
         except ValidationError:
-            raise CopiesUnavailable(f"{COPIES} cannot be read: it was changed by hand, or by another version") from None
+            raise CopiesUnavailable(
+                f"{COPIES} cannot be read, so it was damaged, or is of another version: {MEND}"
+            ) from None
 
     def _read(self) -> dict[str, Copy]:
         lines = self._file.read_bytes().splitlines() if self._file.exists() else []
