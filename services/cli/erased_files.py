@@ -18,7 +18,7 @@ from services.cli.erased_copies import Erased, Met, is_elsewhere, remains
 from services.cli.home import Failure
 from services.cli.output import progress, say
 from services.cli.private import UNFINISHED, in_place_of, remove_unfinished
-from services.runtime.backup.archive import MAGIC, Backup, Writer
+from services.runtime.backup.archive import Backup, Writer, begins_like_backup
 from services.runtime.backup.erasing import holds, write_without
 from services.runtime.copies.port import Copy, made_here
 from services.runtime.keyring.master import MasterKeyUnusable
@@ -38,7 +38,7 @@ _LONGEST: Final = 10_000
 def given(paths: Iterable[Path]) -> tuple[list[Path], list[Met]]:
     """Find what somebody names, each a file, or a directory with any number of backups and files of keys.
 
-    Tells besides of the directories that cannot be looked into. Raises Failure.
+    Tells besides of the directories and files that cannot be looked into. Raises Failure.
     """
     found: list[Path] = []
     closed: list[OSError] = []
@@ -47,7 +47,7 @@ def given(paths: Iterable[Path]) -> tuple[list[Path], list[Met]]:
         with suppress(OSError):
             mode = path.stat().st_mode
         if S_ISDIR(mode):
-            found += [file for file in sorted(_below(path, closed.append)) if _is_one(file)]
+            found += [file for file in sorted(_below(path, closed.append)) if _is_one(file, closed.append)]
         elif S_ISREG(mode):
             found.append(path)
         else:
@@ -74,7 +74,8 @@ def _below(directory: Path, closed: Callable[[OSError], None]) -> Iterator[Path]
 
 
 def _of_closed(error: OSError) -> Met:
-    says = f"the directory {error.filename} cannot be looked into ({error.strerror})"
+    what = "directory" if Path(error.filename).is_dir() else "file"
+    says = f"the {what} {error.filename} cannot be looked into ({error.strerror})"
     say(f"Passed over: {says}.")
     return Met(str(error.filename), "remains", f"{says}: give the command again as somebody who may")
 
@@ -243,11 +244,8 @@ def _is_entry(entry: Mapping[str, object]) -> bool:
     return len(key) == CaseKey.LENGTH and entry.keys() <= {"case", "key", "clinic", "number"}
 
 
-def _is_one(file: Path) -> bool:
-    """Tell whether a file among others is a backup or one of keys.
-
-    Other archives are left alone; a backup that was cut looks so.
-    """
+def _is_one(file: Path, closed: Callable[[OSError], None]) -> bool:
+    """Tell whether a file among others is a backup, be it cut, or one of keys; hand over why it cannot be read."""
     try:
         if not file.is_file():
             return False
@@ -257,15 +255,10 @@ def _is_one(file: Path) -> bool:
         if _is_of_keys(file):
             return True
         with file.open("rb") as stream:
-            if stream.read(len(MAGIC)) != MAGIC:
-                return False
-        with Backup.opened(file):
-            return True
-    except BackupUnusable as unusable:
-        say(f"Passed over: {unusable}.")
+            return begins_like_backup(stream.read(_LONGEST))
     except OSError as error:
-        say(f"Passed over: {file} cannot be read ({error.strerror}).")
-    return False
+        closed(OSError(error.errno, error.strerror, str(file)))
+        return False
 
 
 def _is_of_keys(file: Path) -> bool:

@@ -27,6 +27,11 @@ MAGIC: Final = b"PK"
 _DIGEST: Final = 64
 """Letters of a SHA-256 in hexadecimal."""
 
+_BEFORE_NAME: Final = 30
+"""Bytes of an archive before the name of what comes first in it."""
+
+_FIRST: Final = b"rom."
+
 _SEAL: Final = 2 * _DIGEST
 """The last bytes of the file, its comment as an archive: by what the master key vouches for all bytes before, and the
 SHA-256 of all bytes before that SHA-256."""
@@ -214,6 +219,11 @@ class Backup:
         for part in self.manifest.parts:
             for chunk in chunked(self.items(part.name), AT_ONCE):
                 progress(len(chunk))
+
+
+def begins_like_backup(content: bytes) -> bool:
+    """Tell whether a file that begins so is a backup, though it may have been cut: its first part is of a topic."""
+    return content.startswith(MAGIC) and content[_BEFORE_NAME:].startswith(_FIRST)
 
 
 def chunked(items: Iterable[Item], at_once: int) -> Iterator[Sequence[Item]]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from zipfile import ZipFile
 
 import pytest
 
@@ -129,6 +130,22 @@ def test_a_directory_that_is_named_is_looked_through_where_links_lead_too(clinic
     assert found(disk, secrets) == set()
 
 
+def test_a_backup_that_was_cut_is_told_of_in_a_directory_that_is_named(clinic: Desk) -> None:
+    # given a directory with a backup that was cut, and an archive of somebody else's
+    place, named = clinic.place, clinic.place / "named"
+    named.mkdir()
+    succeeded("backup", place / "monday.backup", "--data", clinic.home)
+    (named / "cut.backup").write_bytes((place / "monday.backup").read_bytes()[:-100])
+    with ZipFile(named / "photos.zip", "w") as archive:
+        archive.writestr("photo.jpg", b"")
+
+    # when a case is erased, then it is told what could hold it still
+    ran = erase(clinic, "--backups", named)
+    assert ran.exit_code == 1
+    assert f"the backup {named}/cut.backup could not be written anew: {named}/cut.backup was cut or changed" in ran.said
+    assert "photos" not in ran.said
+
+
 def test_a_file_that_only_begins_like_one_of_keys_is_in_the_way_only_if_it_names_the_case(clinic: Desk) -> None:
     # given a file of somebody else's, of which only the first line looks like an entry
     case_id, other = case_of(clinic.home), clinic.place / "other"
@@ -158,7 +175,8 @@ def test_a_file_that_only_begins_like_one_of_keys_is_in_the_way_only_if_it_names
 def test_a_directory_that_nobody_can_look_into_is_told_of_until_somebody_can(clinic: Desk) -> None:
     # Nobody else can look into the folders of the tests.
     with TemporaryDirectory(prefix="ontrack-erase-") as folder:
-        # given a backup in a directory that cannot be listed, and another one where names can be read and nothing else
+        # given a backup in a directory that cannot be listed, another one where names can be read and nothing else, and
+        # one that itself cannot be read
         home, backups = Path(folder) / "home", Path(folder) / "backups"
         shutil.copytree(clinic.home, home)
         closed = {backups / "closed": 0o000, backups / "listed": 0o444}
@@ -166,8 +184,11 @@ def test_a_directory_that_nobody_can_look_into_is_told_of_until_somebody_can(cli
             (place / "below").mkdir(parents=True)
             succeeded("backup", Path(folder) / "new.backup", "--data", home)
             shutil.move(Path(folder) / "new.backup", place / "moved.backup")
+        succeeded("backup", Path(folder) / "new.backup", "--data", home)
+        shutil.move(Path(folder) / "new.backup", backups / "own.backup")
+        (backups / "own.backup").chmod(0o000)
 
-        # when a case is erased, then both are told of, while that is done and where it says what was not reached
+        # when a case is erased, then all are told of, while that is done and where it says what was not reached
         with given_up(home, backups):
             for place, mode in closed.items():
                 place.chmod(mode)
@@ -176,17 +197,19 @@ def test_a_directory_that_nobody_can_look_into_is_told_of_until_somebody_can(cli
             )
             assert ran.exit_code == 1, ran.told
             unreached = [line["says"] for line in json.loads(ran.out) if line["is"] == "not reached"]
-            for place, says in zip(closed, unreached, strict=True):
-                assert says.startswith(f"the directory {place} cannot be looked into (Permission denied): ")
-                assert f"Passed over: the directory {place} cannot be looked into (Permission denied)." in ran.told
+            what = [*(f"the directory {place}" for place in closed), f"the file {backups}/own.backup"]
+            for each, says in zip(what, unreached, strict=True):
+                assert says.startswith(f"{each} cannot be looked into (Permission denied): ")
+                assert f"Passed over: {each} cannot be looked into (Permission denied)." in ran.told
             for place in closed:
                 place.chmod(0o755)
+            (backups / "own.backup").chmod(0o600)
 
         # and when somebody can look there, then nothing is left
         ran = erase(clinic, "--backups", backups, home=home)
         assert ran.exit_code == 0
-        for place in closed:
-            assert f"the backup {place}/moved.backup was written anew without it" in ran.said
+        for file in (*(place / "moved.backup" for place in closed), backups / "own.backup"):
+            assert f"the backup {file} was written anew without it" in ran.said
 
 
 def test_a_file_of_keys_that_was_moved_is_told_of_until_somebody_says_where_it_went(clinic: Desk) -> None:
