@@ -70,7 +70,15 @@ class Up:
         following = Following(home.cases, home.roster, door, home.definitions, home.clock)
         self._clockwork = Clockwork(home.store, home.cases, home.roster, timetable, door, following, home.clock)
         reception = Reception(
-            door, home.cases, home.people, home.roster, home.definitions, timetable, following, home.clock
+            door,
+            home.cases,
+            home.people,
+            home.roster,
+            home.definitions,
+            timetable,
+            following,
+            home.keyring.disguised,
+            home.clock,
         )
         self._courier = None if mail is None else Courier(self._desk(mail))
         self._api = Api(lambda: reception, access, self.health)

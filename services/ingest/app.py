@@ -73,7 +73,9 @@ class IngestService(Service[Registered]):
         stack.push_async_callback(_stopped, ticking)
         people = MongoDirectory(ground.documents, ground.keyring)
         learn = ground.founding.learn
-        self._reception = Reception(door, cases, people, roster, definitions, timetable, following, now, learn)
+        self._reception = Reception(
+            door, cases, people, roster, definitions, timetable, following, ground.keyring.disguised, now, learn
+        )
 
 
 async def _stopped(task: "asyncio.Task[None]") -> None:

@@ -159,7 +159,7 @@ class Unnamed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where the facts of a request come from. key: the client's idempotency key; now: when it came."""
+    """Where the facts of a request come from. key: what stands for the client's idempotency key; now: when it came."""
 
     client: Client
     key: str | None

@@ -8,7 +8,7 @@ import pytest
 
 from contracts.definitions.catalogue import Entry, entry_of
 from contracts.definitions.files import library
-from contracts.events.event import Data, Event
+from contracts.events.event import Data, Event, fact_id
 from contracts.events.facts import CaseEnrolled, CaseTransferred, PolicyChanged, ResponseSubmitted, SessionAttended
 from contracts.events.fields import WORDS_AT_MOST
 from contracts.topics import partition_of
@@ -160,6 +160,18 @@ async def test_a_key_that_was_used_for_something_else_is_refused(clinic: Clinic)
     other = await clinic.ask("POST", path, {**RESPONSE, "comment": None}, key="same")
     assert other.problem == (409, "key-reused")
     assert len(await clinic.facts(ResponseSubmitted)) == 1
+
+
+async def test_nobody_finds_a_key_by_the_id_that_it_made(clinic: Clinic) -> None:
+    # given an enrolment under a key that is made of the patient's number
+    case_id = await clinic.enrolled(number="1001")
+    answer = await clinic.ask("POST", f"/v1/cases/{case_id}/response-submitted", RESPONSE, key="1001")
+
+    # when somebody who has the log, and not the master key, makes an id of every number
+    tried = {fact_id("north", "the-admin", f"{case_id}\x1f{number}") for number in range(1_000, 1_010)}
+
+    # then none is that of the fact
+    assert answer.json["fact"] not in tried
 
 
 async def test_the_id_of_an_event_takes_the_place_of_a_key(clinic: Clinic) -> None:

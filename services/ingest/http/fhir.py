@@ -76,7 +76,7 @@ class FhirDesk:
             raise Refused(issues)
         found, wrong = _understood(resource, at)
         try:
-            origin = Origin(asked.client, asked.key or found.key, at.now())
+            origin = at.origin(asked, found.key)
             case_id = await _case_id(found.subject, asked.client, at)
             case = await at.own(asked.client, case_id)
             repeated = _repeated(resource, case_id, case, origin, at)

@@ -96,6 +96,7 @@ class Stated(NamedTuple):
 class Reception:
     """What the API asks and hands on to.
 
+    disguised: gives what stands for a key that somebody could guess
     now: tells the time
     learn: learns the definitions that others have published since it was called last; None: nobody else publishes any
     """
@@ -107,12 +108,15 @@ class Reception:
     definitions: Catalogue
     timetable: Timetable
     following: Following
+    disguised: Callable[[str], str]
     now: Callable[[], datetime]
     learn: Callable[[], Awaitable[None]] | None = None
 
-    def origin(self, asked: Asked) -> Origin:
-        """Tell where the facts of a request come from. Raises Problem."""
-        return Origin(asked.client, asked.key, self.now())
+    def origin(self, asked: Asked, key: str | None = None) -> Origin:
+        """Tell where the facts of a request come from. key: what stands for one, if there is none. Raises Problem."""
+        told = asked.key or key
+        # The ids that it makes stand in the open, and it can be made of the number of a patient.
+        return Origin(asked.client, None if told is None else self.disguised(told), self.now())
 
     async def own(self, client: Client, case_id: str) -> Registered:
         """Give what is known of a case of the client's clinic. Raises Problem."""

@@ -100,6 +100,11 @@ class MasterKey:
         message = f"{clinic}\x1f{normalize('NFC', number)}".encode()
         return hmac.new(self._naming, message, sha256).hexdigest()[:CASE_ID_LENGTH]
 
+    def disguised(self, text: str) -> str:
+        """Give what stands for a text that somebody could guess."""
+        # As of a clinic without a name, which there is none: so no number of a patient gives the same.
+        return hmac.new(self._naming, b"\x1f" + text.encode(), sha256).hexdigest()
+
     def seal(self, content: bytes, purpose: bytes) -> bytes:
         """Seal what is of no case, for one purpose."""
         return self._sealing.seal(content, purpose)

@@ -106,6 +106,10 @@ class MongoKeyring:
         """Give the case id of a clinic's external number."""
         return self._master.case_id(clinic, number)
 
+    def disguised(self, text: str) -> str:
+        """Give what stands for a text that somebody could guess."""
+        return self._master.disguised(text)
+
 
 def _wrapped(document: Document) -> bytes | None:
     """Give a key as it is kept; None if it was destroyed. FerretDB leaves a field without a value out of a new one."""

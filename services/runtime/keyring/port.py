@@ -42,6 +42,9 @@ class Keyring(Protocol):
         Two spellings that Unicode takes for the same text, as of Å in one character and in two, are one number.
         """
 
+    def disguised(self, text: str) -> str:
+        """Give what stands for a text: the same each time, and by it nobody finds the text, even by trying all."""
+
 
 class Vault(Keyring, Protocol):
     """What backups need of a keyring besides: the keys as they are kept. Every call can raise KeyringUnavailable."""

@@ -148,6 +148,10 @@ class SqliteKeyring:
         """Give the case id of a clinic's external number."""
         return self._master.case_id(clinic, number)
 
+    def disguised(self, text: str) -> str:
+        """Give what stands for a text that somebody could guess."""
+        return self._master.disguised(text)
+
     def _forget_what_others_changed(self) -> None:
         """Forget remembered keys once another process has written the file: it may have destroyed one."""
         with told_as(KeyringUnavailable):
