@@ -130,4 +130,6 @@ class Protocol(Definition):
         """Tell whether an instrument is asked at a counted session; an open course asks everything always."""
         if self.sessions == "any" and not self.asks:
             return True
+        if not self.has_session(session):
+            return False
         return any(ask.instrument.partition("@")[0] == instrument_id and ask.is_at(session) for ask in self.asks)

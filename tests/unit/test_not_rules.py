@@ -382,6 +382,14 @@ class TestUnknown:
         case.missed(3)
         assert sorted(case.course.judged) == [1, 3]
 
+    def test_a_session_that_the_course_does_not_have_is_not_missed(self) -> None:
+        planned = [{"id": s, "topic": {"en": "a", "da": "b"}, "minutes": 120} for s in (1, 3)]
+        course = protocol_like(sessions=planned, asks=[{"instrument": instrument("odsis")[0], "sessions": "every"}])
+        case = a_case(12, protocol=course)
+        case.answered(1, 9)
+        case.answered(3, 7)
+        assert sorted(case.course.judged) == [1, 3]
+
     def test_a_session_that_turns_out_to_be_cancelled_no_longer_counts_as_silence(self) -> None:
         case = a_case(12).scored(9, MISSED, MISSED)
         case.says(SessionCancelled(session=2))

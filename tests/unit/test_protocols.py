@@ -59,6 +59,11 @@ def test_an_instrument_is_asked_at_the_sessions_that_name_it() -> None:
     assert asked == {"odsis": [1, 2], "who-5": [2], "phq-9": []}
 
 
+def test_nothing_is_asked_at_a_session_that_the_course_does_not_have() -> None:
+    protocol = a_protocol(1, 2, 4, asks=[{"instrument": ODSIS, "sessions": "every"}])
+    assert [s for s in range(6) if protocol.asks_at("odsis", s)] == [0, 1, 2, 4]
+
+
 def test_an_open_course_asks_everything_unless_it_says_what_it_asks() -> None:
     assert an_open_course().asks_at("phq-9", 7)
     asking = definitions().protocol(protocol_like("open-ended", asks=[{"instrument": ODSIS, "sessions": "every"}]))
