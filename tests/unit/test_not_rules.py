@@ -116,6 +116,15 @@ class TestNoChange:
         assert a_case(12, breaking).scored(12, 12, MISSED, 12, 12).statuses == [ON, ON, UNKNOWN, ON, ON]
         assert a_case(12, breaking).scored(MISSED, 12, 12, 12).statuses[-1] == NOT
 
+    def test_a_session_that_was_asked_beyond_the_protocol_and_missed_can_break_the_row(self) -> None:
+        asks = [{"instrument": instrument("odsis")[0], "sessions": [1, 2, 4]}]
+        breaking = only(rule("no_change/1", missing="break"))
+        case = a_case(12, breaking, protocol_like(asks=asks)).scored(12, 12, MISSED, 12)
+        assert case.statuses == [ON, ON, UNKNOWN, ON]
+        not_asked = a_case(12, breaking, protocol_like(asks=asks)).scored(12, 12)
+        not_asked.answered(4, 12)
+        assert not_asked.statuses == [ON, ON, NOT]
+
     def test_can_spare_those_who_are_in_the_healthy_range(self) -> None:
         sparing = only(rule("no_change/1", unless_healthy=True))
         assert a_case(5, sparing).scored(5, 5, 5).statuses == [ON, ON, ON]

@@ -173,12 +173,11 @@ class View:
         That is known when its occasion closed without an answer, when a later session has been measured, and when the
         case has closed (clinical rules, NOT policy).
         """
-        instrument_id = self.instrument.id
-        if str(session) in self.course.measured.get(instrument_id, {}):
+        if str(session) in self.course.measured.get(self.instrument.id, {}):
             return True
-        if f"{instrument_id}/{session}" in self.course.missed:
-            return session not in self.course.cancelled
-        return self.is_expected(session) and (session < self.last_measured or session in self._came)
+        if not self.is_expected(session):
+            return False
+        return self._is_missed(session) or session < self.last_measured or session in self._came
 
     @cached_property
     def last_measured(self) -> int:
@@ -190,8 +189,13 @@ class View:
         return self.course.came()
 
     def is_expected(self, session: int) -> bool:
-        """Tell whether the primary instrument is asked at a counted session that takes place."""
-        return session not in self.course.cancelled and self.protocol.asks_at(self.instrument.id, session)
+        """Tell whether the primary instrument is asked at a counted session that takes place, or was all the same."""
+        if session in self.course.cancelled:
+            return False
+        return self._is_missed(session) or self.protocol.asks_at(self.instrument.id, session)
+
+    def _is_missed(self, session: int) -> bool:
+        return f"{self.instrument.id}/{session}" in self.course.missed
 
     def gap_between(self, earlier: int, later: int) -> bool:
         """Tell whether a score was expected between two neighbouring measured sessions."""
