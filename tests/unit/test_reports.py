@@ -210,6 +210,13 @@ class TestNotices:
         case.answered(2, 14)
         assert case.notices() == ["silent issued", "not issued", "silent retracted"]
 
+    def test_are_made_of_an_episode_that_goes_on_since_the_session_that_ended_it_is_unknown(self) -> None:
+        case = a_case(10).scored(9, MISSED, 9)
+        case.answered(2, 14)
+        assert case.notices() == []
+        case.withdrawn(3)
+        assert case.notices() == ["not status_changed"]
+
     def test_are_made_of_a_new_session_that_joins_an_episode_before_the_latest(self) -> None:
         case = a_case(10).scored(14)
         case.missed(3)
@@ -492,6 +499,29 @@ class TestSilence:
         case.answered(4, 20)
         assert [report.sessions for report in case.reports("silent")] == [(2, 3)]
         assert case.notices() == ["not issued"]
+
+    def test_that_goes_on_makes_a_notice_also_where_a_withdrawal_shows_it(self) -> None:
+        case = a_case(12).scored(9, MISSED, 9, MISSED)
+        case.withdrawn(3)
+        assert (case.reports("silent")[0].sessions, case.notices()) == ((2, 3, 4), ["silent issued"])
+
+    def test_that_was_over_when_it_was_found_makes_a_notice_once_it_goes_on(self) -> None:
+        case = a_case(12).scored(9)
+        case.answered(4, 7)
+        case.withdrawn(4)
+        assert (case.reports("silent")[0].sessions, case.notices()) == ((2, 3, 4), ["silent status_changed"])
+
+    def test_that_goes_on_after_all_makes_another_notice(self) -> None:
+        case = a_case(12).scored(9, MISSED, MISSED, 9, MISSED)
+        case.withdrawn(4)
+        assert case.reports("silent")[0].sessions == (2, 3, 4, 5)
+        assert case.notices() == ["silent issued", "silent status_changed"]
+
+    def test_is_not_ended_by_a_session_that_was_cancelled(self) -> None:
+        case = a_case(12).scored(9, MISSED, 9, MISSED)
+        case.says(SessionCancelled(session=4))
+        case.withdrawn(3)
+        assert (case.reports("silent")[0].sessions, case.notices()) == ((2, 3), ["silent issued"])
 
     def test_a_late_answer_retracts_it(self) -> None:
         case = a_case(12).scored(9, MISSED, MISSED)

@@ -106,9 +106,9 @@ class Dossier:
         return series_at([wording.named_at for wording in self.wordings(problem)], at)
 
     def is_open(self, kind: Literal["not", "silent"], run: tuple[int, ...]) -> bool:
-        """Tell whether a run goes on: no session on track after it; for a silent one, no session at all."""
-        later = [decision for session, decision in self.decisions.items() if session > run[-1]]
-        return not later if kind == "silent" else all(decision.status != "on_track" for decision in later)
+        """Tell whether a run goes on: no session on track after it; for a silent one, none that has a status."""
+        later = {decision.status for session, decision in self.decisions.items() if session > run[-1]}
+        return later <= {"unknown"} if kind == "silent" else "on_track" not in later
 
     def standing(self) -> Standing | None:
         """Say how the case stands: its latest session, that session's status, whether an episode goes on."""

@@ -245,30 +245,42 @@ class Telling:
 
     def _go_on(self, report: Report, run: tuple[int, ...]) -> None:
         """Revise the report of a run, if anything that it speaks of changed; with a notice if that is news."""
-        unchanged = run[-1] < (self.dossier.changed_from or 0) and not self.dossier.safety_changed
-        if report.sessions == run and not report.retracted and unchanged:
-            return
         kind: Run = "silent" if report.kind == "silent" else "not"
+        unchanged = run[-1] < (self.dossier.changed_from or 0) and not self.dossier.safety_changed
+        if report.sessions == run and not report.retracted and unchanged and not self._is_an_episode_again(kind, run):
+            return
         further = [s for s in self.dossier.new_sessions if s in run and s not in report.sessions]
         revised = self._revise(report, run)
         if report.retracted:
             if self._is_news(kind, run):
                 self._notice(revised, "issued")
-        elif kind == "not" and further:
+        elif kind == "silent":
+            if self._is_silent_again(report, run):
+                self._notice(revised, "status_changed")
+        elif further:
             policy = self._definitions.policy(self.dossier.decisions[run[-1]].policy)
             if policy.notify == "every_not_session" and self._is_news(kind, run):
                 self._notice(revised, "further_session")
-        elif kind == "not" and self._stands_otherwise() and self._is_about_now(report, run):
+        elif self._stands_otherwise() and self._is_about_now(report, run):
             self._notice(revised, "status_changed")
 
     def _is_news(self, kind: Run, run: tuple[int, ...]) -> bool:
         """Tell whether a run that goes on is not yet what therapists know.
 
-        That is so if a session of it is new, or if the case stands otherwise than when they were last told. The past
-        alone makes no notice (clinical rules, NOT report).
+        That is so of a silence, if a session of it is new, or if the case stands otherwise than when they were last
+        told. The past alone makes no notice (clinical rules, NOT report).
         """
-        is_new = any(session in run for session in self.dossier.new_sessions)
+        is_new = kind == "silent" or any(session in run for session in self.dossier.new_sessions)
         return self.dossier.is_open(kind, run) and (is_new or self._stands_otherwise())
+
+    def _is_an_episode_again(self, kind: Run, run: tuple[int, ...]) -> bool:
+        """Tell whether an episode goes on that a session had ended which is unknown now."""
+        return kind == "not" and not self.dossier.new_sessions and self._is_news(kind, run)
+
+    def _is_silent_again(self, report: Report, run: tuple[int, ...]) -> bool:
+        """Tell whether a silence goes on that a session had ended which is unknown now."""
+        known = (*report.sessions, *self.dossier.new_sessions)
+        return run[-1] not in known and self.dossier.is_open("silent", run)
 
     def _stands_otherwise(self) -> bool:
         """Tell whether the latest session, its status, or whether an episode goes on is other than it was told."""
