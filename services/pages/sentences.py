@@ -1,6 +1,6 @@
 """The decision in sentences: what it means, why it was made, what a reader must know of it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from decimal import Decimal
 
 from contracts.definitions.policy import Deterioration, NoChange
@@ -245,9 +245,16 @@ def _note(annotation: Annotation, decision: Decision, subject: Subject, primary:
     gaps = {"points": words.count("points", value), "baseline": words.number(start.value) if start else "–"}
     match annotation.kind:
         case "cannot_deteriorate":
-            return words("note.cannot_deteriorate", worst=primary.worst, limit=_least_worsening(subject), **gaps)
+            return words(
+                "note.cannot_deteriorate",
+                worst=primary.worst,
+                limit=_limits_beyond(value, subject, Deterioration),
+                **gaps,
+            )
         case "cannot_improve":
-            return words("note.cannot_improve", best=primary.best, limit=_least_change(subject), **gaps)
+            return words(
+                "note.cannot_improve", best=primary.best, limit=_limits_beyond(value, subject, NoChange), **gaps
+            )
         case "healthy_range":
             return _healthy(annotation, primary, words)
         case "within_measurement_error":
@@ -256,18 +263,14 @@ def _note(annotation: Annotation, decision: Decision, subject: Subject, primary:
             return words("note.provisional", titles=words.listed(_provisional(subject, primary)))
 
 
-def _least_worsening(subject: Subject) -> str:
-    rules = subject.policy.rules if subject.policy is not None else ()
-    return _listed_limits([rule.at_least for rule in rules if isinstance(rule, Deterioration)], subject.words)
-
-
-def _least_change(subject: Subject) -> str:
-    rules = subject.policy.rules if subject.policy is not None else ()
-    return _listed_limits([rule.less_than for rule in rules if isinstance(rule, NoChange)], subject.words)
-
-
-def _listed_limits(limits: Sequence[Decimal], words: Words) -> str:
-    return words.listed([words.number(limit) for limit in limits]) or "–"
+def _limits_beyond(room: Decimal, subject: Subject, kind: type[Deterioration | NoChange]) -> str:
+    """List the limits of the rules for which the baseline leaves no room; what compares with a score has its own."""
+    limits = [
+        rule.at_least if isinstance(rule, Deterioration) else rule.less_than
+        for rule in (subject.policy.rules if subject.policy is not None else ())
+        if isinstance(rule, kind) and (isinstance(rule, NoChange) or rule.compared_with == "baseline")
+    ]
+    return subject.words.listed([subject.words.number(limit) for limit in limits if limit > room]) or "–"
 
 
 def _healthy(annotation: Annotation, primary: Measure, words: Words) -> str:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Final, Literal
 
-from contracts.definitions.catalogue import Catalogue
+from contracts.definitions.catalogue import Catalogue, entry_of
 from contracts.definitions.definition import Definition
 from contracts.definitions.files import library
 from contracts.events.fields import Session
@@ -36,6 +36,28 @@ def ref(name: str) -> str:
     entry = shipped().named(Definition, name)
     assert entry is not None, name
     return entry.ref
+
+
+def definitions_with(*rules: dict[str, object], instrument: str = "odsis", healthy: str | None = None) -> Catalogue:
+    """The library and a policy `own` for one more instrument, or with other rules."""
+    definitions = shipped()
+    body = {
+        "kind": "policy",
+        "id": "own",
+        "version": 1,
+        "title": {"en": "Our own", "da": "Vores egne"},
+        "summary": {"en": "Our own", "da": "Vores egne"},
+        "sources": ["the clinic"],
+        "primary": {"instrument": ref(instrument), "scale": "total", "healthy": healthy},
+        "rules": rules,
+    }
+    definitions.add(entry_of(body))
+    return definitions
+
+
+def own_policy(definitions: Catalogue) -> str:
+    """The full reference of the policy `own`."""
+    return next(entry.ref for entry in definitions if entry.model.id == "own")
 
 
 def numbers(*values: str | int) -> tuple[Decimal, ...]:

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from contracts.definitions.catalogue import Catalogue, entry_of
+from contracts.definitions.catalogue import Catalogue
 from contracts.definitions.definition import Language
 from contracts.events.tracks import Decision
 from services.pages.chart import chart
@@ -13,31 +13,10 @@ from services.pages.plot import NARROW, WIDE, Frame
 from services.pages.subject import Subject
 from services.pages.words import Words
 from tests.pages.conftest import Show
-from tests.pages.reports import curve, decided, event, ref, report, shipped, still, worse
+from tests.pages.reports import curve, decided, definitions_with, event, own_policy, report, shipped, still, worse
 
 SCORES = {0: "12", 1: "13", 2: "9", 3: "16"}
 DETERIORATED = decided(3, "16", worse("16", "4"))
-
-
-def definitions_with(*rules: dict[str, object], instrument: str = "odsis", healthy: str | None = None) -> Catalogue:
-    """The library and a policy `own` for one more instrument, or with other rules."""
-    definitions = shipped()
-    body = {
-        "kind": "policy",
-        "id": "own",
-        "version": 1,
-        "title": {"en": "Our own", "da": "Vores egne"},
-        "summary": {"en": "Our own", "da": "Vores egne"},
-        "sources": ["the clinic"],
-        "primary": {"instrument": ref(instrument), "scale": "total", "healthy": healthy},
-        "rules": rules,
-    }
-    definitions.add(entry_of(body))
-    return definitions
-
-
-def own_policy(definitions: Catalogue) -> str:
-    return next(entry.ref for entry in definitions if entry.model.id == "own")
 
 
 def well_being() -> tuple[Catalogue, Decision]:

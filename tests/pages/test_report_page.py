@@ -17,7 +17,21 @@ from contracts.events.tracks import Annotation, Decision
 from services.pages.subject import Now
 from services.pages.words import Words
 from tests.pages.conftest import Show
-from tests.pages.reports import MONDAY, curve, decided, event, form, ref, report, shipped, still, worrying, worse
+from tests.pages.reports import (
+    MONDAY,
+    curve,
+    decided,
+    definitions_with,
+    event,
+    form,
+    own_policy,
+    ref,
+    report,
+    shipped,
+    still,
+    worrying,
+    worse,
+)
 
 SCORES = {0: "12", 1: "13", 2: "12", 3: "16"}
 DETERIORATED = decided(3, "16", worse("16", "4"))
@@ -207,10 +221,29 @@ def test_each_annotation_is_a_sentence(show: Show) -> None:
     assert "healthy range: on the better side of the cut-off of 7.5. Source: Madsen et al. 2024" in healthy
     assert "the baseline of 19 lies 1 point from the worst value of the scale (20), and the limit is 3" in edge
     assert "lies 0 points from the best value of the scale (0)" in edge
-    assert "The baseline is so near the worst end of the scale that the rule on getting worse cannot fire" in edge
+    assert (
+        "The baseline is so near the worst end of the scale that the rule on getting worse since the start cannot fire"
+        in edge
+    )
     assert "The baseline is so near the best end of the scale that getting better from it cannot count" in edge
     assert "smaller than the measurement error of the scale (5.25 points)" in both
     assert "Provisional: part of what this decision rests on has no public source" in both
+
+
+def test_a_note_on_the_end_of_the_scale_names_the_limits_that_have_no_room_and_no_other(show: Show) -> None:
+    definitions = definitions_with(
+        {"kind": "deterioration/1", "at_least": "3", "compared_with": "baseline"},
+        {"kind": "deterioration/1", "at_least": "4", "compared_with": "previous"},
+        {"kind": "no_change/1", "less_than": "2", "sessions": 3, "compared_with": "previous"},
+        {"kind": "no_change/1", "less_than": "5", "sessions": 4, "compared_with": "window"},
+    )
+    near_worst = Annotation(kind="cannot_deteriorate", value=Decimal(1))
+    near_best = Annotation(kind="cannot_improve", value=Decimal(3))
+    decision = decided(3, "19", baseline="19", annotations=[near_worst, near_best], policy=own_policy(definitions))
+    notes = show(report(decision), definitions=definitions).all("aside", "notes")[0].text
+
+    assert "and the limit is 3." in notes
+    assert "and a change counts only from 5." in notes
 
 
 @pytest.mark.parametrize(
