@@ -140,6 +140,16 @@ class TestCurves:
         case.answered(1, 14)
         assert scales(content(case)) == ["odsis/total", "psychlops-2/problem-1"]
 
+    def test_are_drawn_of_a_count_that_the_policy_judges_by(self) -> None:
+        worse = rule("deterioration/1", at_least="2")
+        primary = {"instrument": instrument("life-events")[0], "scale": "count"}
+        case = Case(policy_like(primary=primary, rules=[worse])).enrolled()
+        case.answered(0, each("life-events", 0), name="life-events")
+        case.answered(1, each("life-events", 0, job=1, housing=1), name="life-events")
+        (curve,) = content(case).curves
+        drawn = [(point.session, int(point.value)) for point in curve.points]
+        assert (curve.scale, drawn) == ("count", [(0, 0), (1, 2)])
+
     def test_of_a_problem_belong_to_its_first_words_until_others_are_said(self) -> None:
         case = a_case(10)
         case.answered(1, each("psychlops-2", 3), name="psychlops-2")

@@ -190,13 +190,15 @@ def _curves(known: Iterable[_Placed], dossier: Dossier, definitions: Catalogue, 
     Values that cannot be compared do not share a curve: those of versions of an instrument outside its declared range,
     and those of a problem before and after it got other words.
     """
+    latest = dossier.latest(until)
+    primary = None if latest is None else (_range(definitions.instrument(latest.instrument)), latest.scale)
     named_at = {problem: [wording.named_at for wording in dossier.wordings(problem)] for problem in dossier.problems}
     drawn: dict[str, list[tuple[int, Scale, _CurveKey]]] = {}
     lines: dict[_CurveKey, _Line] = {}
     for _, score, instrument in sorted(known, key=attrgetter("place")):
         ref = score.instrument
         if (scales := drawn.get(ref)) is None:
-            scales = drawn[ref] = list(_drawn(instrument))
+            scales = drawn[ref] = list(_drawn(instrument, primary))
         for number, scale, of_scale in scales:
             value = score.scales[number].value
             if value is None:
@@ -209,8 +211,6 @@ def _curves(known: Iterable[_Placed], dossier: Dossier, definitions: Catalogue, 
             line.instrument, line.number = ref, number
             line.sessions.append(score.session)
             line.values.append(value)
-    latest = dossier.latest(until)
-    primary = None if latest is None else (_range(definitions.instrument(latest.instrument)), latest.scale)
     order = {key: (key[:2] != primary, key[0], line.number, key[1], key[2] or 0) for key, line in lines.items()}
     for key in sorted(lines, key=order.__getitem__):
         line = lines[key]
@@ -218,10 +218,12 @@ def _curves(known: Iterable[_Placed], dossier: Dossier, definitions: Catalogue, 
         yield Curve(instrument=line.instrument, scale=key[1], series=key[2], sessions=at, values=measured)
 
 
-def _drawn(instrument: Instrument) -> Iterator[tuple[int, Scale, _CurveKey]]:
-    """Give the scales of an instrument that are drawn: what is counted only is not."""
+def _drawn(
+    instrument: Instrument, primary: tuple[tuple[str, int], str] | None
+) -> Iterator[tuple[int, Scale, _CurveKey]]:
+    """Give the scales of an instrument that are drawn: what is counted only is not, unless decisions rest on it."""
     for number, scale in enumerate(instrument.scales):
-        if scale.formula != "count/1":
+        if scale.formula != "count/1" or (_range(instrument), scale.id) == primary:
             yield number, scale, (_range(instrument), scale.id, None)
 
 
