@@ -1,12 +1,11 @@
 """Why a session was judged as it was, as one page to read and to print."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import tzinfo
 
 from contracts.definitions.catalogue import Catalogue
 from contracts.definitions.definition import Language
-from contracts.events.notices import ReportContent
 from contracts.events.tracks import TrackRevised
 from services.pages import ruled, sentences, smallprint
 from services.pages.answers import Answer
@@ -39,7 +38,7 @@ def argument_page(
     zone: the clock by which moments are told; reveal: tell answers and words of persons too
     """
     words, of = Words(language), argued.argument
-    subject = Subject(_without_answers(argued.content), definitions, words, zone)
+    subject = _without_answers(Subject(argued.content, definitions, words, zone))
     telling = Telling(subject, argued.responses, reveal)
     decision = of.decision.data
     heading = words("argument.heading")
@@ -82,16 +81,11 @@ def argument_page(
     )
 
 
-def _without_answers(content: ReportContent) -> ReportContent:
+def _without_answers(subject: Subject) -> Subject:
     """Leave what the picture needs: the primary scale, and nothing that a patient has answered or written."""
-    decision = content.decision
-    primary = [
-        curve
-        for curve in content.curves
-        if decision is not None and (curve.instrument, curve.scale) == (decision.instrument, decision.scale)
-    ]
+    primary = tuple(curve for curve in subject.content.curves if subject.is_primary(curve))
     nothing = dict.fromkeys(("forms", "problems", "context", "safety", "needs", "actions"), ())
-    return content.model_copy(update={**nothing, "curves": tuple(primary)})
+    return replace(subject, content=subject.content.model_copy(update={**nothing, "curves": primary}))
 
 
 def _fields(argued: Argued, subject: Subject, patient: str) -> Sequence[tuple[str, str, str]]:

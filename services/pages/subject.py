@@ -6,7 +6,6 @@ from datetime import datetime, tzinfo
 from decimal import Decimal
 
 from contracts.definitions.catalogue import Catalogue
-from contracts.definitions.definition import id_of
 from contracts.definitions.guidance import Guidance
 from contracts.definitions.instrument import Instrument, Item
 from contracts.definitions.policy import Policy
@@ -87,10 +86,11 @@ class Subject:
         return measure(self.definitions, curve.instrument, curve.scale, self.words)
 
     def is_primary(self, curve: Curve) -> bool:
-        """Tell whether a curve is that of the primary scale, in whichever version of its instrument."""
+        """Tell whether a curve is that of the primary scale, in any version of its instrument that can be compared."""
         primary = self.primary
-        name = id_of(curve.instrument)
-        return primary is not None and (name, curve.scale) == (primary.instrument.id, primary.scale.id)
+        if primary is None or curve.scale != primary.scale.id:
+            return False
+        return primary.instrument.comparable_with(self.definitions.instrument(curve.instrument))
 
     def planned(self, session: Session) -> PlannedSession | None:
         """Find a session in the protocol."""

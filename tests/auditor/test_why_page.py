@@ -1,6 +1,7 @@
 """`ontrack audit why --write`: the argument as a page, which says what the text and the data say."""
 
 import asyncio
+import json
 import re
 import stat
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import Any, Final
 import orjson
 import pytest
 
+from contracts.definitions.files import LIBRARY
 from contracts.events.event import Data
 from contracts.events.facts import (
     NoticeSent,
@@ -55,6 +57,16 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for fact in facts:
         lived(made, [Step("W", fact, day_of(5))])
     return made
+
+
+def test_it_draws_the_scores_of_another_version_that_can_be_compared(tmp_path: Path) -> None:
+    newer = json.loads((LIBRARY / "instruments" / "odsis.json").read_text())
+    (tmp_path / "newer").mkdir()
+    (tmp_path / "newer" / "odsis.json").write_text(json.dumps({**newer, "version": 2, "comparable_from": 1}))
+    made = imported(tmp_path / "home", written(tmp_path / "1.csv", {"N": {0: 12, 1: 12}}, "odsis"))
+    more = written(tmp_path / "2.csv", {"N": {2: 12, 3: 16}}, "odsis")
+    succeeded("import", more, "--data", made, "--timezone", "UTC", "--definitions", tmp_path / "newer")
+    assert set(page(made, tmp_path / "why.html", "N", 3).points()) == {"0", "1", "2", "3"}
 
 
 def page(home: Path, file: Path, case: str, session: int, *options: str) -> Page:

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from contracts.definitions.catalogue import Catalogue
+from contracts.definitions.catalogue import Catalogue, entry_of
 from contracts.definitions.definition import Language
 from contracts.events.tracks import Decision
 from services.pages.chart import chart
@@ -80,6 +80,22 @@ def test_without_a_baseline_there_is_no_line_and_that_is_said(show: Show) -> Non
     assert page.line("not-line") is None
     assert page.line("baseline") is None
     assert "No NOT line: there is no baseline to measure it from." in page.text
+
+
+def test_values_of_a_version_that_cannot_be_compared_are_no_part_of_the_trajectory(show: Show) -> None:
+    # given a course that goes on with a version of the instrument that the policy cannot judge by
+    definitions = shipped()
+    odsis = next(entry.body for entry in definitions if entry.model.id == "odsis")
+    newer = entry_of({**odsis, "version": 2, "comparable_from": 2})
+    definitions.add(newer)
+    answered = curve({2: "16", 3: "17"}, "odsis", "total").model_copy(update={"instrument": newer.ref})
+
+    page = show(
+        report(decided(3, None, silent=(2, 3)), {1: "13"}, kind="silent", curves=[answered]), definitions=definitions
+    )
+
+    assert set(page.points()) == {"0", "1"}
+    assert "16 → 17" in page.text
 
 
 def test_a_line_beyond_the_scale_is_not_drawn_and_that_is_said(show: Show) -> None:
