@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, NoReturn
 
 from pydantic import ValidationError
@@ -242,6 +243,10 @@ def _cross_checks(entry: Entry, catalogue: Catalogue) -> Iterator[tuple[str, str
                     yield f"items.{item_id}", f"an item of the instrument was expected: {_listed(known)}"
 
 
+_ILL: Final = MappingProxyType({"higher": ("at_least", "more_than"), "lower": ("at_most", "less_than")})
+"""On which side of a cut-off the ill can be, by which direction is worse."""
+
+
 def _faults_of_instrument(instrument: Instrument) -> Iterator[tuple[str, str]]:
     for number, item in enumerate(instrument.items):
         if item.id in COLUMNS:
@@ -253,6 +258,11 @@ def _faults_of_instrument(instrument: Instrument) -> Iterator[tuple[str, str]]:
                 f"scales.{number}.items",
                 "items of one range were expected: the others stand for a missing one",
             )
+    for number, cut_off in enumerate(instrument.cut_offs):
+        scale_of_it = instrument.scale(cut_off.scale)
+        if scale_of_it is not None and cut_off.ill not in _ILL[scale_of_it.worse]:
+            expected = " or ".join(_ILL[scale_of_it.worse])
+            yield f"cut_offs.{number}.ill", f"{expected} was expected: {scale_of_it.worse} is worse on this scale"
 
 
 def _faults_of_policy(policy: Policy, catalogue: Catalogue) -> Iterator[tuple[str, str]]:

@@ -546,6 +546,23 @@ FAULTY: dict[str, Case] = {
         "scales.1.items",
         "items of one range were expected",
     ),
+    "a cut-off by which those are ill who are better": (
+        an_instrument(
+            cut_offs=[
+                {
+                    "id": "limit",
+                    "scale": "nights",
+                    "value": 5,
+                    "ill": "at_most",
+                    "meaning": text("Sleepless"),
+                    "population": "The clinic's own",
+                    "source": "The clinic's own",
+                }
+            ]
+        ),
+        "cut_offs.0.ill",
+        "at_least or more_than was expected: higher is worse on this scale",
+    ),
     "the same rule twice": (
         a_policy(rules=[*a_policy()["rules"], *a_policy()["rules"]]),
         "rules.1",
