@@ -258,6 +258,10 @@ def _faults_of_instrument(instrument: Instrument) -> Iterator[tuple[str, str]]:
                 f"scales.{number}.items",
                 "items of one range were expected: the others stand for a missing one",
             )
+        if scale.times > 1 and scale.formula != "sum/1":
+            yield f"scales.{number}.times", "1 was expected: only a sum is multiplied"
+        if scale.formula == "count/1" and not all(low <= 0 < high for low, high in ranges):
+            yield f"scales.{number}.items", "items that can be 0 and above were expected: those above 0 are counted"
     for number, cut_off in enumerate(instrument.cut_offs):
         scale_of_it = instrument.scale(cut_off.scale)
         if scale_of_it is not None and cut_off.ill not in _ILL[scale_of_it.worse]:

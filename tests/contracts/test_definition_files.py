@@ -546,6 +546,20 @@ FAULTY: dict[str, Case] = {
         "scales.1.items",
         "items of one range were expected",
     ),
+    "a mean that is multiplied": (
+        an_instrument(scales=[{**A_MEAN, "items": ["nights"], "times": 10}]),
+        "scales.0.times",
+        "1 was expected: only a sum is multiplied",
+    ),
+    "a count of answers that are always above nought": (
+        an_instrument(
+            items=[{"id": "nights", "label": text("Bad nights"), "lowest": 1, "highest": 2}],
+            scales=[{**A_MEAN, "formula": "count/1", "items": ["nights"]}],
+            flags=[],
+        ),
+        "scales.0.items",
+        "items that can be 0 and above were expected",
+    ),
     "a cut-off by which those are ill who are better": (
         an_instrument(
             cut_offs=[
