@@ -535,6 +535,13 @@ class TestPolicyChanges:
         case.policy_changed(policy_like(id="who-5-rules", primary=WHO5), from_session=1)
         assert case.statuses == [UNKNOWN, UNKNOWN]
 
+    def test_leave_no_gap_unseen_before_the_first_session_that_the_new_primary_scale_measures(self) -> None:
+        case = a_case(12).scored(12)
+        case.policy_changed(policy_like(id="who-5-rules", primary=WHO5), from_session=4)
+        case.answered(4, who5(3), name="who-5")
+        assert case.statuses == [ON, UNKNOWN, UNKNOWN, UNKNOWN]
+        assert (case.decision(3).silent_sessions, case.decision(3).policy) == ((2, 3), case.policy)
+
     def test_find_the_scores_of_the_new_primary_scale_whatever_was_withdrawn(self) -> None:
         other = policy_like(id="who-5-rules", primary=WHO5, rules=[rule("deterioration/1", at_least=10)])
         case = a_case(12).scored(12)

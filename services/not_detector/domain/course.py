@@ -1,6 +1,6 @@
 """What is known of a case's course when a session is judged."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -167,17 +167,24 @@ class View:
         own = baseline.session if baseline is not None else None
         return [(s, value) for s, (value, _) in self._counted.items() if s <= session and s != own]
 
-    def is_due(self, session: int) -> bool:
+    def is_due(self, session: int, last_measured: int) -> bool:
         """Tell whether a session can be judged now: its score is there, or it is known that none came in time.
 
         That is known when its occasion closed without an answer, when a later session has been measured, and when the
         case has closed (clinical rules, NOT policy).
+
+        last_measured: the last session that was measured by whichever policy it has
         """
         if str(session) in self.course.measured.get(self.instrument.id, {}):
             return True
         if not self.is_expected(session):
             return False
-        return self._is_missed(session) or session < self.last_measured or session in self._came
+        return self._is_missed(session) or session < max(self.last_measured, last_measured) or session in self._came
+
+    @property
+    def measured(self) -> Collection[int]:
+        """The counted sessions with a valid score."""
+        return self._counted
 
     @cached_property
     def last_measured(self) -> int:
@@ -246,6 +253,12 @@ class Views:
         if view is None:
             view = self._views[policy_ref] = View(self._course, policy_ref, self._definitions)
         return view
+
+    def last_measured(self) -> int:
+        """Give the last counted session with a valid score by the policy that it has; 0 if there is none."""
+        course = self._course
+        policies = {entry.policy for entry in course.policies}
+        return max((s for ref in policies for s in self.of(ref).measured if course.policy_for(s) == ref), default=0)
 
 
 def _session(text: str) -> int | str:

@@ -120,8 +120,11 @@ class NotDetector:
         if instrument is not None and id_of(instrument) not in primaries:
             return after, [event]
         views = Views(after, self._definitions)
+        last_measured = views.last_measured()
         new = {
-            session for session in _candidates(after, primaries) if views.of(after.policy_for(session)).is_due(session)
+            session
+            for session in _candidates(after, primaries)
+            if views.of(after.policy_for(session)).is_due(session, last_measured)
         }
         first = since if isinstance(since, int) and not self._baseline_moved(before, views) else 0
         first = min([first, *new])
