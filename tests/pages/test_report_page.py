@@ -230,6 +230,19 @@ def test_each_annotation_is_a_sentence(show: Show) -> None:
     assert "Provisional: part of what this decision rests on has no public source" in both
 
 
+@pytest.mark.parametrize(("language", "before"), [("en", "the measurement before"), ("da", "målingen før")])
+def test_what_got_worse_since_a_session_further_back_is_told_so(language: Language, before: str, show: Show) -> None:
+    # given a session that got worse since the one before the one that was missed
+    definitions = definitions_with({"kind": "deterioration/1", "at_least": "3", "compared_with": "previous"})
+    evidence = worse("16", "4").model_copy(update={"reading": "previous"})
+    decision = decided(3, "16", evidence, policy=own_policy(definitions))
+
+    page = show(report(decision, {0: "12", 1: "12", 2: None, 3: "16"}), definitions=definitions, language=language)
+
+    assert page.all("section", "decision")[0].text.count(before) >= 2
+    assert before in page.all("dl", "numbers")[0].text
+
+
 def test_a_note_on_the_end_of_the_scale_names_the_limits_that_have_no_room_and_no_other(show: Show) -> None:
     definitions = definitions_with(
         {"kind": "deterioration/1", "at_least": "3", "compared_with": "baseline"},
