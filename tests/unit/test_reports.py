@@ -223,6 +223,15 @@ class TestNotices:
         case.answered(2, 14)
         assert case.notices() == ["not issued", "not further_session"]
 
+    def test_are_made_of_a_retraction_only_once_if_the_report_was_not_announced_again(self) -> None:
+        case = a_case(10).scored(14, 9)
+        for total in (10, 14, 10):
+            case.corrected(1, total)
+        assert ([report.retracted for report in case.reports()], case.notices()) == (
+            [True],
+            ["not issued", "not retracted"],
+        )
+
     def test_are_not_made_of_an_episode_that_is_long_over(self) -> None:
         case = a_case(10).scored(9, MISSED, 9)
         case.answered(2, 14)

@@ -37,8 +37,8 @@ class Report:
     number, event: of the revision that holds
     content: that revision's content as JSON; read only when it is compared or shown
     since: when it came into being, or therapists were last told of it: as what that follows from was recorded
-    announced: a notice has been asked for; seen: somebody has looked since the last one
-    overdue: somebody has been told that nobody looked
+    announced: a notice has been asked for, and none of its retraction since
+    seen: somebody has looked since the last notice; overdue: somebody has been told that nobody looked
     """
 
     id: str

@@ -293,7 +293,10 @@ class Telling:
         return spoke_of_it or self.dossier.is_open("not", run)
 
     def _retract(self, report: Report, merged_into: str | None) -> None:
-        """Say that a report no longer holds; with a notice if it had been announced and is not merged."""
+        """Say that a report no longer holds; with a notice if it had been announced and is not merged.
+
+        Who was told that is told no more of it, until it has been announced again.
+        """
         if report.retracted:
             return
         changes: tuple[ReportChange, ...] = ("merged",) if merged_into else ("retracted",)
@@ -301,6 +304,8 @@ class Telling:
         revised = self._revision(report, content, report.content, changes, retracted=True, merged_into=merged_into)
         if merged_into is None and report.announced:
             self._notice(revised, "retracted")
+            told = self.dossier.reports[report.id]
+            self.dossier = self.dossier.with_report(evolved(told, announced=False))
 
     def _safety(self, response: str, session: int | str) -> None:
         """Issue, revise or retract the safety report of a response, whatever the status."""
