@@ -30,6 +30,7 @@ from tests.auditor.tampering import Tampering
 from tests.cli.homes import SECRET, Step, day_of, events_of, imported, lived, reports_of, spread, written
 from tests.support.command import ontrack, succeeded
 from tests.support.histories import ODSIS, reference
+from tests.support.policies import own_policy
 
 ITEMS: Final = ("frequency", "intensity", "engagement", "work_school_home", "social_life")
 COURSES: Final = {"W": {0: 12, 1: 15, 2: 12, 3: 11}, "U": {1: 10}, "T": {0: 10, 1: 10, 2: 10}}
@@ -155,6 +156,19 @@ def test_a_score_of_a_newer_version_is_told_as_what_it_stood_on(tmp_path: Path) 
     assert [each["session"] for each in scores] == [1, 2, 3]
     assert [each["instrument"].partition("#")[0] for each in scores] == ["odsis@1", "odsis@2", "odsis@2"]
     assert [each["answers"]["data"]["session"] for each in found["scores"]] == [1, 2, 3]
+
+
+def test_of_rules_that_differ_only_in_their_sessions_each_is_told_by_itself(tmp_path: Path) -> None:
+    # given a policy that looks for no change over three sessions, and over four
+    rules = [
+        {"kind": "no_change/1", "less_than": "2", "sessions": sessions, "compared_with": "previous"}
+        for sessions in (3, 4)
+    ]
+    answers = written(tmp_path / "answers.csv", {"R": {0: 12, 1: 12, 2: 12, 3: 12}}, "odsis")
+    made = imported(tmp_path / "home", answers, "--policy", own_policy(tmp_path, rules=rules))
+
+    # when it is asked why the third session was flagged, then only the first of them had fired
+    assert [rule["fired"] for rule in why(made, "R", 3)["rules"]] == [True, False]
 
 
 def test_the_change_is_told_by_which_the_policy_of_a_session_came_to_hold(tmp_path: Path) -> None:
