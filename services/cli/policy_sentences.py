@@ -11,6 +11,7 @@ from contracts.definitions.definition import Language, split_reference
 from contracts.definitions.instrument import CutOff
 from contracts.definitions.policy import Deterioration, NoChange, Policy
 from services.not_detector.domain.rules import measurement_error
+from services.pages.words import Words
 
 _EN: Final = {
     "scale": "{label}: {instrument}, scale {scale}, from {lowest} to {highest}; {worse} is worse",
@@ -23,15 +24,20 @@ _EN: Final = {
     "more_than": "above",
     "at_most": "down from",
     "less_than": "below",
-    "worse.baseline": "Not on track if the score is at least {at_least} points worse than the baseline.",
-    "worse.previous": "Not on track if the score is at least {at_least} points worse than the measured score before "
+    "worse.baseline": "Not on track if the score is at least {at_least} worse than the baseline.",
+    "worse.previous": "Not on track if the score is at least {at_least} worse than the measured score before "
     "it; the baseline stands before the first.",
-    "same.previous": "Not on track if the score moved by less than {less_than} points, up or down, from one measured "
+    "same.previous": "Not on track if the score moved by less than {less_than}, up or down, from one measured "
     "session to the next, at each of the last {sessions} measured sessions; the baseline stands before the first.",
-    "same.baseline": "Not on track if the score is less than {less_than} points away from the baseline, up or down, "
+    "same.baseline": "Not on track if the score is less than {less_than} away from the baseline, up or down, "
     "at each of the last {sessions} measured sessions.",
     "same.window": "Not on track if the highest and the lowest score of the last {sessions} measured sessions are less "
-    "than {less_than} points apart.",
+    "than {less_than} apart.",
+    "same.previous.one": "Not on track if the score moved by less than {less_than}, up or down, from the measured "
+    "session before; the baseline stands before the first.",
+    "same.baseline.one": "Not on track if the score is less than {less_than} away from the baseline, up or down.",
+    "same.window.one": "Not on track if the highest and the lowest score of one measured session are less than "
+    "{less_than} apart.",
     "same.fewer": "With fewer than {sessions} measured sessions it never fires.",
     "points": "points on the scale",
     "measured": "measured sessions that it looks back on",
@@ -39,7 +45,7 @@ _EN: Final = {
     "compared.previous": "the score is compared with the measured score before it",
     "compared.window": "the scores are compared with each other",
     "missing.skip": "a session without a valid score is skipped: it neither breaks nor lengthens the row",
-    "missing.break": "a session without a valid score breaks the row",
+    "missing.break": "a session at which a score was expected and is missing breaks the row",
     "unless.yes": "never fires at a session whose score is in the healthy range",
     "unless.no": "fires in the healthy range too",
     "yes": "yes",
@@ -70,16 +76,21 @@ _DA: Final = {
     "more_than": "over",
     "at_most": "fra og under",
     "less_than": "under",
-    "worse.baseline": "Ikke på rette spor, hvis scoren er mindst {at_least} point dårligere end baseline.",
-    "worse.previous": "Ikke på rette spor, hvis scoren er mindst {at_least} point dårligere end den foregående målte "
+    "worse.baseline": "Ikke på rette spor, hvis scoren er mindst {at_least} dårligere end baseline.",
+    "worse.previous": "Ikke på rette spor, hvis scoren er mindst {at_least} dårligere end den foregående målte "
     "score; baseline står før den første.",
-    "same.previous": "Ikke på rette spor, hvis scoren har flyttet sig mindre end {less_than} point, op eller ned, fra "
+    "same.previous": "Ikke på rette spor, hvis scoren har flyttet sig mindre end {less_than}, op eller ned, fra "
     "den ene målte session til den næste, ved hver af de seneste {sessions} målte sessioner; baseline står før den "
     "første.",
-    "same.baseline": "Ikke på rette spor, hvis scoren er mindre end {less_than} point fra baseline, op eller ned, ved "
+    "same.baseline": "Ikke på rette spor, hvis scoren er mindre end {less_than} fra baseline, op eller ned, ved "
     "hver af de seneste {sessions} målte sessioner.",
-    "same.window": "Ikke på rette spor, hvis der er mindre end {less_than} point mellem den højeste og den laveste "
+    "same.window": "Ikke på rette spor, hvis der er mindre end {less_than} mellem den højeste og den laveste "
     "score af de seneste {sessions} målte sessioner.",
+    "same.previous.one": "Ikke på rette spor, hvis scoren har flyttet sig mindre end {less_than}, op eller ned, fra "
+    "den foregående målte session; baseline står før den første.",
+    "same.baseline.one": "Ikke på rette spor, hvis scoren er mindre end {less_than} fra baseline, op eller ned.",
+    "same.window.one": "Ikke på rette spor, hvis der er mindre end {less_than} mellem den højeste og den laveste score "
+    "af én målt session.",
     "same.fewer": "Ved færre end {sessions} målte sessioner slår den aldrig til.",
     "points": "point på skalaen",
     "measured": "målte sessioner, som den ser tilbage på",
@@ -87,7 +98,7 @@ _DA: Final = {
     "compared.previous": "scoren sammenlignes med den foregående målte score",
     "compared.window": "scorerne sammenlignes med hinanden",
     "missing.skip": "en session uden gyldig score springes over: den hverken bryder eller forlænger rækken",
-    "missing.break": "en session uden gyldig score bryder rækken",
+    "missing.break": "en session, hvor en score var ventet og mangler, bryder rækken",
     "unless.yes": "slår aldrig til ved en session, hvis score ligger i det raske område",
     "unless.no": "slår også til i det raske område",
     "yes": "ja",
@@ -126,6 +137,7 @@ class PolicySentences:
         """Tell `policy`; its instrument is in `definitions`. Raises DefinitionMissing."""
         self._policy = policy
         self._language: Language = language
+        self._words = Words(language)
         self._instrument = definitions.instrument(policy.primary.instrument)
 
     def _say(self, key: str, **gaps: str) -> str:
@@ -142,8 +154,11 @@ class PolicySentences:
 
     def _rule(self, rule: Deterioration | NoChange) -> str:
         if isinstance(rule, Deterioration):
-            return self._say(f"worse.{rule.compared_with}", at_least=self._number(rule.at_least))
-        gaps = {"less_than": self._number(rule.less_than), "sessions": self._number(rule.sessions)}
+            return self._say(f"worse.{rule.compared_with}", at_least=self._words.count("points", rule.at_least))
+        less_than = self._words.count("points", rule.less_than)
+        if rule.sessions == 1:
+            return self._say(f"same.{rule.compared_with}.one", less_than=less_than)
+        gaps = {"less_than": less_than, "sessions": self._number(rule.sessions)}
         return f"{self._say(f'same.{rule.compared_with}', **gaps)} {self._say('same.fewer', **gaps)}"
 
     def options(self) -> Iterator[Option]:

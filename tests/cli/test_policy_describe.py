@@ -204,6 +204,20 @@ def test_of_one_session_the_reading_of_the_window_fires_always_and_that_is_said(
     assert "so it fires at every measured session" in told(own_policy(tmp_path, rules=rules))
 
 
+def test_one_point_and_one_session_are_told_as_one(tmp_path: Path) -> None:
+    rules = [
+        {"kind": "deterioration/1", "at_least": "1", "compared_with": "baseline"},
+        *(
+            {"kind": "no_change/1", "less_than": "1", "sessions": 1, "compared_with": reading}
+            for reading in ("previous", "baseline", "window")
+        ),
+    ]
+    text = told(own_policy(tmp_path, rules=rules))
+    assert "at least 1 point worse than the baseline" in text
+    assert "moved by less than 1 point, up or down, from the measured session before" in text
+    assert re.findall(r"\b1 points|\b1 measured sessions", text) == []
+
+
 def test_numbers_are_written_as_the_language_writes_them(tmp_path: Path) -> None:
     assert "4,5 point" in told(policy_file(tmp_path), "--language", "da")
 
