@@ -106,6 +106,27 @@ class TestEpisodes:
         kept, new = case.reports()
         assert (kept.id, kept.sessions, new.sessions) == (report.id, (1,), (3,))
 
+    def test_is_revised_once_by_an_answer_at_an_earlier_session_that_was_not_judged(self) -> None:
+        case = a_case(10).scored(9)
+        case.says(SessionCancelled(session=2))
+        case.answered(3, 14)
+        case.answered(2, 12)
+        (revised,) = case.told(ReportRevised)
+        assert [judged.session for judged in revised.content.judged] == [1, 2, 3]
+        assert revised.content.curves[0].sessions == (0, 1, 2, 3)
+
+    def test_is_revised_by_an_answer_that_the_policy_of_its_session_does_not_judge_by(self) -> None:
+        case = a_case(10).scored(9)
+        primary = {"instrument": instrument("who-5")[0], "scale": "total", "healthy": "screen-positive"}
+        case.policy_changed(policy_like(id="who-5-rules", primary=primary), from_session=2)
+        case.says(SessionCancelled(session=2))
+        for session in (3, 4):
+            case.missed(session, "who-5")
+        case.answered(2, 12)
+        (revised,) = case.told(ReportRevised)
+        assert sorted(case.course.judged) == [1, 3, 4]
+        assert [curve.sessions for curve in revised.content.curves] == [(0, 1, 2)]
+
 
 class TestRetraction:
     def test_a_report_whose_episode_is_revised_away_is_retracted_with_a_notice(self) -> None:

@@ -61,6 +61,7 @@ class Report:
 class Dossier:
     """What notifier knows of a case.
 
+    policies: each with the first session it holds for, in the order in which they were decided
     scores: response id -> the score that holds
     problems: problem -> what it was called, oldest first
     decisions: session -> the decision that holds
@@ -74,6 +75,7 @@ class Dossier:
     clinic: str = ""
     group: str | None = None
     protocol: str | None = None
+    policies: tuple[tuple[int, str], ...] = ()
     scores: Mapping[str, ScoreComputed | ScoreRevised] = field(default_factory=dict)
     problems: Mapping[int, tuple[ProblemText, ...]] = field(default_factory=dict)
     decisions: Mapping[int, Decision] = field(default_factory=dict)
@@ -82,6 +84,10 @@ class Dossier:
     new_sessions: tuple[int, ...] = ()
     changed_from: float | None = None
     safety_changed: bool = False
+
+    def policy_for(self, session: int) -> str:
+        """Give the policy that a session will be judged by which has not been judged yet."""
+        return next(policy for first, policy in reversed(self.policies) if first <= session)
 
     def changed(self, place: float) -> "Dossier":
         """Know that the cause at hand changed something at a place in the course."""

@@ -9,6 +9,7 @@ from contracts.events.facts import (
     CaseEnrolled,
     CaseTransferred,
     NeedsStated,
+    PolicyChanged,
     ProblemNamed,
     ReportClosed,
     ReportDiscussed,
@@ -37,6 +38,7 @@ class Notifier:
             CaseEnrolled,
             CaseTransferred,
             NeedsStated,
+            PolicyChanged,
             ProblemNamed,
             ReportClosed,
             ReportDiscussed,
@@ -50,7 +52,7 @@ class Notifier:
         }
     )
     state = Dossier
-    schema = 3
+    schema = 4
 
     def __init__(self, definitions: Catalogue) -> None:
         """Put reports together by these definitions."""
@@ -67,7 +69,11 @@ class Notifier:
             case ScoreComputed() | ScoreRevised() as score:
                 telling.scored(score)
             case CaseEnrolled() as case:
-                telling.dossier = evolved(state, clinic=case.clinic, group=case.group, protocol=case.protocol)
+                telling.dossier = evolved(
+                    state, clinic=case.clinic, group=case.group, protocol=case.protocol, policies=((0, case.policy),)
+                )
+            case PolicyChanged(policy=policy, from_session=session):
+                telling.dossier = evolved(state, policies=(*state.policies, (session, policy)))
             case CaseTransferred() as transfer:
                 telling.transferred(transfer)
             case ProblemNamed() as problem:

@@ -93,7 +93,8 @@ class Telling:
         if not standing:
             return
         values = {scale.scale: scale.value for scale in scales}
-        if any(self._rests_on_another(decision, score, values) for decision in self._decisions_by(score.instrument)):
+        decisions = self._decisions_by(score.instrument)
+        if self._is_judged_now(score) or any(self._rests_on_another(each, score, values) for each in decisions):
             dossier = self.dossier.changed(self._place(score.session))
             self.dossier = evolved(dossier, safety_changed=dossier.safety_changed or is_about_safety)
             return
@@ -125,6 +126,14 @@ class Telling:
                 comparable[by] = id_of(by) == id_of(ref) and instrument(by).comparable_with(instrument(ref))
             if comparable[by]:
                 yield decision
+
+    def _is_judged_now(self, score: ScoreComputed | ScoreRevised | ScoreWithdrawn) -> bool:
+        """Tell whether a session is judged for the first time since its policy's instrument has been answered at it."""
+        session = score.session
+        if isinstance(session, str) or session < 1 or session in self.dossier.decisions:
+            return False
+        policy = self._definitions.policy(self.dossier.policy_for(session))
+        return id_of(policy.primary.instrument) == id_of(score.instrument)
 
     def _rests_on_another(
         self,
