@@ -34,7 +34,7 @@ from services.cli.zone import USUAL, VARIABLE, clinic_zone, zone_named
 from services.embedded import EmbeddedHome, holds_database, require_none_lost
 from services.home import CLINIC, Home
 from services.ingest.dates import NOON, Calendar, day
-from services.ingest.importer import FAULTS_LISTED, Chunk, Enrolment, Importer, Tally, policies_that_fit
+from services.ingest.importer import FAULTS_LISTED, Chunk, Enrolment, Importer, Tally, fits
 from services.ingest.reading import Skipped, leave_out, read_responses
 from services.ingest.spool import Spool
 from services.ingest.table import SESSION, RowFault, Wide
@@ -323,15 +323,20 @@ def _require_primary(home: Home, policy: Entry, instruments: set[str]) -> None:
     model = policy.model
     if not isinstance(model, Policy) or not instruments:
         return
-    primary = id_of(model.primary.instrument)
-    if primary in instruments:
+    known = home.definitions
+    if fits(model, instruments, known):
         return
-    fitting = policies_that_fit(instruments, home.definitions.of_kind(Policy))
-    found = ", ".join(sorted(instruments))
+    primary, _, _ = model.primary.instrument.partition("#")
+    name, newest = id_of(primary), known.named(Instrument, id_of(primary))
+    if name in instruments and newest is not None:
+        name, found = primary, f"{newest.ref.partition('#')[0]}, whose scores are not comparable"
+    else:
+        found = ", ".join(sorted(instruments))
+    fitting = [policy.id for _, policy in known.of_kind(Policy) if fits(policy, instruments, known)]
     which = (
         f"policies that fit: {', '.join(fitting)}" if fitting else "no known policy fits; write one and name its file"
     )
-    raise Failure(f"--policy {model.id} judges {primary}, and the file has only {found}; {which}")
+    raise Failure(f"--policy {model.id} judges {name}, and the file has only {found}; {which}")
 
 
 def _refuse(faults: list[RowFault], way_out: str) -> None:

@@ -1,11 +1,11 @@
 """From a checked file to facts: every row is checked against the log before the first is taken."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from contracts.definitions.catalogue import Entry
-from contracts.definitions.definition import id_of
+from contracts.definitions.catalogue import Catalogue, Entry
+from contracts.definitions.instrument import Instrument
 from contracts.definitions.policy import Policy
 from contracts.definitions.protocol import Protocol
 from contracts.events.event import Data, Event, fact_id, new_fact
@@ -265,9 +265,11 @@ class Importer:
         )
 
 
-def policies_that_fit(instruments: set[str], policies: list[tuple[str, Policy]]) -> list[str]:
-    """Name the policies whose primary instrument is among some."""
-    return [policy.id for _, policy in policies if id_of(policy.primary.instrument) in instruments]
+def fits(policy: Policy, instruments: Collection[str], definitions: Catalogue) -> bool:
+    """Tell whether a policy judges scores of some instruments, as the newest version of each gives them."""
+    primary = definitions.instrument(policy.primary.instrument)
+    newest = (definitions.named(Instrument, name) for name in instruments)
+    return any(each is not None and primary.comparable_with(definitions.instrument(each.ref)) for each in newest)
 
 
 def _differing(fact: Event[Data], other: Event[Data], row: SpooledRow) -> str:

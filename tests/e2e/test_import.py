@@ -88,6 +88,23 @@ def test_a_file_that_grows_is_imported_again_though_its_instrument_has_a_newer_v
     assert ran.told.startswith(f"1 response recorded, {len(ROWS)} were known already, 0 of ")
 
 
+def test_a_policy_of_a_version_that_cannot_be_compared_with_that_of_the_file_is_refused(
+    desk: Desk, tmp_path: Path
+) -> None:
+    # given a newer version of an instrument, with which nothing of the one before can be compared
+    newer = json.loads((LIBRARY / "instruments" / "bdi-ii.json").read_text("utf-8"))
+    (tmp_path / "newer").mkdir()
+    (tmp_path / "newer" / "bdi-ii.json").write_text(json.dumps({**newer, "version": 2, "comparable_from": 2}), "utf-8")
+
+    # when a file is imported under a policy that judges the one before
+    ran = desk.imports(table(ROWS), "--definitions", tmp_path / "newer")
+
+    # then it is refused: none of its sessions could ever be judged
+    assert ran.exit_code == 2
+    assert "clinic-bdi judges bdi-ii@1, and the file has only bdi-ii@2, whose scores are not comparable" in ran.told
+    assert not desk.home.exists() or desk.facts == 0
+
+
 def test_two_spellings_of_a_number_are_one_case(desk: Desk) -> None:
     # given a file in which a letter is written in one character, and in two
     rows = [row("\u00c51", 0, 30), row("A\u030a1", 1, 31), row("A\u030a1", 1, 31)]
