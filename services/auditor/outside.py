@@ -50,7 +50,7 @@ class Outsides:
         self._facts: _Ids = defaultdict(dict)
         self._before: _Ids = self._facts
         self._here: _Ids = {}
-        self._ordinals = Counter[tuple[str, str]]()
+        self._ordinals = Counter[tuple[str, str, str]]()
         self._first: dict[tuple[str, str, str, bytes], tuple[int, bytes]] = {}
 
     def facts(self, topic: Topic, records: Sequence[StoredRecord]) -> None:
@@ -73,7 +73,8 @@ class Outsides:
 
     def _see_repetition(self, place: Place, offset: int, wire: Mapping[str, Any]) -> None:
         """Compare a fact with the first one under its id that is sealed alike, and so says the same."""
-        alike = wire["subject"], wire["id"], wire["keyid"], _digest(wire["data_base64"].encode())
+        stated = wire["time"] if wire["time"] != wire["recordedtime"] else ""
+        alike = wire["subject"], wire["id"], stated, _digest(f"{wire['keyid']}{wire['data_base64']}".encode())
         its = offset, _digest(canonical(lasting(wire)))
         first = self._first.setdefault(alike, its)
         if first[1] != its[1]:
@@ -119,9 +120,9 @@ class Outsides:
         case_id, cause, kind = said["subject"], said["causationid"], said["type"]
         if kind == FactSetAside.type() or said["id"] in self._here[case_id]:
             return True
-        for ordinal in range(self._ordinals[cause, kind], LAST_SESSION):
+        for ordinal in range(self._ordinals[case_id, cause, kind], LAST_SESSION):
             if name_based_id(DERIVED_ID, case_id, cause, kind, str(ordinal), "") == said["id"]:
-                self._ordinals[cause, kind] = ordinal + 1
+                self._ordinals[case_id, cause, kind] = ordinal + 1
                 return True
         return False
 

@@ -16,11 +16,11 @@ import orjson
 import pytest
 
 from contracts.codec import canonical
-from contracts.events.event import Data
-from contracts.events.facts import OccasionOpened, ResponseSubmitted
+from contracts.events.event import Data, new_fact
+from contracts.events.facts import CaseEnrolled, OccasionOpened, ResponseSubmitted
 from contracts.events.scores import ScoreComputed
 from contracts.events.tracks import TrackEvaluated
-from contracts.topics import CASES, DEFINITIONS, NOTICES, SCORES, SEALS, TRACKS, Topic
+from contracts.topics import CASES, DEFINITIONS, NOTICES, SCORES, SEALS, TRACKS, Topic, partition_of
 from services.auditor.bundle import ends_of, write
 from services.cli.scratch import scratch
 from services.embedded import DATABASE, EmbeddedHome
@@ -319,6 +319,34 @@ def test_a_fact_that_says_something_else_under_an_id_is_part_of_what_the_history
     facts = parts(handed.file, "canonical/")[f"canonical/{CASES.name}.ndjson"].splitlines()
     assert [orjson.loads(each)["id"] for each in facts].count(event.id) == 2
     assert handed.findings() == []
+
+    # and it is no repetition for whoever has no key either
+    assert handed.findings(keys=False) == []
+
+
+def test_facts_of_two_cases_can_have_one_id(tmp_path: Path, tampering: Tampering, p1: str) -> None:
+    # given two cases in one partition, for whose answers a client has taken one id
+    kinds = (CaseEnrolled, ResponseSubmitted)
+    said = [tampering.event(CASES, p1, tampering.place_of(CASES, p1, kind)).data for kind in kinds]
+    names = [name for number in range(100) if partition_of(name := f"case-{number}") == 0][:2]
+    ids = ("11111111-2222-4333-8444-555555555555", "11111111-2222-4333-8444-555555555556")
+    facts = [
+        new_fact(data, case_id=name, fact_id=fact_id, source="urn:x", happened=day_of(0))
+        for name in names
+        for data, fact_id in zip(said, ids, strict=True)
+    ]
+
+    async def recorded() -> None:
+        async with await EmbeddedHome.open(tampering.home, write=True) as home:
+            await home.intake.record(facts)
+            await home.catch_up()
+
+    asyncio.run(recorded())
+
+    # when the history is verified with keys and without, then nothing is wrong
+    handed = Handed(tmp_path, tampering.home)
+    assert handed.findings() == []
+    assert handed.findings(keys=False) == []
 
 
 def changed(tampering: Tampering, case_id: str) -> None:
