@@ -547,6 +547,21 @@ class TestSilence:
         assert case.reports("silent")[0].sessions == (2, 3, 4, 5)
         assert case.notices() == ["silent issued", "silent status_changed"]
 
+    def test_of_which_therapists_know_makes_no_other_notice_when_it_grows_together_and_falls_apart(
+        self,
+    ) -> None:
+        case = a_case(12).scored(9, MISSED, MISSED, 9, MISSED, MISSED)
+        before = case.notices()
+        assert before == ["silent issued", "silent issued"]
+        case.withdrawn(4)
+        case.answered(4, 9)
+        assert case.notices() == before
+
+    def test_that_a_late_answer_shortens_makes_no_other_notice(self) -> None:
+        case = a_case(12).scored(9, *[MISSED] * 6)
+        case.answered(5, 9)
+        assert case.notices() == ["silent issued"]
+
     def test_is_not_ended_by_a_session_that_was_cancelled(self) -> None:
         case = a_case(12).scored(9, MISSED, 9, MISSED)
         case.says(SessionCancelled(session=4))
@@ -604,6 +619,14 @@ class TestOverdue:
         self.due(case, 3)
         self.due(case, 4)
         assert [overdue.session for overdue in case.told(ReportOverdue)] == [2, 3]
+
+    def test_the_retraction_of_what_the_supervisor_was_told_of_is_told(self) -> None:
+        case = a_case(10).scored(14, 9)
+        for total in (10, 14):
+            case.corrected(1, total)
+        self.due(case, 3)
+        case.corrected(1, 10)
+        assert case.notices() == ["not issued", "not retracted", "not overdue", "not retracted"]
 
     def test_a_safety_report_of_before_the_course_is_overdue_at_the_first_session(self) -> None:
         case = a_case(12, protocol="group-cbt-depression-14")

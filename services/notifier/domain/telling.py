@@ -1,7 +1,7 @@
 """What follows from one event: reports issued, revised and retracted, and who must be told."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal, get_args
@@ -229,6 +229,8 @@ class Telling:
     def _reconcile(self, kind: Run) -> None:
         """Bring the reports of a kind into line with what there is to report: one report a run."""
         reports = [report for report in self.dossier.reports.values() if report.kind == kind]
+        held = [report for report in reports if report.announced and not report.retracted]
+        told = {session for report in held for session in report.sessions}
         runs = self.dossier.runs(kind)
         claimed: dict[tuple[int, ...], Report] = {}
         for report in sorted(reports, key=lambda report: report.retracted):
@@ -241,55 +243,61 @@ class Telling:
                 claimed[home] = report
         for run in runs:
             if run in claimed:
-                self._go_on(claimed[run], run)
+                self._go_on(claimed[run], run, told)
             else:
-                self._issue(kind, run)
+                self._issue(kind, run, told)
 
-    def _issue(self, kind: Run, run: tuple[int, ...]) -> None:
-        """Issue the report of a run; its id comes from the first session announced in it."""
+    def _issue(self, kind: Run, run: tuple[int, ...], told: Collection[int]) -> None:
+        """Issue the report of a run; its id comes from the first session announced in it. told: as of `_is_news`."""
         content = compose(self.dossier, self._definitions, kind=kind, session=run[-1])
         report = self._new_report(kind, str(run[0]), content, sessions=run, response=None)
-        if self._is_news(kind, run):
+        if self._is_news(kind, run, told):
             self._notice(report, "issued")
 
-    def _go_on(self, report: Report, run: tuple[int, ...]) -> None:
-        """Revise the report of a run, if anything that it speaks of changed; with a notice if that is news."""
+    def _go_on(self, report: Report, run: tuple[int, ...], told: Collection[int]) -> None:
+        """Revise the report of a run, if anything that it speaks of changed; with a notice if that is news.
+
+        told: as of `_is_news`
+        """
         kind: Run = "silent" if report.kind == "silent" else "not"
         unchanged = run[-1] < (self.dossier.changed_from or 0) and not self.dossier.safety_changed
-        if report.sessions == run and not report.retracted and unchanged and not self._is_an_episode_again(kind, run):
+        is_again = self._is_an_episode_again(kind, run, told)
+        if report.sessions == run and not report.retracted and unchanged and not is_again:
             return
         further = [s for s in self.dossier.new_sessions if s in run and s not in report.sessions]
         revised = self._revise(report, run)
         if report.retracted:
-            if self._is_news(kind, run):
+            if self._is_news(kind, run, told):
                 self._notice(revised, "issued")
         elif kind == "silent":
-            if self._is_silent_again(report, run):
+            # One that is merely longer is not told again.
+            if run[-1] not in self.dossier.new_sessions and self._is_news(kind, run, told):
                 self._notice(revised, "status_changed")
         elif further:
             policy = self._definitions.policy(self.dossier.decisions[run[-1]].policy)
-            if policy.notify == "every_not_session" and self._is_news(kind, run):
+            if policy.notify == "every_not_session" and self._is_news(kind, run, told):
                 self._notice(revised, "further_session")
         elif self._stands_otherwise() and self._is_about_now(report, run):
             self._notice(revised, "status_changed")
 
-    def _is_news(self, kind: Run, run: tuple[int, ...]) -> bool:
+    def _is_news(self, kind: Run, run: tuple[int, ...], told: Collection[int]) -> bool:
         """Tell whether a run that goes on is not yet what therapists know.
 
-        That is so of a silence, if a session of it is new, or if the case stands otherwise than when they were last
-        told. The past alone makes no notice (clinical rules, NOT report).
+        That is so of a silence, if they were not told of its last session; of an episode, if a session of it is new, or
+        if the case stands otherwise than when they were last told. The past alone makes no notice (clinical rules, NOT
+        report).
+
+        told: the sessions of what had been announced before, and held
         """
-        is_new = kind == "silent" or any(session in run for session in self.dossier.new_sessions)
-        return self.dossier.is_open(kind, run) and (is_new or self._stands_otherwise())
+        if not self.dossier.is_open(kind, run):
+            return False
+        if kind == "silent":
+            return run[-1] not in told
+        return any(session in run for session in self.dossier.new_sessions) or self._stands_otherwise()
 
-    def _is_an_episode_again(self, kind: Run, run: tuple[int, ...]) -> bool:
+    def _is_an_episode_again(self, kind: Run, run: tuple[int, ...], told: Collection[int]) -> bool:
         """Tell whether an episode goes on that a session had ended which is unknown now."""
-        return kind == "not" and not self.dossier.new_sessions and self._is_news(kind, run)
-
-    def _is_silent_again(self, report: Report, run: tuple[int, ...]) -> bool:
-        """Tell whether a silence goes on that a session had ended which is unknown now."""
-        known = (*report.sessions, *self.dossier.new_sessions)
-        return run[-1] not in known and self.dossier.is_open("silent", run)
+        return kind == "not" and not self.dossier.new_sessions and self._is_news(kind, run, told)
 
     def _stands_otherwise(self) -> bool:
         """Tell whether the latest session, its status, or whether an episode goes on is other than it was told."""
@@ -405,9 +413,10 @@ class Telling:
                 report=report.id, kind=report.kind, reason=reason, to=to, clinic=dossier.clinic, group=dossier.group
             )
         )
+        known = evolved(dossier.reports[report.id], announced=True)
         if to == "therapists":
-            known = evolved(dossier.reports[report.id], since=self._cause.recordedtime, announced=True)
-            self.dossier = dossier.with_report(evolved(known, seen=False, overdue=False, closed=False))
+            known = evolved(known, since=self._cause.recordedtime, seen=False, overdue=False, closed=False)
+        self.dossier = dossier.with_report(known)
 
     def _say(self, data: Data) -> Event[Data]:
         event = self._derivation.event(data)
