@@ -171,11 +171,18 @@ class Clockwork:
             known, _ = await self.cases.readable([each.case_id for each in some])
             for each in some:
                 case = known.get(each.case_id)
-                first = None if case is None else self.timetable.first_moment(case)
-                if each.due > now and first is not None and first < each.due:
+                if each.due > now and case is not None and self._is_earlier(case, each.due):
                     await self.agenda.postpone(Register.name, each, now)
                 # Many are looked at without a wait: others have their turn here.
                 await asyncio.sleep(0)
+
+    def _is_earlier(self, case: Registered, due: datetime) -> bool:
+        """Tell whether a case may have to be looked at before a moment."""
+        try:
+            first = self.timetable.first_moment(case)
+        except Exception:  # noqa: BLE001 - whoever looks at the case tells what is wrong with it, and goes on
+            return True
+        return first is not None and first < due
 
     async def _put_off(self, appointment: Appointment, why: str, now: datetime) -> int:
         """Come again to a case that cannot be looked at, and note why: the others have their time all the same."""
