@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self, TypeVar
+from unicodedata import normalize
 from zoneinfo import ZoneInfo
 
 from pydantic import TypeAdapter
@@ -315,11 +316,11 @@ class Home(ABC):
         """Find the cases that can be read, and those that cannot."""
         if name in await self.store.load(self.register.name, [name]) or name in await self.keyring.keys([name]):
             return [name], []
-        persons = await self.people.persons()
+        persons, sought = await self.people.persons(), normalize("NFC", name)
         found = [
             case_id
             for case_id, person in persons.items()
-            if name in (person.number, f"{person.number}@{person.clinic}")
+            if sought in (number := normalize("NFC", person.number), f"{number}@{person.clinic}")
         ]
         return found, await self._keyless_named(name, persons.values())
 

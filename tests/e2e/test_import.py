@@ -115,6 +115,10 @@ def test_two_spellings_of_a_number_are_one_case(desk: Desk) -> None:
     # then all of it is of one case
     assert ran.told.startswith("2 responses recorded, 0 were known already, 1 of 1 cases enrolled")
 
+    # and is found by either
+    for number in ("\u00c51", "A\u030a1"):
+        assert ontrack("case", number, "--data", desk.home).exit_code == 0
+
 
 def test_a_policy_that_could_judge_nothing_in_the_file_is_refused(desk: Desk, tmp_path: Path) -> None:
     # given a file of BDI-II totals only
