@@ -86,8 +86,13 @@ def _places(subject: Subject) -> Mapping[str, float]:
 
 
 def is_gap(subject: Subject, curve: Curve, before: Session, after: Session) -> bool:
-    """Tell whether a value is missing between two points: a counted session that asks the instrument lies there."""
+    """Tell whether a value is missing between two points: a counted session lies there that asks the instrument.
+
+    Or that was asked for it beyond the protocol: then it was judged unknown.
+    """
     if not isinstance(before, int) or not isinstance(after, int):
         return False
-    name = curve.instrument.partition("@")[0]
-    return any(subject.protocol.asks_at(name, session) for session in range(before + 1, after))
+    name, between = curve.instrument.partition("@")[0], range(before + 1, after)
+    missed = {judged.session for judged in subject.content.judged if judged.status == "unknown"}
+    is_missed = subject.is_primary(curve) and not missed.isdisjoint(between)
+    return is_missed or any(subject.protocol.asks_at(name, session) for session in between)
