@@ -27,7 +27,18 @@ from contracts.events.tracks import Decision
 from contracts.topics import TRACKS
 from services.embedded import EmbeddedHome
 from tests.auditor.tampering import Tampering
-from tests.cli.homes import SECRET, Step, day_of, events_of, imported, lived, reports_of, spread, written
+from tests.cli.homes import (
+    SECRET,
+    Step,
+    day_of,
+    events_of,
+    imported,
+    lived,
+    of_two_versions,
+    reports_of,
+    spread,
+    written,
+)
 from tests.support.command import ontrack, succeeded
 from tests.support.histories import ODSIS, reference
 from tests.support.policies import own_policy
@@ -140,12 +151,7 @@ def test_what_was_known_then_is_told_apart_from_what_came_since(home: Path) -> N
 
 def test_a_score_of_a_newer_version_is_told_as_what_it_stood_on(tmp_path: Path) -> None:
     # given a course that goes on with a version of the instrument that is comparable with that of the policy
-    newer = json.loads((LIBRARY / "instruments" / "odsis.json").read_text())
-    (tmp_path / "newer").mkdir()
-    (tmp_path / "newer" / "odsis.json").write_text(json.dumps({**newer, "version": 2, "comparable_from": 1}))
-    made = imported(tmp_path / "home", written(tmp_path / "1.csv", {"N": {0: 12, 1: 12}}, "odsis"))
-    more = written(tmp_path / "2.csv", {"N": {2: 12, 3: 16}}, "odsis")
-    succeeded("import", more, "--data", made, "--timezone", "UTC", "--definitions", tmp_path / "newer")
+    made = of_two_versions(tmp_path)
 
     # when it is asked why the last session was flagged
     found = why(made, "N", 3)

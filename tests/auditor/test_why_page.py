@@ -1,7 +1,6 @@
 """`ontrack audit why --write`: the argument as a page, which says what the text and the data say."""
 
 import asyncio
-import json
 import re
 import stat
 from collections.abc import Iterator
@@ -13,7 +12,6 @@ from typing import Any, Final
 import orjson
 import pytest
 
-from contracts.definitions.files import LIBRARY
 from contracts.events.event import Data
 from contracts.events.facts import (
     NoticeSent,
@@ -25,7 +23,18 @@ from contracts.events.facts import (
 )
 from services.embedded import EmbeddedHome
 from services.pages.words import Words
-from tests.cli.homes import SECRET, Step, day_of, events_of, imported, lived, reports_of, spread, written
+from tests.cli.homes import (
+    SECRET,
+    Step,
+    day_of,
+    events_of,
+    imported,
+    lived,
+    of_two_versions,
+    reports_of,
+    spread,
+    written,
+)
 from tests.pages.reading import Page
 from tests.support.command import ontrack, succeeded
 
@@ -57,16 +66,6 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for fact in facts:
         lived(made, [Step("W", fact, day_of(5))])
     return made
-
-
-def test_it_draws_the_scores_of_another_version_that_can_be_compared(tmp_path: Path) -> None:
-    newer = json.loads((LIBRARY / "instruments" / "odsis.json").read_text())
-    (tmp_path / "newer").mkdir()
-    (tmp_path / "newer" / "odsis.json").write_text(json.dumps({**newer, "version": 2, "comparable_from": 1}))
-    made = imported(tmp_path / "home", written(tmp_path / "1.csv", {"N": {0: 12, 1: 12}}, "odsis"))
-    more = written(tmp_path / "2.csv", {"N": {2: 12, 3: 16}}, "odsis")
-    succeeded("import", more, "--data", made, "--timezone", "UTC", "--definitions", tmp_path / "newer")
-    assert set(page(made, tmp_path / "why.html", "N", 3).points()) == {"0", "1", "2", "3"}
 
 
 def page(home: Path, file: Path, case: str, session: int, *options: str) -> Page:
@@ -170,6 +169,14 @@ def test_the_scores_that_rules_looked_at_are_told_whether_they_fired_or_not(home
     # then all of these scores are there, the one before the first among them
     assert [each["score"]["data"]["session"] for each in found["scores"]] == [1, 2, 3, 4]
     assert found["scores"][0]["corrected"]
+
+
+def test_it_draws_the_scores_of_another_version_that_can_be_compared(tmp_path: Path) -> None:
+    # given a course that goes on with a version of the instrument that is comparable with that of the policy
+    made = of_two_versions(tmp_path)
+
+    # when the page of its last session is written, then the scores of both versions are drawn
+    assert set(page(made, tmp_path / "why.html", "N", 3).points()) == {"0", "1", "2", "3"}
 
 
 def test_the_picture_is_that_of_when_it_was_judged(home: Path, tmp_path: Path) -> None:

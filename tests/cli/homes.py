@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from contracts.definitions.files import LIBRARY
 from contracts.events.event import Data, fact_id, new_fact
 from services.embedded import EmbeddedHome
 from tests.support.command import succeeded
@@ -132,3 +133,15 @@ def reports_of(home: Path, *options: str) -> list[dict[str, Any]]:
     """Give the reports as the command gives them."""
     listed: list[dict[str, Any]] = json.loads(succeeded("reports", "--data", home, "--format", "json", *options).out)
     return listed
+
+
+def of_two_versions(folder: Path) -> Path:
+    """Make a home in which the course of N goes on with a newer version of its instrument, which can be compared."""
+    newer = folder / "newer"
+    newer.mkdir()
+    said = json.loads((LIBRARY / "instruments" / "odsis.json").read_text("utf-8"))
+    (newer / "odsis.json").write_text(json.dumps({**said, "version": 2, "comparable_from": 1}), "utf-8")
+    home = imported(folder / "home", written(folder / "1.csv", {"N": {0: 12, 1: 12}}, "odsis"))
+    more = written(folder / "2.csv", {"N": {2: 12, 3: 16}}, "odsis")
+    succeeded("import", more, "--data", home, "--timezone", "UTC", "--definitions", newer)
+    return home
