@@ -164,6 +164,24 @@ class TestRetraction:
         case.scored(10, 8)
         assert [revised.changes for revised in case.told(ReportRevised)] == [("retracted",)]
 
+    def test_of_the_part_that_goes_on_of_what_was_announced_makes_a_notice(self) -> None:
+        case = a_case(10).scored(14, 14, 14)
+        case.corrected(2, 10)
+        before = case.notices()
+        case.corrected(3, 10)
+        assert [(report.sessions, report.retracted) for report in case.reports()] == [((1,), False), ((3,), True)]
+        assert case.notices() == [*before, "not retracted"]
+
+    def test_of_a_report_into_which_an_announced_one_was_merged_makes_a_notice(self) -> None:
+        case = a_case(10).scored(9, 8)
+        case.corrected(1, 14)  # an episode that is over
+        case.scored(14)
+        case.corrected(2, 14)  # one episode 1-3, the second report is merged
+        assert case.notices() == ["not issued"]
+        case.baseline_set(12)
+        assert all(report.retracted for report in case.reports())
+        assert case.notices() == ["not issued", "not retracted"]
+
     def test_of_a_report_that_was_never_announced_makes_no_notice(self) -> None:
         case = a_case(10).scored(10, 9)
         case.corrected(1, 14)
@@ -562,6 +580,50 @@ class TestSilence:
         case.answered(5, 9)
         assert case.notices() == ["silent issued"]
 
+    @pytest.mark.parametrize("totals", [(10,), (10, 9), (10, 9, 10)], ids=len)
+    def test_that_fell_apart_makes_no_other_notice_by_what_is_corrected_later(self, totals: Sequence[int]) -> None:
+        case = a_case(12).scored(9, *[MISSED] * 6)
+        case.answered(5, 9)
+        for total in totals:
+            case.corrected(5, total)
+        assert [report.sessions for report in case.reports("silent")] == [(2, 3, 4), (6, 7)]
+        assert case.notices() == ["silent issued"]
+
+    def test_that_goes_on_is_told_where_the_report_by_which_it_was_known_is_retracted(self) -> None:
+        case = a_case(12).scored(9, *[MISSED] * 6)
+        for session in (5, 3):
+            case.answered(session, 9)
+        assert [(report.sessions, report.retracted) for report in case.reports("silent")] == [
+            ((2, 3, 4), True),
+            ((6, 7), False),
+        ]
+        assert case.notices() == ["silent issued", "silent retracted", "silent status_changed"]
+
+    def test_of_which_therapists_know_makes_no_other_notice_under_the_report_that_it_was_merged_into(self) -> None:
+        case = a_case(12).scored(9)
+        case.answered(4, 7)  # a silence that is over
+        for session in (5, 6):
+            case.missed(session)
+        case.withdrawn(4)
+        case.corrected(1, 10)
+        assert case.reports("silent")[0].sessions == (2, 3, 4, 5, 6)
+        assert case.notices() == ["silent issued"]
+
+    @pytest.mark.parametrize("overdue", [False, True], ids=["told to nobody", "told to the supervisor"])
+    def test_that_goes_on_makes_a_notice_where_the_session_after_it_was_cancelled(self, overdue: bool) -> None:
+        # given a silence that was over when it was found, before a session that was answered though it was cancelled
+        case = a_case(12).scored(9)
+        case.says(SessionCancelled(session=4))
+        case.answered(4, 7)
+        if overdue:
+            case.says(SessionDue(session=5, scheduled=FIRST_DAY + timedelta(weeks=5)))
+        before = case.notices()
+
+        # when that answer is withdrawn, then therapists are told
+        case.withdrawn(4)
+        assert case.reports("silent")[0].sessions == (2, 3)
+        assert case.notices() == [*before, "silent status_changed"]
+
     def test_is_not_ended_by_a_session_that_was_cancelled(self) -> None:
         case = a_case(12).scored(9, MISSED, 9, MISSED)
         case.says(SessionCancelled(session=4))
@@ -620,13 +682,18 @@ class TestOverdue:
         self.due(case, 4)
         assert [overdue.session for overdue in case.told(ReportOverdue)] == [2, 3]
 
-    def test_the_retraction_of_what_the_supervisor_was_told_of_is_told(self) -> None:
+    def test_the_retraction_of_what_only_the_supervisor_was_told_of_is_told_to_the_supervisor(self) -> None:
         case = a_case(10).scored(14, 9)
         for total in (10, 14):
             case.corrected(1, total)
         self.due(case, 3)
         case.corrected(1, 10)
-        assert case.notices() == ["not issued", "not retracted", "not overdue", "not retracted"]
+        assert [(notice.reason, notice.to) for notice in case.told(NoticeRequested)] == [
+            ("issued", "therapists"),
+            ("retracted", "therapists"),
+            ("overdue", "supervisor"),
+            ("retracted", "supervisor"),
+        ]
 
     def test_a_safety_report_of_before_the_course_is_overdue_at_the_first_session(self) -> None:
         case = a_case(12, protocol="group-cbt-depression-14")

@@ -37,8 +37,8 @@ class Report:
     number, event: of the revision that holds
     content: that revision's content as JSON; read only when it is compared or shown
     since: when it came into being, or therapists were last told of it: as what that follows from was recorded
-    announced: a notice has been asked for, and none of its retraction since
-    seen: somebody has looked since the last notice; overdue: somebody has been told that nobody looked
+    told_by: the report by whose notice therapists know of this one: itself, or another that told of its run
+    seen: somebody has looked since the last notice; overdue: the supervisor has been told that nobody looked
     """
 
     id: str
@@ -51,7 +51,7 @@ class Report:
     since: datetime
     retracted: bool = False
     merged_into: str | None = None
-    announced: bool = False
+    told_by: str | None = None
     seen: bool = False
     overdue: bool = False
     closed: bool = False
@@ -93,6 +93,10 @@ class Dossier:
         """Know that the cause at hand changed something at a place in the course."""
         first = place if self.changed_from is None else min(place, self.changed_from)
         return evolved(self, changed_from=first)
+
+    def is_known(self, report: Report) -> bool:
+        """Tell whether therapists were told of a report, and not since of the retraction of what told them."""
+        return report.told_by is not None and self.reports[report.told_by].told_by is not None
 
     def with_report(self, report: Report) -> "Dossier":
         """Know how a report stands."""

@@ -52,7 +52,7 @@ class Notifier:
         }
     )
     state = Dossier
-    schema = 4
+    schema = 5
 
     def __init__(self, definitions: Catalogue) -> None:
         """Put reports together by these definitions."""

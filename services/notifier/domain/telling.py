@@ -229,8 +229,6 @@ class Telling:
     def _reconcile(self, kind: Run) -> None:
         """Bring the reports of a kind into line with what there is to report: one report a run."""
         reports = [report for report in self.dossier.reports.values() if report.kind == kind]
-        held = [report for report in reports if report.announced and not report.retracted]
-        told = {session for report in held for session in report.sessions}
         runs = self.dossier.runs(kind)
         claimed: dict[tuple[int, ...], Report] = {}
         for report in sorted(reports, key=lambda report: report.retracted):
@@ -241,29 +239,33 @@ class Telling:
                 self._retract(report, claimed[home].id)
             else:
                 claimed[home] = report
+        held = [report for report in reports if not report.retracted and self.dossier.is_known(report)]
+        told = {session: report.told_by for report in held for session in report.sessions}
         for run in runs:
-            if run in claimed:
-                self._go_on(claimed[run], run, told)
-            else:
-                self._issue(kind, run, told)
+            report = self._go_on(claimed[run], run, told) if run in claimed else self._issue(kind, run, told)
+            report = self.dossier.reports[report.id]
+            # Its run is known by the notice of another report, of which it was a part, or which was merged into it.
+            if run[-1] in told and self.dossier.is_open(kind, run) and not self.dossier.is_known(report):
+                self.dossier = self.dossier.with_report(evolved(report, told_by=told[run[-1]]))
 
-    def _issue(self, kind: Run, run: tuple[int, ...], told: Collection[int]) -> None:
+    def _issue(self, kind: Run, run: tuple[int, ...], told: Collection[int]) -> Report:
         """Issue the report of a run; its id comes from the first session announced in it. told: as of `_is_news`."""
         content = compose(self.dossier, self._definitions, kind=kind, session=run[-1])
         report = self._new_report(kind, str(run[0]), content, sessions=run, response=None)
         if self._is_news(kind, run, told):
             self._notice(report, "issued")
+        return report
 
-    def _go_on(self, report: Report, run: tuple[int, ...], told: Collection[int]) -> None:
+    def _go_on(self, report: Report, run: tuple[int, ...], told: Collection[int]) -> Report:
         """Revise the report of a run, if anything that it speaks of changed; with a notice if that is news.
 
         told: as of `_is_news`
         """
         kind: Run = "silent" if report.kind == "silent" else "not"
         unchanged = run[-1] < (self.dossier.changed_from or 0) and not self.dossier.safety_changed
-        is_again = self._is_an_episode_again(kind, run, told)
+        is_again = not self.dossier.new_sessions and self._is_news(kind, run, told)
         if report.sessions == run and not report.retracted and unchanged and not is_again:
-            return
+            return report
         further = [s for s in self.dossier.new_sessions if s in run and s not in report.sessions]
         revised = self._revise(report, run)
         if report.retracted:
@@ -279,6 +281,7 @@ class Telling:
                 self._notice(revised, "further_session")
         elif self._stands_otherwise() and self._is_about_now(report, run):
             self._notice(revised, "status_changed")
+        return revised
 
     def _is_news(self, kind: Run, run: tuple[int, ...], told: Collection[int]) -> bool:
         """Tell whether a run that goes on is not yet what therapists know.
@@ -287,17 +290,13 @@ class Telling:
         if the case stands otherwise than when they were last told. The past alone makes no notice (clinical rules, NOT
         report).
 
-        told: the sessions of what had been announced before, and held
+        told: the sessions of the reports that they know of and that had held
         """
         if not self.dossier.is_open(kind, run):
             return False
         if kind == "silent":
             return run[-1] not in told
         return any(session in run for session in self.dossier.new_sessions) or self._stands_otherwise()
-
-    def _is_an_episode_again(self, kind: Run, run: tuple[int, ...], told: Collection[int]) -> bool:
-        """Tell whether an episode goes on that a session had ended which is unknown now."""
-        return kind == "not" and not self.dossier.new_sessions and self._is_news(kind, run, told)
 
     def _stands_otherwise(self) -> bool:
         """Tell whether the latest session, its status, or whether an episode goes on is other than it was told."""
@@ -310,7 +309,7 @@ class Telling:
         return spoke_of_it or self.dossier.is_open("not", run)
 
     def _retract(self, report: Report, merged_into: str | None) -> None:
-        """Say that a report no longer holds; with a notice if it had been announced and is not merged.
+        """Say that a report no longer holds; with a notice to whom had been told of it, unless it is merged.
 
         Who was told that is told no more of it, until it has been announced again.
         """
@@ -319,10 +318,14 @@ class Telling:
         changes: tuple[ReportChange, ...] = ("merged",) if merged_into else ("retracted",)
         content = ReportContent.model_validate_json(report.content)
         revised = self._revision(report, content, report.content, changes, retracted=True, merged_into=merged_into)
-        if merged_into is None and report.announced:
+        if merged_into is not None:
+            return
+        if self.dossier.is_known(report):
             self._notice(revised, "retracted")
-            told = self.dossier.reports[report.id]
-            self.dossier = self.dossier.with_report(evolved(told, announced=False))
+        elif report.overdue:
+            self._notice(revised, "retracted", "supervisor")
+        known = evolved(self.dossier.reports[report.id], told_by=None, overdue=False)
+        self.dossier = self.dossier.with_report(known)
 
     def _safety(self, response: str, session: int | str) -> None:
         """Issue, revise or retract the safety report of a response, whatever the status."""
@@ -413,10 +416,9 @@ class Telling:
                 report=report.id, kind=report.kind, reason=reason, to=to, clinic=dossier.clinic, group=dossier.group
             )
         )
-        known = evolved(dossier.reports[report.id], announced=True)
         if to == "therapists":
-            known = evolved(known, since=self._cause.recordedtime, seen=False, overdue=False, closed=False)
-        self.dossier = dossier.with_report(known)
+            known = evolved(dossier.reports[report.id], since=self._cause.recordedtime, told_by=report.id)
+            self.dossier = dossier.with_report(evolved(known, seen=False, overdue=False, closed=False))
 
     def _say(self, data: Data) -> Event[Data]:
         event = self._derivation.event(data)
