@@ -468,10 +468,24 @@ async def test_who_joins_a_group_that_has_begun_has_a_course_of_their_own(
         SessionMoved(session=2, scheduled=times["8"] + timedelta(days=1))
     ]
 
-    # and the same with other sessions is refused
-    other = await clinic.ask("POST", "/v1/cases", {**enrolment, "sessions": {"1": 8}}, key="same")
-    assert other.problem == (409, "key-reused")
+    # and the same with other sessions is refused, or with none
+    for named, group in (({"1": 8}, "mondays"), ({}, "mondays"), ({}, None)):
+        other = await clinic.ask("POST", "/v1/cases", {**enrolment, "sessions": named, "group": group}, key="same")
+        assert other.problem == (409, "key-reused")
     assert len(await clinic.facts(CaseTransferred)) == 1
+
+
+async def test_who_was_enrolled_under_an_id_joins_no_group_under_it(clinic: Clinic) -> None:
+    # given a case that was enrolled without a group, under an id of the client's
+    await clinic.ask("PUT", "/v1/groups/mondays", {"sessions": {}, "therapists": []})
+    enrolment = {**ENROLMENT, "id": "11111111-2222-4333-8444-555555555555"}
+    await clinic.ask("POST", "/v1/cases", enrolment)
+
+    # when the id comes again with a group and sessions of it, then that is refused, and the same as before is not
+    other = await clinic.ask("POST", "/v1/cases", {**enrolment, "group": "mondays", "sessions": {"1": 7}})
+    assert other.problem == (409, "key-reused")
+    assert (await clinic.ask("POST", "/v1/cases", enrolment)).status == 201
+    assert await clinic.facts(CaseTransferred) == []
 
 
 async def test_sessions_are_named_of_a_group_and_of_the_protocol(clinic: Clinic) -> None:

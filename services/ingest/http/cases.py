@@ -18,7 +18,7 @@ from contracts.definitions.protocol import Protocol
 from contracts.events.event import FACT_ID, Data, Event, name_based_id
 from contracts.events.facts import CaseEnrolled, CaseTransferred
 from services.ingest.access import Client
-from services.ingest.domain.admission import outside
+from services.ingest.domain.admission import is_reused, outside, reuse_of
 from services.ingest.domain.register import Registered, Told, after
 from services.ingest.domain.schedule import changes
 from services.ingest.door import WAITING_AT_MOST
@@ -77,6 +77,10 @@ class CaseDesk:
             raise Problem(problems.INVALID, Fault(f"/{wrong.place}", wrong.expected)) from None
         except Unnamed:
             raise Problem(problems.KEY_EXPECTED) from None
+        ids = [fact.id, *(each.fact.id for each in joining)]
+        # With its sessions named or without, the enrolment itself reads the same.
+        if enrolment.id is not None and is_reused(case, [*ids, _joins_by(ids[-1])]):
+            raise problems.refused([("", reuse_of(case, fact))])
 
         def before() -> Iterator[Event[Data]]:
             for protocol, policy in product(
@@ -277,8 +281,13 @@ def _joining(enrolment: Enrolment, enrolled: Event[Data], origin: Origin) -> lis
     if enrolment.group is None:
         raise Misstated("group", "a group, since its sessions are named")
     data = CaseTransferred(group=enrolment.group, sessions=enrolment.sessions)
-    given_id = None if enrolment.id is None else name_based_id(FACT_ID, enrolment.id, data.wire_name)
+    given_id = None if enrolment.id is None else _joins_by(enrolment.id)
     return [Stated(origin.event(enrolled.subject, data, enrolled.time, given_id, part=1))]
+
+
+def _joins_by(enrolment_id: str) -> str:
+    """Give the id of the fact by which a case joins its group that is enrolled under an id with its sessions named."""
+    return name_based_id(FACT_ID, enrolment_id, CaseTransferred.wire_name)
 
 
 def _require_room(facts: Iterable[Event[Data]]) -> None:
