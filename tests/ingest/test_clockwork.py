@@ -5,6 +5,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -32,6 +33,7 @@ from contracts.topics import CASES, SCORES
 from services.embedded import DATABASE, EmbeddedHome
 from services.home import Home
 from services.ingest.clockwork import Clockwork, Timetable
+from services.ingest.domain.register import Registered
 from services.ingest.door import Door
 from services.ingest.following import Following
 from services.ingest.intake import Request
@@ -276,6 +278,27 @@ async def test_a_case_that_cannot_be_read_keeps_no_other_from_its_time(tmp_path:
         assert health.alive() == []
         (why,) = health.ready()
         assert "the key of case anna is missing" in why
+
+
+async def test_a_case_at_which_the_clock_fails_keeps_no_other_from_its_time(tmp_path: Path) -> None:
+    class Failing(Timetable):
+        def first_moment(self, case: Registered) -> datetime | None:
+            if case.clinic == "c2":
+                raise ValueError
+            return super().first_moment(case)
+
+    async with a_ward(tmp_path / "home") as ward:
+        # given two cases, at one of which the clock fails when it is started
+        await ward.admit("anna", clinic="c2")
+        await ward.admit("bo")
+        clock = replace(ward.clock(), timetable=Failing(ward.home.definitions, ward.home.zones))
+        ward.time = MORNING - timedelta(days=1)
+        await clock.tick()
+
+        # when their time comes, then what is to be said of the other one is said
+        ward.time = MORNING
+        await clock.tick()
+        assert {fact.subject for fact in await ward.facts(OccasionOpened)} >= {"bo"}
 
 
 async def test_what_is_refused_of_a_case_keeps_nothing_else_from_being_said_and_is_told(tmp_path: Path) -> None:
