@@ -143,6 +143,18 @@ def test_a_session_without_a_score_is_a_gap_with_a_mark_on_the_axis(show: Show) 
     assert "no valid score" in page.all("ul", "legend")[0].text
 
 
+@pytest.mark.parametrize(
+    ("missed", "expected"), [({2: None}, [2, 2]), ({}, [4])], ids=["asked beyond the protocol", "not asked"]
+)
+def test_a_session_that_the_protocol_does_not_ask_at_is_a_gap_if_it_was_missed(
+    missed: dict[int, str | None], expected: list[int], show: Show
+) -> None:
+    definitions, decision = well_being()
+    page = show(report(decision, {0: "52", 1: "60", 3: "40", 4: "44", **missed}), definitions=definitions)
+
+    assert [piece.attributes["d"].count("L") + 1 for piece in page.all("path", "curve", within="wide")] == expected
+
+
 def test_life_events_are_marks_with_a_legend(show: Show) -> None:
     page = show(report(DETERIORATED, SCORES, context=[event(2, "job"), event(2, "family"), event(3, "housing")]))
 
