@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self, TypeVar
-from unicodedata import normalize
 from zoneinfo import ZoneInfo
 
 from pydantic import TypeAdapter
@@ -26,7 +25,7 @@ from services.mailer.outbox.port import Outbox
 from services.not_detector.domain.stage import NotDetector
 from services.notifier.domain.stage import Notifier
 from services.runtime.copies.port import Copies
-from services.runtime.directory.port import Directory, Person
+from services.runtime.directory.port import Directory, Person, composed
 from services.runtime.erasures import Erasure, erasures
 from services.runtime.faults import RESTORE, PartitionLost, StageStopped
 from services.runtime.founding import Founding
@@ -316,11 +315,11 @@ class Home(ABC):
         """Find the cases that can be read, and those that cannot."""
         if name in await self.store.load(self.register.name, [name]) or name in await self.keyring.keys([name]):
             return [name], []
-        persons, sought = await self.people.persons(), normalize("NFC", name)
+        persons, sought = await self.people.persons(), composed(name)
         found = [
             case_id
             for case_id, person in persons.items()
-            if sought in (number := normalize("NFC", person.number), f"{number}@{person.clinic}")
+            if sought in (number := composed(person.number), f"{number}@{person.clinic}")
         ]
         return found, await self._keyless_named(name, persons.values())
 

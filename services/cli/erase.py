@@ -39,6 +39,7 @@ from services.home import Home
 from services.ingest.cases import KeyMissing
 from services.ingest.intake import Request
 from services.runtime.copies.port import UNKNOWN
+from services.runtime.directory.port import composed
 from services.runtime.erasures import Erasure
 from services.runtime.faults import PartitionLost, StageStopped
 from services.runtime.keyring.master import MasterKey
@@ -210,7 +211,7 @@ async def _case_named(home: Home, name: str) -> str:
     kept = {person.case_id async for person in home.people.sealed()} - persons.keys()
     keys = await home.keyring.keys(kept)
     nobody = {each for each in kept - {case_id} if not isinstance(keys.get(each), Destroyed)}
-    if nobody and case_id in persons and name == persons[case_id].number:
+    if nobody and case_id in persons and composed(name) == composed(persons[case_id].number):
         raise Failure(
             f"{name}: of {counted(len(nobody), 'case')} it cannot be read any more who they are, so this number could "
             "be that of another clinic's. Name the one that is meant: "

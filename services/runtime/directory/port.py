@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
+from unicodedata import normalize
 
 from services.runtime.unavailable import Unavailable
 
@@ -15,6 +16,11 @@ NUMBER_FORM: Final = rf"^[^\s{_UNSEEN}]([^{_UNSEEN}]{{0,98}}[^\s{_UNSEEN}])?$"
 
 class DirectoryUnavailable(Unavailable):
     """The directory cannot be reached, read or written just now; the same call can be tried again."""
+
+
+def composed(name: str) -> str:
+    """Give the one spelling of a number, or of a `number@clinic`, by which it is compared (see `Keyring.case_id`)."""
+    return normalize("NFC", name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 from platform import node
 from typing import Final
+from unicodedata import normalize
 
 import pytest
 
@@ -310,26 +311,31 @@ NAMES_SEVERAL: Final = {
 }
 
 
+@pytest.mark.parametrize("number", ["\u00c51", "A\u030a1"], ids=["as it stands", "in its other spelling"])
 @pytest.mark.parametrize(("gone", "numbers", "says"), NAMES_SEVERAL.values(), ids=NAMES_SEVERAL.keys())
 def test_by_a_number_that_two_clinics_use_nobody_is_erased_though_one_of_the_two_has_no_key(
-    tmp_path: Path, gone: str, numbers: Sequence[int], says: str
+    tmp_path: Path, gone: str, numbers: Sequence[int], says: str, number: str
 ) -> None:
     # given two clinics that use one number, and a case of one of them without a key
     home, file = tmp_path / "home", tmp_path / "two.csv"
     head = "case,session,answered_at,instrument,frequency,intensity,engagement,work_school_home,social_life"
-    file.write_text("\n".join([head, *(f"P{number},1,2026-03-02T09:00,odsis,1,1,1,1,1" for number in numbers)]))
+    file.write_text(
+        "\n".join([head, *(f"\u00c5{each},1,2026-03-02T09:00,odsis,1,1,1,1,1" for each in numbers)]), "utf-8"
+    )
     for clinic in ("north", "south"):
         succeeded("import", file, "--enrol", "--clinic", clinic, "--data", home)
-    north, south = (case_of(home, f"P1@{clinic}") for clinic in ("north", "south"))
+    north, south = (case_of(home, f"\u00c51@{clinic}") for clinic in ("north", "south"))
     with closing(sqlite3.connect(home / DATABASE)) as database, database:
         database.execute(f"UPDATE keys SET wrapped = {gone} WHERE case_id = ?", (north,))  # noqa: S608 - ours
 
     # when somebody erases it by its number alone, then it is asked which one is meant, and nothing is done
-    ran = ontrack("erase", "P1", "--ground", "asked-for", "--confirm", "P1", "--data", home)
-    assert (ran.exit_code, says in ran.told, north in ran.told, "P1@south" in ran.told) == (2, True, True, True)
+    ran = ontrack("erase", number, "--ground", "asked-for", "--confirm", number, "--data", home)
+    assert (ran.exit_code, says in ran.told, north in ran.told) == (2, True, True)
+    assert "\u00c51@south" in normalize("NFC", ran.told)
 
     # and with its clinic it is that one
-    succeeded("erase", "P1@north", "--ground", "asked-for", "--confirm", "P1@north", "--data", home)
+    meant = f"{number}@north"
+    succeeded("erase", meant, "--ground", "asked-for", "--confirm", meant, "--data", home)
     told = verified("--data", home)
     assert (f"{north}: this case was erased" in told, south in told) == (True, False)
 
