@@ -23,6 +23,7 @@ from services.mailer.domain.delivery import (
     fact_of,
     for_whom,
     given_back,
+    given_up,
     put_off,
     settled,
     still_nobody,
@@ -231,6 +232,11 @@ class Courier:
                     except (NotRecorded, ValidationError) as why:
                         # The others want their mail, be what came of this one refused, or its therapist unreadable.
                         failed.append(why)
+            for delivery in await self._given_up(errand):
+                try:
+                    await at.ingest.record(fact_of(delivery, at.now()))
+                except NotRecorded as why:
+                    failed.append(why)
         if failed:
             raise failed[0]
         return min(later, default=None)
@@ -276,7 +282,9 @@ class Courier:
         everybody = for_whom(known, errand.told.recipients, leads)
         found = [
             # Who is being written to at this moment was to be, and what comes of that has to be noted.
-            each if each.recipient in everybody or each.outcome or each.is_in_hand(now) else await self._left_out(each)
+            each
+            if each.recipient in everybody or each.outcome in ("sent", "void") or each.is_in_hand(now)
+            else await self._left_out(each)
             for each in known
         ]
         return found, everybody
@@ -325,7 +333,7 @@ class Courier:
         return group.therapists if group is not None else ()
 
     async def _forwarded(self, errand: _Errand, delivery: Delivery, post: Post) -> datetime | None:
-        """Try a delivery if it is time, and record its outcome; give when to come again, None if that is not needed."""
+        """Try a delivery if it is time, and record that it was sent; give when to come again, if that is needed."""
         is_due = delivery.recipient is not None and delivery.is_due(self._at.now())
         if delivery.outcome is None and is_due:
             delivery = await self._tried(errand, delivery, post)
@@ -334,9 +342,15 @@ class Courier:
                 return self._at.now()
         if delivery.outcome is None:
             return delivery.next_try
-        if delivery.outcome != "void":
+        if delivery.outcome == "sent":
             await self._at.ingest.record(fact_of(delivery, self._at.now()))
         return None
+
+    async def _given_up(self, errand: _Errand) -> Sequence[Delivery]:
+        """Give the deliveries of a notice that have failed, as far as that is to be recorded and is not."""
+        told = errand.told
+        known = await self._at.outbox.of([errand.id])
+        return [each for each in given_up(known, told.recipients) if each.recipient not in told.settled]
 
     async def _tried(self, errand: _Errand, delivery: Delivery, post: Post) -> Delivery:
         """Try a delivery once; give how it stands then."""

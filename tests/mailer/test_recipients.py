@@ -358,3 +358,51 @@ async def test_who_has_the_case_by_then_is_told_though_its_mail_waited_behind_th
     # then the letter that was in hand is taken, and the other one goes to who has the case by then
     assert clinic.office.to == ["bo@north.example", "carl@north.example"]
     assert await clinic.waiting() == []
+
+
+async def test_who_has_the_case_by_then_is_told_though_a_mail_to_one_who_had_it_has_failed_for_good(
+    clinic: MailingClinic,
+) -> None:
+    # given a notice of which one mail has failed, and the other one's was put off
+    await clinic.put(Group(clinic="north", id="tuesdays", sessions={}, therapists=("carl",)))
+    clinic.office.of_recipient = lambda address: "550 5.1.1 nobody here" if "bo@" in address else "451 4.7.1 greylisted"
+    await clinic.deteriorates()
+    await clinic.round()
+
+    # when the case is transferred before anybody was told
+    await clinic.record("case-1", CaseTransferred(group="tuesdays"), clinic.clock.time)
+    await clinic.home.catch_up()
+    clinic.office.of_recipient = lambda _: "250 OK"
+    await clinic.round(after=FIRST_RETRY)
+
+    # then who has it now is, and nothing waits for who had it
+    assert clinic.office.to == ["carl@north.example"]
+    assert await clinic.outcomes() == Counter([("sent", "carl", "1")])
+    assert (await clinic.waiting(), await clinic.outbox.waiting()) == ([], 0)
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcomes"),
+    [
+        ("250 OK", [("failed", "anna", "smtp-550"), ("sent", "carl", "1")]),
+        ("550 5.1.1 nobody here", [("failed", "anna", "smtp-550"), ("failed", "carl", "smtp-550")]),
+    ],
+    ids=["told", "told-nobody"],
+)
+async def test_a_mail_that_has_failed_is_recorded_when_it_is_known_to_whom_the_notice_goes(
+    clinic: MailingClinic, answer: str, outcomes: list[tuple[str, str, str]]
+) -> None:
+    # given a notice of which one mail has failed, and somebody who takes the place of the other therapist
+    clinic.office.of_recipient = lambda address: (
+        "550 5.1.1 nobody here" if "anna@" in address else "451 4.7.1 greylisted"
+    )
+    await clinic.deteriorates()
+    await clinic.round()
+    assert await clinic.outcomes() == Counter()
+    await clinic.put(led_by("anna", "carl"))
+
+    # when there is an outcome for them too, then both are recorded, and nobody else is waited for
+    clinic.office.of_recipient = lambda _: answer
+    await clinic.round(after=FIRST_RETRY)
+    assert await clinic.outcomes() == Counter(outcomes)
+    assert (await clinic.waiting(), await clinic.outbox.waiting()) == ([], 0)

@@ -82,16 +82,28 @@ def begun(case_id: str, notice_id: str, recipients: Sequence[str], now: datetime
 
 
 def for_whom(known: Sequence[Delivery], named: Sequence[str], leads: Sequence[str]) -> Sequence[str]:
-    """Give to whom a notice goes: who leads the group now, until something has come of one of them.
+    """Give to whom a notice goes: who leads the group now, until one of them was told.
 
-    One of whom nothing is kept was told, or given up, before the outbox was lost.
-
-    known: its deliveries that are kept, void ones too; named: its recipients by the log; leads: by the roster
+    known: its deliveries that are kept; named: its recipients by the log; leads: by the roster
     """
-    kept, alive = {each.recipient for each in known}, [each for each in known if each.outcome != "void"]
-    is_lost = any(not kept.issuperset(each.recipients) for each in alive)
-    settled_for = {one for each in alive if is_lost or each.outcome is not None for one in each.recipients}
-    return sorted(set(named) or settled_for or set(leads))
+    told = {one for each in known if each.outcome == "sent" for one in each.recipients}
+    return sorted(set(named) or told or set(leads))
+
+
+def given_up(known: Sequence[Delivery], named: Sequence[str]) -> Sequence[Delivery]:
+    """Give the deliveries of a notice that have failed, as that is to be recorded.
+
+    What is recorded says for good to whom the notice goes. So as long as none of them was told, and another one can
+    be, nothing is: it can go to others yet.
+
+    known, named: as of `for_whom`
+    """
+    alive = [each for each in known if each.outcome != "void"]
+    everybody = for_whom(alive, named, [each.recipient for each in alive if each.recipient is not None])
+    is_told = named or any(each.outcome == "sent" for each in alive)
+    if not is_told and any(each.outcome is None for each in alive):
+        return []
+    return [evolved(each, recipients=tuple(everybody)) for each in alive if each.outcome == "failed"]
 
 
 def without_recipient(case_id: str, notice_id: str, now: datetime, void: Delivery | None = None) -> Delivery:
