@@ -243,12 +243,13 @@ class Courier:
 
     async def _known(self, case_id: str, notices: Collection[str]) -> Sequence[Delivery]:
         """Give what the outbox keeps of the notices of a case; what cannot be read is lost, and is made anew."""
+        outbox = self._at.outbox
         try:
-            return await self._at.outbox.of(notices)
+            return await outbox.of(notices)
         except OutboxDamaged as damaged:
             _LOG.warning("outbox-damaged", case=case_id, why=str(damaged))
-            await self._at.outbox.forget_case(case_id)
-            return ()
+            await outbox.forget_damaged(notices)
+            return await outbox.of(notices)
 
     async def _in_hand(self, errand: _Errand, known: Sequence[Delivery], post: Post) -> Sequence[Delivery]:
         """Give the deliveries of a notice; it is taken in hand if it is not, or not for everybody."""

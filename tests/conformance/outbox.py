@@ -7,8 +7,8 @@ from typing import Final
 
 import pytest
 
-from services.mailer.domain.delivery import begun, settled, tried
-from services.mailer.outbox.port import Outbox, OutboxUnavailable
+from services.mailer.domain.delivery import Delivery, begun, settled, tried
+from services.mailer.outbox.port import Outbox, OutboxDamaged, OutboxUnavailable
 from tests.conformance.away import TakenAway, is_told_at_every_call
 
 NOW: Final = datetime(2026, 1, 5, 9, 0, 0, 123_456, tzinfo=UTC)
@@ -27,6 +27,11 @@ class OutboxSuite:
     @pytest.fixture
     def connected(self) -> Callable[[], Awaitable[Outbox]]:
         """Another connection to the same outbox."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def damage(self) -> Callable[[Delivery], Awaitable[None]]:
+        """Damages what is kept of a delivery."""
         raise NotImplementedError
 
     @pytest.fixture
@@ -83,6 +88,26 @@ class OutboxSuite:
         await outbox.forget_case("case-1")
         assert list(await outbox.of(["notice-1", "notice-2", "notice-3"])) == [other]
 
+    async def test_what_cannot_be_read_is_forgotten_alone(
+        self, outbox: Outbox, damage: Callable[[Delivery], Awaitable[None]]
+    ) -> None:
+        # given one of several deliveries that was damaged
+        await outbox.begin([ANNA, BO, NOBODY])
+        await damage(ANNA)
+        with pytest.raises(OutboxDamaged):
+            await outbox.of(["notice-1"])
+
+        # when what cannot be read is forgotten of another notice, and of its own, then the others stay
+        await outbox.forget_damaged(["notice-2"])
+        with pytest.raises(OutboxDamaged):
+            await outbox.of(["notice-1", "notice-2"])
+        await outbox.forget_damaged(["notice-1"])
+        assert list(await outbox.of(["notice-1", "notice-2"])) == [BO, NOBODY]
+
+        # and it can be begun anew
+        await outbox.begin([ANNA])
+        assert list(await outbox.of(["notice-1"])) == [ANNA, BO]
+
     async def test_what_is_written_by_another_version_can_be_changed(self, outbox: Outbox) -> None:
         # given a delivery whose body says the same in other words
         await outbox.begin([ANNA])
@@ -97,5 +122,6 @@ class OutboxSuite:
             outbox.waiting,
             lambda: outbox.forget(NOW),
             lambda: outbox.forget_case("case-1"),
+            lambda: outbox.forget_damaged(["notice-1"]),
         ]
         assert await is_told_at_every_call(away, OutboxUnavailable, calls)

@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from contracts.codec import CaseKey
-from services.mailer.outbox.mongo import MongoOutbox
+from services.mailer.domain.delivery import Delivery
+from services.mailer.outbox.mongo import OUTBOX, MongoOutbox
 from services.mailer.outbox.port import Outbox
 from services.runtime.copies.mongo import MongoCopies
 from services.runtime.copies.port import Copies
@@ -473,6 +474,14 @@ class TestOutbox(OutboxSuite):
             return MongoOutbox(another())
 
         return connect
+
+    @pytest.fixture
+    def damage(self, documents: Documents) -> Callable[[Delivery], Awaitable[None]]:
+        async def change(delivery: Delivery) -> None:
+            name = f"{delivery.notice}/{delivery.recipient}"
+            assert await documents.set_where(OUTBOX, {"_id": name}, {"body": "{"})
+
+        return change
 
     @pytest.fixture
     def away(self, away: TakenAway) -> TakenAway:

@@ -11,6 +11,7 @@ import pytest
 
 from contracts.codec import CaseKey
 from contracts.topics import SCORES
+from services.mailer.domain.delivery import Delivery
 from services.mailer.outbox.port import Outbox
 from services.mailer.outbox.sqlite import SqliteOutbox
 from services.runtime.database import Database, table_of
@@ -456,6 +457,14 @@ class TestOutbox(OutboxSuite):
             return SqliteOutbox(another())
 
         return connect
+
+    @pytest.fixture
+    def damage(self, connection: sqlite3.Connection) -> Callable[[Delivery], Awaitable[None]]:
+        async def change(delivery: Delivery) -> None:
+            place = delivery.notice, delivery.recipient
+            connection.execute("UPDATE outbox SET body = '{' WHERE notice = ? AND recipient = ?", place)
+
+        return change
 
     @pytest.fixture
     def away(self, away: TakenAway) -> TakenAway:

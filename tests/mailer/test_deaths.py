@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from services.mailer.domain.delivery import FIRST_RETRY, LEASE, Delivery, Fact
+from services.mailer.ingest import IngestUnavailable
 from services.mailer.outbox.port import Outbox, OutboxUnavailable
 from services.up import OwnIngest
 from tests.support.mailing import SENT_TO_BOTH, MailingClinic, led_by
@@ -115,9 +116,34 @@ async def test_what_the_outbox_keeps_of_a_mail_is_made_anew_where_it_was_damaged
         "UPDATE outbox SET body = substr(body, 2) WHERE recipient = 'anna'"
     )
 
-    # when the mail server takes letters, then both are sent
+    # when the mail server takes letters, then both are sent, and of the other one it is known that it was tried before
     clinic.office.of_letter = lambda _: "250 OK"
     await clinic.round(after=FIRST_RETRY)
+    assert await clinic.outcomes() == Counter([("sent", "anna", "1"), ("sent", "bo", "2")])
+
+
+class Mute(OwnIngest):
+    """An ingest that tells, and is away when something is to be recorded."""
+
+    async def record(self, _: Fact) -> None:
+        raise IngestUnavailable("ingest is away")
+
+
+async def test_what_was_sent_is_not_sent_again_where_what_is_kept_of_another_mail_was_damaged(
+    clinic: MailingClinic,
+) -> None:
+    # given a mail that was sent and is not recorded yet, and damage where the outbox keeps the other therapist's
+    await clinic.deteriorates()
+    with pytest.raises(IngestUnavailable):
+        await clinic.round(ingest=Mute(clinic.home.cases, clinic.door))
+    assert clinic.office.to == ["anna@north.example"]
+    clinic.home._database.connection.execute(  # noqa: SLF001 - what no port does
+        "UPDATE outbox SET body = substr(body, 2) WHERE recipient = 'bo'"
+    )
+
+    # when ingest is back, then both have one mail
+    await clinic.round()
+    assert clinic.office.to == ["anna@north.example", "bo@north.example"]
     assert await clinic.outcomes() == SENT_TO_BOTH
 
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from contracts.events.fields import instant
 from services.mailer.domain.delivery import Delivery
-from services.mailer.outbox.port import OutboxUnavailable, read, written
+from services.mailer.outbox.port import OutboxUnavailable, is_damaged, read, written
 from services.runtime.documents import Document, Documents, Replacement, told_as
 
 OUTBOX: Final = "outbox"
@@ -67,6 +67,14 @@ class MongoOutbox:
         """Forget the deliveries of a case."""
         with told_as(OutboxUnavailable):
             await self._documents.remove_where(OUTBOX, {"case": case_id})
+
+    async def forget_damaged(self, notices: Collection[str]) -> None:
+        """Forget those deliveries of some notices that cannot be read."""
+        with told_as(OutboxUnavailable):
+            found = await self._documents.find_by(OUTBOX, "notice", notices, ("body",))
+            # Another mailer can have made one anew by now.
+            damaged = [{"_id": each["_id"], "body": each["body"]} for each in found if is_damaged(each["body"])]
+            await self._documents.remove_each(OUTBOX, damaged)
 
 
 def _name(delivery: Delivery) -> str:

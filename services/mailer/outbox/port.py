@@ -53,6 +53,9 @@ class Outbox(Protocol):
     async def forget_case(self, case_id: str) -> None:
         """Forget the deliveries of a case."""
 
+    async def forget_damaged(self, notices: Collection[str]) -> None:
+        """Forget those deliveries of some notices that cannot be read."""
+
 
 def written(delivery: Delivery) -> str:
     """Write a delivery as it is stored."""
@@ -65,3 +68,12 @@ def read(text: str) -> Delivery:
         return DELIVERIES.validate_json(text)
     except ValidationError:
         raise OutboxDamaged from None
+
+
+def is_damaged(text: str) -> bool:
+    """Tell whether a delivery that was stored cannot be read."""
+    try:
+        read(text)
+    except OutboxDamaged:
+        return True
+    return False

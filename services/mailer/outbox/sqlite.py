@@ -7,7 +7,7 @@ from datetime import datetime
 
 from contracts.events.fields import instant
 from services.mailer.domain.delivery import Delivery
-from services.mailer.outbox.port import OutboxUnavailable, read, written
+from services.mailer.outbox.port import OutboxUnavailable, is_damaged, read, written
 from services.runtime.database import told_as, transaction
 
 
@@ -20,12 +20,8 @@ class SqliteOutbox:
 
     async def of(self, notices: Collection[str]) -> Sequence[Delivery]:
         """Give the deliveries of some notices, by notice and recipient."""
-        # One list for however many there are: a statement has no place for a number of them that is not known.
-        statement = (
-            "SELECT body FROM outbox WHERE notice IN (SELECT value FROM json_each(?)) ORDER BY notice, recipient"
-        )
         with told_as(OutboxUnavailable):
-            return [read(body) for (body,) in self._connection.execute(statement, (json.dumps(list(notices)),))]
+            return [read(body) for _, _, body in self._rows(notices)]
 
     async def begin(self, deliveries: Sequence[Delivery]) -> None:
         """Write deliveries, but those that are there already."""
@@ -56,6 +52,21 @@ class SqliteOutbox:
         """Forget the deliveries of a case."""
         with told_as(OutboxUnavailable):
             self._connection.execute("DELETE FROM outbox WHERE case_id = ?", (case_id,))
+
+    async def forget_damaged(self, notices: Collection[str]) -> None:
+        """Forget those deliveries of some notices that cannot be read."""
+        with told_as(OutboxUnavailable), transaction(self._connection):
+            damaged = [(notice, recipient) for notice, recipient, body in self._rows(notices) if is_damaged(body)]
+            self._connection.executemany("DELETE FROM outbox WHERE notice = ? AND recipient = ?", damaged)
+
+    def _rows(self, notices: Collection[str]) -> list[tuple[str, str, str]]:
+        """Give what is kept of some notices: notice, recipient and body, in that order."""
+        # One list for however many there are: a statement has no place for a number of them that is not known.
+        statement = (
+            "SELECT notice, recipient, body FROM outbox WHERE notice IN (SELECT value FROM json_each(?)) "
+            "ORDER BY notice, recipient"
+        )
+        return self._connection.execute(statement, (json.dumps(list(notices)),)).fetchall()
 
 
 def _place(delivery: Delivery) -> tuple[str, str]:
