@@ -34,7 +34,7 @@ from services.mailer.domain.letter import Letterhead, letter
 from services.mailer.domain.mailbag import Mailbag, Mailbags, Notice, is_too_late
 from services.mailer.ingest import Ingest, NotRecorded, Told
 from services.mailer.outbox.port import Outbox, OutboxDamaged, OutboxUnavailable
-from services.mailer.post import Answer, Fate, MailAway, MailServer, Post
+from services.mailer.post import Answer, Fate, MailAway, MailServer, Post, SenderRefused
 from services.runtime.faults import fault_of_ours
 from services.runtime.health import Health
 from services.runtime.keyring.port import Destroyed, Keyring
@@ -60,6 +60,7 @@ KEPT_FOR: Final = timedelta(days=90)
 
 _LOOK_AGAIN: Final = timedelta(minutes=1)
 _FAULT_OF: Final = 2 * _LOOK_AGAIN
+_REFUSED_FOR: Final = 3 * _LOOK_AGAIN
 _AT_ONCE: Final = 20
 _DOUBLED_AT_MOST: Final = 6
 _NEVER: Final = datetime(9999, 12, 31, tzinfo=UTC)
@@ -133,6 +134,11 @@ class Courier:
             try:
                 await self.round()
                 why, failures = None, 0
+            except SenderRefused as refused:
+                # Others can have their mail meanwhile, and do not say that this is over.
+                health.set("sender of mail", str(refused), is_elsewhere=True, lasts=_REFUSED_FOR.total_seconds())
+                why = None
+                failures += 1
             except Unavailable as away:
                 why = str(away)
                 is_server_away = isinstance(away, MailAway)
@@ -389,8 +395,8 @@ class Courier:
             )
             try:
                 answer = await post.send(mail)
-            except MailAway:
-                await self._changed(counted, given_back(delivery, counted, SENDER_REFUSED))
+            except SenderRefused:
+                await self._changed(counted, given_back(delivery, counted, at.now(), SENDER_REFUSED))
                 raise
             return await self._answered(counted, answer)
 

@@ -43,11 +43,16 @@ _LOGIN_WANTED: Final = 530
 NO_SUCH_MAILBOX: Final = re.compile(r"5\.(1\.(1|2|3|6|10)|2\.1)\b")
 """RFC 3463: what is wrong is the recipient's address. Any other answer can be about us, or pass."""
 SENDER_AT_FAULT: Final = re.compile(r"[45]\.1\.[78]\b")
-"""RFC 3463: what is wrong is the sender's address. Many servers say so only once they hear a recipient."""
+"""RFC 3463: what is wrong is the sender's address. Many servers say so only once they hear a recipient, and some ask
+only where that one's mailbox is."""
 
 
 class MailAway(Unavailable):
     """No letter can be sent just now, whomever it is for: the server is away, or refuses us. Says what to check."""
+
+
+class SenderRefused(MailAway):
+    """A letter is not taken from us. Nearly always that holds whomever it is for; it can be said of one recipient."""
 
 
 class Fate(Enum):
@@ -118,7 +123,7 @@ class Post:
             raise MailAway(f"{self._named} {_why(failed)}") from None
 
     async def send(self, letter: EmailMessage) -> Answer:
-        """Hand a letter to the server, over the open connection. Raises MailAway: nobody's letter is taken."""
+        """Hand a letter to the server, over the open connection. Raises SenderRefused."""
         connection = self._opened
         try:
             # Not as its headers are read: an address of ours is one mailbox, and goes out as it stands.
@@ -129,12 +134,12 @@ class Post:
         except SMTPSenderRefused as refused:
             self._let_go()
             if refused.code >= _PERMANENT:
-                raise MailAway(f"{self._named} {_why_not_from_us(refused.code)}") from None
+                raise SenderRefused(f"{self._named} {_why_not_from_us(refused.code)}") from None
             return Answer(Fate.PUT_OFF, f"smtp-{refused.code}")
         except SMTPRecipientRefused as refused:
             await self._begin_anew(connection)
             if SENDER_AT_FAULT.match(refused.message):
-                raise MailAway(f"{self._named} {_why_not_from_us(refused.code)}") from None
+                raise SenderRefused(f"{self._named} {_why_not_from_us(refused.code)}") from None
             is_address = refused.code >= _PERMANENT and NO_SUCH_MAILBOX.match(refused.message)
             return Answer(Fate.REFUSED if is_address else Fate.PUT_OFF, f"smtp-{refused.code}")
         except SMTPResponseException as refused:

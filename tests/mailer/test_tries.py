@@ -105,7 +105,28 @@ async def test_a_sender_that_is_refused_costs_no_try(clinic: MailingClinic) -> N
             await clinic.round(after=timedelta(minutes=1))
     assert "sender-refused" in {each.reason for each in await clinic.under_way()}
     clinic.office.sender = "250 OK"
+    await clinic.round(after=timedelta(minutes=1))
+    assert await clinic.outcomes() == SENT_TO_BOTH
+
+
+async def test_a_sender_that_is_refused_for_one_recipient_keeps_no_other_mail_waiting(clinic: MailingClinic) -> None:
+    # given a mail server that takes nothing from us for one mailbox
+    said = "550 5.1.8 sender rejected"
+    clinic.office.of_recipient = lambda address: said if "anna@" in address else "250 OK"
+    await clinic.deteriorates()
+    with pytest.raises(MailAway, match="refuses the sender"):
+        await clinic.round()
+
+    # when the courier comes by again, then the other therapist is told, and the mail that waits was never tried
     await clinic.round()
+    assert clinic.office.to == ["bo@north.example"]
+    assert [(each.recipient, each.tries, each.reason) for each in await clinic.under_way()] == [
+        ("anna", 0, "sender-refused")
+    ]
+
+    # and it is sent once it is taken
+    said = "250 OK"
+    await clinic.round(after=timedelta(minutes=1))
     assert await clinic.outcomes() == SENT_TO_BOTH
 
 

@@ -157,6 +157,28 @@ async def test_a_mail_server_that_is_away_keeps_it_from_being_ready_and_not_from
     assert health.ready() == []
 
 
+async def test_a_sender_that_is_refused_is_told_though_other_mail_goes_out(clinic: MailingClinic) -> None:
+    # given a mail server that takes nothing from us for one mailbox
+    clinic.office.of_recipient = lambda address: "550 5.1.8 sender rejected" if "anna@" in address else "250 OK"
+    await clinic.deteriorates()
+
+    # when the courier has come by, and again
+    courier, health = clinic.courier(), Health(waits_for=[])
+    running = asyncio.create_task(courier.run(health))
+    async with asyncio.timeout(PATIENCE):
+        while not clinic.office.letters:
+            courier.look()
+            await asyncio.sleep(0.01)
+    await courier.end(running)
+
+    # then that is told all the same, and not to whoever starts again what is not alive
+    assert clinic.office.to == ["bo@north.example"]
+    assert health.alive() == []
+    (why,) = health.ready()
+    assert why.startswith("sender of mail: the mail server at ")
+    assert why.endswith(" refuses the sender (550): check ONTRACK_MAIL_FROM")
+
+
 async def damage(home: EmbeddedHome, case_id: str, body: bytes) -> None:
     """Change a bit of a stored state."""
     home._database.connection.execute(  # noqa: SLF001 - what no port does

@@ -134,9 +134,9 @@ def tried(delivery: Delivery, now: datetime, recipients: Sequence[str] = ()) -> 
     return _changed(delivery, tries=delivery.tries + 1, next_try=now + LEASE, recipients=everybody, reason="")
 
 
-def given_back(delivery: Delivery, counted: Delivery, reason: str) -> Delivery:
-    """Take a try back that came to nothing for a reason that has nothing to do with this delivery."""
-    return evolved(delivery, revision=counted.revision + 1, reason=reason)
+def given_back(delivery: Delivery, counted: Delivery, now: datetime, reason: str) -> Delivery:
+    """Take a try back that says nothing of this delivery, as far as is known; others are tried before it is again."""
+    return evolved(delivery, revision=counted.revision + 1, next_try=now + LOOK_AGAIN, reason=reason)
 
 
 def put_off(delivery: Delivery, now: datetime, reason: str) -> Delivery:
