@@ -6,10 +6,11 @@ begun, its outcome is noted as soon as the server has spoken, and both before an
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Final
 
 import structlog
@@ -51,6 +52,10 @@ AWAY_AT_MOST: Final = 60.0
 
 ENDS_WITHIN: Final = 15.0
 """Seconds that the letter in hand is given when the courier is to end."""
+
+SLOW_AFTER: Final = 60.0
+"""Seconds after which it is told that the mail server is not done with a letter. One is in hand at a time, so that a
+death sends one again at most: all others wait for it."""
 
 NOTED_WITHIN: Final = 60
 """How often a second is waited for an outbox that is away, to note what the mail server has said."""
@@ -121,6 +126,7 @@ class Courier:
         self._sending = asyncio.Lock()
         self._tidied: datetime | None = None
         self._faults: dict[str, tuple[str, datetime]] = {}
+        self._health = Health()
 
     def look(self) -> None:
         """Say that there may be something to send."""
@@ -128,7 +134,7 @@ class Courier:
 
     async def run(self, health: Health) -> None:
         """Send what is to be sent, as it comes, and tell what keeps it from that, until it is to end."""
-        failures = 0
+        self._health, failures = health, 0
         while not self._ending.is_set():
             is_server_away = False
             try:
@@ -394,11 +400,26 @@ class Courier:
                 now=now,
             )
             try:
-                answer = await post.send(mail)
+                with self._told_if_slow():
+                    answer = await post.send(mail)
             except SenderRefused:
                 await self._changed(counted, given_back(delivery, counted, at.now(), SENDER_REFUSED))
                 raise
             return await self._answered(counted, answer)
+
+    @contextmanager
+    def _told_if_slow(self) -> Iterator[None]:
+        """Tell of a letter over which the mail server takes long, until it is done with it."""
+        server, health = self._at.server, self._health
+        why = f"the mail server at {server.host}:{server.port} is not done with a letter: all mail waits for that"
+        telling = asyncio.get_running_loop().call_later(
+            SLOW_AFTER, partial(health.set, "letter in hand", why, is_elsewhere=True)
+        )
+        try:
+            yield
+        finally:
+            telling.cancel()
+            health.set("letter in hand", None)
 
     async def _answered(self, delivery: Delivery, answer: Answer) -> Delivery:
         """Note what the mail server has said."""
