@@ -35,7 +35,7 @@ from services.mailer.domain.letter import Letterhead, letter
 from services.mailer.domain.mailbag import Mailbag, Mailbags, Notice, is_too_late
 from services.mailer.ingest import Ingest, NotRecorded, Told
 from services.mailer.outbox.port import Outbox, OutboxDamaged, OutboxUnavailable
-from services.mailer.post import Answer, Fate, MailAway, MailServer, Post, SenderRefused
+from services.mailer.post import BROKEN_OFF, Answer, Fate, MailAway, MailServer, Post, SenderRefused
 from services.runtime.faults import fault_of_ours
 from services.runtime.health import Health
 from services.runtime.keyring.port import Destroyed, Keyring
@@ -403,7 +403,11 @@ class Courier:
                 with self._told_if_slow():
                     answer = await post.send(mail)
             except SenderRefused:
-                await self._changed(counted, given_back(delivery, counted, at.now(), SENDER_REFUSED))
+                # That can be said of one recipient, and others are tried first.
+                await self._changed(counted, given_back(delivery, counted, SENDER_REFUSED, at.now() + _LOOK_AGAIN))
+                raise
+            except MailAway:
+                await self._changed(counted, given_back(delivery, counted, BROKEN_OFF, delivery.next_try))
                 raise
             return await self._answered(counted, answer)
 

@@ -38,7 +38,10 @@ TAKES_WITHIN: Final = 600.0
 before the server has spoken may have been taken, and goes out again, at each try."""
 
 _PERMANENT: Final = 500
-_BROKEN_OFF: Final = "smtp-broken-off"
+BROKEN_OFF: Final = "smtp-broken-off"
+"""Why a letter waits in the middle of which the connection broke."""
+
+_CLOSING: Final = 421
 _LOGIN_WANTED: Final = 530
 NO_SUCH_MAILBOX: Final = re.compile(r"5\.(1\.(1|2|3|6|10)|2\.1)\b")
 """RFC 3463: what is wrong is the recipient's address. Any other answer can be about us, or pass."""
@@ -108,36 +111,20 @@ class Post:
 
     async def ask(self, sender: str) -> None:
         """Ask over the open connection whether the server takes letters of a sender. Raises MailAway if it does not."""
-        connection = self._opened
-        try:
-            await connection.mail(sender, timeout=STEP_WITHIN)
-            await connection.rset(timeout=STEP_WITHIN)
-        except SMTPSenderRefused as refused:
-            self._let_go()
-            is_for_good = refused.code >= _PERMANENT
-            raise MailAway(
-                f"{self._named} {_why_not_from_us(refused.code) if is_for_good else _why(refused)}"
-            ) from None
-        except (SMTPException, OSError) as failed:
-            self._let_go()
-            raise MailAway(f"{self._named} {_why(failed)}") from None
+        await self._begin(sender)
+        await self._begin_anew()
 
     async def send(self, letter: EmailMessage) -> Answer:
-        """Hand a letter to the server, over the open connection. Raises SenderRefused."""
+        """Hand a letter to the server, over the open connection. Raises MailAway: it says nothing of this letter."""
+        # Not as its headers are read: an address of ours is one mailbox, and goes out as it stands.
+        await self._begin(str(letter["From"]))
         connection = self._opened
         try:
-            # Not as its headers are read: an address of ours is one mailbox, and goes out as it stands.
-            await connection.mail(str(letter["From"]), timeout=STEP_WITHIN)
             await connection.rcpt(str(letter["To"]), timeout=STEP_WITHIN)
             async with asyncio.timeout(TAKES_WITHIN):
                 await connection.data(letter.as_bytes(), timeout=None)
-        except SMTPSenderRefused as refused:
-            self._let_go()
-            if refused.code >= _PERMANENT:
-                raise SenderRefused(f"{self._named} {_why_not_from_us(refused.code)}") from None
-            return Answer(Fate.PUT_OFF, f"smtp-{refused.code}")
         except SMTPRecipientRefused as refused:
-            await self._begin_anew(connection)
+            await self._begin_anew()
             if SENDER_AT_FAULT.match(refused.message):
                 raise SenderRefused(f"{self._named} {_why_not_from_us(refused.code)}") from None
             is_address = refused.code >= _PERMANENT and NO_SUCH_MAILBOX.match(refused.message)
@@ -150,13 +137,26 @@ class Post:
             return Answer(Fate.PUT_OFF, "smtp-silent")
         except (SMTPException, OSError):
             self._let_go()
-            return Answer(Fate.PUT_OFF, _BROKEN_OFF)
+            return Answer(Fate.PUT_OFF, BROKEN_OFF)
         return Answer(Fate.TAKEN)
 
-    async def _begin_anew(self, connection: SMTP) -> None:
+    async def _begin(self, sender: str) -> None:
+        """Begin a letter by its sender: whatever comes of that is said of all letters. Raises MailAway."""
+        try:
+            await self._opened.mail(sender, timeout=STEP_WITHIN)
+        except SMTPSenderRefused as refused:
+            self._let_go()
+            why = _why_not_from_us(refused.code) if refused.code >= _PERMANENT else _why(refused)
+            # That a connection ends, such as after so many letters, is said of none.
+            raise (MailAway if refused.code == _CLOSING else SenderRefused)(f"{self._named} {why}") from None
+        except (SMTPException, OSError) as failed:
+            self._let_go()
+            raise MailAway(f"{self._named} {_why(failed)}") from None
+
+    async def _begin_anew(self) -> None:
         """Let the server forget the letter that it has begun to hear of."""
         try:
-            await connection.rset(timeout=STEP_WITHIN)
+            await self._opened.rset(timeout=STEP_WITHIN)
         except (SMTPException, OSError):
             self._let_go()
 

@@ -145,7 +145,7 @@ def test_tries_end_after_four_days_and_the_last_answer_is_kept() -> None:
 def test_every_change_has_a_revision_of_its_own() -> None:
     first = delivery()
     counted = tried(first, NOW)
-    back = given_back(first, counted, NOW, "sender-refused")
+    back = given_back(first, counted, "sender-refused", NOW + timedelta(minutes=1))
     assert [each.revision for each in (first, counted, back, put_off(counted, NOW, "x"))] == [0, 1, 2, 2]
     assert (back.tries, back.next_try, back.reason) == (first.tries, NOW + timedelta(minutes=1), "sender-refused")
 

@@ -13,7 +13,7 @@ import trustme
 from deploy.local.ports import free_ports
 from services.mailer import post
 from services.mailer.domain.letter import Letterhead, letter
-from services.mailer.post import Answer, Fate, MailAway, MailServer, Post
+from services.mailer.post import Answer, Fate, MailAway, MailServer, Post, SenderRefused
 from tests.support.post_office import post_office
 
 NOW: Final = datetime(2026, 1, 5, 9, tzinfo=UTC)
@@ -176,10 +176,30 @@ async def test_a_sender_that_is_refused_concerns_everybody(tmp_path: Path) -> No
         office.sender = "530 5.7.0 authentication required"
         with pytest.raises(MailAway, match=r"asks who sends \(530\): check ONTRACK_SMTP_USERNAME"):
             await sent(office.server())
-        office.sender = "451 4.3.0 later"
-        assert await sent(office.server()) == [Answer(Fate.PUT_OFF, "smtp-451")]
+        office.sender = "452 4.3.1 insufficient system storage"
+        with pytest.raises(MailAway, match=r"takes no mail just now \(452\)"):
+            await sent(office.server())
         office.sender = "250 OK"
         assert await sent(office.server()) == [TAKEN]
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ("421 4.7.0 enough for one connection", r"takes no mail just now \(421\)"),
+        ("drops", "cannot be reached"),
+        ("hangs", "does not answer"),
+    ],
+)
+async def test_a_connection_that_ends_before_the_recipient_is_named_says_nothing_of_a_letter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, why: str
+) -> None:
+    monkeypatch.setattr(post, "STEP_WITHIN", 2.0)
+    async with post_office(tmp_path) as office:
+        office.sender = said
+        with pytest.raises(MailAway, match=why) as away:
+            await sent(office.server())
+        assert not isinstance(away.value, SenderRefused)
 
 
 @pytest.mark.parametrize("said", ["550 5.1.8 domain not found", "553 5.1.7 bad sender", "450 4.1.8 domain not found"])

@@ -97,15 +97,37 @@ async def test_a_server_that_was_away_for_a_night_puts_nothing_off(clinic: Maili
     assert await clinic.outcomes() == SENT_TO_BOTH
 
 
-async def test_a_sender_that_is_refused_costs_no_try(clinic: MailingClinic) -> None:
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ("553 5.7.1 not yours", "refuses the sender"),
+        ("452 4.3.1 insufficient system storage", "takes no mail just now"),
+    ],
+)
+async def test_a_sender_that_is_refused_costs_no_try(clinic: MailingClinic, said: str, why: str) -> None:
     await clinic.deteriorates()
-    clinic.office.sender = "553 5.7.1 not yours"
+    clinic.office.sender = said
     for _ in range(3):
-        with pytest.raises(MailAway, match="refuses the sender"):
+        with pytest.raises(MailAway, match=why):
             await clinic.round(after=timedelta(minutes=1))
     assert "sender-refused" in {each.reason for each in await clinic.under_way()}
     clinic.office.sender = "250 OK"
     await clinic.round(after=timedelta(minutes=1))
+    assert await clinic.outcomes() == SENT_TO_BOTH
+
+
+async def test_a_connection_that_ends_before_the_recipient_is_named_costs_no_try(clinic: MailingClinic) -> None:
+    # given a mail server that breaks off before it has heard for whom a letter is, for more than four days
+    await clinic.deteriorates()
+    clinic.office.sender = "drops"
+    started = clinic.clock.time
+    while clinic.clock.time - started < TRIED_FOR:
+        with pytest.raises(MailAway, match="cannot be reached"):
+            await clinic.round(after=timedelta(hours=4))
+
+    # when it goes on, then everything goes out at once, at the first try
+    clinic.office.sender = "250 OK"
+    await clinic.round()
     assert await clinic.outcomes() == SENT_TO_BOTH
 
 

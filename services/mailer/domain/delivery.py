@@ -134,9 +134,9 @@ def tried(delivery: Delivery, now: datetime, recipients: Sequence[str] = ()) -> 
     return _changed(delivery, tries=delivery.tries + 1, next_try=now + LEASE, recipients=everybody, reason="")
 
 
-def given_back(delivery: Delivery, counted: Delivery, now: datetime, reason: str) -> Delivery:
-    """Take a try back that says nothing of this delivery, as far as is known; others are tried before it is again."""
-    return evolved(delivery, revision=counted.revision + 1, next_try=now + LOOK_AGAIN, reason=reason)
+def given_back(delivery: Delivery, counted: Delivery, reason: str, next_try: datetime) -> Delivery:
+    """Take a try back that says nothing of this delivery, as far as is known."""
+    return evolved(delivery, revision=counted.revision + 1, next_try=next_try, reason=reason)
 
 
 def put_off(delivery: Delivery, now: datetime, reason: str) -> Delivery:
