@@ -25,6 +25,7 @@ from services.mailer.domain.delivery import (
     for_whom,
     given_back,
     given_up,
+    not_there,
     put_off,
     settled,
     still_nobody,
@@ -382,15 +383,17 @@ class Courier:
                 return await self._left_out(delivery)
             is_theirs = recipient in leads
             therapist = await at.roster.find(Therapist, told.clinic, recipient) if is_theirs else None
-            if therapist:
-                language = await language_of(at.roster, therapist)
-                await post.open()
+            if not therapist:
+                after = not_there(delivery, now, "no-address" if is_theirs else "left")
+                if after.outcome is not None:
+                    return await self._noted(delivery, after, GIVEN_UP)
+                return after if await self._changed(delivery, after) else delivery
+            language = await language_of(at.roster, therapist)
+            await post.open()
             counted = tried(delivery, now, everybody)
             if not await at.outbox.change(delivery, counted):
                 # Somebody else tries it at this moment.
                 return counted
-            if not therapist:
-                return await self._put_off(counted, "no-address" if is_theirs else "left")
             mail = letter(
                 at.head,
                 delivery_id=delivery.fact_id,

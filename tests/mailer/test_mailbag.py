@@ -19,6 +19,7 @@ from services.mailer.domain.delivery import (
     begun,
     fact_of,
     given_back,
+    not_there,
     put_off,
     settled,
     still_nobody,
@@ -166,3 +167,11 @@ def test_for_four_days_it_is_looked_for_somebody_to_whom_a_notice_can_go() -> No
         assert nobody.next_try <= NOW + TRIED_FOR
     assert nobody.at == NOW + TRIED_FOR
     assert fact_of(nobody, nobody.at).data == NoticeFailed(notice=ONE, recipient=None, attempts=0, reason="nobody")
+
+
+def test_for_four_days_it_is_looked_for_an_address() -> None:
+    (waits,) = begun("case", ONE, ["anna"], NOW)
+    while (waits := not_there(waits, waits.next_try, "no-address")).outcome is None:
+        assert (waits.tries, waits.reason) == (0, "no-address")
+        assert waits.next_try <= NOW + TRIED_FOR
+    assert (waits.at, waits.reason) == (NOW + TRIED_FOR, "gave-up:no-address")

@@ -158,9 +158,29 @@ async def test_who_has_no_address_is_waited_for_and_the_other_is_told(clinic: Ma
     await clinic.round()
     assert await clinic.outcomes() == Counter([("sent", "anna", "1")])
     assert [(each.recipient, each.reason) for each in await clinic.under_way()] == [("bo", "no-address")]
+
+    # when they are entered after hours in which they were looked for, then they are told within a minute
+    for _ in range(12):
+        await clinic.round(after=timedelta(minutes=30))
     await clinic.put(BO)
-    await clinic.round(after=FIRST_RETRY)
-    assert await clinic.outcomes() == Counter([("sent", "anna", "1"), ("sent", "bo", "2")])
+    await clinic.round(after=timedelta(minutes=1))
+    assert await clinic.outcomes() == SENT_TO_BOTH
+
+
+async def test_who_has_no_address_for_four_days_is_given_up(clinic: MailingClinic) -> None:
+    # given a therapist without an address, and a machine that was away for days
+    await clinic.home.roster.remove(Therapist, "north", "bo")
+    await clinic.deteriorates()
+    await clinic.round()
+    await clinic.round(after=TRIED_FOR + timedelta(days=1))
+    assert await clinic.outcomes() == Counter([("sent", "anna", "1")])
+
+    # when four days have passed in which they were looked for
+    await clinic.was_looked_for(TRIED_FOR)
+    await clinic.round(after=timedelta(minutes=1))
+
+    # then it has failed
+    assert await clinic.outcomes() == Counter([("sent", "anna", "1"), ("failed", "bo", "gave-up:no-address")])
 
 
 async def test_a_notice_that_nobody_took_in_hand_for_days_is_sent_when_somebody_does(clinic: MailingClinic) -> None:

@@ -126,11 +126,10 @@ class MailingClinic:
         return [each for each in await self.home.outbox.of(notices) if each.outcome is None]
 
     async def was_looked_for(self, time: timedelta) -> None:
-        """Let somebody have been looked for, for so much longer, to whom those notices go that have nobody."""
+        """Let somebody have been looked for, for so much longer, to whom each mail can go that waits."""
         for each in await self.under_way():
-            if each.recipient is None:
-                longer = replace(each, begun=each.begun - time, revision=each.revision + 1)
-                assert await self.outbox.change(each, longer)
+            longer = replace(each, begun=each.begun - time, revision=each.revision + 1)
+            assert await self.outbox.change(each, longer)
 
     async def waiting(self) -> Sequence[str]:
         """The cases of which something is to be sent."""

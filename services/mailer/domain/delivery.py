@@ -39,7 +39,8 @@ class Delivery:
     """One notice for one recipient. recipient: None as long as there is nobody for it.
 
     recipients: everybody to whom the notice goes, this one included
-    begun: when it was taken in hand, to be tried at once; without a recipient: later by the time in which nobody looked
+    begun: when it was taken in hand, to be tried at once; where somebody is looked for: later by the time in which
+        nobody looked
     tries: how often it was tried
     next_try: when it is to be tried, if it has no outcome by then
     outcome: what has come of it, at `at`; `void` if the notice goes to others by now, of whom none had been told
@@ -113,11 +114,20 @@ def without_recipient(case_id: str, notice_id: str, now: datetime, void: Deliver
 
 def still_nobody(delivery: Delivery, now: datetime) -> Delivery:
     """Look again soon for somebody to whom a notice can go; after four days of that it has failed."""
+    return _looked_for(delivery, now, "", "nobody")
+
+
+def not_there(delivery: Delivery, now: datetime, reason: str) -> Delivery:
+    """Look again soon for a recipient to whom nothing can be sent; after four days of that it has failed."""
+    return _looked_for(delivery, now, reason, f"gave-up:{reason}")
+
+
+def _looked_for(delivery: Delivery, now: datetime, waits: str, failed: str) -> Delivery:
     # In what passed since it should have been looked again, this machine or the mail server was away.
     begun = delivery.begun + max(now - delivery.next_try, timedelta())
     if now - begun >= TRIED_FOR:
-        return settled(delivery, "failed", now, "nobody")
-    return _changed(delivery, begun=begun, next_try=now + LOOK_AGAIN)
+        return settled(delivery, "failed", now, failed)
+    return _changed(delivery, begun=begun, next_try=now + LOOK_AGAIN, reason=waits)
 
 
 def begun_again(void: Delivery, delivery: Delivery) -> Delivery:
