@@ -13,7 +13,7 @@ from contracts.topics import NOTICES
 from services.cli.history import chunks
 from services.home import Home
 from services.ingest.domain.register import Registered
-from services.mailer.domain.whereabouts import Correspondence, Whereabouts
+from services.mailer.domain.whereabouts import IN_HAND, Correspondence, Whereabouts
 from services.runtime.log.port import next_offset
 from services.runtime.roster.port import Clinic, Group
 
@@ -81,6 +81,7 @@ _REASONS: Final[Mapping[str, str]] = {
     "no-group": "the case is in no group: transfer it into one",
     "no-therapists": "the roster has no therapists of the group",
     "no-supervisors": "the roster has no supervisors of the clinic",
+    IN_HAND: "the mail server has not answered yet",
     "sender-refused": "the mail server refuses the sender",
     "smtp-silent": "the mail server did not answer",
     "smtp-broken-off": "the connection broke",

@@ -391,6 +391,27 @@ def test_mail_that_does_not_go_out_is_found(tmp_path: Path) -> None:
     )
 
 
+def test_mail_over_which_the_mail_server_takes_long_is_found(tmp_path: Path) -> None:
+    # given two mails of half an hour ago, over one of which the mail server is taking its time
+    async def make() -> None:
+        async with mailing_clinic(tmp_path, NOW - timedelta(minutes=30)) as clinic:
+            await clinic.deteriorates()
+            clinic.clock.time = datetime.now(UTC)
+            clinic.office.of_letter = lambda _: "hangs"
+            sending = asyncio.create_task(clinic.courier().round())
+            await clinic.office.asked.wait()
+            sending.cancel()
+
+    asyncio.run(make())
+
+    # when the clinic is checked, then that one is told from the one that waits behind it
+    mail = checked(tmp_path / "home")["mail"]
+    assert mail["says"] == (
+        "2 mails are waiting for more than 10 minutes (1: the mail server has not answered yet; 1: nobody has tried)"
+    )
+    assert "see what the mailer says at /ready" in mail["do"]
+
+
 def test_mail_that_waits_since_a_time_to_come_is_found(tmp_path: Path) -> None:
     # given a report that was made when the clock was ahead, and no mailer
     async def make() -> None:

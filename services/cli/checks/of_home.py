@@ -22,7 +22,7 @@ from services.cli.output import counted
 from services.cli.sealing import Sealing
 from services.home import Home
 from services.mailer.domain.mailbag import is_too_late
-from services.mailer.domain.whereabouts import Whereabouts
+from services.mailer.domain.whereabouts import IN_HAND, Whereabouts
 from services.runtime.erasures import erasures
 from services.runtime.faults import RECORDS_BACK
 from services.runtime.keyring.port import Destroyed
@@ -240,6 +240,7 @@ _DO: Final[Mapping[str, str]] = {
     "no-supervisors": "enter clinics with their supervisors",
     "no-address": "enter therapists with their addresses",
     "nobody": "see that cases have a group, groups therapists and clinics supervisors",
+    IN_HAND: "see what the mailer says at /ready",
     "sender-refused": "see what the mailer says at /ready",
     _TOO_LATE: "set the clock of the machine that sends mail by NTP: by it they were too late, and by this one not",
 }

@@ -4,13 +4,16 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 from contracts.events.event import Data, Event
 from contracts.events.facts import NoticeFailed, NoticeSent
 from contracts.events.notices import NoticeRequested
 from services.mailer.domain.delivery import TRIED_FOR, Delivery
 from services.mailer.domain.mailbag import NEWS_FOR, is_too_late
+
+IN_HAND: Final = "in-hand"
+"""Why a mail waits that is being tried, or was when the mailer died."""
 
 Requested = Event[NoticeRequested]
 Settled = Event[NoticeSent] | Event[NoticeFailed]
@@ -78,12 +81,15 @@ class Correspondence:
             under_way[each.notice][each.recipient] = each
         for notice, request in self.requests.items():
             is_late = is_too_late(request.time, request.recordedtime, now)
-            for found in _of(request, self.outcomes.get(notice, {}), under_way[notice]):
+            for found in _of(request, self.outcomes.get(notice, {}), under_way[notice], now):
                 yield _too_late(found) if is_late and found.outcome == "waits" else found
 
 
 def _of(
-    request: Requested, outcomes: Mapping[str | None, Settled], deliveries: Mapping[str | None, Delivery]
+    request: Requested,
+    outcomes: Mapping[str | None, Settled],
+    deliveries: Mapping[str | None, Delivery],
+    now: datetime,
 ) -> Iterator[Whereabouts]:
     alive = {each: delivery for each, delivery in deliveries.items() if delivery.outcome != "void"}
     named = {each for delivery in alive.values() for each in delivery.recipients} - (deliveries.keys() - alive.keys())
@@ -93,11 +99,11 @@ def _of(
         if recipient in outcomes:
             yield _settled(request, outcomes[recipient])
         elif None not in outcomes:
-            yield _under_way(request, recipient, alive.get(recipient))
+            yield _under_way(request, recipient, alive.get(recipient), now)
     if None in outcomes:
         yield _settled(request, outcomes[None])
     elif not recipients:
-        yield _under_way(request, None, alive.get(None))
+        yield _under_way(request, None, alive.get(None), now)
 
 
 def _settled(request: Requested, outcome: Settled) -> Whereabouts:
@@ -113,7 +119,7 @@ def _too_late(each: Whereabouts) -> Whereabouts:
     return replace(each, outcome="failed", at=until, reason="too-late")
 
 
-def _under_way(request: Requested, recipient: str | None, delivery: Delivery | None) -> Whereabouts:
+def _under_way(request: Requested, recipient: str | None, delivery: Delivery | None, now: datetime) -> Whereabouts:
     """Tell of one of which the log says nothing; its outcome may be known and not recorded yet."""
     if delivery is None:
         return Whereabouts(request, recipient, "waits")
@@ -121,4 +127,5 @@ def _under_way(request: Requested, recipient: str | None, delivery: Delivery | N
         return Whereabouts(request, recipient, "sent", delivery.tries, delivery.at)
     if delivery.outcome == "failed":
         return Whereabouts(request, recipient, "failed", delivery.tries, delivery.at, delivery.reason)
-    return Whereabouts(request, recipient, "waits", delivery.tries, delivery.next_try, delivery.reason)
+    reason = IN_HAND if delivery.is_in_hand(now) else delivery.reason
+    return Whereabouts(request, recipient, "waits", delivery.tries, delivery.next_try, reason)
