@@ -391,6 +391,22 @@ def test_mail_that_does_not_go_out_is_found(tmp_path: Path) -> None:
     )
 
 
+def test_the_first_mail_of_a_clinic_that_waits_for_an_address_is_not_told_to_lack_a_mail_server(tmp_path: Path) -> None:
+    # given a clinic that has sent no mail yet, where a mailer has found nobody to send one to
+    async def make() -> None:
+        async with mailing_clinic(tmp_path, NOW - timedelta(minutes=30)) as clinic:
+            await clinic.put(led_by("dora"))
+            await clinic.deteriorates()
+            await clinic.round()
+
+    asyncio.run(make())
+
+    # when it is checked where no mail server is named, such as beside the mailer, then that is told
+    mail = checked(tmp_path / "home")["mail"]
+    assert mail["says"] == "1 mail is waiting for more than 10 minutes (1: the recipient has no address)"
+    assert mail["do"] == "ontrack notices lists them; enter therapists with their addresses"
+
+
 def test_mail_over_which_the_mail_server_takes_long_is_found(tmp_path: Path) -> None:
     # given two mails of half an hour ago, over one of which the mail server is taking its time
     async def make() -> None:

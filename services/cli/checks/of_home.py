@@ -205,7 +205,7 @@ async def _mail(home: Home, *, sends_mail: bool) -> Checked:
     found = [each for each in await whereabouts(home) if not _is_as_meant(each, now)]
     late = [each for each in found if each.outcome == "waits" and abs(now - each.notice.recordedtime) > SOON]
     failed = [each for each in found if each.outcome == "failed" and each.at is not None and now - each.at <= LATELY]
-    if late and not sends_mail and not any(each.tries for each in found):
+    if late and not sends_mail and not any(_is_taken_in_hand(each) for each in found):
         return ill(
             "mail",
             f"{are(len(late), 'notice')} waiting, and no mail server is named",
@@ -224,6 +224,11 @@ async def _mail(home: Home, *, sends_mail: bool) -> Checked:
 
 
 _TOO_LATE: Final = "too-late"
+
+
+def _is_taken_in_hand(each: Whereabouts) -> bool:
+    """Tell whether a mailer has looked at it."""
+    return each.tries > 0 or (each.outcome == "waits" and each.at is not None)
 
 
 def _is_as_meant(each: Whereabouts, now: datetime) -> bool:
