@@ -46,7 +46,7 @@ METRICS: Final[Mapping[str, Metric]] = MappingProxyType(
             "counter", "Partitions that were given up because another process had written one of their states."
         ),
         "ontrack_mail_tries_total": Metric(
-            "counter", "Mails that were tried, by what the server made of them: taken, put_off or refused.", ("fate",)
+            "counter", "Mails that were tried, by what came of that: taken, put_off, refused or given_up.", ("fate",)
         ),
         "ontrack_mail_waiting": Metric("gauge", "Mails that were begun and are neither sent nor given up."),
         "ontrack_partitions": Metric(
