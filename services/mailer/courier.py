@@ -233,26 +233,37 @@ class Courier:
         later: list[datetime] = []
         failed: list[NotRecorded | ValidationError] = []
         for notice_id, notice in notices.items():
-            told = await at.ingest.told(case_id, notice_id)
-            if told.is_over:
-                # Its outcome is on its way here.
-                continue
-            errand = _Errand(case_id, notice_id, notice, told)
-            for delivery in await self._in_hand(errand, known[notice_id], post):
-                if delivery.recipient not in told.settled:
-                    try:
-                        later.extend(filter(None, [await self._forwarded(errand, delivery, post)]))
-                    except (NotRecorded, ValidationError) as why:
-                        # The others want their mail, be what came of this one refused, or its therapist unreadable.
-                        failed.append(why)
-            for delivery in await self._given_up(errand):
-                try:
-                    await at.ingest.record(fact_of(delivery, at.now()))
-                except NotRecorded as why:
-                    failed.append(why)
+            try:
+                told = await at.ingest.told(case_id, notice_id)
+                if not told.is_over:
+                    # Else its outcome is on its way here.
+                    later += await self._carried(_Errand(case_id, notice_id, notice, told), known[notice_id], post)
+            except (NotRecorded, ValidationError) as why:
+                # The other notices want their mail, be what came of this one refused, or the roster unreadable.
+                failed.append(why)
         if failed:
             raise failed[0]
         return min(later, default=None)
+
+    async def _carried(self, errand: _Errand, known: Sequence[Delivery], post: Post) -> Sequence[datetime]:
+        """Bring a notice to whom it is for, as far as it is time; give when to come again."""
+        later: list[datetime] = []
+        failed: list[NotRecorded | ValidationError] = []
+        for delivery in await self._in_hand(errand, known, post):
+            if delivery.recipient not in errand.told.settled:
+                try:
+                    later.extend(filter(None, [await self._forwarded(errand, delivery, post)]))
+                except (NotRecorded, ValidationError) as why:
+                    # The others want their mail, be what came of this one refused, or its therapist unreadable.
+                    failed.append(why)
+        for delivery in await self._given_up(errand):
+            try:
+                await self._at.ingest.record(fact_of(delivery, self._at.now()))
+            except NotRecorded as why:
+                failed.append(why)
+        if failed:
+            raise failed[0]
+        return later
 
     async def _known(self, case_id: str, notices: Collection[str]) -> Sequence[Delivery]:
         """Give what the outbox keeps of the notices of a case; what cannot be read is lost, and is made anew."""

@@ -8,14 +8,16 @@ from typing import Final
 
 import pytest
 
+from contracts.events.facts import SessionDue
 from deploy.local.ports import free_ports
 from services.embedded import EmbeddedHome
 from services.mailer.domain.delivery import Fact
 from services.mailer.domain.mailbag import Mailbags
 from services.mailer.ingest import IngestUnavailable, NotRecorded, Told
 from services.runtime.health import Health
+from services.runtime.roster.port import Clinic
 from services.up import OwnIngest
-from tests.support.mailing import ANNA, SENT_TO_BOTH, MailingClinic
+from tests.support.mailing import ANNA, SENT_TO_BOTH, WEEK, MailingClinic
 
 PATIENCE: Final = 30.0
 
@@ -105,6 +107,29 @@ async def test_an_entry_of_a_therapist_that_was_damaged_keeps_no_other_from_thei
     await clinic.put(ANNA)
     await clinic.round(after=timedelta(minutes=1))
     assert await clinic.outcomes() == SENT_TO_BOTH
+
+
+async def test_an_entry_of_a_clinic_that_was_damaged_keeps_no_therapist_from_their_mail(clinic: MailingClinic) -> None:
+    # given a report that nobody has looked at by the next session, and another one of that
+    await clinic.put(Clinic(clinic="north", id="north", supervisors=("carl",)))
+    await clinic.deteriorates()
+    await clinic.round()
+    clinic.office.letters.clear()
+    clinic.clock.time += WEEK
+    await clinic.record("case-1", SessionDue(session=2, scheduled=clinic.clock.time), clinic.clock.time)
+    await clinic.answers(session=2, total=20)
+
+    # when the clinic stands on the roster in a form that cannot be read, then the therapists are told
+    clinic.home._database.connection.execute(  # noqa: SLF001 - what no port does
+        "UPDATE roster SET body = substr(body, 2) WHERE kind = 'clinic'"
+    )
+    await clinic.round()
+    assert clinic.office.to == ["anna@north.example", "bo@north.example"]
+
+    # and its supervisor as soon as it was entered anew
+    await clinic.put(Clinic(clinic="north", id="north", supervisors=("carl",)))
+    await clinic.round(after=timedelta(minutes=1))
+    assert clinic.office.to == ["anna@north.example", "bo@north.example", "carl@north.example"]
 
 
 async def test_a_mail_server_that_is_away_is_told_though_a_case_has_a_fault(clinic: MailingClinic) -> None:

@@ -83,22 +83,21 @@ class MailingClinic:
         definitions, first = self.home.definitions, since or self.clock.time - WEEK
         refs = [definitions.named(*each) for each in ((Protocol, "open-ended"), (Policy, "gryesten-2023"))]
         protocol, policy = (entry.ref for entry in refs if entry is not None)
-        instrument = definitions.named(Instrument, "odsis")
-        assert instrument is not None
         await self.record(case_id, CaseEnrolled(clinic="north", group=group, protocol=protocol, policy=policy), first)
         for session, total in ((0, 4), (1, 14)):
-            at = first + WEEK * session
-            await self.record(
-                case_id,
-                ResponseSubmitted(
-                    session=session,
-                    instrument=instrument.ref,
-                    answers=odsis(total),
-                    answered_at=at,
-                    entered_by="patient",
-                ),
-                at,
-            )
+            await self.answers(case_id, session=session, total=total, at=first + WEEK * session)
+
+    async def answers(self, case_id: str = "case-1", *, session: int, total: int, at: datetime | None = None) -> None:
+        """Let a patient answer the ODSIS of a session, with so many points; now, if nothing else is said."""
+        instrument, at = self.home.definitions.named(Instrument, "odsis"), at or self.clock.time
+        assert instrument is not None
+        await self.record(
+            case_id,
+            ResponseSubmitted(
+                session=session, instrument=instrument.ref, answers=odsis(total), answered_at=at, entered_by="patient"
+            ),
+            at,
+        )
         await self.home.catch_up()
 
     async def round(self, after: timedelta = timedelta(), **changes: object) -> None:
