@@ -82,7 +82,7 @@ _REASONS: Final[Mapping[str, str]] = {
     "no-therapists": "the roster has no therapists of the group",
     "no-supervisors": "the roster has no supervisors of the clinic",
     IN_HAND: "the mail server has not answered yet",
-    "sender-refused": "the mail server refuses the sender",
+    "sender-refused": "the mail server takes no mail from us",
     "smtp-silent": "the mail server did not answer",
     "smtp-broken-off": "the connection broke",
 }
