@@ -335,10 +335,6 @@ class Documents:
                 raise
             await self._database.command("updateUser", user, **identity)
 
-    async def drop(self) -> None:
-        """Remove the whole database."""
-        await self._client.drop_database(self._database)
-
     def close(self) -> None:
         """Let go of all connections."""
         self._client.close()

@@ -122,7 +122,6 @@ OPERATIONS: Final = {
     "create_index",
     "delete_many",
     "drop_collection",
-    "drop_database",
     "find",
     "update_one",
 }

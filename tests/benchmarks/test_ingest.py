@@ -34,6 +34,7 @@ from services.runtime.log.topics import Cluster
 from tests.benchmarks.endpoints import ENDPOINTS
 from tests.benchmarks.load import Sent, posted, send
 from tests.support.region import SERVE, Process, Region, region_of_its_own
+from tests.support.removed import remove_topics
 from tests.support.requests import Requests
 from tests.support.running import running
 from tests.support.servers import ONE_BROKER
@@ -131,7 +132,7 @@ def topic_of_its_own(brokers: Brokers) -> Iterator[Brokers]:
     try:
         yield own
     finally:
-        asyncio.run(Cluster(own).remove_topics([CASES]))
+        asyncio.run(remove_topics(own, [CASES]))
 
 
 def rates(rounds: Sequence[Sent]) -> list[float]:

@@ -46,6 +46,7 @@ from tests.conformance.outbox import OutboxSuite
 from tests.conformance.roster import RosterSuite
 from tests.conformance.store import APPLIED, MOMENT, StoreSuite, begun, saved, state
 from tests.support.proxy import Line, Proxy
+from tests.support.removed import remove_database
 from tests.support.servers import database_of_its_own, mongodb
 
 MASTER = MasterKey(bytes(range(32)))
@@ -392,12 +393,10 @@ class TestKeyring(KeyringSuite):
     def elsewhere(self, documents: Documents) -> Vault:
         return MongoKeyring(documents, OTHER_MASTER)
 
-    async def test_a_database_that_has_lost_its_keys_makes_no_new_ones(
-        self, documents: Documents, keyring: Vault
-    ) -> None:
+    async def test_a_database_that_has_lost_its_keys_makes_no_new_ones(self, server: Server, keyring: Vault) -> None:
         # given a database that had the key of a case, and has lost all that it held
         await keyring.create(["a"])
-        await documents.drop()
+        await remove_database(server)
 
         # when a key is asked for, for that case or another
         # then none is made, since the old one may come back

@@ -33,6 +33,7 @@ from tests.support.command import ran_apart
 from tests.support.contents import contents_of, holds_all_of, master_key_in
 from tests.support.kept import Following, Kept, both_in, both_of, but_for, facts_of, is_beginning_of, kept_of
 from tests.support.region import STAGES, Process, Region, region_of_its_own, wait_until
+from tests.support.removed import remove_database
 from tests.support.servers import ONE_BROKER
 from tests.support.simulated import simulated
 
@@ -248,7 +249,7 @@ def test_a_region_that_has_lost_its_database_gets_its_keys_back_and_keeps_its_lo
         process.stop()
 
     # when its database is lost, and the backup restored
-    asyncio.run(dropped(region))
+    asyncio.run(remove_database(region.server))
     ran = region.succeeded("restore", file, *SAFETY)
 
     # then the log is as it was, and it is said what else there is to do
@@ -272,11 +273,6 @@ def test_a_region_that_has_lost_its_database_gets_its_keys_back_and_keeps_its_lo
 def lines_of_a_case(file: Path) -> list[bytes]:
     heads, *lines = file.read_bytes().splitlines(keepends=True)
     return [heads, *(line for line in lines if line.startswith(b"P0001,"))]
-
-
-async def dropped(region: Region) -> None:
-    async with Documents(region.server) as documents:
-        await documents.drop()
 
 
 # Places that are not empty

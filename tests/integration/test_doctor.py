@@ -20,6 +20,7 @@ from services.runtime.documents import Server
 from services.runtime.log.topics import Cluster, Safety
 from tests.integration.test_security import PASSWORDS, USER, SecureRegion, as_files
 from tests.support.region import Process, Region, region_of_its_own, wait_until
+from tests.support.removed import remove_topics
 from tests.support.scripted import HELLO, scripted
 from tests.support.servers import FERRETDB_AT_ONCE
 
@@ -110,7 +111,7 @@ def test_a_topic_that_is_missing_is_found_and_nothing_behind_it_is_checked(tmp_p
         copies = checked(region)["copies"]
         assert copies["says"].startswith("one broker keeps ")
         assert copies["says"].endswith("and 6 more topics and does not flush each message: a power cut loses answers")
-        asyncio.run(Cluster(region.brokers).remove_topics([SEALS]))
+        asyncio.run(remove_topics(region.brokers, [SEALS]))
 
         # when it is checked
         found = checked(region)

@@ -21,6 +21,7 @@ from services.runtime.log.kafka import KafkaLog
 from services.runtime.log.port import next_offset
 from tests.support.desk import bdi_policy, row, table
 from tests.support.region import Process, Region
+from tests.support.removed import remove_database
 
 ANNA, GONE, COMMENT = "0101801234", "0202804321", "since Karen has left"
 SAFETY: Final = ("--replication", "1", "--min-insync", "1")
@@ -90,11 +91,6 @@ def served(region: Region) -> list[Process]:
     return [process.wait_until_ready() for process in region.serve()]
 
 
-async def without_database(region: Region) -> None:
-    async with Documents(region.server) as documents:
-        await documents.drop()
-
-
 def test_nothing_of_an_erased_case_is_left_in_a_region(region: Region, tmp_path: Path) -> None:
     # given a region whose services work, with two cases, a mail that waits, and a backup, which somebody has copied
     answers = tmp_path / "answers.csv"
@@ -137,7 +133,7 @@ def test_nothing_of_an_erased_case_is_left_in_a_region(region: Region, tmp_path:
     # and when the database is lost, and a copy of the old backup is all there is
     for process in services:
         process.stop()
-    asyncio.run(without_database(region))
+    asyncio.run(remove_database(region.server))
     region.succeeded("restore", kept, *SAFETY)
     region.succeeded("audit", "replay", "--swap")
 

@@ -19,6 +19,7 @@ from services.runtime.store.port import Position
 from tests.support.command import succeeded
 from tests.support.contents import same
 from tests.support.region import Process, Region
+from tests.support.removed import remove_database
 
 PARTITION = 5
 PROVISION = ["provision", "--replication", "1", "--min-insync", "1"]
@@ -179,7 +180,7 @@ def test_a_database_that_has_lost_everything_is_not_gone_on_with(region: Region,
         """Take a backup, and lose the whole database."""
         async with Documents(region.server) as documents:
             backup = {name: await documents.find_where(name, {}) for name in BACKED_UP}
-            await documents.drop()
+        await remove_database(region.server)
         return backup
 
     backup = region.asked(taken)

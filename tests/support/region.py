@@ -20,11 +20,12 @@ from contracts.topics import TOPICS
 from deploy.local.ports import free_ports
 from services.distributed import DistributedHome, provision
 from services.runtime.brokers import Brokers
-from services.runtime.documents import Documents, Server
-from services.runtime.log.topics import Cluster, Safety
+from services.runtime.documents import Server
+from services.runtime.log.topics import Safety
 from services.runtime.settings import PREFIX, RegionSettings
 from tests.support.command import ONTRACK, PATIENCE, Ran, StillWaiting
 from tests.support.contents import Contents, contents_of
+from tests.support.removed import remove_database, remove_topics
 from tests.support.servers import ONE_BROKER, both
 
 T = TypeVar("T")
@@ -309,6 +310,5 @@ def region_of_its_own(
 
 
 async def _removed(brokers: Brokers, server: Server) -> None:
-    await Cluster(brokers).remove_topics(TOPICS.values())
-    async with Documents(server) as documents:
-        await documents.drop()
+    await remove_topics(brokers, TOPICS.values())
+    await remove_database(server)

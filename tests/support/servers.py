@@ -22,9 +22,10 @@ from contracts.topics import Topic
 from deploy.local.kafka import KafkaCluster
 from deploy.local.mongodb import MongoStandIn
 from services.runtime.brokers import Brokers
-from services.runtime.documents import AT_ONCE, Documents, Server
+from services.runtime.documents import AT_ONCE, Server
 from services.runtime.log.topics import Cluster, Safety
 from tests.support import containers
+from tests.support.removed import remove_database, remove_topics
 from tests.support.sources import Local, Shared, found, stopped
 
 RUN: Final = "ONTRACK_TEST_RUN"
@@ -105,7 +106,7 @@ async def topics_of_its_own(brokers: Brokers, topics: Iterable[Topic]) -> AsyncI
     try:
         yield own
     finally:
-        await Cluster(own).remove_topics(wanted)
+        await remove_topics(own, wanted)
 
 
 @asynccontextmanager
@@ -115,5 +116,4 @@ async def database_of_its_own(server: Server) -> AsyncIterator[Server]:
     try:
         yield own
     finally:
-        async with Documents(own) as documents:
-            await documents.drop()
+        await remove_database(own)

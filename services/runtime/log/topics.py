@@ -153,11 +153,6 @@ class Cluster:
         async with self._admin() as admin:
             return name in await _there(admin, [name])
 
-    async def remove_topics(self, topics: Iterable[Topic] = tuple(TOPICS.values())) -> None:
-        """Remove topics and everything on them."""
-        async with self._admin() as admin:
-            await admin.delete_topics([self._brokers.topic(topic) for topic in topics])
-
     async def members(self, group: str) -> int:
         """Count the members that a consumer group has just now."""
         async with self._admin() as admin:
