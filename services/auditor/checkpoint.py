@@ -20,7 +20,8 @@ from contracts.topics import ACCESS, SEALS, TOPICS, Topic
 from services.auditor.domain.findings import Finding, Place
 from services.auditor.domain.merkle import Tree, inclusion, is_included, leaf_hash, root_of
 from services.auditor.note import NoteInvalid, Signer, Verifier
-from services.runtime.log.port import Log, Record, StoredRecord, next_offset
+from services.runtime.log.port import Log, Record, StoredRecord
+from services.runtime.reading import chunks
 
 SEALED: Final[Sequence[Topic]] = [topic for topic in TOPICS.values() if topic not in (SEALS, ACCESS)]
 """The topics that a checkpoint speaks of. Those that it stands on itself it cannot."""
@@ -260,9 +261,7 @@ async def signed(log: Log, log_id: str, signer: Signer, at: datetime, before: Se
 
 async def notes(log: Log) -> AsyncIterator[CheckpointSigned]:
     """Give every checkpoint that stands on a log. Raises Unavailable."""
-    offset = 0
-    while records := await log.read(SEALS, _PARTITION, offset, _NOTES_AT_ONCE):
-        offset = next_offset(records)
+    async for records in chunks(log, SEALS, _PARTITION, at_once=_NOTES_AT_ONCE):
         for signed_then in _checkpoints(records):
             yield signed_then
 

@@ -9,7 +9,8 @@ from contracts.events.publications import DefinitionPublished
 from contracts.topics import DEFINITIONS, SEALS, TOPICS
 from services.auditor.domain.facts import not_canonical
 from services.auditor.domain.findings import Finding, Place
-from services.runtime.log.port import Log, after, next_offset
+from services.runtime.log.port import Log, after
+from services.runtime.reading import chunks
 
 _AT_ONCE: Final = 1_000
 _IN_ONE_PARTITION: Final = (DEFINITIONS, SEALS)
@@ -47,9 +48,7 @@ async def where_nothing_is_said(log: Log) -> AsyncIterator[Finding]:
     for topic in TOPICS.values():
         first = 0 if not topic.events else 1 if topic in _IN_ONE_PARTITION else topic.partitions
         for number in range(first, topic.partitions):
-            offset = 0
-            while records := await log.read(topic, number, offset, _AT_ONCE):
-                offset = next_offset(records)
+            async for records in chunks(log, topic, number):
                 for record in records:
                     place = Place(topic.name, number, record.offset, id_of(record.value))
                     yield Finding("unreadable", place, "nothing was expected here, since nobody reads it")

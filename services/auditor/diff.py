@@ -21,13 +21,13 @@ from contracts.topics import CASES, DEFINITIONS, NOTICES, SCORES, TRACKS, Topic
 from services.auditor.domain.findings import differences
 from services.auditor.fold import Keys
 from services.runtime.keyring.port import Keyring
-from services.runtime.log.port import Log, StoredRecord, next_offset
+from services.runtime.log.port import Log, StoredRecord
+from services.runtime.reading import chunks
 
 How = Literal["only-first", "only-second", "differs", "repeated-first", "repeated-second"]
 Progress = Callable[[int], None]
 
 COMPARED: Final = (DEFINITIONS, CASES, SCORES, TRACKS, NOTICES)
-_AT_ONCE: Final = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +143,7 @@ async def _compare_partition(
 
 async def _seen(side: Side, topic: Topic, number: int, progress: Progress) -> dict[str, _Seen]:
     found: dict[str, _Seen] = {}
-    async for records in _some(side, topic, number):
+    async for records in chunks(side.log, topic, number):
         progress(len(records))
         for record in records:
             name, (digest, number_of_case) = _name(record), _digest(record)
@@ -217,7 +217,7 @@ async def _opened(
 ) -> AsyncIterator[tuple[StoredRecord, Event[Data] | Unreadable | None]]:
     """Give the wanted records of a partition, with what they say, as far as that can be read; None without a key."""
     keys = Keys(side.keyring)
-    async for records in _some(side, topic, number):
+    async for records in chunks(side.log, topic, number):
         some = [record for record in records if wanted(record)]
         known = await keys.of({record.key for record in some})
         for record in some:
@@ -225,13 +225,6 @@ async def _opened(
             event = decode(record.value, topic, key if isinstance(key, CaseKey) else None)
             is_sealed = topic.of_cases and not isinstance(key, CaseKey) and isinstance(event, Unreadable)
             yield record, None if is_sealed else event
-
-
-async def _some(side: Side, topic: Topic, number: int) -> AsyncIterator[Sequence[StoredRecord]]:
-    offset = 0
-    while records := await side.log.read(topic, number, offset, _AT_ONCE):
-        offset = next_offset(records)
-        yield records
 
 
 def _name(record: StoredRecord) -> str:

@@ -1,7 +1,7 @@
 """A log of which only a part is read."""
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -15,12 +15,11 @@ from contracts.topics import CASES, DEFINITIONS, NOTICES, PARTITIONS, SCORES, TR
 from services.auditor.domain.narrowing import Outside, Part, Then, group_of
 from services.auditor.fold import Keys
 from services.runtime.log.port import Log, Record, StoredRecord, next_offset
-from services.runtime.reading import event_of
+from services.runtime.reading import chunks, event_of
 
 DERIVED: Final = (SCORES, TRACKS, NOTICES)
 """The topics of what was concluded, as they follow from one another."""
 
-_AT_ONCE: Final = 2_000
 _GROUPED: Final = (ending(CaseEnrolled), ending(CaseTransferred))
 
 
@@ -92,7 +91,7 @@ async def known(log: Log, keys: Keys, until: datetime | None, progress: Callable
     overtaken, ends, sealed = set[str](), dict[tuple[str, str], int](), set[str]()
     for number in range(PARTITIONS):
         then = None if until is None else Then(until)
-        async for records in _records(log, CASES, number):
+        async for records in chunks(log, CASES, number):
             in_time = [record for record in records if then is None or _knew(then, CASES, record)]
             some = [record for record in in_time if record.value.endswith(_GROUPED)]
             at_hand = await keys.of(dict.fromkeys(record.key for record in some))
@@ -115,17 +114,10 @@ async def known(log: Log, keys: Keys, until: datetime | None, progress: Callable
 async def _see_conclusions(log: Log, number: int, then: Then, progress: Callable[[int], None]) -> None:
     """See which conclusions of a partition had been drawn by a moment."""
     for topic in DERIVED:
-        async for records in _records(log, topic, number):
+        async for records in chunks(log, topic, number):
             for record in records:
                 _knew(then, topic, record)
             progress(len(records))
-
-
-async def _records(log: Log, topic: Topic, number: int) -> AsyncIterator[Sequence[StoredRecord]]:
-    offset = 0
-    while records := await log.read(topic, number, offset, _AT_ONCE):
-        offset = next_offset(records)
-        yield records
 
 
 def _knew(then: Then, topic: Topic, record: StoredRecord) -> bool:

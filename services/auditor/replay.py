@@ -25,7 +25,7 @@ from services.runtime.erasures import erasures_in
 from services.runtime.export import is_sealed
 from services.runtime.keyring.port import Destroyed, Keyring
 from services.runtime.log.port import Log, Record, StoredRecord, after, next_offset
-from services.runtime.reading import event_of
+from services.runtime.reading import chunks, event_of
 from services.runtime.stage import Stage
 from services.runtime.store.port import StatesLost, StatesReplaced, Store
 
@@ -397,9 +397,8 @@ class Replay:
         One of a fact that can be read by now is right: it could not be when it was written.
         """
         number, expected = pass_.number, pass_.letters
-        offset, there, spoken = 0, set[bytes](), set[int]()
-        while records := await self.history.log.read(DEAD_LETTERS, number, offset, BATCH):
-            offset = next_offset(records)
+        there, spoken = set[bytes](), set[int]()
+        async for records in chunks(self.history.log, DEAD_LETTERS, number):
             for record in records:
                 there.add(record.value)
                 fact = _spoken_of(record)

@@ -3,7 +3,7 @@
 No key is needed for that. Where the public key of whoever signs is at hand, their signatures are looked at too.
 """
 
-from collections.abc import AsyncIterator, Container, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from datetime import datetime
 from typing import Final, Literal, NamedTuple
 
@@ -18,7 +18,8 @@ from services.auditor.domain.findings import Finding, Place
 from services.auditor.note import NoteInvalid, Verifier
 from services.runtime.erasures import erasures
 from services.runtime.keyring.port import Vault
-from services.runtime.log.port import Log, StoredRecord, after, next_offset
+from services.runtime.log.port import Log, StoredRecord, after
+from services.runtime.reading import chunks
 
 _UNDERIVED: Final = frozenset(topic.name for topic in (DEFINITIONS, CASES, DEAD_LETTERS))
 """The topics that do not follow from facts."""
@@ -80,7 +81,8 @@ async def of_seals(
     longest: dict[tuple[str, int], Stood] = {}
     last: dict[tuple[str, int], Stood] = {}
     expected = 0
-    async for record in _records(log):
+    records = (record async for some in chunks(log, SEALS, _PARTITION, at_once=_AT_ONCE) for record in some)
+    async for record in records:
         place = Place(SEALS.name, _PARTITION, record.offset, id_of(record.value))
         if record.offset > expected:
             found.append(Finding("gap", place, f"offset {expected} was expected before offset {record.offset}"))
@@ -189,11 +191,3 @@ def checkpoint_in(record: StoredRecord) -> Checkpoint | None:
 def _note_in(record: StoredRecord) -> str | None:
     said = decode(record.value, SEALS, None)
     return said.data.note if isinstance(said, Event) and isinstance(said.data, CheckpointSigned) else None
-
-
-async def _records(log: Log) -> AsyncIterator[StoredRecord]:
-    offset = 0
-    while records := await log.read(SEALS, _PARTITION, offset, _AT_ONCE):
-        offset = next_offset(records)
-        for record in records:
-            yield record

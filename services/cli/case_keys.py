@@ -10,7 +10,6 @@ import orjson
 from contracts.codec import CaseKey
 from contracts.topics import CASES
 from services.cli.copies import noted
-from services.cli.history import chunks
 from services.cli.home import FINDING, Failure
 from services.cli.interruption import heed
 from services.cli.output import counted, say
@@ -21,6 +20,7 @@ from services.runtime.erasures import erasures, erasures_in
 from services.runtime.export import cases_on, is_sealed
 from services.runtime.keyring.port import Destroyed, Vault
 from services.runtime.log.port import Log, Record, StoredRecord
+from services.runtime.reading import chunks
 
 Keys = Mapping[str, CaseKey | Destroyed]
 

@@ -1,17 +1,15 @@
 """The facts that could not be read: where each stands, and whether it can be read by now."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
 
 from contracts.codec import CaseKey, Unreadable, content_digest, decode
 from contracts.events.event import Data, Event
 from contracts.events.publications import FactUnreadable
-from contracts.topics import CASES, DEAD_LETTERS, Topic
+from contracts.topics import CASES, DEAD_LETTERS
 from services.home import Home
-from services.runtime.log.port import StoredRecord, next_offset
-
-_AT_ONCE: Final = 1_000
+from services.runtime.log.port import StoredRecord
+from services.runtime.reading import chunks
 
 Content = tuple[str, str] | None
 
@@ -43,10 +41,10 @@ async def letters_of(home: Home) -> list[Letter]:
     """Read the letters, each once, with the records that they are about."""
     found: dict[str, Letter] = {}
     for partition in range(DEAD_LETTERS.partitions):
-        async for record in _records(home, DEAD_LETTERS, partition, 0):
-            event = decode(record.value, DEAD_LETTERS, None)
-            if isinstance(event, Event) and isinstance(event.data, FactUnreadable) and event.id not in found:
-                found[event.id] = await _letter(home, event.id, event.data)
+        async for chunk in chunks(home.log, DEAD_LETTERS, partition):
+            for event in (decode(record.value, DEAD_LETTERS, None) for record in chunk):
+                if isinstance(event, Event) and isinstance(event.data, FactUnreadable) and event.id not in found:
+                    found[event.id] = await _letter(home, event.id, event.data)
     every = list(found.values())
     taken = {each for partition in range(CASES.partitions) for each in await _taken_in(home, partition, every)}
     return [replace(letter, is_taken=_content(letter.now) in taken) for letter in every]
@@ -69,18 +67,12 @@ async def _taken_in(home: Home, partition: int, letters: Sequence[Letter]) -> se
     found: set[Content] = set()
     first = min((letter.at.offset for letter in readable), default=None)
     if first is not None:
-        async for record in _records(home, CASES, partition, first):
-            key = keys.get(record.key)
-            if record.offset not in aside and isinstance(key, CaseKey):
-                found.add(_content(decode(record.value, CASES, key)))
+        async for chunk in chunks(home.log, CASES, partition, first):
+            for record in chunk:
+                key = keys.get(record.key)
+                if record.offset not in aside and isinstance(key, CaseKey):
+                    found.add(_content(decode(record.value, CASES, key)))
     return found - {None}
-
-
-async def _records(home: Home, topic: Topic, partition: int, offset: int) -> AsyncIterator[StoredRecord]:
-    while records := await home.log.read(topic, partition, offset, _AT_ONCE):
-        offset = next_offset(records)
-        for record in records:
-            yield record
 
 
 def _content(read: Event[Data] | Unreadable) -> Content:

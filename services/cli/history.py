@@ -1,8 +1,7 @@
 """What the log says of one case: its facts and what was concluded from them, in order, each once."""
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
 
 from contracts.codec import CaseKey, decode
 from contracts.events.event import Data, Event
@@ -10,9 +9,7 @@ from contracts.topics import CASES, NOTICES, TRACKS, Topic
 from services.cli.home import FINDING, Failure
 from services.cli.output import progress
 from services.home import Home
-from services.runtime.log.port import Log, StoredRecord, next_offset
-
-AT_ONCE: Final = 1_000
+from services.runtime.reading import chunks
 
 
 async def history(home: Home, case_id: str) -> list[Event[Data]]:
@@ -32,13 +29,6 @@ async def history(home: Home, case_id: str) -> list[Event[Data]]:
 def is_fact(event: Event[Data]) -> bool:
     """Tell a fact, which happened in the world, from what was concluded."""
     return isinstance(event.data, CASES.events)
-
-
-async def chunks(log: Log, topic: Topic, partition: int, offset: int = 0) -> AsyncIterator[Sequence[StoredRecord]]:
-    """Give the records of a partition from an offset on, some at a time."""
-    while found := await log.read(topic, partition, offset, AT_ONCE):
-        yield found
-        offset = next_offset(found)
 
 
 async def _events(

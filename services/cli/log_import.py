@@ -15,7 +15,6 @@ from contracts.events.event import Data, Event
 from contracts.topics import CASES, DEFINITIONS, NOTICES, SCORES, TRACKS, Topic
 from services.cli.case_keys import Keys, but_erased, keys_in, lines_of, persons_in, take_keys
 from services.cli.export import DIRECTORY
-from services.cli.history import chunks
 from services.cli.home import FINDING, Failure
 from services.cli.interruption import heed
 from services.cli.output import counted
@@ -29,6 +28,7 @@ from services.runtime.export import Exported, exported, is_sealed
 from services.runtime.founding import log_id_of
 from services.runtime.keyring.port import Destroyed
 from services.runtime.log.port import Record
+from services.runtime.reading import chunks
 
 _DERIVED: Final = (SCORES, TRACKS, NOTICES)
 _AT_ONCE: Final = 5_000

@@ -10,11 +10,11 @@ from contracts.events.event import Data, DataT, Event
 from contracts.events.facts import NoticeFailed, NoticeSent
 from contracts.events.notices import NoticeRequested
 from contracts.topics import NOTICES
-from services.cli.history import chunks
 from services.home import Home
 from services.ingest.domain.register import Registered
 from services.mailer.domain.whereabouts import IN_HAND, Correspondence, Whereabouts
 from services.runtime.log.port import next_offset
+from services.runtime.reading import chunks
 from services.runtime.roster.port import Clinic, Group
 
 _KINDS: Final[tuple[type[Data], ...]] = (NoticeRequested, NoticeSent, NoticeFailed)

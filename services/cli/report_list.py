@@ -11,13 +11,13 @@ from contracts.events.event import Event
 from contracts.events.fields import Session
 from contracts.events.notices import ReportChange, ReportContent, ReportKind, ReportRevised
 from contracts.topics import NOTICES
-from services.cli.history import chunks
 from services.cli.home import Failure
 from services.home import Home
 from services.notifier.domain.dossier import Dossier, Report
 from services.pages.index import RowState
 from services.pages.report import why_discreetly, why_in_one_line
 from services.pages.subject import Now
+from services.runtime.reading import chunks
 
 _NOT_KNOWN: Final = datetime.min.replace(tzinfo=UTC)
 _SHORTEST: Final = 8

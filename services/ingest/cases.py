@@ -20,7 +20,7 @@ from contracts.topics import CASES, partition_of
 from services.ingest.domain.register import Register, Registered, Unclear
 from services.runtime.keyring.port import Destroyed, Keyring
 from services.runtime.log.port import Journal, Record, StoredRecord, next_offset
-from services.runtime.reading import event_of
+from services.runtime.reading import chunks, event_of
 from services.runtime.store.port import Halted, StatesLost, Store
 from services.runtime.store.sealed import StateUnreadable, open_state
 from services.runtime.unavailable import Unavailable
@@ -298,10 +298,8 @@ class Cases:
         key = (await self._keyring.keys([case_id])).get(case_id)
         if not isinstance(key, CaseKey):
             return
-        partition, offset = partition_of(case_id), 0
         async with self._looking_back:
-            while records := await self._log.read(CASES, partition, offset, _AT_ONCE):
-                offset = next_offset(records)
+            async for records in chunks(self._log, CASES, partition_of(case_id)):
                 for record in records:
                     if record.key == case_id:
                         event = record.event or event_of(record, CASES, key)

@@ -17,12 +17,12 @@ from services.ingest.cases import Cases
 from services.ingest.domain.admission import Refusal, is_known, is_reused, of_another, refusals, reuse_of
 from services.ingest.domain.register import Foreseen, Registered
 from services.runtime.keyring.port import Destroyed, Keyring
-from services.runtime.log.port import Journal, LogUnavailable, Record, next_offset
+from services.runtime.log.port import Journal, LogUnavailable, Record
+from services.runtime.reading import chunks
 
 Group = Sequence[Event[Data] | Record]
 """Facts of one case that are recorded together or not at all."""
 
-_AT_ONCE = 2_000
 _REASONS_AT_MOST: Final = 100
 """Reasons that are looked for why a fact is refused: answers can have a fault in each of a great many names."""
 
@@ -174,9 +174,7 @@ class Intake:
         keys = await self._keyring.keys({fact.subject for fact in facts})
         found: dict[str, Event[Data]] = {}
         for partition in sorted({partition_of(case_id) for case_id in keys}):
-            offset = 0
-            while records := await self._log.read(CASES, partition, offset, _AT_ONCE):
-                offset = next_offset(records)
+            async for records in chunks(self._log, CASES, partition):
                 for record in records:
                     if isinstance(key := keys.get(record.key), CaseKey):
                         event = decode(record.value, CASES, key)

@@ -10,9 +10,9 @@ from contracts.events.event import Event
 from contracts.events.facts import CaseErased
 from contracts.topics import CASES
 from services.runtime.keyring.port import Destroyed, Keyring
-from services.runtime.log.port import Log, Record, StoredRecord, next_offset
+from services.runtime.log.port import Log, Record, StoredRecord
+from services.runtime.reading import chunks
 
-_AT_ONCE: Final = 2_000
 _ENDING: Final = ending(CaseErased)
 
 
@@ -48,9 +48,7 @@ async def said_on(log: Log, partitions: Iterable[int] = range(CASES.partitions))
     """Give the facts of a log that seem to say that their case was erased. Raises Unavailable."""
     found: list[StoredRecord] = []
     for partition in partitions:
-        offset = 0
-        while records := await log.read(CASES, partition, offset, _AT_ONCE):
-            offset = next_offset(records)
+        async for records in chunks(log, CASES, partition):
             found += [record for record in records if is_erasure(record.value)]
     return found
 

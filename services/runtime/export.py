@@ -12,10 +12,9 @@ from contracts.codec import CaseKey, Unreadable, decode, encode, subject_of
 from contracts.events.event import Data, Event
 from contracts.topics import CASES, Topic, partition_of
 from services.runtime.keyring.port import Destroyed, Keyring
-from services.runtime.log.port import Log, Record, StoredRecord, next_offset
-from services.runtime.reading import event_of
+from services.runtime.log.port import Log, Record, StoredRecord
+from services.runtime.reading import chunks, event_of
 
-_AT_ONCE = 2_000
 _KEY = re.compile(r"[0-9a-f]{16}")
 _SEAL = 16
 """Bytes by which what is sealed is longer than what it says (RFC 5297)."""
@@ -43,9 +42,7 @@ async def exported(
     """
     partitions = range(topic.partitions) if case_id is None else (partition_of(case_id),)
     for partition in partitions:
-        offset = 0
-        while records := await log.read(topic, partition, offset, _AT_ONCE):
-            offset = next_offset(records)
+        async for records in chunks(log, topic, partition):
             wanted = [record for record in records if case_id is None or record.key == case_id]
             keys = await keyring.keys({record.key for record in wanted}) if topic.of_cases else {}
             for record in wanted:
@@ -64,9 +61,7 @@ async def cases_on(log: Log) -> set[str]:
     """Give every case that there are facts of, erased ones too: of those no state has to be left."""
     found: set[str] = set()
     for partition in range(CASES.partitions):
-        offset = 0
-        while records := await log.read(CASES, partition, offset, _AT_ONCE):
-            offset = next_offset(records)
+        async for records in chunks(log, CASES, partition):
             found.update(record.key for record in records)
     return found
 

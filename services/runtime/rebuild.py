@@ -1,14 +1,15 @@
 """What a stage knows, made anew from its topic: its states, its positions, and of its events those that are missing."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from sys import maxsize
 from typing import Any
 
 from contracts.codec import glance
 from contracts.topics import DEAD_LETTERS, Topic
 from services.runtime.keyring.port import Keyring
-from services.runtime.log.port import Log, Record, StoredRecord, next_offset
-from services.runtime.runner import BATCH, Runner
+from services.runtime.log.port import Log, Record, StoredRecord
+from services.runtime.reading import chunks
+from services.runtime.runner import Runner
 from services.runtime.stage import Stage
 from services.runtime.store.port import Position, Store
 
@@ -49,11 +50,13 @@ class _Published:
         """Look at what is there."""
         if topic is None:
             return
-        async for record in _records(self._log, topic, partition):
-            seen = glance(record.value)
-            if seen is not None:
-                self._last[record.key] = max(seen.sequence, self._last.get(record.key, 0))
-        self._letters = {record.value async for record in _records(self._log, DEAD_LETTERS, partition)}
+        async for records in chunks(self._log, topic, partition):
+            for record in records:
+                seen = glance(record.value)
+                if seen is not None:
+                    self._last[record.key] = max(seen.sequence, self._last.get(record.key, 0))
+        letters = chunks(self._log, DEAD_LETTERS, partition)
+        self._letters = {record.value async for records in letters for record in records}
 
     async def append(self, topic: Topic, partition: int, records: Sequence[Record]) -> None:
         """Append what is missing."""
@@ -73,11 +76,3 @@ class _Published:
     async def end(self, topic: Topic, partition: int) -> int:
         """Give where the log ends."""
         return await self._log.end(topic, partition)
-
-
-async def _records(log: Log, topic: Topic, partition: int) -> AsyncIterator[StoredRecord]:
-    offset = 0
-    while records := await log.read(topic, partition, offset, BATCH):
-        for record in records:
-            yield record
-        offset = next_offset(records)

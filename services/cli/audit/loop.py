@@ -20,11 +20,10 @@ from services.auditor.fold import Keys
 from services.auditor.narrowed import Narrowed
 from services.cli.audit.narrowing import Wish, known_of, narrowing_options, part_of, told_of
 from services.cli.audit.source import Source, audited, source_options
-from services.cli.history import chunks
 from services.cli.home import FINDING, Failure, run, short_names
 from services.cli.output import Format, Row, counted, emit, format_option, progress, say
 from services.runtime.log.port import Log
-from services.runtime.reading import event_of
+from services.runtime.reading import chunks, event_of
 
 EVERY: Final = "all"
 _LONG: Final = 48.0

@@ -17,13 +17,13 @@ from services.auditor.checkpoint import SEALED, Checkpoint, Proof, Sealed, last_
 from services.auditor.note import NoteInvalid, Signer, Verifier
 from services.auditor.sealing import CheckpointUnusable, KeyUnusable, file_name, require_kept, signer_in
 from services.cli.audit.source import Source, audited, source_options
-from services.cli.history import chunks
 from services.cli.home import FINDING, Failure, run
 from services.cli.output import say
 from services.cli.place import Place, data_option, opened
 from services.cli.private import new_file, private_directory, private_file, require_absent
 from services.home import Home
 from services.runtime.log.port import StoredRecord
+from services.runtime.reading import chunks
 
 _PROOF: Final = TypeAdapter(Proof)
 _OF_A_PROOF: Final = ("event.json", "proof.json")

@@ -10,10 +10,10 @@ import orjson
 from contracts.events.facts import CaseEnrolled
 from contracts.topics import CASES
 from services.cli.checks.checked import Checked, ill, well
-from services.cli.history import chunks
 from services.cli.output import counted
 from services.home import Home
 from services.ingest.importer import CLIENT as IMPORTED
+from services.runtime.reading import chunks
 from services.runtime.roster.port import Clinic, Group, Therapist
 from services.runtime.store.sealed import StateUnreadable
 from services.simulation.facts import CLIENT as SIMULATED
