@@ -35,11 +35,7 @@ def list_(place: Place, form: Format) -> None:
 
     Example: ontrack dlq list --data DIR
     """
-    found = run(_letters_at(place))
-    if found or form != "table":
-        print_rows([_row(letter) for letter in found], COLUMNS, form)
-    else:
-        say("Every fact could be read.")
+    print_rows(map(_row, run(_letters_at(place))), COLUMNS, form, "Every fact could be read.")
 
 
 @dlq.command("show")

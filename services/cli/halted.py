@@ -33,11 +33,7 @@ def list_(place: Place, form: Format) -> None:
 
     Example: ontrack halted list --data DIR
     """
-    rows = run(_rows_at(place))
-    if rows or form != "table":
-        print_rows(rows, COLUMNS, form)
-    else:
-        say("No case is halted.")
+    print_rows(run(_rows_at(place)), COLUMNS, form, "No case is halted.")
 
 
 @halted.command("resume")

@@ -11,8 +11,9 @@ from services.cli.notice_events import in_words, whereabouts
 from services.cli.output import Format, Row, format_option, say
 from services.cli.place import Place, data_option, opened
 from services.cli.report_list import short_ids
+from services.cli.screen import minute
 from services.cli.tables import print_rows
-from services.cli.zone import clinic_zone, local
+from services.cli.zone import clinic_zone
 from services.mailer.domain.whereabouts import Whereabouts
 
 COLUMNS: Final = ("requested", "report", "case", "group", "recipient", "outcome", "tries", "at", "why")
@@ -35,10 +36,8 @@ def notices(place: Place, outcome: str | None, form: Format) -> None:
     Example: ontrack notices --outcome failed --data DIR
     """
     found = run(_rows(place, outcome, form))
-    if found or form != "table":
-        print_rows(found, COLUMNS, form)
-    else:
-        say("There is no such notice." if outcome else "No notice yet: nobody is to be told of a report by mail.")
+    nothing = "There is no such notice." if outcome else "No notice yet: nobody is to be told of a report by mail."
+    print_rows(found, COLUMNS, form, nothing)
     if found and form == "table":
         say(f"Times are those of {clinic_zone().key}. A report stands there once for each who is told of it.")
 
@@ -56,10 +55,10 @@ def _for_people(wanted: list[Whereabouts], names: Mapping[str, str]) -> Iterator
     for each, row in zip(wanted, _for_programs(wanted, names), strict=True):
         yield {
             **row,
-            "requested": f"{local(each.notice.recordedtime):%Y-%m-%d %H:%M}",
+            "requested": minute(each.notice.recordedtime),
             "report": short[each.notice.data.report],
             "recipient": each.recipient or f"({each.notice.data.to})",
-            "at": None if each.at is None else f"{local(each.at):%Y-%m-%d %H:%M}",
+            "at": None if each.at is None else minute(each.at),
             "why": in_words(each.reason),
         }
 

@@ -5,20 +5,26 @@ from typing import Final
 
 import click
 
-from services.cli.output import Format, Row, emit
+from services.cli.output import Format, Row, emit, say
 from services.cli.screen import is_terminal, painted, size, wrapped
 
 LEAST_ROOM: Final = 24
 """Columns that a text needs beside the others; with less room it stands below them."""
 
 
-def print_rows(rows: Iterable[Row], columns: Sequence[str], form: Format) -> None:
-    """Print rows; where a person reads the table, the text in its last column is broken to fit."""
-    if form != "table" or not is_terminal():
-        emit(rows, columns, form)
-        return
-    for line in fitted(list(rows), columns, size()[0]):
-        click.echo(line)
+def print_rows(rows: Iterable[Row], columns: Sequence[str], form: Format, nothing: str | None = None) -> None:
+    """Print rows; where a person reads the table, the text in its last column is broken to fit.
+
+    nothing: what is said in place of a table without rows, if that is not printed
+    """
+    found = list(rows)
+    if nothing is not None and form == "table" and not found:
+        say(nothing)
+    elif form != "table" or not is_terminal():
+        emit(found, columns, form)
+    else:
+        for line in fitted(found, columns, size()[0]):
+            click.echo(line)
 
 
 def fitted(rows: Sequence[Row], columns: Sequence[str], width: int) -> Iterator[str]:

@@ -90,11 +90,8 @@ def list_(tokens: Tokens, form: Format) -> None:
 
     Example: ontrack token list --data DIR
     """
-    found = _all(tokens)
-    if found or form != "table":
-        print_rows([_row(each) for each in found], COLUMNS, form)
-    else:
-        say("There are no tokens, so nobody is let in; ontrack token make makes one.")
+    nothing = "There are no tokens, so nobody is let in; ontrack token make makes one."
+    print_rows(map(_row, _all(tokens)), COLUMNS, form, nothing)
 
 
 @token.command("revoke")
