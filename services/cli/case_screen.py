@@ -21,7 +21,7 @@ from services.cli.history import is_fact
 from services.cli.naming import WORDS, Naming, ranged
 from services.cli.picture import drawn, sparkline
 from services.cli.report_list import standing
-from services.cli.screen import cut, day, is_terminal, painted, size, wrapped
+from services.cli.screen import cut, day, heading, is_terminal, painted, size, wrapped
 from services.cli.telling import told, told_shortly
 from services.cli.telling_conclusions import KINDS
 from services.cli.trajectory import OtherScale, Trajectory
@@ -34,6 +34,7 @@ from services.pages.subject import Subject
 COLOURS: Final[dict[Status, str]] = {"on_track": "green", "not_on_track": "red", "unknown": "yellow"}
 FACT: Final = "•"
 CONCLUSION: Final = "→"
+HAPPENED: Final = f"What happened ({FACT}), and what was concluded from it ({CONCLUSION})"
 LABEL: Final = 28
 NUMBERS: Final = 22
 """Columns for the name of a scale, and for its first and last value."""
@@ -123,7 +124,7 @@ def _picture(trajectory: Trajectory) -> Iterator[str]:
 def _others(trajectory: Trajectory) -> Iterator[str]:
     others = trajectory.others()
     if others:
-        yield from _title("The other scales, up is better on each")
+        yield from heading("The other scales, up is better on each")
     for other in others:
         yield _other(other)
     if any(other.provisional for other in others):
@@ -140,14 +141,9 @@ def _other(other: OtherScale) -> str:
     return f"{label:{LABEL}}  {line:{min(room, len(other.values))}}  {numbers}"
 
 
-def _title(text: str) -> Iterator[str]:
-    yield ""
-    yield painted(text, bold=True)
-
-
 def _reports(file: CaseFile, naming: Naming) -> Iterator[str]:
     if file.dossier.reports:
-        yield from _title("Reports, and what came of them")
+        yield from heading("Reports, and what came of them")
     for report in file.dossier.reports.values():
         yield from _report(report, file, naming)
 
@@ -196,7 +192,7 @@ def _events(file: CaseFile, naming: Naming, latest: int | None) -> Iterator[str]
         return
     entries = list(told_shortly(file.events, naming))
     shown = entries if latest is None else entries[-latest:]
-    yield from _title(f"What happened ({FACT}), and what was concluded from it ({CONCLUSION})")
+    yield from heading(HAPPENED)
     if earlier := len(entries) - len(shown):
         yield f"{earlier} earlier {'entry' if earlier == 1 else 'entries'}: see all with --all-events"
     before = ""

@@ -9,7 +9,7 @@ from contracts.definitions.catalogue import Entry
 from contracts.definitions.definition import Language, split_reference
 from contracts.definitions.instrument import COLUMNS, CutOff, Instrument, Item, Scale
 from contracts.definitions.policy import Policy
-from services.cli.screen import painted, size, wrapped
+from services.cli.screen import heading, painted, size, wrapped
 from services.cli.tables import fitted
 from services.pages.words import Words
 
@@ -109,10 +109,10 @@ def told(entry: Entry, language: Language) -> Iterator[str]:
         yield from _Told(model, language).lines()
     else:
         yield texts["policy" if isinstance(model, Policy) else "content"].format(name=name)
-    yield from _heading(texts["sources"])
+    yield from heading(texts["sources"])
     for source in model.sources:
         yield from wrapped(source, first="- ", rest="  ")
-    yield from _heading(texts["reference"])
+    yield from heading(texts["reference"])
     yield entry.ref
 
 
@@ -128,21 +128,21 @@ class _Told:
     def lines(self) -> Iterator[str]:
         instrument, texts = self._instrument, self._texts
         yield texts[instrument.asked]
-        yield from _heading(texts["file"])
+        yield from heading(texts["file"])
         yield ",".join(file_columns(instrument))
-        yield from _heading(texts["items"])
+        yield from heading(texts["items"])
         columns = (texts["column"], texts["answers"], texts["label"])
         rows = [dict(zip(columns, self._item(item), strict=True)) for item in instrument.items]
         yield from fitted(rows, columns, size()[0])
         if instrument.scales:
-            yield from _heading(texts["scales"])
+            yield from heading(texts["scales"])
         for scale in instrument.scales:
             yield from wrapped(self._scale(scale), first=f"{scale.id}  ", rest="  ")
         if instrument.cut_offs:
-            yield from _heading(texts["cut_offs"])
+            yield from heading(texts["cut_offs"])
         for cut_off in instrument.cut_offs:
             yield from wrapped(self._cut_off(cut_off), first=f"{cut_off.id}  ", rest="  ")
-        yield from _heading(texts["licence"])
+        yield from heading(texts["licence"])
         yield from wrapped(instrument.licence)
 
     def _item(self, item: Item) -> tuple[str, str, str]:
@@ -180,8 +180,3 @@ class _Told:
 
     def _number(self, value: Decimal) -> str:
         return self._words.number(value)
-
-
-def _heading(text: str) -> Iterator[str]:
-    yield ""
-    yield painted(text, bold=True)

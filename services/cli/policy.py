@@ -17,7 +17,7 @@ from services.cli.place import Place, known_option
 from services.cli.policy_prose import PolicyProse
 from services.cli.policy_sentences import PolicySentences
 from services.cli.policy_trial import try_
-from services.cli.screen import cut, painted, wrapped
+from services.cli.screen import cut, heading, painted, wrapped
 from services.cli.tables import print_rows
 
 COLUMNS: Final = ("policy", "primary", "source", "title")
@@ -132,17 +132,17 @@ def _told(entry: Entry, known: Catalogue, language: Language) -> Iterator[str]:
     yield from wrapped(model.summary.in_language(language))
     if model.provisional:
         yield from wrapped(_PROVISIONAL[language])
-    yield from _heading(rules)
+    yield from heading(rules)
     for number, (kind, sentence) in enumerate(sentences.rules(), 1):
         yield from wrapped(f"{sentence} ({kind})", first=f"{number}. ", rest="   ")
-    yield from _heading(options)
+    yield from heading(options)
     for option in sentences.options():
         yield f"{option.name} = {painted(option.value, bold=True)}"
         yield from wrapped(option.meaning, first="    ")
-    yield from _heading(sources)
+    yield from heading(sources)
     for source in model.sources:
         yield from wrapped(source, first="- ", rest="  ")
-    yield from _heading(reference)
+    yield from heading(reference)
     yield entry.ref
 
 
@@ -152,18 +152,13 @@ def _described(entry: Entry, known: Catalogue, language: Language) -> Iterator[s
     yield painted(model.title.in_language(language), bold=True)
     yield ""
     yield from wrapped(model.summary.in_language(language))
-    for heading, paragraphs in PolicyProse(model, known, language).sections():
-        yield from _heading(heading)
+    for title, paragraphs in PolicyProse(model, known, language).sections():
+        yield from heading(title)
         for paragraph in paragraphs:
             numbered = _NUMBERED.match(paragraph)
             yield from wrapped(paragraph, rest=" " * len(numbered[0]) if numbered else "")
     yield ""
     yield entry.ref
-
-
-def _heading(text: str) -> Iterator[str]:
-    yield ""
-    yield painted(text, bold=True)
 
 
 policy.add_command(try_)

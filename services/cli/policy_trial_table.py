@@ -16,7 +16,7 @@ from services.auditor.trial import Answer
 from services.cli.output import Format, Row, emit, say
 from services.cli.policy_prose import PolicyProse
 from services.cli.policy_question import READINGS, Asked
-from services.cli.screen import painted, wrapped
+from services.cli.screen import heading, painted, wrapped
 from services.cli.zone import local
 from services.pages.trial import Column, Head, Number, Otherwise, Trial, headline, heads, notes, parts
 from services.pages.trial_drawing import Share
@@ -162,8 +162,7 @@ def _table(trial: Trial, words: Words) -> Iterator[str]:
         for row in part.rows:
             cells = gap.join(cell.rjust(width) for cell, width in zip(row.cells, widths, strict=True))
             yield f"  {row.name}".ljust(label) + gap + cells
-    yield ""
-    yield painted(words("trial.counted"), bold=True)
+    yield from heading(words("trial.counted"))
     for note in notes(trial, words):
         yield from wrapped(note, first="- ", rest="  ")
     yield ""

@@ -42,6 +42,12 @@ def painted(text: str, colour: str | None = None, *, bold: bool = False, dim: bo
     return click.style(text, fg=colour, bold=bold or None, dim=dim or None)
 
 
+def heading(text: str) -> Iterator[str]:
+    """Give the lines that set a part of a text apart from the one above."""
+    yield ""
+    yield painted(text, bold=True)
+
+
 def harmless(text: str) -> str:
     """Take out of a person's words whatever would steer the terminal: lines and controls become spaces."""
     plain = "".join(" " if unicodedata.category(letter) in _UNSAFE else letter for letter in text)

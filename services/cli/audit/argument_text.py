@@ -12,7 +12,7 @@ from contracts.events.tracks import Baseline
 from services.auditor.domain.argument import Argument, Stood
 from services.cli.disclosure import shown
 from services.cli.naming import WORDS, Naming
-from services.cli.screen import as_given, by_whose_clock, minute, painted, wrapped
+from services.cli.screen import as_given, by_whose_clock, heading, minute, painted, wrapped
 from services.cli.telling import told
 from services.cli.telling_conclusions import STATUSES
 from services.pages.ruled import Ruled, moved, why_silent
@@ -48,8 +48,7 @@ def lines(found: Why) -> Iterator[str]:
     yield from wrapped(_when("Decided", of.decision))
     for earlier in of.before:
         yield from wrapped(_when(f"Before that it was {STATUSES[earlier.data.status]}; decided", earlier))
-    yield ""
-    yield painted(WORDS("argument.stood"), bold=True)
+    yield from heading(WORDS("argument.stood"))
     for stood in of.scores:
         for line in _stood(stood, naming):
             yield from wrapped(line, first="  ", rest="    ")
@@ -57,8 +56,7 @@ def lines(found: Why) -> Iterator[str]:
         yield "  no score"
     for line in (f"Baseline: {_baseline(of, naming)}", *_answered(of.measured, naming)):
         yield from wrapped(line, first="  ", rest="    ")
-    yield ""
-    yield painted(f"Rules of {naming.short(decision.policy)}", bold=True)
+    yield from heading(f"Rules of {naming.short(decision.policy)}")
     if of.policy_by is not None:
         yield from wrapped(_when(told(of.policy_by, naming), of.policy_by), first="  ", rest="    ")
     for rule in found.rules:
@@ -66,8 +64,7 @@ def lines(found: Why) -> Iterator[str]:
         yield from wrapped(f"{mark}: {_numbers(rule)}", first="  ", rest="    ")
         yield from wrapped(f"{rule.kind}: {rule.says}", first="    ", rest="    ")
     for name, events in _sections(of).items():
-        yield ""
-        yield painted(WORDS(f"argument.{name}"), bold=True)
+        yield from heading(WORDS(f"argument.{name}"))
         for event in events:
             yield from wrapped(_when(told(event, naming), event), first="  ", rest="    ")
         if not events:

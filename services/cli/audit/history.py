@@ -15,7 +15,7 @@ from contracts.events.notices import NoticeRequested
 from services.auditor.domain.narrowing import known_at
 from services.cli.audit.narrowing import as_of_option
 from services.cli.audit.source import Source, audited, source_options
-from services.cli.case_screen import CONCLUSION, FACT, CaseFile, case_screen
+from services.cli.case_screen import CONCLUSION, FACT, HAPPENED, CaseFile, case_screen
 from services.cli.disclosure import shown
 from services.cli.history import history as events_of
 from services.cli.history import is_fact
@@ -23,7 +23,7 @@ from services.cli.home import FINDING, Failure, in_words, run, short_names
 from services.cli.naming import Naming
 from services.cli.naming_cases import case_named
 from services.cli.output import Format, Row, counted, emit, format_option
-from services.cli.screen import as_given, by_whose_clock, minute, painted, wrapped
+from services.cli.screen import as_given, by_whose_clock, heading, minute, painted, wrapped
 from services.cli.telling import told
 from services.not_detector.domain.stage import NotDetector
 from services.notifier.domain.stage import Notifier
@@ -103,14 +103,12 @@ def _lines(known: Known, naming: Naming, until: datetime | None) -> Iterator[str
     yield ""
     yield from case_screen(known.file, naming, latest=0)
     events = known.file.events
-    yield ""
-    yield painted("What the therapists had been told, and had seen", bold=True)
+    yield from heading("What the therapists had been told, and had seen")
     said = [event for event in events if isinstance(event.data, _TOLD)]
     for event in said:
         yield from _entry(event, naming)
     yield from wrapped(_nothing_of(events))
-    yield ""
-    yield painted(f"What happened ({FACT}), and what was concluded from it ({CONCLUSION})", bold=True)
+    yield from heading(HAPPENED)
     for event in events:
         yield from _entry(event, naming)
 
