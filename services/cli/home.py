@@ -13,7 +13,7 @@ from contracts.definitions.catalogue import Catalogue, DefinitionMissing, Entry
 from contracts.definitions.definition import Definition
 from contracts.definitions.files import DefinitionFaults, library, load
 from services.cli.interruption import Interrupted, between_steps, heed
-from services.home import Home
+from services.home import Home, StageRuns
 from services.ingest.access import TokensUnusable
 from services.ingest.cases import KeyMissing
 from services.runtime.collector import spare_the_collector
@@ -61,7 +61,7 @@ def in_words() -> Iterator[None]:
     """Tell what goes wrong with a home in words. Raises Failure."""
     try:
         yield
-    except (*_REFUSED, AnotherWriter, MasterKeyUnusable, KeyMissing, TokensUnusable) as wrong:
+    except (*_REFUSED, AnotherWriter, MasterKeyUnusable, KeyMissing, StageRuns, TokensUnusable) as wrong:
         raise Failure(str(wrong)) from None
     except (StageStopped, StateUnreadable, TopicsUnfit, BackupUnusable) as stopped:
         raise Failure(str(stopped), FINDING) from None

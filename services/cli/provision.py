@@ -9,12 +9,12 @@ from typing import Any, Final
 import click
 
 from services.cli.bundle_import import founding_in
-from services.cli.home import Failure, run
+from services.cli.home import in_words, run
 from services.cli.output import counted, say
 from services.cli.region_options import safety_of, safety_options, users_option
 from services.distributed import Provisioned, provision
 from services.runtime.logs import hush
-from services.runtime.refusals import BrokersMissing, SettingsWrong
+from services.runtime.refusals import BrokersMissing
 from services.runtime.settings import RegionSettings, settings_of
 from services.runtime.unavailable import Unavailable
 from services.users import let_in, passwords_in
@@ -45,11 +45,9 @@ def provision_(
     Example: ontrack provision --single-broker
     """
     safety = safety_of(replication, min_insync, single_broker=single_broker)
-    try:
+    with in_words():
         settings = settings_of(RegionSettings)
         passwords = None if users is None else passwords_in(users)
-    except SettingsWrong as wrong:
-        raise Failure(str(wrong)) from None
     hush()
     founding = [] if exported is None else founding_in(exported)
 

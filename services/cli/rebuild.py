@@ -2,10 +2,9 @@
 
 import click
 
-from services.cli.home import Failure, run
+from services.cli.home import run
 from services.cli.output import progress, say
 from services.cli.place import Place, data_option, opened
-from services.home import StageRuns
 
 STAGES = ("register", "scoring", "not_detector", "notifier", "mailer")
 
@@ -35,9 +34,6 @@ def rebuild(name: str, place: Place) -> None:
 async def _rebuild(name: str, place: Place) -> None:
     async with await opened(place, write=True, takes_up=False) as home:
         stage = next(stage for stage in home.every_stage if stage.name == name)
-        try:
-            with progress(f"Rebuilding {name}", None) as advance:
-                await home.rebuild(stage, advance)
-        except StageRuns as runs:
-            raise Failure(str(runs)) from None
+        with progress(f"Rebuilding {name}", None) as advance:
+            await home.rebuild(stage, advance)
         say(f"{name} knows again all that the log says.")

@@ -14,9 +14,9 @@ from cryptography.x509 import ObjectIdentifier
 
 from services.auditor.note import Signer
 from services.cli.authority import CLIENT, SERVER, Authority
-from services.cli.home import Failure
+from services.cli.home import Failure, in_words
 from services.cli.output import counted, say
-from services.ingest.access import EVERY, TOKENS, Client, Tokens, TokensUnusable
+from services.ingest.access import EVERY, TOKENS, Client, Tokens
 from services.runtime.keyring.master import MasterKey
 from services.users import KAFKA, MONGODB, users
 
@@ -105,10 +105,8 @@ class _Folder:
     def _token_of_mailer(self) -> Sequence[bytes]:
         """Make the token by which the mailer tells ingest what came of mails."""
         file = self._place / "tokens" / TOKENS
-        try:
+        with in_words():
             secret = Tokens(file).make(Client("mailer", "mailer", EVERY), self._now)
-        except TokensUnusable as wrong:
-            raise Failure(str(wrong)) from None
         self._give(file, "ontrack")
         return (secret.encode(),)
 

@@ -8,14 +8,13 @@ from typing import Final
 import click
 
 from contracts.events.fields import instant, is_name
-from services.cli.home import FINDING, Failure
+from services.cli.home import FINDING, Failure, in_words
 from services.cli.output import Format, Row, format_option, say
 from services.cli.place import DATA, DIRECTORY
 from services.cli.tables import print_rows
 from services.embedded import require_home
-from services.ingest.access import EVERY, ROLES, TOKENS, Client, Role, Token, Tokens, TokensUnusable
+from services.ingest.access import EVERY, ROLES, TOKENS, Client, Role, Token, Tokens
 from services.ingest.domain.register import OF_GROUP
-from services.runtime.refusals import NotAHome, NotPermitted
 
 FILE: Final = "ONTRACK_TOKENS_FILE"
 COLUMNS: Final = ("id", "made", "role", "clinic", "name")
@@ -23,19 +22,13 @@ COLUMNS: Final = ("id", "made", "role", "clinic", "name")
 
 def _file(context: click.Context, option: click.Parameter, value: Path | None) -> Tokens:  # noqa: ARG001 - click's
     if value is not None:
-        _require_home(value)
+        # A token where no clinic is would let nobody in, and be in its way.
+        with in_words():
+            require_home(value)
         return Tokens(value / TOKENS)
     if FILE in os.environ:
         return Tokens(Path(os.environ[FILE]))
     raise click.BadParameter(f"name a data directory: --data DIR, or set {FILE}")
-
-
-def _require_home(directory: Path) -> None:
-    """Refuse a directory without a clinic: a token there would let nobody in, and be in its way. Raises Failure."""
-    try:
-        require_home(directory)
-    except (NotAHome, NotPermitted) as lacking:
-        raise Failure(str(lacking)) from None
 
 
 tokens_option = click.option(
@@ -74,10 +67,8 @@ def make(name: str, role: Role, clinic: str | None, tokens: Tokens) -> None:
             raise Failure(f"{what}: at most 64 letters, digits and . _ : - were expected, the first a letter or digit")
     if f":{name}".endswith(OF_GROUP):
         raise Failure(f"NAME: another one was expected: {OF_GROUP[1:]} is how OnTrack says what follows from a group")
-    try:
+    with in_words():
         secret = tokens.make(Client(name, role, clinic or EVERY), datetime.now(UTC))
-    except TokensUnusable as wrong:
-        raise Failure(str(wrong)) from None
     click.echo(secret)
     say("Give it to the client now: it cannot be shown again.")
 
@@ -91,7 +82,9 @@ def list_(tokens: Tokens, form: Format) -> None:
     Example: ontrack token list --data DIR
     """
     nothing = "There are no tokens, so nobody is let in; ontrack token make makes one."
-    print_rows(map(_row, _all(tokens)), COLUMNS, form, nothing)
+    with in_words():
+        found = tokens.all()
+    print_rows(map(_row, found), COLUMNS, form, nothing)
 
 
 @token.command("revoke")
@@ -102,10 +95,8 @@ def revoke(token_id: str, tokens: Tokens) -> None:
 
     Example: ontrack token revoke 3fa9c1 --data DIR
     """
-    try:
+    with in_words():
         was_there = tokens.revoke(token_id)
-    except TokensUnusable as wrong:
-        raise Failure(str(wrong)) from None
     if not was_there:
         raise Failure(
             f"no token has the id {token_id}: it was revoked already, or never was one. "
@@ -113,13 +104,6 @@ def revoke(token_id: str, tokens: Tokens) -> None:
             FINDING,
         )
     say(f"Revoked {token_id}: it lets nobody in any more.")
-
-
-def _all(tokens: Tokens) -> list[Token]:
-    try:
-        return list(tokens.all())
-    except TokensUnusable as wrong:
-        raise Failure(str(wrong)) from None
 
 
 def _row(each: Token) -> Row:
