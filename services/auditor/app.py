@@ -15,8 +15,8 @@ from services.auditor.settings import AuditorSettings
 from services.runtime.founding import Founding
 from services.runtime.log.kafka import KafkaLog
 from services.runtime.log.topics import Cluster
+from services.runtime.process import Process
 from services.runtime.refusals import NotAHome, SettingsWrong
-from services.runtime.service import Process
 from services.runtime.settings import settings_of
 
 

@@ -13,7 +13,7 @@ import pytest
 from deploy.local.prerequisites import Missing
 from services.cli.secrets import OWNERS
 from services.cli.serve import SERVICES
-from services.runtime.service import ENDS_WITHIN
+from services.runtime.process import ENDS_WITHIN
 from services.runtime.settings import PREFIX
 from tests.containers.compose_program import compose
 from tests.containers.deployment import BROKERS, DEPLOY, ROOT

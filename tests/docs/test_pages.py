@@ -236,7 +236,7 @@ def test_what_a_service_says_is_quoted_as_the_code_says_it() -> None:
 
 
 def test_every_place_where_something_can_be_wrong_is_explained() -> None:
-    code = "".join(SOURCES[ROOT / "services" / "runtime" / name] for name in ("service.py", "looking.py"))
+    code = "".join(SOURCES[ROOT / "services" / "runtime" / name] for name in ("process.py", "looking.py"))
     places = set(re.findall(r'(?:health\.set|_look_at)\(\s*f?"(\w+)', code))
     explained = set(re.findall(r"`(\w+)`", " ".join(re.findall(r"^### (.+)$", OPERATION.read_text(), re.MULTILINE))))
     assert places >= {"start", "brokers", "database", "partition"}

@@ -20,7 +20,7 @@ from services.runtime.documents import Document, Documents, Server
 from services.runtime.log.kafka import KafkaLog
 from services.runtime.log.port import Record
 from services.runtime.log.topics import Cluster
-from services.runtime.service import ENDS_WITHIN
+from services.runtime.process import ENDS_WITHIN
 from services.runtime.store.mongo import POSITIONS, states_of
 from services.scoring.domain.stage import Scoring
 from tests.support.command import succeeded
