@@ -12,12 +12,12 @@ from services.auditor.checkpoint import SEALED
 from services.auditor.note import Signer
 from services.auditor.sealing import KeyUnusable, Sealer, signer_in
 from services.auditor.settings import AuditorSettings
+from services.runtime.environment import settings_of
 from services.runtime.founding import Founding
 from services.runtime.log.kafka import KafkaLog
 from services.runtime.log.topics import Cluster
 from services.runtime.process import Process
 from services.runtime.refusals import NotAHome, SettingsWrong
-from services.runtime.settings import settings_of
 
 
 def now() -> datetime:

@@ -78,9 +78,9 @@ def master_key_of(place: Place) -> Path:
     if isinstance(place, Path):
         return place / MASTER_KEY
     # The clients of the servers take a while to load, and most commands work on a directory.
-    from services.runtime.settings import RegionSettings, settings_of  # noqa: PLC0415
+    from services.runtime.environment import region_settings  # noqa: PLC0415
 
-    return settings_of(RegionSettings).master_key_file
+    return region_settings().master_key_file
 
 
 def tokens_file(place: Place) -> Path | None:

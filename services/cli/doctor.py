@@ -65,11 +65,11 @@ async def _checked(place: Place, sealing: Sealing) -> AsyncIterator[Checked]:
             yield each
     else:
         from services.cli.checks.of_region import of_api, of_region  # noqa: PLC0415
+        from services.runtime.environment import region_settings  # noqa: PLC0415
         from services.runtime.logs import hush  # noqa: PLC0415
-        from services.runtime.settings import RegionSettings, settings_of  # noqa: PLC0415
 
         hush()
-        async for each in of_region(settings_of(RegionSettings), sends_mail=sends_mail, sealing=sealing):
+        async for each in of_region(region_settings(), sends_mail=sends_mail, sealing=sealing):
             yield each
         if url := os.environ.get(INGEST_URL):
             async for each in of_api(url):

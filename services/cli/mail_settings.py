@@ -22,7 +22,7 @@ def mail_is_meant() -> list[str]:
         return []
     # They take a while to load, and where nothing is set they are not needed.
     from services.mailer.settings import MailSettings  # noqa: PLC0415
-    from services.runtime.settings import meant_for  # noqa: PLC0415
+    from services.runtime.environment import meant_for  # noqa: PLC0415
 
     return meant_for(MailSettings, _BEGINNINGS)
 
@@ -32,7 +32,7 @@ def mail_settings(kind: "type[SettingsT]") -> "SettingsT | None":
     names = mail_is_meant()
     if not names:
         return None
-    from services.runtime.settings import settings_of  # noqa: PLC0415 - as above
+    from services.runtime.environment import settings_of  # noqa: PLC0415 - as above
 
     try:
         return settings_of(kind)

@@ -61,11 +61,11 @@ async def opened(place: Place, *, write: bool = False, takes_up: bool = True) ->
         return await EmbeddedHome.open(place, write=write, zone=clinic_zone())
     # The clients of the servers take a while to load, and most commands work on a directory.
     from services.distributed import DistributedHome  # noqa: PLC0415
+    from services.runtime.environment import region_settings  # noqa: PLC0415
     from services.runtime.logs import hush  # noqa: PLC0415
-    from services.runtime.settings import RegionSettings, settings_of  # noqa: PLC0415
 
     hush()
-    return await DistributedHome.open(settings_of(RegionSettings), write=write and takes_up)
+    return await DistributedHome.open(region_settings(), write=write and takes_up)
 
 
 async def settled(home: Home) -> None:

@@ -13,9 +13,9 @@ from services.cli.home import in_words, run
 from services.cli.output import counted, say
 from services.cli.region_options import safety_of, safety_options, users_option
 from services.distributed import Provisioned, provision
+from services.runtime.environment import region_settings
 from services.runtime.logs import hush
 from services.runtime.refusals import BrokersMissing
-from services.runtime.settings import RegionSettings, settings_of
 from services.runtime.unavailable import Unavailable
 from services.users import let_in, passwords_in
 
@@ -46,7 +46,7 @@ def provision_(
     """
     safety = safety_of(replication, min_insync, single_broker=single_broker)
     with in_words():
-        settings = settings_of(RegionSettings)
+        settings = region_settings()
         passwords = None if users is None else passwords_in(users)
     hush()
     founding = [] if exported is None else founding_in(exported)

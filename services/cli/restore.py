@@ -139,12 +139,12 @@ async def _conclude(home: Home) -> None:
 async def _into_region(file: Path, safety: Safety, users: Path | None) -> None:
     # The clients of the servers take a while to load, and help is wanted at once.
     from services.distributed import empty_region  # noqa: PLC0415
+    from services.runtime.environment import region_settings  # noqa: PLC0415
     from services.runtime.logs import hush  # noqa: PLC0415
-    from services.runtime.settings import RegionSettings, settings_of  # noqa: PLC0415
     from services.users import let_in, passwords_in  # noqa: PLC0415
 
     hush()
-    settings = settings_of(RegionSettings)
+    settings = region_settings()
     passwords = None if users is None else passwords_in(users)
     master = MasterKey.read(settings.master_key_file)
     with whole(file, master) as backup:

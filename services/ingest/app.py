@@ -18,11 +18,11 @@ from services.ingest.intake import Intake
 from services.ingest.settings import IngestSettings
 from services.ingest.zones import Zones
 from services.runtime.directory.mongo import MongoDirectory
+from services.runtime.environment import settings_of
 from services.runtime.log.port import StoredRecord
 from services.runtime.process import Beside, listening_at
 from services.runtime.roster.mongo import MongoRoster
 from services.runtime.service import Ground, Service
-from services.runtime.settings import settings_of
 
 
 def now() -> datetime:

@@ -6,7 +6,8 @@ from typing import Annotated
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from services.runtime.settings import LAST_PORT, Expected, ServiceSettings, YesNo, is_loopback, require_certificate
+from services.runtime.addresses import LAST_PORT, is_loopback
+from services.runtime.settings import Expected, ServiceSettings, YesNo, require_certificate
 
 
 class IngestSettings(ServiceSettings):

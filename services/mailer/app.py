@@ -11,10 +11,10 @@ from services.mailer.courier import WAITING, Courier, Desk
 from services.mailer.domain.mailbag import Mailbag, Mailbags
 from services.mailer.outbox.mongo import MongoOutbox
 from services.mailer.settings import MailerSettings
+from services.runtime.environment import settings_of
 from services.runtime.roster.mongo import MongoRoster
 from services.runtime.runner import Done
 from services.runtime.service import Ground, Service
-from services.runtime.settings import settings_of
 
 
 def now() -> datetime:

@@ -7,20 +7,17 @@ from pydantic import Field, field_validator
 
 from services.mailer.domain.letter import Letterhead
 from services.mailer.post import MailServer
+from services.runtime.addresses import LAST_PORT, is_this_machine, require_host, server_of
 from services.runtime.roster.port import ADDRESS
 from services.runtime.settings import (
-    LAST_PORT,
     Expected,
     Secret,
     ServiceSettings,
     Settings,
     Text,
-    is_this_machine,
     require_certificates,
-    require_host,
     require_with_user,
     revealed,
-    server_of,
 )
 
 _URL: Final = r"^https?://[^\s@?#]+$"

@@ -2,8 +2,8 @@
 
 from services.not_detector.domain.stage import NotDetector
 from services.not_detector.settings import NotDetectorSettings
+from services.runtime.environment import settings_of
 from services.runtime.service import Service
-from services.runtime.settings import settings_of
 
 
 def run() -> None:

@@ -2,8 +2,8 @@
 
 from services.notifier.domain.stage import Notifier
 from services.notifier.settings import NotifierSettings
+from services.runtime.environment import settings_of
 from services.runtime.service import Service
-from services.runtime.settings import settings_of
 
 
 def run() -> None:

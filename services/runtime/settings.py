@@ -1,50 +1,30 @@
-"""What is set from outside: by the environment, and secrets by files in one folder."""
+"""What is set from outside: each setting with what it has to be."""
 
-import ipaddress
-import os
-import re
 import ssl
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, TypeVar
-from urllib.parse import urlsplit
+from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
-from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from services.runtime.addresses import LAST_PORT, is_this_machine
 from services.runtime.brokers import Brokers
 from services.runtime.documents import AT_ONCE, Server, require_address
-from services.runtime.refusals import SettingsWrong
 from services.runtime.runner import DEAD_LETTERS_AT_MOST
 
 PREFIX: Final = "ONTRACK_"
 SECRETS: Final = "ONTRACK_SECRETS"
 """Names the folder with a file for each secret, called as its setting in small letters: ontrack_kafka_password."""
 
-LAST_PORT: Final = 65_535
-_NOT_READ_HERE: Final = ("ONTRACK_DATA", "ONTRACK_REQUIRE_ALL", "ONTRACK_TEST_")
-_ALIKE: Final = 0.8
-"""How much a name is like that of a setting, at most 1, from which on it is taken for a slip. A platform that names its
-own variables after services, such as ONTRACK_KAFKA_PORT, stays below."""
-
 _OPTION: Final = r"(?i:replicaSet|authSource)=[^@&;=\s]+"
 """What an address of a database may say besides: any other option could undo what is promised of reads and writes."""
 
 _DATABASE_URL: Final = rf"^mongodb://[^@/?\s]+(/[^@?\s]*(\?{_OPTION}(&{_OPTION})*)?)?$"
 
-_HTTP_URL: Final = re.compile(r"https?://[^\s@?#]+", re.IGNORECASE)
-_HOST_NAME: Final = re.compile(r"[A-Za-z0-9._-]+")
-_PORTS: Final = {"http": 80, "https": 443}
-
 _NO_PASSWORD: Final = ""
 """A key that is locked is not taken: nobody is there to be asked."""
-
-SettingsT = TypeVar("SettingsT", bound="Settings")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +58,7 @@ def require_certificates(file: Path | None, info: ValidationInfo) -> Path | None
     tls = f"{_server(info)}_tls"
     if file is not None:
         if info.data.get(tls) is False:
-            raise ValueError(f"is set, so {_variable(tls)}=true was expected")
+            raise ValueError(f"is set, so {variable(tls)}=true was expected")
         try:
             ssl.create_default_context(cafile=file)
         except OSError:
@@ -90,8 +70,8 @@ def require_with_user(password: SecretStr | None, info: ValidationInfo) -> Secre
     """Make sure that `NAME_password` is set if `NAME_username` is, and only then. Raises ValueError."""
     name = f"{_server(info)}_username"
     if name in info.data and (info.data[name] is None) != (password is None):
-        where = f"(or the file {_variable(str(info.field_name)).lower()} in the folder of {SECRETS})"
-        raise ValueError(f"{where} and {_variable(name)} belong together: both were expected, or none")
+        where = f"(or the file {variable(str(info.field_name)).lower()} in the folder of {SECRETS})"
+        raise ValueError(f"{where} and {variable(name)} belong together: both were expected, or none")
     return password
 
 
@@ -289,155 +269,15 @@ class ServiceSettings(RegionSettings):
     ] = None
 
 
-def settings_of(kind: type[SettingsT]) -> SettingsT:
-    """Read settings from the environment and the folder of secrets. Raises SettingsWrong, which names every fault.
-
-    A secret that cannot be read comes before all others: what else is right cannot be told without it.
-    """
-    folder, faults = os.environ.get(SECRETS) or None, list(_misspelt())
-    if folder is not None and not Path(folder).is_dir():
-        faults.append(f"{SECRETS}: a folder with a file for each secret was expected")
-        folder = None
-    if folder is not None:
-        files = _secrets_in(Path(folder))
-        faults += _misspelt_secrets(files)
-        if unreadable := list(_unreadable(files)):
-            raise SettingsWrong("\n".join([*faults, *unreadable]))
-    try:
-        settings = kind(_secrets_dir=folder)
-    except ValidationError as wrong:
-        faults += dict.fromkeys(_told(kind, wrong.errors(include_input=False)))
-    except SettingsError:
-        faults.append(f"{SECRETS}: a folder with small files was expected")
-    if faults:
-        raise SettingsWrong("\n".join(faults))
-    return settings
-
-
-def meant_for(kind: type[Settings], beginnings: Sequence[str]) -> list[str]:
-    """Name what is set of some settings, by the environment or a file of a secret, also with a slip in its name.
-
-    beginnings: of names, without the prefix, that can be meant for nothing else. Raises SettingsWrong.
-    """
-    folder = os.environ.get(SECRETS) or ""
-    files = _secrets_in(Path(folder)) if Path(folder).is_dir() and folder else []
-    names = {name.removeprefix(PREFIX) for name, value in os.environ.items() if value and name.startswith(PREFIX)}
-    names |= {_setting_in(file) for file in files if not file.suffix}
-    fields = {name.upper() for name in kind.model_fields}
-    ours = (name for name in names if (_meant(name) or name) in fields or name.startswith(tuple(beginnings)))
-    return sorted(map(_variable, ours))
-
-
-def _secrets_in(folder: Path) -> list[Path]:
-    """Give the files of a folder that are called as ours are. Raises SettingsWrong."""
-    try:
-        return sorted(each for each in folder.iterdir() if each.name.upper().startswith(PREFIX))
-    except OSError:
-        raise SettingsWrong(f"{SECRETS}: a folder that this user may read was expected") from None
-
-
-def _misspelt_secrets(files: list[Path]) -> Iterator[str]:
-    """Name the files with a slip in their name. What has an ending is none: a certificate, or what an editor left."""
-    for file in files:
-        if not file.suffix and (meant := _meant(_setting_in(file))):
-            yield f"{SECRETS}: {file.name} is an unknown setting: did you mean {_variable(meant).lower()}?"
-
-
-def _unreadable(files: list[Path]) -> Iterator[str]:
-    """Name the files that hold a setting, and whose content cannot be read."""
-    for file in files:
-        if _setting_in(file) in _known() and not _is_text(file):
-            yield f"{SECRETS}: {file.name}: a file with text that this user may read was expected"
-
-
-def _setting_in(file: Path) -> str:
-    return file.name.upper().removeprefix(PREFIX)
-
-
-def _is_text(file: Path) -> bool:
-    try:
-        file.read_text("utf-8")
-    except (OSError, UnicodeDecodeError):
-        return False
-    return True
-
-
-def _misspelt() -> Iterator[str]:
-    """Name what is hardly anything but a setting with a slip; what is merely unknown belongs to somebody else."""
-    for variable in sorted(name for name, value in os.environ.items() if value and name.startswith(PREFIX)):
-        meant = _meant(variable.removeprefix(PREFIX))
-        if meant and not variable.startswith(_NOT_READ_HERE):
-            yield f"{variable} is an unknown setting: did you mean {_variable(meant)}?"
-
-
-def _meant(name: str) -> str | None:
-    """Give the setting that a name is with a slip; None for one without, and for a name that is merely unknown."""
-    known = _known()
-    return None if name in known else next(iter(get_close_matches(name, known, 1, _ALIKE)), None)
-
-
-def _known() -> list[str]:
-    """Name every setting of a service or of all, without the prefix."""
-    return ["SECRETS", *{name.upper() for kind in _kinds(Settings) for name in kind.model_fields}]
-
-
-def _kinds(kind: type[Settings]) -> Iterator[type[Settings]]:
-    """Give settings with all that are more of their kind: whatever one service reads may be set for all."""
-    yield kind
-    for more in kind.__subclasses__():
-        yield from _kinds(more)
-
-
-def _told(kind: type[Settings], errors: list[ErrorDetails]) -> Iterator[str]:
-    """Say what is wrong with settings, and what was expected; never what stands there."""
-    for error in errors:
-        name = str(error["loc"][0])
-        ours = str(error.get("ctx", {}).get("error", ""))
-        if ours:
-            yield f"{_variable(name)} {ours}"
-        else:
-            is_not_set = " is not set" if error["type"] == "missing" else ""
-            yield f"{_variable(name)}{is_not_set}: {expected(kind, name)} was expected"
-
-
 def expected(kind: type[Settings], name: str) -> str:
     """Say what a setting has to be."""
     found: list[Any] = [each for each in kind.model_fields[name].metadata if isinstance(each, Expected)]
     return str(found[0].what)
 
 
-def _variable(name: str) -> str:
+def variable(name: str) -> str:
+    """Give the variable of the environment that holds a setting."""
     return f"{PREFIX}{name.upper()}"
-
-
-def is_this_machine(url: str) -> bool:
-    """Tell whether what goes to a server never leaves this machine."""
-    return all(is_loopback(urlsplit(f"//{server}").hostname or "") for server in urlsplit(url).netloc.split(","))
-
-
-def server_of(url: str) -> str:
-    """Give the HOST:PORT that an http:// or https:// URL leads to. Raises ValueError, which says nothing of it."""
-    with suppress(ValueError):
-        said = urlsplit(url)
-        host, port = said.hostname or "", _PORTS.get(said.scheme, 0) if said.port is None else said.port
-        if _HTTP_URL.fullmatch(url) and _is_host(host) and port > 0:
-            return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    raise ValueError
-
-
-def require_host(text: str) -> str:
-    """Make sure that a text is the name or the address of a host. Raises ValueError, which says nothing of it."""
-    with suppress(ValueError):
-        if _is_host(text):
-            return text
-    raise ValueError
-
-
-def _is_host(text: str) -> bool:
-    """Tell whether a text is the name or the address of a host. Raises ValueError."""
-    if ":" in text:
-        return ipaddress.IPv6Address(text).scope_id is None
-    return _HOST_NAME.fullmatch(text.encode("idna").decode()) is not None
 
 
 def require_certificate(certificate: Path, key: Path) -> None:
@@ -446,14 +286,6 @@ def require_certificate(certificate: Path, key: Path) -> None:
         ssl.create_default_context().load_cert_chain(certificate, key, _NO_PASSWORD)
     except OSError:
         raise ValueError from None
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether a host is this machine, whoever asks."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _server(info: ValidationInfo) -> str:

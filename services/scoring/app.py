@@ -1,7 +1,7 @@
 """The service: the stage, put on its log and its store. The only place of this service that wires."""
 
+from services.runtime.environment import settings_of
 from services.runtime.service import Service
-from services.runtime.settings import settings_of
 from services.scoring.domain.stage import Scoring
 from services.scoring.settings import ScoringSettings
 

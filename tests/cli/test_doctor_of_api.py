@@ -12,8 +12,9 @@ from deploy.local.ports import free_ports
 from services.cli.checks.checked import Checked
 from services.cli.checks.of_region import of_api
 from services.mailer.settings import MailerSettings
+from services.runtime.addresses import LAST_PORT, server_of
+from services.runtime.environment import settings_of
 from services.runtime.refusals import SettingsWrong
-from services.runtime.settings import LAST_PORT, server_of, settings_of
 
 MISTYPED: Final = [
     "",

@@ -20,7 +20,7 @@ from services.not_detector.domain.stage import NotDetector
 from services.notifier.domain.stage import Notifier
 from services.runtime.copies.mongo import COPIES
 from services.runtime.database import Database
-from services.runtime.settings import settings_of
+from services.runtime.environment import settings_of
 from services.runtime.store.mongo import states_of
 from services.scoring.domain.stage import Scoring
 from services.scoring.settings import ScoringSettings

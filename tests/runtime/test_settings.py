@@ -22,8 +22,9 @@ from services.not_detector.settings import NotDetectorSettings
 from services.notifier import app as notifier
 from services.notifier.settings import NotifierSettings
 from services.runtime.documents import Documents, Server
+from services.runtime.environment import settings_of
 from services.runtime.refusals import SettingsWrong
-from services.runtime.settings import PREFIX, SECRETS, RegionSettings, ServiceSettings, settings_of
+from services.runtime.settings import PREFIX, SECRETS, RegionSettings, ServiceSettings
 from services.scoring import app as scoring
 from services.scoring.settings import ScoringSettings
 

@@ -16,6 +16,7 @@ from services.cli.checks.servers import broker_disk, copies, database
 from services.cli.sealing import Sealing
 from services.distributed import DistributedHome
 from services.mailer.domain.mailbag import Mailbags
+from services.runtime.addresses import server_of
 from services.runtime.brokers import Brokers, why_away
 from services.runtime.documents import Documents, told_as
 from services.runtime.faults import StageStopped
@@ -23,7 +24,7 @@ from services.runtime.keyring.master import MasterKeyUnusable
 from services.runtime.log.disks import disk_of
 from services.runtime.log.topics import Cluster
 from services.runtime.refusals import NotAHome, TopicsUnfit
-from services.runtime.settings import RegionSettings, server_of
+from services.runtime.settings import RegionSettings
 from services.runtime.store.port import StoreUnavailable
 from services.runtime.unavailable import Unavailable
 
