@@ -361,13 +361,14 @@ def _require_written(reply: Document) -> None:
         raise OperationFailure(str(error.get("codeName", "")), error.get("code"), dict(error))
 
 
-def require_address(url: str) -> None:
+def require_address(url: str) -> str:
     """Make sure that a driver can go where a URL says. Raises ValueError."""
     try:
         parse_uri(url, warn=False)
     except (PyMongoError, ValueError):
         # What they say can quote.
         raise ValueError from None
+    return url
 
 
 @contextmanager

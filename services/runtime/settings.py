@@ -43,11 +43,6 @@ def _require_servers(text: str) -> str:
     return text
 
 
-def _require_url(text: str) -> str:
-    require_address(text)
-    return text
-
-
 YesNo = Annotated[bool, Expected("true or false")]
 Text = Annotated[str, Field(min_length=1)]
 Secret = Annotated[SecretStr, Field(min_length=1)]
@@ -133,7 +128,7 @@ class RegionSettings(Settings):
 
     mongodb_url: Annotated[
         str,
-        AfterValidator(_require_url),
+        AfterValidator(require_address),
         Field(pattern=_DATABASE_URL, description="Where the database server is."),
         Expected("mongodb://HOST:PORT/, without name and password, and with no options but replicaSet and authSource,"),
     ]
