@@ -4,11 +4,12 @@ import fcntl
 import os
 import re
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from shutil import disk_usage
+from typing import Any
 
 from contracts.topics import TOPICS, Topic
 from services.runtime.permission import require_reading, require_writing
@@ -58,6 +59,9 @@ _MAGIC = b"SQLite format 3\0"
 _HEADER = 100
 """Bytes at the beginning of a database. SQLite takes a file that has fewer for an empty one."""
 SCHEMA = 3
+_AT_ONCE = 500
+"""Names in one statement, fewer than it can have parameters; and rows that are read at a time."""
+
 _ROOM = 1_000_000
 """Bytes: on a disk that has fewer left, SQLite may not be able to open a database."""
 
@@ -304,6 +308,34 @@ def emptied(connection: sqlite3.Connection) -> bool:
     """Empty the write-ahead log into the file; tell whether no reader was in the way."""
     busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     return not busy
+
+
+def rows_of(
+    connection: sqlite3.Connection, statement: str, names: Iterable[str], *values: object
+) -> list[tuple[Any, ...]]:
+    """Give what a statement that ends with IN finds for some names, however many. values: those that it has before."""
+    wanted, found = list(names), list[tuple[Any, ...]]()
+    for start in range(0, len(wanted), _AT_ONCE):
+        some = wanted[start : start + _AT_ONCE]
+        found += connection.execute(f"{statement} ({','.join('?' * len(some))})", (*values, *some))
+    return found
+
+
+def rows_by_case(connection: sqlite3.Connection, table: str, columns: str) -> Iterator[tuple[Any, ...]]:
+    """Give the rows of a table in the order of their cases: each case, and some columns.
+
+    By the bytes of the cases' names: read as text, one that is none would be found for ever. And some at a time: who
+    reads for long would keep the bytes of a destroyed key in the write-ahead log.
+    """
+    last = b""
+    statement = (
+        f"SELECT CAST(case_id AS BLOB), {columns} FROM {table}"  # noqa: S608 - names of ours
+        " WHERE typeof(case_id) = 'text' AND case_id > CAST(? AS TEXT) ORDER BY case_id LIMIT ?"
+    )
+    while rows := connection.execute(statement, (last, _AT_ONCE)).fetchall():
+        for case_id, *others in rows:
+            yield case_id.decode(errors="replace"), *others
+        last = rows[-1][0]
 
 
 @contextmanager

@@ -2,15 +2,13 @@
 
 import sqlite3
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from typing import Any
 
 from contracts.codec import CaseKey
-from services.runtime.database import told_as, transaction
+from services.runtime.database import rows_by_case, rows_of, told_as, transaction
 from services.runtime.directory.port import DirectoryUnavailable, Person, SealedPerson
 from services.runtime.directory.sealed import open_person, seal_person
 from services.runtime.keyring.port import Keyring
 
-_AT_ONCE = 500
 _ENTRY = "CAST(entry AS BLOB)"
 """What is kept of a person, as bytes all the same: an editor of databases leaves text."""
 
@@ -44,19 +42,16 @@ class SqliteDirectory:
     async def case_ids(self, clinic: str, numbers: Collection[str]) -> Mapping[str, str]:
         """Give the case id of each number of a clinic, known or not."""
         names = {number: self._keyring.case_id(clinic, number) for number in numbers}
-        found: dict[str, str] = {}
-        wanted = list(names.values())
-        for start in range(0, len(wanted), _AT_ONCE):
-            some = wanted[start : start + _AT_ONCE]
-            places = ",".join("?" * len(some))
-            statement = f"SELECT name, case_id FROM directory WHERE name IN ({places})"  # noqa: S608 - placeholders
-            found.update(self._rows(statement, some))
+        statement = "SELECT name, case_id FROM directory WHERE name IN"
+        with told_as(DirectoryUnavailable):
+            found: dict[str, str] = dict(rows_of(self._connection, statement, names.values()))
         return {number: found.get(name, name) for number, name in names.items()}
 
     async def persons(self) -> Mapping[str, Person]:
         """Give who every case is, as far as that is known, and can be read, and its key is there."""
-        rows = self._rows(f"SELECT case_id, {_ENTRY} FROM directory")  # noqa: S608 - a name of ours
-        entries: dict[str, bytes] = dict(rows)
+        with told_as(DirectoryUnavailable):
+            rows = self._connection.execute(f"SELECT case_id, {_ENTRY} FROM directory")  # noqa: S608 - a name of ours
+            entries: dict[str, bytes] = dict(rows)
         keys = await self._keyring.keys(entries)
         persons = {
             case_id: open_person(entries[case_id], key, case_id)
@@ -72,22 +67,11 @@ class SqliteDirectory:
 
     async def sealed(self) -> AsyncIterator[SealedPerson]:
         """Give everybody as they are kept, by case."""
-        last = b""
-        # By the bytes of their names: read as text, one that is none would be found for ever.
-        statement = (
-            f"SELECT CAST(case_id AS BLOB), CAST(name AS TEXT), {_ENTRY} FROM directory"  # noqa: S608 - a name of ours
-            " WHERE typeof(case_id) = 'text' AND case_id > CAST(? AS TEXT) ORDER BY case_id LIMIT ?"
-        )
-        while rows := self._rows(statement, (last, _AT_ONCE)):
-            for case_id, *rest in rows:
-                yield SealedPerson(case_id.decode(errors="replace"), *rest)
-            last = rows[-1][0]
+        with told_as(DirectoryUnavailable):
+            for row in rows_by_case(self._connection, "directory", f"CAST(name AS TEXT), {_ENTRY}"):
+                yield SealedPerson(*row)
 
     async def put_back(self, persons: Sequence[SealedPerson]) -> None:
         """Put persons back as they were kept. A case, or a person, that is here already stays as it is."""
         with told_as(DirectoryUnavailable), transaction(self._connection):
             self._connection.executemany("INSERT OR IGNORE INTO directory VALUES (?, ?, ?)", persons)
-
-    def _rows(self, statement: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        with told_as(DirectoryUnavailable):
-            return self._connection.execute(statement, values).fetchall()

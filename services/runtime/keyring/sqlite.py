@@ -6,12 +6,11 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from secrets import token_bytes
 
 from contracts.codec import CaseKey
-from services.runtime.database import emptied, told_as, transaction
+from services.runtime.database import emptied, rows_by_case, rows_of, told_as, transaction
 from services.runtime.faults import MEND_DAMAGE
 from services.runtime.keyring.master import MasterKey, MasterKeyUnusable
 from services.runtime.keyring.port import Destroyed, KeyringUnavailable
 
-_AT_ONCE = 500
 _WRAPPED = "CAST(wrapped AS BLOB)"
 """A key, as bytes all the same: an editor of databases leaves text."""
 
@@ -56,17 +55,14 @@ class SqliteKeyring:
                 unknown.append(case_id)
             else:
                 found[case_id] = key
-        for start in range(0, len(unknown), _AT_ONCE):
-            some = unknown[start : start + _AT_ONCE]
-            places = ",".join("?" * len(some))
-            statement = f"SELECT case_id, {_WRAPPED} FROM keys WHERE case_id IN ({places})"  # noqa: S608 - placeholders
-            with told_as(KeyringUnavailable):
-                rows = self._connection.execute(statement, some).fetchall()
-            for case_id, wrapped in rows:
-                key = Destroyed.DESTROYED if wrapped is None else self._unwrapped_by_own(wrapped)
-                if key is not None:
-                    found[case_id] = key
-                    self._remember(case_id, key)
+        statement = f"SELECT case_id, {_WRAPPED} FROM keys WHERE case_id IN"  # noqa: S608 - a name of ours
+        with told_as(KeyringUnavailable):
+            rows = rows_of(self._connection, statement, unknown)
+        for case_id, wrapped in rows:
+            key = Destroyed.DESTROYED if wrapped is None else self._unwrapped_by_own(wrapped)
+            if key is not None:
+                found[case_id] = key
+                self._remember(case_id, key)
         return found
 
     def _unwrapped_by_own(self, wrapped: bytes) -> CaseKey | None:
@@ -109,21 +105,9 @@ class SqliteKeyring:
 
     async def wrapped(self) -> AsyncIterator[tuple[str, bytes | None]]:
         """Give the key of every case as it is kept, by case; None: it was destroyed."""
-        last = b""
-        # Some at a time: who reads for long would keep a destroyed key's bytes in the write-ahead log.
-        while rows := self._some_after(last):
-            for name, wrapped in rows:
-                yield name.decode(errors="replace"), wrapped
-            last = rows[-1][0]
-
-    def _some_after(self, name: bytes) -> list[tuple[bytes, bytes | None]]:
-        """Give keys by the bytes of their cases' names: read as text, one that is none would be found for ever."""
-        statement = (
-            f"SELECT CAST(case_id AS BLOB), {_WRAPPED} FROM keys"  # noqa: S608 - a name of ours
-            " WHERE typeof(case_id) = 'text' AND case_id > CAST(? AS TEXT) ORDER BY case_id LIMIT ?"
-        )
         with told_as(KeyringUnavailable):
-            return self._connection.execute(statement, (name, _AT_ONCE)).fetchall()
+            for case_id, wrapped in rows_by_case(self._connection, "keys", _WRAPPED):
+                yield case_id, wrapped
 
     async def put_back(self, wrapped: Mapping[str, bytes | None]) -> None:
         """Put keys back as they were kept. A case that has one here already keeps it."""

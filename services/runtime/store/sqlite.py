@@ -1,14 +1,14 @@
 """The store in one SQLite file."""
 
 import sqlite3
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import closing
 from datetime import datetime
 from itertools import islice
 from typing import Any, Final
 
 from contracts.events.fields import instant
-from services.runtime.database import told_as, transaction
+from services.runtime.database import rows_of, told_as, transaction
 from services.runtime.store.port import (
     Appointment,
     Halted,
@@ -22,8 +22,6 @@ from services.runtime.store.port import (
 from services.runtime.store.values import due_of, moment_of, position_of
 
 _PLACE = "file"
-_AT_ONCE = 500
-"""Fewer than SQLite's limit on the parameters of one statement."""
 
 _STATE: Final = """case_id, "offset", read, written, schema, CAST(body AS BLOB), due"""
 """A state, its body as bytes all the same: an editor of databases leaves text."""
@@ -201,13 +199,10 @@ class SqliteStore:
                 [(stage, number, position.log, position.offset) for number, position in positions.items()],
             )
 
-    def _of_each(self, statement: str, stage: str, case_ids: Collection[str]) -> Iterator[tuple[Any, ...]]:
+    def _of_each(self, statement: str, stage: str, case_ids: Collection[str]) -> list[tuple[Any, ...]]:
         """Give what a stage has of some cases, by a statement about all of them."""
-        wanted = list(case_ids)
-        for start in range(0, len(wanted), _AT_ONCE):
-            some = wanted[start : start + _AT_ONCE]
-            places = ",".join("?" * len(some))
-            yield from self._rows(f"{statement} WHERE stage = ? AND case_id IN ({places})", (stage, *some))
+        with told_as(StoreUnavailable):
+            return rows_of(self._connection, f"{statement} WHERE stage = ? AND case_id IN", case_ids, stage)
 
     def _rows(self, statement: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
         with told_as(StoreUnavailable):
