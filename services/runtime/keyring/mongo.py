@@ -8,7 +8,7 @@ from typing import Final
 from contracts.codec import CaseKey
 from services.runtime.documents import Document, Documents, told_as
 from services.runtime.keyring.master import MasterKey, MasterKeyUnusable
-from services.runtime.keyring.port import Destroyed, KeyringUnavailable
+from services.runtime.keyring.port import Destroyed, KeyringUnavailable, require_same
 
 KEYS: Final = "keys"
 MASTER: Final = "master"
@@ -78,9 +78,9 @@ class MongoKeyring:
     async def adopt(self, keys: Mapping[str, CaseKey]) -> None:
         """Take keys that come with an exported log; raises ValueError if a case has another one already."""
         known = await self.keys(keys)
-        _require_same(keys, known)
+        require_same(keys, known)
         await self._add({case_id: key for case_id, key in keys.items() if case_id not in known})
-        _require_same(keys, await self.keys(keys))
+        require_same(keys, await self.keys(keys))
 
     async def _add(self, keys: Mapping[str, CaseKey]) -> None:
         await self.put_back({case_id: self._master.wrap(key) for case_id, key in keys.items()})
@@ -115,10 +115,3 @@ def _wrapped(document: Document) -> bytes | None:
     """Give a key as it is kept; None if it was destroyed. FerretDB leaves a field without a value out of a new one."""
     wrapped: bytes | None = document.get("wrapped")
     return wrapped
-
-
-def _require_same(keys: Mapping[str, CaseKey], known: Mapping[str, CaseKey | Destroyed]) -> None:
-    for case_id, key in keys.items():
-        held = known.get(case_id)
-        if held is not None and (not isinstance(held, CaseKey) or held.keyid != key.keyid):
-            raise ValueError(f"the case {case_id} has another key here")

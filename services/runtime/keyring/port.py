@@ -54,3 +54,11 @@ class Vault(Keyring, Protocol):
 
     async def put_back(self, wrapped: Mapping[str, bytes | None]) -> None:
         """Put keys back as they were kept, destroyed ones as destroyed. A case that has one here already keeps it."""
+
+
+def require_same(keys: Mapping[str, CaseKey], known: Mapping[str, CaseKey | Destroyed]) -> None:
+    """Make sure that no case gets another key than the one that is known of it. Raises ValueError."""
+    for case_id, key in keys.items():
+        held = known.get(case_id)
+        if held is not None and (not isinstance(held, CaseKey) or held.keyid != key.keyid):
+            raise ValueError(f"the case {case_id} has another key here")

@@ -9,7 +9,7 @@ from contracts.codec import CaseKey
 from services.runtime.database import emptied, rows_by_case, rows_of, told_as, transaction
 from services.runtime.faults import MEND_DAMAGE
 from services.runtime.keyring.master import MasterKey, MasterKeyUnusable
-from services.runtime.keyring.port import Destroyed, KeyringUnavailable
+from services.runtime.keyring.port import Destroyed, KeyringUnavailable, require_same
 
 _WRAPPED = "CAST(wrapped AS BLOB)"
 """A key, as bytes all the same: an editor of databases leaves text."""
@@ -90,10 +90,7 @@ class SqliteKeyring:
     async def adopt(self, keys: Mapping[str, CaseKey]) -> None:
         """Take keys that come with an exported log; raises ValueError if a case has another one already."""
         known = await self.keys(keys)
-        for case_id, key in keys.items():
-            held = known.get(case_id)
-            if held is not None and (not isinstance(held, CaseKey) or held.keyid != key.keyid):
-                raise ValueError(f"the case {case_id} has another key here")
+        require_same(keys, known)
         new = [(case_id, self._master.wrap(key)) for case_id, key in keys.items() if case_id not in known]
         if new:
             try:
