@@ -46,8 +46,6 @@ def id_of(reference: str) -> str:
     return reference.partition("@")[0]
 
 
-def split_reference(reference: str) -> tuple[str, int]:
-    """Give id and version of a reference."""
-    identity, _, _ = reference.partition("#")
-    name, _, version = identity.partition("@")
-    return name, int(version)
+def without_hash(reference: str) -> str:
+    """Name a definition as people do, by id and version: `odsis@1`."""
+    return reference.partition("#")[0]

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 from contracts.codec import decode, id_of, is_canonical
+from contracts.definitions.definition import without_hash
 from contracts.events.event import Event
 from contracts.events.publications import DefinitionPublished
 from contracts.topics import DEFINITIONS, SEALS, TOPICS
@@ -35,7 +36,7 @@ async def of_definitions(log: Log) -> AsyncIterator[Finding]:
                 yield not_canonical(place)
             if isinstance(event, Event) and isinstance(event.data, DefinitionPublished):
                 ref = event.data.ref
-                short = ref.partition("#")[0]
+                short = without_hash(ref)
                 if (first := refs.setdefault(short, ref)) != ref:
                     yield Finding("definition-ambiguous", place, f"one {short} was expected; {first} stands before it")
 

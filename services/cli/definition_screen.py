@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Final
 
 from contracts.definitions.catalogue import Entry
-from contracts.definitions.definition import Language, split_reference
+from contracts.definitions.definition import Language, without_hash
 from contracts.definitions.instrument import COLUMNS, CutOff, Instrument, Item, Scale
 from contracts.definitions.policy import Policy
 from services.cli.screen import heading, painted, size, wrapped
@@ -99,7 +99,7 @@ def file_columns(instrument: Instrument) -> list[str]:
 def told(entry: Entry, language: Language) -> Iterator[str]:
     """Give the lines that show a definition."""
     model, texts = entry.model, _TEXTS[language]
-    name = "{}@{}".format(*split_reference(entry.ref))
+    name = without_hash(entry.ref)
     yield painted(model.title.in_language(language), bold=True)
     kind = Words(language)(f"kind.{entry.body['kind']}")
     yield f"{name}, {kind.lower()}"

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Final
 
 from contracts.definitions.catalogue import Catalogue, DefinitionMissing
-from contracts.definitions.definition import split_reference
+from contracts.definitions.definition import without_hash
 from contracts.definitions.guidance import Guidance
 from contracts.events.event import Data, Event
 from contracts.events.facts import CaseEnrolled, ResponseSubmitted
@@ -46,7 +46,7 @@ class Naming:
 
     def short(self, ref: str) -> str:
         """Name a definition without its hash."""
-        return "{}@{}".format(*split_reference(ref))
+        return without_hash(ref)
 
     def report(self, report: str) -> str:
         """Name a report, or a notice."""

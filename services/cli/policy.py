@@ -8,7 +8,7 @@ from typing import Final
 import click
 
 from contracts.definitions.catalogue import Catalogue, Entry
-from contracts.definitions.definition import Language, id_of, split_reference
+from contracts.definitions.definition import Language, id_of, without_hash
 from contracts.definitions.policy import Policy
 from services.cli.definitions import known_definitions, language_option, own_option
 from services.cli.home import named_or_file, run
@@ -107,7 +107,7 @@ async def _found(name: str, place: Place | None, own: Path | None) -> tuple[Entr
 def _rows(known: Catalogue, language: Language) -> Iterator[Row]:
     for ref, model in known.of_kind(Policy):
         yield {
-            "policy": "{}@{}".format(*split_reference(ref)),
+            "policy": without_hash(ref),
             "primary": f"{id_of(model.primary.instrument)}/{model.primary.scale}",
             "source": short_source(model.sources[0]),
             "title": model.title.in_language(language),

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Final
 
 from contracts.definitions.catalogue import Catalogue
-from contracts.definitions.definition import Language, split_reference
+from contracts.definitions.definition import Language, without_hash
 from contracts.definitions.instrument import CutOff
 from contracts.definitions.policy import Deterioration, NoChange, Policy
 from services.cli.policy_examples import Example, Examples
@@ -75,13 +75,12 @@ class PolicyProse:
         return self._words.count("points", points)
 
     def _looked(self) -> str:
-        name, version = split_reference(self._policy.primary.instrument)
         lowest, highest = self._instrument.bounds(self._scale)
         return self._say(
             "looked.scale",
             label=self._scale.label.in_language(self._language),
             instrument=self._instrument.title.in_language(self._language),
-            ref=f"{name}@{version}",
+            ref=without_hash(self._policy.primary.instrument),
             scale=self._scale.id,
             lowest=self._words.number(lowest),
             highest=self._words.number(highest),

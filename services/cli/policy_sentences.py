@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Final
 
 from contracts.definitions.catalogue import Catalogue
-from contracts.definitions.definition import Language, split_reference
+from contracts.definitions.definition import Language, without_hash
 from contracts.definitions.instrument import CutOff
 from contracts.definitions.policy import Deterioration, NoChange, Policy
 from services.not_detector.domain.rules import measurement_error
@@ -190,21 +190,21 @@ class PolicySentences:
         yield Option("unless_healthy", self._say(healthy), self._say(f"unless.{healthy}"))
 
     def _scale(self) -> Option:
-        name, version = split_reference(self._policy.primary.instrument)
+        instrument = without_hash(self._policy.primary.instrument)
         scale = self._instrument.scale(self._policy.primary.scale)
         if scale is None:
-            return Option("primary", f"{name}@{version}", self._say("none"))
+            return Option("primary", instrument, self._say("none"))
         lowest, highest = self._instrument.bounds(scale)
         meaning = self._say(
             "scale",
             label=scale.label.in_language(self._language),
-            instrument=f"{name}@{version}",
+            instrument=instrument,
             scale=scale.id,
             lowest=self._number(lowest),
             highest=self._number(highest),
             worse=self._say(scale.worse),
         )
-        return Option("primary", f"{name}@{version}/{scale.id}", meaning)
+        return Option("primary", f"{instrument}/{scale.id}", meaning)
 
     def _healthy(self) -> Option:
         named = self._policy.primary.healthy

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from contracts.definitions.definition import split_reference
+from contracts.definitions.definition import without_hash
 from contracts.events.event import Data, Event
 from contracts.events.facts import (
     BaselineSet,
@@ -77,7 +77,7 @@ class Telling:
             case ResponseWithdrawn(by=by, reason=reason):
                 return self._because(words("occurred.withdrawn", by=by, **self._response(data.response)), reason)
             case PolicyChanged(policy=policy, from_session=first, by=by, reason=reason):
-                gaps = {"policy": _short(policy), "session": words.session(first), "by": by}
+                gaps = {"policy": without_hash(policy), "session": words.session(first), "by": by}
                 return self._because(words("occurred.policy", **gaps), reason)
             case BaselineSet(value=value, by=by, reason=reason):
                 return self._because(words("occurred.baseline", value=value, by=by), reason)
@@ -155,7 +155,3 @@ class Telling:
             for item in instrument.items
             if item.id in answers
         ]
-
-
-def _short(ref: str) -> str:
-    return "{}@{}".format(*split_reference(ref))

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Literal
 
 from contracts.definitions.catalogue import Catalogue
-from contracts.definitions.definition import Language, split_reference
+from contracts.definitions.definition import Language, without_hash
 from contracts.events.notices import ReportChange, ReportContent
 from services.pages import answers, curves, figures, numbers, proposals, safety, sentences, smallprint
 from services.pages.afterwards import afterwards
@@ -133,7 +133,7 @@ def _decision(subject: Subject) -> Mapping[str, object]:
         "notes": sentences.notes(subject),
         "next": proposals.next_step(subject),
         "judged_by": judged_by,
-        "policy": "{}@{}".format(*split_reference(decision.policy)) if decision is not None else "",
+        "policy": without_hash(decision.policy) if decision is not None else "",
         "policy_provisional": policy is not None and policy.provisional,
         "reading": words("reading", readings=words.listed([words(f"reading.{r}") for r in readings]))
         if readings

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from contracts.definitions.definition import Definition, split_reference
+from contracts.definitions.definition import Definition, without_hash
 from contracts.definitions.wording import Wording
 from services.pages.subject import Subject
 
@@ -49,12 +49,11 @@ def _wordings(subject: Subject) -> Iterator[str]:
 
 
 def _named(kind: str, ref: str, subject: Subject) -> Named:
-    name, version = split_reference(ref)
     model = subject.definitions.get(Definition, ref)
     return Named(
         kind=subject.words(f"kind.{kind}"),
         title=model.title.in_language(subject.words.language),
-        name=f"{name}@{version}",
+        name=without_hash(ref),
         digest=ref.partition("#")[2],
         provisional=model.provisional,
     )

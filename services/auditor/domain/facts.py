@@ -6,7 +6,7 @@ from typing import Any, get_type_hints
 
 from contracts.codec import canonical
 from contracts.definitions.catalogue import Catalogue
-from contracts.definitions.definition import Definition
+from contracts.definitions.definition import Definition, without_hash
 from contracts.events.event import Data, Event
 from contracts.events.fields import DefinitionRef
 from services.auditor.domain.findings import Difference, Finding, Place
@@ -57,7 +57,7 @@ def correlation_wrong(place: Place, expected: str, found: str) -> Finding:
 
 
 def _definition_missing(place: Place, name: str, ref: str, definitions: Catalogue) -> Finding:
-    short = ref.partition("#")[0]
+    short = without_hash(ref)
     known = definitions.named(Definition, short)
     there = f"what stands there as {short} is {known.ref}" if known is not None else f"no {short} stands there"
     other = Difference(f"data.{name}", None if known is None else canonical(known.ref), canonical(ref))

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from contracts.codec import CaseKey
+from contracts.definitions.definition import without_hash
 from contracts.definitions.files import named_by
 from contracts.definitions.policy import Policy
 from contracts.definitions.protocol import Protocol
@@ -144,7 +145,7 @@ async def _definitions(home: Home) -> Checked:
     """Check that what clinics enrol their cases with is on the log, and what cases and definitions stand on."""
     known = home.definitions
     missing = [
-        f"{clinic.clinic} names {_short(ref)}"
+        f"{clinic.clinic} names {without_hash(ref)}"
         for clinic in await home.roster.all(Clinic)
         for ref in (clinic.protocol, clinic.policy)
         if ref is not None and ref not in known
@@ -155,10 +156,13 @@ async def _definitions(home: Home) -> Checked:
             f"not on the log: {'; '.join(missing)}",
             "enter the clinic with definitions that are there; ontrack definitions list names them",
         )
-    named = {_short(ref): number for ref, number in (await _named_by_cases(home)).items() if ref not in known}
+    named = {without_hash(ref): number for ref, number in (await _named_by_cases(home)).items() if ref not in known}
     gone = [f"{name} (by {counted(number, 'case')})" for name, number in sorted(named.items())]
     gone += [
-        f"{_short(ref)} (by {_short(entry.ref)})" for entry in known for ref in named_by(entry.body) if ref not in known
+        f"{without_hash(ref)} (by {without_hash(entry.ref)})"
+        for entry in known
+        for ref in named_by(entry.body)
+        if ref not in known
     ]
     if gone:
         return ill("definitions", f"gone from the log, though named: {'; '.join(gone)}", RECORDS_BACK)
@@ -181,10 +185,6 @@ async def _named_by_cases(home: Home) -> Counter[str]:
     except StateUnreadable:
         # That is a finding of its own.
         return Counter()
-
-
-def _short(ref: str) -> str:
-    return ref.partition("#")[0]
 
 
 async def _clock(home: Home) -> Checked:

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from contracts.definitions.catalogue import Catalogue
-from contracts.definitions.definition import split_reference
+from contracts.definitions.definition import id_of
 from contracts.definitions.fhir import Coding, InFhir, LinkedItem
 from contracts.definitions.instrument import Instrument
 from services.ingest.fhir.terms import INSTRUMENT, QUESTIONNAIRE
@@ -91,7 +91,7 @@ def forms_meant(definitions: Catalogue, canonical: str) -> list[Form]:
 
 def forms_named(definitions: Catalogue, canonical: str) -> list[Form]:
     """Find the instruments that a canonical URL names: of each the newest version that it can mean."""
-    return list({split_reference(form.ref)[0]: form for form in forms_meant(definitions, canonical)}.values())
+    return list({id_of(form.ref): form for form in forms_meant(definitions, canonical)}.values())
 
 
 def _own(instrument: Instrument) -> InFhir:
