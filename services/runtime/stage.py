@@ -1,6 +1,6 @@
 """What a stage is: a pure function over one case's history, and where it reads and writes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Protocol, TypeVar, runtime_checkable
 
@@ -49,6 +49,15 @@ class Stage(Protocol[StateT]):
 
     def step(self, state: StateT, event: Event[Data]) -> tuple[StateT, Sequence[Event[Data]]]:
         """Take one event; give the new state and what follows."""
+
+
+def folded(stage: Stage[StateT], case_id: str, events: Iterable[Event[Data]]) -> StateT:
+    """Give what a stage would know of a case if these events were all that there are."""
+    state = stage.initial(case_id)
+    for event in events:
+        if type(event.data) in stage.acts_on:
+            state, _ = stage.step(state, event)
+    return state
 
 
 StateT_contra = TypeVar("StateT_contra", contravariant=True)

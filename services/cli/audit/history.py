@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, TypeVar
+from typing import Final
 
 import click
 
@@ -28,9 +28,7 @@ from services.cli.telling import told
 from services.not_detector.domain.stage import NotDetector
 from services.notifier.domain.stage import Notifier
 from services.pages.words import sentence
-from services.runtime.stage import Stage
-
-StateT = TypeVar("StateT")
+from services.runtime.stage import folded
 
 COLUMNS: Final = ("time", "recorded", "by", "is", "event", "says", "id", "follows_from", "data")
 _TOLD: Final = (NoticeRequested, NoticeSent, NoticeFailed, ReportSeen, ReportDiscussed)
@@ -79,19 +77,10 @@ async def _read(source: Source, number: str, until: datetime | None) -> Known:
         if not events and until is not None:
             raise Failure(f"nothing was known of {number} by {as_given(until)}", FINDING)
         definitions = home.definitions
-        course = _told(NotDetector(definitions), case_id, events)
-        dossier = _told(Notifier(definitions), case_id, events)
+        course = folded(NotDetector(definitions), case_id, events)
+        dossier = folded(Notifier(definitions), case_id, events)
         file = CaseFile((await short_names(home))[case_id], events, course, dossier, definitions)
         return Known(file, len(every) - len(events))
-
-
-def _told(stage: Stage[StateT], case_id: str, events: Sequence[Event[Data]]) -> StateT:
-    """Give what a stage would know of a case if these events were all there are."""
-    state = stage.initial(case_id)
-    for event in events:
-        if type(event.data) in stage.acts_on:
-            state, _ = stage.step(state, event)
-    return state
 
 
 def _lines(known: Known, naming: Naming, until: datetime | None) -> Iterator[str]:

@@ -32,6 +32,7 @@ from services.notifier.domain.composition import compose
 from services.notifier.domain.stage import Notifier
 from services.pages.argued import Argued
 from services.pages.argument import argument_page
+from services.runtime.stage import folded
 
 COLUMNS: Final = ("case", "session", "status", "decision", "says")
 
@@ -150,12 +151,7 @@ def _session_of(events: Sequence[Event[Data]], report: str) -> int:
 
 def _as_it_was_known(home: Home, events: Sequence[Event[Data]], decision: Event[Decision]) -> ReportContent:
     """Give what a report would have said of a session when it was judged: the course as it was known then."""
-    stage = Notifier(home.definitions)
-    dossier = stage.initial(decision.subject)
-    for event in events:
-        if type(event.data) in stage.acts_on:
-            dossier, _ = stage.step(dossier, event)
-        if event.id == decision.id:
-            break
+    until = next(number for number, event in enumerate(events, 1) if event.id == decision.id)
+    dossier = folded(Notifier(home.definitions), decision.subject, events[:until])
     kind: ReportKind = "silent" if decision.data.silent else "not"
     return compose(dossier, home.definitions, kind=kind, session=decision.data.session)
