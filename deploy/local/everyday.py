@@ -1,7 +1,6 @@
 """The servers that a developer works with, at the same ports every day."""
 
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Self
 
@@ -10,7 +9,7 @@ from deploy.local.mongodb import MongoPorts, MongoStandIn, program
 from deploy.local.places import locked
 from deploy.local.ports import PORTS
 from deploy.local.prerequisites import JAVA, POSTGRESQL, Program, require
-from deploy.local.server import Server
+from deploy.local.server import Server, at_once
 
 _BROKER_PORTS = [BrokerPorts(19092 + own, 19192 + own, 19292 + own, 19392 + own) for own in range(3)]
 _MONGO_PORTS = MongoPorts(plain=27117, secure=27118, postgresql=27119)
@@ -74,9 +73,9 @@ class Everyday:
                 require(*self.needs())
                 down = [server for server in servers.values() if server.pid is None]
                 try:
-                    _each([wanted.start, self._mongodb.start])
+                    at_once([wanted.start, self._mongodb.start])
                 except BaseException:
-                    _each([server.stop for server in down])
+                    at_once([server.stop for server in down])
                     raise
             return missing
 
@@ -84,7 +83,7 @@ class Everyday:
         """Stop everything, and name what ran; what is stored stays."""
         with locked(self._lock):
             running = self._running()
-            _each([self._one.stop, self._three.stop, self._mongodb.stop])
+            at_once([self._one.stop, self._three.stop, self._mongodb.stop])
             return running
 
     def servers(self) -> Mapping[str, Server]:
@@ -112,13 +111,6 @@ class Everyday:
     def _servers(self, kafka: KafkaCluster) -> Mapping[str, Server]:
         brokers: dict[str, Server] = {broker.name: broker for broker in kafka.brokers}
         return {**brokers, "postgresql": self._mongodb.postgresql, "ferretdb": self._mongodb.ferretdb}
-
-
-def _each(acts: Sequence[Callable[[], None]]) -> None:
-    """Do several things at once, each to its end."""
-    with ThreadPoolExecutor() as together:
-        for done in [together.submit(act) for act in acts]:
-            done.result()
 
 
 def _runs(kafka: KafkaCluster) -> bool:

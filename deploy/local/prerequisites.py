@@ -1,17 +1,17 @@
 """The programs that the machine must have, and how a Debian machine gets them."""
 
-import fcntl
 import os
 import pwd
 import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+from deploy.local.places import locked
 
 ROOT = 0
 POSTGRES = "postgres"
@@ -39,7 +39,7 @@ class Program:
 def require(*programs: Program) -> Sequence[Path]:
     """Find programs; on a Debian machine root gets those that are missing. Raises Missing."""
     if os.geteuid() == ROOT and shutil.which("apt-get") is not None and _missing(programs):
-        with _alone():
+        with locked(Path(tempfile.gettempdir()) / "ontrack-install.lock"):
             _install(_missing(programs))
     missing = _missing(programs)
     if missing:
@@ -78,14 +78,6 @@ def _install(programs: Sequence[Program]) -> None:
             )
     finally:
         none.unlink()
-
-
-@contextmanager
-def _alone() -> Iterator[None]:
-    """Keep the other processes that would install something waiting."""
-    with (Path(tempfile.gettempdir()) / "ontrack-install.lock").open("ab") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _java() -> Path | None:

@@ -2,13 +2,13 @@
 
 import base64
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
 from deploy.local.kafka.broker import Broker, BrokerPorts, Security
 from deploy.local.ports import HOST, ports_of
+from deploy.local.server import at_once
 
 _PORTS = 4
 
@@ -53,7 +53,7 @@ class KafkaCluster:
         """Start the brokers that do not run, all at once, and wait until every one answers; or start none."""
         ours = [broker for broker in self.brokers if broker.pid is None]
         try:
-            _each(Broker.start, self.brokers)
+            at_once([broker.start for broker in self.brokers])
         except Exception:
             for broker in ours:
                 broker.kill()
@@ -65,11 +65,11 @@ class KafkaCluster:
 
     def stop(self) -> None:
         """Ask all brokers to end."""
-        _each(Broker.stop, self.brokers)
+        at_once([broker.stop for broker in self.brokers])
 
     def kill(self) -> None:
         """Kill all brokers."""
-        _each(Broker.kill, self.brokers)
+        at_once([broker.kill for broker in self.brokers])
 
     def _settings(self, number: int) -> dict[str, str]:
         """What Kafka is told: its defaults, but for what a small cluster on one machine needs."""
@@ -97,13 +97,6 @@ class KafkaCluster:
             # Kafka takes 128 MB of the heap for this, and a small cluster needs little.
             "log.cleaner.dedupe.buffer.size": str(8 << 20),
         }
-
-
-def _each(act: Callable[[Broker], None], brokers: Sequence[Broker]) -> None:
-    """Do something with all brokers at once."""
-    with ThreadPoolExecutor() as together:
-        for done in [together.submit(act, broker) for broker in brokers]:
-            done.result()
 
 
 def _cluster_id(directory: Path) -> str:
