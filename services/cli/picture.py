@@ -8,10 +8,9 @@ from typing import Final
 
 from contracts.events.tracks import Status
 from services.cli.canvas import FAINT, PLAIN, Canvas, Ink
+from services.cli.naming import WORDS
 from services.cli.screen import flowed, painted
-from services.pages.words import Words
 
-WORDS: Final = Words("en")
 ROWS_FEWEST: Final = 3
 """So many levels must find a row for their names."""
 

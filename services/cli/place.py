@@ -3,6 +3,7 @@
 import os
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -107,29 +108,11 @@ def required(place: Place | None, *others: str) -> Place:
     return place
 
 
-data_option = click.option(
-    "--data",
-    "place",
-    type=DIRECTORY,
-    envvar=DATA,
-    callback=_required_place,
-    help=f"The data directory (or set {DATA}; or {SERVERS} and more for a region).",
-)
+_place_option = partial(click.option, "--data", "place", type=DIRECTORY, envvar=DATA)
+_OF_PLACE: Final = f"The data directory (or set {DATA}; or {SERVERS} and more for a region)."
 
-optional_data_option = click.option(
-    "--data",
-    "place",
-    type=DIRECTORY,
-    envvar=DATA,
-    callback=_place,
-    help=f"The data directory (or set {DATA}; or {SERVERS} and more for a region).",
-)
-
-known_option = click.option(
-    "--data",
-    "place",
-    type=DIRECTORY,
-    envvar=DATA,
-    callback=_place,
-    help=f"Use the definitions of this data directory (or set {DATA}), not those that ship.",
+data_option = _place_option(callback=_required_place, help=_OF_PLACE)
+optional_data_option = _place_option(callback=_place, help=_OF_PLACE)
+known_option = _place_option(
+    callback=_place, help=f"Use the definitions of this data directory (or set {DATA}), not those that ship."
 )

@@ -21,8 +21,6 @@ from services.cli.screen import day
 from services.cli.tables import print_rows
 from services.home import Home
 
-__all__ = ["reports", "write_reports"]
-
 COLUMNS: Final = ("report", "kind", "case", "group", "session", "status", "as_of", "latest", "now", "why")
 NEWEST: Final = "newest"
 

@@ -8,7 +8,8 @@ from typing import Final
 from contracts.definitions.catalogue import Catalogue
 from contracts.definitions.instrument import Instrument, Scale
 from contracts.events.fields import Session
-from services.cli.picture import WORDS, Picture, Slot
+from services.cli.naming import WORDS
+from services.cli.picture import Picture, Slot
 from services.not_detector.domain.course import Course, View
 from services.not_detector.domain.rules import healthy_cut_off
 from services.notifier.domain.dossier import Dossier
