@@ -17,7 +17,7 @@ from services.runtime.founding import Founding
 from services.runtime.log.kafka import KafkaLog
 from services.runtime.log.topics import Cluster
 from services.runtime.process import Process
-from services.runtime.refusals import NotAHome, SettingsWrong
+from services.runtime.refusals import SettingsWrong
 
 
 def now() -> datetime:
@@ -42,9 +42,7 @@ class AuditorService(Process):
 
             async def begin() -> None:
                 await Cluster(brokers).require_topics([*SEALED, SEALS])
-                await founding.learn()
-                if not founding.log_id:
-                    raise NotAHome("the log was never founded; `ontrack provision` does that")
+                await founding.require()
 
             await self._until_it_works(begin, lambda: None)
             self.health.waits_for.clear()

@@ -12,7 +12,7 @@ from contracts.events.event import FACT_ID, Data, Event, name_based_id
 from contracts.events.publications import DefinitionPublished, LogFounded
 from contracts.topics import DEFINITIONS
 from services.runtime.log.port import Log, Record, next_offset
-from services.runtime.refusals import DefinitionUnfit
+from services.runtime.refusals import DefinitionUnfit, NotAHome
 
 _AT_ONCE: Final = 1_000
 
@@ -42,6 +42,12 @@ class Founding:
                 self._heard(event, record.offset)
             # Others may learn meanwhile.
             self.learned = max(self.learned, next_offset(records))
+
+    async def require(self) -> None:
+        """Learn what the log says, and make sure that it says which one it is. Raises NotAHome."""
+        await self.learn()
+        if not self.log_id:
+            raise NotAHome("the log was never founded; `ontrack provision` does that")
 
     def _heard(self, event: Event[Data], offset: int) -> None:
         match event.data:

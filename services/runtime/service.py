@@ -20,7 +20,6 @@ from services.runtime.log.port import StoredRecord
 from services.runtime.log.topics import Cluster
 from services.runtime.looking import LOOK, Looker, Watched
 from services.runtime.process import Process
-from services.runtime.refusals import NotAHome
 from services.runtime.runner import Done, Runner
 from services.runtime.serving import Serving
 from services.runtime.settings import ServiceSettings
@@ -129,9 +128,7 @@ class Service(Process, Generic[StateT]):
         if stage.reads is CASES:
             topics.append(DEAD_LETTERS)
         await Cluster(self._settings.brokers()).require_topics(topics)
-        await founding.learn()
-        if not founding.log_id:
-            raise NotAHome("the log was never founded; `ontrack provision` does that")
+        await founding.require()
         keyring = MongoKeyring(documents, MasterKey.read(self._settings.master_key_file))
         await keyring.require_own_master()
 
