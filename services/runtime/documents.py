@@ -309,21 +309,20 @@ class Documents:
         """Make an index, unless it is there."""
         await self._database[collection].create_index([(field, 1)], unique=unique)
 
-    async def unite(self, name: str, hosts: Sequence[str]) -> bool:
-        """Make one of some servers the first of a replica set of them, unless it is in one; tell whether it was not.
+    async def unite(self, name: str, hosts: Sequence[str]) -> None:
+        """Make one of some servers the first of a replica set of them, unless it is in one.
 
         To be asked of that server itself.
         """
         said = await self._database.command("hello")
         if "isreplicaset" not in said:
-            return False
+            return
         members = [{"_id": number, "host": host} for number, host in enumerate(hosts)]
         try:
             await self._database.command("replSetInitiate", {"_id": name, "members": members})
         except OperationFailure as refused:
             if refused.code != _IS_INITIATED:
                 raise
-        return True
 
     async def let_in(self, user: str, password: str, database: str) -> None:
         """Let a user of this database read and write in another one, with this password from now on."""

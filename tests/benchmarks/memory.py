@@ -81,10 +81,9 @@ class MemoryStore:
         ]
         return sorted(each for each in due if each.due <= until and (after is None or each > after))[:limit]
 
-    async def postpone(self, stage: str, appointment: Appointment, due: datetime | None) -> bool:
+    async def postpone(self, stage: str, appointment: Appointment, due: datetime | None) -> None:
         state = self._states[stage][appointment.case_id]
         self._states[stage][appointment.case_id] = replace(state, due=due)
-        return True
 
     async def remove(self, stage: str, case_ids: Collection[str]) -> None:
         for held in (self._states, self._halted):

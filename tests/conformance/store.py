@@ -278,8 +278,8 @@ class StoreSuite:
         first, second = await agenda.appointments("register", MOMENT, 10)
 
         # when one is postponed, and the other taken off
-        assert await agenda.postpone("register", first, MOMENT + A_DAY)
-        assert await agenda.postpone("register", second, None)
+        await agenda.postpone("register", first, MOMENT + A_DAY)
+        await agenda.postpone("register", second, None)
 
         # then that holds, and their states are as they were
         assert list(await agenda.appointments("register", MOMENT + A_DAY, 10)) == [Appointment(MOMENT + A_DAY, "a", 0)]
@@ -296,7 +296,7 @@ class StoreSuite:
 
             # when it is postponed as it was found
             # then what its state says stands
-            assert not await agenda.postpone("register", found, None)
+            await agenda.postpone("register", found, None)
             assert Appointment(moment, case_id, 1) in await agenda.appointments("register", MOMENT + A_DAY, 10)
 
     async def test_a_state_that_is_written_while_its_case_is_postponed_stands(

@@ -187,9 +187,9 @@ class TroubledStore:
         with self._trouble.around("store.appointments"):
             return await self._store.appointments(stage, until, limit, after)
 
-    async def postpone(self, stage: str, appointment: Appointment, due: datetime | None) -> bool:
+    async def postpone(self, stage: str, appointment: Appointment, due: datetime | None) -> None:
         with self._trouble.around("store.postpone"):
-            return await self._store.postpone(stage, appointment, due)
+            await self._store.postpone(stage, appointment, due)
 
     async def hold(self, stage: str, partition: int, owner: str) -> Held:
         with self._trouble.around("store.hold"):

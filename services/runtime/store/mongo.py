@@ -110,13 +110,11 @@ class MongoStore:
             beyond = found[-1][DUE], found[-1]["_id"]
         return read
 
-    async def postpone(self, stage: str, appointment: Appointment, due: datetime | None) -> bool:
+    async def postpone(self, stage: str, appointment: Appointment, due: datetime | None) -> None:
         """Let a case be looked at later, or no more, unless its state was written since."""
         wanted = {"_id": appointment.case_id, DUE: instant(appointment.due), "number": appointment.offset}
         with told_as(StoreUnavailable):
-            return await self._documents.set_where(
-                states_of(stage), wanted, {DUE: None if due is None else instant(due)}
-            )
+            await self._documents.set_where(states_of(stage), wanted, {DUE: None if due is None else instant(due)})
 
     async def hold(self, stage: str, partition: int, owner: str) -> Held:
         """Take a partition, and give how the stage stands there."""

@@ -204,8 +204,8 @@ class Agenda(Protocol):
         after: only those that come after this one, in that order
         """
 
-    async def postpone(self, stage: str, appointment: Appointment, due: datetime | None) -> bool:
-        """Let a case be looked at later, or no more; tell whether that is so: not if its state was written since."""
+    async def postpone(self, stage: str, appointment: Appointment, due: datetime | None) -> None:
+        """Let a case be looked at later, or no more, unless its state was written since."""
 
 
 class AgendaStore(Store, Agenda, Protocol):

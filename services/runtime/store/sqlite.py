@@ -112,10 +112,10 @@ class SqliteStore:
                 read = (Appointment(moment, *state) for due, *state in rows if (moment := moment_of(due)) is not None)
                 return list(islice(read, limit))
 
-    async def postpone(self, stage: str, appointment: Appointment, due: datetime | None) -> bool:
+    async def postpone(self, stage: str, appointment: Appointment, due: datetime | None) -> None:
         """Let a case be looked at later, or no more, unless its state was written since."""
         with told_as(StoreUnavailable):
-            done = self._connection.execute(
+            self._connection.execute(
                 'UPDATE states SET due = ? WHERE stage = ? AND case_id = ? AND due = ? AND "offset" = ?',
                 (
                     None if due is None else instant(due),
@@ -125,7 +125,6 @@ class SqliteStore:
                     appointment.offset,
                 ),
             )
-        return done.rowcount == 1
 
     async def hold(self, stage: str, partition: int, owner: str) -> Held:
         """Take a partition, and give how the stage stands there."""
