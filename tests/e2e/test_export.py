@@ -8,8 +8,9 @@ import pytest
 from contracts.topics import CASES, DEFINITIONS, SCORES, TOPICS, Topic
 from services.embedded import MASTER_KEY
 from tests.support.command import ontrack, succeeded
-from tests.support.contents import DERIVED, OF_CASES, contents, counts, raw_histories, same, sealed_states
+from tests.support.contents import contents, counts, raw_histories, same, sealed_states
 from tests.support.desk import Desk, row, table
+from tests.support.opened import DERIVED, OF_CASES
 from tests.support.simulated import SEED, assert_all_equal, cohort, events, simulated, texts
 
 

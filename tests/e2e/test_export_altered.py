@@ -10,7 +10,8 @@ import pytest
 
 from contracts.topics import CASES, DEFINITIONS, NOTICES, SCORES, TRACKS, Topic
 from tests.support.command import ontrack
-from tests.support.contents import DERIVED, OF_CASES, counts
+from tests.support.contents import counts
+from tests.support.opened import DERIVED, OF_CASES
 from tests.support.simulated import Wire, assert_all_equal, events, texts
 
 

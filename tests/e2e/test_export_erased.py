@@ -13,8 +13,9 @@ from contracts.topics import CASES, DEAD_LETTERS
 from services.embedded import EmbeddedHome
 from services.runtime.log.port import Record
 from tests.support.command import Ran, ontrack, succeeded
-from tests.support.contents import DERIVED, OF_CASES, contents, counts, raw_histories
+from tests.support.contents import contents, counts, raw_histories
 from tests.support.desk import Desk, row, table
+from tests.support.opened import DERIVED, OF_CASES
 from tests.support.simulated import assert_all_equal, events
 
 GONE: Final = "B2"

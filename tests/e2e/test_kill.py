@@ -26,18 +26,9 @@ from services.embedded import DATABASE, MASTER_KEY, EmbeddedHome
 from services.simulation.cohort import draw
 from services.simulation.table import columns, rows
 from tests.support.command import ended, ontrack, started, succeeded
-from tests.support.contents import (
-    DERIVED,
-    Contents,
-    begun_under,
-    contents,
-    counts,
-    progress,
-    raw_histories,
-    same,
-    sealed_states,
-)
+from tests.support.contents import Contents, begun_under, contents, counts, progress, raw_histories, same, sealed_states
 from tests.support.dying import Death, deaths
+from tests.support.opened import DERIVED
 
 LATE: Final = 0.1
 """The part of the answers that come two or three weeks late, and so change what was decided before."""

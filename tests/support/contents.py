@@ -13,23 +13,7 @@ from services.embedded import DATABASE, MASTER_KEY, EmbeddedHome
 from services.home import Home
 from services.runtime.database import Database, partitions, table_of
 from services.runtime.log.port import after
-from tests.support.opened import DERIVED, OF_CASES, cases_of, digest_of, kept, records_of
-
-__all__ = [
-    "DERIVED",
-    "OF_CASES",
-    "Contents",
-    "begun_under",
-    "contents",
-    "contents_of",
-    "counts",
-    "holds_all_of",
-    "master_key_in",
-    "progress",
-    "raw_histories",
-    "same",
-    "sealed_states",
-]
+from tests.support.opened import OF_CASES, cases_of, digest_of, kept, records_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from services.cli.home import library_catalogue
 from services.cli.simulate import instruments_of
 from services.simulation.cohort import SimulatedCase, draw
 from tests.support.command import Ran, succeeded
-from tests.support.contents import DERIVED
+from tests.support.opened import DERIVED
 
 SEED: Final = 7
 GROUPS: Final = 1
