@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -37,6 +37,7 @@ FIELDS_SHOWN: Final = 12
 """Fields of a finding that are named where people read it: a state that lacks weeks differs in hundreds."""
 
 _ERASED_AT_MOST: Final = 10
+_OTHER_KEY: Final = "the key that was given for this case is not its key; it stays sealed"
 _UNSAID: Final = (
     "that the case was erased was expected on the log, since its key is destroyed: what is sealed under that was not "
     "verified. If it was erased, ontrack erase says so there; if not, restore the last backup that has its key"
@@ -160,7 +161,7 @@ async def _verify(
         bundle = home if isinstance(home, Unpacked) else None
         if bundle is not None:
             found.findings.add_all(await unlike(bundle.manifests, bundle.log))
-            found.findings.add_all(_misnamed(bundle.misnamed, part))
+            found.findings.add_all(_of_cases("other-key", filter(part.has_case, bundle.misnamed), lambda _: _OTHER_KEY))
         others = [] if sealed is None else await compare(home.log, history.log_id, sealed.checkpoint)
         found.findings.add_all(others)
         told = {each.place for each in others}
@@ -172,9 +173,9 @@ async def _verify(
         # Asked after the keys, and of the whole log: a case is said to be erased before its key goes.
         erased = await erasures(home.log, home.keyring, partitions_of(part.cases))
         unsaid, unfinished = found.unsaid(erased), await home.unfinished(erased)
-        found.findings.add_all(_unfinished(unfinished, part))
+        found.findings.add_all(_of_cases("erasure-unfinished", filter(part.has_case, unfinished), told_unfinished))
         # Of a bundle somebody else may have the key, as of one that is there without any.
-        found.findings.add_all(_unsaid(unsaid) if bundle is None else ())
+        found.findings.add_all(() if bundle is not None else _of_cases("key-destroyed", unsaid, lambda _: _UNSAID))
         rows = [row async for row in _rows(found, home, reveal=reveal)]
     spoken = None if sealed is None else sealed.records_of(history.log_id)
     verdict = _verdict(found, part, spoken, unsaid, holds=not others)
@@ -182,7 +183,7 @@ async def _verify(
     if history.store is not None and part.until is not None:
         say("States were not compared: they are those of now.")
     done = [each for each in erased if each not in unfinished]
-    of_part = {each: erased[each] for each in done if part.cases is None or each in part.cases}
+    of_part = {each: erased[each] for each in done if part.has_case(each)}
     of_checkpoint = [] if sealed is None else [sealed.told(holds=not others)]
     summary = (*_summary(found, took, verdict), *of_checkpoint, verdict.says)
     sealed_for_ever = () if bundle is None else sorted(unsaid)[:_ERASED_AT_MOST]
@@ -208,27 +209,10 @@ def _definitions(unfit: DefinitionUnfit, form: Format) -> Verdict:
     return _only(_row(Finding("definition-altered", place, str(unfit)), differing), why, form)
 
 
-def _unsaid(cases: Iterable[str]) -> Iterator[Finding]:
-    """Tell of the cases whose key is destroyed, and nobody says why."""
+def _of_cases(what: What, cases: Iterable[str], says: Callable[[str], str]) -> Iterator[Finding]:
+    """Tell of cases, each as a whole. says: what is told of one."""
     for case_id in sorted(cases):
-        place = Place(CASES.name, partition_of(case_id), case=case_id)
-        yield Finding("key-destroyed", place, _UNSAID)
-
-
-def _misnamed(cases: Collection[str], part: Part) -> Iterator[Finding]:
-    """Tell of the cases for which another key was given than theirs."""
-    for case_id in sorted(cases):
-        if part.cases is None or case_id in part.cases:
-            place = Place(CASES.name, partition_of(case_id), case=case_id)
-            yield Finding("other-key", place, "the key that was given for this case is not its key; it stays sealed")
-
-
-def _unfinished(cases: Collection[str], part: Part) -> Iterator[Finding]:
-    """Tell of the cases whose erasing was broken off: what is left of them can still be read."""
-    for case_id in sorted(cases):
-        if part.cases is None or case_id in part.cases:
-            place = Place(CASES.name, partition_of(case_id), case=case_id)
-            yield Finding("erasure-unfinished", place, told_unfinished(case_id))
+        yield Finding(what, Place(CASES.name, partition_of(case_id), case=case_id), says(case_id))
 
 
 def _emptied(sealed: Kept, empty: LogEmpty, form: Format) -> Verdict:
