@@ -802,6 +802,14 @@ def test_the_page_is_in_its_language(language: Language, show: Show) -> None:
     assert (danish in page.text) == (language == "da")
 
 
+def test_what_is_for_narrow_screens_is_for_screens_only(show: Show) -> None:
+    # An A4 sheet inside its margins is narrower than that.
+    narrow = [asked for asked in re.findall(r"@media ([^{]+?) \{", show(report(DETERIORATED)).html) if "width" in asked]
+
+    assert narrow
+    assert all(asked.startswith("screen and ") for asked in narrow)
+
+
 def test_the_same_report_is_the_same_page(show: Show) -> None:
     assert show(full_report()).html == show(full_report()).html
 
