@@ -79,14 +79,23 @@ def index_page(rows: Iterable[ReportRow], language: Language) -> str:
 
 
 def _ordered(rows: Sequence[ReportRow]) -> list[ReportRow]:
-    """Order the rows: by their part of the list, in it by patient, and of a patient the newest first."""
+    """Order the rows: by their part of the list, in it by patient, and of a patient the newest first.
+
+    One answer can revise several reports of a patient at one moment: those stand by their kind.
+    """
     first: dict[tuple[int, str], tuple[int, int, bool, float]] = {}
     for row in rows:
         key = _part(row), row.patient
         first[key] = min(first.get(key, _urgency(row)), _urgency(row))
     return sorted(
         rows,
-        key=lambda row: (_part(row), first[_part(row), row.patient], row.patient, -row.issued_at.timestamp()),
+        key=lambda row: (
+            _part(row),
+            first[_part(row), row.patient],
+            row.patient,
+            -row.issued_at.timestamp(),
+            URGENCY.index(row.kind),
+        ),
     )
 
 

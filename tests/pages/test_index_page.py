@@ -184,6 +184,17 @@ def test_of_one_patient_the_newest_report_stands_first_where_the_most_urgent_bel
     ]
 
 
+def test_of_reports_that_one_answer_led_to_the_most_urgent_kind_stands_first() -> None:
+    rows = [row("one", why="revised by the answer"), row("one", "safety", why="about the answer")]
+
+    page = Page(index_page(rows, "en"))
+
+    assert [cells[3].removeprefix("As of session 9 ") for cells in page.rows("sheet")[1:]] == [
+        "about the answer",
+        "revised by the answer",
+    ]
+
+
 def test_a_retracted_report_is_struck_through() -> None:
     page = Page(index_page([row("0417-09", state="retracted")], "en"))
 
