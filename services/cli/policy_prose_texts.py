@@ -95,27 +95,27 @@ _DA: Final = {
     "worse.higher": "højere",
     "worse.lower": "lavere",
     "baseline": "Hvad en score sammenlignes med",
-    "baseline.before_first_session": "Hver patient har en baseline: den sidste gyldige score før session 1. En "
-    "patient, der ikke har nogen dér, sammenlignes ikke med nogen, før en person sætter en.",
+    "baseline.before_first_session": "Hver patient har en baseline: den sidste gyldige score før session 1. For en "
+    "patient uden en sådan score er der intet at sammenligne med, før en person sætter en baseline.",
     "baseline.first_valid": "Hver patient har en baseline: den første gyldige score før session 1 eller ellers den "
     "fra den første målte session, som så ikke er en af dem, reglerne ser tilbage på.",
     "baseline.explicit": "En patient har først en baseline, når en person sætter en; indtil da er der intet at "
     "sammenligne med, hvor mange scorer der end er.",
-    "baseline.by_hand": "En person kan når som helst sætte en anden baseline. Den går forud, hver session vurderes "
-    "igen efter den, og loggen siger, hvem der satte den og hvorfor.",
+    "baseline.by_hand": "En person kan når som helst sætte en anden baseline. Den har forrang, hver session "
+    "vurderes igen efter den, og loggen siger, hvem der satte den og hvorfor.",
     "rules": "Hvornår en session ikke er på rette spor",
     "rules.one": "En session med en gyldig score er ikke på rette spor, hvis denne regel slår til ved den:",
     "rules.any": "En session med en gyldig score er ikke på rette spor, hvis en af disse regler slår til ved den:",
     "missing.skip": "En session uden gyldig score springes over: Den hverken bryder eller forlænger rækken.",
     "missing.break": "En session, hvor en score var ventet og mangler, bryder rækken.",
-    "unless.yes": "Den slår aldrig til ved en session, hvis score ligger i det raske område.",
+    "unless.yes": "Den slår aldrig til ved en session, hvis score ligger i normalområdet.",
     "example.from": "Eksempel: Med en baseline på {baseline} slår den til ved {first}.",
     "example.after": "Eksempel: Efter en score på {baseline} slår den til ved {first}.",
     "example.still": "Eksempel: Med en baseline på {baseline} og derefter {scores} slår den til ved session "
     "{sessions}.",
-    "example.moved": "Med {scores} i stedet gør den ikke.",
+    "example.moved": "Med {scores} i stedet gør den det ikke.",
     "example.slow": "Også en patient, der langsomt får det bedre, med en baseline på {baseline} og derefter {scores}, "
-    "kaldes af den ikke på rette spor, for intet skridt er på {less_than}.",
+    "er efter den ikke på rette spor, for intet skridt er på {less_than}.",
     "room": "En patient, hvis baseline er {beyond}, kan ikke få det {points} dårligere på denne skala; det siger hver "
     "afgørelse så.",
     "room.none": "På denne skala kan ingen få det {points} dårligere: Reglen slår aldrig til.",
@@ -137,8 +137,8 @@ _DA: Final = {
     "Den kaldes vedvarende (pNOT) fra sin første session.",
     "persistent.other": "En række sessioner, der ikke er på rette spor, uden en på rette spor imellem, er én episode. "
     "Når den har {count} af dem, kaldes den vedvarende (pNOT).",
-    "late": "Et sent, rettet eller tilbagekaldt svar får sin session vurderet igen og hver senere med. Hvad der blev "
-    "afgjort før, bliver stående i loggen.",
+    "late": "Når et svar kommer sent, rettes eller trækkes tilbage, vurderes dets session og alle senere igen. Hvad "
+    "der blev afgjort før, bliver stående i loggen.",
     "told": "Hvem der får besked og hvornår",
     "notify.every_not_session": "Der er én rapport for en episode. Gruppens behandlere får besked, når den udstedes, "
     "og ved hver følgende session i episoden.",
@@ -149,16 +149,16 @@ _DA: Final = {
     "silent.other": "{count} sessioner i træk med ukendt status giver deres egen rapport: Patienter, der holder op "
     "med at svare, må ikke blive overset.",
     "beside": "Hvad der står ved siden af en afgørelse",
-    "healthy": "En score ligger i det raske område, hvis den ikke er {ill} {value} (grænseværdi {cut_off}: {meaning}; "
+    "healthy": "En score ligger i normalområdet, hvis den ikke er {ill} {value} (cut-off {cut_off}: {meaning}; "
     "fundet hos: {population}; kilde: {source}).",
-    "healthy.counts": "Efter dette regelsæt slår ingen regel, der siger det, til dér.",
+    "healthy.counts": "De regler i dette regelsæt, der siger det, slår ikke til dér.",
     "healthy.beside": "Det står ved siden af en afgørelse og ændrer den aldrig.",
     "ill.at_least": "mindst",
     "ill.more_than": "over",
     "ill.at_most": "højst",
     "ill.less_than": "under",
-    "healthy.none": "Ingen score regnes for rask, da regelsættet ikke nævner en grænseværdi.",
-    "error": "En forskel på under {band} fra baseline ligger inden for måleusikkerheden (pålidelig ændring efter "
+    "healthy.none": "Ingen score regnes for rask, da regelsættet ikke nævner en cut-off.",
+    "error": "En forskel på under {band} fra baseline ligger inden for måleusikkerheden (reliabel ændring efter "
     "Jacobson og Truax 1991; standardafvigelse {sd}, reliabilitet {alpha}, n = {n}, {population}; kilde: {source}). "
     "Det står ved siden af en afgørelse og ændrer den aldrig.",
     "error.none": "Der siges intet om måleusikkerhed, da regelsættet ikke har tal for den.",

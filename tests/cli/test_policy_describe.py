@@ -222,6 +222,14 @@ def test_numbers_are_written_as_the_language_writes_them(tmp_path: Path) -> None
     assert "4,5 point" in told(policy_file(tmp_path), "--language", "da")
 
 
+def test_the_danish_is_danish_and_has_the_words_of_the_reports(tmp_path: Path) -> None:
+    told_in_danish = told(own_policy(tmp_path), "--language", "da")
+
+    assert "Med 10, 10 og 8 i stedet gør den det ikke." in told_in_danish
+    assert "uden en sådan score er der intet at sammenligne med, før en person sætter en baseline" in told_in_danish
+    assert "En score ligger i normalområdet, hvis den ikke er over 7,5 (cut-off madsen" in told_in_danish
+
+
 def test_both_languages_say_the_same_with_the_same_gaps() -> None:
     def gaps(text: str) -> set[str]:
         return {name for _, name, _, _ in Formatter().parse(text) if name}

@@ -122,6 +122,8 @@ def test_the_headline_says_what_would_be_otherwise() -> None:
         "11 of 300 sessions would be judged otherwise, in 9 of 40 patients. "
         "Newly not on track: 7. No longer not on track: 4. Otherwise: 0."
     )
+    danish = a_page(a_trial(), "da").all("p", "headline")[0].text
+    assert danish.endswith("Nye NOT: 7. Ikke længere NOT: 4. Ændret på anden måde: 0.")
     same = [column("now"), column("tried", sessions_newly=Number(0), sessions_no_longer=Number(0))]
     assert headline(a_trial(same), Words("da")) == "Ingen session ville blive vurderet anderledes."
 
