@@ -1,5 +1,6 @@
 """The list of reports as a page."""
 
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -193,6 +194,17 @@ def test_of_reports_that_one_answer_led_to_the_most_urgent_kind_stands_first() -
         "about the answer",
         "revised by the answer",
     ]
+
+
+def test_the_list_stands_in_lines_wherever_the_sheet_is_not_as_wide_as_it_can_be() -> None:
+    # Its table takes the whole sheet: on a narrower one the last columns would be cut off.
+    page = index_page([row("0417-09")], "en")
+
+    sheet = re.search(r"\.sheet {[^}]*max-width: (\d+)rem", page)
+    lines = re.search(r"@media screen and \(max-width: (\d+)rem\) {\n  \.reports ", page)
+    assert sheet is not None
+    assert lines is not None
+    assert int(lines[1]) > int(sheet[1])
 
 
 def test_a_retracted_report_is_struck_through() -> None:
