@@ -4,6 +4,7 @@ import ast
 import re
 import tomllib
 from collections.abc import Callable, Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Final, get_args
 
@@ -64,6 +65,19 @@ def test_every_link_leads_to_something(page: Path) -> None:
         target = (page.parent / name).resolve() if name else page
         assert target.exists(), link
         assert not anchor or anchor in anchors(target), link
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", DOCS / "clinic-it.md", DOCS / "auditor.md"])
+def test_what_the_commands_of_a_page_make_is_kept_out_of_the_repository(page: Path) -> None:
+    # Master keys, tokens and answers lie in the checkout in which they are typed.
+    typed = "".join(re.findall(r"^```sh\n(.*?)^```$", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL))
+    made = re.findall(
+        r"(?:> ?|--(?:data|output|keys|write) | backup )(?:\./)?([a-zA-Z][\w.-]*)", re.sub("#.*", "", typed)
+    )
+    ignored = [line.strip("/") for line in (ROOT / ".gitignore").read_text("utf-8").splitlines()]
+
+    assert made
+    assert {name for name in made if not any(fnmatch(name, pattern) for pattern in ignored)} == set()
 
 
 FOLDERS: Final = ("contracts/", "deploy/", "services/", "tests/", "docs/")
