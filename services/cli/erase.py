@@ -165,7 +165,7 @@ def erase(
     """
     who = by or _logged_in()
     if not is_name(who):
-        raise Failure(f"--by: a short name of letters, digits and . _ : - was expected, without blanks, not {who!r}")
+        raise Failure(f"--by: a short name of letters a to z, digits and . _ : - was expected, not {who!r}")
     if confirm not in (None, number):
         raise Failure(f"--confirm: {number} once more was expected")
     require_gone(gone)

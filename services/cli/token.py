@@ -64,7 +64,9 @@ def make(name: str, role: Role, clinic: str | None, tokens: Tokens) -> None:
         raise Failure("--clinic: " + (of_all if role == "mailer" else f"a clinic was expected for {role}"))
     for what, given in (("NAME", name), ("--clinic", clinic)):
         if given is not None and not is_name(given):
-            raise Failure(f"{what}: at most 64 letters, digits and . _ : - were expected, the first a letter or digit")
+            raise Failure(
+                f"{what}: at most 64 letters a to z, digits and . _ : - were expected, the first a letter or digit"
+            )
     if f":{name}".endswith(OF_GROUP):
         raise Failure(f"NAME: another one was expected: {OF_GROUP[1:]} is how OnTrack says what follows from a group")
     with in_words():

@@ -54,7 +54,9 @@ def up(directory: Path, port: int, seal_key: Path | None, checkpoints: Path | No
     Example: ontrack up --data ./clinic
     """
     if not is_name(clinic):
-        raise Failure("--clinic: at most 64 letters, digits and . _ : - were expected, the first a letter or digit")
+        raise Failure(
+            "--clinic: at most 64 letters a to z, digits and . _ : - were expected, the first a letter or digit"
+        )
     signing = _signing(Sealing.said(seal_key, checkpoints))
     try:
         listening = socket.create_server((LOOPBACK, port))

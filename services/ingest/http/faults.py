@@ -75,7 +75,7 @@ FORMS: Final = MappingProxyType(
     {
         r"^[a-z0-9][a-z0-9-]*@[1-9][0-9]*#[0-9a-f]{64}$": "a definition in full, id@version#sha256",
         r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$": "a UUID in small letters",
-        r"^[A-Za-z0-9][A-Za-z0-9._:-]*$": "letters, digits and . _ : - alone, the first a letter or a digit",
+        r"^[A-Za-z0-9][A-Za-z0-9._:-]*$": "letters a to z, digits and . _ : - alone, the first a letter or a digit",
         rf"^([0-9]|[1-9][0-9]{{1,2}}|{INDIVIDUAL})$": _A_SESSION,
         f"^{INDIVIDUAL}$": _A_SESSION,
         NUMBER_FORM: "a text of 1 to 100 characters that can be seen, with no space at its ends",

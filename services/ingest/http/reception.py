@@ -38,7 +38,9 @@ SOUGHT_FOR: Final = 5.0
 """Seconds for which a case that may stand on the log is looked for there before its client is told to come again."""
 
 CASE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
-_AN_ID: Final = "in the path an id of at most 64 letters, digits and . _ : - alone, the first a letter or a digit"
+_AN_ID: Final = (
+    "in the path an id of at most 64 letters a to z, digits and . _ : - alone, the first a letter or a digit"
+)
 """What is expected of the id of an entry: also of one that is to be entered by it."""
 
 
