@@ -201,14 +201,15 @@ def _episode(subject: Subject, decision: Decision) -> Iterator[str]:
 
 
 def _gaps(subject: Subject, primary: Measure) -> Iterator[str]:
-    """Say of each unknown session why it is unknown."""
-    words = subject.words
-    for session, score in subject.unknown_sessions().items():
-        named = words.session(session)
-        if score is None:
-            yield sentence(words("why.not_measured", session=named, scale=primary.label))
-        else:
-            yield sentence(words("why.no_baseline", session=named, score=primary.of(score)))
+    """Say why the unknown sessions are unknown: at most one sentence for each reason, however many they are."""
+    words, scores = subject.words, subject.unknown_sessions()
+    answered = {session: score for session, score in scores.items() if score is not None}
+    missed = [session for session in scores if session not in answered]
+    if answered:
+        path = primary.path(list(answered.values()))
+        yield sentence(words("why.no_baseline", sessions=words.sessions(list(answered)), path=path))
+    if missed:
+        yield sentence(words("why.not_measured", sessions=words.sessions(missed), scale=primary.label))
 
 
 def _silence(subject: Subject, decision: Decision) -> Iterator[str]:

@@ -730,9 +730,8 @@ def test_a_silent_report_names_each_session_and_why_it_is_unknown(show: Show) ->
     no_baseline = show(report(unjudged, {1: "11", 2: "10"}, kind="silent")).text
 
     assert "no usable answers for two sessions in a row" in not_measured
-    assert "Session 3: no valid score for Depression (ODSIS) (not measured)." in not_measured
-    assert "Session 4: no valid score" in not_measured
-    assert "Session 1: answered (11 of 20), but there is no baseline to compare with." in no_baseline
+    assert "Sessions 3 and 4: no valid score for Depression (ODSIS) (not measured)." in not_measured
+    assert "Sessions 1 and 2: answered (11 → 10 of 20), but there is no baseline to compare with." in no_baseline
     assert "No status for two sessions in a row: there is no baseline to compare with" in no_baseline
     assert "There is no baseline: no valid score was given before session 1." in no_baseline
     assert "What can be done: Set a baseline" in no_baseline
@@ -767,6 +766,8 @@ def test_a_silent_report_with_mixed_reasons_names_them_all(
 
     assert page.all("h2")[0].text == headline
     assert action in page.all("p", "next")[0].text
+    # one for those that were answered, one for those that were missed, the limit, and why there is no baseline
+    assert len(page.all("p", "reason")) == 4
 
 
 def test_where_there_is_a_baseline_by_now_nobody_is_asked_to_set_one(show: Show) -> None:
