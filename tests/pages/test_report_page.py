@@ -1,6 +1,7 @@
 """The report as a page: what is on it, in both languages, and that nothing else is."""
 
 import hashlib
+import math
 import re
 from base64 import b64encode
 from datetime import UTC, datetime, timedelta
@@ -492,6 +493,10 @@ def test_a_retracted_report_says_so_and_is_struck_through(
     assert page.all("h2")[0].text in struck
     assert "16" in struck
     assert not page.all("p", "next")
+    # 182 mm are within the margins of A4; a capital takes 0.78 em with its space, and the words stand aslant
+    size = re.search(r"\.watermark {[^}]*rotate\(-32deg\); font-size: (\d+)pt", page.html)
+    assert size is not None
+    assert len(word) * 0.78 * int(size[1]) * math.cos(math.radians(32)) < 182 / 25.4 * 72
 
 
 def test_an_open_report_is_not_struck_through(show: Show) -> None:
