@@ -50,7 +50,7 @@ def _small_curve(curve: Curve, subject: Subject, axis: Timeline) -> SmallCurve:
         name=measure.label,
         series=_series(curve, subject),
         about=_problem_text(curve, measure, subject),
-        drawing=_drawing(curve, measure, subject, axis, f"{path}. {moved}"),
+        drawing=_drawing(curve, measure, subject, axis, f"{path}. {moved}." if moved else f"{path}."),
         path=path,
         moved=moved,
         sessions=sessions if len(curve.points) > 1 else words.session(first.session),

@@ -210,6 +210,9 @@ def test_a_small_curve_says_its_first_and_last_value(show: Show) -> None:
 
     homework, problem = (figure.text for figure in page.all("figure", "small-curve"))
     assert "4 → 0 of 4 4 worse session 1–3" in homework
+    described = [desc.text for desc in page.all("desc", within="spark")]
+    assert described[0] == "4 → 0 of 4. 4 worse. All values are in the table of numbers."
+    assert described[1].startswith("3 of 5. All values")
     assert "“My post”" in problem
     assert "3 of 5" in problem
 
