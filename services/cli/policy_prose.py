@@ -136,7 +136,7 @@ class PolicyProse:
     def _cut_off(self, cut_off: CutOff) -> str:
         return self._say(
             "healthy",
-            ill=self._say(f"ill.{cut_off.ill}"),
+            well=self._say(f"well.{cut_off.ill}"),
             value=self._words.number(cut_off.value),
             cut_off=cut_off.id,
             meaning=cut_off.meaning.in_language(self._language),

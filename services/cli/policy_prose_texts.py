@@ -65,14 +65,14 @@ _EN: Final = {
     "silent.other": "{count} sessions in a row whose status is unknown make a report of their own: patients who stop "
     "answering must not go unseen.",
     "beside": "What stands beside a decision",
-    "healthy": "A score is in the healthy range if it is not {ill} {value} (cut-off {cut_off}: {meaning}; found in: "
+    "healthy": "A score is in the healthy range if it is {well} {value} (cut-off {cut_off}: {meaning}; found in: "
     "{population}; source: {source}).",
     "healthy.counts": "By this policy no rule that says so fires there.",
     "healthy.beside": "That stands beside a decision, and never changes it.",
-    "ill.at_least": "at least",
-    "ill.more_than": "above",
-    "ill.at_most": "at most",
-    "ill.less_than": "below",
+    "well.at_least": "below",
+    "well.more_than": "at most",
+    "well.at_most": "above",
+    "well.less_than": "at least",
     "healthy.none": "No score counts as healthy, since the policy names no cut-off.",
     "error": "A difference of less than {band} from the baseline is within measurement error (reliable change after "
     "Jacobson and Truax 1991; standard deviation {sd}, reliability {alpha}, n = {n}, {population}; source: {source}). "
@@ -149,14 +149,14 @@ _DA: Final = {
     "silent.other": "{count} sessioner i træk med ukendt status giver deres egen rapport: Patienter, der holder op "
     "med at svare, må ikke blive overset.",
     "beside": "Hvad der står ved siden af en afgørelse",
-    "healthy": "En score ligger i normalområdet, hvis den ikke er {ill} {value} (cut-off {cut_off}: {meaning}; "
+    "healthy": "En score ligger i normalområdet, hvis den er {well} {value} (cut-off {cut_off}: {meaning}; "
     "fundet hos: {population}; kilde: {source}).",
     "healthy.counts": "De regler i dette regelsæt, der siger det, slår ikke til dér.",
     "healthy.beside": "Det står ved siden af en afgørelse og ændrer den aldrig.",
-    "ill.at_least": "mindst",
-    "ill.more_than": "over",
-    "ill.at_most": "højst",
-    "ill.less_than": "under",
+    "well.at_least": "under",
+    "well.more_than": "højst",
+    "well.at_most": "over",
+    "well.less_than": "mindst",
     "healthy.none": "Ingen score regnes for rask, da regelsættet ikke nævner en cut-off.",
     "error": "En forskel på under {band} fra baseline ligger inden for måleusikkerheden (reliabel ændring efter "
     "Jacobson og Truax 1991; standardafvigelse {sd}, reliabilitet {alpha}, n = {n}, {population}; kilde: {source}). "

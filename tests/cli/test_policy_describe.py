@@ -197,6 +197,7 @@ def test_a_scale_on_which_lower_is_worse_is_told_in_its_own_direction(tmp_path: 
     assert "with a baseline of 48 it fires at 36 or lower" in text
     assert "A patient whose baseline is below 10 cannot get 10 points worse" in text
     assert "A session at which a score was expected and is missing breaks the row." in text
+    assert "A score is in the healthy range if it is above 50 (cut-off screen-positive" in text
 
 
 def test_of_one_session_the_reading_of_the_window_fires_always_and_that_is_said(tmp_path: Path) -> None:
@@ -227,7 +228,7 @@ def test_the_danish_is_danish_and_has_the_words_of_the_reports(tmp_path: Path) -
 
     assert "Med 10, 10 og 8 i stedet gør den det ikke." in told_in_danish
     assert "uden en sådan score er der intet at sammenligne med, før en person sætter en baseline" in told_in_danish
-    assert "En score ligger i normalområdet, hvis den ikke er over 7,5 (cut-off madsen" in told_in_danish
+    assert "En score ligger i normalområdet, hvis den er højst 7,5 (cut-off madsen" in told_in_danish
 
 
 def test_both_languages_say_the_same_with_the_same_gaps() -> None:
