@@ -102,6 +102,22 @@ def test_it_says_first_what_it_means_then_why_then_what_can_be_done(show: Show) 
     assert means < why < then
 
 
+@pytest.mark.parametrize(
+    ("content", "links"),
+    [
+        (report(DETERIORATED, SCORES), ["#guidance", "#answers"]),
+        (report(None, SCORES, kind="safety", forms=[worrying(3, 2)]), ["#answers"]),
+    ],
+)
+def test_what_the_patient_answered_is_one_step_from_the_decision(
+    content: ReportContent, links: list[str], show: Show
+) -> None:
+    page = show(content)
+
+    assert [link.attributes["href"] for link in page.all("a", within="decision")] == links
+    assert {link.removeprefix("#") for link in links} <= {each.attributes.get("id") for each in page.elements}
+
+
 def test_a_run_of_sessions_is_called_persistent_and_its_sessions_are_named(show: Show) -> None:
     text = show(report(BOTH, SCORES)).text
 
