@@ -832,6 +832,15 @@ def test_what_is_for_narrow_screens_is_for_screens_only(show: Show) -> None:
     assert all(asked.startswith("screen and ") for asked in narrow)
 
 
+def test_a_browser_that_darkens_pages_is_told_to_leave_a_report_as_it_is(show: Show) -> None:
+    # It darkens the ground and not the letters of a picture: scores and the baseline are black on black then.
+    page = show(report(DETERIORATED))
+
+    (meta,) = (each for each in page.all("meta") if each.attributes.get("name") == "color-scheme")
+    assert meta.attributes["content"] == "only light"
+    assert "html { color-scheme: only light;" in page.html
+
+
 def test_the_same_report_is_the_same_page(show: Show) -> None:
     assert show(full_report()).html == show(full_report()).html
 
