@@ -841,6 +841,16 @@ def test_a_browser_that_darkens_pages_is_told_to_leave_a_report_as_it_is(show: S
     assert "html { color-scheme: only light;" in page.html
 
 
+def test_pictures_keep_their_ground_under_a_contrast_theme(show: Show) -> None:
+    # The theme takes the ground away from under letters and lines, which stay as dark as they are.
+    forced = re.search(r"@media \(forced-colors: active\) {\n(.*?)\n}", show(report(DETERIORATED)).html, re.DOTALL)
+
+    assert forced is not None
+    for look in (".chart", ".spark", ".pips", ".legend svg"):
+        assert look in forced[1]
+    assert "forced-color-adjust: none; background: var(--paper)" in forced[1]
+
+
 def test_the_same_report_is_the_same_page(show: Show) -> None:
     assert show(full_report()).html == show(full_report()).html
 
