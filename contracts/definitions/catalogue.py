@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from types import MappingProxyType
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, TypeVar
 
 from pydantic import TypeAdapter
 
@@ -17,7 +17,6 @@ from contracts.definitions.policy import Policy
 from contracts.definitions.protocol import Protocol
 from contracts.definitions.wording import Wording
 
-Kind = Literal["instrument", "protocol", "policy", "guidance", "wording"]
 KINDS: Final[Mapping[str, type[Definition]]] = MappingProxyType(
     {"instrument": Instrument, "protocol": Protocol, "policy": Policy, "guidance": Guidance, "wording": Wording}
 )

@@ -337,8 +337,8 @@ class Bundle:
         except (KeyError, ValidationError):
             raise BundleUnusable(f"a bundle of the form {FORMAT} was expected: {part}/{_MANIFEST}") from None
 
-    def extract_canonical(self, directory: Path, topics: Sequence[Topic] = CANONICAL) -> None:
-        """Write the canonical part, or some topics of it, to a directory as an exported log. Raises BundleUnusable."""
+    def extract_canonical(self, directory: Path, topics: Sequence[Topic]) -> None:
+        """Write topics of the canonical part to a directory as an exported log. Raises BundleUnusable."""
         for topic in topics:
             with (directory / f"{topic.name}.ndjson").open("wb") as stream:
                 for line in self.canonical(topic):

@@ -17,6 +17,8 @@ StateT = TypeVar("StateT")
 OPEN_AT_MOST: Final = 1_000
 """Cases of a stage that are kept open. An open state takes some 100 KB, one on the shelf a fifth of that, on disk."""
 
+_KEYS_AT_MOST: Final = 16 * OPEN_AT_MOST
+
 _FIRST_RANK: Final = 1 << 40
 """Beyond every offset."""
 
@@ -27,19 +29,18 @@ class Keys:
     elsewhere: the cases whose keys are kept by somebody else; what is said of them stays sealed here
     """
 
-    def __init__(self, keyring: Keyring, at_most: int = 16 * OPEN_AT_MOST, *, are_all_here: bool = True) -> None:
+    def __init__(self, keyring: Keyring, *, are_all_here: bool = True) -> None:
         """Ask `keyring`. are_all_here: whether every case has its key there, unless that was destroyed."""
         self.elsewhere: set[str] = set()
         self._keyring = keyring
         self._are_all_here = are_all_here
-        self._at_most = at_most
         self._known: dict[str, CaseKey | Destroyed] = {}
 
     async def of(self, case_ids: Collection[str]) -> Mapping[str, CaseKey | Destroyed]:
         """Give the keys of some cases; one that never had a key is absent."""
         unknown = [case_id for case_id in case_ids if case_id not in self._known]
         if unknown:
-            if len(self._known) > self._at_most:
+            if len(self._known) > _KEYS_AT_MOST:
                 self._known.clear()
                 unknown = list(case_ids)
             found = await self._keyring.keys(unknown)

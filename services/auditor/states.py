@@ -116,7 +116,7 @@ class Standing:
         return self.ends[number][stage.reads.name] <= offset < await self.log.end(stage.reads, number)
 
 
-async def cuts(history: History, store: Store, partitions: Iterable[int] = range(PARTITIONS)) -> list[Finding]:
+async def cuts(history: History, store: Store, partitions: Iterable[int]) -> list[Finding]:
     """Find where a stage has read further than its topic reaches. Raises Unavailable."""
     found: list[Finding] = []
     for stage, number in product(history.stages, partitions):

@@ -265,10 +265,6 @@ def _by_case(facts: Sequence[Event[Data]]) -> Collection[Group]:
     return groups.values()
 
 
-def _partition(fact: Event[Data]) -> int:
-    return partition_of(fact.subject)
-
-
 def _require_log(away: Mapping[int, LogUnavailable]) -> None:
     for unavailable in away.values():
         raise unavailable

@@ -9,7 +9,7 @@ from contracts.events.notices import JudgedSession
 from services.pages.drawing import Band, Drawing, Label, Line, Mark, Polyline, spread
 from services.pages.limits import NamedLine, healthy_limit, named_lines
 from services.pages.measure import Measure
-from services.pages.plot import SHAPES, WIDE, Frame, Plot
+from services.pages.plot import SHAPES, Frame, Plot
 from services.pages.strip import strip_labels, strip_marks
 from services.pages.subject import Subject
 from services.pages.timeline import is_gap, timeline
@@ -21,7 +21,7 @@ ROOM_BESIDE: Final = 12
 ROOM_FOR_NUMBER: Final = 22
 
 
-def chart(subject: Subject, frame: Frame = WIDE) -> Drawing | None:
+def chart(subject: Subject, frame: Frame) -> Drawing | None:
     """Draw the trajectory; None where the report names no scale at all."""
     measure = subject.primary
     if measure is None:

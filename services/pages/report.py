@@ -26,9 +26,9 @@ def report_page(  # noqa: PLR0913 - each is something else that a page cannot kn
     language: Language,
     issued_at: datetime,
     revision: int,
-    state: State = "open",
-    changes: Sequence[ReportChange] = (),
-    now: Now | None = None,
+    state: State,
+    changes: Sequence[ReportChange],
+    now: Now | None,
 ) -> str:
     """Write a report as a page. Raises DefinitionMissing if it needs a definition that is not in the catalogue.
 

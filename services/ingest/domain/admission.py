@@ -79,7 +79,7 @@ def of_another(case: Registered, clinic: str) -> Refusal | None:
 
 def is_known(case: Registered, fact: Event[Data]) -> bool:
     """Tell whether a fact has been recorded already, with this very content."""
-    return fact.id in case.facts and case.facts[fact.id] == content_digest(fact)
+    return case.facts.get(fact.id) == content_digest(fact)
 
 
 def is_reused(case: Registered, ids: Sequence[str]) -> bool:
