@@ -1,23 +1,20 @@
 """What is known of cases, up to the last fact on the log: what the register has of them, and every fact since."""
 
 import asyncio
-from bisect import bisect_left, bisect_right
-from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
-from operator import attrgetter
+from dataclasses import dataclass
 from sys import maxsize
 from typing import Final
 
 import structlog
 from pydantic import TypeAdapter
 
-from contracts.codec import CaseKey, Unreadable, ending
+from contracts.codec import CaseKey, Unreadable
 from contracts.events.event import Data, Event
-from contracts.events.facts import CaseEnrolled
 from contracts.topics import CASES, partition_of
 from services.ingest.domain.register import Register, Registered, Unclear
+from services.ingest.search import Search
+from services.ingest.tail import Tail
 from services.runtime.keyring.port import Destroyed, Keyring
 from services.runtime.log.port import Journal, Record, StoredRecord, next_offset
 from services.runtime.reading import chunks, event_of
@@ -27,9 +24,6 @@ from services.runtime.unavailable import Unavailable
 
 CASES_AT_HAND: Final = 2_000
 """Cases that are kept opened: those that were asked for last."""
-
-ABSENT_AT_MOST: Final = 10_000
-"""Cases that are remembered to be on no record so far, beside those that are sought: for others some is read again."""
 
 FACTS_KEPT: Final = 5_000
 """Facts of a partition that are kept before it is asked which of them the register has by now."""
@@ -45,7 +39,6 @@ LOOKS_BACK_FOR: Final = 10
 
 _AT_ONCE: Final = 2_000
 _CASES_AT_ONCE: Final = 200
-_ENROLMENT: Final = ending(CaseEnrolled)
 _HALTED: Final = f"case {{}} is halted in {Register.name}: ontrack halted list says why"
 _LOST: Final = f"what {Register.name} knew of case {{}} is gone: ontrack audit replay --swap makes it anew"
 _DAMAGED: Final = (
@@ -55,7 +48,6 @@ _KEYLESS: Final = "the key of case {} is missing; put the last good copy of the 
 _SOUGHT: Final = "whether case {} stands on the log is not known yet"
 _STATES: Final = TypeAdapter(Registered)
 _LOG = structlog.get_logger()
-_offset: Final = attrgetter("offset")
 
 
 class KeyMissing(Exception):
@@ -72,49 +64,6 @@ class KeyMissing(Exception):
 
 class RegisterBehind(Unavailable):
     """The register has not read for so long that what is missing is too much to be kept. Says so."""
-
-
-@dataclass(slots=True)
-class _Tail:
-    """The facts of a partition that the register may lack, from one offset on to that of the next fact to come."""
-
-    begin: int
-    position: int
-    count: int = 0
-    by_case: dict[str, list[StoredRecord]] = field(default_factory=lambda: defaultdict(list))
-
-    def add(self, records: Sequence[StoredRecord]) -> None:
-        for record in records:
-            self.by_case[record.key].append(record)
-        self.count += len(records)
-        self.position = next_offset(records)
-
-    def begins(self, case_id: str) -> bool:
-        """Tell whether what is kept of a case is all there is, by its outside: a case begins with its enrolment."""
-        records = self.by_case.get(case_id, [])
-        return bool(records) and records[0].value.endswith(_ENROLMENT)
-
-    def since(self, case_id: str, offset: int) -> Sequence[StoredRecord]:
-        """Give the facts of a case after an offset."""
-        records = self.by_case.get(case_id, ())
-        return records[bisect_right(records, offset, key=_offset) :]
-
-    def known(self, read: StoredRecord) -> StoredRecord:
-        """Give a record that was read as it is kept here, with what it says at hand; itself if it is not kept here."""
-        records = self.by_case.get(read.key, ())
-        place = bisect_left(records, read.offset, key=_offset)
-        kept = records[place] if place < len(records) else read
-        return kept if (kept.offset, kept.value) == (read.offset, read.value) else read
-
-    def forget_before(self, offset: int) -> None:
-        self.begin = max(self.begin, offset)
-        for case_id, records in list(self.by_case.items()):
-            kept = [record for record in records if record.offset >= offset]
-            self.count -= len(records) - len(kept)
-            if kept:
-                self.by_case[case_id] = kept
-            else:
-                del self.by_case[case_id]
 
 
 @dataclass(slots=True)
@@ -155,19 +104,13 @@ class Cases:
         self._keyring = keyring
         self._register = Register()
         self._place: str | None = None
-        self._tails: dict[int, _Tail] = {}
+        self._tails: dict[int, Tail] = {}
         self._at_hand: dict[str, _AtHand] = {}
-        self._absent: dict[str, int] = {}
-        """Cases of which nothing stands on their partition before an offset, as was seen."""
-        self._lost: set[str] = set()
-        """Cases of which the register has read something, and has no state."""
-        self._sought: set[str] = set()
-        """Cases without a state of which it is not known yet whether the register has read something."""
+        self._search = Search(log, keyring, self._tails)
         self._told: set[str] = set()
         """Cases of which was logged that not all is known."""
         self._reading = asyncio.Lock()
         self._looking_back = asyncio.Semaphore(LOOKS_AT_ONCE)
-        self._seeking: dict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def registered(self, case_ids: Collection[str]) -> Mapping[str, Registered]:
         """Give what is known of some cases; one of which nothing is known is absent.
@@ -188,9 +131,7 @@ class Cases:
         self._place = None
         self._tails.clear()
         self._at_hand.clear()
-        self._absent.clear()
-        self._lost.clear()
-        self._sought.clear()
+        self._search.forget()
 
     async def _registered(self, wanted: Collection[str]) -> Mapping[str, Registered]:
         await self._read_on({partition_of(case_id) for case_id in wanted})
@@ -225,35 +166,8 @@ class Cases:
                 keyless |= {case_id: _KEYLESS.format(case_id) for case_id in missing.case_ids}
 
     async def seek(self, case_ids: Collection[str], within: float) -> None:
-        """Look on the log for cases that are Unclear for that alone, so that they are known when they are asked for.
-
-        Others wait for a batch at most. Raises Unavailable, also if it takes longer than so many seconds: who asks
-        again goes on from there.
-        """
-        until = asyncio.get_running_loop().time() + within
-        for partition in sorted({partition_of(case_id) for case_id in self._sought.intersection(case_ids)}):
-            await self._seek_on(partition, until)
-
-    async def _seek_on(self, partition: int, until: float) -> None:
-        """Look for every case that is sought on a partition: whoever seeks another one there need not read it again."""
-        too_late = Unavailable(f"cases are being looked for in partition {partition} of {CASES.name}")
-        try:
-            async with asyncio.timeout_at(until):
-                await self._seeking[partition].acquire()
-        except TimeoutError:
-            raise too_late from None
-        try:
-            case_ids = [case_id for case_id in self._sought if partition_of(case_id) == partition]
-            found = await self._keyring.keys(case_ids)
-            keys = {case_id: key for case_id, key in found.items() if isinstance(key, CaseKey)}
-            offset: int | None = 0
-            while offset is not None:
-                offset = await self._looked_back(partition, keys, offset)
-                if offset is not None and asyncio.get_running_loop().time() > until:
-                    raise too_late
-            self._sought.difference_update(case_ids)
-        finally:
-            self._seeking[partition].release()
+        """Look on the log for cases that are Unclear for that alone, as `Search.seek` does. Raises Unavailable."""
+        await self._search.seek(case_ids, within)
 
     def keys_at_hand(self, case_ids: Collection[str]) -> Mapping[str, CaseKey]:
         """Give the keys of those cases that are at hand.
@@ -344,7 +258,7 @@ class Cases:
                     raise Unavailable(f"{CASES.name} ends before its end in partition {partition}")
                 self._tails[partition].add(records)
 
-    def _shortened(self, partition: int, registered: int) -> _Tail:
+    def _shortened(self, partition: int, registered: int) -> Tail:
         """Keep what the register lacks, and no more. registered: the offset of the next fact that it will read."""
         at_hand = {name: case for name, case in self._at_hand.items() if partition_of(name) == partition}
         tail = self._tails.get(partition)
@@ -352,7 +266,7 @@ class Cases:
             # What lies between has not been read here: so the cases at hand may lack it.
             for case_id in at_hand:
                 del self._at_hand[case_id]
-            tail = self._tails[partition] = _Tail(registered, registered)
+            tail = self._tails[partition] = Tail(registered, registered)
         for case_id, case in at_hand.items():
             if not self._brought_up(case_id, case):
                 del self._at_hand[case_id]
@@ -376,11 +290,8 @@ class Cases:
         if keyless := sorted((states.keys() | halted.keys()) - keys.keys()):
             raise KeyMissing(keyless)
         stateless = {name: key for name, key in keys.items() if isinstance(key, CaseKey) and name not in states}
-        lost, sought = await self._lost_of(stateless)
-        # At once, and not before: who seeks one meanwhile is to find it there.
-        self._sought.difference_update(case_ids)
-        self._sought |= sought
-        self._note_absent({case_id: end for case_id, end in ends.items() if case_id not in keys})
+        lost, sought = await self._search.lost_of(case_ids, stateless, self.looks_back_for)
+        self._search.note_absent({case_id: end for case_id, end in ends.items() if case_id not in keys})
         found: dict[str, Registered] = {}
         for case_id, key in keys.items():
             if isinstance(key, Destroyed):
@@ -415,61 +326,6 @@ class Cases:
     def _lacks(self, halted: Halted) -> bool:
         """Tell whether the register halted a case before what is kept here."""
         return halted.offset < self._tails[partition_of(halted.case_id)].begin
-
-    async def _lost_of(self, stateless: Mapping[str, CaseKey]) -> tuple[AbstractSet[str], AbstractSet[str]]:
-        """Find the cases without a state of which the register has read something, and those that are to be sought yet.
-
-        What it has read is read again for that, but no further than it was before, and for no case that just begins:
-        whoever enrols it has asked for it before it had a key, or its enrolment is kept here.
-        """
-        suspected: dict[int, dict[str, CaseKey]] = defaultdict(dict)
-        for case_id, key in stateless.items():
-            tail = self._tails[partition_of(case_id)]
-            if case_id not in self._lost and self._absent.get(case_id, 0) < tail.begin and not tail.begins(case_id):
-                suspected[partition_of(case_id)][case_id] = key
-        left, sought = self.looks_back_for, set[str]()
-        for partition, keys in suspected.items():
-            offset: int | None = 0
-            while left > 0 and offset is not None:
-                offset = await self._looked_back(partition, keys, offset)
-                left -= 1
-            if offset is not None:
-                sought |= keys.keys()
-        return self._lost & stateless.keys(), sought
-
-    async def _looked_back(self, partition: int, suspected: dict[str, CaseKey], offset: int) -> int | None:
-        """Read a batch of what comes before that what is kept here; tell where the next begins, None if there is none.
-
-        suspected: the cases that are looked for; those of which something stands there are noted, and taken out
-        offset: where that batch begins at the earliest; not before what was seen to have nothing of any of them
-        """
-        tail = self._tails.get(partition)
-        begin = 0 if tail is None else tail.begin
-        offset = max(offset, min((self._absent.get(case_id, 0) for case_id in suspected), default=begin))
-        is_more = offset < begin
-        records = await self._log.read(CASES, partition, offset, min(_AT_ONCE, begin - offset)) if is_more else ()
-        if not records:
-            return None
-        for record in records:
-            key = suspected.get(record.key)
-            if key is not None and isinstance(record.event or event_of(record, CASES, key), Event):
-                self._lost.add(record.key)
-                del suspected[record.key]
-        seen = next_offset(records)
-        self._note_absent(dict.fromkeys(suspected, seen))
-        # A log in a file is read without a wait: others have their turn here.
-        await asyncio.sleep(0)
-        return seen if suspected else None
-
-    def _note_absent(self, seen: Mapping[str, int]) -> None:
-        """Note that nothing stands of cases before an offset."""
-        for case_id, before in seen.items():
-            # What is put back stands last, and what stands first is let go of.
-            self._absent[case_id] = max(before, self._absent.pop(case_id, 0))
-        if (excess := len(self._absent) - ABSENT_AT_MOST) > 0:
-            # Who seeks a case goes on from there, however many are sought.
-            for case_id in [each for each in self._absent if each not in self._sought][:excess]:
-                del self._absent[case_id]
 
     def _brought_up(self, case_id: str, at_hand: _AtHand) -> bool:
         """Take the facts that are not in a state yet; tell whether that was possible.

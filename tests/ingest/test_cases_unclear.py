@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-import services.ingest.cases
+import services.ingest.search
 from contracts.topics import CASES
 from services.ingest.cases import Cases, KeyMissing
 from services.ingest.domain.register import Register, Unclear
@@ -324,7 +324,7 @@ async def test_who_seeks_a_case_for_too_long_is_told_to_come_again_and_goes_on_t
 async def test_what_was_read_for_one_case_is_not_read_again_since_another_is_looked_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(services.ingest.cases, "_AT_ONCE", 1)
+    monkeypatch.setattr(services.ingest.search, "_AT_ONCE", 1)
     with a_bench() as bench:
         # given two cases with keys and no facts, one of which was looked for up to the end
         story = Story(bench)
@@ -355,8 +355,8 @@ async def test_what_was_read_for_one_case_is_not_read_again_since_another_is_loo
 async def test_more_cases_can_be_looked_for_than_are_remembered_to_be_on_no_record(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(services.ingest.cases, "_AT_ONCE", 1)
-    monkeypatch.setattr(services.ingest.cases, "ABSENT_AT_MOST", 1)
+    monkeypatch.setattr(services.ingest.search, "_AT_ONCE", 1)
+    monkeypatch.setattr(services.ingest.search, "ABSENT_AT_MOST", 1)
     with a_bench() as bench:
         # given cases with keys and no facts
         story = Story(bench)
@@ -385,7 +385,7 @@ async def test_more_cases_can_be_looked_for_than_are_remembered_to_be_on_no_reco
 
 
 async def test_what_has_nothing_of_the_cases_that_are_left_is_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(services.ingest.cases, "_AT_ONCE", 1)
+    monkeypatch.setattr(services.ingest.search, "_AT_ONCE", 1)
     with a_bench() as bench:
         # given a process that has looked for a case without a fact up to the end
         story = Story(bench)
@@ -410,7 +410,7 @@ async def test_what_has_nothing_of_the_cases_that_are_left_is_not_read_again(mon
 
 
 async def test_of_many_that_seek_cases_at_once_one_reads_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(services.ingest.cases, "_AT_ONCE", 1)
+    monkeypatch.setattr(services.ingest.search, "_AT_ONCE", 1)
     with a_bench() as bench:
         # given many cases with keys and no facts, none of which a process knows to be new
         story = Story(bench)
