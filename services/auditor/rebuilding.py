@@ -7,9 +7,10 @@ from hashlib import blake2b
 from typing import Final, Literal
 from uuid import uuid4
 
-from contracts.topics import CASES, PARTITIONS, Topic, partition_of
+from contracts.topics import PARTITIONS, Topic, partition_of
+from services.auditor.counted import Counted, add_partitions
 from services.auditor.domain.findings import What
-from services.auditor.replay import Counted, History, Replay, add_partitions
+from services.auditor.replay import History, Replay
 from services.runtime.keyring.port import Destroyed
 from services.runtime.log.port import next_offset
 from services.runtime.store.port import Outcome, Position, Store, StoredState, Write
@@ -256,7 +257,7 @@ async def _is_there(
 ) -> bool:
     """Tell whether a partition was made anew of what still stands there; where that is kept, of nothing else."""
     ends = {**read, _last(history).name: made_of.offset}
-    now = {topic.name: await history.log.end(topic, number) for topic in _topics(history)}
+    now = {topic.name: await history.log.end(topic, number) for topic in history.topics}
     if any(ends[name] > now[name] for name in now) or (purpose == "keep" and ends != now):
         return False
     return made_of.log == await _fingerprint(history, number, ends)
@@ -268,7 +269,7 @@ async def _fingerprint(history: History, number: int, ends: Mapping[str, int]) -
     And by whose keys are there, and by what shape states have: keys can come back, and another version can go on.
     """
     digest, cases = blake2b(digest_size=16), set[str]()
-    for topic in _topics(history):
+    for topic in history.topics:
         offset, last = 0, ends[topic.name]
         while offset < last:
             records = await history.log.read(topic, number, offset, min(_AT_ONCE, last - offset))
@@ -283,13 +284,9 @@ async def _fingerprint(history: History, number: int, ends: Mapping[str, int]) -
     return digest.hexdigest()
 
 
-def _topics(history: History) -> list[Topic]:
-    return [CASES, *(topic for topic, _ in history.derived)]
-
-
 def _last(history: History) -> Topic:
     """Give the topic at the end of the chain, which no stage reads."""
-    return _topics(history)[-1]
+    return history.topics[-1]
 
 
 async def _make_room(history: History, fresh: Store, partitions: Collection[int], owner: str) -> None:

@@ -4,28 +4,29 @@ What a stage concludes is laid beside what stands on the topic that it writes. S
 found where it stands, once, and not again in everything that follows from it.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from sys import maxsize
 from typing import Any, Final
 
-from contracts.codec import CaseKey, Unreadable, decode, id_of, is_canonical, subject_of
+from contracts.codec import CaseKey, id_of, is_canonical, subject_of
 from contracts.definitions.catalogue import Catalogue
 from contracts.events.event import Event
-from contracts.events.publications import FactUnreadable
 from contracts.topics import CASES, DEAD_LETTERS, Topic, partition_of
 from services.auditor.beside import Beside
+from services.auditor.counted import Counted
 from services.auditor.domain.facts import not_canonical, unfounded
 from services.auditor.domain.findings import Finding, Findings, Place, What
 from services.auditor.fold import Fold, Keys
+from services.auditor.letters import Letters
 from services.auditor.outside import Outsides
 from services.auditor.repeated import RepeatedFacts
 from services.runtime.erasures import erasures_in
 from services.runtime.export import is_sealed
 from services.runtime.keyring.port import Destroyed, Keyring
 from services.runtime.log.port import Log, Record, StoredRecord, after, next_offset
-from services.runtime.reading import chunks, event_of
+from services.runtime.reading import event_of
 from services.runtime.stage import Stage
 from services.runtime.store.port import StatesLost, StatesReplaced, Store
 
@@ -61,6 +62,11 @@ class History:
         """Give the topics that stages write, each with its stage, in the order in which they are read."""
         return [(stage.writes, stage) for stage in self.stages if stage.writes is not None]
 
+    @property
+    def topics(self) -> Sequence[Topic]:
+        """Give the topics that are told again, in the order in which they are read."""
+        return [CASES, *(topic for topic, _ in self.derived)]
+
 
 class Contradicted(Exception):
     """Conclusions stand on a log that do not follow from its facts: it is the log that was damaged."""
@@ -75,61 +81,6 @@ class Contradicted(Exception):
 
 
 @dataclass(slots=True)
-class Counted:
-    """How much of a topic was read.
-
-    repeated: stand there once more; to_come: follow from the facts, and the stage has not come to them yet
-    erased: case whose key was destroyed -> how many of it; sealed: of cases whose key is elsewhere
-    unreadable: facts that cannot be read
-    """
-
-    events: int = 0
-    repeated: int = 0
-    to_come: int = 0
-    erased: Counter[str] = field(default_factory=Counter)
-    sealed: int = 0
-    unreadable: int = 0
-
-    def leave(self, case_id: str, number: int, *, is_elsewhere: bool) -> None:
-        """Leave events of a case sealed, because nobody can open them, or nobody here."""
-        if is_elsewhere:
-            self.sealed += number
-        else:
-            self.erased[case_id] += number
-
-    def add(self, others: "Counted") -> None:
-        """Count what was read of it in other partitions."""
-        self.events += others.events
-        self.repeated += others.repeated
-        self.to_come += others.to_come
-        self.erased += others.erased
-        self.sealed += others.sealed
-        self.unreadable += others.unreadable
-
-
-def add_partitions(counted: dict[str, Counted], others: Mapping[str, Counted]) -> None:
-    """Count what was read of each topic in other partitions."""
-    for topic, of in others.items():
-        counted.setdefault(topic, Counted()).add(of)
-
-
-def unsaid(counted: Mapping[str, Counted], erased: Collection[str]) -> Counter[str]:
-    """Count as sealed what is of cases whose key was destroyed though they were not erased; give how much of each.
-
-    A key can be taken away by whoever has altered what it sealed.
-
-    erased: the cases of which the log says that they were
-    """
-    found = Counter[str]()
-    for of in counted.values():
-        for case_id in of.erased.keys() - erased:
-            number = of.erased.pop(case_id)
-            of.sealed += number
-            found[case_id] += number
-    return found
-
-
-@dataclass(slots=True)
 class _Pass:
     """One partition while it is told again: where each topic ends, and how far it was read.
 
@@ -138,8 +89,8 @@ class _Pass:
 
     number: int
     ends: dict[str, int]
-    at: dict[str, int]
-    besides: Mapping[str, Beside]
+    besides: Mapping[str, Beside] = field(default_factory=dict)
+    at: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     letters: list[Record] = field(default_factory=list)
     no_events: list[StoredRecord] = field(default_factory=list)
 
@@ -163,33 +114,29 @@ class Replay:
     publishes: bool = False
     findings: Findings = field(default_factory=Findings)
     progress: Callable[[int], None] = lambda _: None
-    counted: dict[str, Counted] = field(default_factory=dict)
-    folds: dict[str, Fold[Any]] = field(default_factory=dict)
-    ends: dict[int, Mapping[str, int]] = field(default_factory=dict)
+    ends: dict[int, Mapping[str, int]] = field(default_factory=dict, init=False)
+    counted: dict[str, Counted] = field(init=False)
+    folds: dict[str, Fold[Any]] = field(init=False)
     keys: Keys = field(init=False)
 
     def __post_init__(self) -> None:
         """Begin with nothing."""
         of = self.history
         self.keys = Keys(of.keyring, are_all_here=of.has_all_keys)
-        for stage in of.stages:
-            self.folds[stage.name] = Fold(stage, of.log_id, self.keys, self.shelf, makes_bytes=self.makes_bytes)
-        for topic in (CASES, *(topic for topic, _ in of.derived)):
-            self.counted[topic.name] = Counted()
+        self.folds = {
+            stage.name: Fold(stage, of.log_id, self.keys, self.shelf, makes_bytes=self.makes_bytes)
+            for stage in of.stages
+        }
+        self.counted = {topic.name: Counted() for topic in of.topics}
 
     async def partition(self, number: int) -> None:
         """Tell what stands in a partition again. Raises Unavailable, and Contradicted where things are published."""
         of, log = self.history, self.history.log
         # From the end of the chain to its beginning: what follows was there before it was asked for its cause.
-        backwards = [*(topic for topic, _ in reversed(of.derived)), CASES]
-        ends = {topic.name: await log.end(topic, number) for topic in backwards}
+        ends = {topic.name: await log.end(topic, number) for topic in reversed(of.topics)}
         self.ends[number] = dict(ends)
-        pass_ = _Pass(
-            number,
-            ends,
-            dict.fromkeys(ends, 0),
-            {topic.name: Beside(topic, number, self.findings, self.makes_bytes) for topic, _ in of.derived},
-        )
+        besides = {topic.name: Beside(topic, number, self.findings, self.makes_bytes) for topic, _ in of.derived}
+        pass_ = _Pass(number, ends, besides)
         repeated = RepeatedFacts(number, self.findings)
         expected = 0
         while records := await self._next(pass_, CASES, BATCH):
@@ -206,7 +153,10 @@ class Replay:
                 await self._publish(pass_, topic)
             await self._end(pass_, topic, stage)
         self._require_agreement()
-        await self._compare_letters(pass_, ends[CASES.name])
+        letters = Letters(number, self.findings, pass_.letters, pass_.no_events)
+        lacking = await letters.compare(log, ends[CASES.name])
+        if self.publishes and lacking:
+            await log.append(DEAD_LETTERS, number, lacking)
         if repeated.cases and self.makes_bytes and not self.publishes:
             await self._compare_repeated(number, ends, repeated)
         if any(counted.erased or counted.sealed for counted in self.counted.values()):
@@ -214,7 +164,7 @@ class Replay:
 
     async def _compare_repeated(self, number: int, ends: Mapping[str, int], repeated: RepeatedFacts) -> None:
         """Read the facts of a partition once more, to compare those that stand there again with the first of each."""
-        pass_ = _Pass(number, dict(ends), dict.fromkeys(ends, 0), {})
+        pass_ = _Pass(number, dict(ends))
         while records := await self._next(pass_, CASES, BATCH):
             of_cases = [each for each in records if each.key in repeated.cases and partition_of(each.key) == number]
             keys = await self.keys.of(dict.fromkeys(record.key for record in of_cases))
@@ -227,7 +177,7 @@ class Replay:
 
     async def _see_outsides(self, number: int, ends: Mapping[str, int]) -> None:
         """See what can be seen of the events that stay sealed."""
-        pass_ = _Pass(number, dict(ends), dict.fromkeys(ends, 0), {})
+        pass_ = _Pass(number, dict(ends))
         seen = Outsides(number, self.findings)
         is_any = False
         while records := await self._next(pass_, CASES, BATCH):
@@ -296,14 +246,14 @@ class Replay:
         found: list[StoredRecord] = []
         for record in records:
             key = keys.get(record.key)
-            event = event_of(record, CASES, key) if isinstance(key, CaseKey) else None
+            fact = _with_event(record, key)
             if isinstance(key, Destroyed) and (is_sealed(record, CASES) or erasures_in([record], {})):
                 counted.leave(record.key, 1, is_elsewhere=record.key in self.keys.elsewhere)
             elif isinstance(key, Destroyed):
                 pass_.no_events.append(record)
                 counted.unreadable += 1
-            counted.unreadable += isinstance(event, Unreadable)
-            found.append(StoredRecord(*record[:3], event) if isinstance(event, Event) else record)
+            counted.unreadable += isinstance(key, CaseKey) and fact.event is None
+            found.append(fact)
         return found
 
     async def _give(self, pass_: _Pass, topic: Topic, records: Sequence[StoredRecord]) -> None:
@@ -391,52 +341,8 @@ class Replay:
         if self.publishes and (found := self.findings.contradictions):
             raise Contradicted(found)
 
-    async def _compare_letters(self, pass_: _Pass, end: int) -> None:
-        """See that there is a dead letter for every fact that cannot be read, and none for what is no fact.
-
-        One of a fact that can be read by now is right: it could not be when it was written.
-        """
-        number, expected = pass_.number, pass_.letters
-        there, spoken = set[bytes](), set[int]()
-        async for records in chunks(self.history.log, DEAD_LETTERS, number):
-            for record in records:
-                there.add(record.value)
-                fact = _spoken_of(record)
-                place = Place(DEAD_LETTERS.name, number, record.offset, id_of(record.value))
-                if fact is None or fact.partition != number or fact.offset >= end:
-                    says = "a fact that it speaks of was expected"
-                    self.findings.add(Finding("dead-letter-underivable", place, says))
-                    continue
-                spoken.add(fact.offset)
-                if not is_canonical(record.value):
-                    self.findings.add(not_canonical(place))
-        for record in (each for each in pass_.no_events if each.offset not in spoken):
-            place = Place(CASES.name, number, record.offset, id_of(record.value), record.key)
-            says = "a sealed fact was expected, or that it is on record as one that cannot be read"
-            self.findings.add(Finding("unreadable", place, says))
-        lacking = [letter for letter in expected if letter.value not in there]
-        if self.publishes and lacking:
-            await self.history.log.append(DEAD_LETTERS, number, lacking)
-        for letter in lacking:
-            says = "a dead letter was expected for a fact that cannot be read"
-            if fact := _spoken_of(letter):
-                place = Place(CASES.name, number, fact.offset, None, letter.key)
-                why = (
-                    f"a fact that can be read was expected ({fact.reason}), or that it is on record as one that cannot"
-                )
-                self.findings.add(Finding("unreadable", place, why))
-                says = f"{says}, at offset {fact.offset} of {CASES.name}"
-            place = Place(DEAD_LETTERS.name, number, None, id_of(letter.value), letter.key)
-            self.findings.add(Finding("dead-letter-missing", place, says))
-
 
 def _with_event(record: StoredRecord, key: CaseKey | Destroyed | None) -> StoredRecord:
     """Give a fact with what it says, if that can be read."""
     event = event_of(record, CASES, key) if isinstance(key, CaseKey) else None
     return StoredRecord(*record[:3], event) if isinstance(event, Event) else record
-
-
-def _spoken_of(letter: Record | StoredRecord) -> FactUnreadable | None:
-    """Give what a dead letter says; None if it is none."""
-    said = decode(letter.value, DEAD_LETTERS, None)
-    return said.data if isinstance(said, Event) and isinstance(said.data, FactUnreadable) else None

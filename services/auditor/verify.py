@@ -5,9 +5,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from contracts.topics import PARTITIONS, partition_of
+from services.auditor.counted import Counted, add_partitions, unsaid
 from services.auditor.domain.findings import Finding, Findings, Place
 from services.auditor.fold import Keys
-from services.auditor.replay import Counted, History, Replay, add_partitions, unsaid
+from services.auditor.replay import History, Replay
 from services.auditor.states import Compared, Comparison, Derived, Standing, cuts
 from services.runtime.store.port import Store
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 import click
 
 from contracts.topics import DEFINITIONS
+from services.auditor.counted import unsaid
 from services.auditor.domain.findings import Findings
 from services.auditor.domain.narrowing import Part
 from services.auditor.fold import Keys
@@ -28,7 +29,7 @@ from services.auditor.rebuilding import (
     rebuilt,
     require_room,
 )
-from services.auditor.replay import Contradicted, History, unsaid
+from services.auditor.replay import Contradicted, History
 from services.auditor.states import Comparison, Derived, Standing
 from services.auditor.verify import partitions_of
 from services.cli.audit.narrowing import Wish, narrowing_options, part_of, told_of

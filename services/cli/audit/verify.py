@@ -13,12 +13,13 @@ from contracts.events.fields import instant
 from contracts.topics import CASES, DEFINITIONS, partition_of
 from services.auditor.bundle import unlike
 from services.auditor.checkpoint import Checkpoint, compare
+from services.auditor.counted import Counted
 from services.auditor.definitions import of_definitions, where_nothing_is_said
 from services.auditor.domain.findings import Difference, Finding, Place, What
 from services.auditor.domain.narrowing import Part
 from services.auditor.fold import Keys
 from services.auditor.note import Verifier
-from services.auditor.replay import Counted, History
+from services.auditor.replay import History
 from services.auditor.seals import of_seals
 from services.auditor.verify import Verified, compared, partitions_of
 from services.cli.audit.narrowing import Wish, narrowing_options, part_of, told_of
