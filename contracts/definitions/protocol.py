@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from contracts.definitions.definition import Definition, DefinitionId, Part, Reference, Text
+from contracts.definitions.definition import Definition, DefinitionId, Part, Reference, Text, id_of
 from contracts.events.fields import CountedSession, IndividualSession, Session
 
 
@@ -85,7 +85,7 @@ class Protocol(Definition):
 
     @model_validator(mode="after")
     def _names_each_once(self) -> Self:
-        sessions = [planned.id for planned in self.sessions] if self.sessions != "any" else []
+        sessions = [planned.id for planned in self.planned]
         asks = [ask.instrument for ask in self.asks]
         offers = [offer.action for offer in self.offers]
         for named in (sessions, asks, offers):
@@ -93,11 +93,16 @@ class Protocol(Definition):
                 raise ValueError("each session, each instrument and each action was expected once")
         return self
 
+    @property
+    def planned(self) -> tuple[PlannedSession, ...]:
+        """The sessions that it names, in their order; none where the course is open."""
+        return self.sessions if self.sessions != "any" else ()
+
     def has_session(self, session: int | str) -> bool:
         """Tell whether a session belongs to the course. Session 0, before it, belongs to every course."""
         if session == 0 or self.sessions == "any":
             return True
-        return any(planned.id == session for planned in self.sessions)
+        return any(planned.id == session for planned in self.planned)
 
     def place(self, session: int | str) -> float:
         """Give where a session stands in the course: those before session 1 are below 1.
@@ -108,7 +113,7 @@ class Protocol(Definition):
         if isinstance(session, int):
             return session
         before, between = 0.0, 0
-        for planned in self.sessions if self.sessions != "any" else ():
+        for planned in self.planned:
             if isinstance(planned.id, int):
                 before, between = planned.id, 0
                 continue
@@ -119,8 +124,7 @@ class Protocol(Definition):
 
     def minutes(self, session: int | str) -> int:
         """Give how long a session takes; nothing is said of one that the course does not name."""
-        planned = self.sessions if self.sessions != "any" else ()
-        return next((each.minutes for each in planned if each.id == session), 0)
+        return next((planned.minutes for planned in self.planned if planned.id == session), 0)
 
     def precedes_first(self, session: int | str) -> bool:
         """Tell whether a session comes before session 1."""
@@ -132,4 +136,4 @@ class Protocol(Definition):
             return True
         if not self.has_session(session):
             return False
-        return any(ask.instrument.partition("@")[0] == instrument_id and ask.is_at(session) for ask in self.asks)
+        return any(id_of(ask.instrument) == instrument_id and ask.is_at(session) for ask in self.asks)

@@ -39,6 +39,12 @@ Session = CountedSession | IndividualSession
 SessionName = Annotated[str, Field(pattern=rf"^([0-9]|[1-9][0-9]{{1,2}}|{INDIVIDUAL})$")]
 """A session as a text, where it names something."""
 
+
+def session_of(name: str) -> int | str:
+    """Give the session that a text names."""
+    return int(name) if name.isdecimal() else name
+
+
 ScoreValue = Annotated[Decimal, Field(max_digits=12, decimal_places=4)]
 """A score that a person states: one with more digits is none, and could not be reckoned with."""
 

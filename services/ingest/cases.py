@@ -16,7 +16,7 @@ from services.ingest.domain.register import Register, Registered, Unclear
 from services.ingest.search import Search
 from services.ingest.tail import Tail
 from services.runtime.keyring.port import Destroyed, Keyring
-from services.runtime.log.port import Journal, Record, StoredRecord, next_offset
+from services.runtime.log.port import Journal, Record, StoredRecord
 from services.runtime.reading import chunks, event_of
 from services.runtime.store.port import Halted, StatesLost, Store
 from services.runtime.store.sealed import StateUnreadable, open_state

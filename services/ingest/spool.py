@@ -8,8 +8,7 @@ from typing import NamedTuple
 
 import orjson
 
-from contracts.events.fields import instant
-from services.ingest.domain.register import session_of
+from contracts.events.fields import instant, session_of
 from services.ingest.table import Raw, ResponseRow, RowFault
 from services.runtime.unavailable import Unavailable
 

@@ -94,13 +94,12 @@ class Subject:
 
     def planned(self, session: Session) -> PlannedSession | None:
         """Find a session in the protocol."""
-        sessions = self.protocol.sessions
-        return None if sessions == "any" else next((p for p in sessions if p.id == session), None)
+        return next((planned for planned in self.protocol.planned if planned.id == session), None)
 
     def planned_count(self) -> int | None:
         """Give the number of counted sessions of the course, if it has one."""
-        sessions = self.protocol.sessions
-        return None if sessions == "any" else sum(1 for planned in sessions if isinstance(planned.id, int))
+        protocol = self.protocol
+        return None if protocol.sessions == "any" else sum(isinstance(each.id, int) for each in protocol.planned)
 
     def is_events(self, instrument: Instrument) -> bool:
         """Tell whether an instrument only counts what has happened: life events, not needs."""

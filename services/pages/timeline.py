@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from contracts.definitions.definition import id_of
 from contracts.events.fields import Session
 from contracts.events.notices import Curve, JudgedSession
 from services.pages.subject import Subject
@@ -67,17 +68,15 @@ def _known(subject: Subject) -> set[Session]:
 
 
 def _planned(subject: Subject) -> list[int]:
-    sessions = subject.protocol.sessions
-    planned = [] if sessions == "any" else [p.id for p in sessions if isinstance(p.id, int)]
+    planned = [each.id for each in subject.protocol.planned if isinstance(each.id, int)]
     return planned if max(planned, default=0) <= PLANNED_AT_MOST else []
 
 
 def _places(subject: Subject) -> Mapping[str, float]:
     """Find where the protocol has its individual sessions: right after the counted session before them."""
-    sessions = subject.protocol.sessions
     places: dict[str, float] = {}
     before = 0.0
-    for planned in () if sessions == "any" else sessions:
+    for planned in subject.protocol.planned:
         if isinstance(planned.id, int):
             before = float(planned.id)
         else:
@@ -92,7 +91,7 @@ def is_gap(subject: Subject, curve: Curve, before: Session, after: Session) -> b
     """
     if not isinstance(before, int) or not isinstance(after, int):
         return False
-    name, between = curve.instrument.partition("@")[0], range(before + 1, after)
+    name, between = id_of(curve.instrument), range(before + 1, after)
     missed = {judged.session for judged in subject.content.judged if judged.status == "unknown"}
     is_missed = subject.is_primary(curve) and not missed.isdisjoint(between)
     return is_missed or any(subject.protocol.asks_at(name, session) for session in between)

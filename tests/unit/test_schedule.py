@@ -18,8 +18,9 @@ from contracts.events.facts import (
     SessionMoved,
     SessionScheduled,
 )
+from contracts.events.fields import session_of
 from contracts.evolution import evolved
-from services.ingest.domain.register import OF_GROUP, Register, Registered, session_of
+from services.ingest.domain.register import OF_GROUP, Register, Registered
 from services.ingest.domain.schedule import changes
 from tests.support.clinic import policy_like, protocol_like
 

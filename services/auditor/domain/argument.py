@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeGuard, TypeVar
 
+from contracts.definitions.definition import id_of
 from contracts.events.event import Data, Event
 from contracts.events.facts import (
     NoticeFailed,
@@ -146,7 +147,7 @@ def _missing(known: Sequence[Event[Data]], session: int) -> Iterator[Event[Occas
 
 
 def _occasion(data: OccasionOpened | ResponseSubmitted) -> tuple[Session, str]:
-    return data.session, data.instrument.partition("@")[0]
+    return data.session, id_of(data.instrument)
 
 
 def _late(since: Sequence[Event[Data]], decision: Decided) -> Iterator[Event[ResponseSubmitted]]:

@@ -27,7 +27,8 @@ from contracts.events.facts import (
     SessionMoved,
     SessionScheduled,
 )
-from services.ingest.domain.register import Registered, Unclear, occasion_of, session_of
+from contracts.events.fields import session_of
+from services.ingest.domain.register import Registered, Unclear, occasion_of
 
 RefusalCode = Literal[
     "unknown_case",

@@ -12,8 +12,8 @@ from contracts.definitions.definition import id_of
 from contracts.definitions.protocol import Edge, Protocol
 from contracts.events.event import FACT_ID, Data, Event, name_based_id, new_fact
 from contracts.events.facts import OccasionClosed, OccasionOpened, SessionDue
-from contracts.events.fields import instant
-from services.ingest.domain.register import Opened, Registered, occasion_key, session_of
+from contracts.events.fields import instant, session_of
+from services.ingest.domain.register import Opened, Registered, occasion_key
 
 SOURCE: Final = "urn:ontrack:clock"
 

@@ -279,10 +279,5 @@ def occasion_key(session: int | str, instrument_id: str) -> str:
     return f"{session}/{instrument_id}"
 
 
-def session_of(name: str) -> int | str:
-    """Give the session that a text names."""
-    return int(name) if name.isdecimal() else name
-
-
 def _without(found: Mapping[str, ValueT], name: str) -> Mapping[str, ValueT]:
     return {each: value for each, value in found.items() if each != name}

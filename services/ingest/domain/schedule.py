@@ -6,7 +6,8 @@ from typing import Final
 
 from contracts.events.event import Data
 from contracts.events.facts import SessionCancelled, SessionMoved, SessionScheduled
-from services.ingest.domain.register import Registered, session_of
+from contracts.events.fields import session_of
+from services.ingest.domain.register import Registered
 
 Sessions = Mapping[str, datetime]
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from contracts.definitions.catalogue import Catalogue
 from contracts.definitions.definition import id_of
 from contracts.definitions.protocol import Protocol
+from contracts.events.fields import session_of
 from contracts.events.scores import ScoreComputed, ScoreRevised, ScoreWithdrawn
 from contracts.events.tracks import Baseline, Status
 from contracts.evolution import evolved
@@ -222,9 +223,9 @@ class View:
         if self.policy.baseline == "explicit":
             return None
         before = [
-            (measured.answered_at, self.protocol.place(_session(s)), _session(s), value, measured.score)
+            (measured.answered_at, self.protocol.place(session_of(s)), session_of(s), value, measured.score)
             for s, measured in self.comparable()
-            if self.protocol.precedes_first(_session(s)) and (value := measured.values.get(self.scale.id)) is not None
+            if self.protocol.precedes_first(session_of(s)) and (value := measured.values.get(self.scale.id)) is not None
         ]
         before.sort(key=lambda found: found[:2])
         if self.policy.baseline == "first_valid" and not before:
@@ -259,7 +260,3 @@ class Views:
         course = self._course
         policies = {entry.policy for entry in course.policies}
         return max((s for ref in policies for s in self.of(ref).measured if course.policy_for(s) == ref), default=0)
-
-
-def _session(text: str) -> int | str:
-    return int(text) if text.isdecimal() else text
