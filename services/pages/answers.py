@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from contracts.definitions.instrument import Item
 from contracts.events.fields import Session
 from contracts.events.notices import AnsweredForm, Curve
 from services.pages.measure import item_value
@@ -12,7 +13,7 @@ from services.pages.words import Words, sentence
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One flagged answer. urgent: its flag is one of safety; filled, steps: how far along its range it lies."""
+    """One answer. urgent: its flag is one of safety; filled, steps: how far along its range it lies."""
 
     question: str
     value: str
@@ -71,24 +72,26 @@ def sheets(subject: Subject) -> list[AnsweredSheet]:
 
 
 def _sheet(form: AnsweredForm, subject: Subject) -> AnsweredSheet:
-    instrument, words = subject.definitions.instrument(form.instrument), subject.words
-    answers = []
-    for flag in form.flags:
-        item = instrument.item(flag.item)
-        answers.append(
-            Answer(
-                question=subject.wording(form.instrument, item),
-                value=item_value(item, flag.value, words),
-                urgent=flag.kind == "safety",
-                filled=flag.value - item.lowest,
-                steps=item.highest - item.lowest,
-            )
-        )
+    instrument = subject.definitions.instrument(form.instrument)
     return AnsweredSheet(
-        title=_title(form, subject),
+        title=subject.title_of(form.instrument),
         when=_when(form, subject),
         provisional=instrument.provisional,
-        answers=tuple(answers),
+        answers=tuple(
+            answer(subject, form.instrument, instrument.item(flag.item), flag.value, is_urgent=flag.kind == "safety")
+            for flag in form.flags
+        ),
+    )
+
+
+def answer(subject: Subject, instrument_ref: str, item: Item, value: int, *, is_urgent: bool = False) -> Answer:
+    """Give an answer as it is shown."""
+    return Answer(
+        question=subject.wording(instrument_ref, item),
+        value=item_value(item, value, subject.words),
+        urgent=is_urgent,
+        filled=value - item.lowest,
+        steps=item.highest - item.lowest,
     )
 
 
@@ -101,14 +104,10 @@ def _when(form: AnsweredForm, subject: Subject) -> str:
 def comments(subject: Subject) -> list[Comment]:
     """Give what the patient wrote, word for word."""
     return [
-        Comment(text=form.comment, where=f"{_title(form, subject)}, {_when(form, subject)}")
+        Comment(text=form.comment, where=f"{subject.title_of(form.instrument)}, {_when(form, subject)}")
         for form in subject.content.forms
         if form.comment
     ]
-
-
-def _title(form: AnsweredForm, subject: Subject) -> str:
-    return subject.definitions.instrument(form.instrument).title.in_language(subject.words.language)
 
 
 def problems(subject: Subject) -> list[NamedProblem]:
@@ -143,7 +142,7 @@ def _course_of(number: int, series: int, subject: Subject) -> str:
     curve = problem_curve(subject, number, series)
     if curve is None or not curve.points:
         return ""
-    return subject.measure_of(curve).path([point.value for point in (curve.points[0], *curve.points[1:][-1:])])
+    return subject.measure_of(curve).first_and_last(curve.values)
 
 
 def events(subject: Subject) -> list[Occurrence]:

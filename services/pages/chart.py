@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Final
 
-from contracts.events.fields import Session
 from contracts.events.notices import JudgedSession
 from services.pages.drawing import Band, Drawing, Label, Line, Mark, Polyline, spread
 from services.pages.limits import NamedLine, healthy_limit, named_lines
@@ -12,7 +11,7 @@ from services.pages.measure import Measure
 from services.pages.plot import SHAPES, Frame, Plot
 from services.pages.strip import strip_labels, strip_marks
 from services.pages.subject import Subject
-from services.pages.timeline import is_gap, timeline
+from services.pages.timeline import timeline, unbroken
 
 STEPS: Final = tuple(Decimal(step) for step in ("0.5", "1", "2", "5", "10", "20", "25", "50", "100"))
 INTERVALS_AT_MOST: Final = 7
@@ -36,7 +35,7 @@ def chart(subject: Subject, frame: Frame) -> Drawing | None:
         says=_says(plot, [line.name for line in named]),
         bands=tuple(_bands(plot)),
         lines=(*_grid(plot), *_reference_lines(plot, named)),
-        polylines=tuple(Polyline(run, "curve") for run in runs(plot)),
+        polylines=tuple(Polyline(run, "curve") for run in _runs(plot)),
         marks=(*_marks(plot), *_gap_marks(plot), *strip_marks(plot)),
         labels=(
             *_tick_labels(plot),
@@ -55,18 +54,9 @@ def ticks(measure: Measure) -> list[Decimal]:
     return chosen if highest - chosen[-1] < step / 2 else [*chosen, highest]
 
 
-def runs(plot: Plot) -> list[tuple[tuple[float, float], ...]]:
-    """Give the pieces of the curve: it breaks where a value is missing."""
-    found: list[list[tuple[float, float]]] = []
-    before: Session | None = None
-    for point in plot.points:
-        place = (plot.x(point.session), plot.y(point.value))
-        if before is None or plot.curve is None or is_gap(plot.subject, plot.curve, before, point.session):
-            found.append([place])
-        else:
-            found[-1].append(place)
-        before = point.session
-    return [tuple(run) for run in found if len(run) > 1]
+def _runs(plot: Plot) -> list[tuple[tuple[float, float], ...]]:
+    placed = ((point.session, (plot.x(point.session), plot.y(point.value))) for point in plot.points)
+    return unbroken(plot.subject, plot.curve, placed)
 
 
 def _bands(plot: Plot) -> Iterator[Band]:

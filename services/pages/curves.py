@@ -6,9 +6,9 @@ from typing import Final
 from contracts.events.fields import Session
 from contracts.events.notices import Curve
 from services.pages.drawing import Drawing, Line, Mark, Polyline
-from services.pages.measure import Measure
+from services.pages.measure import Measure, moved
 from services.pages.subject import Subject
-from services.pages.timeline import Timeline, is_gap, timeline
+from services.pages.timeline import Timeline, timeline, unbroken
 
 WIDTH: Final = 190
 HEIGHT: Final = 50
@@ -43,16 +43,17 @@ def small_curves(subject: Subject) -> list[SmallCurve]:
 def _small_curve(curve: Curve, subject: Subject, axis: Timeline) -> SmallCurve:
     words, measure = subject.words, subject.measure_of(curve)
     first, last = curve.points[0], curve.points[-1]
-    moved = measure.moved(measure.scale.worsening(first.value, last.value)) if len(curve.points) > 1 else ""
-    path = measure.path([point.value for point in (first, *curve.points[1:][-1:])])
+    worsening = measure.scale.worsening(first.value, last.value)
+    way = moved(worsening, words) if len(curve.points) > 1 else ""
+    path = measure.first_and_last(curve.values)
     sessions = words("curve.sessions", first=words.session(first.session), last=str(last.session))
     return SmallCurve(
         name=measure.label,
         series=_series(curve, subject),
         about=_problem_text(curve, measure, subject),
-        drawing=_drawing(curve, measure, subject, axis, f"{path}. {moved}." if moved else f"{path}."),
+        drawing=_drawing(curve, measure, subject, axis, f"{path}. {way}." if way else f"{path}."),
         path=path,
-        moved=moved,
+        moved=way,
         sessions=sessions if len(curve.points) > 1 else words.session(first.session),
         provisional=measure.instrument.provisional,
     )
@@ -97,17 +98,8 @@ def _drawing(curve: Curve, measure: Measure, subject: Subject, axis: Timeline, s
         title=subject.words("chart.title", scale=curve_name(curve, subject)),
         says=f"{says} {subject.words('chart.says.table')}",
         lines=tuple(ends),
-        polylines=tuple(Polyline(run, "curve") for run in _runs(curve, places, subject)),
+        polylines=tuple(
+            Polyline(run, "curve") for run in unbroken(subject, curve, zip(curve.sessions, places, strict=True))
+        ),
         marks=tuple(marks),
     )
-
-
-def _runs(curve: Curve, places: list[tuple[float, float]], subject: Subject) -> list[tuple[tuple[float, float], ...]]:
-    found: list[list[tuple[float, float]]] = []
-    for number, place in enumerate(places):
-        before = curve.points[number - 1].session
-        if number == 0 or is_gap(subject, curve, before, curve.points[number].session):
-            found.append([place])
-        else:
-            found[-1].append(place)
-    return [tuple(run) for run in found if len(run) > 1]

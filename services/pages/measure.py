@@ -23,6 +23,13 @@ def of_range(value: Decimal, lowest: Decimal, highest: Decimal, words: Words) ->
     return words("value.between", value=value, lowest=lowest, highest=highest)
 
 
+def moved(worsening: Decimal, words: Words) -> str:
+    """Write a change without its unit: 4 worse, 2 better, unchanged."""
+    if worsening == 0:
+        return words("moved.not")
+    return words("moved.worse" if worsening > 0 else "moved.better", points=abs(worsening))
+
+
 @dataclass(frozen=True, slots=True)
 class Measure:
     """One scale of one instrument."""
@@ -78,11 +85,9 @@ class Measure:
         shown = [*(self.words.number(value) for value in values[:-1]), self.of(values[-1])]
         return " → ".join(shown)
 
-    def moved(self, worsening: Decimal) -> str:
-        """Write a change without its unit: 4 worse, 2 better, unchanged."""
-        if worsening == 0:
-            return self.words("moved.not")
-        return self.words("moved.worse" if worsening > 0 else "moved.better", points=abs(worsening))
+    def first_and_last(self, values: Sequence[Decimal]) -> str:
+        """Write the first of several values and the last one, if there is another."""
+        return self.path([values[0], *values[1:][-1:]])
 
     def from_here_on(self, value: Decimal) -> str:
         """Write a limit with the direction in which it is passed."""

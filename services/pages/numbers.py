@@ -8,7 +8,7 @@ from contracts.definitions.instrument import Item
 from contracts.definitions.policy import Deterioration, NoChange
 from contracts.events.tracks import Decision
 from services.pages.measure import Measure, item_value
-from services.pages.safety import earlier
+from services.pages.safety import earlier, told_of
 from services.pages.sentences import origin
 from services.pages.subject import Subject
 from services.pages.words import Words, sentence
@@ -40,11 +40,10 @@ def numbers(subject: Subject) -> list[Number]:
     ]
 
 
-def _of(measure: Measure) -> str:
-    lowest, highest = measure.bounds
+def _unit(lowest: Decimal | int, highest: Decimal | int, words: Words) -> str:
     if lowest == 0:
-        return measure.words("unit.of", highest=highest)
-    return measure.words("unit.between", lowest=lowest, highest=highest)
+        return words("unit.of", highest=highest)
+    return words("unit.between", lowest=lowest, highest=highest)
 
 
 def _score(subject: Subject, decision: Decision, primary: Measure) -> Number:
@@ -52,14 +51,15 @@ def _score(subject: Subject, decision: Decision, primary: Measure) -> Number:
     name = words("number.score", session=words.session(decision.session))
     if decision.score is None:
         return Number(name, "–", notes=(words("number.none"), primary.label))
-    return Number(name, words.number(decision.score), _of(primary), (primary.label,))
+    return Number(name, words.number(decision.score), _unit(*primary.bounds, words), (primary.label,))
 
 
 def _baseline(subject: Subject, decision: Decision, primary: Measure) -> Number:
     words, baseline = subject.words, decision.baseline
     if baseline is None:
         return Number(words("number.baseline"), "–", notes=(words("number.no_baseline"),))
-    return Number(words("number.baseline"), words.number(baseline.value), _of(primary), (origin(baseline, words),))
+    unit, how = _unit(*primary.bounds, words), origin(baseline, words)
+    return Number(words("number.baseline"), words.number(baseline.value), unit, (how,))
 
 
 def _change(subject: Subject, decision: Decision, primary: Measure) -> Number:
@@ -115,13 +115,9 @@ def _run(subject: Subject, decision: Decision) -> Number:
 
 def _answers(subject: Subject) -> Iterator[Number]:
     words = subject.words
-    for form in subject.content.forms:
-        instrument = subject.definitions.instrument(form.instrument)
-        for flag in form.flags:
-            if flag.kind == "safety":
-                item, before = instrument.item(flag.item), earlier(subject, form, flag)
-                when = (words.session(form.session), subject.moment(form.answered_at))
-                yield _answer(item, flag.value, words, before, when)
+    for form, flag, item in told_of(subject):
+        when = (words.session(form.session), subject.moment(form.answered_at))
+        yield _answer(item, flag.value, words, earlier(subject, form, flag), when)
     judged = subject.content.judged
     if judged:
         latest = judged[-1]
@@ -138,9 +134,5 @@ def _answer(item: Item, value: int, words: Words, before: str, when: tuple[str, 
     if item.answers == "yes_no":
         notes = (words("safety.earlier", earlier=before), *when) if before else when
         return Number(name, item_value(item, value, words), notes=notes)
-    unit = (
-        words("unit.of", highest=item.highest)
-        if item.lowest == 0
-        else words("unit.between", lowest=Decimal(item.lowest), highest=Decimal(item.highest))
-    )
+    unit = _unit(item.lowest, item.highest, words)
     return Number(name, words.number(value), f"{unit}; {before}" if before else unit, when)

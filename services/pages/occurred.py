@@ -23,8 +23,8 @@ from contracts.events.facts import (
 from contracts.events.notices import NoticeRequested, ReportIssued, ReportRevised
 from contracts.events.scores import Score
 from contracts.events.tracks import Decision, TrackRevised
-from services.pages.answers import Answer
-from services.pages.measure import item_value, measure
+from services.pages.answers import Answer, answer
+from services.pages.measure import measure
 from services.pages.subject import Subject
 from services.pages.words import sentence
 
@@ -67,10 +67,10 @@ class Telling:
         words, subject = self.subject.words, self.subject
         match data:
             case OccasionOpened(session=session, instrument=ref, closes=closes):
-                where = {"session": words.session(session), "form": self._form(ref)}
+                where = {"session": words.session(session), "form": subject.title_of(ref)}
                 return words("occurred.asked", moment=subject.moment(closes), **where)
             case ResponseSubmitted(session=session, instrument=ref, answered_at=answered):
-                where = {"session": words.session(session), "form": self._form(ref)}
+                where = {"session": words.session(session), "form": subject.title_of(ref)}
                 return words("occurred.answered", moment=subject.moment(answered), **where)
             case ResponseCorrected(by=by, reason=reason):
                 return self._because(words("occurred.corrected", by=by, **self._response(data.response)), reason)
@@ -129,10 +129,7 @@ class Telling:
         known = self.responses.get(response)
         if known is None:
             return {"session": "–", "form": response[:_ID_SHOWN]}
-        return {"session": self.subject.words.session(known.session), "form": self._form(known.instrument)}
-
-    def _form(self, ref: str) -> str:
-        return self.subject.definitions.instrument(ref).title.in_language(self.subject.words.language)
+        return {"session": self.subject.words.session(known.session), "form": self.subject.title_of(known.instrument)}
 
     def _because(self, said: str, reason: str) -> str:
         if not self.reveal:
@@ -145,13 +142,7 @@ class Telling:
             return []
         instrument = self.subject.definitions.instrument(instrument_ref)
         return [
-            Answer(
-                question=self.subject.wording(instrument_ref, item),
-                value=item_value(item, answers[item.id], self.subject.words),
-                urgent=False,
-                filled=answers[item.id] - item.lowest,
-                steps=item.highest - item.lowest,
-            )
+            answer(self.subject, instrument_ref, item, answers[item.id])
             for item in instrument.items
             if item.id in answers
         ]

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Literal
 
 from contracts.events.tracks import Evidence
+from services.pages.measure import moved
 from services.pages.words import Words
 
 Silence = Literal["no_score", "no_baseline", "too_few", "healthy", "broken", "nothing"]
@@ -65,10 +66,3 @@ def rows(rule: Ruled, words: Words) -> Iterator[tuple[str, str, str]]:
         return
     for session, value, change in zip(evidence.sessions, evidence.values, evidence.changes, strict=True):
         yield words.session(session), words.number(value), moved(change, words)
-
-
-def moved(change: Decimal, words: Words) -> str:
-    """Say by how many points a score moved, and which way."""
-    if change == 0:
-        return words("moved.not")
-    return words("moved.worse" if change > 0 else "moved.better", points=abs(change))

@@ -1,9 +1,11 @@
 """Answers that make a safety report: named in every other report of the patient, and beside later ones like them."""
 
+from collections.abc import Iterator
 from itertools import groupby
 from typing import Final
 
 from contracts.definitions.definition import id_of
+from contracts.definitions.instrument import Item
 from contracts.events.fields import Session
 from contracts.events.notices import AnsweredForm
 from contracts.events.scores import FlaggedAnswer
@@ -12,6 +14,15 @@ from services.pages.subject import Subject
 from services.pages.words import Words, sentence
 
 TOLD_AT_MOST: Final = 2
+
+
+def told_of(subject: Subject) -> Iterator[tuple[AnsweredForm, FlaggedAnswer, Item]]:
+    """Give the safety answers that a report is about, each with its form and its question."""
+    for form in subject.content.forms:
+        instrument = subject.definitions.instrument(form.instrument)
+        for flag in form.flags:
+            if flag.kind == "safety":
+                yield form, flag, instrument.item(flag.item)
 
 
 def safety_line(subject: Subject) -> str:

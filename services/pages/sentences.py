@@ -6,7 +6,7 @@ from decimal import Decimal
 from contracts.definitions.policy import Deterioration, NoChange
 from contracts.events.tracks import Annotation, Baseline, Decision, Evidence
 from services.pages import safety
-from services.pages.measure import Measure, item_value
+from services.pages.measure import Measure, item_value, moved
 from services.pages.subject import Subject
 from services.pages.words import Words, sentence
 
@@ -64,16 +64,11 @@ def _cause(evidence: Evidence, words: Words) -> str:
 
 def _safety_meaning(subject: Subject) -> str:
     """Say which answer the report is about; the sentences below name the others."""
-    for form in subject.content.forms:
-        instrument = subject.definitions.instrument(form.instrument)
-        for flag in form.flags:
-            if flag.kind == "safety":
-                words, item = subject.words, instrument.item(flag.item)
-                label = item.label.in_language(words.language)
-                return words(
-                    "meaning.safety", question=words.quoted(label), limit=_limit_of(subject, form.instrument, flag.flag)
-                )
-    return subject.words("meaning.safety.no_answer")
+    words = subject.words
+    for form, flag, item in safety.told_of(subject):
+        question = words.quoted(item.label.in_language(words.language))
+        return words("meaning.safety", question=question, limit=_limit_of(subject, form.instrument, flag.flag))
+    return words("meaning.safety.no_answer")
 
 
 def _limit_of(subject: Subject, instrument_ref: str, name: str) -> str:
@@ -103,21 +98,18 @@ def reasons(subject: Subject) -> list[str]:
 
 
 def _safety_reasons(subject: Subject) -> Iterator[str]:
-    for form in subject.content.forms:
-        instrument = subject.definitions.instrument(form.instrument)
-        for flag in form.flags:
-            if flag.kind == "safety":
-                item = instrument.item(flag.item)
-                said = subject.words(
-                    "safety.answer",
-                    question=subject.words.quoted(subject.wording(form.instrument, item)),
-                    value=item_value(item, flag.value, subject.words),
-                    session=subject.words.session(form.session),
-                    moment=subject.moment(form.answered_at),
-                )
-                before = safety.earlier(subject, form, flag)
-                earlier = f" {subject.words('safety.earlier', earlier=before)}" if before else ""
-                yield sentence(said) + earlier
+    words = subject.words
+    for form, flag, item in safety.told_of(subject):
+        said = words(
+            "safety.answer",
+            question=words.quoted(subject.wording(form.instrument, item)),
+            value=item_value(item, flag.value, words),
+            session=words.session(form.session),
+            moment=subject.moment(form.answered_at),
+        )
+        before = safety.earlier(subject, form, flag)
+        earlier = f" {words('safety.earlier', earlier=before)}" if before else ""
+        yield sentence(said) + earlier
 
 
 def _evidence(evidence: Evidence, decision: Decision, primary: Measure) -> Iterator[str]:
@@ -150,7 +142,7 @@ def _no_change(evidence: Evidence, primary: Measure, words: Words) -> str:
         f"why.no_change.{evidence.reading}",
         sessions=words.sessions(evidence.sessions),
         path=primary.path([reference, *values] if evidence.reading == "previous" else values),
-        changes=words.listed([primary.moved(change) for change in changes]),
+        changes=words.listed([moved(change, words) for change in changes]),
         reference=reference,
         spread=words.count("points", max(values) - min(values)),
         limit=words.count("points", _threshold(evidence)),

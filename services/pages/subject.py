@@ -105,6 +105,10 @@ class Subject:
         """Tell whether an instrument only counts what has happened: life events, not needs."""
         return any(scale.formula == "count/1" for scale in instrument.scales)
 
+    def title_of(self, instrument_ref: str) -> str:
+        """Name an instrument."""
+        return self.definitions.instrument(instrument_ref).title.in_language(self.words.language)
+
     def wording(self, instrument_ref: str, item: Item) -> str:
         """Give the words of an item: the clinic's own wording where there is one, or the label."""
         language = self.words.language

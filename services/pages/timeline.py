@@ -1,7 +1,7 @@
 """The sessions of a course along the axis of a picture: which there are, and what each one holds."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from contracts.definitions.definition import id_of
@@ -84,7 +84,25 @@ def _places(subject: Subject) -> Mapping[str, float]:
     return places
 
 
-def is_gap(subject: Subject, curve: Curve, before: Session, after: Session) -> bool:
+def unbroken(
+    subject: Subject, curve: Curve | None, placed: Iterable[tuple[Session, tuple[float, float]]]
+) -> list[tuple[tuple[float, float], ...]]:
+    """Give the pieces of a curve, each of more than one point: it breaks where a value is missing.
+
+    placed: the sessions of its points, with where these lie in the picture
+    """
+    found: list[list[tuple[float, float]]] = []
+    before: Session | None = None
+    for session, place in placed:
+        if before is None or curve is None or _is_gap(subject, curve, before, session):
+            found.append([place])
+        else:
+            found[-1].append(place)
+        before = session
+    return [tuple(run) for run in found if len(run) > 1]
+
+
+def _is_gap(subject: Subject, curve: Curve, before: Session, after: Session) -> bool:
     """Tell whether a value is missing between two points: a counted session lies there that asks the instrument.
 
     Or that was asked for it beyond the protocol: then it was judged unknown.

@@ -15,7 +15,8 @@ from services.cli.naming import WORDS, Naming
 from services.cli.screen import as_given, by_whose_clock, heading, minute, painted, wrapped
 from services.cli.telling import told
 from services.cli.telling_conclusions import STATUSES
-from services.pages.ruled import Ruled, moved, why_silent
+from services.pages.measure import moved
+from services.pages.ruled import Ruled, why_silent
 from services.pages.words import sentence
 
 _BASELINES: Final = {
