@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 
 from contracts.definitions.catalogue import Catalogue, Entry
 from contracts.topics import CASES, partition_of
-from services.auditor.rebuilding import FRESH
+from services.auditor.fresh import FRESH
 from services.ingest.cases import Cases
 from services.ingest.clockwork import Timetable
 from services.ingest.domain.register import Register

@@ -1,44 +1,20 @@
 """What every stage knows, made anew from the log in a fresh place, partition by partition."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from hashlib import blake2b
-from typing import Final, Literal
+from typing import Final
 from uuid import uuid4
 
-from contracts.topics import PARTITIONS, Topic, partition_of
+from contracts.topics import PARTITIONS
 from services.auditor.counted import Counted, add_partitions
 from services.auditor.domain.findings import What
+from services.auditor.fresh import FRESH, MADE_OF, Purpose, made_ready, note_done, taken_over
 from services.auditor.replay import History, Replay
 from services.runtime.keyring.port import Destroyed
-from services.runtime.log.port import next_offset
 from services.runtime.store.port import Outcome, Position, Store, StoredState, Write
 
-FRESH: Final = "fresh."
-"""Begins the names under which stages are kept in a fresh place."""
-
-Purpose = Literal["compare", "keep", "prepare", "replace"]
-"""What something is made anew for."""
-
-_OF: Final = f"{FRESH}of"
-"""Under this name it is noted of which records a partition was made that is kept, by whoever took it last."""
-
-_UNDONE: Final = Position("", 0)
-"""Noted there once what was kept of a partition is not to be gone on with."""
-
-_ENDED: Final = f"{FRESH}ended"
-"""Under this name it is noted that a place that is kept is not to be gone on with."""
-
 _AT_ONCE: Final = 1_000
-
-
-class PlaceTaken(Exception):
-    """A place where something was to be kept has something else. Says what."""
-
-
-class Overtaken(Exception):
-    """Another replay goes on with what this one was making, or has put it in place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +97,9 @@ async def begin(
     history: History, fresh: Store, purpose: Purpose, partitions: Iterable[int] = range(PARTITIONS)
 ) -> Begun:
     """Make the fresh place ready, and take the partitions. Raises Unavailable, StatesLost, Overtaken."""
-    goes_on = await _made_ready(history, fresh)
+    goes_on = await made_ready(history, fresh)
     owner, wanted = uuid4().hex, list(partitions)
-    done = set[int]() if purpose == "compare" else await _taken_over(history, fresh, wanted, purpose, owner)
+    done = set[int]() if purpose == "compare" else await taken_over(history, fresh, wanted, purpose, owner)
     left = [number for number in wanted if number not in done]
     return Begun(purpose, owner, left, len(done), goes_on)
 
@@ -145,9 +121,7 @@ async def made(history: History, fresh: Store, shelf: Store, progress: Callable[
         await _put_down(history, replay, fresh, number)
         # One that is not what follows is made once more by the next try: it has to tell of that too, or to mend it.
         if purpose != "compare" and _unlike(replay) == before:
-            there_then = replay.ends[number]
-            made_of = Position(await _fingerprint(history, number, there_then), there_then[_last(history).name])
-            await _note(fresh, number, made_of, begun.owner)
+            await note_done(history, fresh, number, replay.ends[number], begun.owner)
     return Made(replay.counted, replay.findings.contradictions, _missing(replay), replay.ends)
 
 
@@ -167,143 +141,6 @@ def _unlike(replay: Replay) -> int:
 
 def _missing(replay: Replay) -> int:
     return replay.findings.counts["missing"] + replay.findings.counts["dead-letter-missing"]
-
-
-async def require_room(history: History, kept: Store) -> None:
-    """Make sure that nothing is in a place but what was begun over this log and broken off. Raises PlaceTaken."""
-    begun = await kept.position(FRESH + history.stages[0].name, 0)
-    if begun is not None and begun.log != history.log_id:
-        raise PlaceTaken("what was made anew of another log")
-    if await kept.position(_ENDED, 0) is not None:
-        raise PlaceTaken("a replay that came to its end")
-
-
-async def leave(history: History, fresh: Store) -> None:
-    """Leave nothing of what was made anew and is not to be put in place: it was refused for what it was made of."""
-    for name in (_OF, *(FRESH + stage.name for stage in history.stages)):
-        await fresh.clear(name)
-
-
-async def end(history: History, kept: Store) -> None:
-    """Say that a place is not to be gone on with: all is there, and was told."""
-    await kept.set_position(_ENDED, 0, Position(history.log_id, 0))
-
-
-async def _made_ready(history: History, fresh: Store) -> bool:
-    """Make the fresh place, and see that nothing of another log is there; tell whether something of this one may be."""
-    first = history.stages[0]
-    of_whom = await fresh.position(FRESH + first.name, 0)
-    is_of_this_log = of_whom is not None and of_whom.log == history.log_id
-    if not is_of_this_log:
-        await leave(history, fresh)
-    for stage in history.stages:
-        # Positions without states would say that these are there.
-        if await fresh.place(FRESH + stage.name) is None:
-            await fresh.clear(FRESH + stage.name)
-        await fresh.begin(FRESH + stage.name)
-    if not is_of_this_log:
-        await fresh.set_position(FRESH + first.name, 0, Position(history.log_id, 0))
-    return is_of_this_log
-
-
-async def _taken_over(
-    history: History, fresh: Store, partitions: Collection[int], purpose: Purpose, owner: str
-) -> set[int]:
-    """Take partitions from whoever has begun them; give those that are done. Of the others nothing is left there.
-
-    Whoever had one can no longer say that it is done, so whatever becomes of this try, or of that one, what is said to
-    be done is all there. Raises Overtaken.
-    """
-    noted = {number: (await fresh.hold(_OF, number, owner)).position for number in partitions}
-    done = set[int]()
-    for number, made_of in noted.items():
-        if made_of is None or made_of == _UNDONE:
-            continue
-        ends = await _ends(history, fresh, number)
-        if ends is None:
-            # What is done and has no position is being put in place, by another replay or by one that was killed at
-            # that. It may read here yet: it sees where all of it goes, and not where something is taken out.
-            await leave(history, fresh)
-            await _made_ready(history, fresh)
-            return await _taken_over(history, fresh, partitions, purpose, owner)
-        if await _is_there(history, number, made_of, ends, purpose):
-            done.add(number)
-    for number in noted.keys() - done:
-        if noted[number] not in (None, _UNDONE):
-            await _note(fresh, number, _UNDONE, owner)
-    await _make_room(history, fresh, noted.keys() - done, owner)
-    return done
-
-
-async def _note(fresh: Store, number: int, made_of: Position, owner: str) -> None:
-    """Note of which records a partition was made. Raises Overtaken if somebody else has taken it."""
-    if await fresh.set_position(_OF, number, made_of, owner) is Outcome.LOST:
-        raise Overtaken
-
-
-async def _ends(history: History, fresh: Store, number: int) -> dict[str, int] | None:
-    """Give how far each topic that is read was read for what is there of a partition; None: it is not all there."""
-    ends: dict[str, int] = {}
-    for stage in history.stages:
-        position = await fresh.position(FRESH + stage.name, number)
-        if position is None:
-            return None
-        ends[stage.reads.name] = position.offset
-    return ends
-
-
-async def _is_there(
-    history: History, number: int, made_of: Position, read: Mapping[str, int], purpose: Purpose
-) -> bool:
-    """Tell whether a partition was made anew of what still stands there; where that is kept, of nothing else."""
-    ends = {**read, _last(history).name: made_of.offset}
-    now = {topic.name: await history.log.end(topic, number) for topic in history.topics}
-    if any(ends[name] > now[name] for name in now) or (purpose == "keep" and ends != now):
-        return False
-    return made_of.log == await _fingerprint(history, number, ends)
-
-
-async def _fingerprint(history: History, number: int, ends: Mapping[str, int]) -> str:
-    """Tell a partition by what stands there: another copy of a log has the same name, and can have the same ends.
-
-    And by whose keys are there, and by what shape states have: keys can come back, and another version can go on.
-    """
-    digest, cases = blake2b(digest_size=16), set[str]()
-    for topic in history.topics:
-        offset, last = 0, ends[topic.name]
-        while offset < last:
-            records = await history.log.read(topic, number, offset, min(_AT_ONCE, last - offset))
-            for record in records:
-                head = f"{topic.name} {record.offset} {record.key} {len(record.value)} "
-                digest.update(head.encode() + record.value)
-                cases.add(record.key)
-            offset = next_offset(records)
-    keys = await history.keyring.keys(cases)
-    open_here = sorted(case_id for case_id, key in keys.items() if not isinstance(key, Destroyed))
-    digest.update(f"{open_here} {[stage.schema for stage in history.stages]}".encode())
-    return digest.hexdigest()
-
-
-def _last(history: History) -> Topic:
-    """Give the topic at the end of the chain, which no stage reads."""
-    return history.topics[-1]
-
-
-async def _make_room(history: History, fresh: Store, partitions: Collection[int], owner: str) -> None:
-    """Remove what is there of partitions: it can be of other records, or half of what was to be there.
-
-    Raises Overtaken: whoever has taken one may have put something there by now.
-    """
-    found: dict[int, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-    for name in (FRESH + stage.name for stage in history.stages):
-        halted = [each.case_id for each in await fresh.halted(name)]
-        for case_id in [*halted, *[case_id async for case_id in fresh.cases(name)]]:
-            if partition_of(case_id) in partitions:
-                found[partition_of(case_id)][name].add(case_id)
-    for number, by_name in found.items():
-        await _note(fresh, number, _UNDONE, owner)
-        for name, case_ids in by_name.items():
-            await fresh.remove(name, case_ids)
 
 
 async def _read(history: History, fresh: Store) -> Mapping[int, Mapping[str, int]]:
@@ -362,7 +199,7 @@ async def put_in_place(history: History, store: Store) -> bool:
         else:
             await store.take_place(stage.name, FRESH + stage.name, positions)
             await _forget_erased(history, store, stage.name)
-    await store.clear(_OF)
+    await store.clear(MADE_OF)
     return is_all
 
 

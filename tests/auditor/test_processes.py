@@ -19,7 +19,8 @@ import pytest
 
 from contracts.topics import CASES, NOTICES, PARTITIONS, SCORES, TRACKS, partition_of
 from services.auditor.domain.narrowing import Part
-from services.auditor.rebuilding import Begun, Overtaken, made
+from services.auditor.fresh import Overtaken
+from services.auditor.rebuilding import Begun, made
 from services.auditor.replay import Contradicted
 from services.cli.audit.sharing import Reading, made_anew
 from services.cli.audit.shelf import shelf

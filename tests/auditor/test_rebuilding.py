@@ -17,7 +17,8 @@ import pytest
 from contracts.events.facts import ResponseSubmitted, SessionAbsent
 from contracts.topics import CASES, NOTICES, PARTITIONS, SCORES, TRACKS, Topic, partition_of
 from services.auditor import fold, replay
-from services.auditor.rebuilding import FRESH, Overtaken, Purpose, leave, put_in_place, rebuilt
+from services.auditor.fresh import FRESH, Overtaken, Purpose, leave
+from services.auditor.rebuilding import put_in_place, rebuilt
 from services.auditor.replay import Contradicted, History
 from services.cli.audit.shelf import shelf
 from services.cli.audit.source import history_of

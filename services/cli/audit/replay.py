@@ -15,20 +15,8 @@ from services.auditor.counted import unsaid
 from services.auditor.domain.findings import Findings
 from services.auditor.domain.narrowing import Part
 from services.auditor.fold import Keys
-from services.auditor.rebuilding import (
-    FRESH,
-    Overtaken,
-    PlaceTaken,
-    Purpose,
-    Rebuilt,
-    begin,
-    end,
-    finished,
-    leave,
-    put_in_place,
-    rebuilt,
-    require_room,
-)
+from services.auditor.fresh import FRESH, Overtaken, PlaceTaken, Purpose, end, leave, require_room
+from services.auditor.rebuilding import Rebuilt, begin, finished, put_in_place, rebuilt
 from services.auditor.replay import Contradicted, History
 from services.auditor.states import Comparison, Derived, Standing
 from services.auditor.verify import partitions_of
