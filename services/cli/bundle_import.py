@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from contracts.topics import DEFINITIONS, Topic
-from services.auditor.bundle import CANONICAL, Bundle, BundleUnusable, unlike
+from services.auditor.bundle import CANONICAL, Bundle, BundleUnusable
+from services.auditor.bundling import unlike
 from services.auditor.definitions import of_definitions, where_nothing_is_said
 from services.auditor.replay import History
 from services.auditor.seals import of_seals

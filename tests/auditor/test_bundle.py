@@ -21,7 +21,7 @@ from contracts.events.facts import CaseEnrolled, OccasionOpened, ResponseSubmitt
 from contracts.events.scores import ScoreComputed
 from contracts.events.tracks import TrackEvaluated
 from contracts.topics import CASES, DEFINITIONS, NOTICES, SCORES, SEALS, TRACKS, Topic, partition_of
-from services.auditor.bundle import ends_of, write
+from services.auditor.bundling import ends_of, write
 from services.cli.scratch import scratch
 from services.embedded import DATABASE, EmbeddedHome
 from services.runtime.database import table_of

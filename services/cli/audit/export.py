@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from services.auditor.bundle import Manifests, ends_of, write
+from services.auditor.bundle import Manifests
+from services.auditor.bundling import ends_of, write
 from services.cli.case_keys import write_keys
 from services.cli.home import Failure, run
 from services.cli.output import counted, progress, say

@@ -11,7 +11,7 @@ import click
 from contracts.codec import CaseKey, canonical
 from contracts.events.fields import instant
 from contracts.topics import CASES, DEFINITIONS, partition_of
-from services.auditor.bundle import unlike
+from services.auditor.bundling import unlike
 from services.auditor.checkpoint import Checkpoint, compare
 from services.auditor.counted import Counted
 from services.auditor.definitions import of_definitions, where_nothing_is_said
