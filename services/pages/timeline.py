@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from math import inf
 
 from contracts.definitions.definition import id_of
 from contracts.events.fields import Session
@@ -32,7 +33,10 @@ class Timeline:
 
 
 def timeline(subject: Subject) -> Timeline:
-    """Lay out the sessions: those of the plan, and every other one that something is known of."""
+    """Lay out the sessions: those of the plan, and every other one that something is known of.
+
+    An individual one that the course has no place for stands behind the last counted one that something is known of.
+    """
     content = subject.content
     events = Counter(
         answer.session
@@ -43,10 +47,11 @@ def timeline(subject: Subject) -> Timeline:
     counted = {session for session in known if isinstance(session, int)}
     last = max([FEWEST, *counted, *_planned(subject)])
     sessions = known | set(range(1, last + 1))
-    places = _places(subject)
+    behind = max(counted, default=0) + 0.5
 
     def place(session: Session) -> tuple[float, str]:
-        return (float(session), "") if isinstance(session, int) else (places.get(session, 0.5), session)
+        at = subject.protocol.place(session)
+        return behind if at == inf else at, str(session)
 
     return Timeline(
         sessions=tuple(sorted(sessions, key=place)),
@@ -70,18 +75,6 @@ def _known(subject: Subject) -> set[Session]:
 def _planned(subject: Subject) -> list[int]:
     planned = [each.id for each in subject.protocol.planned if isinstance(each.id, int)]
     return planned if max(planned, default=0) <= PLANNED_AT_MOST else []
-
-
-def _places(subject: Subject) -> Mapping[str, float]:
-    """Find where the protocol has its individual sessions: right after the counted session before them."""
-    places: dict[str, float] = {}
-    before = 0.0
-    for planned in subject.protocol.planned:
-        if isinstance(planned.id, int):
-            before = float(planned.id)
-        else:
-            places[planned.id] = before + 0.5
-    return places
 
 
 def unbroken(

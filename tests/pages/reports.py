@@ -151,7 +151,12 @@ def judged(scores: Mapping[int, str | None], not_at: Sequence[int] = ()) -> tupl
     )
 
 
-def curve(values: Mapping[int, str | None], instrument: str, scale: str, series: int | None = None) -> Curve:
+def curve(
+    values: Mapping[Session, str | None] | Mapping[int, str | None],
+    instrument: str,
+    scale: str,
+    series: int | None = None,
+) -> Curve:
     """A curve through the sessions that have a value."""
     measured = {session: Decimal(value) for session, value in values.items() if value is not None}
     return Curve(

@@ -6,6 +6,7 @@ import pytest
 
 from contracts.definitions.catalogue import Catalogue, entry_of
 from contracts.definitions.definition import Language
+from contracts.events.fields import Session
 from contracts.events.tracks import Decision
 from services.pages.chart import chart
 from services.pages.drawing import spread
@@ -13,7 +14,18 @@ from services.pages.plot import NARROW, WIDE, Frame
 from services.pages.subject import Subject
 from services.pages.words import Words
 from tests.pages.conftest import Show
-from tests.pages.reports import curve, decided, definitions_with, event, own_policy, report, shipped, still, worse
+from tests.pages.reports import (
+    curve,
+    decided,
+    definitions_with,
+    event,
+    own_policy,
+    report,
+    shipped,
+    still,
+    worrying,
+    worse,
+)
 
 SCORES = {0: "12", 1: "13", 2: "9", 3: "16"}
 DETERIORATED = decided(3, "16", worse("16", "4"))
@@ -52,6 +64,27 @@ def test_sessions_go_from_left_to_right(show: Show) -> None:
     places = [x for x, _ in show(report(DETERIORATED, SCORES)).points().values()]
 
     assert places == sorted(places)
+
+
+def test_an_individual_session_of_an_open_course_stands_behind_those_before_it(show: Show) -> None:
+    # given a course without an end, in which safety answers came at an individual session after three others
+    values: dict[Session, str | None] = {1: "13", 2: "9", 3: "16", "individual-1": "17"}
+    told = worrying("individual-1", 2)
+    content = report(
+        None,
+        kind="safety",
+        session="individual-1",
+        protocol="open-ended",
+        forms=[told],
+        safety=[told],
+        curves=[curve(values, "odsis", "total")],
+    )
+
+    # when it is drawn
+    points = show(content).points()
+
+    # then the course goes from left to right, up to that session
+    assert [session for session, _ in sorted(points.items(), key=lambda each: each[1][0])] == [*map(str, values)]
 
 
 @pytest.mark.parametrize("picture", ["wide", "narrow"])
