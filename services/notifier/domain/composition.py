@@ -26,7 +26,7 @@ from contracts.events.notices import (
     ReportKind,
     SuggestedNeed,
 )
-from contracts.events.scores import Score
+from contracts.events.scores import FlaggedAnswer, Score
 from contracts.events.tracks import Decision
 from services.notifier.domain.dossier import Dossier, series_at
 
@@ -67,7 +67,7 @@ def compose(
     scores = sorted(dossier.scores.values(), key=lambda score: (score.answered_at, score.response))
     until = protocol.place(session)
     sheet = _Sheet(scores, definitions, protocol, until, response)
-    forms = tuple(form for score in sheet.shown if (form := _form(score)) is not None)
+    forms = tuple(_forms(sheet.shown))
     needs = tuple(_needs(guidance, forms, _context(sheet.shown)))
     offered = {offer.action for offer in protocol.offers}
     return ReportContent(
@@ -139,18 +139,11 @@ class _Sheet:
                 self.shown.append(score)
 
 
-def _form(score: Score) -> AnsweredForm | None:
-    flags = tuple(flag for flag in score.flags if flag.kind != "context")
-    if not flags and not score.comment:
-        return None
-    return AnsweredForm(
-        response=score.response,
-        session=score.session,
-        instrument=score.instrument,
-        flags=flags,
-        comment=score.comment,
-        answered_at=score.answered_at,
-    )
+def _forms(scores: Iterable[Score]) -> Iterator[AnsweredForm]:
+    for score in scores:
+        flags = tuple(flag for flag in score.flags if flag.kind != "context")
+        if flags or score.comment:
+            yield _form(score, flags, score.comment)
 
 
 def _safety(scores: Iterable[Score]) -> Iterator[AnsweredForm]:
@@ -158,14 +151,18 @@ def _safety(scores: Iterable[Score]) -> Iterator[AnsweredForm]:
     for score in scores:
         flags = tuple(flag for flag in score.flags if flag.kind == "safety")
         if flags:
-            yield AnsweredForm(
-                response=score.response,
-                session=score.session,
-                instrument=score.instrument,
-                flags=flags,
-                comment=None,
-                answered_at=score.answered_at,
-            )
+            yield _form(score, flags, None)
+
+
+def _form(score: Score, flags: tuple[FlaggedAnswer, ...], comment: str | None) -> AnsweredForm:
+    return AnsweredForm(
+        response=score.response,
+        session=score.session,
+        instrument=score.instrument,
+        flags=flags,
+        comment=comment,
+        answered_at=score.answered_at,
+    )
 
 
 def _context(scores: Iterable[Score]) -> Iterator[ContextAnswer]:
