@@ -84,8 +84,8 @@ class CaseDesk:
 
         def before() -> Iterator[Event[Data]]:
             for protocol, policy in product(
-                _meant(at.definitions, Protocol, enrolment.protocol, data.protocol),
-                _meant(at.definitions, Policy, enrolment.policy, data.policy),
+                _meant(at.definitions, Protocol, enrolment.protocol) or [data.protocol],
+                _meant(at.definitions, Policy, enrolment.policy) or [data.policy],
             ):
                 yield fact._replace(data=data.model_copy(update={"protocol": protocol, "policy": policy}))
 
@@ -109,7 +109,7 @@ class CaseDesk:
         try:
             return await at.reference(client, kind, name)
         except Problem:
-            meant = _meant(at.definitions, kind, name, "")
+            meant = _meant(at.definitions, kind, name)
             if not comes_again or not meant:
                 raise
             return meant[0]
@@ -247,7 +247,7 @@ class CaseDesk:
     ) -> Stated:
         def before() -> Iterator[Event[Data]]:
             for name, kind in statement.refers.items():
-                for ref in _meant(self._receive().definitions, kind, said.get(name), ""):
+                for ref in _meant(self._receive().definitions, kind, said.get(name)):
                     yield self._fact(statement, {**said, name: ref}, case_id, origin, pointer, part)
 
         return Stated(self._fact(statement, said, case_id, origin, pointer, part), pointer, before)
@@ -300,10 +300,9 @@ def _require_room(facts: Iterable[Event[Data]]) -> None:
         raise Problem(problems.TOO_LARGE)
 
 
-def _meant(definitions: Catalogue, kind: type[Definition], name: str | None, now: str) -> list[str]:
+def _meant(definitions: Catalogue, kind: type[Definition], name: str | None) -> list[str]:
     """Give what a name can have meant at any time: any definition if none is named, and any version of an id.
 
-    now: what it means now, if it is named in full
+    Nothing if it is named with its version: that has always meant the same.
     """
-    found = [ref for ref, model in definitions.of_kind(kind) if name in (None, model.id)]
-    return found or [each for each in [now] if each]
+    return [ref for ref, model in definitions.of_kind(kind) if name in (None, model.id)]
