@@ -66,6 +66,10 @@ class Checkpoint:
         """How many records it speaks of."""
         return sum(line.size for line in self.lines)
 
+    def line_of(self, topic: str, partition: int) -> Line | None:
+        """Give what it says of a partition; None if that had no records."""
+        return next((line for line in self.lines if line[:2] == (topic, partition)), None)
+
     def text(self) -> str:
         """Write it, as it is signed."""
         lines = (f"{line.topic} {line.partition} {line.size} {line.root}" for line in self.lines)
@@ -112,15 +116,12 @@ class Proof:
     def shows(self, record: bytes, verifier: Verifier) -> Checkpoint:
         """Give the checkpoint at which a record stood there. Raises NoteInvalid if that is not shown."""
         checkpoint = Checkpoint.read(verifier.opened(self.note))
-        topic = TOPICS.get(self.topic)
-        line = next((each for each in checkpoint.lines if each[:2] == (self.topic, self.partition)), None)
+        topic, line = TOPICS.get(self.topic), checkpoint.line_of(self.topic, self.partition)
         if topic is None or line is None:
             raise NoteInvalid("a proof was expected of a partition that its checkpoint speaks of")
         stored = StoredRecord(self.offset, self.key, record)
-        hashed, path = (
-            leaf(checkpoint.log, topic, self.partition, stored),
-            [bytes.fromhex(each) for each in self.hashes],
-        )
+        hashed = leaf(checkpoint.log, topic, self.partition, stored)
+        path = [bytes.fromhex(each) for each in self.hashes]
         if not is_included(hashed, self.offset, line.size, path, bytes.fromhex(line.root)):
             raise NoteInvalid("this event did not stand at that place when the checkpoint was signed")
         return checkpoint
@@ -323,7 +324,7 @@ async def _notes_backwards(log: Log) -> AsyncIterator[CheckpointSigned]:
 
 async def proof(log: Log, note: str, checkpoint: Checkpoint, topic: Topic, partition: int, offset: int) -> Proof:
     """Prove that a record stood at a place when a checkpoint was signed. Raises Unavailable, NoteInvalid."""
-    line = next((each for each in checkpoint.lines if each[:2] == (topic.name, partition)), None)
+    line = checkpoint.line_of(topic.name, partition)
     if line is None or not 0 <= offset < line.size:
         raise NoteInvalid("the event was recorded after the checkpoint was signed")
     leaves: list[bytes] = []
