@@ -172,6 +172,17 @@ class TestRetraction:
         assert [(report.sessions, report.retracted) for report in case.reports()] == [((1,), False), ((3,), True)]
         assert case.notices() == [*before, "not retracted"]
 
+    def test_of_the_report_by_which_an_episode_was_known_makes_a_notice_of_what_goes_on(self) -> None:
+        case = a_case(10).scored(14, 14, 14)
+        for session in (2, 1):
+            case.corrected(session, 10)
+        assert [(report.sessions, report.retracted) for report in case.reports()] == [((1,), True), ((3,), False)]
+        assert case.notices()[3:] == ["not retracted", "not status_changed"]
+
+        # which is known by itself from then on
+        case.corrected(3, 7)
+        assert case.notices()[5:] == ["not retracted"]
+
     def test_of_a_report_into_which_an_announced_one_was_merged_makes_a_notice(self) -> None:
         case = a_case(10).scored(9, 8)
         case.corrected(1, 14)  # an episode that is over

@@ -264,7 +264,9 @@ class Telling:
         kind: Run = "silent" if report.kind == "silent" else "not"
         unchanged = run[-1] < (self.dossier.changed_from or 0) and not self.dossier.safety_changed
         is_again = not self.dossier.new_sessions and self._is_news(kind, run, told)
-        if report.sessions == run and not report.retracted and unchanged and not is_again:
+        # By another report, which is retracted now: that alone would say that nothing goes on.
+        was_known = report.told_by is not None and not self.dossier.is_known(report) and self.dossier.is_open(kind, run)
+        if report.sessions == run and not report.retracted and unchanged and not (is_again or was_known):
             return report
         further = [s for s in self.dossier.new_sessions if s in run and s not in report.sessions]
         revised = self._revise(report, run)
@@ -275,11 +277,11 @@ class Telling:
             # One that is merely longer is not told again.
             if run[-1] not in self.dossier.new_sessions and self._is_news(kind, run, told):
                 self._notice(revised, "status_changed")
-        elif further:
+        elif further and not was_known:
             policy = self._definitions.policy(self.dossier.decisions[run[-1]].policy)
             if policy.notify == "every_not_session" and self._is_news(kind, run, told):
                 self._notice(revised, "further_session")
-        elif self._stands_otherwise() and self._is_about_now(report, run):
+        elif was_known or (self._stands_otherwise() and self._is_about_now(report, run)):
             self._notice(revised, "status_changed")
         return revised
 
