@@ -334,6 +334,8 @@ def test_a_private_key_in_the_place_of_the_public_one_is_recognised_and_not_repe
 ) -> None:
     succeeded("audit", "prove", tampering.event(TRACKS, p1, 2).id, "--data", tampering.home, "--output", tmp_path / "p")
     private = kept.key.read_text().strip()
+    # The last of its five parts is in base 64, which has that sign too.
+    *_, secret = private.split("+", 4)
     for given in (kept.key, private):
         for command in (
             ("check-proof", tmp_path / "p"),
@@ -343,7 +345,7 @@ def test_a_private_key_in_the_place_of_the_public_one_is_recognised_and_not_repe
             assert ran.exit_code == 2
             assert "--public-key: this is a private key" in ran.told
             assert "the public key was expected" in ran.told
-            assert ran.gives_away([private, private.rpartition("+")[2]]) == []
+            assert ran.gives_away([private, secret]) == []
 
 
 @pytest.mark.usefixtures("kept")
