@@ -28,6 +28,8 @@ T = TypeVar("T")
 
 BAD_USE: Final = 2
 FINDING: Final = 1
+_ENDS_WITHIN: Final = 2.0
+"""Seconds for which is waited for what a broken off command has left to end."""
 _REFUSED: Final = (NotAHome, NotPermitted, SettingsWrong, PlaceInUse)
 
 
@@ -52,8 +54,20 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     except KeyboardInterrupt:
         raise Interrupted from None
     finally:
-        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.run_until_complete(_end_generators(loop))
         loop.close()
+
+
+async def _end_generators(loop: asyncio.AbstractEventLoop) -> None:
+    """End what was read in part: a generator, then those that it read, each in a task that the loop begins."""
+    await loop.shutdown_asyncgens()
+    await asyncio.sleep(0)
+    while ending := asyncio.all_tasks() - {asyncio.current_task()}:
+        ended, _ = await asyncio.wait(ending, timeout=_ENDS_WITHIN)
+        if not ended:
+            return
+        await asyncio.sleep(0)
+
 
 
 @contextmanager
