@@ -18,7 +18,7 @@ from services.cli.home import Failure, run
 from services.cli.interruption import heed
 from services.cli.notice_events import Notices
 from services.cli.output import counted, program, progress, say
-from services.cli.report_files import write_reports
+from services.cli.reports.files import write_reports
 from services.cli.simulate import instruments_of, setting_of
 from services.cli.zone import clinic_zone
 from services.embedded import EmbeddedHome, holds_database

@@ -69,7 +69,6 @@ async def _end_generators(loop: asyncio.AbstractEventLoop) -> None:
         await asyncio.sleep(0)
 
 
-
 @contextmanager
 def in_words() -> Iterator[None]:
     """Tell what goes wrong with a home in words. Raises Failure."""

@@ -30,20 +30,24 @@ COMMANDS: Final[Mapping[str, Entry]] = MappingProxyType(
         "up": Entry("services.cli.up:up", "Run a whole clinic in one process, with its API."),
         "simulate": Entry("services.cli.simulate:simulate", "Draw a cohort of simulated patients."),
         "token": Entry("services.cli.token:token", "Make, list and revoke the tokens of the API's clients."),
-        "import": Entry("services.cli.imports:import_", "Take responses from a file, or an exported log."),
+        "import": Entry("services.cli.imports.command:import_", "Take responses from a file, or an exported log."),
         "export": Entry("services.cli.export:export", "Write the log as NDJSON."),
-        "backup": Entry("services.cli.backup:backup", "Keep what cannot be rebuilt in one file, or check such a file."),
-        "restore": Entry("services.cli.restore:restore", "Make a home of a backup."),
+        "backup": Entry(
+            "services.cli.backup.command:backup", "Keep what cannot be rebuilt in one file, or check such a file."
+        ),
+        "restore": Entry("services.cli.backup.restore:restore", "Make a home of a backup."),
         "tracks": Entry("services.cli.tracks:tracks", "List the status of every session of every case."),
-        "case": Entry("services.cli.case:case", "Show one case as a picture."),
-        "reports": Entry("services.cli.reports:reports", "List the reports, open them, or write them as HTML."),
+        "case": Entry("services.cli.case.command:case", "Show one case as a picture."),
+        "reports": Entry("services.cli.reports.command:reports", "List the reports, open them, or write them as HTML."),
         "notices": Entry("services.cli.notices:notices", "List the mails that say that a report is waiting."),
-        "policy": Entry("services.cli.policy:policy", "List, show and describe NOT policies, or try one."),
+        "policy": Entry("services.cli.policy.group:policy", "List, show and describe NOT policies, or try one."),
         "definitions": Entry(
             "services.cli.definitions:definitions", "List or show definitions, or check a clinic's own."
         ),
-        "erase": Entry("services.cli.erase:erase", "Erase a case for ever, and list what remains."),
-        "doctor": Entry("services.cli.doctor:doctor", "Check a home or a region: what is wrong, and what to do."),
+        "erase": Entry("services.cli.erase.command:erase", "Erase a case for ever, and list what remains."),
+        "doctor": Entry(
+            "services.cli.doctor.command:doctor", "Check a home or a region: what is wrong, and what to do."
+        ),
         "halted": Entry("services.cli.halted:halted", "List the cases that cannot go on, or try them again."),
         "dlq": Entry("services.cli.dlq:dlq", "List the facts that could not be read, or take them in."),
         "secrets": Entry("services.cli.secrets:secrets_", "Make certificates, passwords and keys for a region."),

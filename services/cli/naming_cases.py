@@ -5,11 +5,11 @@ from typing import IO, Any
 
 import click
 
-from services.cli.audit.source import Unpacked
 from services.cli.grounds import ground_in_words
 from services.cli.home import FINDING, Failure
 from services.cli.output import counted, say
 from services.cli.screen import exactly
+from services.cli.source import Unpacked
 from services.home import Home
 from services.runtime.erasures import Erasure, erasures
 from services.runtime.keyring.port import Destroyed

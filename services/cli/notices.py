@@ -10,7 +10,7 @@ from services.cli.home import run, short_names
 from services.cli.notice_events import in_words, whereabouts
 from services.cli.output import Format, Row, format_option, say
 from services.cli.place import Place, data_option, opened
-from services.cli.report_list import short_ids
+from services.cli.reports.listing import short_ids
 from services.cli.screen import minute
 from services.cli.tables import print_rows
 from services.cli.zone import clinic_zone

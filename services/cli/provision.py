@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import click
 
-from services.cli.bundle_import import founding_in
 from services.cli.home import in_words, run
+from services.cli.imports.bundle import founding_in
 from services.cli.output import counted, say
 from services.cli.region_options import safety_of, safety_options, users_option
 from services.distributed import Provisioned, provision

@@ -24,8 +24,8 @@ from services.auditor.narrowed import Narrowed, known
 from services.auditor.replay import History
 from services.auditor.verify import Verified, verified
 from services.cli.audit.group import audit as commands
-from services.cli.audit.shelf import shelf
 from services.cli.history import history
+from services.cli.shelf import shelf
 from services.embedded import EmbeddedHome
 from services.runtime.copies.file import COPIES
 from services.runtime.log.port import Log, Record, StoredRecord

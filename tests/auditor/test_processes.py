@@ -23,11 +23,11 @@ from services.auditor.fresh import Overtaken
 from services.auditor.rebuilding import Begun, made
 from services.auditor.replay import Contradicted
 from services.cli.audit.sharing import Reading, made_anew
-from services.cli.audit.shelf import shelf
-from services.cli.audit.source import history_of
 from services.cli.home import FINDING, Failure
 from services.cli.interruption import INTERRUPTED
 from services.cli.processes import Progress, Work, shared
+from services.cli.shelf import shelf
+from services.cli.source import history_of
 from services.embedded import EmbeddedHome
 from services.runtime.database import table_of
 from services.runtime.store.port import StatesLost

@@ -20,8 +20,8 @@ from services.auditor import fold, replay
 from services.auditor.fresh import FRESH, Overtaken, Purpose, leave
 from services.auditor.rebuilding import put_in_place, rebuilt
 from services.auditor.replay import Contradicted, History
-from services.cli.audit.shelf import shelf
-from services.cli.audit.source import history_of
+from services.cli.shelf import shelf
+from services.cli.source import history_of
 from services.embedded import EmbeddedHome
 from services.ingest.domain.register import Register
 from services.runtime.database import table_of

@@ -17,8 +17,8 @@ import pytest
 
 from contracts.topics import CASES, DEAD_LETTERS, NOTICES, PARTITIONS, SCORES, TOPICS, TRACKS, Topic, partition_of
 from services.auditor.rebuilding import put_in_place, rebuilt
-from services.cli.audit.shelf import shelf
-from services.cli.audit.source import history_of
+from services.cli.shelf import shelf
+from services.cli.source import history_of
 from services.embedded import DATABASE, EmbeddedHome
 from services.runtime.database import table_of
 from services.runtime.log.sqlite import SqliteLog

@@ -10,8 +10,8 @@ import pytest
 from contracts.topics import CASES, NOTICES, SCORES, TRACKS, partition_of
 from services.auditor.replay import History
 from services.auditor.verify import verified
-from services.cli.audit.shelf import shelf
-from services.cli.audit.source import history_of
+from services.cli.shelf import shelf
+from services.cli.source import history_of
 from services.embedded import EmbeddedHome
 from services.runtime.log.port import after
 from services.runtime.store.port import Store, StoredState

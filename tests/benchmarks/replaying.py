@@ -20,7 +20,7 @@ from contracts.topics import CASES, NOTICES, PARTITIONS, SCORES, TRACKS
 from services.auditor.rebuilding import rebuilt
 from services.auditor.replay import History
 from services.auditor.verify import verified
-from services.cli.audit.shelf import shelf
+from services.cli.shelf import shelf
 from services.embedded import EmbeddedHome
 from services.runtime.brokers import Brokers
 from services.runtime.collector import spare_the_collector

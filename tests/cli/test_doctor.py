@@ -17,10 +17,10 @@ from contracts.events.event import new_fact
 from contracts.events.facts import CaseClosed
 from contracts.topics import CASES, DEFINITIONS, partition_of
 from services.cli.authority import AUTHORITY_HOLDS, CERTIFICATE_HOLDS, CLIENT, Authority
-from services.cli.checks.checked import Checked, certificate, clock, disk
-from services.cli.checks.of_files import of_files
-from services.cli.checks.of_mail_server import of_mail_server
-from services.cli.checks.servers import broker_disk, copies, database
+from services.cli.doctor.checked import Checked, certificate, clock, disk
+from services.cli.doctor.of_files import of_files
+from services.cli.doctor.of_mail_server import of_mail_server
+from services.cli.doctor.servers import broker_disk, copies, database
 from services.embedded import DATABASE, MASTER_KEY, EmbeddedHome
 from services.ingest.access import TOKENS
 from services.runtime.copies.file import COPIES
@@ -314,7 +314,7 @@ DAMAGES: Final[dict[str, tuple[Callable[[Path], None], list[str], str]]] = {
 @pytest.mark.parametrize("name", DAMAGES)
 def test_what_is_wrong_is_found_with_what_to_do(home: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for looks in ("of_home", "of_states"):
-        monkeypatch.setattr(f"services.cli.checks.{looks}.LOOK_AGAIN", 0.01)
+        monkeypatch.setattr(f"services.cli.doctor.{looks}.LOOK_AGAIN", 0.01)
     damage, wanted, do = DAMAGES[name]
     damage(home)
     found = checked(home)

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deploy.local.ports import free_ports
-from services.cli.checks.checked import Checked
-from services.cli.checks.of_region import of_api
+from services.cli.doctor.checked import Checked
+from services.cli.doctor.of_region import of_api
 from services.mailer.settings import MailerSettings
 from services.runtime.addresses import LAST_PORT, server_of
 from services.runtime.environment import settings_of

@@ -5,7 +5,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.cli.picture import Picture, Slot, drawn, sparkline
+from services.cli.case.picture import Picture, Slot, drawn, sparkline
 from tests.cli.pictures import read
 
 STATUSES = st.sampled_from(["on_track", "not_on_track", "unknown"])

@@ -17,9 +17,9 @@ from contracts.definitions.instrument import Instrument
 from contracts.definitions.policy import Policy
 from contracts.events.event import fact_id
 from contracts.events.tracks import Evidence
-from services.cli.policy_examples import Example, Examples
-from services.cli.policy_prose import PolicyProse
-from services.cli.policy_prose_texts import TEXTS
+from services.cli.policy.examples import Example, Examples
+from services.cli.policy.prose import PolicyProse
+from services.cli.policy.prose_texts import TEXTS
 from services.not_detector.domain.course import Course, Measured, SetByHand, View
 from services.not_detector.domain.rules import apply
 from tests.cli.homes import policy_file

@@ -11,8 +11,8 @@ from contracts.events.notices import ReportChange, ReportRevised
 from contracts.events.scores import FactSetAside, SetAsideReason
 from services.cli.home import library_catalogue
 from services.cli.naming import Naming
-from services.cli.telling import told_shortly
-from services.cli.telling_conclusions import conclusion
+from services.cli.telling.conclusions import conclusion
+from services.cli.telling.events import told_shortly
 from services.pages.words import Words
 
 ID: Final = "00000000-0000-5000-8000-000000000001"

@@ -92,7 +92,8 @@ def hears_ctrl_c() -> Iterator[None]:
 
 @pytest.mark.usefixtures("hears_ctrl_c")
 @pytest.mark.parametrize(
-    ("name", "command"), [("services.cli.audit.group", ("audit", "verify")), ("services.cli.doctor", ("doctor",))]
+    ("name", "command"),
+    [("services.cli.audit.group", ("audit", "verify")), ("services.cli.doctor.command", ("doctor",))],
 )
 def test_a_command_that_is_interrupted_before_its_work_begins_says_so_and_ends_as_any_other(
     name: str, command: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

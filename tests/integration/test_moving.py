@@ -10,7 +10,7 @@ import pytest
 
 from contracts.codec import CaseKey
 from contracts.topics import CASES
-from services.cli.log_import import founding_of
+from services.cli.imports.log import founding_of
 from services.distributed import DistributedHome
 from services.runtime.founding import log_id_of
 from services.runtime.log.port import Record

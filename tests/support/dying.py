@@ -101,7 +101,7 @@ def _live(moment: int, arguments: Sequence[str]) -> NoReturn:
 
 
 def _die_at_each(numbers: str, arguments: Sequence[str]) -> None:
-    import_module("services.cli.imports")
+    import_module("services.cli.imports.command")
     for number in numbers.split(","):
         child = os.fork()
         if child == 0:

@@ -13,8 +13,8 @@ from services.auditor.domain.argument import Argument, Stood
 from services.cli.disclosure import shown
 from services.cli.naming import WORDS, Naming
 from services.cli.screen import as_given, by_whose_clock, heading, minute, painted, wrapped
-from services.cli.telling import told
-from services.cli.telling_conclusions import STATUSES
+from services.cli.telling.conclusions import STATUSES
+from services.cli.telling.events import told
 from services.pages.measure import moved
 from services.pages.ruled import Ruled, why_silent
 from services.pages.words import sentence

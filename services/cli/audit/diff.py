@@ -12,10 +12,10 @@ from services.auditor.diff import COMPARED, Compared, How, Side, compare
 from services.auditor.domain.narrowing import Part
 from services.auditor.narrowed import Narrowed
 from services.cli.audit.narrowing import Wish, narrowing_options, part_of, told_of
-from services.cli.audit.source import Exported, Source, audited
 from services.cli.home import FINDING, Failure, run
 from services.cli.output import Format, Row, counted, emit, format_option, progress, say
 from services.cli.place import Region
+from services.cli.source import Exported, Source, audited
 from services.home import Home
 
 COLUMNS: Final = ("how", "topic", "case", "event", "type", "fields", "session", "first", "second")

@@ -14,8 +14,7 @@ from contracts.events.fields import instant
 from contracts.events.notices import NoticeRequested
 from services.auditor.domain.narrowing import known_at
 from services.cli.audit.narrowing import as_of_option
-from services.cli.audit.source import Source, audited, source_options
-from services.cli.case_screen import CONCLUSION, FACT, HAPPENED, CaseFile, case_screen
+from services.cli.case.screen import CONCLUSION, FACT, HAPPENED, CaseFile, case_screen
 from services.cli.disclosure import shown
 from services.cli.history import history as events_of
 from services.cli.history import is_fact
@@ -24,7 +23,8 @@ from services.cli.naming import Naming
 from services.cli.naming_cases import case_named
 from services.cli.output import Format, Row, counted, emit, format_option
 from services.cli.screen import as_given, by_whose_clock, heading, minute, painted, wrapped
-from services.cli.telling import told
+from services.cli.source import Source, audited, source_options
+from services.cli.telling.events import told
 from services.not_detector.domain.stage import NotDetector
 from services.notifier.domain.stage import Notifier
 from services.pages.words import sentence

@@ -19,9 +19,9 @@ from services.auditor.domain.loop import FEWEST, Loop, Summary, by_group, loops,
 from services.auditor.fold import Keys
 from services.auditor.narrowed import Narrowed
 from services.cli.audit.narrowing import Wish, known_of, narrowing_options, part_of, told_of
-from services.cli.audit.source import Source, audited, source_options
 from services.cli.home import FINDING, Failure, run, short_names
 from services.cli.output import Format, Row, counted, emit, format_option, progress, say
+from services.cli.source import Source, audited, source_options
 from services.runtime.log.port import Log
 from services.runtime.reading import chunks, event_of
 

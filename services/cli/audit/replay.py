@@ -23,13 +23,13 @@ from services.auditor.verify import partitions_of
 from services.cli.audit.narrowing import Wish, narrowing_options, part_of, told_of
 from services.cli.audit.refusals import Beside, contradicted, cut_off, erased_of, lacking, unexplained, untold
 from services.cli.audit.sharing import Reading, compared_anew, made_anew, processes_option, states_in
-from services.cli.audit.shelf import shelf, shelves
-from services.cli.audit.source import Exported, Source, audited, history_of, source_options
 from services.cli.audit.verify import records_of, shown
 from services.cli.home import FINDING, Failure, run
 from services.cli.output import Format, Row, counted, emit, format_option, progress, say
 from services.cli.place import Place, opened
 from services.cli.processes import Progress
+from services.cli.shelf import shelf, shelves
+from services.cli.source import Exported, Source, audited, history_of, source_options
 from services.home import Home
 from services.runtime.database import Database
 from services.runtime.log.sqlite import SqliteLog

@@ -10,7 +10,7 @@ from contracts.definitions.policy import Deterioration, NoChange
 from contracts.events.event import Data, Event
 from contracts.events.tracks import Decision, Evidence
 from services.cli.home import FINDING, Failure
-from services.cli.policy_sentences import PolicySentences
+from services.cli.policy.sentences import PolicySentences
 from services.not_detector.domain.course import Course, View
 from services.not_detector.domain.rules import Silent, apply, healthy_cut_off
 from services.not_detector.domain.stage import NotDetector

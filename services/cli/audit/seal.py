@@ -16,11 +16,11 @@ from contracts.topics import Topic
 from services.auditor.checkpoint import SEALED, Checkpoint, Proof, Sealed, last_signed, notes, proof, signed
 from services.auditor.note import NoteInvalid, Signer, Verifier
 from services.auditor.sealing import CheckpointUnusable, KeyUnusable, file_name, require_kept, signer_in
-from services.cli.audit.source import Source, audited, source_options
 from services.cli.home import FINDING, Failure, run
 from services.cli.output import say
 from services.cli.place import Place, data_option, opened
 from services.cli.private import new_file, private_directory, private_file, require_absent
+from services.cli.source import Source, audited, source_options
 from services.home import Home
 from services.runtime.log.port import StoredRecord
 from services.runtime.reading import chunks

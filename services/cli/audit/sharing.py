@@ -15,10 +15,10 @@ from services.auditor.rebuilding import Begun, Made, Rebuilt, begin, made
 from services.auditor.replay import History
 from services.auditor.states import Derived, Together
 from services.auditor.verify import Told, partitions_of, told_again
-from services.cli.audit.shelf import shelf, shelf_in, shelves
-from services.cli.audit.source import Exported, Source, Unpacked, history_of
 from services.cli.place import opened
 from services.cli.processes import Progress, shared
+from services.cli.shelf import shelf, shelf_in, shelves
+from services.cli.source import Exported, Source, Unpacked, history_of
 from services.cli.zone import clinic_zone
 from services.embedded import EmbeddedHome
 from services.home import Home

@@ -25,11 +25,11 @@ from services.auditor.verify import Verified, compared, partitions_of
 from services.cli.audit.narrowing import Wish, narrowing_options, part_of, told_of
 from services.cli.audit.seal import checkpoint_in, public_option, verifier_of
 from services.cli.audit.sharing import Reading, processes_option, told_by
-from services.cli.audit.source import Source, Unpacked, audited, history_of, source_options
 from services.cli.home import FINDING, Failure, run
 from services.cli.naming_cases import told_erased, told_unfinished, told_unsaid
 from services.cli.output import Format, Row, counted, emit, emit_whole, format_option, progress, say
 from services.cli.screen import harmless, painted, size, wrapped
+from services.cli.source import Source, Unpacked, audited, history_of, source_options
 from services.home import Home
 from services.runtime.erasures import Erasure, erasures
 from services.runtime.refusals import DefinitionUnfit, LogEmpty

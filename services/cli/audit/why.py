@@ -16,7 +16,6 @@ from services.auditor.domain.argument import NothingDecided, argument
 from services.cli.audit.argument_text import Why, lines, row
 from services.cli.audit.narrowing import as_of_option
 from services.cli.audit.ruling import ruled, stood_on
-from services.cli.audit.source import Source, audited, source_options
 from services.cli.copies import noted
 from services.cli.definitions import language_option
 from services.cli.history import history
@@ -24,8 +23,9 @@ from services.cli.home import FINDING, Failure, in_words, run, short_names
 from services.cli.naming import Naming
 from services.cli.naming_cases import case_named
 from services.cli.output import Format, emit, format_option, say
-from services.cli.report_files import write_page
+from services.cli.reports.files import write_page
 from services.cli.screen import as_given
+from services.cli.source import Source, audited, source_options
 from services.cli.zone import clinic_zone
 from services.home import Home
 from services.notifier.domain.composition import compose

@@ -20,7 +20,7 @@ from contracts.codec import CaseKey, encode, prepared
 from contracts.events.event import fact_id, new_fact
 from contracts.events.facts import CaseErased
 from contracts.topics import CASES, partition_of
-from services.cli.report_files import write_reports
+from services.cli.reports.files import write_reports
 from services.embedded import DATABASE, MASTER_KEY, EmbeddedHome
 from services.runtime.copies.file import CopiesInFile
 from services.runtime.copies.port import Copy

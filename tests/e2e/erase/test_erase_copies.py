@@ -279,7 +279,7 @@ def test_what_is_left_of_an_erasure_that_was_broken_off_is_told_and_what_it_has_
         raise Failure("broken off")
 
     with monkeypatch.context() as broken:
-        broken.setattr("services.cli.erase.backups_taken_out", breaks_off)
+        broken.setattr("services.cli.erase.command.backups_taken_out", breaks_off)
         assert "broken off" in erase(with_copies).told
     assert not (place / "why.html").exists()
     stays.rmdir()

@@ -1,0 +1,1 @@
+"""`ontrack backup` and `ontrack restore`: what cannot be rebuilt, in one sealed file."""

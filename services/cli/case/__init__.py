@@ -1,0 +1,1 @@
+"""`ontrack case`: one case as a picture, and what happened in it."""

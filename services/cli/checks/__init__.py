@@ -1,1 +1,0 @@
-"""What `ontrack doctor` checks, and what it says of it."""

@@ -1,0 +1,1 @@
+"""`ontrack doctor`: what it checks, and what it says of it."""

@@ -1,0 +1,126 @@
+"""What an erasure changes outside the place of a home, and whose that is: told before anybody is asked to confirm it.
+
+A home that was copied knows what the other one has made. Whether it is a copy, or was moved or restored and so stands
+for the other one, nothing in it can tell: somebody has to say so.
+"""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from contracts.codec import CaseKey
+from services.cli.erase.copies import Erased, Met, about, pages_to_remove, remains
+from services.cli.erase.files import files_to_write
+from services.cli.home import Failure, in_words
+from services.cli.place import Place
+from services.embedded import EmbeddedHome, holds_database
+from services.runtime.copies.port import UNKNOWN, Copies, Copy
+
+_LEFT_ALONE: Final = "was left alone: it is of {}, where the case has to be erased too"
+_LEFT_BEHIND: Final = "the data at {}, from which this was moved or restored, is there still: {}"
+_NOT_ERASED: Final = "erase the case there too, or delete it"
+_NOT_LOOKED_AT: Final = "nobody can tell whether the case was erased there ({}), so delete it"
+
+
+@dataclass(frozen=True, slots=True)
+class Origins:
+    """What somebody says of the homes that have noted copies: which this one stands for, and which go on beside it."""
+
+    moved: frozenset[str] = frozenset()
+    copied: frozenset[str] = frozenset()
+
+    @classmethod
+    def given(cls, moved: Iterable[str], copied: Iterable[str]) -> "Origins":
+        """Take them as they are given, directories by any of their names. Raises Failure."""
+        said = cls(_named(moved), _named(copied))
+        for home in moved:
+            if home in said.copied:
+                raise Failure(f"{home}: either --moved-from or --copied-from was expected")
+        return said
+
+    def with_moved(self, home: str) -> "Origins":
+        """Say that this home was moved or restored from another place."""
+        return replace(self, moved=self.moved | {home})
+
+    def with_copied(self, home: str) -> "Origins":
+        """Say that this home is a copy."""
+        return replace(self, copied=self.copied | {home})
+
+    def unsaid(self, erased: Erased, copies: Sequence[Copy]) -> Mapping[str, Sequence[str]]:
+        """Name what lies here of homes of which nothing is said, and may hold the case, with all that would change."""
+        known = {erased.home} | self.moved | self.copied
+        there = [copy for copy in about(erased.case_id, copies) if copy.is_here and os.path.lexists(copy.path)]
+        others = {home: [copy for copy in there if copy.home == home] for home in sorted({copy.home for copy in there})}
+        return {
+            home: sorted({*(copy.path for copy in some), *map(str, changed(erased, some, ()))})
+            for home, some in others.items()
+            if home not in known
+        }
+
+    def reached(self, copies: Sequence[Copy]) -> Sequence[Copy]:
+        """Give the copies but for those of homes that go on."""
+        return [copy for copy in copies if copy.home not in self.copied]
+
+    def left_alone(self, copies: Sequence[Copy]) -> Sequence[Met]:
+        """Tell of the copies of homes that go on."""
+        return [_left_alone(copy) for copy in copies if copy.home in self.copied]
+
+    def others(self, files: Sequence[Path], copies: Sequence[Copy]) -> Sequence[Path]:
+        """Give files that somebody has named but for the copies of homes that go on."""
+        kept = {os.path.realpath(copy.path) for copy in copies if copy.home in self.copied}
+        return [file for file in files if os.path.realpath(file) not in kept]
+
+
+async def taken_over(copies: Copies, origins: Origins) -> None:
+    """Note what was made of homes that this one stands for as its own. Raises CopiesUnavailable."""
+    for copy in await copies.all():
+        if copy.home in origins.moved and copy.home != copies.home:
+            await copies.note(copy.model_copy(update={"home": copies.home}))
+
+
+async def left_behind(erased: Erased, origins: Origins) -> list[Met]:
+    """Tell of data that this home stands for where they are there still, and the case is not erased in them."""
+    homes = sorted({os.path.realpath(home) for home in origins.moved} - {erased.home})
+    found = [(home, await _left_to_do(Path(home), erased)) for home in homes]
+    return [Met(home, "remains", _LEFT_BEHIND.format(home, to_do)) for home, to_do in found if to_do is not None]
+
+
+async def _left_to_do(directory: Path, erased: Erased) -> str | None:
+    """Say what is to be done about the data in a directory, if there are any."""
+    try:
+        with in_words():
+            if not holds_database(directory):
+                return None
+            async with await EmbeddedHome.open(directory) as home:
+                key = (await home.keyring.keys([erased.case_id])).get(erased.case_id)
+                return _NOT_ERASED if isinstance(key, CaseKey) else None
+    except Failure as failed:
+        return _NOT_LOOKED_AT.format(failed)
+
+
+def changed(erased: Erased, copies: Sequence[Copy], others: Sequence[Path]) -> Sequence[Path]:
+    """Give the files that are removed or written anew."""
+    return [*pages_to_remove(erased, copies), *files_to_write(erased, copies, others)]
+
+
+def outside(files: Iterable[Path], place: Place) -> Sequence[str]:
+    """Name the files that do not lie in a directory; all of them, if a home is no directory."""
+    return sorted({str(file) for file in files if not _is_inside(file, place)})
+
+
+def _named(homes: Iterable[str]) -> frozenset[str]:
+    return frozenset(name for home in homes for name in (home, os.path.realpath(home)))
+
+
+def _left_alone(copy: Copy) -> Met:
+    home = "the home that has made it" if copy.home == UNKNOWN else f"the home at {copy.home}"
+    return remains(copy, _LEFT_ALONE.format(home))
+
+
+def _is_inside(path: Path, place: Place) -> bool:
+    """Tell whether a file lies in a directory, and does not only seem so by a link."""
+    if not isinstance(place, Path):
+        return False
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(place))

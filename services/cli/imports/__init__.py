@@ -1,0 +1,1 @@
+"""`ontrack import`: responses from a file, an exported log, or a bundle."""

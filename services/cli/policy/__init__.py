@@ -1,0 +1,1 @@
+"""`ontrack policy`: rules are listed, told in sentences, and tried on a history."""

@@ -1,0 +1,1 @@
+"""`ontrack reports`: listed, opened, or written as pages."""
