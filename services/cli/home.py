@@ -60,12 +60,11 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 async def _end_generators(loop: asyncio.AbstractEventLoop) -> None:
     """End what was read in part: a generator, then those that it read, each in a task that the loop begins."""
+    until = loop.time() + _ENDS_WITHIN
     await loop.shutdown_asyncgens()
     await asyncio.sleep(0)
-    while ending := asyncio.all_tasks() - {asyncio.current_task()}:
-        ended, _ = await asyncio.wait(ending, timeout=_ENDS_WITHIN)
-        if not ended:
-            return
+    while (ending := asyncio.all_tasks() - {asyncio.current_task()}) and (left := until - loop.time()) > 0:
+        await asyncio.wait(ending, timeout=left)
         await asyncio.sleep(0)
 
 
