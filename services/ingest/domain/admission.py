@@ -118,7 +118,9 @@ def refusals(case: Registered, fact: Event[Data], definitions: Catalogue) -> Ite
         case PolicyChanged(policy=policy):
             yield from _unknown_definition("policy", definitions.policy, policy)
     if not case.enrolled:
-        yield _UNKNOWN
+        # Who it is may be known, and its enrolment never came: to be forgotten it takes no more.
+        if not isinstance(fact.data, CaseErased):
+            yield _UNKNOWN
         return
     yield from _after_the_end(case, fact)
     yield from outside(case, fact.data, definitions)

@@ -24,6 +24,7 @@ from services.cli.reports.files import write_reports
 from services.embedded import DATABASE, MASTER_KEY, EmbeddedHome
 from services.runtime.copies.file import CopiesInFile
 from services.runtime.copies.port import Copy
+from services.runtime.directory.port import Person
 from services.runtime.log.port import Record
 from tests.support.command import Ran, ontrack, run_apart, succeeded
 from tests.support.contents import contents, counts, master_key_in
@@ -288,6 +289,30 @@ def test_a_case_whose_key_is_damaged_is_erased_by_its_number_as_any_other(clinic
 
     # and the home verifies, but for that
     assert f"{case_id}: this case was erased" in verified("--data", home)
+
+
+def test_whose_enrolment_never_came_to_the_log_is_erased_as_any_other(clinic: Desk) -> None:
+    # given a number that was entered in the directory by whoever was killed before the case was recorded
+    home, number = clinic.home, "0303803333"
+    case_id = asyncio.run(_entered(home, number))
+    succeeded("backup", clinic.place / "monday.backup", "--data", home)
+
+    # when it is erased
+    ran = succeeded("erase", number, "--ground", "asked-for", "--confirm", number, "--data", home)
+
+    # then nobody knows who it was, here or in the backup, and that is no finding
+    assert "who it was, in the directory" in ran.said
+    assert number not in contents(home).numbers.values()
+    listed = succeeded("backup", clinic.place / "monday.backup", "--list-keys", "--format", "ndjson").out.splitlines()
+    assert {"case": case_id, "key": "destroyed"} in map(json.loads, listed)
+    assert f"{case_id}: this case was erased" in verified("--data", home)
+
+
+async def _entered(directory: Path, number: str) -> str:
+    async with await EmbeddedHome.open(directory, write=True) as home:
+        [case_id] = (await home.people.case_ids("clinic", [number])).values()
+        await home.people.enter({case_id: Person("clinic", number)})
+        return case_id
 
 
 def test_a_case_of_which_the_register_has_lost_what_it_knew_is_erased_as_any_other(clinic: Desk) -> None:
