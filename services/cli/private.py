@@ -94,10 +94,14 @@ def require_absent(file: Path) -> None:
 
 
 def _lock(stream: IO[bytes], file: Path) -> None:
+    """Hold a file that was opened. Raises Failure if another command does, or has given it its name since."""
     try:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise Failure(f"{file} is being written by another command; wait until it is done") from None
+        is_held = os.path.samestat(os.fstat(stream.fileno()), file.stat())
+    except (BlockingIOError, FileNotFoundError):
+        is_held = False
+    if not is_held:
+        raise Failure(f"{file} is being written by another command; wait until it is done")
 
 
 def _sync(directory: Path) -> None:

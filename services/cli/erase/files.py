@@ -175,14 +175,15 @@ async def _of_backup(erased: Erased, file: Path, left: Sequence[Copy]) -> Met:
             copy = made_here("backup", file, backup.manifest.began, erased.home)
             if not holds(backup, erased.case_id, left, erased.master):
                 return Met(path, "without", f"the backup {file} does not hold it", copy=copy)
-            await _write_anew(erased, file.resolve(), backup, left)
+        await _write_anew(erased, file.resolve(), left)
     except (BackupUnusable, MasterKeyUnusable, Failure, OSError) as failed:
         return Met(path, "remains", f"the backup {file} could not be written anew: {failed}", copy=copy)
     return Met(path, "removed", f"the backup {file} was written anew without it", copy=copy)
 
 
-async def _write_anew(erased: Erased, file: Path, backup: Backup, left: Sequence[Copy]) -> None:
-    with in_place_of(file) as (stream, unfinished):
+async def _write_anew(erased: Erased, file: Path, left: Sequence[Copy]) -> None:
+    # Opened once it is held: whoever erased another case meanwhile may have written it anew.
+    with in_place_of(file) as (stream, unfinished), Backup.opened(file) as backup:
         items = sum(part.items for part in backup.manifest.parts)
         with progress(f"Writing {file.name} anew", items) as advance:
             await write_without(backup, erased.case_id, left, Writer(stream), erased.master, advance)
@@ -198,19 +199,23 @@ def _of_keys(erased: Erased, copy: Copy) -> Met:
     try:
         if not file.exists():
             return remains(copy, _KEYS_MISSING)
-        numbered = list(lines_of(file))
-        lines = [line for _, line in numbered]
-        after = [_without_key(number, line, erased.case_id) for number, line in numbered]
-        if after == lines:
+        lines = [line for _, line in lines_of(file)]
+        if _lines_without(erased, file) == lines:
             # One that somebody names can be that of another home: what names the case is of this one.
             known = copy if any(erased.case_id.encode() in line for line in lines) else None
             return Met(copy.path, "without", f"the file of keys {file} does not hold it", copy=known)
         with in_place_of(file.resolve()) as (stream, _):
-            stream.writelines(line + b"\n" for line in after)
+            # Read once it is held, as a backup is.
+            stream.writelines(line + b"\n" for line in _lines_without(erased, file))
     except (Failure, OSError) as failed:
         return replace(remains(copy, f"could not be written anew: {failed}"), copy=copy)
     says = f"the file of keys {file} was written anew: it says that the key was destroyed"
     return Met(copy.path, "removed", says, copy=copy)
+
+
+def _lines_without(erased: Erased, file: Path) -> list[bytes]:
+    """Give the lines of a file of keys without that of a case. Raises Failure."""
+    return [_without_key(number, line, erased.case_id) for number, line in lines_of(file)]
 
 
 def _only_case(erased: Erased, file: Path) -> str | None:

@@ -1,20 +1,24 @@
 """`ontrack erase` and what lies elsewhere: backups, bundles, keys, pages, exports; each is told of until it is gone."""
 
 import asyncio
+import fcntl
 import json
 import shutil
 import sqlite3
 from base64 import b64encode
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import IO
 from zipfile import ZipFile
 
 import pytest
 
 from contracts.codec import CaseKey
 from services.cli.case_keys import write_keys
+from services.cli.home import Failure
+from services.cli.private import in_place_of
 from services.embedded import DATABASE, MASTER_KEY, EmbeddedHome
 from services.runtime.directory.port import Person
 from tests.support.command import Ran, ontrack, run_apart, succeeded
@@ -112,6 +116,53 @@ def test_a_backup_that_links_lead_to_is_remembered_once_and_by_its_own_name(clin
     for link in elsewhere.glob("link.*"):
         link.unlink()
     assert erase(clinic).exit_code == 0
+
+
+@pytest.mark.parametrize("name", ["case.keys", "monday.backup"])
+def test_what_is_taken_out_of_a_file_meanwhile_does_not_come_back(
+    clinic: Desk, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    # given a backup and a file of keys, and another case that is erased when a file was read and is not held yet
+    place, others = clinic.place, list[Ran]()
+    succeeded("backup", place / "monday.backup", "--data", clinic.home)
+    succeeded("export", "--data", clinic.home, "--output", place / "exported", "--keys", place / "case.keys")
+    shutil.copytree(clinic.home, place / "copied")
+
+    def meanwhile(file: Path) -> AbstractContextManager[tuple[IO[bytes], Path]]:
+        if file.name == name and not others:
+            asked = ("erase", ANNA, "--ground", "ordered", "--confirm", ANNA, "--moved-from", clinic.home)
+            others.append(run_apart(*asked, "--data", place / "copied"))
+        return in_place_of(file)
+
+    monkeypatch.setattr("services.cli.erase.files.in_place_of", meanwhile)
+
+    # when a case is erased, then neither is in these files
+    assert erase(clinic).exit_code == 0
+    assert f"{place / name} was written anew" in others[0].said
+    listed = succeeded("backup", place / "monday.backup", "--list-keys", "--format", "ndjson").out.splitlines()
+    assert [json.loads(line)["key"] for line in listed] == ["destroyed", "destroyed"]
+    assert [json.loads(line)["key"] for line in (place / "case.keys").read_bytes().splitlines()] == [None, None]
+
+
+def test_a_file_that_gets_its_name_before_it_is_held_is_not_written_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given somebody who puts a file in the place of another one when a command has opened it, and does not hold it yet
+    file, flock = tmp_path / "monday.backup", fcntl.flock
+    file.write_text("before")
+
+    def finished(stream: IO[bytes], how: int) -> None:
+        stream.write(b"after")
+        stream.flush()
+        file.with_name("monday.backup.new").rename(file)
+        flock(stream, how)
+
+    monkeypatch.setattr("services.cli.private.fcntl.flock", finished)
+
+    # when the command goes on, then it leaves that alone
+    with pytest.raises(Failure, match="is being written by another command"), in_place_of(file):
+        pass
+    assert file.read_text() == "after"
 
 
 def test_a_directory_that_is_named_is_looked_through_where_links_lead_too(clinic: Desk) -> None:
