@@ -4,6 +4,7 @@ import os
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from errno import ELOOP
 from pathlib import Path
 from typing import Final, Literal
 
@@ -193,7 +194,7 @@ def _of_place(erased: Erased, place: Copy, noted: Sequence[Copy]) -> Met | None:
         # The list goes too: it names the patient, and is written anew with the rest.
         had_list = _is_there(directory / INDEX)
         for file in [directory / INDEX, *there]:
-            file.unlink(missing_ok=True)
+            _remove(file)
     except OSError as error:
         return remains(place, f"cannot be removed ({error.strerror}): delete them, and {INDEX} with them", pages)
     if not there and not had_list:
@@ -211,7 +212,7 @@ def _of_page(page: Copy) -> Met | None:
         if not _is_there(file):
             # What was written to be looked at once goes with all that is temporary.
             return None if page.going or file.name.startswith(TEMPORARY) else remains(page, _PAGES_MISSING)
-        file.unlink()
+        _remove(file)
     except OSError as error:
         kept = page.model_copy(update={"going": False})
         return remains(kept, f"cannot be removed ({error.strerror}): delete it")
@@ -219,6 +220,13 @@ def _of_page(page: Copy) -> Met | None:
 
 
 def _is_there(path: Path) -> bool:
+def _remove(page: Path) -> None:
+    """Remove a page, if it is there. Raises OSError, also of a link: what that leads to can be anybody's."""
+    if page.is_symlink():
+        raise OSError(ELOOP, f"it is a link to {os.path.realpath(page)}, which holds it")
+    page.unlink(missing_ok=True)
+
+
     """Tell whether something is there. Raises OSError if that cannot be told."""
     try:
         path.lstat()

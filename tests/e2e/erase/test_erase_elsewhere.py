@@ -353,6 +353,32 @@ def test_pages_that_cannot_be_removed_are_told_of_until_they_are_gone(clinic: De
 
 def test_pages_that_are_not_there_are_told_of_until_somebody_says_where_they_went(clinic: Desk) -> None:
     # given a directory of reports and a page that were moved, and reports of before the case, where it is in none
+def test_a_page_that_was_moved_behind_a_link_is_told_of_until_it_is_deleted(clinic: Desk) -> None:
+    # given pages that were moved, with links where they were
+    place, gone = clinic.place, {"number": GONE.encode()}
+    succeeded("audit", "why", GONE, "--session", "3", "--write", place / "why.html", "--data", clinic.home)
+    succeeded("reports", "--data", clinic.home, "--write", place / "pages")
+    [one, *_] = (page for page in (place / "pages").glob("*.html") if found(page, gone) and page.name != "index.html")
+    (place / "archive").mkdir()
+    for page in (place / "why.html", one):
+        page.rename(place / "archive" / page.name)
+        page.symlink_to(place / "archive" / page.name)
+
+    # when the case is erased, once and again, then it is told where each of them is
+    for _ in range(2):
+        ran = erase(clinic)
+        assert ran.exit_code == 1
+        for page in (place / "why.html", one):
+            assert f"cannot be removed (it is a link to {place / 'archive' / page.name}, which holds it)" in ran.said
+
+    # and until they are deleted
+    for page in (place / "why.html", one):
+        page.unlink()
+    shutil.rmtree(place / "archive")
+    assert erase(clinic, "--gone", place).exit_code == 0
+    assert found(place, gone) == set()
+
+
     place = clinic.place
     pages, away, why = place / "pages", place / "away", place / "why.html"
     succeeded("reports", "--case", ANNA, "--data", clinic.home, "--write", place / "without")
