@@ -81,7 +81,7 @@ def require_gone(paths: Sequence[Path]) -> None:
 def without_gone(copies: Sequence[Copy], gone: Sequence[Path]) -> Sequence[Copy]:
     """Leave those copies out of which somebody says that they are gone for good; one that is here is not there.
 
-    Of a backup nothing may be left either that a command had not finished when it was killed.
+    Of a backup, or a file of keys, nothing may be left either that a command had not finished when it was killed.
 
     gone: where they were, or a directory above that, behind `HOST:` if that is another machine
     """
@@ -90,7 +90,8 @@ def without_gone(copies: Sequence[Copy], gone: Sequence[Path]) -> Sequence[Copy]
 
 def _is_gone(copy: Copy, place: Path) -> bool:
     if copy.is_here:
-        left = (copy.path, f"{copy.path}{UNFINISHED}") if copy.kind == "backup" else (copy.path,)
+        is_written_anew = copy.kind in ("backup", "keys")
+        left = (copy.path, f"{copy.path}{UNFINISHED}") if is_written_anew else (copy.path,)
         return not any(map(os.path.lexists, left)) and Path(copy.path).is_relative_to(place.absolute())
     host, _, path = str(place).partition(":")
     return host == copy.host and path != "" and Path(copy.path).is_relative_to(path)
@@ -219,7 +220,6 @@ def _of_page(page: Copy) -> Met | None:
     return Met(page.path, "removed", f"1 report removed: {page.path}")
 
 
-def _is_there(path: Path) -> bool:
 def _remove(page: Path) -> None:
     """Remove a page, if it is there. Raises OSError, also of a link: what that leads to can be anybody's."""
     if page.is_symlink():
@@ -227,6 +227,7 @@ def _remove(page: Path) -> None:
     page.unlink(missing_ok=True)
 
 
+def _is_there(path: Path) -> bool:
     """Tell whether something is there. Raises OSError if that cannot be told."""
     try:
         path.lstat()

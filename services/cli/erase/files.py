@@ -132,9 +132,9 @@ async def backups_taken_out(
 
 
 def remove_unfinished_of(copies: Iterable[Copy]) -> None:
-    """Remove what is left of backups whose making was broken off; where that cannot be, they are not gone."""
+    """Remove what is left of files whose making, or writing anew, was broken off; else they are not gone."""
     for copy in copies:
-        if copy.kind == "backup" and copy.is_here:
+        if copy.kind in ("backup", "keys") and copy.is_here:
             with suppress(Failure, OSError):
                 remove_unfinished(Path(copy.path))
 

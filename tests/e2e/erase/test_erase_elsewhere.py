@@ -80,15 +80,17 @@ def test_a_backup_is_taken_for_no_other_one_and_a_copy_for_one_only(clinic: Desk
     assert erase(clinic).exit_code == 0
 
 
-def test_what_a_backup_that_was_killed_has_left_goes_though_it_is_said_that_the_backup_is_gone(clinic: Desk) -> None:
-    # given a backup that was deleted, and one of which only what was not finished is there
+def test_what_a_command_that_was_killed_has_left_goes_though_it_is_said_that_the_file_is_gone(clinic: Desk) -> None:
+    # given a backup that was deleted, and one, and a file of keys, of which only what was not finished is there
     place, secrets = clinic.place, secrets_of(clinic.home)
     for name in ("monday.backup", "tuesday.backup"):
         succeeded("backup", place / name, "--data", clinic.home)
+    succeeded("export", "--data", clinic.home, "--output", place / "exported", "--keys", place / "case.keys")
     (place / "monday.backup").unlink()
-    (place / "tuesday.backup").rename(place / "tuesday.backup.new")
+    for name in ("tuesday.backup", "case.keys"):
+        (place / name).rename(place / f"{name}.new")
 
-    # when a case is erased, and it is said that both are gone, then nothing of it is found there
+    # when a case is erased, and it is said that all are gone, then nothing of it is found there
     assert erase(clinic, "--gone", place).exit_code == 0
     assert found(place, secrets) == set()
 
@@ -351,8 +353,6 @@ def test_pages_that_cannot_be_removed_are_told_of_until_they_are_gone(clinic: De
         assert "removed from" not in erase(clinic, home=home).said
 
 
-def test_pages_that_are_not_there_are_told_of_until_somebody_says_where_they_went(clinic: Desk) -> None:
-    # given a directory of reports and a page that were moved, and reports of before the case, where it is in none
 def test_a_page_that_was_moved_behind_a_link_is_told_of_until_it_is_deleted(clinic: Desk) -> None:
     # given pages that were moved, with links where they were
     place, gone = clinic.place, {"number": GONE.encode()}
@@ -379,6 +379,8 @@ def test_a_page_that_was_moved_behind_a_link_is_told_of_until_it_is_deleted(clin
     assert found(place, gone) == set()
 
 
+def test_pages_that_are_not_there_are_told_of_until_somebody_says_where_they_went(clinic: Desk) -> None:
+    # given a directory of reports and a page that were moved, and reports of before the case, where it is in none
     place = clinic.place
     pages, away, why = place / "pages", place / "away", place / "why.html"
     succeeded("reports", "--case", ANNA, "--data", clinic.home, "--write", place / "without")
