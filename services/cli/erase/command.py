@@ -236,7 +236,7 @@ async def _erase(number: str, place: Place, data: CaseErased, search: Search) ->
         case_id = await _case_named(home, number)
         if unsaid := search.origins.unsaid(await _erased(home, case_id, place), await home.copies.all()):
             raise Failure(_whose(next(iter(unsaid))))
-        await taken_over(home.copies, search.origins)
+        await taken_over(home.copies, search.origins, home.clock())
         removed = await _to_remove(home, case_id)
         is_new = await _is_yet_to_be(home, case_id)
         if is_new:
@@ -262,7 +262,7 @@ async def _erase(number: str, place: Place, data: CaseErased, search: Search) ->
         met += [*keys_taken_out(erased, copies, others), *left_open(erased, copies)]
         left = left_of(met)
         met += [*await backups_taken_out(erased, copies, others, left), *search.closed]
-        met += await left_behind(erased, search.origins)
+        met += await left_behind(erased, copies)
         # Before any is forgotten: if this is broken off, rather one too many is known.
         for copy in (each.copy for each in met):
             if copy is not None and (copy.case is None or copy in left):

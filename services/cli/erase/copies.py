@@ -22,6 +22,7 @@ _NAMED: Final[dict[Kind, str]] = {
     "report": "the report in",
     "opened": "what stands open in",
     "trial": "the page",
+    "home": "the data in",
 }
 
 _PAGES_MISSING: Final = (

@@ -7,21 +7,29 @@ for the other one, nothing in it can tell: somebody has to say so.
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 from contracts.codec import CaseKey
-from services.cli.erase.copies import Erased, Met, about, pages_to_remove, remains
+from services.cli.erase.copies import Erased, Met, about, is_elsewhere, pages_to_remove, remains
 from services.cli.erase.files import files_to_write
 from services.cli.home import Failure, in_words
 from services.cli.place import Place
 from services.embedded import EmbeddedHome, holds_database
-from services.runtime.copies.port import UNKNOWN, Copies, Copy
+from services.runtime.copies.port import UNKNOWN, Copies, Copy, made_here
+from services.runtime.refusals import NotPermitted
 
 _LEFT_ALONE: Final = "was left alone: it is of {}, where the case has to be erased too"
-_LEFT_BEHIND: Final = "the data at {}, from which this was moved or restored, is there still: {}"
-_NOT_ERASED: Final = "erase the case there too, or delete it"
-_NOT_LOOKED_AT: Final = "nobody can tell whether the case was erased there ({}), so delete it"
+_NOT_ERASED: Final = "from which this was moved or restored is there still: erase the case there too, or delete it"
+_NOT_LOOKED_AT: Final = (
+    "from which this was moved or restored is there still: nobody can tell whether the case was erased there ({}), so "
+    "delete it"
+)
+_NOT_THERE: Final = (
+    "from which this was moved or restored is not there: if its disk is away, bring it back and give the command "
+    "again; once it is deleted, with its directory, say so by --gone"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,31 +81,45 @@ class Origins:
         return [file for file in files if os.path.realpath(file) not in kept]
 
 
-async def taken_over(copies: Copies, origins: Origins) -> None:
-    """Note what was made of homes that this one stands for as its own. Raises CopiesUnavailable."""
+async def taken_over(copies: Copies, origins: Origins, at: datetime) -> None:
+    """Note what was made of homes that this one stands for as its own, and where one of them is there still.
+
+    Raises CopiesUnavailable.
+    """
     for copy in await copies.all():
         if copy.home in origins.moved and copy.home != copies.home:
             await copies.note(copy.model_copy(update={"home": copies.home}))
+    for home in sorted({os.path.realpath(home) for home in origins.moved} - {copies.home}):
+        if _may_hold_data(Path(home)):
+            await copies.note(made_here("home", Path(home), at, copies.home))
 
 
-async def left_behind(erased: Erased, origins: Origins) -> list[Met]:
-    """Tell of data that this home stands for where they are there still, and the case is not erased in them."""
-    homes = sorted({os.path.realpath(home) for home in origins.moved} - {erased.home})
-    found = [(home, await _left_to_do(Path(home), erased)) for home in homes]
-    return [Met(home, "remains", _LEFT_BEHIND.format(home, to_do)) for home, to_do in found if to_do is not None]
+async def left_behind(erased: Erased, copies: Sequence[Copy]) -> list[Met]:
+    """Tell of data that this home stands for, but for those in which the case is erased."""
+    homes = [copy for copy in copies if copy.kind == "home" and os.path.realpath(copy.path) != erased.home]
+    found = [await _of_home(erased, copy) if copy.is_here else is_elsewhere(copy) for copy in homes]
+    return [met for met in found if met is not None]
 
 
-async def _left_to_do(directory: Path, erased: Erased) -> str | None:
-    """Say what is to be done about the data in a directory, if there are any."""
+async def _of_home(erased: Erased, copy: Copy) -> Met | None:
+    directory = Path(copy.path)
+    if not _may_hold_data(directory):
+        return remains(copy, _NOT_THERE)
     try:
         with in_words():
-            if not holds_database(directory):
-                return None
             async with await EmbeddedHome.open(directory) as home:
                 key = (await home.keyring.keys([erased.case_id])).get(erased.case_id)
-                return _NOT_ERASED if isinstance(key, CaseKey) else None
+                return remains(copy, _NOT_ERASED) if isinstance(key, CaseKey) else None
     except Failure as failed:
-        return _NOT_LOOKED_AT.format(failed)
+        return remains(copy, _NOT_LOOKED_AT.format(failed))
+
+
+def _may_hold_data(directory: Path) -> bool:
+    """Tell whether there are data in a directory, or nobody may look whether there are."""
+    try:
+        return holds_database(directory)
+    except NotPermitted:
+        return True
 
 
 def changed(erased: Erased, copies: Sequence[Copy], others: Sequence[Path]) -> Sequence[Path]:

@@ -59,6 +59,7 @@ def test_whoever_restores_a_backup_knows_which_copies_were_made_before(clinic: D
     assert {"case": gone, "key": "destroyed"} in map(json.loads, listed)
     other = master_key_in(place / "other", (clinic.home / MASTER_KEY).read_bytes())
     succeeded("restore", place / "tuesday.backup", "--data", other)
+    shutil.rmtree(clinic.home)
     for home in (directory, other):
         again = erase(clinic, "--moved-from", clinic.home, home=home)
         assert (again.exit_code, f"the reports in {place}/pages is not there" in again.said) == (1, True)
@@ -172,24 +173,49 @@ def test_a_home_that_was_moved_reaches_what_it_made_before_when_that_is_said(wit
     assert "was written anew" in succeeded(*ERASE_ANNA, "--data", elsewhere).said
 
 
-def test_whoever_was_moved_is_told_where_what_was_left_behind_still_has_the_case(clinic: Desk) -> None:
+def test_whoever_was_moved_is_told_at_each_erasure_where_what_was_left_behind_still_has_the_case(clinic: Desk) -> None:
     # given a home that was restored into another directory, and the one before is there still
-    succeeded("backup", clinic.place / "monday.backup", "--data", clinic.home)
-    directory = master_key_in(clinic.place / "again", (clinic.home / MASTER_KEY).read_bytes())
-    succeeded("restore", clinic.place / "monday.backup", "--data", directory)
+    place, home = clinic.place, clinic.home
+    succeeded("backup", place / "monday.backup", "--data", home)
+    directory = master_key_in(place / "again", (home / MASTER_KEY).read_bytes())
+    succeeded("restore", place / "monday.backup", "--data", directory)
 
-    # when a case is erased, then it is told what is to be done, also where nobody can look there
-    said, there = ("--moved-from", clinic.home), f"the data at {clinic.home}, from which this was moved or restored"
-    ran = erase(clinic, *said, home=directory)
+    # when a case is erased, then it is told what is to be done, also where nobody can look there, and once it was said
+    there = f"the data in {home} from which this was moved or restored"
+    ran = erase(clinic, "--moved-from", home, home=directory)
     assert ran.exit_code == 1
-    assert f"{there}, is there still: erase the case there too, or delete it" in ran.said
-    (clinic.home / MASTER_KEY).rename(clinic.place / "kept.key")
-    assert f"{there}, is there still: nobody can tell" in erase(clinic, *said, home=directory).said
+    assert f"{there} is there still: erase the case there too, or delete it" in ran.said
+    (home / MASTER_KEY).rename(place / "kept.key")
+    assert f"{there} is there still: nobody can tell" in erase(clinic, home=directory).said
 
     # and when that was done, then nothing is left to be done
-    (clinic.place / "kept.key").rename(clinic.home / MASTER_KEY)
+    (place / "kept.key").rename(home / MASTER_KEY)
     assert erase(clinic).exit_code == 0
-    assert erase(clinic, *said, home=directory).exit_code == 0
+    assert erase(clinic, home=directory).exit_code == 0
+
+    # and when the next case is erased, then it is told again, until it is deleted and that is said
+    ran = ontrack(*ERASE_ANNA, "--data", directory)
+    assert (ran.exit_code, f"{there} is there still: erase the case there too" in ran.said) == (1, True)
+    shutil.rmtree(home)
+    ran = ontrack(*ERASE_ANNA, "--data", directory)
+    assert (ran.exit_code, f"{there} is not there" in ran.said) == (1, True)
+    succeeded(*ERASE_ANNA, "--gone", home, "--data", directory)
+    succeeded(*ERASE_ANNA, "--data", directory)
+
+
+def test_a_home_that_was_moved_back_is_not_taken_for_one_that_it_has_left_behind(clinic: Desk) -> None:
+    # given a home that was restored elsewhere, and was moved then to where the one before had been
+    place, home = clinic.place, clinic.home
+    succeeded("backup", place / "monday.backup", "--data", home)
+    directory = master_key_in(place / "again", (home / MASTER_KEY).read_bytes())
+    succeeded("restore", place / "monday.backup", "--data", directory)
+    assert erase(clinic, "--moved-from", home, home=directory).exit_code == 1
+    shutil.rmtree(home)
+    directory.rename(home)
+
+    # when a case is erased, then nothing is missed
+    succeeded(*ERASE_ANNA, "--moved-from", directory, "--data", home)
+    succeeded(*ERASE_ANNA, "--data", home)
 
 
 ERASE_ANNA: Final = ("erase", ANNA, "--ground", "ordered", "--confirm", ANNA)
