@@ -22,6 +22,7 @@ _NAMED: Final[dict[Kind, str]] = {
     "report": "the report in",
     "opened": "what stands open in",
     "trial": "the page",
+    "lines": "what an import left out in",
     "home": "the data in",
 }
 
@@ -31,6 +32,7 @@ _PAGES_MISSING: Final = (
 _OPENED: Final[dict[Kind, str]] = {
     "opened": "holds its answers in the open: delete it",
     "trial": "is about the trial of a policy, and can name it with its scores: delete it",
+    "lines": "can hold its answers in the open: delete it, mended or not",
 }
 _OPENED_MISSING: Final = (
     "is not there: if it was moved or its disk is away, delete it there; once it is deleted, say so by --gone"
@@ -141,7 +143,7 @@ def pages_taken_out(erased: Erased, copies: Sequence[Copy]) -> list[Met]:
 
 def left_open(erased: Erased, copies: Sequence[Copy]) -> list[Met]:
     """Tell where a case stands in the open, or may do so: what was moved is as readable as before."""
-    opened = [copy for copy in copies if copy.kind in ("opened", "trial") and copy.case in (None, erased.case_id)]
+    opened = [copy for copy in copies if copy.kind in _OPENED and copy.case in (None, erased.case_id)]
     return [_of_opened(copy) for copy in opened]
 
 

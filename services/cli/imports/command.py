@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, time
-from io import TextIOWrapper
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, Final
@@ -22,14 +21,15 @@ from contracts.definitions.instrument import Instrument
 from contracts.definitions.policy import Policy
 from contracts.definitions.protocol import Protocol
 from contracts.events.fields import is_name
+from services.cli.copies import noted
 from services.cli.home import FINDING, Failure, named_or_file, run
 from services.cli.imports.bundle import import_bundle, import_bundle_into
+from services.cli.imports.left_out import file_for, left_out
 from services.cli.imports.log import Imported, import_log, import_log_into
 from services.cli.interruption import heed
 from services.cli.naming_cases import told_unsaid
 from services.cli.output import counted, progress, say
 from services.cli.place import Place, Region, data_option, opened, settled
-from services.cli.private import private_file
 from services.cli.zone import USUAL, VARIABLE, clinic_zone, zone_named
 from services.embedded import EmbeddedHome, holds_database, require_none_lost
 from services.home import CLINIC, Home
@@ -118,8 +118,8 @@ def import_(
     options = _Options(clinic, group, protocol if enrol else None, policy, own, dry_run=dry_run)
     with ExitStack() as open_files:
         stream = sys.stdin.buffer if source == "-" else open_files.enter_context(_readable(source))
-        skipped = _skipped(open_files, source, skipped_file) if skip_invalid else None
-        run(_import_responses(stream, place, options, zone, wide, skipped))
+        lines = file_for(source, skipped_file) if skip_invalid else None
+        run(_import_responses(stream, place, options, zone, wide, lines))
 
 
 def _is_archive(file: Path) -> bool:
@@ -171,21 +171,8 @@ def _noon(text: str | None, zone: ZoneInfo) -> datetime | None:
         raise Failure("--weekly-from: a date such as 2026-01-05 was expected") from None
 
 
-def _skipped(open_files: ExitStack, source: str, file: Path | None) -> Skipped:
-    """Open the file for rows that are left out: they hold answers, so only its owner may read it."""
-    if file is None:
-        stem = "skipped" if source == "-" else f"{source.removesuffix('.gz')}.skipped"
-        names = (Path(f"{stem}{number}.csv") for number in ("", *(f"-{n}" for n in range(2, 1_000))))
-        file = next(name for name in names if not name.exists())
-    if source != "-" and file.exists() and file.samefile(source):
-        raise Failure(f"--skipped {file}: another file than the one that is imported was expected")
-    stream = open_files.enter_context(private_file(file))
-    say(f"Rows with faults go to {file}. It holds answers and comments: delete it when it has been mended.")
-    return Skipped(open_files.enter_context(TextIOWrapper(stream, encoding="utf-8", newline="")))
-
-
 async def _import_responses(
-    stream: IO[bytes], place: Place, options: _Options, zone: ZoneInfo, wide: Wide | None, skipped: Skipped | None
+    stream: IO[bytes], place: Place, options: _Options, zone: ZoneInfo, wide: Wide | None, lines: Path | None
 ) -> None:
     new = place if isinstance(place, Path) and not holds_database(place) else None
     if new is not None:
@@ -196,13 +183,17 @@ async def _import_responses(
         async with await _founded(check) as home:
             with progress("Catching up", None) as advance:
                 await home.catch_up(advance)
-            checked = await _checked(home, stream, options, zone, wide, skipped)
+            async with left_out(home, lines) as skipped:
+                checked = await _checked(home, stream, options, zone, wide, skipped)
             if options.dry_run:
                 _tell(checked.tally, checked.faults, skipped, "would be ")
             elif new is None:
                 await _record(home, checked, options, skipped)
     if new is not None and not options.dry_run:
         async with await _founded(new) as home:
+            if lines is not None and skipped is not None and skipped.count:
+                # What was noted above has gone with where it was checked.
+                await noted(home.copies, "lines", lines, home.clock())
             await home.catch_up()
             await _record(home, checked, options, skipped)
 

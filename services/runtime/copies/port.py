@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from contracts.events.fields import Instant
 from services.runtime.unavailable import Unavailable
 
-Kind = Literal["backup", "keys", "reports", "report", "opened", "trial", "home"]
+Kind = Literal["backup", "keys", "reports", "report", "opened", "trial", "lines", "home"]
 
 
 UNKNOWN: Final = "unknown"
@@ -26,8 +26,8 @@ class Copy(BaseModel):
     """A file or directory that was made. It is noted before it is made, so it need not be there.
 
     kind: a backup; a file of keys; a directory of reports, or a page about a case; what else stands open, as an export;
-        a page about the trial of a policy, where cases can stand with their scores; a home from which this one was
-        moved or restored
+        a page about the trial of a policy, where cases can stand with their scores; lines that an import has left
+        out; a home from which this one was moved or restored
     path: from the root; host: the machine that it is on
     case: the only case that it is about, if there is one
     home: which home noted it; what a home knows is copied with it, and restored from its backups

@@ -23,9 +23,10 @@ from services.embedded import DATABASE, MASTER_KEY, EmbeddedHome
 from services.runtime.directory.port import Person
 from tests.support.command import Ran, ontrack, run_apart, succeeded
 from tests.support.contents import master_key_in
-from tests.support.desk import Desk
+from tests.support.desk import Desk, row, table
 from tests.support.erasing import (
     ANNA,
+    COMMENT,
     ERASE,
     GONE,
     case_of,
@@ -458,6 +459,30 @@ def test_a_readable_export_is_known_to_hold_a_case_though_another_one_was_export
     ran = erase(clinic)
     assert ran.exit_code == 1
     assert f"what stands open in {clinic.place / 'exported'} holds its answers in the open" in ran.said
+
+
+@pytest.mark.parametrize("is_new", [False, True], ids=["a home that is there", "a new home"])
+def test_lines_that_an_import_left_out_are_told_of_until_they_are_deleted(clinic: Desk, *, is_new: bool) -> None:
+    # given a file of which a line was left out, and one of which none was
+    place = clinic.place
+    if is_new:
+        shutil.rmtree(clinic.home)
+    lines = clinic.file(table([row(GONE, 7, 20), row(GONE, 8, 99, comment=COMMENT)]), "june.csv")
+    assert clinic.imports(lines, "--skip-invalid").exit_code == 1
+    clinic.takes(clinic.file(table([row(ANNA, 7, 20)]), "july.csv"), "--skip-invalid")
+
+    # when the case is erased, once and again, then it is told where that line stands, and nothing else is
+    for _ in range(2):
+        ran = erase(clinic, "--format", "json")
+        assert ran.exit_code == 1
+        [says] = [line["says"] for line in json.loads(ran.out) if line["is"] == "not reached"]
+        assert says.startswith(f"what an import left out in {place}/june.csv.skipped.csv can hold its answers")
+
+    # and until it is deleted and that is said
+    (place / "june.csv.skipped.csv").unlink()
+    assert "june.csv.skipped.csv is not there" in erase(clinic).said
+    assert erase(clinic, "--gone", place).exit_code == 0
+    assert erase(clinic).exit_code == 0
 
 
 def test_a_backup_says_of_how_many_cases_the_key_was_destroyed(clinic: Desk) -> None:
