@@ -3,8 +3,10 @@
 import fcntl
 import os
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from errno import EACCES
+from glob import escape
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Final
@@ -76,21 +78,47 @@ def remove_left(directory: Path) -> None:
 
     Whoever is about to make another one there is refused anyway, so one without a lock is nobody's either.
     """
-    for left in [file for file in directory.resolve().iterdir() if _is_workplace(file)]:
+    for left in _inside(directory.resolve()):
         with _locked(left) as is_nobodys:
             if is_nobodys or not (left / LOCK).exists():
                 _remove(left)
 
 
+def sweep_around(directory: Path) -> Mapping[Path, str]:
+    """Remove what commands that were killed left in a directory that has its home, and beside it, for whatever home.
+
+    Cases stand there, with their keys. Gives what cannot be removed, and why.
+    """
+    place, failed = directory.resolve(), dict[Path, str]()
+    own = [*_inside(place), *_beside(place, escape(place.name))]
+    for left in dict.fromkeys([*own, *_beside(place, "*")]):
+        try:
+            with _locked(left) as is_nobodys:
+                if is_nobodys or (left.parent == place and not (left / LOCK).exists()):
+                    _remove(left)
+                elif left in own and not os.access(left, os.R_OK | os.W_OK | os.X_OK):
+                    # That of another place may be anybody's.
+                    failed[left] = os.strerror(EACCES)
+        except OSError as error:
+            failed[left] = str(error.strerror)
+    return failed
+
+
 def _remove_left(place: Path) -> None:
     """Remove what commands that make a home in the same place left behind when they were killed."""
-    inside = [file for file in place.iterdir() if _is_workplace(file)] if place.is_dir() else []
-    above = place.parent.iterdir() if place.parent.is_dir() and os.access(place.parent, os.R_OK) else ()
-    beside = [file for file in above if file.name.startswith(f".{place.name}{UNFINISHED}")]
-    for left in [*inside, *beside]:
+    for left in [*_inside(place), *_beside(place, escape(place.name))]:
         with _locked(left) as is_nobodys:
             if is_nobodys:
                 _remove(left)
+
+
+def _inside(place: Path) -> list[Path]:
+    return [file for file in place.iterdir() if _is_workplace(file)] if place.is_dir() else []
+
+
+def _beside(place: Path, name: str) -> list[Path]:
+    """Give the workplaces for places beside this one. name: a pattern for how these are called."""
+    return list(place.parent.glob(f".{name}{UNFINISHED}*")) if os.access(place.parent, os.R_OK) else []
 
 
 def _remove(left: Path) -> None:

@@ -27,7 +27,7 @@ from services.cli.erase.copies import (
     without_gone,
 )
 from services.cli.erase.files import backups_taken_out, given, keys_taken_out, remove_unfinished_of
-from services.cli.erase.outside import Origins, changed, left_behind, outside, taken_over
+from services.cli.erase.outside import Origins, changed, left_behind, left_by_killed, outside, taken_over
 from services.cli.grounds import GROUNDS
 from services.cli.home import FINDING, Failure, run
 from services.cli.naming_cases import any_case_named, told_erased
@@ -263,6 +263,7 @@ async def _erase(number: str, place: Place, data: CaseErased, search: Search) ->
         left = left_of(met)
         met += [*await backups_taken_out(erased, copies, others, left), *search.closed]
         met += await left_behind(erased, copies)
+        met += [] if isinstance(place, Region) else left_by_killed(place)
         # Before any is forgotten: if this is broken off, rather one too many is known.
         for copy in (each.copy for each in met):
             if copy is not None and (copy.case is None or copy in left):

@@ -16,11 +16,13 @@ from services.cli.erase.copies import Erased, Met, about, is_elsewhere, pages_to
 from services.cli.erase.files import files_to_write
 from services.cli.home import Failure, in_words
 from services.cli.place import Place
+from services.cli.workplace import sweep_around
 from services.embedded import EmbeddedHome, holds_database
 from services.runtime.copies.port import UNKNOWN, Copies, Copy, made_here
 from services.runtime.refusals import NotPermitted
 
 _LEFT_ALONE: Final = "was left alone: it is of {}, where the case has to be erased too"
+_HALF: Final = "what a command that was killed has left in {} cannot be removed ({}): delete it"
 _NOT_ERASED: Final = "from which this was moved or restored is there still: erase the case there too, or delete it"
 _NOT_LOOKED_AT: Final = (
     "from which this was moved or restored is there still: nobody can tell whether the case was erased there ({}), so "
@@ -120,6 +122,15 @@ def _may_hold_data(directory: Path) -> bool:
         return holds_database(directory)
     except NotPermitted:
         return True
+
+
+def left_by_killed(directory: Path) -> list[Met]:
+    """Remove what imports and restores that were killed left around a home: half of one, with its keys.
+
+    Tells of what cannot be removed.
+    """
+    failed = sweep_around(directory)
+    return [Met(str(left), "remains", _HALF.format(left, why)) for left, why in failed.items()]
 
 
 def changed(erased: Erased, copies: Sequence[Copy], others: Sequence[Path]) -> Sequence[Path]:

@@ -1,6 +1,7 @@
 """`ontrack erase`: afterwards nothing of the case can be read anywhere, whatever happened on the way there."""
 
 import asyncio
+import fcntl
 import json
 import os
 import shutil
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from platform import node
+from tempfile import TemporaryDirectory
 from typing import Final
 from unicodedata import normalize
 
@@ -21,7 +23,7 @@ from contracts.events.event import fact_id, new_fact
 from contracts.events.facts import CaseErased
 from contracts.topics import CASES, partition_of
 from services.cli.reports.files import write_reports
-from services.embedded import DATABASE, MASTER_KEY, EmbeddedHome
+from services.embedded import DATABASE, LOCK, MASTER_KEY, EmbeddedHome
 from services.runtime.copies.file import CopiesInFile
 from services.runtime.copies.port import Copy
 from services.runtime.directory.port import Person
@@ -41,10 +43,12 @@ from tests.support.erasing import (
     case_of,
     erase,
     found,
+    given_up,
     record_only,
     secrets_of,
     verified,
 )
+from tests.support.unprivileged import ontrack_unprivileged
 
 
 def test_nothing_of_an_erased_case_can_be_found_in_any_file(clinic: Desk) -> None:
@@ -152,6 +156,41 @@ def test_what_a_dry_run_that_was_killed_has_left_goes_too(clinic: Desk, monkeypa
     # when a case is erased, then nothing of it is found there
     assert erase(clinic).exit_code == 0
     assert found(aside, secrets) == set()
+
+
+@pytest.mark.parametrize("beside", ["home", "copy"])
+def test_what_an_import_that_was_killed_has_left_beside_it_goes_too(clinic: Desk, beside: str) -> None:
+    # given what an import into the same place, or one beside it, has left when it was killed, and one that still runs
+    place, secrets = clinic.place, secrets_of(clinic.home)
+    left, made = place / f".{beside}.importing-x", place / ".other.importing-x"
+    shutil.copytree(clinic.home, left)
+    made.mkdir()
+    with (made / LOCK).open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+
+        # when a case is erased, then nothing of it is found there, which is said, and the other one is left alone
+        ran = erase(clinic)
+    assert ran.exit_code == 0
+    assert f"{left} was left by a command that was killed; it was removed." in ran.told
+    assert found(place, secrets) == set()
+    assert made.exists()
+
+
+def test_what_an_import_that_was_killed_has_left_and_cannot_be_removed_is_told_of(clinic: Desk) -> None:
+    # Nobody else can look into the folders of the tests.
+    with TemporaryDirectory(prefix="ontrack-erase-") as folder:
+        # given what somebody else has left
+        home, left = Path(folder) / "home", Path(folder) / ".home.importing-x"
+        shutil.copytree(clinic.home, home)
+        shutil.copytree(clinic.home, left)
+        left.chmod(0o500)
+
+        # when a case is erased, then it is told that it is there
+        with given_up(home, left):
+            left.chmod(0o500)
+            ran = ontrack_unprivileged(*ERASE, "--data", home)
+    assert ran.exit_code == 1, ran.told
+    assert f"what a command that was killed has left in {left} cannot be removed (Permission denied)" in ran.said
 
 
 @pytest.mark.parametrize(
