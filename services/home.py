@@ -241,9 +241,12 @@ class Home(ABC):
         """Tell where events wait for some stages, and how many."""
         found: dict[Place, Waits] = {}
         for stage in stages:
-            for partition, end in (await self.log.ends(stage.reads, range(stage.reads.partitions))).items():
-                position = await self.store.position(stage.name, partition) if end else None
-                offset = position.offset if position is not None else 0
+            partitions = range(stage.reads.partitions)
+            ends = await self.log.ends(stage.reads, partitions)
+            # Asked after the ends: of what was read meanwhile nothing waits.
+            positions = await self.store.positions(stage.name, partitions)
+            for partition, end in ends.items():
+                offset = positions[partition].offset if partition in positions else 0
                 if end > offset:
                     found[Place(stage.name, partition)] = Waits(offset, end - offset)
         return found

@@ -147,8 +147,7 @@ async def history_of(source: Source, home: Home, part: Part | None = None) -> Hi
     of_home = History(log, home.keyring, home.log_id, home.stages, definitions=home.definitions, is_whole=is_whole)
     if isinstance(source, Exported):
         return replace(of_home, has_all_keys=False)
-    positions = [await home.store.position(home.mailbags.name, number) for number in range(PARTITIONS)]
-    mails = any(position is not None for position in positions)
+    mails = bool(await home.store.positions(home.mailbags.name, range(PARTITIONS)))
     stages = [*home.stages, *([home.mailbags] if mails else [])]
     return replace(of_home, stages=stages, store=home.store)
 

@@ -1,7 +1,7 @@
 """A store and a keyring in memory: what is left of a stage's work when they cost next to nothing."""
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from secrets import token_bytes
@@ -57,6 +57,9 @@ class MemoryStore:
 
     async def position(self, stage: str, partition: int) -> Position | None:
         return self._positions.get((stage, partition))
+
+    async def positions(self, stage: str, partitions: Iterable[int]) -> Mapping[int, Position]:
+        return {each: self._positions[stage, each] for each in partitions if (stage, each) in self._positions}
 
     async def set_position(self, stage: str, partition: int, position: Position, owner: str | None = None) -> Outcome:
         assert owner in (None, self._owners.get((stage, partition)))

@@ -334,6 +334,19 @@ class StoreSuite:
         assert await store.position("scoring", 0) == Position("log-2", 2**40)
         assert await store.position("scoring", 1) == Position("log-1", 7)
 
+    async def test_all_positions_of_a_stage_are_given_at_once(self, store: Store) -> None:
+        # given positions of a stage in some partitions, one partition that was only taken, and another stage
+        await store.set_position("scoring", 0, Position("log-1", 0))
+        await store.set_position("scoring", 2, Position("log-1", 7))
+        await store.hold("scoring", 1, "anna")
+        await store.set_position("notifier", 3, Position("log-1", 8))
+
+        # when they are asked for, then those that there are are given
+        found = await store.positions("scoring", range(4))
+        assert found == {0: Position("log-1", 0), 2: Position("log-1", 7)}
+        assert await store.positions("scoring", [2]) == {2: Position("log-1", 7)}
+        assert await store.positions("mailer", range(4)) == {}
+
     async def test_positions_belong_to_a_stage_and_a_partition(self, store: Store) -> None:
         # given a position
         await store.set_position("scoring", 1, Position("log-1", 7))
@@ -634,6 +647,7 @@ class StoreSuite:
             lambda: saved(store, [("a", 3, 5)]),
             lambda: cases(store, "scoring"),
             lambda: store.position("scoring", 1),
+            lambda: store.positions("scoring", [1]),
             lambda: store.set_position("scoring", 1, Position("log-1", 7)),
             lambda: store.halt("scoring", [Halted("a", 1, 4, "key-missing")]),
             lambda: store.resume("scoring", [Halted("b", 1, 4, "key-missing")]),

@@ -3,7 +3,7 @@
 A call is named by its port and method: `log.append`, `store.save`, `keyring.keys`.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -206,6 +206,10 @@ class TroubledStore:
     async def position(self, stage: str, partition: int) -> Position | None:
         with self._trouble.around("store.position"):
             return await self._store.position(stage, partition)
+
+    async def positions(self, stage: str, partitions: Iterable[int]) -> Mapping[int, Position]:
+        with self._trouble.around("store.positions"):
+            return await self._store.positions(stage, partitions)
 
     async def set_position(self, stage: str, partition: int, position: Position, owner: str | None = None) -> Outcome:
         with self._trouble.around("store.set_position"):

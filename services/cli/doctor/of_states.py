@@ -28,12 +28,10 @@ async def log_is_whole(home: Home) -> Checked:
     others: list[str] = []
     for stage in home.every_stage:
         partitions = range(stage.reads.partitions)
-        positions = {each: await home.store.position(stage.name, each) for each in partitions}
+        positions = await home.store.positions(stage.name, partitions)
         # Asked after the positions: whoever runs the stage goes on meanwhile.
         ends = await home.log.ends(stage.reads, partitions)
         for partition, position in positions.items():
-            if position is None:
-                continue
             if position.log != home.log_id:
                 others.append(stage.name)
             elif position.offset > ends[partition]:

@@ -55,8 +55,11 @@ def tokens_in(backup: Backup) -> bytes | None:
 async def require_idle(store: Store, stages: Iterable[str]) -> None:
     """Make sure that no stage has worked in a place. Raises PlaceInUse."""
     for stage in stages:
-        positions = [await store.position(stage, partition) for partition in range(PARTITIONS)]
-        if any(positions) or await _is_any(store.cases(stage)) or await store.halted(stage):
+        if (
+            await store.positions(stage, range(PARTITIONS))
+            or await _is_any(store.cases(stage))
+            or await store.halted(stage)
+        ):
             raise PlaceInUse(f"{stage} has worked here already, and {EMPTY}")
 
 

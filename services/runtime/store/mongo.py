@@ -1,6 +1,6 @@
 """The store on MongoDB."""
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from uuid import uuid4
 
@@ -136,9 +136,15 @@ class MongoStore:
 
     async def position(self, stage: str, partition: int) -> Position | None:
         """Give how far a stage has come."""
+        return (await self.positions(stage, [partition])).get(partition)
+
+    async def positions(self, stage: str, partitions: Iterable[int]) -> Mapping[int, Position]:
+        """Give how far a stage has come in some partitions."""
+        names = {f"{stage}/{partition}": partition for partition in partitions}
         with told_as(StoreUnavailable):
-            found = await self._documents.find(POSITIONS, [f"{stage}/{partition}"])
-        return _position_in(found[0]) if found else None
+            documents = await self._documents.find(POSITIONS, names)
+        found = ((names[each["_id"]], _position_in(each)) for each in documents)
+        return {partition: position for partition, position in found if position is not None}
 
     async def set_position(self, stage: str, partition: int, position: Position, owner: str | None = None) -> Outcome:
         """Say how far a stage has come, unless somebody else has taken the partition."""

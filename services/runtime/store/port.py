@@ -1,6 +1,6 @@
 """What the runner needs of a store."""
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
@@ -155,6 +155,9 @@ class Store(Protocol):
 
     async def position(self, stage: str, partition: int) -> Position | None:
         """Give how far a stage has come."""
+
+    async def positions(self, stage: str, partitions: Iterable[int]) -> Mapping[int, Position]:
+        """Give how far a stage has come in some partitions; one where it has none is absent."""
 
     async def set_position(self, stage: str, partition: int, position: Position, owner: str | None = None) -> Outcome:
         """Say how far a stage has come; LOST, and nothing is said, if `owner` is no longer the one who has it."""

@@ -1,7 +1,7 @@
 """The store in one SQLite file."""
 
 import sqlite3
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from datetime import datetime
 from itertools import islice
@@ -134,8 +134,13 @@ class SqliteStore:
 
     async def position(self, stage: str, partition: int) -> Position | None:
         """Give how far a stage has come."""
-        rows = self._rows('SELECT log, "offset" FROM positions WHERE stage = ? AND partition = ?', (stage, partition))
-        return position_of(*rows[0]) if rows else None
+        return (await self.positions(stage, [partition])).get(partition)
+
+    async def positions(self, stage: str, partitions: Iterable[int]) -> Mapping[int, Position]:
+        """Give how far a stage has come in some partitions."""
+        rows = self._rows('SELECT partition, log, "offset" FROM positions WHERE stage = ?', (stage,))
+        found = {number: position_of(log, offset) for number, log, offset in rows}
+        return {number: position for number in partitions if (position := found.get(number)) is not None}
 
     async def set_position(self, stage: str, partition: int, position: Position, owner: str | None = None) -> Outcome:
         """Say how far a stage has come, unless somebody else has taken the partition."""
