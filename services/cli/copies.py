@@ -28,19 +28,26 @@ async def noted(
 
 
 @asynccontextmanager
-async def noted_if_made(copies: Copies, kind: Kind, file: Path, at: datetime) -> AsyncIterator[None]:
+async def noted_if_made(
+    copies: Copies, kind: Kind, file: Path, at: datetime, case: str | None = None
+) -> AsyncIterator[None]:
     """Note a file that is about to be made; where that fails, what was noted before stands again.
 
-    Who is killed meanwhile leaves the note: the file may be there.
+    Before what goes into it is read: whoever erases a case meanwhile is to know of it. Who is killed meanwhile leaves
+    the note: the file may be there.
+
+    case: the only one that it is about
     """
-    copy, before = made_here(kind, file, at, copies.home), None
+    copy, before = made_here(kind, file, at, copies.home, case), None
     with suppress(CopiesUnavailable):
         before = next((each for each in await copies.all() if each.name == copy.name), None)
-    await noted(copies, kind, file, at)
+    await noted(copies, kind, file, at, case)
     try:
         yield
     except BaseException:
-        if not file.exists():
-            with suppress(CopiesUnavailable):
-                await (copies.forget([copy]) if before is None else copies.note(before))
+        with suppress(CopiesUnavailable):
+            if before is not None:
+                await copies.note(before)
+            elif not file.exists():
+                await copies.forget([copy])
         raise

@@ -1,6 +1,7 @@
 """`ontrack audit why`: why a session was judged as it was, as an argument that can be followed step by step."""
 
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -16,7 +17,7 @@ from services.auditor.domain.argument import NothingDecided, argument
 from services.cli.audit.argument_text import Why, lines, row
 from services.cli.audit.narrowing import as_of_option
 from services.cli.audit.ruling import ruled, stood_on
-from services.cli.copies import noted
+from services.cli.copies import noted_if_made
 from services.cli.definitions import language_option
 from services.cli.history import history
 from services.cli.home import FINDING, Failure, in_words, run, short_names
@@ -103,8 +104,11 @@ async def _why(
     reveal: bool,
 ) -> tuple[Why, str]:
     """Find the argument, and make its page, if that is to be written to a file. Raises Failure."""
-    async with await audited(source, knows_cases=True) as home:
+    async with await audited(source, knows_cases=True) as home, AsyncExitStack() as noting:
         case_id = await case_named(home, number)
+        if file is not None:
+            note = noted_if_made(home.copies, "report", file, home.clock(), case_id)
+            await noting.enter_async_context(note)
         events = await history(home, case_id)
         wanted = session if session is not None else _session_of(events, report or "")
         try:
@@ -112,13 +116,10 @@ async def _why(
         except NothingDecided:
             by_then = "" if until is None else f" by {as_given(until)}"
             raise Failure(f"session {wanted} of {number} was not judged{by_then}", FINDING) from None
-        name = (await short_names(home))[case_id]
+        name = (await short_names(home)).get(case_id, number)
         rules = list(ruled(home.definitions, events, found.decision, "en"))
         told = Why(name, found, rules, until, Naming(events, home.definitions, reveal=reveal))
-        if file is None:
-            return told, ""
-        await noted(home.copies, "report", file, home.clock(), case_id)
-        return told, _page(home, events, told, language)
+        return told, "" if file is None else _page(home, events, told, language)
 
 
 def _page(home: Home, events: Sequence[Event[Data]], told: Why, language: Language) -> str:

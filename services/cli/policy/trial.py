@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -16,7 +17,7 @@ from contracts.topics import PARTITIONS, SCORES
 from services.auditor.domain.trial import Calendar, Changed, Place
 from services.auditor.fold import Keys
 from services.auditor.trial import Answer, LeftOut, tried
-from services.cli.copies import noted
+from services.cli.copies import noted_if_made
 from services.cli.definitions import language_option, own_option
 from services.cli.home import FINDING, Failure, run, short_names
 from services.cli.output import Format, counted, format_option, progress, say
@@ -119,7 +120,9 @@ def try_(
 
 
 async def _tried(source: Source, wish: Wish, page: Path | None) -> tuple[Trial, Counter[LeftOut]]:
-    async with await audited(source, knows_cases=True) as home:
+    async with await audited(source, knows_cases=True) as home, AsyncExitStack() as noting:
+        if page is not None and wish.is_list:
+            await noting.enter_async_context(noted_if_made(home.copies, "trial", page, home.clock()))
         known = _known(home, wish.own)
         asked = await question_of(home, known, wish.name, wish.against, wish.points)
         names = await short_names(home)
@@ -135,8 +138,6 @@ async def _tried(source: Source, wish: Wish, page: Path | None) -> tuple[Trial, 
             answer = await tried(home.log, keys, asked.question, advance, take)
         if answer.until is None:
             raise Failure(_why_nothing(answer, source.file if isinstance(source, Exported) else home.name), FINDING)
-        if page is not None and wish.is_list:
-            await noted(home.copies, "trial", page, home.clock())
         calendar = Calendar(answer.weeks, await _therapists(home))
         listed = sorted(found, key=lambda each: (natural(each[0]), each[1].session)) if wish.is_list else None
         return trial_of(asked, answer, calendar, listed, wish.language), answer.left_out

@@ -9,7 +9,7 @@ from typing import Final
 
 from contracts.definitions.definition import Language
 from contracts.events.notices import ReportContent
-from services.cli.copies import noted
+from services.cli.copies import noted, noted_if_made
 from services.cli.home import Failure, short_names
 from services.cli.private import private_directory, private_file
 from services.cli.reports.listing import Issue, Listed, Selection, issues, listed
@@ -73,17 +73,25 @@ def _nobody(_steps: int) -> None:
 
 async def write_one(home: Home, entry: Listed, language: Language) -> Path:
     """Write one report into a temporary file of its own; give its path. Raises Failure."""
-    dossier = await home.state(home.notifier, entry.case_id)
-    if dossier is None:
-        raise Failure(f"{entry.id}: a report of a case that can be read was expected; this one was erased")
-    names = await short_names(home)
-    issue = (await _issues_of(home, [entry]))[entry.event]
-    page = _page(home, dossier, entry, names[entry.case_id], issue, language)
     descriptor, name = tempfile.mkstemp(prefix=TEMPORARY, suffix=".html")
-    await noted(home.copies, "report", Path(name), home.clock(), entry.case_id)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(page)
+        async with noted_if_made(home.copies, "report", Path(name), home.clock(), entry.case_id):
+            try:
+                file.write(await _one(home, entry, language))
+            except BaseException:
+                Path(name).unlink(missing_ok=True)
+                raise
     return Path(name)
+
+
+async def _one(home: Home, entry: Listed, language: Language) -> str:
+    """Write one report as a page. Raises Failure."""
+    dossier = await home.state(home.notifier, entry.case_id)
+    patient = (await short_names(home)).get(entry.case_id)
+    if dossier is None or patient is None:
+        raise Failure(f"{entry.id}: a report of a case that can be read was expected; this one was erased")
+    issue = (await _issues_of(home, [entry]))[entry.event]
+    return _page(home, dossier, entry, patient, issue, language)
 
 
 async def _issues_of(home: Home, entries: Sequence[Listed]) -> dict[str, Issue]:

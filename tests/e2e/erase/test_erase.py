@@ -13,7 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from platform import node
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Any, Final
 from unicodedata import normalize
 
 import pytest
@@ -22,12 +22,15 @@ from contracts.codec import CaseKey, encode, prepared
 from contracts.events.event import fact_id, new_fact
 from contracts.events.facts import CaseErased
 from contracts.topics import CASES, partition_of
-from services.cli.reports.files import write_reports
+from services.cli.home import Failure
+from services.cli.reports.files import write_one, write_reports
+from services.cli.reports.listing import Selection, listed
 from services.embedded import DATABASE, LOCK, MASTER_KEY, EmbeddedHome
 from services.runtime.copies.file import CopiesInFile
 from services.runtime.copies.port import Copy
 from services.runtime.directory.port import Person
 from services.runtime.log.port import Record
+from services.runtime.stage import Stage
 from tests.support.command import Ran, ontrack, run_apart, succeeded
 from tests.support.contents import contents, counts, master_key_in
 from tests.support.desk import Desk, row, table
@@ -133,6 +136,35 @@ def test_reports_that_are_written_meanwhile_leave_nothing_of_it(clinic: Desk) ->
     assert found(place, {"number": GONE.encode(), "id": gone.encode()}) == set()
     assert found(place, {"number": ANNA.encode()}) == {"number"}
     assert len(list(place.iterdir())) == 1 + len(contents(clinic.home).reports[case_of(clinic.home, ANNA)])
+
+
+def test_a_report_that_is_about_to_be_looked_at_is_not_written_once_its_case_was_erased(
+    clinic: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a report of a case that is erased when all that the report says was read
+    aside, erased, gone = clinic.place / "aside", list[Ran](), case_of(clinic.home)
+    aside.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(aside))
+
+    async def written() -> None:
+        async with await EmbeddedHome.open(clinic.home) as home:
+            reads = home.state
+
+            async def read(stage: Stage[Any], case_id: str) -> object:
+                found = await reads(stage, case_id)
+                erased.append(run_apart(*ERASE, "--data", clinic.home))
+                return found
+
+            monkeypatch.setattr(home, "state", read)
+            entries = await listed(home, Selection([gone], with_retracted=True), "en", lambda _: None)
+            await write_one(home, entries[0], "en")
+
+    # when it is written, then that is told, and nothing is there
+    with pytest.raises(Failure, match="this one was erased"):
+        asyncio.run(written())
+    assert [ran.exit_code for ran in erased] == [0]
+    assert list(aside.iterdir()) == []
+    assert erase(clinic).exit_code == 0
 
 
 _KILLED: Final = """

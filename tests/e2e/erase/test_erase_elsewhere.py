@@ -8,6 +8,7 @@ import sqlite3
 from base64 import b64encode
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, closing
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO
@@ -310,6 +311,37 @@ def test_keys_that_are_about_to_be_written_are_told_of_though_they_were_read_bef
     assert f"the file of keys {file} is not there" in told[0].said
     assert erase(clinic).exit_code == 0
     assert json.dumps({"case": case, "key": None}, separators=(",", ":")) in file.read_text()
+
+
+@pytest.mark.parametrize(
+    ("read", "asked"),
+    [
+        ("services.cli.audit.why.history", ("audit", "why", GONE, "--session", "3", "--write")),
+        ("services.cli.policy.trial.tried", ("policy", "try", "clinic-bdi", "--list", "--page")),
+    ],
+    ids=["why", "trial"],
+)
+def test_a_page_that_is_about_to_be_written_is_told_of_though_the_case_was_read_before(
+    clinic: Desk, monkeypatch: pytest.MonkeyPatch, read: str, asked: tuple[str, ...]
+) -> None:
+    # given a page of which nothing is written yet, when a case is erased of which all was read
+    page, told = clinic.place / "page.html", list[Ran]()
+    module, _, name = read.rpartition(".")
+    reads = getattr(import_module(module), name)
+
+    async def is_read(*arguments: object) -> object:
+        found = await reads(*arguments)
+        told.append(run_apart(*ERASE, "--data", clinic.home))
+        return found
+
+    monkeypatch.setattr(read, is_read)
+    succeeded(*asked, page, "--data", clinic.home)
+
+    # then it is told where it will be, and when the case is erased once more, it is not there or told of
+    assert [ran.exit_code for ran in told] == [1]
+    assert f"{page} is not there" in told[0].said
+    again = erase(clinic)
+    assert f"{page} is about the trial of a policy" in again.said or not page.exists()
 
 
 def test_whoever_reads_the_database_meanwhile_keeps_it_from_being_done_and_that_is_told(clinic: Desk) -> None:
