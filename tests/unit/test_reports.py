@@ -193,6 +193,22 @@ class TestRetraction:
         assert all(report.retracted for report in case.reports())
         assert case.notices() == ["not issued", "not retracted"]
 
+    def test_of_what_the_report_that_told_of_an_episode_was_merged_into_makes_a_notice_of_what_goes_on(self) -> None:
+        # given an announced report that was merged into one of the past, and an episode that falls apart again
+        case = a_case(10, policy_like(notify="first_of_episode")).scored(9, 8)
+        case.corrected(1, 14)
+        case.scored(14)
+        case.corrected(2, 14)
+        case.scored(14)
+        case.corrected(3, 10)
+        assert [report.sessions for report in case.reports() if not report.retracted] == [(1, 2), (4,)]
+
+        # when the report is retracted that the announced one was merged into, then what goes on is told
+        for session in (2, 1):
+            case.corrected(session, 10)
+        assert [report.retracted for report in case.reports()] == [True, True, False]
+        assert case.notices() == ["not issued", "not retracted", "not status_changed"]
+
     def test_of_a_report_that_was_never_announced_makes_no_notice(self) -> None:
         case = a_case(10).scored(10, 9)
         case.corrected(1, 14)

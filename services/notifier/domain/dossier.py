@@ -96,7 +96,11 @@ class Dossier:
 
     def is_known(self, report: Report) -> bool:
         """Tell whether therapists were told of a report, and not since of the retraction of what told them."""
-        return report.told_by is not None and self.reports[report.told_by].told_by is not None
+        if report.told_by is None or (told := self.reports[report.told_by]).told_by is None:
+            return False
+        while told.merged_into is not None:
+            told = self.reports[told.merged_into]
+        return not told.retracted
 
     def with_report(self, report: Report) -> "Dossier":
         """Know how a report stands."""

@@ -318,11 +318,11 @@ class Telling:
         if report.retracted:
             return
         changes: tuple[ReportChange, ...] = ("merged",) if merged_into else ("retracted",)
-        content = ReportContent.model_validate_json(report.content)
+        content, is_known = ReportContent.model_validate_json(report.content), self.dossier.is_known(report)
         revised = self._revision(report, content, report.content, changes, retracted=True, merged_into=merged_into)
         if merged_into is not None:
             return
-        if self.dossier.is_known(report):
+        if is_known:
             self._notice(revised, "retracted")
         elif report.overdue:
             self._notice(revised, "retracted", "supervisor")
