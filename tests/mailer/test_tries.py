@@ -2,10 +2,20 @@
 
 from collections import Counter
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 
-from services.mailer.domain.delivery import FIRST_RETRY, TRIED_FOR, Fact
+from services.mailer.domain.delivery import (
+    FIRST_RETRY,
+    LOOK_AGAIN,
+    TRIED_FOR,
+    Fact,
+    begun,
+    given_back,
+    not_there,
+    tried,
+)
 from services.mailer.domain.mailbag import NEWS_FOR
 from services.mailer.ingest import NotRecorded
 from services.mailer.post import MailAway
@@ -216,3 +226,21 @@ async def test_what_came_of_a_mail_while_the_clock_was_ahead_is_recorded_when_it
     await clinic.round(ingest=ingest)
     assert await clinic.outcomes() == SENT_TO_BOTH
     assert len(clinic.office.to) == 2
+
+
+def test_an_address_is_looked_for_for_four_days_also_after_the_sender_was_refused_for_longer() -> None:
+    # given a letter that the mail server has refused from us for five days
+    (delivery,) = begun(str(uuid4()), str(uuid4()), ["anna"], MONDAY)
+    now = MONDAY + timedelta(days=5)
+    waiting = given_back(delivery, tried(delivery, now), "sender-refused", now)
+
+    # when its recipient has no address, then it waits for one
+    looked_for = not_there(waiting, now, "no-address")
+    assert looked_for.outcome is None
+
+    # and is given up four days later
+    for _ in range(TRIED_FOR // LOOK_AGAIN):
+        assert looked_for.outcome is None
+        now = looked_for.next_try
+        looked_for = not_there(looked_for, now, "no-address")
+    assert (looked_for.outcome, looked_for.reason) == ("failed", "gave-up:no-address")

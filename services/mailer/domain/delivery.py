@@ -123,8 +123,10 @@ def not_there(delivery: Delivery, now: datetime, reason: str) -> Delivery:
 
 
 def _looked_for(delivery: Delivery, now: datetime, waits: str, failed: str) -> Delivery:
-    # In what passed since it should have been looked again, this machine or the mail server was away.
-    begun = delivery.begun + max(now - delivery.next_try, timedelta())
+    # In what passed since it should have been looked again, this machine or the mail server was away. Before another
+    # reason to wait, it was not looked for.
+    is_again = delivery.reason == waits
+    begun = delivery.begun + max(now - delivery.next_try, timedelta()) if is_again else now
     if now - begun >= TRIED_FOR:
         return settled(delivery, "failed", now, failed)
     return _changed(delivery, begun=begun, next_try=now + LOOK_AGAIN, reason=waits)
