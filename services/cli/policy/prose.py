@@ -1,6 +1,6 @@
 """A NOT policy as a text that whoever must approve it reads from beginning to end.
 
-What the options are called in the file stands in `policy_sentences`, from which the sentences of the rules come.
+What the options are called in the file stands in `sentences`, from which the sentences of the rules come.
 """
 
 from collections.abc import Iterator, Sequence
