@@ -1,10 +1,15 @@
 """A command that breaks off says why, and nothing else."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from typing import Final
 
 import pytest
 
+import services.cli.home
 from services.cli.home import Failure, run
+
+TRIES: Final = 20_000
 
 
 async def numbers() -> AsyncIterator[int]:
@@ -34,3 +39,21 @@ def test_a_command_that_breaks_off_in_the_middle_of_what_it_reads_leaves_nothing
 
     # and nothing is said of a task that was left
     assert caplog.messages == []
+
+
+def test_a_command_does_not_wait_for_what_goes_on_beginning_something_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    # given a command that leaves behind what tries again and again, as a client does that has lost its servers
+    monkeypatch.setattr(services.cli.home, "_ENDS_WITHIN", 0.01)
+    tries, latest = 0, set[asyncio.Task[None]]()
+
+    async def try_again() -> None:
+        nonlocal tries, latest
+        await asyncio.sleep(0)
+        tries += 1
+        if tries < TRIES:
+            latest = {asyncio.create_task(try_again())}
+
+    # when it has done its work, then it ends, though that has not
+    run(try_again())
+    assert latest
+    assert tries < TRIES
