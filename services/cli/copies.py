@@ -1,12 +1,13 @@
 """Noting the files that are made of a home, so that whoever erases a case finds them."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
 from services.cli.output import say
-from services.runtime.copies.port import Copies, CopiesUnavailable, Kind, made_here
+from services.runtime.copies.port import Copies, CopiesUnavailable, Copy, Kind, made_here
 
 
 async def noted(
@@ -14,14 +15,18 @@ async def noted(
 ) -> None:
     """Note that a file is about to be made; where that cannot be, say so.
 
+    One that was made there before and is not there any more was moved, or deleted: it stays noted as such.
+
     case: the only one that it is about; home: which has made it, if it was another one
     """
     copy = made_here(kind, file, at, home or copies.home, case)
     try:
-        if kind == "opened" and file.exists():
+        before = next((each for each in await _noted_there(copy, copies) if not each.replaced), None)
+        if before is not None and not before.going and before.at != at and not os.path.lexists(file):
+            await copies.note(before.model_copy(update={"replaced": True}))
+        elif before is not None and kind == "opened" and before.case != case:
             # A directory keeps what was written there before, and that can be about others.
-            about = {each.case for each in await copies.all() if each.name == copy.name}
-            copy = copy if about <= {case} else copy.model_copy(update={"case": None})
+            copy = copy.model_copy(update={"case": None})
         await copies.note(copy)
     except CopiesUnavailable as away:
         say(f"It was not noted that there is {file} ({away}): whoever erases a case has to name it.")
@@ -38,16 +43,23 @@ async def noted_if_made(
 
     case: the only one that it is about
     """
-    copy, before = made_here(kind, file, at, copies.home, case), None
+    copy, before = made_here(kind, file, at, copies.home, case), list[Copy]()
     with suppress(CopiesUnavailable):
-        before = next((each for each in await copies.all() if each.name == copy.name), None)
+        before = await _noted_there(copy, copies)
     await noted(copies, kind, file, at, case)
     try:
         yield
     except BaseException:
         with suppress(CopiesUnavailable):
-            if before is not None:
-                await copies.note(before)
-            elif not file.exists():
-                await copies.forget([copy])
+            for each in before:
+                await copies.note(each)
+            if before or not file.exists():
+                names = {each.name for each in before}
+                await copies.forget([each for each in await _noted_there(copy, copies) if each.name not in names])
         raise
+
+
+async def _noted_there(copy: Copy, copies: Copies) -> list[Copy]:
+    """Give what was noted of a kind at the path of a copy. Raises CopiesUnavailable."""
+    where = (copy.kind, copy.host, copy.path)
+    return [each for each in await copies.all() if (each.kind, each.host, each.path) == where]

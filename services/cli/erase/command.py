@@ -168,7 +168,6 @@ def erase(
         raise Failure(f"--by: a short name of letters a to z, digits and . _ : - was expected, not {who!r}")
     if confirm not in (None, number):
         raise Failure(f"--confirm: {number} once more was expected")
-    require_gone(gone)
     search = Search(*given(others), gone, Origins.given(moved, copied))
     can_be_asked = confirm is None and sys.stdin.isatty()
     plan = run(_planned(number, place, search))
@@ -195,6 +194,7 @@ async def _planned(number: str, place: Place, search: Search) -> Plan:
         case_id = await _case_named(home, number)
         erased = await _erased(home, case_id, place)
         noted = await home.copies.all()
+        require_gone(search.gone, noted)
         known, unsaid = without_gone(noted, search.gone), search.origins.unsaid(erased, noted)
         own = [copy for copy in search.origins.reached(known) if copy.home not in unsaid]
         files = changed(erased, own, search.origins.others(search.others, known))

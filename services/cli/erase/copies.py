@@ -12,6 +12,7 @@ from services.cli.home import Failure
 from services.cli.output import counted
 from services.cli.private import UNFINISHED
 from services.cli.reports.files import INDEX, TEMPORARY
+from services.cli.screen import exactly
 from services.runtime.copies.port import Copy, Kind
 from services.runtime.keyring.master import MasterKey
 
@@ -74,10 +75,11 @@ class Erased:
     reports: Collection[str] | None
 
 
-def require_gone(paths: Sequence[Path]) -> None:
-    """Make sure that what is said to be gone is not there. Raises Failure."""
+def require_gone(paths: Sequence[Path], copies: Sequence[Copy]) -> None:
+    """Make sure that what is said to be gone is not there, or was replaced there since. Raises Failure."""
+    replaced = {Path(copy.path) for copy in copies if copy.is_here and copy.replaced}
     for path in paths:
-        if path.is_file():
+        if path.is_file() and path.absolute() not in replaced:
             raise Failure(f"--gone {path}: it is there")
 
 
@@ -92,6 +94,8 @@ def without_gone(copies: Sequence[Copy], gone: Sequence[Path]) -> Sequence[Copy]
 
 
 def _is_gone(copy: Copy, place: Path) -> bool:
+    if copy.is_here and copy.replaced:
+        return Path(copy.path).is_relative_to(place.absolute())
     if copy.is_here:
         is_written_anew = copy.kind in ("backup", "keys")
         left = (copy.path, f"{copy.path}{UNFINISHED}") if is_written_anew else (copy.path,)
@@ -110,10 +114,16 @@ def about(case_id: str, copies: Sequence[Copy]) -> list[Copy]:
     return [copy for copy in copies if copy.case in (None, case_id)]
 
 
+def in_place(copies: Iterable[Copy]) -> list[Copy]:
+    """Give the copies that were made here, and that no other one has replaced at their path."""
+    return [copy for copy in copies if copy.is_here and not copy.replaced]
+
+
 def pages_to_remove(erased: Erased, copies: Sequence[Copy]) -> list[Path]:
     """Give the pages that are of a case, and the lists of them."""
-    places = [copy for copy in copies if copy.kind == "reports" and copy.is_here]
-    pages = [copy for copy in copies if copy.kind == "report" and copy.case == erased.case_id and copy.is_here]
+    copies = in_place(copies)
+    places = [copy for copy in copies if copy.kind == "reports"]
+    pages = [copy for copy in copies if copy.kind == "report" and copy.case == erased.case_id]
     found = [Path(page.path) for page in pages]
     for place in places:
         directory = Path(place.path)
@@ -125,7 +135,7 @@ def pages_to_remove(erased: Erased, copies: Sequence[Copy]) -> list[Path]:
 
 def about_to_go(erased: Erased, copies: Sequence[Copy]) -> list[Copy]:
     """Give the pages about a case alone that are there to be removed, as they are noted before that is done."""
-    pages = [copy for copy in copies if copy.kind == "report" and copy.case == erased.case_id and copy.is_here]
+    pages = [copy for copy in in_place(copies) if copy.kind == "report" and copy.case == erased.case_id]
     return [page.model_copy(update={"going": True}) for page in pages if os.path.lexists(page.path)]
 
 
@@ -151,7 +161,7 @@ def _of_opened(copy: Copy) -> Met:
     if not copy.is_here:
         return is_elsewhere(copy)
     try:
-        is_there = _is_there(Path(copy.path))
+        is_there = _is_there(copy, Path(copy.path))
     except OSError as error:
         return remains(copy, f"cannot be looked for ({error.strerror}): delete it, and then say so by --gone")
     return remains(copy, _OPENED[copy.kind] if is_there else _OPENED_MISSING)
@@ -168,7 +178,8 @@ def _elsewhere(copy: Copy) -> str:
 
 def _is_in(page: Copy, place: Copy) -> bool:
     """Tell whether a page was noted as one of a directory of reports, or as any of them."""
-    return page.host == place.host and Path(place.path) in (Path(page.path), Path(page.path).parent)
+    is_beside = page.replaced == place.replaced and Path(place.path) in (Path(page.path), Path(page.path).parent)
+    return page.host == place.host and is_beside
 
 
 def _of_place(erased: Erased, place: Copy, noted: Sequence[Copy]) -> Met | None:
@@ -186,17 +197,17 @@ def _of_place(erased: Erased, place: Copy, noted: Sequence[Copy]) -> Met | None:
     if not place.is_here:
         return remains(place, f"may be on {place.host} still: {_elsewhere(place)}", pages)
     try:
-        if not _is_there(directory):
+        if not _is_there(place, directory):
             return remains(place, _PAGES_MISSING, pages)
         if any(Path(page.path) == directory for page in pages):
             if not any(directory.glob("*.html")):
                 return None
             return remains(place, "may be of it, and which are cannot be told any more: delete them all", pages)
-        there = [Path(page.path) for page in pages if _is_there(Path(page.path))]
+        there = [Path(page.path) for page in pages if _is_there(page, Path(page.path))]
         if not there and not noted:
             return None
         # The list goes too: it names the patient, and is written anew with the rest.
-        had_list = _is_there(directory / INDEX)
+        had_list = _is_there(place, directory / INDEX)
         for file in [directory / INDEX, *there]:
             _remove(file)
     except OSError as error:
@@ -213,7 +224,7 @@ def _of_page(page: Copy) -> Met | None:
     if not page.is_here:
         return remains(page, f"may be on {page.host} still: {_elsewhere(page)}")
     try:
-        if not _is_there(file):
+        if not _is_there(page, file):
             # What was written to be looked at once goes with all that is temporary.
             return None if page.going or file.name.startswith(TEMPORARY) else remains(page, _PAGES_MISSING)
         _remove(file)
@@ -230,8 +241,10 @@ def _remove(page: Path) -> None:
     page.unlink(missing_ok=True)
 
 
-def _is_there(path: Path) -> bool:
-    """Tell whether something is there. Raises OSError if that cannot be told."""
+def _is_there(copy: Copy, path: Path) -> bool:
+    """Tell whether something of a copy is there. Raises OSError if that cannot be told."""
+    if copy.replaced:
+        return False
     try:
         path.lstat()
     except (FileNotFoundError, NotADirectoryError):
@@ -242,4 +255,5 @@ def _is_there(path: Path) -> bool:
 def remains(copy: Copy, why: str, left: Sequence[Copy] = ()) -> Met:
     """Tell that a copy may hold the case still, and why."""
     of_case = [copy] if copy.case is not None else []
-    return Met(copy.path, "remains", f"{_NAMED[copy.kind]} {copy.path} {why}", left or of_case)
+    which = f" that was made there before ({exactly(copy.at)})" if copy.replaced else ""
+    return Met(copy.path, "remains", f"{_NAMED[copy.kind]} {copy.path}{which} {why}", left or of_case)

@@ -14,7 +14,7 @@ import orjson
 
 from contracts.codec import CaseKey
 from services.cli.case_keys import lines_of
-from services.cli.erase.copies import Erased, Met, is_elsewhere, remains
+from services.cli.erase.copies import Erased, Met, in_place, is_elsewhere, remains
 from services.cli.home import Failure
 from services.cli.output import progress, say
 from services.cli.private import UNFINISHED, in_place_of, remove_unfinished
@@ -82,7 +82,7 @@ def _of_closed(error: OSError) -> Met:
 
 def files_to_write(erased: Erased, copies: Sequence[Copy], others: Sequence[Path]) -> list[Path]:
     """Give the backups and files of keys that are to be written anew, those that are known and others."""
-    known = [copy for copy in copies if copy.kind in ("backup", "keys") and copy.is_here]
+    known = [copy for copy in in_place(copies) if copy.kind in ("backup", "keys")]
     files = dict.fromkeys([*(Path(copy.path) for copy in known), *_new(others, known)])
     return [file for file in files if _holds(erased, file)]
 
@@ -123,12 +123,12 @@ async def backups_taken_out(
     left: the copies of it alone that may be there still: whoever restores a backup is to know them
     """
     known = [copy for copy in copies if copy.kind == "backup"]
-    found = [await _of_backup(erased, Path(copy.path), left) if copy.is_here else is_elsewhere(copy) for copy in known]
+    found = {copy.name: await _of_known_backup(erased, copy, left) for copy in known}
     missing = {copy.name: copy for copy in known if copy.is_here and _is_missing(copy)}
     named = [file for file in _new(others, known) if not _is_of_keys(file)]
-    found += [_as_moved(await _of_backup(erased, file, left), missing) for file in named]
-    moved = {met.was.path for met in found if met.was is not None}
-    return [met for met in found if met.path not in moved]
+    others_met = [_as_moved(await _of_backup(erased, file, left), missing) for file in named]
+    moved = {met.was.name for met in others_met if met.was is not None}
+    return [*(met for name, met in found.items() if name not in moved), *others_met]
 
 
 def remove_unfinished_of(copies: Iterable[Copy]) -> None:
@@ -141,13 +141,13 @@ def remove_unfinished_of(copies: Iterable[Copy]) -> None:
 
 def _new(files: Sequence[Path], known: Sequence[Copy]) -> list[Path]:
     """Give the files that are not known, each once and by its own name, though links lead to it too."""
-    there = {Path(copy.path).resolve() for copy in known if copy.is_here}
+    there = {Path(copy.path).resolve() for copy in in_place(known)}
     return [file for file in dict.fromkeys(file.resolve() for file in files) if file not in there]
 
 
 def _is_missing(copy: Copy) -> bool:
     try:
-        return not Path(copy.path).exists()
+        return copy.replaced or not Path(copy.path).exists()
     except OSError:
         return False
 
@@ -159,6 +159,12 @@ def _as_moved(met: Met, missing: dict[str, Copy]) -> Met:
         return met
     del missing[was.name]
     return replace(met, was=was, says=f"{met.says}; before it was {was.path}")
+
+
+async def _of_known_backup(erased: Erased, copy: Copy, left: Sequence[Copy]) -> Met:
+    if not copy.is_here:
+        return is_elsewhere(copy)
+    return remains(copy, _BACKUP_MISSING) if copy.replaced else await _of_backup(erased, Path(copy.path), left)
 
 
 async def _of_backup(erased: Erased, file: Path, left: Sequence[Copy]) -> Met:
@@ -197,7 +203,7 @@ def _of_keys(erased: Erased, copy: Copy) -> Met:
     """Write a file of keys anew without that of a case, if it has it."""
     file = Path(copy.path)
     try:
-        if not file.exists():
+        if copy.replaced or not file.exists():
             return remains(copy, _KEYS_MISSING)
         lines = [line for _, line in lines_of(file)]
         if _lines_without(erased, file) == lines:

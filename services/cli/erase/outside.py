@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from contracts.codec import CaseKey
-from services.cli.erase.copies import Erased, Met, about, is_elsewhere, pages_to_remove, remains
+from services.cli.erase.copies import Erased, Met, about, in_place, is_elsewhere, pages_to_remove, remains
 from services.cli.erase.files import files_to_write
 from services.cli.home import Failure, in_words
 from services.cli.place import Place
@@ -61,7 +61,7 @@ class Origins:
     def unsaid(self, erased: Erased, copies: Sequence[Copy]) -> Mapping[str, Sequence[str]]:
         """Name what lies here of homes of which nothing is said, and may hold the case, with all that would change."""
         known = {erased.home} | self.moved | self.copied
-        there = [copy for copy in about(erased.case_id, copies) if copy.is_here and os.path.lexists(copy.path)]
+        there = [copy for copy in in_place(about(erased.case_id, copies)) if os.path.lexists(copy.path)]
         others = {home: [copy for copy in there if copy.home == home] for home in sorted({copy.home for copy in there})}
         return {
             home: sorted({*(copy.path for copy in some), *map(str, changed(erased, some, ()))})

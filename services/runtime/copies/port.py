@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from contracts.events.fields import Instant
+from contracts.events.fields import Instant, instant
 from services.runtime.unavailable import Unavailable
 
 Kind = Literal["backup", "keys", "reports", "report", "opened", "trial", "lines", "home"]
@@ -32,6 +32,7 @@ class Copy(BaseModel):
     case: the only case that it is about, if there is one
     home: which home noted it; what a home knows is copied with it, and restored from its backups
     going: whether it is about to be removed, as a page of a case that is erased; where it is missing then, it was
+    replaced: whether another one was made at its path since, where it was not any more: it was moved, or deleted
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -43,6 +44,7 @@ class Copy(BaseModel):
     case: str | None = None
     home: str = UNKNOWN
     going: bool = False
+    replaced: bool = False
 
     @property
     def is_here(self) -> bool:
@@ -52,7 +54,11 @@ class Copy(BaseModel):
     @property
     def name(self) -> str:
         """Tell it apart from all others."""
-        return f"{self.kind}:{self.host}:{self.path}"
+        where = f"{self.kind}:{self.host}:{self.path}"
+        if not self.replaced:
+            return where
+        # A backup says itself which one it is; of others it is enough that there was one, and about whom.
+        return f"{where}:{instant(self.at) if self.kind == 'backup' else self.case}"
 
 
 def made_here(kind: Kind, path: Path, at: datetime, home: str, case: str | None = None) -> Copy:

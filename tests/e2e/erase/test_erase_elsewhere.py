@@ -59,6 +59,63 @@ def test_where_a_backup_was_moved_to_has_to_be_named_once(clinic: Desk) -> None:
     assert [json.loads(line)["key"] for line in listed] == ["destroyed", "destroyed"]
 
 
+def test_a_backup_that_was_moved_is_told_of_though_another_one_was_made_under_its_name(clinic: Desk) -> None:
+    # given two backups that were made under one name, one after the other was moved
+    place, secrets = clinic.place, secrets_of(clinic.home)
+    for number in (1, 2, 3):
+        succeeded("backup", place / "nightly.backup", "--data", clinic.home)
+        (place / "nightly.backup").rename(place / f"nightly.backup.{number}")
+    succeeded("backup", place / "nightly.backup", "--data", clinic.home)
+    assert "there already" in ontrack("backup", place / "nightly.backup", "--data", clinic.home).told
+
+    # when a case is erased, then each of those that were moved is told of, until it is named
+    before = f"the backup {place}/nightly.backup that was made there before"
+    ran = erase(clinic)
+    assert (ran.exit_code, ran.said.count(before)) == (1, 3)
+    ran = erase(clinic, "--backups", place / "nightly.backup.1", "--backups", place / "nightly.backup.2")
+    assert (ran.exit_code, ran.said.count(before)) == (1, 1)
+
+    # or it is said that it is gone, which says nothing of the one that is there
+    (place / "nightly.backup.3").unlink()
+    assert erase(clinic, "--gone", place / "nightly.backup").exit_code == 0
+    assert found(place, {name: secrets[name] for name in ("wrapped key", "entry", "key")}) == set()
+    again = succeeded("erase", ANNA, "--ground", "ordered", "--confirm", ANNA, "--data", clinic.home).said
+    for name in ("nightly.backup", "nightly.backup.1", "nightly.backup.2"):
+        assert f"the backup {place}/{name} was written anew without it" in again
+
+
+@pytest.mark.parametrize(
+    ("asked", "name"),
+    [
+        (("export", "--output", "sealed", "--case", "{case}", "--keys"), "case.keys"),
+        (("export", "--reveal", "--case", "{case}", "--output"), "opened"),
+        (("audit", "why", "{case}", "--session", "3", "--write"), "why.html"),
+        (("reports", "--case", "{case}", "--write"), "pages"),
+    ],
+    ids=["keys", "export", "page", "reports"],
+)
+def test_what_was_moved_is_told_of_though_it_was_made_anew_about_somebody_else(
+    clinic: Desk, monkeypatch: pytest.MonkeyPatch, asked: tuple[str, ...], name: str
+) -> None:
+    # given something about a case that was moved, and the same about another one in its place
+    monkeypatch.chdir(clinic.place)
+    place = clinic.place / name
+    succeeded(*(word.format(case=GONE) for word in asked), place, "--data", clinic.home)
+    place.rename(clinic.place / "moved")
+    succeeded(*(word.format(case=ANNA) for word in asked), place, "--data", clinic.home)
+
+    # when the case is erased, once and again, then it is told that it was there, until it is said that it is gone
+    for _ in range(2):
+        ran = erase(clinic)
+        assert ran.exit_code == 1
+        assert f"{place} that was made there before" in ran.said
+    assert erase(clinic, "--gone", place).exit_code == 0
+    assert erase(clinic).exit_code == 0
+
+    # and what is there stays
+    assert any(ANNA.encode() in file.read_bytes() for file in (place.rglob("*.*") if place.is_dir() else [place]))
+
+
 def test_a_backup_is_taken_for_no_other_one_and_a_copy_for_one_only(clinic: Desk) -> None:
     # given two backups, and a copy of the second that is known too; then all are moved
     place = clinic.place
