@@ -1,9 +1,10 @@
 """`ontrack export`: the log as NDJSON."""
 
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 import click
 import orjson
@@ -61,7 +62,6 @@ async def _export(
             private_directory(output)
         with progress("Exporting", None) as advance:
             for topic in topics:
-                stream = sys.stdout.buffer if output is None else private_file(output / f"{topic.name}.ndjson")
                 lines = exported(
                     home.log,
                     home.keyring,
@@ -70,12 +70,11 @@ async def _export(
                     case_id=case_id if topic.of_cases else None,
                     reveal=reveal,
                 )
-                async for line in lines:
-                    stream.write(line + b"\n")
-                    advance(1)
-                stream.flush()
-                if output is not None:
-                    stream.close()
+                with _stream(topic, output) as stream:
+                    async for line in lines:
+                        stream.write(line + b"\n")
+                        advance(1)
+                    stream.flush()
         if output is not None and reveal:
             await _write_directory(home, output / DIRECTORY, case_id)
         if keys is not None:
@@ -89,6 +88,11 @@ async def _export(
         for where in told.unreadable:
             say(f"{where}: left out, because it cannot be read")
         raise SystemExit(FINDING)
+
+
+def _stream(topic: Topic, output: Path | None) -> AbstractContextManager[IO[bytes]]:
+    """Give where a topic is written."""
+    return nullcontext(sys.stdout.buffer) if output is None else private_file(output / f"{topic.name}.ndjson")
 
 
 async def _write_directory(home: Home, file: Path, case_id: str | None) -> None:

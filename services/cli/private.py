@@ -5,6 +5,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from errno import EDQUOT, EFBIG, ENOSPC
 from pathlib import Path
 from typing import IO, Final
 
@@ -13,18 +14,28 @@ from services.cli.home import Failure
 PRIVATE: Final = 0o600
 UNFINISHED: Final = ".new"
 """Ends the name of a file until it is whole."""
+_NO_ROOM: Final = (ENOSPC, EDQUOT, EFBIG)
 
 
-def private_file(file: Path) -> IO[bytes]:
-    """Open a file for writing that nobody else can read; a link is not followed. Raises Failure."""
+@contextmanager
+def private_file(file: Path) -> Iterator[IO[bytes]]:
+    """Give a file to write that nobody else can read; a link is not followed.
+
+    Raises Failure, also if there is no room for it.
+    """
     try:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, PRIVATE)
     except OSError as error:
         raise Failure(f"{file}: a file that can be written was expected ({error.strerror})") from None
-    stream = os.fdopen(descriptor, "wb")
-    os.fchmod(descriptor, PRIVATE)
-    stream.truncate(0)
-    return stream
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            os.fchmod(descriptor, PRIVATE)
+            stream.truncate(0)
+            yield stream
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        raise Failure(f"{file}: room for all of it was expected ({error.strerror}); it is not whole") from None
 
 
 @contextmanager

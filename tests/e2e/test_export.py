@@ -1,13 +1,14 @@
 """An export is the log: it can be read, and it can be replayed elsewhere."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from contracts.topics import CASES, DEFINITIONS, SCORES, TOPICS, Topic
 from services.embedded import MASTER_KEY
-from tests.support.command import ontrack, succeeded
+from tests.support.command import ONTRACK, PATIENCE, ontrack, succeeded
 from tests.support.contents import contents, counts, raw_histories, same, sealed_states
 from tests.support.desk import Desk, row, table
 from tests.support.opened import DERIVED, OF_CASES
@@ -53,6 +54,18 @@ def test_what_is_revealed_holds_the_answers(home: Path) -> None:
     problems = {event["data"]["text"] for event in facts if event["type"] == "ontrack.problem-named.v1"}
     assert problems == {problem.text for case in cohort() for problem in case.problems}
     assert all("data_base64" not in event and "keyid" not in event for event in facts)
+
+
+def test_a_disk_that_is_full_is_told_with_the_file(home: Path, tmp_path: Path) -> None:
+    # given room for less than the export needs, though for what SQLite writes beside the database
+    place = tmp_path / "exported"
+    limited = f"ulimit -f 64; exec {ONTRACK} export --output {place} --data {home}"
+
+    # when it is made, then it is told which file is not whole
+    ran = subprocess.run(["bash", "-c", limited], capture_output=True, timeout=PATIENCE, check=False)
+    assert ran.returncode == 2, ran.stderr
+    [cut] = (file for file in place.iterdir() if file.stat().st_size == 64 * 1024)
+    assert ran.stderr.decode() == f"Error: {cut}: room for all of it was expected (File too large); it is not whole\n"
 
 
 def test_revealing_opens_the_same_events(home: Path) -> None:

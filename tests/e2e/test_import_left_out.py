@@ -1,6 +1,8 @@
 """Lines with faults can be left out, mended and imported; the rest of a file is taken."""
 
-from tests.support.command import run_apart
+import subprocess
+
+from tests.support.command import ONTRACK, PATIENCE, run_apart
 from tests.support.contents import counts
 from tests.support.desk import COLUMNS, Desk, row, table, weekly
 from tests.support.faulty import ANSWER, CASE, GOOD, SECRETS, SEVERAL, cut_short, fields, refused
@@ -99,6 +101,22 @@ def test_lines_that_are_left_out_are_never_open_to_others(known: Desk) -> None:
     # then only its owner can
     assert ran.exit_code == 1
     assert left_out.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_disk_that_is_full_is_told_with_the_file_and_nothing_is_taken(known: Desk) -> None:
+    # given more lines with faults than there is room for, and a line without one
+    faulty = (row(CASE, 1, 99, comment="Amalie" * 100) for _ in range(1_000))
+    file, before = known.file(table([*faulty, row(CASE, 2, ANSWER)])), known.facts
+    left_out = file.with_name("answers.csv.skipped.csv")
+    limited = f"ulimit -f 256; exec {ONTRACK} import {file} --skip-invalid --data {known.home}"
+
+    # when the file is imported without them
+    ran = subprocess.run(["bash", "-c", limited], capture_output=True, timeout=PATIENCE, check=False)
+
+    # then that is told as bad use, and not as faults that were left out
+    assert ran.returncode == 2, ran.stderr
+    assert f"Error: {left_out}: room for all of it was expected (File too large)" in ran.stderr.decode()
+    assert known.facts == before
 
 
 def test_the_file_that_is_imported_is_never_written(known: Desk) -> None:
