@@ -463,7 +463,8 @@ _DATABASE: Final = (
 _MAILS: Final = "mails that were sent: that a report is waiting, and nothing of the patient"
 _HANDED_ON: Final = (
     "what was handed on, where nothing here reaches: files of answers that were imported, exports, printed reports, "
-    "keys that others keep, and copies of the data or of backups that were made by other means"
+    "keys that others keep, data that were restored or imported elsewhere, and copies of the data or of backups that "
+    "were made by other means"
 )
 
 
