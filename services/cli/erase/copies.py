@@ -128,7 +128,8 @@ def pages_to_remove(erased: Erased, copies: Sequence[Copy]) -> list[Path]:
     for place in places:
         directory = Path(place.path)
         known = [directory / f"{report}.html" for report in erased.reports or ()]
-        if any(map(os.path.lexists, [*known, *(Path(page.path) for page in pages if _is_in(page, place))])):
+        may_be_listed = [*known, *(Path(page.path) for page in pages if _is_in(page, place))]
+        if any(map(os.path.lexists, may_be_listed)) or _is_listed(erased, directory):
             found += [directory / INDEX, *known]
     return [path for path in dict.fromkeys(found) if os.path.lexists(path)]
 
@@ -204,7 +205,7 @@ def _of_place(erased: Erased, place: Copy, noted: Sequence[Copy]) -> Met | None:
                 return None
             return remains(place, "may be of it, and which are cannot be told any more: delete them all", pages)
         there = [Path(page.path) for page in pages if _is_there(page, Path(page.path))]
-        if not there and not noted:
+        if not there and not noted and not _is_listed(erased, directory):
             return None
         # The list goes too: it names the patient, and is written anew with the rest.
         had_list = _is_there(place, directory / INDEX)
@@ -216,6 +217,17 @@ def _of_place(erased: Erased, place: Copy, noted: Sequence[Copy]) -> Met | None:
         return None
     removed = f"{counted(len(there), 'report')} removed from {place.path}, and the list of them"
     return Met(place.path, "removed", f"{removed}: ontrack reports --write makes it anew")
+
+
+def _is_listed(erased: Erased, directory: Path) -> bool:
+    """Tell whether the list of a directory of reports may name one of a case, though its page was deleted."""
+    try:
+        content = (directory / INDEX).read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return any(report.encode() in content for report in erased.reports or ())
 
 
 def _of_page(page: Copy) -> Met | None:

@@ -469,6 +469,21 @@ def test_a_page_that_was_moved_behind_a_link_is_told_of_until_it_is_deleted(clin
     assert found(place, gone) == set()
 
 
+def test_a_list_of_reports_goes_though_those_of_the_case_were_deleted_before(clinic: Desk) -> None:
+    # given reports of which somebody has deleted those of a case
+    pages, gone = clinic.place / "pages", {"number": GONE.encode()}
+    succeeded("reports", "--data", clinic.home, "--write", pages)
+    for page in [page for page in pages.glob("*.html") if page.name != "index.html" and found(page, gone)]:
+        page.unlink()
+    assert found(pages, gone) == {"number"}
+
+    # when it is erased, then the list does not name it
+    ran = erase(clinic)
+    assert (ran.exit_code, f"removed from {pages}" in ran.said) == (0, True)
+    assert found(pages, gone) == set()
+    assert found(pages, {"number": ANNA.encode()}) == {"number"}
+
+
 def test_pages_that_are_not_there_are_told_of_until_somebody_says_where_they_went(clinic: Desk) -> None:
     # given a directory of reports and a page that were moved, and reports of before the case, where it is in none
     place = clinic.place
