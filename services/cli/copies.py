@@ -19,7 +19,7 @@ async def noted(
 
     case: the only one that it is about; home: which has made it, if it was another one
     """
-    copy = made_here(kind, file, at, home or copies.home, case)
+    copy = made_here(kind, real(file), at, home or copies.home, case)
     try:
         before = next((each for each in await _noted_there(copy, copies) if not each.replaced), None)
         if before is not None and not before.going and before.at != at and not os.path.lexists(file):
@@ -43,7 +43,7 @@ async def noted_if_made(
 
     case: the only one that it is about
     """
-    copy, before = made_here(kind, file, at, copies.home, case), list[Copy]()
+    copy, before = made_here(kind, real(file), at, copies.home, case), list[Copy]()
     with suppress(CopiesUnavailable):
         before = await _noted_there(copy, copies)
     await noted(copies, kind, file, at, case)
@@ -57,6 +57,17 @@ async def noted_if_made(
                 names = {each.name for each in before}
                 await copies.forget([each for each in await _noted_there(copy, copies) if each.name not in names])
         raise
+
+
+def real(place: Path) -> Path:
+    """Give where a directory is, or a file, whatever becomes of the links that lead there.
+
+    A file that is a link itself is not written: what that leads to is none of ours.
+    """
+    with suppress(PermissionError):
+        if place.is_dir():
+            return Path(os.path.realpath(place))
+    return Path(os.path.realpath(place.parent), place.name)
 
 
 async def _noted_there(copy: Copy, copies: Copies) -> list[Copy]:

@@ -79,7 +79,7 @@ def require_gone(paths: Sequence[Path], copies: Sequence[Copy]) -> None:
     """Make sure that what is said to be gone is not there, or was replaced there since. Raises Failure."""
     replaced = {Path(copy.path) for copy in copies if copy.is_here and copy.replaced}
     for path in paths:
-        if path.is_file() and path.absolute() not in replaced:
+        if path.is_file() and replaced.isdisjoint((path.absolute(), Path(os.path.realpath(path)))):
             raise Failure(f"--gone {path}: it is there")
 
 
@@ -95,13 +95,18 @@ def without_gone(copies: Sequence[Copy], gone: Sequence[Path]) -> Sequence[Copy]
 
 def _is_gone(copy: Copy, place: Path) -> bool:
     if copy.is_here and copy.replaced:
-        return Path(copy.path).is_relative_to(place.absolute())
+        return _is_at(copy, place)
     if copy.is_here:
         is_written_anew = copy.kind in ("backup", "keys")
         left = (copy.path, f"{copy.path}{UNFINISHED}") if is_written_anew else (copy.path,)
-        return not any(map(os.path.lexists, left)) and Path(copy.path).is_relative_to(place.absolute())
+        return not any(map(os.path.lexists, left)) and _is_at(copy, place)
     host, _, path = str(place).partition(":")
     return host == copy.host and path != "" and Path(copy.path).is_relative_to(path)
+
+
+def _is_at(copy: Copy, place: Path) -> bool:
+    """Tell whether a copy was noted at a place or below it, by whatever name that has here."""
+    return any(Path(copy.path).is_relative_to(name) for name in (place.absolute(), os.path.realpath(place)))
 
 
 def left_of(met: Iterable[Met]) -> list[Copy]:

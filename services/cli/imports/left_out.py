@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager, suppress
 from io import TextIOWrapper
 from pathlib import Path
 
-from services.cli.copies import noted
+from services.cli.copies import noted, real
 from services.cli.home import Failure
 from services.cli.output import say
 from services.cli.private import private_file
@@ -37,7 +37,7 @@ async def left_out(home: Home, file: Path | None) -> AsyncIterator[Skipped | Non
     if file is None:
         yield None
         return
-    copy, skipped = made_here("lines", file, home.clock(), home.copies.home), None
+    copy, skipped = made_here("lines", real(file), home.clock(), home.copies.home), None
     await noted(home.copies, "lines", file, copy.at)
     try:
         with private_file(file) as stream, TextIOWrapper(stream, encoding="utf-8", newline="") as text:

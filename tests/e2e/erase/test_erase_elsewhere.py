@@ -484,6 +484,22 @@ def test_a_list_of_reports_goes_though_those_of_the_case_were_deleted_before(cli
     assert found(pages, {"number": ANNA.encode()}) == {"number"}
 
 
+def test_pages_that_were_written_behind_a_link_are_removed_though_it_leads_elsewhere_by_now(clinic: Desk) -> None:
+    # given reports in a directory to which a link has led
+    pages, first, second = (clinic.place / name for name in ("pages", "first", "second"))
+    first.mkdir()
+    second.mkdir()
+    pages.symlink_to(first)
+    succeeded("reports", "--data", clinic.home, "--write", pages)
+    pages.unlink()
+    pages.symlink_to(second)
+
+    # when the case is erased, then nothing of it is there
+    assert erase(clinic).exit_code == 0
+    assert found(first, {"number": GONE.encode()}) == set()
+    assert found(first, {"number": ANNA.encode()}) == {"number"}
+
+
 def test_pages_that_are_not_there_are_told_of_until_somebody_says_where_they_went(clinic: Desk) -> None:
     # given a directory of reports and a page that were moved, and reports of before the case, where it is in none
     place = clinic.place
