@@ -36,6 +36,17 @@ class CopiesSuite:
         expected = sorted([OF_ONE, later, KEYS, ELSEWHERE], key=lambda copy: copy.name)
         assert list(await (await connected()).all()) == expected
 
+    async def test_what_was_replaced_is_known_beside_what_is_there_now(self, copies: Copies) -> None:
+        # given two backups that were made under one name before a third, and of something else two that were about one
+        later = BACKUP.model_copy(update={"at": AT.replace(day=6)})
+        before = [copy.model_copy(update={"replaced": True}) for copy in (BACKUP, later, OF_ONE)]
+        last = before[-1].model_copy(update={"at": AT.replace(day=7)})
+        for copy in (*before, last, BACKUP):
+            await copies.note(copy)
+
+        # when they are asked for, then each backup is known by itself, and of the other that there was one
+        assert set(await copies.all()) == {*before[:2], last, BACKUP}
+
     async def test_only_what_is_forgotten_is_gone(self, copies: Copies) -> None:
         for copy in (BACKUP, KEYS, ELSEWHERE):
             await copies.note(copy)
