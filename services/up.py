@@ -25,7 +25,8 @@ from services.ingest.http.api import Api
 from services.ingest.http.reception import Asked, Reception
 from services.ingest.intake import Request
 from services.ingest.statements import STAFF
-from services.mailer.courier import Courier, Desk
+from services.mailer.courier import Courier
+from services.mailer.desk import Desk
 from services.mailer.domain.delivery import Fact
 from services.mailer.domain.letter import Letterhead
 from services.mailer.ingest import NotRecorded, Told

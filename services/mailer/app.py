@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 from contracts.definitions.catalogue import Catalogue
 from services.mailer.client import IngestOverHttp
-from services.mailer.courier import WAITING, Courier, Desk
+from services.mailer.courier import WAITING, Courier
+from services.mailer.desk import Desk
 from services.mailer.domain.mailbag import Mailbag, Mailbags
 from services.mailer.outbox.mongo import MongoOutbox
 from services.mailer.settings import MailerSettings

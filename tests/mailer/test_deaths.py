@@ -185,12 +185,9 @@ class Forgetful:
         return await getattr(self._outbox, self._call)(*arguments)
 
 
-async def test_an_outbox_that_is_away_when_a_letter_was_taken_is_waited_for(
-    clinic: MailingClinic, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("services.mailer.courier.TICK", 0.01)
+async def test_an_outbox_that_is_away_when_a_letter_was_taken_is_waited_for(clinic: MailingClinic) -> None:
     await clinic.deteriorates()
-    await clinic.round(outbox=Forgetful(clinic.outbox, "change", number=2))
+    await clinic.round(outbox=Forgetful(clinic.outbox, "change", number=2), pause=0.01)
     await clinic.round(after=LEASE)
     assert Counter(clinic.office.to) == Counter(["anna@north.example", "bo@north.example"])
     assert await clinic.outcomes() == SENT_TO_BOTH

@@ -4,8 +4,6 @@ import asyncio
 from collections import Counter
 from typing import Any
 
-import pytest
-
 from services.mailer.domain.delivery import LEASE, Delivery
 from services.mailer.outbox.port import Outbox, OutboxUnavailable
 from services.runtime.health import Health
@@ -51,15 +49,12 @@ class Absent:
         return await self._outbox.change(before, after)
 
 
-async def test_a_courier_that_is_to_end_waits_for_an_outbox_that_is_away_for_a_moment(
-    clinic: MailingClinic, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("services.mailer.courier.TICK", 0.05)
+async def test_a_courier_that_is_to_end_waits_for_an_outbox_that_is_away_for_a_moment(clinic: MailingClinic) -> None:
     # given a mail server that takes its time over a letter, and a courier that is to end meanwhile
     await clinic.deteriorates()
     clinic.office.of_letter = lambda _: "hangs"
     outbox = Absent(clinic.outbox)
-    courier = clinic.courier(outbox=outbox)
+    courier = clinic.courier(outbox=outbox, pause=0.05)
     running = asyncio.create_task(courier.run(Health()))
     async with asyncio.timeout(30):
         await clinic.office.asked.wait()

@@ -205,13 +205,12 @@ async def test_a_sender_that_is_refused_is_told_though_other_mail_goes_out(clini
 
 
 async def test_a_letter_over_which_the_mail_server_takes_long_is_told_until_it_is_done_with_it(
-    clinic: MailingClinic, monkeypatch: pytest.MonkeyPatch
+    clinic: MailingClinic,
 ) -> None:
     # given a mail server that says nothing to a letter, so that all others wait
-    monkeypatch.setattr("services.mailer.courier.SLOW_AFTER", 0.01)
     await clinic.deteriorates()
     clinic.office.of_letter = lambda address: "hangs" if "anna@" in address else "250 OK"
-    courier, health = clinic.courier(), Health(waits_for=[])
+    courier, health = clinic.courier(slow_after=0.01), Health(waits_for=[])
     running = asyncio.create_task(courier.run(health))
     async with asyncio.timeout(PATIENCE):
         while not health.troubles:  # noqa: ASYNC110 - nobody is told of it but who looks
@@ -224,7 +223,6 @@ async def test_a_letter_over_which_the_mail_server_takes_long_is_told_until_it_i
     assert why.endswith(" is not done with a letter: all mail waits for that")
 
     # and no more once it has taken the letter, and the others have gone out
-    monkeypatch.undo()
     clinic.office.passed.set()
     async with asyncio.timeout(PATIENCE):
         while len(clinic.office.letters) < 2:

@@ -17,7 +17,8 @@ from contracts.topics import CASES
 from services.embedded import EmbeddedHome
 from services.ingest.door import Door
 from services.ingest.intake import Request
-from services.mailer.courier import Courier, Desk
+from services.mailer.courier import Courier
+from services.mailer.desk import Desk
 from services.mailer.domain.delivery import Delivery
 from services.mailer.domain.letter import Letterhead
 from services.mailer.outbox.port import Outbox
