@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from contracts.topics import CASES, SCORES, TRACKS, partition_of
-from services.cli.audit.verify import FIELDS_SHOWN
+from services.cli.audit.findings import FIELDS_SHOWN
 from services.embedded import EmbeddedHome
 from tests.auditor.found import findings, kinds
 from tests.auditor.tampering import Tampering

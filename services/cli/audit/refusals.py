@@ -9,7 +9,7 @@ from services.auditor.domain.findings import What
 from services.auditor.replay import History
 from services.auditor.states import cuts
 from services.auditor.verify import partitions_of
-from services.cli.audit.verify import kinds_of
+from services.cli.audit.findings import kinds_of
 from services.cli.output import Row, counted
 from services.home import Home
 from services.runtime.erasures import erasures

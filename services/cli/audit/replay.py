@@ -22,8 +22,15 @@ from services.auditor.states import Comparison, Derived, Standing
 from services.auditor.verify import partitions_of
 from services.cli.audit.narrowing import Wish, narrowing_options, part_of, told_of
 from services.cli.audit.refusals import Beside, contradicted, cut_off, erased_of, lacking, unexplained, untold
-from services.cli.audit.sharing import Reading, compared_anew, made_anew, processes_option, states_in
-from services.cli.audit.verify import records_of, shown
+from services.cli.audit.sharing import (
+    Reading,
+    compared_anew,
+    made_anew,
+    processes_option,
+    records_of,
+    states_in,
+)
+from services.cli.audit.verdict import shown
 from services.cli.home import FINDING, Failure, run
 from services.cli.output import Format, Row, counted, emit, format_option, progress, say
 from services.cli.place import Place, opened

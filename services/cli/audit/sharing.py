@@ -1,6 +1,6 @@
 """How several processes share an audit: each reads partitions of its own, and keeps what follows in its own place."""
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -72,6 +72,11 @@ class Reading:
         if isinstance(self.source, Exported):
             raise TypeError("a bundle is unpacked before")
         return await opened(self.source)
+
+
+async def records_of(history: History, cases: Collection[str] | None = None) -> int:
+    """Count the records that there are to be read. cases: only in their partitions, if any are named."""
+    return sum([await history.log.end(topic, number) for topic in history.topics for number in partitions_of(cases)])
 
 
 @asynccontextmanager
