@@ -245,3 +245,43 @@ def report(
         needs=tuple(SuggestedNeed(need=need, because=tuple(signs)) for need, signs in (needs or {}).items()),
         actions=tuple(actions),
     )
+
+
+SCORES = {0: "12", 1: "13", 2: "12", 3: "16"}
+DETERIORATED = decided(3, "16", worse("16", "4"))
+BOTH = decided(
+    9,
+    "17",
+    worse("17", "5", session=9),
+    still({7: "16", 8: "16", 9: "17"}, ["1", "0", "1"], reading="window"),
+    episode=(7, 8, 9),
+    annotations=[
+        Annotation(kind="within_measurement_error", value=Decimal("5.25")),
+        Annotation(kind="provisional_definition"),
+    ],
+)
+SILENT = decided(4, None, silent=(3, 4))
+
+
+def full_report() -> ReportContent:
+    return report(
+        DETERIORATED,
+        SCORES,
+        not_at=[3],
+        forms=[
+            form("odsis", 3, {"frequency": ("frequency", 3), "social-life": ("social_life", 4)}, comment="Bad week."),
+            form("gq-12", 2, {"working-2": ("working_2", 2)}),
+            form("homework", 3, {"adherence": ("adherence", 0)}),
+        ],
+        curves=[
+            curve({1: "5.25", 2: "3.5"}, "gq-12", "positive-working"),
+            curve({1: "2", 2: "4.75"}, "gq-12", "negative-relationship"),
+            curve({1: "4", 2: "2", 3: "0"}, "homework", "adherence"),
+        ],
+        context=[event(2, "job"), event(3, "finances"), event(3, "agreement_on_tasks", "needs-check")],
+        needs={
+            "life-outside-therapy": ["life-events/finances", "odsis/social-life"],
+            "agreement-on-tasks": ["homework/adherence", "needs-check/agreement-on-tasks"],
+        },
+        actions=["therapeutic-assessment", "adjusted-homework", "another-programme"],
+    )
