@@ -85,6 +85,8 @@ def _table(rows: Sequence[Row], columns: Sequence[str]) -> None:
 def _text(value: object) -> str:
     if value is None:
         return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, list | tuple):
         return " ".join(_text(part) for part in value)
     return str(value)

@@ -66,9 +66,9 @@ def test_each_report_is_told_with_what_came_of_it(home: Path) -> None:
     assert len(rows) == 10
     first = rows["A0"]
     assert [first[f"{what}_after_hours"] for what in ("seen", "discussed", "closed")] == [2.0, 5.0, 168.0]
-    assert (first["actions"], first["agreed"]) == (["another-programme"], "no")
+    assert (first["actions"], first["agreed"]) == (["another-programme"], False)
     assert (first["session"], first["score"], first["scores_after"]) == (1, "14", ["15", "10", "9"])
-    assert (first["group"], first["back_on_track"]) == ("large", "yes")
+    assert (first["group"], first["back_on_track"]) == ("large", True)
     nobody = rows["B1"]
     assert (nobody["seen_after_hours"], nobody["actions"], nobody["agreed"]) == (None, [], None)
     assert (nobody["scores_after"], nobody["back_on_track"]) == (["15"], None)
@@ -76,8 +76,11 @@ def test_each_report_is_told_with_what_came_of_it(home: Path) -> None:
 
 def test_people_are_told_of_spans_of_time_as_they_say_them(home: Path) -> None:
     shown = succeeded("audit", "loop", "--list", "--data", home).out.decode()
-    for text in ("seen_after ", " 2.0 h ", " 7.0 d "):
+    for text in ("seen_after ", " 2.0 h ", " 7.0 d ", " yes"):
         assert text in shown
+    summed = succeeded("audit", "loop", "--data", home).out.decode()
+    assert " 5 of 5" in summed
+    assert "judged_after" not in summed
     assert "hours" not in shown
 
 
@@ -143,7 +146,7 @@ def test_a_report_that_was_retracted_is_listed_as_such_and_in_no_sum(tmp_path: P
     lived(home, [Step("A", baseline, day_of(1))])
 
     # then both are listed, and the other one is counted
-    assert {row["case"]: row["retracted"] for row in told(home, "--list")} == {"A": "yes", "B": "no"}
+    assert {row["case"]: row["retracted"] for row in told(home, "--list")} == {"A": True, "B": False}
     (every,) = told(home)
     assert every["reports"] == 1
 
@@ -153,8 +156,9 @@ def test_groups_that_are_large_enough_are_summed_up_and_the_others_together(home
     assert (large["group"], together["group"], every["group"]) == ("large", "smaller groups together", "all")
     assert (large["reports"], large["seen"], large["seen_after_hours"]) == (5, 2, 3.0)
     assert (large["discussed"], large["with_action"], large["closed"]) == (1, 1, 1)
-    assert large["back_on_track"] == "5 of 5"
-    assert (together["patients"], together["reports"], together["back_on_track"]) == (5, 5, "0 of 0")
+    assert (large["back_on_track"], large["judged_after"]) == (5, 5)
+    assert (together["patients"], together["reports"]) == (5, 5)
+    assert (together["back_on_track"], together["judged_after"]) == (0, 0)
     assert (every["patients"], every["reports"]) == (10, 10)
 
 

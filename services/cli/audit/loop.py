@@ -32,6 +32,9 @@ _LONG: Final = 48.0
 _HOURS: Final = "_hours"
 """Ends the name of a span of time, as data."""
 
+_OF_SO_MANY: Final = "judged_after"
+"""Names of how many reports `back_on_track` tells, in sums."""
+
 _TOUCHED: Final = (ReportSeen, ReportDiscussed, NeedsStated, ActionChosen, ReportClosed)
 _COURSE: Final = (TrackEvaluated, TrackRevised, *_TOUCHED)
 _TOLD: Final = (ReportIssued, ReportRevised, ReportOverdue)
@@ -67,6 +70,7 @@ SUMMED: Final = (
     "overdue",
     "before_issued",
     "back_on_track",
+    _OF_SO_MANY,
 )
 
 
@@ -140,17 +144,18 @@ def _why_not(group: str, patients: int) -> str:
 
 
 def _emit(rows: Sequence[Row], columns: Sequence[str], form: Format) -> None:
-    """Print rows: to people in a table spans of time as they say them, else as numbers."""
+    """Print rows: to people in a table spans of time and shares as they say them, else as numbers."""
     if form == "table":
-        rows = [{name.removesuffix(_HOURS): _in_words(name, value) for name, value in row.items()} for row in rows]
-        columns = [name.removesuffix(_HOURS) for name in columns]
+        rows = [{name.removesuffix(_HOURS): _in_words(name, row) for name in row} for row in rows]
+        columns = [name.removesuffix(_HOURS) for name in columns if name != _OF_SO_MANY]
     emit(rows, columns, form)
 
 
-def _in_words(name: str, value: object) -> object:
-    if not name.endswith(_HOURS) or not isinstance(value, float):
-        return value
-    return f"{value:.1f} h" if value < _LONG else f"{value / 24:.1f} d"
+def _in_words(name: str, row: Row) -> object:
+    value = row[name]
+    if name.endswith(_HOURS) and isinstance(value, float):
+        return f"{value:.1f} h" if value < _LONG else f"{value / 24:.1f} d"
+    return f"{value} of {row[_OF_SO_MANY]}" if name == "back_on_track" and _OF_SO_MANY in row else value
 
 
 def _say_early(some: Sequence[Loop]) -> None:
@@ -231,14 +236,14 @@ def _listed(of: Loop, names: Mapping[str, str]) -> Row:
         "seen_after_hours": _hours(of.until(of.seen)),
         "discussed_after_hours": _hours(of.until(of.discussed)),
         "actions": list(of.actions),
-        "agreed": _yes(of.agreed) if of.actions else None,
+        "agreed": of.agreed if of.actions else None,
         "closed_after_hours": _hours(of.until(of.closed)),
-        "overdue": _yes(of.overdue),
-        "retracted": _yes(of.retracted),
+        "overdue": of.overdue,
+        "retracted": of.retracted,
         "before_issued": list(of.before_issued),
         "score": None if of.score is None else f"{of.score:f}",
         "scores_after": list(_scores(of)),
-        "back_on_track": None if of.is_back_on_track is None else _yes(of.is_back_on_track),
+        "back_on_track": of.is_back_on_track,
     }
 
 
@@ -260,13 +265,10 @@ def _summed(of: Summary) -> Row:
         "closed": of.closed,
         "overdue": of.overdue,
         "before_issued": of.before_issued,
-        "back_on_track": f"{of.back_on_track} of {of.judged_after}",
+        "back_on_track": of.back_on_track,
+        _OF_SO_MANY: of.judged_after,
     }
 
 
 def _hours(time: timedelta | None) -> float | None:
     return None if time is None else round(time.total_seconds() / 3600, 4)
-
-
-def _yes(is_so: bool) -> str:
-    return "yes" if is_so else "no"
