@@ -22,7 +22,7 @@ from services.embedded import EmbeddedHome
 from services.home import Home
 from services.ingest.access import EVERY, TOKENS, Client, Role, Tokens
 from services.ingest.domain.clock import SOURCE
-from services.ingest.http.api import DESCRIPTION
+from services.ingest.http.api import DESCRIPTION, LOOKED_THROUGH_WITHIN
 from services.ingest.http.operations import OPERATIONS
 from tests.docs.markdown import ROOT
 from tests.support.region import Region, region_of_its_own
@@ -169,7 +169,9 @@ def asked_by_chance(
         place.requests.url,
         "--no-color",
     ]
-    chosen = ["--checks", "all", "--exclude-checks", ",".join(left_out), *options]
+    # A client that does not wait for an answer could not tell what it was told.
+    patient = ["--request-timeout", str(LOOKED_THROUGH_WITHIN)]
+    chosen = ["--checks", "all", "--exclude-checks", ",".join(left_out), *patient, *options]
     environment = {
         **os.environ,
         "ONTRACK_FUZZ": str(folder),
