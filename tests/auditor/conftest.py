@@ -9,6 +9,7 @@ import pytest
 
 from services.embedded import EmbeddedHome
 from services.runtime.copies.file import COPIES
+from tests.auditor.handed import Handed
 from tests.auditor.tampering import Tampering
 from tests.cli.homes import CASES, imported, written
 from tests.support.mailing import mailing_clinic
@@ -54,3 +55,9 @@ def p1(sound: Path) -> str:
             return case_id
 
     return asyncio.run(ask())
+
+
+@pytest.fixture
+def handed(sound: Path, tmp_path: Path) -> Handed:
+    """The sound home, exported."""
+    return Handed(tmp_path, sound)
