@@ -24,8 +24,8 @@ async def noted(
         before = next((each for each in await _noted_there(copy, copies) if not each.replaced), None)
         if before is not None and not before.going and before.at != at and not os.path.lexists(file):
             await copies.note(before.model_copy(update={"replaced": True}))
-        elif before is not None and kind == "opened" and before.case != case:
-            # A directory keeps what was written there before, and that can be about others.
+        elif before is not None and before.case != case:
+            # What was written there before can be about others, and is there until this takes its place, or beside it.
             copy = copy.model_copy(update={"case": None})
         await copies.note(copy)
     except CopiesUnavailable as away:
@@ -36,27 +36,39 @@ async def noted(
 async def noted_if_made(
     copies: Copies, kind: Kind, file: Path, at: datetime, case: str | None = None
 ) -> AsyncIterator[None]:
-    """Note a file that is about to be made; where that fails, what was noted before stands again.
+    """Note a file that is about to be made; where that fails and changes nothing, what was noted before stands again.
 
     Before what goes into it is read: whoever erases a case meanwhile is to know of it. Who is killed meanwhile leaves
-    the note: the file may be there.
+    the note: the file may be there. It is to be written before this ends.
 
     case: the only one that it is about
     """
-    copy, before = made_here(kind, real(file), at, copies.home, case), list[Copy]()
+    copy, before, was = made_here(kind, real(file), at, copies.home, case), list[Copy](), _seen(file)
     with suppress(CopiesUnavailable):
         before = await _noted_there(copy, copies)
     await noted(copies, kind, file, at, case)
     try:
         yield
     except BaseException:
-        with suppress(CopiesUnavailable):
-            for each in before:
-                await copies.note(each)
-            if before or not file.exists():
+        if _seen(file) in (was, None):
+            with suppress(CopiesUnavailable):
+                for each in before:
+                    await copies.note(each)
                 names = {each.name for each in before}
                 await copies.forget([each for each in await _noted_there(copy, copies) if each.name not in names])
         raise
+    # By now it holds nothing of what was there before.
+    with suppress(CopiesUnavailable):
+        await copies.note(copy)
+
+
+def _seen(file: Path) -> tuple[int, int, int] | None:
+    """Give by what it is seen that a file was changed; None if there is none."""
+    try:
+        there = file.lstat()
+    except OSError:
+        return None
+    return there.st_ino, there.st_size, there.st_mtime_ns
 
 
 def real(place: Path) -> Path:

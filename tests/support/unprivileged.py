@@ -52,7 +52,7 @@ def _run(arguments: list[str]) -> None:
     command = import_module("services.cli.main")
     for name in command.COMMANDS:
         command.main.get_command(None, name)
-    for late in ("services.up", "services.runtime.logs", "uvicorn.config"):
+    for late in ("services.up", "services.runtime.logs", "uvicorn.config", "encodings.unicode_escape"):
         import_module(late)
     if os.getuid() == 0:
         os.setgroups([])

@@ -78,9 +78,8 @@ def why(
         raise Failure("either --session or --report was expected")
     if form == "csv":
         raise Failure("--format: table, json or ndjson was expected: an argument is no row")
-    found, page = run(_why(source, number, session, report, until, file, language, reveal=reveal))
+    found = run(_why(source, number, session, report, until, file, language, reveal=reveal))
     if file is not None:
-        write_page(file, page)
         click.echo(file)
         say(f"It holds {'answers' if reveal else 'scores'} of a patient: delete it when it has been read.")
         return
@@ -102,8 +101,8 @@ async def _why(
     language: Language,
     *,
     reveal: bool,
-) -> tuple[Why, str]:
-    """Find the argument, and make its page, if that is to be written to a file. Raises Failure."""
+) -> Why:
+    """Find the argument, and write its page, if there is to be one. Raises Failure."""
     async with await audited(source, knows_cases=True) as home, AsyncExitStack() as noting:
         case_id = await case_named(home, number)
         if file is not None:
@@ -119,7 +118,9 @@ async def _why(
         name = (await short_names(home)).get(case_id, number)
         rules = list(ruled(home.definitions, events, found.decision, "en"))
         told = Why(name, found, rules, until, Naming(events, home.definitions, reveal=reveal))
-        return told, "" if file is None else _page(home, events, told, language)
+        if file is not None:
+            write_page(file, _page(home, events, told, language))
+        return told
 
 
 def _page(home: Home, events: Sequence[Event[Data]], told: Why, language: Language) -> str:

@@ -34,6 +34,7 @@ _OPENED: Final[dict[Kind, str]] = {
     "opened": "holds its answers in the open: delete it",
     "trial": "is about the trial of a policy, and can name it with its scores: delete it",
     "lines": "can hold its answers in the open: delete it, mended or not",
+    "report": "can be about it: delete it",
 }
 _OPENED_MISSING: Final = (
     "is not there: if it was moved or its disk is away, delete it there; once it is deleted, say so by --gone"
@@ -159,8 +160,9 @@ def pages_taken_out(erased: Erased, copies: Sequence[Copy]) -> list[Met]:
 
 def left_open(erased: Erased, copies: Sequence[Copy]) -> list[Met]:
     """Tell where a case stands in the open, or may do so: what was moved is as readable as before."""
-    opened = [copy for copy in copies if copy.kind in _OPENED and copy.case in (None, erased.case_id)]
-    return [_of_opened(copy) for copy in opened]
+    removed = ("report", erased.case_id)
+    opened = [copy for copy in about(erased.case_id, copies) if copy.kind in _OPENED]
+    return [_of_opened(copy) for copy in opened if (copy.kind, copy.case) != removed]
 
 
 def _of_opened(copy: Copy) -> Met:

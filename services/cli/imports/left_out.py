@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager, suppress
 from io import TextIOWrapper
 from pathlib import Path
 
-from services.cli.copies import noted, real
+from services.cli.copies import noted_if_made, real
 from services.cli.home import Failure
 from services.cli.output import say
 from services.cli.private import private_file
@@ -38,13 +38,13 @@ async def left_out(home: Home, file: Path | None) -> AsyncIterator[Skipped | Non
         yield None
         return
     copy, skipped = made_here("lines", real(file), home.clock(), home.copies.home), None
-    await noted(home.copies, "lines", file, copy.at)
     try:
-        with private_file(file) as stream, TextIOWrapper(stream, encoding="utf-8", newline="") as text:
-            say(f"Rows with faults go to {file}. It holds answers and comments: delete it when it has been mended.")
-            skipped = Skipped(text)
-            yield skipped
+        async with noted_if_made(home.copies, "lines", file, copy.at):
+            with private_file(file) as stream, TextIOWrapper(stream, encoding="utf-8", newline="") as text:
+                say(f"Rows with faults go to {file}. It holds answers and comments: delete it when it has been mended.")
+                skipped = Skipped(text)
+                yield skipped
     finally:
-        if skipped is None or not skipped.count:
+        if skipped is not None and not skipped.count:
             with suppress(CopiesUnavailable):
                 await home.copies.forget([copy])

@@ -110,7 +110,6 @@ def try_(
     wish = Wish(name, against, own, points, is_list, language)
     trial, left_out = run(_tried(source, wish, page))
     if page is not None:
-        write_page(page, trial_page(trial, language))
         say(f"{page} holds it as a page{', with scores of patients' if is_list else ''}.")
     print_trial(trial, form, language)
     for why, number in sorted(left_out.items()):
@@ -140,7 +139,10 @@ async def _tried(source: Source, wish: Wish, page: Path | None) -> tuple[Trial, 
             raise Failure(_why_nothing(answer, source.file if isinstance(source, Exported) else home.name), FINDING)
         calendar = Calendar(answer.weeks, await _therapists(home))
         listed = sorted(found, key=lambda each: (natural(each[0]), each[1].session)) if wish.is_list else None
-        return trial_of(asked, answer, calendar, listed, wish.language), answer.left_out
+        trial = trial_of(asked, answer, calendar, listed, wish.language)
+        if page is not None:
+            write_page(page, trial_page(trial, wish.language))
+        return trial, answer.left_out
 
 
 def _why_nothing(answer: Answer, of: str | Path) -> str:

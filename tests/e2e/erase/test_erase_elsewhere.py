@@ -18,9 +18,11 @@ import pytest
 
 from contracts.codec import CaseKey
 from services.cli.case_keys import write_keys
+from services.cli.history import history
 from services.cli.home import Failure
 from services.cli.private import in_place_of
 from services.embedded import DATABASE, MASTER_KEY, EmbeddedHome
+from services.home import Home
 from services.runtime.directory.port import Person
 from tests.support.command import Ran, ontrack, run_apart, succeeded
 from tests.support.contents import master_key_in
@@ -399,6 +401,76 @@ def test_a_page_that_is_about_to_be_written_is_told_of_though_the_case_was_read_
     assert f"{page} is not there" in told[0].said
     again = erase(clinic)
     assert f"{page} is about the trial of a policy" in again.said or not page.exists()
+
+
+def test_a_page_that_is_about_to_be_written_over_by_one_of_somebody_else_is_told_of(
+    clinic: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a page about a case in the place of which one about another is about to be written, when the case is erased
+    page, told = clinic.place / "page.html", list[Ran]()
+    writes = ("--session", "3", "--write", page, "--data", clinic.home)
+    succeeded("audit", "why", GONE, *writes)
+
+    async def is_read(home: Home, case_id: str) -> object:
+        told.append(run_apart(*ERASE, "--data", clinic.home))
+        return await history(home, case_id)
+
+    monkeypatch.setattr("services.cli.audit.why.history", is_read)
+    succeeded("audit", "why", ANNA, *writes)
+
+    # then it is told where it may stand, and not any more once it was written over
+    assert [ran.exit_code for ran in told] == [1]
+    assert f"the report in {page} can be about it: delete it" in told[0].said
+    assert (erase(clinic).exit_code, found(page, {"other": ANNA.encode()})) == (0, {"other"})
+
+
+@pytest.mark.parametrize(
+    ("asked", "option"),
+    [
+        (("audit", "why", GONE, "--session", "3"), "--write"),
+        (("export", "--topic", "rom.cases.v1", "--case", GONE), "--keys"),
+        (("import", "june.csv", "--skip-invalid"), "--skipped"),
+    ],
+    ids=["why", "keys", "lines"],
+)
+def test_what_could_not_be_written_over_stays_known_as_what_it_is(
+    clinic: Desk, asked: tuple[str, ...], option: str
+) -> None:
+    # Nobody else can look into the folders of the tests.
+    with TemporaryDirectory(prefix="ontrack-erase-") as folder:
+        # given a file with a case that cannot be written over by one about another
+        home, file, lines = (Path(folder) / name for name in ("home", "file", "june.csv"))
+        shutil.copytree(clinic.home, home)
+        lines.write_bytes(table([row(GONE, 7, 20), row(GONE, 8, 99, comment=COMMENT)]))
+        lines.chmod(0o644)
+        of_one = [lines if word == lines.name else word for word in asked]
+        of_other = [ANNA if word == GONE else word for word in of_one]
+        ontrack(*of_one, option, file, "--data", home)
+        with given_up(home, file):
+            refused = ontrack_unprivileged(*of_other, option, file, "--data", home)
+        assert f"{file}: a file that can be written was expected" in refused.told
+        assert found(file, {"number": GONE.encode()}) == {"number"}
+
+        # when the case is erased, then it is not there any more, or told of
+        ran = erase(clinic, home=home)
+        assert str(file) in ran.said
+        assert (ran.exit_code == 0) == (not file.exists() or found(file, {"number": GONE.encode()}) == set())
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [("audit", "why", GONE, "--session", "3", "--write"), ("policy", "try", "clinic-bdi", "--list", "--page")],
+    ids=["why", "trial"],
+)
+def test_a_file_over_which_no_page_is_written_is_none_of_ours(clinic: Desk, asked: tuple[str, ...]) -> None:
+    # given a file of somebody's that was named for a page by mistake
+    file = clinic.file(b"the only copy", "letter.txt")
+    assert "is no page" in ontrack(*asked, file, "--data", clinic.home).told
+
+    # when the case is erased, then the file is left as it is, and nobody is told to delete it
+    ran = erase(clinic)
+    assert (ran.exit_code, str(file) in ran.said) == (0, False)
+    assert file.read_bytes() == b"the only copy"
 
 
 def test_whoever_reads_the_database_meanwhile_keeps_it_from_being_done_and_that_is_told(clinic: Desk) -> None:
