@@ -9,10 +9,11 @@ from typing import Final
 
 import click
 
-from contracts.codec import CaseKey, encode
+from contracts.codec import CaseKey, Unreadable, encode
 from contracts.events.event import Data, Event, fact_id, new_fact
 from contracts.events.facts import CaseErased
 from contracts.events.fields import is_name
+from contracts.events.notices import ReportIssued
 from contracts.topics import CASES, NOTICES, SCORES, TRACKS
 from services.cli.backup.file import master_key_of
 from services.cli.erase.copies import (
@@ -44,9 +45,9 @@ from services.runtime.erasures import Erasure
 from services.runtime.faults import PartitionLost, StageStopped
 from services.runtime.keyring.master import MasterKey
 from services.runtime.keyring.port import Destroyed
-from services.runtime.log.port import Record, next_offset
+from services.runtime.log.port import Record
+from services.runtime.reading import chunks, event_of
 from services.runtime.store.port import StatesLost
-from services.runtime.store.sealed import StateUnreadable
 from services.runtime.unavailable import Unavailable
 
 _COLUMNS: Final = ("what", "is", "says")
@@ -382,14 +383,21 @@ async def _catch_up(home: Home) -> None:
 
 
 async def _reports(home: Home, case_id: str) -> Collection[str] | None:
-    """Give the ids of the reports of a case, as long as it can be read; None if what is known of them is damaged."""
-    if case_id not in await home.keyring.keys([case_id]):
-        return None
-    try:
-        dossier = await home.state(home.notifier, case_id)
-    except (StateUnreadable, StatesLost):
-        return None
-    return () if dossier is None else dossier.reports.keys()
+    """Give the ids of the reports of a case, as long as it can be read; None if nobody can tell them.
+
+    By the log: what is known of them is lost while that is made anew, or where it was damaged.
+    """
+    key = (await home.keyring.keys([case_id])).get(case_id)
+    if not isinstance(key, CaseKey):
+        return None if key is None else ()
+    found = set[str]()
+    async for records in chunks(home.log, NOTICES, home.partition(case_id)):
+        for event in (event_of(record, NOTICES, key) for record in records if record.key == case_id):
+            if isinstance(event, Unreadable):
+                return None
+            if isinstance(event.data, ReportIssued):
+                found.add(event.data.report)
+    return found
 
 
 async def _to_remove(home: Home, case_id: str) -> Sequence[str]:
@@ -407,12 +415,10 @@ async def _to_remove(home: Home, case_id: str) -> Sequence[str]:
 
 async def _events(home: Home, case_id: str) -> int:
     """Count the events of a case that stand on the log."""
-    number, found = home.partition(case_id), 0
+    found = 0
     for topic in _OF_CASES:
-        offset, end = 0, await home.log.end(topic, number)
-        while offset < end and (records := await home.log.read(topic, number, offset, 2_000)):
+        async for records in chunks(home.log, topic, home.partition(case_id)):
             found += sum(1 for record in records if record.key == case_id)
-            offset = next_offset(records)
     return found
 
 

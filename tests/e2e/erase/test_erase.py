@@ -386,6 +386,20 @@ async def _entered(directory: Path, number: str) -> str:
         return case_id
 
 
+def test_reports_go_though_what_was_known_of_them_is_being_made_anew(clinic: Desk) -> None:
+    # given reports that were written, when all that the notifier knows was removed to be made anew, and that broken off
+    pages = clinic.place / "pages"
+    succeeded("reports", "--data", clinic.home, "--write", pages)
+    with closing(sqlite3.connect(clinic.home / DATABASE)) as database, database:
+        database.execute("DELETE FROM states WHERE stage = 'notifier'")
+        database.execute("DELETE FROM positions WHERE stage = 'notifier'")
+
+    # when a case is erased, then its reports go, and those of the other stay
+    assert erase(clinic).exit_code == 0
+    assert found(pages, {"number": GONE.encode()}) == set()
+    assert found(pages, {"number": ANNA.encode()}) == {"number"}
+
+
 def test_a_case_of_which_the_register_has_lost_what_it_knew_is_erased_as_any_other(clinic: Desk) -> None:
     # given a case whose state is gone from the register
     home, case_id, secrets = clinic.home, case_of(clinic.home), secrets_of(clinic.home)
