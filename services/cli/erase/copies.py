@@ -1,7 +1,9 @@
 """Pages and readable exports of a home, when a case of it is erased: which are removed, and which remain."""
 
 import os
+import re
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from errno import ELOOP
@@ -27,6 +29,7 @@ _NAMED: Final[dict[Kind, str]] = {
     "home": "the data in",
 }
 
+_NAME: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.html")
 _PAGES_MISSING: Final = (
     "is not there: if it was moved or its disk is away, delete the pages there; once they are deleted, say so by --gone"
 )
@@ -39,6 +42,7 @@ _OPENED: Final[dict[Kind, str]] = {
 _OPENED_MISSING: Final = (
     "is not there: if it was moved or its disk is away, delete it there; once it is deleted, say so by --gone"
 )
+_AS_SOMEBODY: Final = "give the command again as somebody who may look there"
 
 Fate = Literal["removed", "remains", "without"]
 
@@ -80,7 +84,11 @@ def require_gone(paths: Sequence[Path], copies: Sequence[Copy]) -> None:
     """Make sure that what is said to be gone is not there, or was replaced there since. Raises Failure."""
     replaced = {Path(copy.path) for copy in copies if copy.is_here and copy.replaced}
     for path in paths:
-        if path.is_file() and replaced.isdisjoint((path.absolute(), Path(os.path.realpath(path)))):
+        try:
+            is_there = path.is_file()
+        except OSError as error:
+            raise Failure(f"--gone {path}: it cannot be looked for ({error.strerror}): {_AS_SOMEBODY}") from None
+        if is_there and replaced.isdisjoint((path.absolute(), Path(os.path.realpath(path)))):
             raise Failure(f"--gone {path}: it is there")
 
 
@@ -95,12 +103,10 @@ def without_gone(copies: Sequence[Copy], gone: Sequence[Path]) -> Sequence[Copy]
 
 
 def _is_gone(copy: Copy, place: Path) -> bool:
-    if copy.is_here and copy.replaced:
-        return _is_at(copy, place)
     if copy.is_here:
         is_written_anew = copy.kind in ("backup", "keys")
         left = (copy.path, f"{copy.path}{UNFINISHED}") if is_written_anew else (copy.path,)
-        return not any(map(os.path.lexists, left)) and _is_at(copy, place)
+        return _is_at(copy, place) and not any(_may_be_there(copy, Path(path)) for path in left)
     host, _, path = str(place).partition(":")
     return host == copy.host and path != "" and Path(copy.path).is_relative_to(path)
 
@@ -171,7 +177,7 @@ def _of_opened(copy: Copy) -> Met:
     try:
         is_there = _is_there(copy, Path(copy.path))
     except OSError as error:
-        return remains(copy, f"cannot be looked for ({error.strerror}): delete it, and then say so by --gone")
+        return remains(copy, f"cannot be looked for ({error.strerror}): {_AS_SOMEBODY}")
     return remains(copy, _OPENED[copy.kind] if is_there else _OPENED_MISSING)
 
 
@@ -185,9 +191,10 @@ def _elsewhere(copy: Copy) -> str:
 
 
 def _is_in(page: Copy, place: Copy) -> bool:
-    """Tell whether a page was noted as one of a directory of reports, or as any of them."""
-    is_beside = page.replaced == place.replaced and Path(place.path) in (Path(page.path), Path(page.path).parent)
-    return page.host == place.host and is_beside
+    """Tell whether a page was noted as one of a directory of reports, which has an id for a name, or as any of them."""
+    path, directory = Path(page.path), Path(place.path)
+    is_one = path == directory or (path.parent == directory and _NAME.fullmatch(path.name) is not None)
+    return page.host == place.host and page.replaced == place.replaced and is_one
 
 
 def _of_place(erased: Erased, place: Copy, noted: Sequence[Copy]) -> Met | None:
@@ -208,7 +215,7 @@ def _of_place(erased: Erased, place: Copy, noted: Sequence[Copy]) -> Met | None:
         if not _is_there(place, directory):
             return remains(place, _PAGES_MISSING, pages)
         if any(Path(page.path) == directory for page in pages):
-            if not any(directory.glob("*.html")):
+            if not any(page.suffix == ".html" for page in directory.iterdir()):
                 return None
             return remains(place, "may be of it, and which are cannot be told any more: delete them all", pages)
         there = [Path(page.path) for page in pages if _is_there(page, Path(page.path))]
@@ -268,6 +275,13 @@ def _is_there(copy: Copy, path: Path) -> bool:
         path.lstat()
     except (FileNotFoundError, NotADirectoryError):
         return False
+    return True
+
+
+def _may_be_there(copy: Copy, path: Path) -> bool:
+    """Tell whether something of a copy is there, or nobody can tell."""
+    with suppress(OSError):
+        return _is_there(copy, path)
     return True
 
 

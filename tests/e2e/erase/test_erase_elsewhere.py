@@ -609,6 +609,58 @@ def test_pages_that_are_not_there_are_gone_when_somebody_says_so(clinic: Desk) -
     assert erase(clinic).exit_code == 0
 
 
+def test_a_page_that_lay_among_reports_is_told_of_too_when_it_was_moved(clinic: Desk) -> None:
+    # given the page of an argument that was written among reports, and moved
+    pages = clinic.place / "pages"
+    succeeded("reports", "--case", ANNA, "--data", clinic.home, "--write", pages)
+    succeeded("audit", "why", GONE, "--session", "3", "--write", pages / "why.html", "--data", clinic.home)
+    (pages / "why.html").rename(clinic.place / "moved.html")
+
+    # when the case is erased, then it is told of, and the list of the reports stays
+    ran = erase(clinic)
+    assert (ran.exit_code, f"the report in {pages}/why.html is not there" in ran.said) == (1, True)
+    assert (pages / "index.html").exists()
+
+
+def test_what_nobody_can_look_for_is_not_taken_for_gone(clinic: Desk) -> None:
+    with TemporaryDirectory(prefix="ontrack-erase-") as folder:
+        # given copies in a directory that was closed since
+        home, closed = Path(folder) / "home", Path(folder) / "closed"
+        shutil.copytree(clinic.home, home)
+        closed.mkdir()
+        succeeded("backup", closed / "one.backup", "--data", home)
+        succeeded("reports", "--write", closed / "pages", "--data", home)
+        succeeded("export", "--reveal", "--output", closed / "open", "--data", home)
+        with given_up(home, closed):
+            closed.chmod(0o000)
+
+            # when somebody says that what is missing there is gone, then all of it is told of, and stays known
+            for gone in (("--gone", folder), ()):
+                ran = ontrack_unprivileged(*ERASE, *gone, "--data", home)
+                assert ran.exit_code == 1, ran.told
+                assert all(f"{closed}/{name}" in ran.said for name in ("one.backup", "pages", "open"))
+
+            # and of a file it is said that nobody can tell
+            ran = ontrack_unprivileged(*ERASE, "--gone", closed / "one.backup", "--data", home)
+            assert "it cannot be looked for (Permission denied)" in ran.told
+
+
+def test_which_reports_are_of_a_case_without_a_key_nobody_can_tell_nor_whether_there_are_any(clinic: Desk) -> None:
+    with TemporaryDirectory(prefix="ontrack-erase-") as folder:
+        # given a case whose key is lost, and reports in a directory that was closed since
+        home, pages, case_id = Path(folder) / "home", Path(folder) / "pages", case_of(clinic.home)
+        shutil.copytree(clinic.home, home)
+        succeeded("reports", "--write", pages, "--data", home)
+        with closing(sqlite3.connect(home / DATABASE)) as database, database:
+            database.execute("DELETE FROM keys WHERE case_id = ?", (case_id,))
+        with given_up(home, pages):
+            pages.chmod(0o000)
+
+            # when it is erased, then they are told of
+            ran = ontrack_unprivileged("erase", case_id, *ERASE[2:-1], case_id, "--data", home)
+            assert (ran.exit_code, f"the reports in {pages} cannot be removed" in ran.said) == (1, True), ran.told
+
+
 def test_a_readable_export_is_told_of_until_it_is_deleted(clinic: Desk) -> None:
     # given what was exported to be read, of all and of the case alone
     for name, options in {"all": (), GONE: ("--case", GONE)}.items():
