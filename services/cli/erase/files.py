@@ -120,15 +120,27 @@ async def backups_taken_out(
     A backup that is named is taken for one that was made at the same moment and is not where it was: it was moved. One
     that was known at both places was copied, and where the other one went has to be named too.
 
+    One that lies where another one was made is told of besides that: it has taken its name.
+
     left: the copies of it alone that may be there still: whoever restores a backup is to know them
     """
     known = [copy for copy in copies if copy.kind == "backup"]
-    found = {copy.name: await _of_known_backup(erased, copy, left) for copy in known}
-    missing = {copy.name: copy for copy in known if copy.is_here and _is_missing(copy)}
+    found, others_met, missing = list[Met](), list[Met](), dict[str, Copy]()
+    for copy in known:
+        if not copy.is_here:
+            found.append(is_elsewhere(copy))
+        elif _is_missing(copy):
+            missing[copy.name] = copy
+        elif _is_of(met := await _of_backup(erased, Path(copy.path), left), copy):
+            found.append(met)
+        else:
+            before = copy.model_copy(update={"replaced": True})
+            missing[before.name] = before
+            others_met.append(met if met.copy is not None else replace(met, was=copy))
     named = [file for file in _new(others, known) if not _is_of_keys(file)]
-    others_met = [_as_moved(await _of_backup(erased, file, left), missing) for file in named]
-    moved = {met.was.name for met in others_met if met.was is not None}
-    return [*(met for name, met in found.items() if name not in moved), *others_met]
+    others_met += [await _of_backup(erased, file, left) for file in named]
+    others_met = [_as_moved(met, missing) for met in others_met]
+    return [*found, *(replace(remains(copy, _BACKUP_MISSING), copy=copy) for copy in missing.values()), *others_met]
 
 
 def remove_unfinished_of(copies: Iterable[Copy]) -> None:
@@ -152,6 +164,11 @@ def _is_missing(copy: Copy) -> bool:
         return False
 
 
+def _is_of(met: Met, copy: Copy) -> bool:
+    """Tell whether what was met where a backup is known to be is that one, as far as it can be read."""
+    return met.copy.at == copy.at if met.copy is not None else met.fate == "remains"
+
+
 def _as_moved(met: Met, missing: dict[str, Copy]) -> Met:
     """Take a backup for one that is missing, if it is that one, and the only one that is taken for it."""
     was = next((copy for copy in missing.values() if met.copy is not None and copy.at == met.copy.at), None)
@@ -161,19 +178,11 @@ def _as_moved(met: Met, missing: dict[str, Copy]) -> Met:
     return replace(met, was=was, says=f"{met.says}; before it was {was.path}")
 
 
-async def _of_known_backup(erased: Erased, copy: Copy, left: Sequence[Copy]) -> Met:
-    if not copy.is_here:
-        return is_elsewhere(copy)
-    return remains(copy, _BACKUP_MISSING) if copy.replaced else await _of_backup(erased, Path(copy.path), left)
-
-
 async def _of_backup(erased: Erased, file: Path, left: Sequence[Copy]) -> Met:
     """Write a backup anew without a case, if it has it."""
     path, copy = str(file), None
     try:
         remove_unfinished(file.resolve())
-        if not file.exists():
-            return Met(path, "remains", f"the backup {file} {_BACKUP_MISSING}")
         with Backup.opened(file) as backup:
             if backup.manifest.log != erased.log:
                 return Met(path, "without", f"the backup {file} is of another log")

@@ -86,6 +86,32 @@ def test_a_backup_that_was_moved_is_told_of_though_another_one_was_made_under_it
         assert f"the backup {place}/{name} was written anew without it" in again
 
 
+@pytest.mark.parametrize("is_of_another", [False, True], ids=["of this home", "of another one"])
+def test_a_backup_is_told_of_when_another_file_has_got_its_name(clinic: Desk, *, is_of_another: bool) -> None:
+    # given a backup that was moved, and one with another name that was moved to where it was
+    place, secrets = clinic.place, secrets_of(clinic.home)
+    succeeded("backup", place / "clinic.backup", "--data", clinic.home)
+    (place / "clinic.backup").rename(place / "before.backup")
+    home = clinic.home
+    if is_of_another:
+        home = place / "other"
+        ontrack("import", clinic.file(table([row("77", 1, 20)])), "--enrol", "--policy", clinic.policy, "--data", home)
+    succeeded("backup", place / "new.backup", "--data", home)
+    (place / "new.backup").rename(place / "clinic.backup")
+
+    # when a case is erased, once and again, then the one that is not there any more is told of, and nothing else
+    for _ in range(2):
+        ran = erase(clinic, "--format", "json")
+        assert ran.exit_code == 1
+        [says] = [line["says"] for line in json.loads(ran.out) if line["is"] == "not reached"]
+        assert says.startswith(f"the backup {place}/clinic.backup that was made there before")
+
+    # and when it is named, then nothing is left
+    assert erase(clinic, "--backups", place / "before.backup").exit_code == 0
+    assert found(place, secrets) == set()
+    assert erase(clinic).exit_code == 0
+
+
 @pytest.mark.parametrize(
     ("asked", "name"),
     [
