@@ -41,7 +41,8 @@ from services.ingest.cases import KeyMissing
 from services.ingest.intake import Request
 from services.runtime.copies.port import UNKNOWN
 from services.runtime.directory.port import composed
-from services.runtime.erasures import Erasure
+from services.runtime.erasures import Erasure, is_erasure
+from services.runtime.export import is_sealed
 from services.runtime.faults import PartitionLost, StageStopped
 from services.runtime.keyring.master import MasterKey
 from services.runtime.keyring.port import Destroyed
@@ -86,6 +87,7 @@ class Done:
     """What was done.
 
     is_new: whether the case had not been erased before; events: how many stay on the log, sealed
+    unsealed: what stays there and is not, as far as is known, in words
     removed: what was there of it in the home, in words
     """
 
@@ -93,13 +95,14 @@ class Done:
     erasure: Erasure | None
     is_new: bool
     events: int
+    unsealed: Sequence[str]
     removed: Sequence[str]
     copies: Sequence[Met]
 
     @property
     def reached_all(self) -> bool:
-        """Whether every copy that is known could be reached."""
-        return all(met.fate != "remains" for met in self.copies)
+        """Whether every copy that is known could be reached, and nothing may be readable on the log."""
+        return not self.unsealed and all(met.fate != "remains" for met in self.copies)
 
 
 @click.command("erase")
@@ -274,7 +277,8 @@ async def _erase(number: str, place: Place, data: CaseErased, search: Search) ->
         await home.copies.forget([*forgotten, *moved, *(copy for copy in noted if copy not in known)])
         # Last: as long as it stands there, whoever asks is told that this is to be given again.
         await home.forget_person(case_id)
-        return Done(case_id, erasure, is_new, await _events(home, case_id), removed, met)
+        events, unsealed = await _on_the_log(home, case_id)
+        return Done(case_id, erasure, is_new, events, unsealed, removed, met)
 
 
 def _asked_whose(home: str, files: Sequence[str], origins: Origins, *, can_be_asked: bool) -> Origins:
@@ -413,20 +417,26 @@ async def _to_remove(home: Home, case_id: str) -> Sequence[str]:
     return [what for what, is_there in there.items() if is_there]
 
 
-async def _events(home: Home, case_id: str) -> int:
-    """Count the events of a case that stand on the log."""
-    found = 0
+async def _on_the_log(home: Home, case_id: str) -> tuple[int, Sequence[str]]:
+    """Count the events of a case that stand on the log, sealed, and tell of what may stand there in the open."""
+    sealed, number, unsealed = 0, home.partition(case_id), list[str]()
     for topic in _OF_CASES:
-        async for records in chunks(home.log, topic, home.partition(case_id)):
-            found += sum(1 for record in records if record.key == case_id)
-    return found
+        async for records in chunks(home.log, topic, number):
+            for record in records:
+                if record.key != case_id:
+                    continue
+                if is_sealed(record, topic) or is_erasure(record.value):
+                    sealed += 1
+                else:
+                    unsealed.append(f"{topic.name}, partition {number}, offset {record.offset}: {_UNSEALED}")
+    return sealed, unsealed
 
 
 def _tell(done: Done, number: str, place: Place, form: Format) -> None:
     told = {
         "removed": (done.removed, [met.says for met in done.copies if met.fate == "removed"]),
         "remains": (_remaining(done, place), []),
-        "not reached": ((), [met.says for met in done.copies if met.fate == "remains"]),
+        "not reached": (done.unsealed, [met.says for met in done.copies if met.fate == "remains"]),
     }
     if form != "table":
         of_case = [{"what": "case", "is": fate, "says": says} for fate, (case, _) in told.items() for says in case]
@@ -456,6 +466,10 @@ _PERSON: Final = "who it was, in the directory"
 _SEALED: Final = (
     "on the log, sealed: nobody can open them. In the open are the id of the case, the kinds of its events and their "
     "times, and that it was erased: when, by whom, and on what ground"
+)
+_UNSEALED: Final = (
+    "what stands there is no event that this version knows to be sealed, so it may be readable on the log. It came "
+    "past ingest, or from a later version: find out from whom"
 )
 _ID: Final = (
     "its id, and that its key was destroyed, so that nothing more is taken of it. Whoever has the master key and the "

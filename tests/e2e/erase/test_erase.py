@@ -333,6 +333,21 @@ def test_whoever_can_write_to_the_log_and_has_no_key_erases_nothing(clinic: Desk
         assert ("2 that cannot be read" in told, "was erased" in told) == (True, False)
 
 
+def test_what_stands_on_the_log_unsealed_is_told_of_as_long_as_it_can_be_read(clinic: Desk) -> None:
+    # given something about a case that somebody has written to the log in the open
+    gone = case_of(clinic.home)
+    asyncio.run(_append(clinic.home, [Record(gone, f'{{"subject": "{gone}", "said": "{COMMENT}"}}'.encode())]))
+
+    # when the case is erased, then what is sealed is counted without it, and where it stands is told
+    for _ in range(2):
+        ran = erase(clinic, "--format", "json")
+        assert ran.exit_code == 1
+        told = {(line["what"], line["is"]): line["says"] for line in reversed(json.loads(ran.out))}
+        assert told["case", "not reached"].startswith(f"rom.cases.v1, partition {partition_of(gone)}, offset ")
+        assert told["case", "remains"].startswith("43 events on the log, sealed")
+    assert found(clinic.home, {"said": COMMENT.encode()}) == {"said"}
+
+
 def tracks_of(directory: Path) -> bytes:
     return succeeded("tracks", "--format", "json", "--data", directory).out
 
