@@ -56,7 +56,6 @@ class Met:
     copy: where it was found, if it is to be known from now on; was: where it was known to be, and is not any more
     """
 
-    path: str
     fate: Fate
     says: str
     left: Sequence[Copy] = ()
@@ -230,7 +229,7 @@ def _of_place(erased: Erased, place: Copy, noted: Sequence[Copy]) -> Met | None:
     if not there and not had_list:
         return None
     removed = f"{counted(len(there), 'report')} removed from {place.path}, and the list of them"
-    return Met(place.path, "removed", f"{removed}: ontrack reports --write makes it anew")
+    return Met("removed", f"{removed}: ontrack reports --write makes it anew")
 
 
 def _is_listed(erased: Erased, directory: Path) -> bool:
@@ -257,7 +256,7 @@ def _of_page(page: Copy) -> Met | None:
     except OSError as error:
         kept = page.model_copy(update={"going": False})
         return remains(kept, f"cannot be removed ({error.strerror}): delete it")
-    return Met(page.path, "removed", f"1 report removed: {page.path}")
+    return Met("removed", f"1 report removed: {page.path}")
 
 
 def _remove(page: Path) -> None:
@@ -289,4 +288,4 @@ def remains(copy: Copy, why: str, left: Sequence[Copy] = ()) -> Met:
     """Tell that a copy may hold the case still, and why."""
     of_case = [copy] if copy.case is not None else []
     which = f" that was made there before ({exactly(copy.at)})" if copy.replaced else ""
-    return Met(copy.path, "remains", f"{_NAMED[copy.kind]} {copy.path}{which} {why}", left or of_case)
+    return Met("remains", f"{_NAMED[copy.kind]} {copy.path}{which} {why}", left or of_case)

@@ -77,7 +77,7 @@ def _of_closed(error: OSError) -> Met:
     what = "directory" if Path(error.filename).is_dir() else "file"
     says = f"the {what} {error.filename} cannot be looked into ({error.strerror})"
     say(f"Passed over: {says}.")
-    return Met(str(error.filename), "remains", f"{says}: give the command again as somebody who may")
+    return Met("remains", f"{says}: give the command again as somebody who may")
 
 
 def files_to_write(erased: Erased, copies: Sequence[Copy], others: Sequence[Path]) -> list[Path]:
@@ -180,20 +180,20 @@ def _as_moved(met: Met, missing: dict[str, Copy]) -> Met:
 
 async def _of_backup(erased: Erased, file: Path, left: Sequence[Copy]) -> Met:
     """Write a backup anew without a case, if it has it."""
-    path, copy = str(file), None
+    copy: Copy | None = None
     try:
         remove_unfinished(file.resolve())
         with Backup.opened(file) as backup:
             if backup.manifest.log != erased.log:
-                return Met(path, "without", f"the backup {file} is of another log")
+                return Met("without", f"the backup {file} is of another log")
             backup.require_master(erased.master)
             copy = made_here("backup", file, backup.manifest.began, erased.home)
             if not holds(backup, erased.case_id, left, erased.master):
-                return Met(path, "without", f"the backup {file} does not hold it", copy=copy)
+                return Met("without", f"the backup {file} does not hold it", copy=copy)
         await _write_anew(erased, file.resolve(), left)
     except (BackupUnusable, MasterKeyUnusable, Failure, OSError) as failed:
-        return Met(path, "remains", f"the backup {file} could not be written anew: {failed}", copy=copy)
-    return Met(path, "removed", f"the backup {file} was written anew without it", copy=copy)
+        return Met("remains", f"the backup {file} could not be written anew: {failed}", copy=copy)
+    return Met("removed", f"the backup {file} was written anew without it", copy=copy)
 
 
 async def _write_anew(erased: Erased, file: Path, left: Sequence[Copy]) -> None:
@@ -218,14 +218,14 @@ def _of_keys(erased: Erased, copy: Copy) -> Met:
         if _lines_without(erased, file) == lines:
             # One that somebody names can be that of another home: what names the case is of this one.
             known = copy if any(erased.case_id.encode() in line for line in lines) else None
-            return Met(copy.path, "without", f"the file of keys {file} does not hold it", copy=known)
+            return Met("without", f"the file of keys {file} does not hold it", copy=known)
         with in_place_of(file.resolve()) as (stream, _):
             # Read once it is held, as a backup is.
             stream.writelines(line + b"\n" for line in _lines_without(erased, file))
     except (Failure, OSError) as failed:
         return replace(remains(copy, f"could not be written anew: {failed}"), copy=copy)
     says = f"the file of keys {file} was written anew: it says that the key was destroyed"
-    return Met(copy.path, "removed", says, copy=copy)
+    return Met("removed", says, copy=copy)
 
 
 def _lines_without(erased: Erased, file: Path) -> list[bytes]:

@@ -130,7 +130,7 @@ def left_by_killed(directory: Path) -> list[Met]:
     Tells of what cannot be removed.
     """
     failed = sweep_around(directory)
-    return [Met(str(left), "remains", _HALF.format(left, why)) for left, why in failed.items()]
+    return [Met("remains", _HALF.format(left, why)) for left, why in failed.items()]
 
 
 def changed(erased: Erased, copies: Sequence[Copy], others: Sequence[Path]) -> Sequence[Path]:
