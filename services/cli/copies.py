@@ -52,10 +52,7 @@ async def noted_if_made(
     except BaseException:
         if _seen(file) in (was, None):
             with suppress(CopiesUnavailable):
-                for each in before:
-                    await copies.note(each)
-                names = {each.name for each in before}
-                await copies.forget([each for each in await _noted_there(copy, copies) if each.name not in names])
+                await copies.forget(await _noted_there(copy, copies), instead=before)
         raise
     # By now it holds nothing of what was there before.
     with suppress(CopiesUnavailable):

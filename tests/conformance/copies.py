@@ -53,6 +53,13 @@ class CopiesSuite:
         await copies.forget([BACKUP, OF_ONE])
         assert set(await copies.all()) == {KEYS, ELSEWHERE}
 
+    async def test_what_is_noted_in_the_place_of_others_stays_though_one_has_its_name(self, copies: Copies) -> None:
+        later = BACKUP.model_copy(update={"at": AT.replace(day=6)})
+        for copy in (BACKUP, ELSEWHERE):
+            await copies.note(copy)
+        await copies.forget([BACKUP, ELSEWHERE], instead=[later, KEYS])
+        assert set(await copies.all()) == {later, KEYS}
+
     async def test_many_are_noted_at_once(self, copies: Copies, connected: Callable[[], Awaitable[Copies]]) -> None:
         # given two who note copies at one moment
         others = [copies, await connected()]

@@ -268,13 +268,13 @@ async def _erase(number: str, place: Place, data: CaseErased, search: Search) ->
         met += [*await backups_taken_out(erased, copies, others, left), *search.closed]
         met += await left_behind(erased, copies)
         met += [] if isinstance(place, Region) else left_by_killed(place)
-        # Before any is forgotten: if this is broken off, rather one too many is known.
-        for copy in (each.copy for each in met):
-            if copy is not None and (copy.case is None or copy in left):
-                await home.copies.note(copy)
+        found = [each.copy for each in met if each.copy is not None]
         moved, kept = [each.was for each in met if each.was is not None], {copy.name for copy in left}
         forgotten = [copy for copy in noted if copy.case == case_id and copy.name not in kept]
-        await home.copies.forget([*forgotten, *moved, *(copy for copy in noted if copy not in known)])
+        await home.copies.forget(
+            [*forgotten, *moved, *(copy for copy in noted if copy not in known)],
+            instead=[copy for copy in found if copy.case is None or copy in left],
+        )
         # Last: as long as it stands there, whoever asks is told that this is to be given again.
         await home.forget_person(case_id)
         events, unsealed = await _on_the_log(home, case_id)

@@ -118,9 +118,8 @@ async def backups_taken_out(
     """Take a case out of backups, those that are known and others; tell what cannot be reached.
 
     A backup that is named is taken for one that was made at the same moment and is not where it was: it was moved. One
-    that was known at both places was copied, and where the other one went has to be named too.
-
-    One that lies where another one was made is told of besides that: it has taken its name.
+    that was known at both places was copied, and where the other one went has to be named too. Where another one lies
+    than was made there, it has only taken its name: the one that was made there is missing.
 
     left: the copies of it alone that may be there still: whoever restores a backup is to know them
     """
@@ -136,7 +135,7 @@ async def backups_taken_out(
         else:
             before = copy.model_copy(update={"replaced": True})
             missing[before.name] = before
-            others_met.append(met if met.copy is not None else replace(met, was=copy))
+            others_met.append(replace(met, was=copy))
     named = [file for file in _new(others, known) if not _is_of_keys(file)]
     others_met += [await _of_backup(erased, file, left) for file in named]
     others_met = [_as_moved(met, missing) for met in others_met]

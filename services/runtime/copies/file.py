@@ -45,10 +45,10 @@ class CopiesInFile:
         with self._held(fcntl.LOCK_SH):
             return list(self._read().values())
 
-    async def forget(self, copies: Sequence[Copy]) -> None:
-        """Forget copies."""
-        names = {copy.name for copy in copies}
-        self._change(lambda known: {name: copy for name, copy in known.items() if name not in names})
+    async def forget(self, copies: Sequence[Copy], instead: Sequence[Copy] = ()) -> None:
+        """Forget copies, and note others in their place, at once."""
+        names, noted = {copy.name for copy in copies}, {copy.name: copy for copy in instead}
+        self._change(lambda known: {name: copy for name, copy in known.items() if name not in names} | noted)
 
     def _change(self, changed: Callable[[Mapping[str, Copy]], Mapping[str, Copy]]) -> None:
         """Put another file in the place of the one that is there."""

@@ -23,15 +23,17 @@ class MongoCopies:
 
     async def note(self, copy: Copy) -> None:
         """Note a copy; what was noted before in its place is replaced."""
-        with told_as(CopiesUnavailable):
-            await self._documents.put(COPIES, {copy.name: {"copy": copy.model_dump_json()}})
+        await self.forget([], [copy])
 
     async def all(self) -> Sequence[Copy]:
         """Give what was noted, by kind, machine and path."""
         with told_as(CopiesUnavailable):
             return [Copy.model_validate_json(each["copy"]) async for each in self._documents.each(COPIES)]
 
-    async def forget(self, copies: Sequence[Copy]) -> None:
-        """Forget copies."""
+    async def forget(self, copies: Sequence[Copy], instead: Sequence[Copy] = ()) -> None:
+        """Forget copies, and note others in their place. If this is broken off, rather one too many is known."""
+        noted = {copy.name: {"copy": copy.model_dump_json()} for copy in instead}
         with told_as(CopiesUnavailable):
-            await self._documents.remove_each(COPIES, [{"_id": copy.name} for copy in copies])
+            if noted:
+                await self._documents.put(COPIES, noted)
+            await self._documents.remove_each(COPIES, [{"_id": copy.name} for copy in copies if copy.name not in noted])

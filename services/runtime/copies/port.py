@@ -79,5 +79,5 @@ class Copies(Protocol):
     async def all(self) -> Sequence[Copy]:
         """Give what was noted, by kind, machine and path."""
 
-    async def forget(self, copies: Sequence[Copy]) -> None:
-        """Forget copies."""
+    async def forget(self, copies: Sequence[Copy], instead: Sequence[Copy] = ()) -> None:
+        """Forget copies, and note others in their place, of which one can have the name of one that is forgotten."""

@@ -23,6 +23,8 @@ from services.cli.home import Failure
 from services.cli.private import in_place_of
 from services.embedded import DATABASE, MASTER_KEY, EmbeddedHome
 from services.home import Home
+from services.runtime.copies.file import CopiesInFile
+from services.runtime.copies.port import CopiesUnavailable
 from services.runtime.directory.port import Person
 from tests.support.command import Ran, ontrack, run_apart, succeeded
 from tests.support.contents import master_key_in
@@ -59,6 +61,25 @@ def test_where_a_backup_was_moved_to_has_to_be_named_once(clinic: Desk) -> None:
     assert f"the backup {place}/moved.backup was written anew without it" in succeeded(*asked).said
     listed = succeeded("backup", place / "moved.backup", "--list-keys", "--format", "ndjson").out.splitlines()
     assert [json.loads(line)["key"] for line in listed] == ["destroyed", "destroyed"]
+
+
+def test_an_erasure_that_is_broken_off_before_it_forgets_where_a_backup_was_is_finished_by_the_same_command(
+    clinic: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a backup that was moved, and an erasure that was broken off when it had taken the case out of it
+    succeeded("backup", clinic.place / "clinic.backup", "--data", clinic.home)
+    moved = (clinic.place / "clinic.backup").rename(clinic.place / "moved.backup")
+
+    async def is_away(*_: object, **__: object) -> None:
+        raise CopiesUnavailable("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(CopiesInFile, "forget", is_away)
+        assert erase(clinic, "--backups", moved).exit_code == 2
+
+    # when the same command is given again, then nothing is left to be done
+    assert erase(clinic, "--backups", moved).exit_code == 0
+    assert erase(clinic).exit_code == 0
 
 
 def test_a_backup_that_was_moved_is_told_of_though_another_one_was_made_under_its_name(clinic: Desk) -> None:
