@@ -2,7 +2,7 @@
 
 import fcntl
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from platform import node
@@ -38,7 +38,7 @@ class CopiesInFile:
 
     async def note(self, copy: Copy) -> None:
         """Note a copy; what was noted before in its place is replaced."""
-        self._change(lambda known: {**known, copy.name: copy})
+        await self.forget([], [copy])
 
     async def all(self) -> Sequence[Copy]:
         """Give what was noted, by kind, machine and path."""
@@ -48,13 +48,9 @@ class CopiesInFile:
     async def forget(self, copies: Sequence[Copy], instead: Sequence[Copy] = ()) -> None:
         """Forget copies, and note others in their place, at once."""
         names, noted = {copy.name for copy in copies}, {copy.name: copy for copy in instead}
-        self._change(lambda known: {name: copy for name, copy in known.items() if name not in names} | noted)
-
-    def _change(self, changed: Callable[[Mapping[str, Copy]], Mapping[str, Copy]]) -> None:
-        """Put another file in the place of the one that is there."""
         with self._held(fcntl.LOCK_EX) as directory:
             known = self._read()
-            after = changed(known)
+            after = {name: copy for name, copy in known.items() if name not in names} | noted
             if after != known:
                 self._write(after)
                 os.fsync(directory)
