@@ -29,7 +29,8 @@ async def noted(
             copy = copy.model_copy(update={"case": None})
         await copies.note(copy)
     except CopiesUnavailable as away:
-        say(f"It was not noted that there is {file} ({away}): whoever erases a case has to name it.")
+        to_do = "name it by --backups" if kind in ("backup", "keys") else "delete it"
+        say(f"It was not noted that there is {file} ({away}): whoever erases a case has to {to_do}.")
 
 
 @asynccontextmanager

@@ -43,7 +43,7 @@ from tests.support.erasing import (
     verified,
 )
 from tests.support.simulated import assert_all_equal
-from tests.support.unprivileged import ontrack_unprivileged
+from tests.support.unprivileged import ontrack_unprivileged, read_only
 
 
 def test_where_a_backup_was_moved_to_has_to_be_named_once(clinic: Desk) -> None:
@@ -706,6 +706,20 @@ def test_which_reports_are_of_a_case_without_a_key_nobody_can_tell_nor_whether_t
             # when it is erased, then they are told of
             ran = ontrack_unprivileged("erase", case_id, *ERASE[2:-1], case_id, "--data", home)
             assert (ran.exit_code, f"the reports in {pages} cannot be removed" in ran.said) == (1, True), ran.told
+
+
+def test_whoever_cannot_note_a_copy_is_told_what_to_do_with_it_when_a_case_is_erased(clinic: Desk) -> None:
+    with read_only(clinic.home.iterdir()) as home, TemporaryDirectory(prefix="ontrack-erase-") as folder:
+        # given somebody who may read a home, and write elsewhere
+        place = Path(folder)
+        place.chmod(0o777)
+        asked = {"name it by --backups": ("backup", place / "own.backup"), "delete it": ("reports", "--write", place)}
+
+        # when they make copies, then they are told
+        for to_do, command in asked.items():
+            told = ontrack_unprivileged(*command, "--data", home).told
+            assert f"It was not noted that there is {command[-1]} (" in told
+            assert f": whoever erases a case has to {to_do}." in told
 
 
 def test_a_readable_export_is_told_of_until_it_is_deleted(clinic: Desk) -> None:
