@@ -12,8 +12,8 @@ from typing import IO, Final
 from services.cli.home import Failure
 
 PRIVATE: Final = 0o600
-UNFINISHED: Final = ".new"
-"""Ends the name of a file until it is whole."""
+UNFINISHED: Final = ".unfinished"
+"""Ends the name of a file until it is whole: as nobody calls one of their own, which would be written over."""
 _NO_ROOM: Final = (ENOSPC, EDQUOT, EFBIG)
 
 
@@ -42,7 +42,8 @@ def private_file(file: Path) -> Iterator[IO[bytes]]:
 def new_file(file: Path) -> Iterator[IO[bytes]]:
     """Give a file to write that nobody else can read; under its name it is there whole, or not at all. Raises Failure.
 
-    Until it is whole it lies beside, with `.new` behind its name; what a killed command left there is written over.
+    Until it is whole it lies beside, with `.unfinished` behind its name; what a killed command left there is written
+    over.
     """
     with _unfinished(file, is_new=True) as (stream, _):
         yield stream

@@ -109,7 +109,7 @@ def test_a_backup_that_could_not_be_made_is_no_copy_that_an_erasure_has_to_find(
     # given a backup that was moved away, and a place where none can be made
     kept.rename(clinic.place / "moved.backup")
     known = asyncio.run(CopiesInFile(clinic.home).all())
-    kept.with_name("clinic.backup.new").mkdir()
+    kept.with_name("clinic.backup.unfinished").mkdir()
 
     # when another one is to be made there, and one where there is no directory
     for file in (kept, clinic.place / "nowhere" / "clinic.backup"):
@@ -147,7 +147,7 @@ def test_a_backup_takes_the_place_of_nothing(clinic: Desk, kept: Path) -> None:
         assert refused.exit_code == 2
         assert f"{file} is there already, and nothing is written over it" in refused.told
         assert kept.read_bytes() == before
-        assert {each.name for each in clinic.place.glob("*.new")} == set()
+        assert {each.name for each in clinic.place.glob("*.unfinished")} == set()
 
 
 def test_a_backup_that_is_killed_leaves_no_file_under_its_name_or_a_whole_one(clinic: Desk) -> None:
@@ -164,12 +164,12 @@ def test_a_backup_that_is_killed_leaves_no_file_under_its_name_or_a_whole_one(cl
 
         # then it makes one, and nothing else is left
         succeeded("backup", file, "--check", "--data", clinic.home)
-        assert not file.with_name(f"{file.name}.new").exists()
+        assert not file.with_name(f"{file.name}.unfinished").exists()
 
 
 def test_two_backups_do_not_write_one_file(clinic: Desk) -> None:
     # given a backup that is being made
-    unfinished = clinic.place / "clinic.backup.new"
+    unfinished = clinic.place / "clinic.backup.unfinished"
     with unfinished.open("wb") as stream:
         stream.write(b"half")
         stream.flush()

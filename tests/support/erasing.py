@@ -80,7 +80,7 @@ def bytes_below(place: Path) -> Iterator[tuple[Path, bytes]]:
     for file in sorted(place.rglob("*")) if place.is_dir() else [place]:
         if file.is_file():
             yield file, file.read_bytes()
-            if file.suffix in (".backup", ".zip", ".new"):
+            if file.suffix in (".backup", ".zip", ".unfinished"):
                 try:
                     with ZipFile(file) as archive:
                         yield from ((file / name, archive.read(name)) for name in archive.namelist())

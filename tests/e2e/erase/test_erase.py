@@ -62,7 +62,7 @@ def test_nothing_of_an_erased_case_can_be_found_in_any_file(clinic: Desk) -> Non
     succeeded("backup", place / "monday.backup", "--data", home)
     succeeded("backup", place / "tuesday.backup", "--data", home)
     (place / "tuesday.backup").rename(place / "elsewhere" / "moved.backup")
-    for unfinished in ("tuesday.backup.new", "wednesday.backup.new"):
+    for unfinished in ("tuesday.backup.unfinished", "wednesday.backup.unfinished"):
         (place / unfinished).write_bytes((place / "monday.backup").read_bytes())
     succeeded("export", "--data", home, "--output", place / "exported", "--keys", place / "case.keys")
     succeeded("reports", "--data", home, "--write", place / "reports")
@@ -89,7 +89,7 @@ def test_nothing_of_an_erased_case_can_be_found_in_any_file(clinic: Desk) -> Non
 
     # and nothing of it is found in any file, in no archive, and in nothing that was left behind
     assert found(place, secrets) == set()
-    assert not list(place.glob("*.new"))
+    assert not list(place.glob("*.unfinished"))
 
     # and the other case is as it was, also in the backups
     after = contents(home)

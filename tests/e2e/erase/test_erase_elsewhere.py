@@ -196,11 +196,26 @@ def test_what_a_command_that_was_killed_has_left_goes_though_it_is_said_that_the
     succeeded("export", "--data", clinic.home, "--output", place / "exported", "--keys", place / "case.keys")
     (place / "monday.backup").unlink()
     for name in ("tuesday.backup", "case.keys"):
-        (place / name).rename(place / f"{name}.new")
+        (place / name).rename(place / f"{name}.unfinished")
 
     # when a case is erased, and it is said that all are gone, then nothing of it is found there
     assert erase(clinic, "--gone", place).exit_code == 0
     assert found(place, secrets) == set()
+
+
+def test_a_file_of_somebodys_that_is_called_new_is_no_unfinished_one(clinic: Desk) -> None:
+    # given backups and files of keys that are called new, beside others
+    place, secrets = clinic.place, secrets_of(clinic.home)
+    for name in ("clinic.backup.new", "clinic.backup"):
+        succeeded("backup", place / name, "--data", clinic.home)
+    for name in ("case.keys.new", "case.keys"):
+        succeeded("export", "--topic", "rom.cases.v1", "--keys", place / name, "--data", clinic.home)
+
+    # when a case is erased, then it is taken out of all of them
+    assert erase(clinic).exit_code == 0
+    assert found(place, secrets) == set()
+    succeeded("backup", place / "clinic.backup.new", "--check", "--data", clinic.home)
+    assert (place / "case.keys.new").read_bytes() == (place / "case.keys").read_bytes()
 
 
 def test_a_backup_that_links_lead_to_is_remembered_once_and_by_its_own_name(clinic: Desk) -> None:
@@ -264,7 +279,7 @@ def test_a_file_that_gets_its_name_before_it_is_held_is_not_written_over(
     def finished(stream: IO[bytes], how: int) -> None:
         stream.write(b"after")
         stream.flush()
-        file.with_name("monday.backup.new").rename(file)
+        file.with_name("monday.backup.unfinished").rename(file)
         flock(stream, how)
 
     monkeypatch.setattr("services.cli.private.fcntl.flock", finished)
