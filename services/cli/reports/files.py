@@ -63,7 +63,8 @@ async def write_reports(
 
 
 def _write_index(target: Path, entries: Iterable[Listed], names: Mapping[str, str], language: Language) -> None:
-    rows = [_row(entry, names[entry.case_id], f"{entry.id}.html") for entry in entries]
+    # Whose case was erased before the names were read is nobody any more.
+    rows = [_row(entry, names[entry.case_id], f"{entry.id}.html") for entry in entries if entry.case_id in names]
     write_privately(target / INDEX, index_page(rows, language))
 
 

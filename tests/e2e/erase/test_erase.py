@@ -22,10 +22,11 @@ from contracts.codec import CaseKey, encode, prepared
 from contracts.events.event import fact_id, new_fact
 from contracts.events.facts import CaseErased
 from contracts.topics import CASES, partition_of
-from services.cli.home import Failure
+from services.cli.home import Failure, short_names
 from services.cli.reports.files import write_one, write_reports
 from services.cli.reports.listing import Selection, listed
 from services.embedded import DATABASE, LOCK, MASTER_KEY, EmbeddedHome
+from services.home import Home
 from services.runtime.copies.file import CopiesInFile
 from services.runtime.copies.port import Copy
 from services.runtime.directory.port import Person
@@ -136,6 +137,25 @@ def test_reports_that_are_written_meanwhile_leave_nothing_of_it(clinic: Desk) ->
     assert found(place, {"number": GONE.encode(), "id": gone.encode()}) == set()
     assert found(place, {"number": ANNA.encode()}) == {"number"}
     assert len(list(place.iterdir())) == 1 + len(contents(clinic.home).reports[case_of(clinic.home, ANNA)])
+
+
+def test_reports_are_written_though_a_case_was_erased_when_they_had_been_listed(
+    clinic: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a case that is erased when its reports are listed and it is yet to be read who it is
+    place, erased = clinic.place / "pages", list[Ran]()
+
+    async def names_are_read(home: Home) -> object:
+        erased.append(run_apart(*ERASE, "--data", clinic.home))
+        return await short_names(home)
+
+    monkeypatch.setattr("services.cli.reports.files.short_names", names_are_read)
+    succeeded("reports", "--write", place, "--data", clinic.home)
+
+    # then those of others are there, in a list, and nothing of it is
+    assert [ran.exit_code for ran in erased] == [0]
+    assert found(place, {"number": GONE.encode()}) == set()
+    assert found(place / "index.html", {"number": ANNA.encode()}) == {"number"}
 
 
 def test_a_report_that_is_about_to_be_looked_at_is_not_written_once_its_case_was_erased(
