@@ -10,6 +10,8 @@ from errno import ELOOP
 from pathlib import Path
 from typing import Final, Literal
 
+from contracts.topics import TOPICS
+from services.cli.export import DIRECTORY
 from services.cli.home import Failure
 from services.cli.output import counted
 from services.cli.private import UNFINISHED
@@ -103,11 +105,17 @@ def without_gone(copies: Sequence[Copy], gone: Sequence[Path]) -> Sequence[Copy]
 
 def _is_gone(copy: Copy, place: Path) -> bool:
     if copy.is_here:
-        is_written_anew = copy.kind in ("backup", "keys")
-        left = (copy.path, f"{copy.path}{UNFINISHED}") if is_written_anew else (copy.path,)
-        return _is_at(copy, place) and not any(_may_be_there(copy, Path(path)) for path in left)
+        return _is_at(copy, place) and not any(_may_be_there(copy, file) for file in _files_of(copy))
     host, _, path = str(place).partition(":")
     return host == copy.host and path != "" and Path(copy.path).is_relative_to(path)
+
+
+def _files_of(copy: Copy) -> list[Path]:
+    """Give the files of which one is there as long as a copy is; the directory of an export can be for other things."""
+    path = Path(copy.path)
+    if copy.kind == "opened":
+        return [path / DIRECTORY, *(path / f"{topic}.ndjson" for topic in TOPICS)]
+    return [path, Path(f"{path}{UNFINISHED}")] if copy.kind in ("backup", "keys") else [path]
 
 
 def _is_at(copy: Copy, place: Path) -> bool:
@@ -174,7 +182,7 @@ def _of_opened(copy: Copy) -> Met:
     if not copy.is_here:
         return is_elsewhere(copy)
     try:
-        is_there = _is_there(copy, Path(copy.path))
+        is_there = any(_is_there(copy, file) for file in _files_of(copy))
     except OSError as error:
         return remains(copy, f"cannot be looked for ({error.strerror}): {_AS_SOMEBODY}")
     return remains(copy, _OPENED[copy.kind] if is_there else _OPENED_MISSING)

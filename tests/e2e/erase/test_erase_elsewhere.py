@@ -766,6 +766,21 @@ def test_a_readable_export_is_told_of_until_it_is_deleted(clinic: Desk) -> None:
     assert found(clinic.home, {"number": GONE.encode()}) == set()
 
 
+def test_a_readable_export_is_gone_though_the_directory_is_there_for_other_things(clinic: Desk) -> None:
+    # given an export in a directory that was there, of which somebody has deleted all that was exported
+    exports = clinic.place / "exports"
+    exports.mkdir()
+    (exports / "others.txt").touch()
+    succeeded("export", "--reveal", "--output", exports, "--data", clinic.home)
+    for file in exports.glob("*.ndjson"):
+        file.unlink()
+
+    # when a case is erased, then it is said that the export is not there, and it is gone as somebody says
+    assert f"what stands open in {exports} is not there" in erase(clinic).said
+    assert erase(clinic, "--gone", exports).exit_code == 0
+    assert erase(clinic).exit_code == 0
+
+
 @pytest.mark.parametrize("before", [(), ("--case", GONE)], ids=["all", "the case"])
 def test_a_readable_export_is_known_to_hold_a_case_though_another_one_was_exported_there_since(
     clinic: Desk, before: tuple[str, ...]
