@@ -12,7 +12,7 @@ AT = datetime(2026, 1, 5, 8, tzinfo=UTC)
 HOME = "another home"
 BACKUP = made_here("backup", Path("/kept/monday.backup"), AT, HOME)
 KEYS = made_here("keys", Path("/kept/monday.backup"), AT, HOME)
-ELSEWHERE = Copy(kind="backup", path="/kept/monday.backup", host="another.example", at=AT)
+ELSEWHERE = Copy(kind="backup", path="/kept/monday.backup", host="another.example", at=AT, home=HOME)
 OF_ONE = made_here("opened", Path("/kept/one"), AT, HOME, "a" * 32)
 
 

@@ -12,7 +12,7 @@ import pytest
 from services.runtime.copies.file import COPIES, CopiesInFile
 from services.runtime.copies.port import Copies, CopiesUnavailable, Copy, made_here
 from tests.conformance.away import TakenAway
-from tests.conformance.copies import AT, BACKUP, HOME, CopiesSuite
+from tests.conformance.copies import AT, BACKUP, CopiesSuite
 
 
 @pytest.fixture
@@ -90,32 +90,6 @@ class TestCopies(CopiesSuite):
         await _noted(CopiesInFile(place), place / "reports")
         _moved_with_a_link(place, tmp_path / "other")
         assert [copy.home for copy in await CopiesInFile(tmp_path / "other").all()] == [str(place)]
-
-    async def test_what_was_noted_before_it_was_kept_by_whom_is_of_nobody_known(self, place: Path) -> None:
-        line = BACKUP.model_dump_json(exclude={"home"})
-        (place / COPIES).write_text(f"{line}\n")
-        assert [copy.home for copy in await CopiesInFile(place).all()] == ["unknown"]
-
-    async def test_of_that_what_lies_in_the_directory_is_its_own_but_not_in_a_copy_of_it(
-        self, place: Path, tmp_path: Path
-    ) -> None:
-        # given what an older version has noted in the directory, one of it through a link, and one elsewhere
-        (place / "linked").symlink_to(tmp_path)
-        inside = made_here("reports", place / "reports", AT, HOME)
-        linked = made_here("reports", place / "linked", AT, HOME)
-        elsewhere = inside.model_copy(update={"host": "another.example"})
-        lines = [copy.model_dump_json(exclude={"home"}) for copy in (inside, linked, elsewhere)]
-        (place / COPIES).write_text("".join(f"{line}\n" for line in lines))
-        shutil.copytree(place, tmp_path / "other", symlinks=True)
-
-        # then the first is of the home that is there, and none of another one that was copied from it
-        homes = {(copy.host, copy.path): copy.home for copy in await CopiesInFile(place).all()}
-        assert homes == {
-            (inside.host, inside.path): str(place),
-            (linked.host, linked.path): "unknown",
-            (elsewhere.host, elsewhere.path): "unknown",
-        }
-        assert {copy.home for copy in await CopiesInFile(tmp_path / "other").all()} == {"unknown"}
 
 
 def _moved_with_a_link(place: Path, goes: Path) -> None:

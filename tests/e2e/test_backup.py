@@ -20,11 +20,9 @@ import pytest
 from contracts.topics import CASES, DEAD_LETTERS
 from services.embedded import DATABASE, LOCK, MASTER_KEY, EmbeddedHome
 from services.ingest.access import TOKENS, Client, Tokens
-from services.runtime.backup.archive import Writer
-from services.runtime.backup.making import begin, write
 from services.runtime.copies.file import COPIES, CopiesInFile
 from services.runtime.copies.port import made_here
-from services.runtime.keyring.master import MASTER_LENGTH, MasterKey
+from services.runtime.keyring.master import MASTER_LENGTH
 from services.runtime.log.port import Record
 from services.runtime.runner import DEAD_LETTERS_AT_MOST
 from tests.support.command import ONTRACK, PATIENCE, Ran, ontrack, run_measured, succeeded
@@ -378,32 +376,25 @@ def test_a_directory_that_holds_the_master_key_becomes_the_clinic_again(clinic: 
     clinic.takes(table([row(ANNA, session, 30, comment=COMMENT) for session in range(6)]), "--data", directory)
 
 
-def test_a_backup_from_before_it_held_which_copies_there_are_is_restored_and_that_is_said(clinic: Desk) -> None:
-    # given a backup as earlier versions have made it
-    file, master = clinic.place / "old.backup", MasterKey.read(clinic.home / MASTER_KEY)
-
-    async def make(home: EmbeddedHome) -> None:
-        beginning = await begin(home, home.clock())
-        with file.open("wb") as stream:
-            writer = Writer(stream)
-            await write(home, beginning, (clinic.home / TOKENS).read_bytes(), writer, lambda _: None)
-            writer.finish(home.log_id, beginning.at, home.clock(), master)
-
-    change(clinic.home, make)
+def test_a_backup_that_does_not_know_which_copies_there_are_is_restored_and_that_is_said(clinic: Desk) -> None:
+    # given a backup that was made when nobody could tell which there are
+    assert "is not in this backup" not in restored(backed_up(clinic), waiting(clinic, "another")).told
+    (clinic.home / COPIES).write_text("damaged")
+    file = clinic.place / "without.backup"
+    made = succeeded("backup", file, "--data", clinic.home)
+    assert "Which copies were made is not in it" in made.told
     assert "copies" not in parts_of(file)
 
     # when it is restored, beside what is still known of copies
     directory = waiting(clinic)
-    known = made_here("keys", clinic.place / "case.keys", datetime(2026, 1, 5, tzinfo=UTC), "unknown")
+    known = made_here("keys", clinic.place / "case.keys", datetime(2026, 1, 5, tzinfo=UTC), "elsewhere")
     asyncio.run(CopiesInFile(directory).note(known))
     ran = restored(file, directory)
 
     # then the clinic is there, what was known is, and what is not is told
     assert both_in(directory) == both_in(clinic.home)
-    found = asyncio.run(CopiesInFile(directory).all())
-    assert [(copy.path, copy.home) for copy in found] == [(f"{file}", "unknown"), (known.path, "unknown")]
-    assert "Which other backups, files of keys and reports were made is not in this backup" in ran.told
-    assert "Which other backups" not in restored(backed_up(clinic), waiting(clinic, "another")).told
+    assert list(asyncio.run(CopiesInFile(directory).all())) == [known]
+    assert "Which backups, files of keys and reports were made is not in this backup" in ran.told
 
 
 def test_a_clinic_in_which_everything_happened_is_restored_to_the_byte(tmp_path: Path) -> None:

@@ -176,9 +176,9 @@ async def _into_region(file: Path, safety: Safety, users: Path | None) -> None:
 
 
 async def _noted(into: Copies, file: Path, manifest: Manifest, copies: Sequence[Copy] | None) -> None:
-    """Note the backup itself, as one of the home that has made it: that may go on beside this one."""
-    began = manifest.began
-    await noted(into, "backup", file, began, home=home_that_made(copies or (), began))
+    """Note the backup itself, as one of the home that has made it, if it knows that: it may go on beside this one."""
+    if (home := home_that_made(copies or (), manifest.began)) is not None:
+        await noted(into, "backup", file, manifest.began, home=home)
 
 
 def _tell_tokens() -> None:
@@ -191,9 +191,9 @@ def _tell_tokens() -> None:
 def _tell_copies(copies: Sequence[Copy] | None) -> None:
     if copies is None:
         say(
-            "Which other backups, files of keys and reports were made is not in this backup: it was made before that "
-            "was kept there. Whoever erases a case has to name backups and files of keys by --backups, and see to the "
-            "others by hand."
+            "Which backups, files of keys and reports were made is not in this backup: that could not be told when it "
+            "was made. Whoever erases a case has to name backups and files of keys by --backups, this one too, and to "
+            "delete what else was made."
         )
 
 

@@ -39,7 +39,6 @@ from services.cli.screen import painted, wrapped
 from services.home import Home
 from services.ingest.cases import KeyMissing
 from services.ingest.intake import Request
-from services.runtime.copies.port import UNKNOWN
 from services.runtime.directory.port import composed
 from services.runtime.erasures import Erasure, is_erasure
 from services.runtime.export import is_sealed
@@ -283,17 +282,11 @@ async def _erase(number: str, place: Place, data: CaseErased, search: Search) ->
 
 def _asked_whose(home: str, files: Sequence[str], origins: Origins, *, can_be_asked: bool) -> Origins:
     """Let somebody say what this home is to another one that has noted files. Raises Failure."""
-    say(_NOTED_BEFORE if home == UNKNOWN else f"Noted by another home, {home}:")
+    say(f"Noted by another home, {home}:")
     _name(files)
     if not can_be_asked:
         raise Failure(_whose(home))
-    typed = click.prompt(
-        _TYPE_OF_UNKNOWN if home == UNKNOWN else _TYPE,
-        default="",
-        show_default=False,
-        err=True,
-    )
-    match typed:
+    match click.prompt(_TYPE, default="", show_default=False, err=True):
         case "moved":
             return origins.with_moved(home)
         case "copied":
@@ -302,24 +295,12 @@ def _asked_whose(home: str, files: Sequence[str], origins: Origins, *, can_be_as
             raise Failure("neither was typed; nothing was erased")
 
 
-_NOTED_BEFORE: Final = "Made or noted by an older version, which did not keep by which home:"
 _TYPE: Final = (
     "Type moved if this home was moved or restored from there, or copied if it is a copy and that one goes on"
-)
-_TYPE_OF_UNKNOWN: Final = (
-    "Type moved if this home has made them, or was moved or restored from the one that has, or copied if it is a copy "
-    "and that one goes on"
 )
 
 
 def _whose(home: str) -> str:
-    if home == UNKNOWN:
-        return (
-            "an older version has made or noted copies that lie here, and did not keep by which home. If it was this "
-            f"one, or one that it was moved or restored from and that is no more, say so by --moved-from {UNKNOWN}: "
-            "then the case is taken out of them too. If this one is a copy and the one that has made them goes on, say "
-            f"so at each erasure, by --copied-from {UNKNOWN}: then they are left alone. Nothing was erased"
-        )
     return (
         f"another home has noted copies that lie here, {home}. If this one was moved or restored from there, and that "
         f"one is no more, say so by --moved-from {home}: then the case is taken out of them too. If this one is a copy "

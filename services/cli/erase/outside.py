@@ -18,10 +18,10 @@ from services.cli.home import Failure, in_words
 from services.cli.place import Place
 from services.cli.workplace import sweep_around
 from services.embedded import EmbeddedHome, holds_database
-from services.runtime.copies.port import UNKNOWN, Copies, Copy, made_here
+from services.runtime.copies.port import Copies, Copy, made_here
 from services.runtime.refusals import NotPermitted
 
-_LEFT_ALONE: Final = "was left alone: it is of {}, where the case has to be erased too"
+_LEFT_ALONE: Final = "was left alone: it is of the home at {}, where the case has to be erased too"
 _HALF: Final = "what a command that was killed has left in {} cannot be removed ({}): delete it"
 _NOT_ERASED: Final = "from which this was moved or restored is there still: erase the case there too, or delete it"
 _NOT_LOOKED_AT: Final = (
@@ -75,7 +75,7 @@ class Origins:
 
     def left_alone(self, copies: Sequence[Copy]) -> Sequence[Met]:
         """Tell of the copies of homes that go on."""
-        return [_left_alone(copy) for copy in copies if copy.home in self.copied]
+        return [remains(copy, _LEFT_ALONE.format(copy.home)) for copy in copies if copy.home in self.copied]
 
     def others(self, files: Sequence[Path], copies: Sequence[Copy]) -> Sequence[Path]:
         """Give files that somebody has named but for the copies of homes that go on."""
@@ -145,11 +145,6 @@ def outside(files: Iterable[Path], place: Place) -> Sequence[str]:
 
 def _named(homes: Iterable[str]) -> frozenset[str]:
     return frozenset(name for home in homes for name in (home, os.path.realpath(home)))
-
-
-def _left_alone(copy: Copy) -> Met:
-    home = "the home that has made it" if copy.home == UNKNOWN else f"the home at {copy.home}"
-    return remains(copy, _LEFT_ALONE.format(home))
 
 
 def _is_inside(path: Path, place: Place) -> bool:

@@ -8,7 +8,7 @@ from cryptography.exceptions import InvalidTag
 from pydantic import ValidationError
 
 from services.runtime.backup.archive import Backup, Item
-from services.runtime.copies.port import UNKNOWN, Copies, Copy
+from services.runtime.copies.port import Copies, Copy
 from services.runtime.keyring.master import MasterKey
 from services.runtime.refusals import BackupUnusable
 
@@ -22,7 +22,7 @@ def sealed_copies(copies: Iterable[Copy], master: MasterKey) -> Sequence[Item]:
 
 
 def copies_in(backup: Backup, master: MasterKey) -> Sequence[Copy] | None:
-    """Give the copies that a backup knows; None if it was made before they were kept. Raises BackupUnusable."""
+    """Give the copies that a backup knows; None if that could not be told then. Raises BackupUnusable."""
     if COPIES not in backup.manifest.by_name:
         return None
     try:
@@ -32,10 +32,9 @@ def copies_in(backup: Backup, master: MasterKey) -> Sequence[Copy] | None:
         raise BackupUnusable("the backup knows copies in a way that this version does not know") from None
 
 
-def home_that_made(copies: Iterable[Copy], began: datetime) -> str:
+def home_that_made(copies: Iterable[Copy], began: datetime) -> str | None:
     """Give which home has made the backup that knows these copies and began then: it knows itself, wherever it is."""
-    made = (copy.home for copy in copies if copy.kind == "backup" and copy.at == began)
-    return next(made, UNKNOWN)
+    return next((copy.home for copy in copies if copy.kind == "backup" and copy.at == began), None)
 
 
 async def note_all(copies: Iterable[Copy], into: Copies) -> None:

@@ -10,7 +10,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from services.runtime.copies.port import UNKNOWN, CopiesUnavailable, Copy
+from services.runtime.copies.port import CopiesUnavailable, Copy
 
 COPIES: Final = "copies.ndjson"
 MEND: Final = (
@@ -85,10 +85,9 @@ class CopiesInFile:
     def _found(self, kept: Copy) -> Copy:
         """Give a copy as it was kept, wherever the directory is now."""
         path = self._directory / kept.path
-        # Older versions kept every path from the root on, and not of which home it is.
-        may_be_own = (kept.is_here and kept.home == UNKNOWN) or not Path(kept.path).is_absolute()
         # What is a link by now leads to what another home may have made.
-        own = {"host": node(), "home": self.home} if may_be_own and self._inside(path) is not None else {}
+        is_own = not Path(kept.path).is_absolute() and self._inside(path) is not None
+        own = {"host": node(), "home": self.home} if is_own else {}
         return kept.model_copy(update={"path": str(path), **own})
 
     def _inside(self, path: Path) -> str | None:

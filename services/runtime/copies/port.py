@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from platform import node
-from typing import Annotated, Final, Literal, Protocol
+from typing import Annotated, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -12,10 +12,6 @@ from contracts.events.fields import Instant, instant
 from services.runtime.unavailable import Unavailable
 
 Kind = Literal["backup", "keys", "reports", "report", "opened", "trial", "lines", "home"]
-
-
-UNKNOWN: Final = "unknown"
-"""Which home noted what was noted before that was kept."""
 
 
 class CopiesUnavailable(Unavailable):
@@ -42,7 +38,7 @@ class Copy(BaseModel):
     host: str
     at: Instant
     case: str | None = None
-    home: str = UNKNOWN
+    home: str
     going: bool = False
     replaced: bool = False
 

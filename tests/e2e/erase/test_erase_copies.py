@@ -11,7 +11,7 @@ import pytest
 
 from services.cli.home import Failure
 from services.embedded import MASTER_KEY
-from services.runtime.copies.file import COPIES, CopiesInFile
+from services.runtime.copies.file import CopiesInFile
 from services.runtime.copies.port import Copy
 from tests.support.command import ontrack, succeeded
 from tests.support.contents import contents, master_key_in
@@ -36,7 +36,7 @@ def test_whoever_restores_a_backup_knows_which_copies_were_made_before(clinic: D
     succeeded("export", "--data", clinic.home, "--output", place / "exported", "--keys", place / "case.keys")
     succeeded("reports", "--data", clinic.home, "--write", place / "pages")
     succeeded("audit", "why", GONE, "--session", "3", "--write", place / f"{GONE}.html", "--data", clinic.home)
-    elsewhere = Copy(kind="backup", path="/kept/sunday.backup", host="old.example", at=AT)
+    elsewhere = Copy(kind="backup", path="/kept/sunday.backup", host="old.example", at=AT, home="/srv/clinic")
     asyncio.run(CopiesInFile(clinic.home).note(elsewhere))
     succeeded("backup", place / "tuesday.backup", "--data", clinic.home)
     for name in ("monday.backup", "case.keys", "pages", f"{GONE}.html"):
@@ -219,39 +219,6 @@ def test_a_home_that_was_moved_back_is_not_taken_for_one_that_it_has_left_behind
 
 
 ERASE_ANNA: Final = ("erase", ANNA, "--ground", "ordered", "--confirm", ANNA)
-
-
-def test_of_what_an_older_version_has_noted_only_what_lies_elsewhere_is_asked_and_how_to_say_it_told(
-    with_copies: Desk,
-) -> None:
-    # given a home that an older version has used, which kept no home and every path from the root on
-    place, home = with_copies.place, with_copies.home
-    secrets, noted = secrets_of(home), home / COPIES
-    copies = [json.loads(line) for line in noted.read_text().splitlines()]
-    for copy in copies:
-        del copy["home"]
-        copy["path"] = str(home / copy["path"])
-    noted.write_text("".join(f"{json.dumps(copy)}\n" for copy in copies))
-
-    # when a case is erased, then it is asked whose the copies beside it are, and not whose those in it
-    ran = erase(with_copies)
-    assert ran.exit_code == 2
-    assert "Made or noted by an older version, which did not keep by which home:" in ran.told
-    assert f"{place}/monday.backup" in ran.told
-    assert f"{home}/pages" not in ran.told
-    assert "an older version has made or noted copies that lie here, and did not keep by which home." in ran.told
-    assert "another home" not in ran.told
-
-    # and when they are left alone, then no home is named that nobody knows
-    shutil.copytree(home, place / "copied")
-    alone = erase(with_copies, "--copied-from", "unknown", home=place / "copied")
-    assert "monday.backup was left alone: it is of the home that has made it, where" in alone.said
-    shutil.rmtree(place / "copied")
-
-    # and when it is said that they are its own, then nothing is left, and nobody asks again
-    assert erase(with_copies, "--moved-from", "unknown").exit_code == 0
-    assert found(place, secrets) == set()
-    assert succeeded(*ERASE_ANNA, "--data", home).exit_code == 0
 
 
 def test_what_a_home_is_to_another_one_is_one_or_the_other(with_copies: Desk) -> None:
