@@ -39,6 +39,7 @@ from services.cli.screen import painted, wrapped
 from services.home import Home
 from services.ingest.cases import KeyMissing
 from services.ingest.intake import Request
+from services.runtime.copies.port import Copies, Copy
 from services.runtime.directory.port import composed
 from services.runtime.erasures import Erasure, is_erasure
 from services.runtime.export import is_sealed
@@ -240,44 +241,52 @@ async def _erase(number: str, place: Place, data: CaseErased, search: Search) ->
         if unsaid := search.origins.unsaid(await _erased(home, case_id, place), await home.copies.all()):
             raise Failure(_whose(next(iter(unsaid))))
         await taken_over(home.copies, search.origins, home.clock())
-        removed = await _to_remove(home, case_id)
-        is_new = await _is_yet_to_be(home, case_id)
+        removed, is_new = await _to_remove(home, case_id), await _is_yet_to_be(home, case_id)
         if is_new:
             await _record(home, case_id, data)
         elif await home.erasure(case_id) is None:
             # Its key is destroyed already, as after a restore of a backup that was written anew without the case.
             await _record_openly(home, _said(home, case_id, data))
         await _catch_up(home)
-        erasure, erased = await home.erasure(case_id), await _erased(home, case_id, place)
-        for page in about_to_go(erased, search.origins.reached(await home.copies.all())):
-            await home.copies.note(page)
-        noted = await home.copies.all()
-        sweep_all()
-        remove_unfinished_of(search.origins.reached(noted))
-        known = without_gone(noted, search.gone)
-        copies, others = search.origins.reached(known), search.origins.others(search.others, known)
-        alone = search.origins.left_alone(about(case_id, known))
-        met = [*alone, *pages_taken_out(erased, copies)]
-        # Which pages are of the case is known only now.
-        for page in left_of(met):
-            await home.copies.note(page)
-        await home.forget(case_id)
-        met += [*keys_taken_out(erased, copies, others), *left_open(erased, copies)]
-        left = left_of(met)
-        met += [*await backups_taken_out(erased, copies, others, left), *search.closed]
-        met += await left_behind(erased, copies)
+        erasure, met = await home.erasure(case_id), await _taken_out(home, await _erased(home, case_id, place), search)
         met += [] if isinstance(place, Region) else left_by_killed(place)
-        found = [each.copy for each in met if each.copy is not None]
-        moved, kept = [each.was for each in met if each.was is not None], {copy.name for copy in left}
-        forgotten = [copy for copy in noted if copy.case == case_id and copy.name not in kept]
-        await home.copies.forget(
-            [*forgotten, *moved, *(copy for copy in noted if copy not in known)],
-            instead=[copy for copy in found if copy.case is None or copy in left],
-        )
         # Last: as long as it stands there, whoever asks is told that this is to be given again.
         await home.forget_person(case_id)
         events, unsealed = await _on_the_log(home, case_id)
         return Done(case_id, erasure, is_new, events, unsealed, removed, met)
+
+
+async def _taken_out(home: Home, erased: Erased, search: Search) -> list[Met]:
+    """Take a case out of a home, and of every copy that can be reached; tell of each."""
+    for page in about_to_go(erased, search.origins.reached(await home.copies.all())):
+        await home.copies.note(page)
+    noted = await home.copies.all()
+    sweep_all()
+    remove_unfinished_of(search.origins.reached(noted))
+    known = without_gone(noted, search.gone)
+    copies, others = search.origins.reached(known), search.origins.others(search.others, known)
+    met = [*search.origins.left_alone(about(erased.case_id, known)), *pages_taken_out(erased, copies)]
+    # Which pages are of the case is known only now.
+    for page in left_of(met):
+        await home.copies.note(page)
+    await home.forget(erased.case_id)
+    met += [*keys_taken_out(erased, copies, others), *left_open(erased, copies)]
+    met += [*await backups_taken_out(erased, copies, others, left_of(met)), *search.closed]
+    met += await left_behind(erased, copies)
+    gone = [copy for copy in noted if copy not in known]
+    await _know(home.copies, met, gone, [copy for copy in noted if copy.case == erased.case_id])
+    return met
+
+
+async def _know(copies: Copies, met: Sequence[Met], gone: Sequence[Copy], of_case: Sequence[Copy]) -> None:
+    """Know from now on where copies were found, and those of the case alone as far as they may be left."""
+    left = left_of(met)
+    kept, moved = {copy.name for copy in left}, [each.was for each in met if each.was is not None]
+    found = [each.copy for each in met if each.copy is not None]
+    await copies.forget(
+        [*gone, *moved, *(copy for copy in of_case if copy.name not in kept)],
+        instead=[copy for copy in found if copy.case is None or copy in left],
+    )
 
 
 def _asked_whose(home: str, files: Sequence[str], origins: Origins, *, can_be_asked: bool) -> Origins:
