@@ -73,7 +73,8 @@ class Sender:
         language = await language_of(at.roster, therapist)
         await post.open()
         counted = tried(delivery, now, everybody)
-        if not await at.change(delivery, counted):
+        # Nothing was sent yet, so an outbox that is away is not waited for.
+        if not await at.outbox.change(delivery, counted):
             # Somebody else tries it at this moment.
             return counted
         mail = letter(

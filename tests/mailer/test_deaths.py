@@ -193,6 +193,14 @@ async def test_an_outbox_that_is_away_when_a_letter_was_taken_is_waited_for(clin
     assert await clinic.outcomes() == SENT_TO_BOTH
 
 
+async def test_an_outbox_that_is_away_before_a_letter_is_sent_is_told_of_at_once(clinic: MailingClinic) -> None:
+    await clinic.deteriorates()
+    with pytest.raises(OutboxUnavailable):
+        await clinic.round(outbox=Forgetful(clinic.outbox, "change"), pause=0.01)
+    await clinic.round()
+    assert await clinic.outcomes() == SENT_TO_BOTH
+
+
 class Halving:
     """An outbox that writes the first of several deliveries that are begun together, and is away then."""
 
