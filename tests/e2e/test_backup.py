@@ -396,6 +396,23 @@ def test_a_backup_that_does_not_know_which_copies_there_are_is_restored_and_that
     assert list(asyncio.run(CopiesInFile(directory).all())) == [known]
     assert "Which backups, files of keys and reports were made is not in this backup" in ran.told
 
+    # and when the same command is given again, then it is as that has left it
+    assert f"{directory} is as the backup has it" in restored(file, directory).told
+
+
+def test_a_backup_that_could_not_be_noted_is_restored_and_whoever_restores_it_is_told_to_name_it(clinic: Desk) -> None:
+    # given a backup that was made when nothing could be noted, though what was noted before could be read
+    earlier = backed_up(clinic, "earlier.backup")
+    (clinic.home / f"{COPIES}.new").mkdir()
+    file = clinic.place / "later.backup"
+    assert "It was not noted" in succeeded("backup", file, "--data", clinic.home).told
+
+    # when it is restored, then what it knows is known, and of itself it is told what to do, also once more
+    directory = waiting(clinic)
+    for _ in range(2):
+        assert "whoever erases a case has to name it by --backups" in restored(file, directory).told
+    assert [copy.path for copy in asyncio.run(CopiesInFile(directory).all())] == [f"{earlier}"]
+
 
 def test_a_clinic_in_which_everything_happened_is_restored_to_the_byte(tmp_path: Path) -> None:
     # given sessions, attendance, problems, comments, reports

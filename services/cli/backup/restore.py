@@ -80,7 +80,7 @@ async def _into_directory(file: Path, directory: Path) -> None:
     with whole(file, master) as backup:
         tokens, copies, destroyed = tokens_in(backup), copies_in(backup, master), destroyed_in(backup)
         if is_home:
-            seen = await _made_before(directory, backup)
+            seen = await _made_before(directory, backup, copies)
         else:
             seen = await _make(directory, file, backup, key, master)
     # Also what was left when the same command was killed, after the home had come there.
@@ -88,7 +88,7 @@ async def _into_directory(file: Path, directory: Path) -> None:
     _tell(f"{directory} is", backup.manifest, destroyed, seen)
     if tokens is not None:
         _tell_tokens()
-    _tell_copies(copies)
+    _tell_copies(copies, backup.manifest)
 
 
 async def _make(directory: Path, file: Path, backup: Backup, key: Path, master: MasterKey) -> Seen:
@@ -115,14 +115,20 @@ async def _make(directory: Path, file: Path, backup: Backup, key: Path, master: 
     return seen
 
 
-async def _made_before(directory: Path, backup: Backup) -> Seen:
+async def _made_before(directory: Path, backup: Backup, copies: Sequence[Copy] | None) -> Seen:
     """Make sure that the home in a directory was made of a backup, and that nothing has happened there since.
+
+    copies: that the backup knows
 
     Raises Failure.
     """
     tokens, file, began = tokens_in(backup), directory / TOKENS, backup.manifest.began
     has_tokens = tokens is None or (file.exists() and file.read_bytes() == tokens)
-    if has_tokens and any(each.kind == "backup" and each.at == began for each in await CopiesInFile(directory).all()):
+    # One that does not know which home has made it was not noted.
+    is_known = home_that_made(copies or (), began) is None or any(
+        each.kind == "backup" and each.at == began for each in await CopiesInFile(directory).all()
+    )
+    if has_tokens and is_known:
         async with await EmbeddedHome.open(directory) as home:
             if await is_as_in(backup, home):
                 return await _seen(home.log, home.keyring)
@@ -172,7 +178,7 @@ async def _into_region(file: Path, safety: Safety, users: Path | None) -> None:
     else:
         _tell("The region is", backup.manifest, destroyed, seen)
         say("Its services conclude the rest: start them with ontrack serve, unless they wait for it already.")
-    _tell_copies(copies)
+    _tell_copies(copies, backup.manifest)
 
 
 async def _noted(into: Copies, file: Path, manifest: Manifest, copies: Sequence[Copy] | None) -> None:
@@ -188,12 +194,17 @@ def _tell_tokens() -> None:
     )
 
 
-def _tell_copies(copies: Sequence[Copy] | None) -> None:
+def _tell_copies(copies: Sequence[Copy] | None, manifest: Manifest) -> None:
     if copies is None:
         say(
             "Which backups, files of keys and reports were made is not in this backup: that could not be told when it "
             "was made. Whoever erases a case has to name backups and files of keys by --backups, this one too, and to "
             "delete what else was made."
+        )
+    elif home_that_made(copies, manifest.began) is None:
+        say(
+            "That this backup was made could not be noted then, so it does not tell which home has made it: whoever "
+            "erases a case has to name it by --backups."
         )
 
 
