@@ -109,7 +109,9 @@ async def _rows(place: Place, wish: Wish, *, reveal: bool) -> list[Row]:
         entries = await _entries(home, wish)
         if not entries:
             say("There is no such report." if await _entries(home, _ANY) else "No reports yet.")
-        return list(_as_rows(entries, await short_names(home), reveal=reveal))
+        names = await short_names(home)
+        # Whose case was erased before the names were read is nobody any more.
+        return list(_as_rows([entry for entry in entries if entry.case_id in names], names, reveal=reveal))
 
 
 def _as_rows(entries: Sequence[Listed], names: Mapping[str, str], *, reveal: bool) -> Iterator[Row]:

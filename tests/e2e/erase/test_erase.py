@@ -158,6 +158,19 @@ def test_reports_are_written_though_a_case_was_erased_when_they_had_been_listed(
     assert found(place / "index.html", {"number": ANNA.encode()}) == {"number"}
 
 
+def test_reports_are_listed_though_a_case_was_erased_meanwhile(clinic: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    # given a case that is erased when its reports were read and it is yet to be read who it is
+    async def names_are_read(home: Home) -> object:
+        assert run_apart(*ERASE, "--data", clinic.home).exit_code == 0
+        return await short_names(home)
+
+    monkeypatch.setattr("services.cli.reports.command.short_names", names_are_read)
+
+    # then those of others are listed, and nothing of it is
+    listed_then = succeeded("reports", "--format", "json", "--data", clinic.home).out
+    assert {row["case"] for row in json.loads(listed_then)} == {ANNA}
+
+
 def test_a_report_that_is_about_to_be_looked_at_is_not_written_once_its_case_was_erased(
     clinic: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
