@@ -15,19 +15,18 @@ async def noted(
 ) -> None:
     """Note that a file is about to be made; where that cannot be, say so.
 
-    One that was made there before and is not there any more was moved, or deleted: it stays noted as such.
+    What was made there before and is not there any more was moved, or deleted: it stays noted as such.
 
     case: the only one that it is about; home: which has made it, if it was another one
     """
     copy = made_here(kind, real(file), at, home or copies.home, case)
     try:
-        before = next((each for each in await _noted_there(copy, copies) if not each.replaced), None)
-        if before is not None and not before.going and before.at != at and not os.path.lexists(file):
-            await copies.note(before.model_copy(update={"replaced": True}))
-        elif before is not None and before.case != case:
+        before, is_there = await _noted_there(copy, copies), os.path.lexists(file)
+        gone = [] if is_there else [each for each in before if not each.going and each.at != at]
+        if is_there and any(each.kind == kind and each.case != case for each in before):
             # What was written there before can be about others, and is there until this takes its place, or beside it.
             copy = copy.model_copy(update={"case": None})
-        await copies.note(copy)
+        await copies.forget(gone, instead=[*(each.model_copy(update={"replaced": True}) for each in gone), copy])
     except CopiesUnavailable as away:
         to_do = "name it by --backups" if kind in ("backup", "keys") else "delete it"
         say(f"It was not noted that there is {file} ({away}): whoever erases a case has to {to_do}.")
@@ -46,18 +45,18 @@ async def noted_if_made(
     """
     copy, before, was = made_here(kind, real(file), at, copies.home, case), list[Copy](), _seen(file)
     with suppress(CopiesUnavailable):
-        before = await _noted_there(copy, copies)
+        before = await _noted_ever(copy, copies)
     await noted(copies, kind, file, at, case)
     try:
         yield
     except BaseException:
         if _seen(file) in (was, None):
             with suppress(CopiesUnavailable):
-                await copies.forget(await _noted_there(copy, copies), instead=before)
+                await copies.forget(await _noted_ever(copy, copies), instead=before)
         raise
     # By now it holds nothing of what was there before.
     with suppress(CopiesUnavailable):
-        await copies.note(copy)
+        await copies.forget(await _noted_there(copy, copies), instead=[copy])
 
 
 def _seen(file: Path) -> tuple[int, int, int] | None:
@@ -81,6 +80,10 @@ def real(place: Path) -> Path:
 
 
 async def _noted_there(copy: Copy, copies: Copies) -> list[Copy]:
-    """Give what was noted of a kind at the path of a copy. Raises CopiesUnavailable."""
-    where = (copy.kind, copy.host, copy.path)
-    return [each for each in await copies.all() if (each.kind, each.host, each.path) == where]
+    """Give what is noted at the path of a copy, of whatever kind. Raises CopiesUnavailable."""
+    return [each for each in await _noted_ever(copy, copies) if not each.replaced]
+
+
+async def _noted_ever(copy: Copy, copies: Copies) -> list[Copy]:
+    """Give what is noted at the path of a copy, and what was there before that. Raises CopiesUnavailable."""
+    return [each for each in await copies.all() if (each.host, each.path) == (copy.host, copy.path)]

@@ -486,6 +486,24 @@ def test_a_page_that_is_about_to_be_written_over_by_one_of_somebody_else_is_told
     assert (erase(clinic).exit_code, found(page, {"other": ANNA.encode()})) == (0, {"other"})
 
 
+def test_a_page_of_another_kind_takes_the_place_of_what_was_there_and_of_nothing_that_was_moved(clinic: Desk) -> None:
+    # given a page about a case that was moved, and one of another kind in its place
+    page, here = clinic.place / "page.html", ("--data", clinic.home)
+    succeeded("audit", "why", GONE, "--session", "3", "--write", page, *here)
+    page.rename(clinic.place / "moved.html")
+    succeeded("policy", "try", "clinic-bdi", "--list", "--page", page, *here)
+
+    # when the case is erased, then both are told of, and nothing is removed in the place of the first
+    ran = erase(clinic)
+    assert (ran.exit_code, page.exists()) == (1, True)
+    assert f"the report in {page} that was made there before (" in ran.said
+    assert f"the page {page} is about the trial of a policy" in ran.said
+
+    # and when one about another case was written over the second, then nobody is told to delete that
+    succeeded("audit", "why", ANNA, "--session", "3", "--write", page, *here)
+    assert "trial of a policy" not in erase(clinic).said
+
+
 @pytest.mark.parametrize(
     ("asked", "option"),
     [
