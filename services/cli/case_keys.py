@@ -9,7 +9,7 @@ import orjson
 
 from contracts.codec import CaseKey
 from contracts.topics import CASES
-from services.cli.copies import noted
+from services.cli.copies import noted_if_made
 from services.cli.home import FINDING, Failure
 from services.cli.interruption import heed
 from services.cli.output import counted, say
@@ -32,17 +32,17 @@ async def write_keys(home: Home, file: Path, case_id: str | None) -> None:
     erasing was begun is too.
     """
     # First: whoever erases a case while the keys are read has to know that they are about to be written.
-    await noted(home.copies, "keys", file, home.clock(), case_id)
-    keys = await home.keyring.keys(await cases_on(home.log) if case_id is None else [case_id])
-    # Asked after the keys: a case is said to be erased before its key goes.
-    said = await erasures(home.log, home.keyring)
-    found = {case: Destroyed.DESTROYED if case in said else key for case, key in keys.items()}
-    persons = await home.people.persons()
-    with private_file(file) as stream:
-        for case, key in sorted(found.items()):
-            secret = b64encode(key.secret).decode() if isinstance(key, CaseKey) else None
-            person = {} if secret is None or case not in persons else asdict(persons[case])
-            stream.write(orjson.dumps({"case": case, "key": secret, **person}) + b"\n")
+    async with noted_if_made(home.copies, "keys", file, home.clock(), case_id):
+        keys = await home.keyring.keys(await cases_on(home.log) if case_id is None else [case_id])
+        # Asked after the keys: a case is said to be erased before its key goes.
+        said = await erasures(home.log, home.keyring)
+        found = {case: Destroyed.DESTROYED if case in said else key for case, key in keys.items()}
+        persons = await home.people.persons()
+        with private_file(file) as stream:
+            for case, key in sorted(found.items()):
+                secret = b64encode(key.secret).decode() if isinstance(key, CaseKey) else None
+                person = {} if secret is None or case not in persons else asdict(persons[case])
+                stream.write(orjson.dumps({"case": case, "key": secret, **person}) + b"\n")
     erased = sum(1 for key in found.values() if key is Destroyed.DESTROYED)
     say(f"The keys of {counted(len(found) - erased, 'case')} are in {file}. Keep it apart from the export.")
     if erased:

@@ -388,6 +388,13 @@ def test_a_directory_that_nobody_can_look_into_is_told_of_until_somebody_can(cli
             assert f"the backup {file} was written anew without it" in ran.said
 
 
+def test_a_file_of_keys_that_could_not_be_written_is_no_copy_that_an_erasure_has_to_find(clinic: Desk) -> None:
+    keys = clinic.place / "nowhere" / "case.keys"
+    refused = ontrack("export", "--topic", "rom.cases.v1", "--keys", keys, "--data", clinic.home)
+    assert f"{keys}: a file that can be written was expected" in refused.told
+    assert erase(clinic).exit_code == 0
+
+
 def test_a_file_of_keys_that_was_moved_is_told_of_until_somebody_says_where_it_went(clinic: Desk) -> None:
     # given a file of keys that was moved
     secrets, place = secrets_of(clinic.home), clinic.place
