@@ -10,7 +10,7 @@ import pytest
 from services.cli.screen import day
 from tests.cli.homes import ODSIS, SECRET, day_of, imported, reports_of, written
 from tests.pages.reading import Page
-from tests.support.command import ONTRACK, ontrack, succeeded
+from tests.support.command import ONTRACK, PATIENCE, ontrack, succeeded
 
 
 def mode(path: Path) -> int:
@@ -213,6 +213,29 @@ def test_the_newest_report_is_opened_from_a_private_file(acted: Path, tmp_path: 
     assert (tmp_path / "asked").read_text(encoding="utf-8") == file.as_uri()
     assert "open" in page.text
     assert SECRET not in page.text, "the comment was given at session 1, and the report is about session 3"
+
+
+def test_a_disk_on_which_a_report_has_no_room_is_told_with_the_file_and_nothing_of_it_is_left(
+    acted: Path, tmp_path: Path
+) -> None:
+    # given room for less than a page, though for what SQLite writes beside the database
+    limited = f"ulimit -f 32; exec {ONTRACK} reports --open --data {acted}"
+
+    # when one is to be opened
+    ran = subprocess.run(
+        ["bash", "-c", limited],
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
+    )
+
+    # then it is told where there is no room, and no half of it stays
+    assert ran.returncode == 2, ran.stderr
+    assert f"Error: {tmp_path}/ontrack-report-" in ran.stderr
+    assert "room for all of it was expected (File too large)" in ran.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_report_is_opened_by_the_beginning_of_its_id_also_a_retracted_one(acted: Path, tmp_path: Path) -> None:

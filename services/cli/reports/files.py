@@ -75,14 +75,15 @@ def _nobody(_steps: int) -> None:
 async def write_one(home: Home, entry: Listed, language: Language) -> Path:
     """Write one report into a temporary file of its own; give its path. Raises Failure."""
     descriptor, name = tempfile.mkstemp(prefix=TEMPORARY, suffix=".html")
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        async with noted_if_made(home.copies, "report", Path(name), home.clock(), entry.case_id):
-            try:
-                file.write(await _one(home, entry, language))
-            except BaseException:
-                Path(name).unlink(missing_ok=True)
-                raise
-    return Path(name)
+    os.close(descriptor)
+    file = Path(name)
+    async with noted_if_made(home.copies, "report", file, home.clock(), entry.case_id):
+        try:
+            write_privately(file, await _one(home, entry, language))
+        except BaseException:
+            file.unlink(missing_ok=True)
+            raise
+    return file
 
 
 async def _one(home: Home, entry: Listed, language: Language) -> str:
