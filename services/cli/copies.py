@@ -21,9 +21,9 @@ async def noted(
     """
     copy = made_here(kind, real(file), at, home or copies.home, case)
     try:
-        before, is_there = await _noted_there(copy, copies), os.path.lexists(file)
-        gone = [] if is_there else [each for each in before if not each.going and each.at != at]
-        if is_there and any(each.kind == kind and each.case != case for each in before):
+        before, is_missing = await _noted_there(copy, copies), _is_missing(file)
+        gone = [each for each in before if not each.going and each.at != at] if is_missing else []
+        if not is_missing and any(each.kind == kind and each.case != case for each in before):
             # What was written there before can be about others, and is there until this takes its place, or beside it.
             copy = copy.model_copy(update={"case": None})
         await copies.forget(gone, instead=[*(each.model_copy(update={"replaced": True}) for each in gone), copy])
@@ -59,8 +59,17 @@ async def noted_if_made(
         await copies.forget(await _noted_there(copy, copies), instead=[copy])
 
 
+def _is_missing(file: Path) -> bool:
+    """Tell whether nothing is there; what nobody may look for can be."""
+    try:
+        file.lstat()
+    except OSError as error:
+        return isinstance(error, FileNotFoundError | NotADirectoryError)
+    return False
+
+
 def _seen(file: Path) -> tuple[int, int, int] | None:
-    """Give by what it is seen that a file was changed; None if there is none."""
+    """Give by what it is seen that a file was changed; None if none is seen."""
     try:
         there = file.lstat()
     except OSError:

@@ -732,6 +732,24 @@ def test_what_nobody_can_look_for_is_not_taken_for_gone(clinic: Desk) -> None:
             assert "it cannot be looked for (Permission denied)" in ran.told
 
 
+def test_what_is_to_be_made_anew_where_nobody_may_look_is_not_taken_for_moved(clinic: Desk) -> None:
+    with TemporaryDirectory(prefix="ontrack-erase-") as folder:
+        # given reports in a directory that was closed, where somebody wants to write them anew
+        home, closed = Path(folder) / "home", Path(folder) / "closed"
+        shutil.copytree(clinic.home, home)
+        closed.mkdir()
+        succeeded("reports", "--write", closed / "pages", "--data", home)
+        with given_up(home, closed):
+            closed.chmod(0o000)
+            refused = ontrack_unprivileged("reports", "--write", closed / "pages", "--data", home)
+            assert "a directory that can be written was expected" in refused.told
+
+        # when a case is erased by somebody who may, then they are found where they are
+        ran = erase(clinic, home=home)
+        assert (ran.exit_code, "was made there before" in ran.said) == (0, False), ran.said
+        assert f"1 report removed from {closed}/pages" in ran.said
+
+
 def test_which_reports_are_of_a_case_without_a_key_nobody_can_tell_nor_whether_there_are_any(clinic: Desk) -> None:
     with TemporaryDirectory(prefix="ontrack-erase-") as folder:
         # given a case whose key is lost, and reports in a directory that was closed since
