@@ -1,7 +1,9 @@
 """The log on Kafka keeps what the port promises."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 
@@ -17,6 +19,8 @@ from tests.support.proxy import Line, Proxy
 from tests.support.servers import kafka, topics_of_its_own
 
 PATIENCE = 4.0
+WITHIN = 40.0
+"""Seconds within which a log has gone on: twice as long as the library waits for a broker, and for its metadata."""
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +99,43 @@ class TestLogAway(LogAwaySuite):
 
         # then it stands there once
         assert list(await log.read(SCORES, 3, 0, 100)) == as_stored(records("a", "b", "c"))
+
+
+@pytest.mark.xdist_group("log away")
+async def test_what_is_written_beside_a_failure_is_taken_when_the_broker_is_back(line: Proxy) -> None:
+    async with topics_of_its_own(Brokers(f"127.0.0.1:{line.port}"), [SCORES, TRACKS]) as brokers:
+        # given a broker that has given out numbers of producers: from then on a new one knows no topic at first
+        async with KafkaLog(brokers) as before:
+            await before.append(SCORES, 3, records("a"))
+        async with KafkaLog(brokers, patience=PATIENCE) as log:
+            await log.append(SCORES, 3, records("b"))
+
+            # when the line stalls, and one partition of another topic fails while a second one still waits to be sent
+            line.set(Line.STALLED)
+            for partition in (0, 1):
+                with pytest.raises(LogUnavailable):
+                    await log.append(TRACKS, partition, records("c"))
+            await _until(partial(log.append, TRACKS, 0, records("c")), raises="do not do what they are asked")
+            line.set(Line.OPEN)
+
+            # then both are taken
+            for partition in (0, 1):
+                await _until(partial(log.append, TRACKS, partition, records("c")))
+                assert await log.read(TRACKS, partition, 0, 100) == as_stored(records("c"))
+
+
+async def _until(attempt: Callable[[], Awaitable[None]], raises: str | None = None) -> None:
+    """Try again until it succeeds, or raises such words."""
+    async with asyncio.timeout(WITHIN):
+        while True:
+            try:
+                await attempt()
+            except LogUnavailable as unavailable:
+                if raises is not None and raises in str(unavailable):
+                    return
+            else:
+                assert raises is None
+                return
 
 
 async def test_a_reader_that_has_died_by_itself_gives_way_to_another(brokers: Brokers) -> None:

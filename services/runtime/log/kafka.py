@@ -2,11 +2,11 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, chain
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.errors import ConsumerStoppedError, KafkaError
@@ -55,7 +55,7 @@ class KafkaLog:
         self._consumers: dict[str, AIOKafkaConsumer] = {}
         """One for each topic that is read: given another place, a consumer forgets what it has fetched ahead."""
         self._stopping: set[asyncio.Task[None]] = set()
-        """The ends of consumers that were given up."""
+        """The ends of clients that were given up."""
         self._under_way: dict[Place, _UnderWay] = {}
         self._sending: set[asyncio.Task[int | None]] = set()
         self._writing: dict[Place, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -129,12 +129,15 @@ class KafkaLog:
             counts: list[int] = []
             try:
                 for batch in chain.from_iterable(_batches(producer, pack) for pack in packs):
-                    acknowledged = await (await producer.send_batch(batch, name, partition=partition))
+                    # One that another partition gave up meanwhile never learns of a topic that it does not know yet.
+                    async with asyncio.timeout(self._patience):
+                        sent = await producer.send_batch(batch, name, partition=partition)
+                    acknowledged = await sent
                     starts.append(acknowledged.offset)
                     counts.append(batch.record_count())
-            except (KafkaError, AssertionError) as failed:
+            except (KafkaError, AssertionError, TimeoutError) as failed:
                 # After a failure the numbers of an idempotent producer have a hole: only a new one can go on.
-                await self._give_up(producer)
+                self._give_up(producer)
                 raise LogUnavailable(_told(failed)) from None
         first = starts[0]
         stands_together = first >= 0 and starts == list(accumulate(counts[:-1], initial=first))
@@ -154,10 +157,11 @@ class KafkaLog:
                 self._producer = producer
             return self._producer
 
-    async def _give_up(self, producer: AIOKafkaProducer) -> None:
+    def _give_up(self, producer: AIOKafkaProducer) -> None:
+        """Let the next who writes have another producer; what others have sent with this one stays under way."""
         if self._producer is producer:
             self._producer = None
-            await _stopped(producer)
+            self._let_go(_stopped(producer, within=None))
 
     async def read(self, topic: Topic, partition: int, offset: int, limit: int) -> Sequence[StoredRecord]:
         """Read at most `limit` records from `offset` on; fewer only at the end."""
@@ -270,9 +274,13 @@ class KafkaLog:
         if consumer is not None and self._consumers.get(topic.name) is consumer:
             del self._consumers[topic.name]
             self._ends = {place: end for place, end in self._ends.items() if place[0] != topic.name}
-            stopping = asyncio.create_task(_stopped(consumer))
-            self._stopping.add(stopping)
-            stopping.add_done_callback(self._stopping.discard)
+            self._let_go(_stopped(consumer))
+
+    def _let_go(self, end: Coroutine[Any, Any, None]) -> None:
+        """Let a client end, and wait for that no sooner than this log is closed."""
+        stopping = asyncio.create_task(end)
+        self._stopping.add(stopping)
+        stopping.add_done_callback(self._stopping.discard)
 
     async def close(self) -> None:
         """Let go of everything; what is still under way is no longer waited for."""
@@ -281,10 +289,15 @@ class KafkaLog:
             each.cancel()
         await asyncio.gather(*sending, return_exceptions=True)
         self._under_way.clear()
-        consumers, self._consumers = self._consumers, {}
-        await asyncio.gather(*map(_stopped, consumers.values()), *self._stopping)
+        while self._consumers:
+            _, consumer = self._consumers.popitem()
+            self._let_go(_stopped(consumer))
         if self._producer is not None:
-            await self._give_up(self._producer)
+            self._give_up(self._producer)
+        if self._stopping:
+            _, late = await asyncio.wait(self._stopping, timeout=REQUEST_TIMEOUT)
+            for each in late:
+                each.cancel()
 
     async def __aenter__(self) -> Self:
         """Use the log."""
@@ -344,11 +357,16 @@ async def _start(client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
         raise
 
 
-async def _stopped(client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
-    """Stop a client, but wait no longer than a request may take: one that lost its brokers may never end by itself."""
+async def _stopped(client: AIOKafkaProducer | AIOKafkaConsumer, within: float | None = REQUEST_TIMEOUT) -> None:
+    """Stop a client, within so many seconds: one that lost its brokers may never end by itself.
+
+    within: None for a producer that others still wait for; it ends when what they sent is acknowledged
+    """
     task = asyncio.ensure_future(client.stop())
-    await asyncio.wait({task}, timeout=REQUEST_TIMEOUT)
-    task.cancel()
+    try:
+        await asyncio.wait({task}, timeout=within)
+    finally:
+        task.cancel()
 
 
 def _told(failed: BaseException) -> str:
