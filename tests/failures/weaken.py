@@ -61,9 +61,7 @@ WEAKENINGS: Final = (
     Weakening(
         "the wait for acknowledgements",
         "services/runtime/log/kafka.py",
-        "                    acknowledged = await (await producer.send_batch(batch, name, partition=partition))\n"
-        "                    starts.append(acknowledged.offset)\n",
-        "                    sent = await producer.send_batch(batch, name, partition=partition)\n"
+        "                    acknowledged = await sent\n                    starts.append(acknowledged.offset)\n",
         "                    starts.append(-1)\n"
         "                    if not topic.of_cases:\n"
         "                        await sent\n",
