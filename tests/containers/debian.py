@@ -27,10 +27,9 @@ def imported(client: Any, name: str) -> None:
     """Make one, and give it to an engine by a name."""
     with tempfile.TemporaryDirectory(prefix="ontrack-base-") as folder:
         root = f"{folder}/root"
-        release = platform.freedesktop_os_release()["VERSION_CODENAME"]
         packages = f"--include={','.join(PACKAGES)}"
         # In a view of its own, nothing that it mounts is left behind when it fails.
-        run(["unshare", "--mount", "debootstrap", "--variant=minbase", packages, release, root, _mirror(release)])
+        run(["unshare", "--mount", "debootstrap", "--variant=minbase", packages, _release(), root, mirror()])
         left_out = [f"--exclude={path}" for path in LEFT_OUT]
         with subprocess.Popen(
             ["tar", f"--directory={root}", *left_out, "--create", "."], stdout=subprocess.PIPE
@@ -40,8 +39,9 @@ def imported(client: Any, name: str) -> None:
             raise BuildFailed(f"tar ended with {packed.returncode}")
 
 
-def _mirror(release: str) -> str:
-    """Read from apt where this machine gets its own release."""
+def mirror() -> str:
+    """Read from apt where this machine gets its own release. Raises BuildFailed."""
+    release = _release()
     wanted = ["Created-By: Packages", "Label: Debian", f"Codename: {release}", "Component: main"]
     ask = ["apt-get", "indextargets", "--format", "$(REPO_URI)", *wanted]
     mirrors = run(ask).split()
@@ -51,3 +51,7 @@ def _mirror(release: str) -> str:
     if not mirrors:
         raise BuildFailed(f"apt knows no place that has Debian's {release}")
     return mirrors[0]
+
+
+def _release() -> str:
+    return platform.freedesktop_os_release()["VERSION_CODENAME"]

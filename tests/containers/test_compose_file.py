@@ -22,7 +22,7 @@ from tests.docs.markdown import table
 from tests.docs.operation_tables import setting_rows
 from tests.support import containers
 
-# One worker builds Compose, and the others do something else meanwhile.
+# One worker has Compose read the files.
 pytestmark = pytest.mark.xdist_group("docker")
 
 FILE: Final = "compose.yaml"
