@@ -14,7 +14,6 @@ from pydantic import TypeAdapter
 
 from contracts.definitions.catalogue import Catalogue, Entry
 from contracts.topics import CASES, partition_of
-from services.auditor.fresh import FRESH
 from services.ingest.cases import Cases
 from services.ingest.clockwork import Timetable
 from services.ingest.domain.register import Register
@@ -36,7 +35,7 @@ from services.runtime.refusals import LogEmpty
 from services.runtime.roster.port import Clinic, Roster
 from services.runtime.runner import Runner
 from services.runtime.stage import Stage
-from services.runtime.store.port import AgendaStore, Halted
+from services.runtime.store.port import FRESH, AgendaStore, Halted
 from services.runtime.store.sealed import open_states
 from services.runtime.unavailable import Unavailable
 from services.scoring.domain.stage import Scoring

@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-import structlog
 import uvicorn
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Router
@@ -31,6 +30,7 @@ from services.mailer.domain.delivery import Fact
 from services.mailer.domain.letter import Letterhead
 from services.mailer.ingest import NotRecorded, Told
 from services.mailer.post import MailServer
+from services.runtime import logger
 from services.runtime.database import is_damage
 from services.runtime.faults import MEND_DAMAGE, PartitionLost, StageStopped, fault_of_ours
 from services.runtime.health import Health
@@ -39,8 +39,6 @@ from services.runtime.unavailable import Unavailable
 
 TRY_AGAIN: Final = 1.0
 """Seconds after which stages that something kept from going on are tried again."""
-
-_LOG = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,4 +193,4 @@ class OwnIngest:
         for _, refusal in taken.refused:
             if refusal.code != "id_reused":
                 raise NotRecorded(f"ingest does not record what came of a mail ({refusal.code})")
-            _LOG.warning("outcome-not-recorded", case=fact.subject, notice=fact.data.notice, why=refusal.code)
+            logger.warning("outcome-not-recorded", case=fact.subject, notice=fact.data.notice, why=refusal.code)

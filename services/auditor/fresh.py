@@ -9,10 +9,7 @@ from contracts.topics import partition_of
 from services.auditor.replay import History
 from services.runtime.keyring.port import Destroyed
 from services.runtime.log.port import next_offset
-from services.runtime.store.port import Outcome, Position, Store
-
-FRESH: Final = "fresh."
-"""Begins the names under which stages are kept in a fresh place."""
+from services.runtime.store.port import FRESH, Outcome, Position, Store
 
 Purpose = Literal["compare", "keep", "prepare", "replace"]
 """What something is made anew for."""

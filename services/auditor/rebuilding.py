@@ -9,10 +9,10 @@ from uuid import uuid4
 from contracts.topics import PARTITIONS
 from services.auditor.counted import Counted, add_partitions
 from services.auditor.domain.findings import What
-from services.auditor.fresh import FRESH, MADE_OF, Purpose, made_ready, note_done, taken_over
+from services.auditor.fresh import MADE_OF, Purpose, made_ready, note_done, taken_over
 from services.auditor.replay import History, Replay
 from services.runtime.keyring.port import Destroyed
-from services.runtime.store.port import Outcome, Position, Store, StoredState, Write
+from services.runtime.store.port import FRESH, Outcome, Position, Store, StoredState, Write
 
 _AT_ONCE: Final = 1_000
 

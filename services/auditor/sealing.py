@@ -8,12 +8,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, NamedTuple
 
-import structlog
-
 from contracts.events.fields import instant
 from contracts.topics import TOPICS
 from services.auditor.checkpoint import SEALED, Checkpoint, Sealed, last_signed, signed, since
 from services.auditor.note import NoteInvalid, Signer, Verifier, parted
+from services.runtime import logger
 from services.runtime.faults import fault_of_ours
 from services.runtime.health import Health
 from services.runtime.log.port import Journal, Log
@@ -29,8 +28,6 @@ FETCH_AGAIN: Final = (
     "nothing is signed until then"
 )
 """What to do about a kept checkpoint that cannot be read."""
-
-_LOG = structlog.get_logger()
 
 
 class KeyUnusable(Exception):
@@ -99,7 +96,7 @@ class Sealer:
         if not await self._is_time():
             return False
         self._last = await signed(self._log, self._log_id, self._signer, self._now(), self._last)
-        _LOG.info("sealed", records=self._last.checkpoint.records)
+        logger.info("sealed", records=self._last.checkpoint.records)
         self._keep()
         return True
 

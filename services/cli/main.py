@@ -1,5 +1,6 @@
 """The table of commands. Each is imported when it is called, so that help answers at once."""
 
+import gc
 import io
 import os
 import sys
@@ -90,7 +91,13 @@ class Lazy(click.Group):
         if entry is None:
             return None
         module, _, name = entry.place.partition(":")
-        command: click.Command = getattr(import_module(module), name)
+        # Nothing that is loaded is garbage, and to look for some again and again is a tenth of the time that it takes.
+        gc.disable()
+        try:
+            command: click.Command = getattr(import_module(module), name)
+        finally:
+            gc.freeze()
+            gc.enable()
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from sys import maxsize
 from typing import Final
 
-import structlog
 from pydantic import TypeAdapter
 
 from contracts.codec import CaseKey, Unreadable
@@ -15,6 +14,7 @@ from contracts.topics import CASES, partition_of
 from services.ingest.domain.register import Register, Registered, Unclear
 from services.ingest.search import Search
 from services.ingest.tail import Tail
+from services.runtime import logger
 from services.runtime.keyring.port import Destroyed, Keyring
 from services.runtime.log.port import Journal, Record, StoredRecord
 from services.runtime.reading import chunks, event_of
@@ -47,7 +47,6 @@ _DAMAGED: Final = (
 _KEYLESS: Final = "the key of case {} is missing; put the last good copy of the data in its place"
 _SOUGHT: Final = "whether case {} stands on the log is not known yet"
 _STATES: Final = TypeAdapter(Registered)
-_LOG = structlog.get_logger()
 
 
 class KeyMissing(Exception):
@@ -320,7 +319,7 @@ class Cases:
         case = Unclear.of(state, why.format(case_id))
         if case_id not in self._told:
             self._told.add(case_id)
-            _LOG.error("case-unclear", case=case_id, why=case.why)
+            logger.error("case-unclear", case=case_id, why=case.why)
         return case
 
     def _lacks(self, halted: Halted) -> bool:

@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-import structlog
-
 from contracts.definitions.catalogue import Catalogue, DefinitionMissing
 from contracts.definitions.protocol import Protocol
 from contracts.events.event import Data, Event
@@ -19,6 +17,7 @@ from services.ingest.door import Door
 from services.ingest.following import Following
 from services.ingest.intake import Request
 from services.ingest.zones import Zones
+from services.runtime import logger
 from services.runtime.faults import fault_of_ours
 from services.runtime.health import Health
 from services.runtime.roster.port import Clinic, Group, Roster, zone_of
@@ -38,7 +37,6 @@ _UNKNOWN: Final = (
 )
 _REFUSED: Final = "some of what is to be said of case {} at its time is refused ({})"
 _UNCLEAR: Final = "something on the roster of {} cannot be read: ontrack doctor says what"
-_LOG = structlog.get_logger()
 
 
 class Timetable:
@@ -215,7 +213,7 @@ class Clockwork:
         facts = self.timetable.due(appointment.case_id, case, now)
         refused = await self._recorded(facts)
         for refusal in refused:
-            _LOG.warning("clock-refused", case=appointment.case_id, why=refusal.code)
+            logger.warning("clock-refused", case=appointment.case_id, why=refusal.code)
         if refused:
             return await self._put_off(appointment, _REFUSED.format(appointment.case_id, refused[0].code), now)
         await self.agenda.postpone(Register.name, appointment, self.timetable.next_moment(case, now))

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from datetime import datetime
 from enum import Enum, auto
 
-import structlog
-
 from contracts.definitions.catalogue import Catalogue, DefinitionMissing
 from services.ingest.cases import Cases
 from services.ingest.domain.admission import outside
@@ -16,9 +14,8 @@ from services.ingest.domain.schedule import changes
 from services.ingest.door import Door
 from services.ingest.intake import Request
 from services.ingest.statements import group_fact
+from services.runtime import logger
 from services.runtime.roster.port import Group, Roster
-
-_LOG = structlog.get_logger()
 
 
 class Keeps(Enum):
@@ -119,7 +116,7 @@ class Following:
             facts = [group_fact(case_id, case, data, now) for data in follows]
             taken = await self._door.take(Request(facts, group.clinic, now))
             for _, refusal in taken.refused:
-                _LOG.warning("group-not-followed", case=case_id, why=refusal.code)
+                logger.warning("group-not-followed", case=case_id, why=refusal.code)
             before = case, group
             case = (await self._cases.registered([case_id])).get(case_id, case)
             entered = await self._group_of(case)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-import structlog
 from pydantic import TypeAdapter, ValidationError
 
 from services.mailer.desk import Desk
@@ -27,12 +26,12 @@ from services.mailer.ingest import NotRecorded, Told
 from services.mailer.outbox.port import OutboxDamaged
 from services.mailer.post import Post
 from services.mailer.sender import Sender
+from services.runtime import logger
 from services.runtime.keyring.port import Destroyed
 from services.runtime.store.sealed import StateUnreadable, open_states
 
 _BAGS: Final = TypeAdapter(Mailbag)
 _MAILBAGS: Final = Mailbags()
-_LOG = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +105,7 @@ class Carrier:
         try:
             return await outbox.of(notices)
         except OutboxDamaged as damaged:
-            _LOG.warning("outbox-damaged", case=case_id, why=str(damaged))
+            logger.warning("outbox-damaged", case=case_id, why=str(damaged))
             await outbox.forget_damaged(notices)
             return await outbox.of(notices)
 

@@ -6,11 +6,11 @@ from types import TracebackType
 from typing import Final, Self
 
 import httpx2
-import structlog
 from pydantic import TypeAdapter, ValidationError
 
 from services.mailer.domain.delivery import Fact
 from services.mailer.ingest import IngestUnavailable, NotRecorded, Told
+from services.runtime import logger
 
 ANSWERS_WITHIN: Final = 40.0
 """Seconds: longer than ingest itself has patience, so that what it recorded late is not taken for not recorded."""
@@ -21,7 +21,6 @@ _OF_ONE_CASE: Final = "case-unclear"
 """What ingest answers of a case with which something is wrong, and of no other."""
 _CHECK: Final = "check that it runs, ONTRACK_INGEST_URL and ONTRACK_INGEST_CA_FILE"
 _TOLD: Final = TypeAdapter(Told)
-_LOG = structlog.get_logger()
 
 
 class IngestOverHttp:
@@ -56,7 +55,7 @@ class IngestOverHttp:
             return
         if _code(answer) != _THERE_ALREADY:
             raise NotRecorded(f"ingest does not record what came of a mail ({_code(answer)})")
-        _LOG.warning("outcome-not-recorded", case=fact.subject, notice=fact.data.notice, why=_THERE_ALREADY)
+        logger.warning("outcome-not-recorded", case=fact.subject, notice=fact.data.notice, why=_THERE_ALREADY)
 
     async def _asked(self, method: str, path: str, body: object = None) -> httpx2.Response:
         """Ask something of ingest, and of nobody else. Raises IngestUnavailable."""

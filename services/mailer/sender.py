@@ -11,13 +11,12 @@ from datetime import timedelta
 from functools import partial
 from typing import Final
 
-import structlog
-
 from services.mailer.desk import Desk
 from services.mailer.domain.delivery import Delivery, for_whom, given_back, not_there, put_off, settled, tried
 from services.mailer.domain.letter import letter
 from services.mailer.domain.mailbag import Notice, is_too_late
 from services.mailer.post import BROKEN_OFF, Answer, Fate, MailAway, Post, SenderRefused
+from services.runtime import logger
 from services.runtime.health import Health
 from services.runtime.roster.port import Therapist, language_of
 
@@ -27,7 +26,6 @@ SENDER_REFUSED: Final = "sender-refused"
 """Why a letter waits that the mail server does not take from us, whomever it is for."""
 
 _REFUSED_FOR: Final = timedelta(minutes=1)
-_LOG = structlog.get_logger()
 
 Measured = Callable[[str, int], None]
 
@@ -133,5 +131,5 @@ class Sender:
         """Note what has come of a try."""
         await self._at.change(before, after)
         self._measured(fate, 1)
-        _LOG.info("mail", notice=after.notice, recipient=after.recipient, tries=after.tries, fate=fate)
+        logger.info("mail", notice=after.notice, recipient=after.recipient, tries=after.tries, fate=fate)
         return after

@@ -6,9 +6,7 @@ from dataclasses import dataclass, field
 from math import inf
 from time import monotonic
 
-import structlog
-
-_LOG = structlog.get_logger()
+from services.runtime import logger
 
 
 @dataclass(slots=True)
@@ -37,10 +35,10 @@ class Health:
         (self.elsewhere.add if is_elsewhere else self.elsewhere.discard)(where)
         if why is None:
             if self.troubles.pop(where, None) is not None:
-                _LOG.info("trouble-is-gone", where=where)
+                logger.info("trouble-is-gone", where=where)
         elif self.troubles.get(where) != why:
             self.troubles[where] = why
-            _LOG.warning("trouble", where=where, why=why)
+            logger.warning("trouble", where=where, why=why)
 
     def _now(self) -> AbstractSet[str]:
         """Give where something is wrong now; what is over is said to be gone."""

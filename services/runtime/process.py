@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Final
 
-import structlog
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -22,6 +21,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from services.runtime import logger
 from services.runtime.faults import place_of
 from services.runtime.greeting import Greeting
 from services.runtime.health import Health
@@ -42,8 +42,6 @@ TRY_AGAIN: Final = 3.0
 
 ENDS_WITHIN: Final = DRAIN + 5
 """Seconds after which a process that was told to end does so in any case."""
-
-_LOG = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +133,7 @@ class Process(ABC):
         beside = self.beside()
         set_up_logs(self._settings.log_format, self._settings.log_level)
         host, port, *_ = listening.getsockname()
-        _LOG.info("listening", host=host, port=port)
+        logger.info("listening", host=host, port=port)
         # When uvicorn has stopped it raises the signal again; being told to end is no failure.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda number, _: sys.exit(_exit_code(number)))
@@ -173,7 +171,7 @@ class _Server(uvicorn.Server):
         late.daemon = True
         late.start()
         await super().shutdown(sockets)
-        _LOG.info("stopped")
+        logger.info("stopped")
 
 
 def _exit_code(number: int) -> int:
@@ -182,7 +180,7 @@ def _exit_code(number: int) -> int:
 
 def _end(exit_code: int) -> None:
     """End this process at once, as a kill does: what is in hand comes again."""
-    _LOG.warning("ends-unfinished")
+    logger.warning("ends-unfinished")
     sys.stderr.flush()
     os._exit(exit_code)
 

@@ -6,10 +6,9 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-import structlog
-
 from contracts.definitions.catalogue import Catalogue
 from contracts.topics import CASES, DEAD_LETTERS, DEFINITIONS
+from services.runtime import logger
 from services.runtime.collector import spare_the_collector
 from services.runtime.documents import Documents
 from services.runtime.founding import Founding
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
     from services.runtime.traces import Traces
 
 StateT = TypeVar("StateT")
-
-_LOG = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +92,7 @@ class Service(Process, Generic[StateT]):
             await self._until_it_works(serving.start, documents.why_away)
             spare_the_collector()
             await self.begin_beside(Ground(documents, log, store, keyring, founding), stack)
-            _LOG.info("serving", stage=stage.name, log=founding.log_id)
+            logger.info("serving", stage=stage.name, log=founding.log_id)
             watched = Watched(stage, serving, brokers, documents, log, store, founding)
             looker = Looker(watched, self.health, self.metrics, learned)
             stack.push_async_callback(looker.stop)
@@ -138,12 +135,12 @@ class Service(Process, Generic[StateT]):
         if self._traces is not None:
             self._traces.heard(partition, done, seconds)
         if done.dead_letters:
-            _LOG.warning("facts-unreadable", partition=partition, number=done.dead_letters)
+            logger.warning("facts-unreadable", partition=partition, number=done.dead_letters)
         for case in done.halted:
-            _LOG.warning("case-halted", **self._told(case))
+            logger.warning("case-halted", **self._told(case))
 
     def _halts_again(self, case: Halted) -> None:
-        _LOG.warning("case-halts-again", **self._told(case))
+        logger.warning("case-halts-again", **self._told(case))
 
     def _told(self, case: Halted) -> Mapping[str, str | int]:
         """Tell of a halted case in a log."""

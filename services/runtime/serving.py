@@ -9,8 +9,7 @@ from enum import Enum
 from functools import partial
 from typing import Final, Generic, TypeVar
 
-import structlog
-
+from services.runtime import logger
 from services.runtime.brokers import Brokers
 from services.runtime.faults import PartitionLost, StageStopped, place_of
 from services.runtime.lanes import Lanes, Work
@@ -32,8 +31,6 @@ ENOUGH: Final = MAX_RECORDS // 5
 
 RETRY_AWAY: Final = 1.0
 RETRY_STOPPED: Final = 5.0
-
-_LOG = structlog.get_logger()
 
 Recall = Callable[[int, Sequence[StoredRecord]], Sequence[StoredRecord]]
 
@@ -321,7 +318,7 @@ class Serving(Generic[StateT]):
         if share is None:
             return
         if share.why != why:
-            _LOG.warning("partition-set-aside", partition=partition, standing=standing.value, why=why)
+            logger.warning("partition-set-aside", partition=partition, standing=standing.value, why=why)
         share.why = "" if standing is Standing.OPENING else why
         share.standing, share.try_at = standing, time.monotonic() + after
         self._wanted.set()

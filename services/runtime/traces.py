@@ -5,20 +5,18 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-import structlog
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
+from services.runtime import logger
 from services.runtime.runner import Done
 
 EXPORT_TIMEOUT: Final = 5.0
 """Seconds within which one batch of spans is taken; else it is lost."""
 
 _NANOSECONDS: Final = 1_000_000_000
-
-_LOG = structlog.get_logger()
 
 
 class Traces:
@@ -73,9 +71,9 @@ class _TellingOnce(SpanExporter):
         if works != self._works:
             self._works = works
             if works:
-                _LOG.info("traces-go-on")
+                logger.info("traces-go-on")
             else:
-                _LOG.warning(
+                logger.warning(
                     "traces-are-lost", why="the endpoint is away or refuses them: check ONTRACK_TRACES_ENDPOINT"
                 )
         return result

@@ -17,7 +17,7 @@ import pytest
 from contracts.events.facts import ResponseSubmitted, SessionAbsent
 from contracts.topics import CASES, NOTICES, PARTITIONS, SCORES, TRACKS, Topic, partition_of
 from services.auditor import fold, replay
-from services.auditor.fresh import FRESH, Overtaken, Purpose, leave
+from services.auditor.fresh import Overtaken, Purpose, leave
 from services.auditor.rebuilding import put_in_place, rebuilt
 from services.auditor.replay import Contradicted, History
 from services.cli.shelf import shelf
@@ -26,7 +26,7 @@ from services.embedded import EmbeddedHome
 from services.ingest.domain.register import Register
 from services.runtime.database import table_of
 from services.runtime.log.port import Log, StoredRecord
-from services.runtime.store.port import Outcome, Position, Store, StoredState, Write
+from services.runtime.store.port import FRESH, Outcome, Position, Store, StoredState, Write
 from tests.auditor.moments import AMomentAgo, ends_before_the_last_fact
 from tests.auditor.tampering import Tampering, renamed
 from tests.cli.homes import CASES as COURSES

@@ -205,7 +205,7 @@ def test_the_answers_of_a_mail_server_that_fail_a_mail_or_keep_all_from_going_ar
 
 def test_the_events_of_the_logs_are_those_of_the_code() -> None:
     code = "\n".join(text for path, text in SOURCES.items() if path.is_relative_to(ROOT / "services"))
-    logged = set(re.findall(r'_LOG\.\w+\(\s*"([^"]+)"', code))
+    logged = set(re.findall(r'logger\.\w+\(\s*"([^"]+)"', code))
     assert {named(row["event"]) for row in table(DOCS / "metrics.md", "log events")} == logged
 
 

@@ -15,7 +15,7 @@ from services.auditor.counted import unsaid
 from services.auditor.domain.findings import Findings
 from services.auditor.domain.narrowing import Part
 from services.auditor.fold import Keys
-from services.auditor.fresh import FRESH, Overtaken, PlaceTaken, Purpose, end, leave, require_room
+from services.auditor.fresh import Overtaken, PlaceTaken, Purpose, end, leave, require_room
 from services.auditor.rebuilding import Rebuilt, begin, finished, put_in_place, rebuilt
 from services.auditor.replay import Contradicted, History
 from services.auditor.states import Comparison, Derived, Standing
@@ -41,7 +41,7 @@ from services.home import Home
 from services.runtime.database import Database
 from services.runtime.log.sqlite import SqliteLog
 from services.runtime.stage import Stage
-from services.runtime.store.port import StatesLost, StatesReplaced, Store
+from services.runtime.store.port import FRESH, StatesLost, StatesReplaced, Store
 from services.runtime.store.sqlite import SqliteStore
 
 COLUMNS: Final = ("stage", "cases", "digest", "equal", "differ", "behind", "ahead", "now")

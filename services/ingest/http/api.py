@@ -8,7 +8,6 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-import structlog
 from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
@@ -28,6 +27,7 @@ from services.ingest.http.reception import Asked, Handle, Reception
 from services.ingest.http.room import Room
 from services.ingest.http.roster import RosterDesk
 from services.ingest.statements import STATEMENTS
+from services.runtime import logger
 from services.runtime.faults import place_of
 from services.runtime.health import Health
 from services.runtime.refusals import DefinitionUnfit
@@ -46,8 +46,6 @@ TOLD_FOR: Final = 60.0
 
 LOOKED_THROUGH_WITHIN: Final = 600.0
 """The same for what looks through all cases, or all of a partition."""
-
-_LOG = structlog.get_logger()
 _GONE: Final = 499
 """What is logged of a client that did not wait for its answer; nobody is there to read it."""
 
@@ -103,21 +101,21 @@ class Api:
                     with self._room.lent(client.clinic) as loan:
                         return await self._handled(handle, Asked(http, client, loan))
             except TimeoutError:
-                _LOG.warning("not-recorded", why=f"no answer within {within:.0f} s")
+                logger.warning("not-recorded", why=f"no answer within {within:.0f} s")
                 return _told(Problem(problems.BUSY), http)
             except Problem as problem:
                 return _told(problem, http)
             except (Unavailable, DefinitionMissing) as away:
-                _LOG.warning("not-recorded", why=str(away))
+                logger.warning("not-recorded", why=str(away))
                 self._health.set("requests", str(away), is_elsewhere=True, lasts=TOLD_FOR)
                 return _told(Problem(problems.BUSY), http)
             except (KeyMissing, AccessUnusable) as wrong:
-                _LOG.error("not-recorded", why=str(wrong))
+                logger.error("not-recorded", why=str(wrong))
                 return _told(Problem(problems.BROKEN), http)
             except ClientDisconnect:
                 return Response(status_code=_GONE)
             except Exception as error:  # noqa: BLE001 - its message could hold an answer, so only its place is told
-                _LOG.error("fault", place=place_of(error))
+                logger.error("fault", place=place_of(error))
                 return _told(Problem(problems.BROKEN), http)
 
         return endpoint

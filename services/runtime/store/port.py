@@ -11,6 +11,9 @@ from services.runtime.unavailable import Unavailable
 UNREADABLE: Final = datetime.min.replace(tzinfo=UTC)
 """Stands for a moment that was damaged."""
 
+FRESH: Final = "fresh."
+"""Begins the names under which stages are kept that are made anew, until they take the place of what is there."""
+
 
 class StoreUnavailable(Unavailable):
     """The store cannot be reached, read or written just now; the same call can be tried again."""
