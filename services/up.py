@@ -30,11 +30,11 @@ from services.mailer.domain.delivery import Fact
 from services.mailer.domain.letter import Letterhead
 from services.mailer.ingest import NotRecorded, Told
 from services.mailer.post import MailServer
-from services.runtime import logger
 from services.runtime.database import is_damage
 from services.runtime.faults import MEND_DAMAGE, PartitionLost, StageStopped, fault_of_ours
 from services.runtime.health import Health
 from services.runtime.http import Config
+from services.runtime.logger import logger
 from services.runtime.unavailable import Unavailable
 
 TRY_AGAIN: Final = 1.0

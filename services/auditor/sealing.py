@@ -12,10 +12,10 @@ from contracts.events.fields import instant
 from contracts.topics import TOPICS
 from services.auditor.checkpoint import SEALED, Checkpoint, Sealed, last_signed, signed, since
 from services.auditor.note import NoteInvalid, Signer, Verifier, parted
-from services.runtime import logger
 from services.runtime.faults import fault_of_ours
 from services.runtime.health import Health
 from services.runtime.log.port import Journal, Log
+from services.runtime.logger import logger
 from services.runtime.unavailable import Unavailable
 
 RECORDS: Final = 10_000

@@ -14,9 +14,9 @@ from contracts.topics import CASES, partition_of
 from services.ingest.domain.register import Register, Registered, Unclear
 from services.ingest.search import Search
 from services.ingest.tail import Tail
-from services.runtime import logger
 from services.runtime.keyring.port import Destroyed, Keyring
 from services.runtime.log.port import Journal, Record, StoredRecord
+from services.runtime.logger import logger
 from services.runtime.reading import chunks, event_of
 from services.runtime.store.port import Halted, StatesLost, Store
 from services.runtime.store.sealed import StateUnreadable, open_state

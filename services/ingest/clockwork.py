@@ -17,9 +17,9 @@ from services.ingest.door import Door
 from services.ingest.following import Following
 from services.ingest.intake import Request
 from services.ingest.zones import Zones
-from services.runtime import logger
 from services.runtime.faults import fault_of_ours
 from services.runtime.health import Health
+from services.runtime.logger import logger
 from services.runtime.roster.port import Clinic, Group, Roster, zone_of
 from services.runtime.store.port import Agenda, Appointment
 from services.runtime.unavailable import Unavailable

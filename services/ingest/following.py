@@ -14,7 +14,7 @@ from services.ingest.domain.schedule import changes
 from services.ingest.door import Door
 from services.ingest.intake import Request
 from services.ingest.statements import group_fact
-from services.runtime import logger
+from services.runtime.logger import logger
 from services.runtime.roster.port import Group, Roster
 
 

@@ -26,8 +26,8 @@ from services.mailer.ingest import NotRecorded, Told
 from services.mailer.outbox.port import OutboxDamaged
 from services.mailer.post import Post
 from services.mailer.sender import Sender
-from services.runtime import logger
 from services.runtime.keyring.port import Destroyed
+from services.runtime.logger import logger
 from services.runtime.store.sealed import StateUnreadable, open_states
 
 _BAGS: Final = TypeAdapter(Mailbag)

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from services.mailer.domain.delivery import Fact
 from services.mailer.ingest import IngestUnavailable, NotRecorded, Told
-from services.runtime import logger
+from services.runtime.logger import logger
 
 ANSWERS_WITHIN: Final = 40.0
 """Seconds: longer than ingest itself has patience, so that what it recorded late is not taken for not recorded."""

@@ -16,8 +16,8 @@ from services.mailer.domain.delivery import Delivery, for_whom, given_back, not_
 from services.mailer.domain.letter import letter
 from services.mailer.domain.mailbag import Notice, is_too_late
 from services.mailer.post import BROKEN_OFF, Answer, Fate, MailAway, Post, SenderRefused
-from services.runtime import logger
 from services.runtime.health import Health
+from services.runtime.logger import logger
 from services.runtime.roster.port import Therapist, language_of
 
 GIVEN_UP: Final = "given_up"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from math import inf
 from time import monotonic
 
-from services.runtime import logger
+from services.runtime.logger import logger
 
 
 @dataclass(slots=True)

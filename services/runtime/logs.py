@@ -8,6 +8,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from services.runtime.faults import place_of
+from services.runtime.logger import logger
 
 QUIET: Final = ("aiokafka", "pymongo", "faststream", "uvicorn", "opentelemetry", "urllib3")
 """Libraries that say one thing a thousand times while a broker is away; what is wrong is told by the service itself."""
@@ -42,6 +43,7 @@ def set_up_logs(form: Literal["text", "json"], level: str) -> None:
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     logging.captureWarnings(capture=True)
+    logger.log_to(structlog.get_logger())
     hush()
 
 

@@ -21,12 +21,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from services.runtime import logger
 from services.runtime.faults import place_of
 from services.runtime.greeting import Greeting
 from services.runtime.health import Health
 from services.runtime.http import Config
 from services.runtime.keyring.master import MasterKeyUnusable
+from services.runtime.logger import logger
 from services.runtime.logs import set_up_logs
 from services.runtime.looking import LOOK, why_no_brokers
 from services.runtime.metrics import Metrics

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from contracts.definitions.catalogue import Catalogue
 from contracts.topics import CASES, DEAD_LETTERS, DEFINITIONS
-from services.runtime import logger
 from services.runtime.collector import spare_the_collector
 from services.runtime.documents import Documents
 from services.runtime.founding import Founding
@@ -17,6 +16,7 @@ from services.runtime.keyring.mongo import MongoKeyring
 from services.runtime.log.kafka import KafkaLog
 from services.runtime.log.port import StoredRecord
 from services.runtime.log.topics import Cluster
+from services.runtime.logger import logger
 from services.runtime.looking import LOOK, Looker, Watched
 from services.runtime.process import Process
 from services.runtime.runner import Done, Runner

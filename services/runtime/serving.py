@@ -9,11 +9,11 @@ from enum import Enum
 from functools import partial
 from typing import Final, Generic, TypeVar
 
-from services.runtime import logger
 from services.runtime.brokers import Brokers
 from services.runtime.faults import PartitionLost, StageStopped, place_of
 from services.runtime.lanes import Lanes, Work
 from services.runtime.log.port import StoredRecord, next_offset
+from services.runtime.logger import logger
 from services.runtime.runner import Done, Runner
 from services.runtime.store.port import Halted
 from services.runtime.subscription import DRAIN, MAX_RECORDS, Batches, Subscription

@@ -10,7 +10,7 @@ from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
-from services.runtime import logger
+from services.runtime.logger import logger
 from services.runtime.runner import Done
 
 EXPORT_TIMEOUT: Final = 5.0

@@ -2,7 +2,9 @@
 
 import asyncio
 import gzip
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,9 +14,9 @@ import pytest
 
 from contracts.events.event import fact_id, new_fact
 from contracts.events.facts import CaseClosed, ResponseWithdrawn
-from services.embedded import EmbeddedHome
+from services.embedded import DATABASE, EmbeddedHome
 from tests.cli.homes import SEEN, Step, events_of, imported, lived, written
-from tests.support.command import ontrack
+from tests.support.command import ontrack, run_apart
 from tests.support.contents import counts
 from tests.support.desk import COLUMNS, Desk, row, table, weekly
 from tests.support.faulty import ANSWER, CASE, COMMENT, GOOD, SEVERAL, WORDS, cut_short, fields, refused
@@ -445,3 +447,19 @@ def test_of_what_was_withdrawn_is_told_that_it_was(tmp_path: Path) -> None:
     # then it is said that it does not stand, and where it is answered anew
     assert ran.exit_code == 1
     assert "was recorded before and has been withdrawn; its occasion is answered anew over the API" in ran.told
+
+
+def test_of_a_case_of_which_not_all_is_known_the_command_tells_and_nobody_else(tmp_path: Path) -> None:
+    # given a case whose state in the register is damaged
+    home = imported(tmp_path / "home", written(tmp_path / "first.csv", {"W": {0: 12}}, "odsis"))
+    with closing(sqlite3.connect(home / DATABASE)) as connection, connection:
+        connection.execute("UPDATE states SET body = x'00' WHERE stage = 'register'")
+
+    # when more of it is imported
+    more = written(tmp_path / "more.csv", {"W": {1: 14}}, "odsis")
+    ran = run_apart("import", more, "--data", home, "--timezone", "UTC")
+
+    # then the fault is told, and no line of a log stands where the data of a command come
+    assert ran.exit_code == 1
+    assert ran.names(2, "case")
+    assert ran.out == b""

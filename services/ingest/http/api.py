@@ -27,9 +27,9 @@ from services.ingest.http.reception import Asked, Handle, Reception
 from services.ingest.http.room import Room
 from services.ingest.http.roster import RosterDesk
 from services.ingest.statements import STATEMENTS
-from services.runtime import logger
 from services.runtime.faults import place_of
 from services.runtime.health import Health
+from services.runtime.logger import logger
 from services.runtime.refusals import DefinitionUnfit
 from services.runtime.unavailable import Unavailable
 
