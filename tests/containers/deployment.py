@@ -113,6 +113,11 @@ class Deployment:
         (found,) = self.client.containers.list(all=True, filters={"label": labels})
         return found
 
+    def logged(self, service: str) -> list[str]:
+        """Give the lines that a service has written; Compose adds to them what clears a terminal."""
+        lines: list[str] = self.container(service).logs().decode().splitlines()
+        return lines
+
     def state(self, service: str) -> Mapping[str, Any]:
         """Tell how the container of a service is."""
         state: Mapping[str, Any] = self.container(service).attrs["State"]

@@ -107,7 +107,7 @@ def test_what_the_page_says_to_type_brings_up_a_region(region: Deployment) -> No
     # and when it is typed again, nothing is made anew
     assert "Everything is there." in region.compose("run", "--rm", "secrets").stderr
     region.succeeded("up", "--detach")
-    assert region.succeeded("logs", "--no-log-prefix", "provision").splitlines()[-1] == "Everything is there."
+    assert region.logged("provision")[-1] == "Everything is there."
 
 
 def test_what_the_page_says_of_mail_adds_a_mailer(region: Deployment) -> None:
@@ -157,7 +157,7 @@ def test_what_the_page_says_of_checkpoints_has_the_log_sealed(region: Deployment
 
 def letters(region: Deployment) -> list[dict[str, Any]]:
     """What the mail server has taken: a letter is a line of JSON, and its library says things too."""
-    said = region.succeeded("logs", "--no-log-prefix", "mail").splitlines()
+    said = region.logged("mail")
     return [json.loads(line) for line in said if line.startswith("{")]
 
 
