@@ -65,7 +65,7 @@ class _Folder:
 
     def completed(self, hosts: Sequence[str]) -> int:
         """Make what is missing; give how many files that was. Raises Failure."""
-        _made_folder(self._place)
+        self._close()
         if not any(self._place.iterdir()):
             self._put("authority", None, ("ca.pem", "ca.key"), lambda: Authority.create(self._now).files)
         for name in BROKERS:
@@ -88,6 +88,14 @@ class _Folder:
             self._give(master, "ontrack")
             self._made += 1
         return self._made
+
+    def _close(self) -> None:
+        """Let nobody else into the folder, also where it is Docker who made it.
+
+        On the machine another user can have the number of one of the containers: the first user of many is 1000.
+        """
+        if _made_folder(self._place).stat().st_uid == os.geteuid():
+            self._place.chmod(0o700)
 
     def _server(self, name: str, owner: str) -> None:
         """Make what a server shows, and by what it knows others; servers of a kind are clients of each other."""

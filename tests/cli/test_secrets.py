@@ -72,6 +72,22 @@ def test_nobody_reads_anything_but_its_owner(folder: Path) -> None:
         assert path.stat().st_mode & 0o077 == 0, path
 
 
+def test_a_folder_that_docker_has_made_is_closed_too(tmp_path: Path) -> None:
+    # given an empty folder as Docker makes it, into which every user of the machine may look
+    folder = tmp_path / "secrets"
+    folder.mkdir()
+    folder.chmod(0o755)
+
+    # when secrets are made there, then nobody comes to them who has the number of one of the containers' users
+    succeeded("secrets", folder)
+    assert folder.stat().st_mode & 0o077 == 0
+
+    # and one that was left open is closed, though everything is there
+    folder.chmod(0o755)
+    assert succeeded("secrets", folder).told == "Everything is there.\n"
+    assert folder.stat().st_mode & 0o077 == 0
+
+
 OF_WHOM: Final = {
     "kafka": ("kafka-",),
     "mongodb": ("mongodb",),
