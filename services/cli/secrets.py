@@ -106,9 +106,10 @@ class _Folder:
         folder = f"users/{ADMINISTRATOR}"
         self._put(folder, "ontrack", ("ca.pem",), self._trusted)
         self._put(folder, "ontrack", ("administrator.pem",), lambda: self._shown(ADMINISTRATOR, (), (CLIENT,)))
-        self._put(folder, "ontrack", (MONGODB,), _password)
-        # The database makes its first user with it.
-        self._put("mongodb", "mongodb", ("password",), lambda: ((self._place / folder / MONGODB).read_bytes(),))
+        # The database makes its first user with it, and takes no other one later.
+        own, first = self._place / folder / MONGODB, self._place / "mongodb/password"
+        self._put(folder, "ontrack", (MONGODB,), lambda: (first.read_bytes(),) if first.exists() else _password())
+        self._put("mongodb", "mongodb", ("password",), lambda: (own.read_bytes(),))
 
     def _token_of_mailer(self) -> Sequence[bytes]:
         """Make the token by which the mailer tells ingest what came of mails."""

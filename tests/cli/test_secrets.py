@@ -157,10 +157,15 @@ def test_what_is_lost_is_made_anew_and_the_rest_stays(folder: Path) -> None:
     assert after.keys() == before.keys()
 
 
-def test_a_lost_password_of_the_database_is_the_administrators(folder: Path) -> None:
-    (folder / "mongodb/password").unlink()
+@pytest.mark.parametrize("lost", ["mongodb/password", f"users/{ADMINISTRATOR}/{MONGODB}"])
+def test_the_password_by_which_the_database_made_its_first_user_is_made_once(folder: Path, lost: str) -> None:
+    # given the one of its two copies that is lost
+    password = (folder / lost).read_bytes()
+    (folder / lost).unlink()
+
+    # when it is made anew, then it is the one that the database knows
     succeeded("secrets", folder)
-    assert (folder / "mongodb/password").read_bytes() == (folder / "users" / ADMINISTRATOR / MONGODB).read_bytes()
+    assert (folder / lost).read_bytes() == password
 
 
 def refused(*arguments: str | Path) -> str:
