@@ -80,6 +80,20 @@ def test_what_the_commands_of_a_page_make_is_kept_out_of_the_repository(page: Pa
     assert {name for name in made if not any(fnmatch(name, pattern) for pattern in ignored)} == set()
 
 
+def test_what_the_page_of_a_region_has_made_is_kept_out_of_the_repository_too() -> None:
+    # Everything is typed in its own folder; `secrets`, and what it is renamed to, open everything.
+    page = (ROOT / "deploy/README.md").read_text("utf-8")
+    typed = "".join(re.findall(r"^```sh\n(.*?)^```$", page, flags=re.MULTILINE | re.DOTALL))
+    made = re.findall(
+        r"> ([\w.-]+)$|^install --directory .* ([\w-]+)$|^install .* ([\w-]+) secrets/", typed, re.MULTILINE
+    )
+    names = {name for each in made for name in each if name} | set(re.findall(r"Rename `(\w+)`\s+to `(\w+)`", page)[0])
+    ignored = {line.strip("/") for line in (ROOT / ".gitignore").read_text("utf-8").splitlines()}
+
+    assert {"backups", "checkpoints", "old", "secrets", "smtp-password", "token"} <= names
+    assert {name for name in names if f"deploy/{name}" not in ignored} == set()
+
+
 FOLDERS: Final = ("contracts/", "deploy/", "services/", "tests/", "docs/")
 
 
