@@ -27,6 +27,8 @@ BROKERS: Final = ("kafka-1", "kafka-2", "kafka-3")
 ADMINISTRATOR: Final = "administrator"
 """Who lets the others in, and makes topics: by a certificate at the brokers, by a password at the database."""
 
+MASTER_KEY: Final = "master.key"
+
 HERE: Final = ("localhost", "127.0.0.1")
 
 _HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.:-]{0,251}[A-Za-z0-9])?")
@@ -68,6 +70,9 @@ class _Folder:
         self._close()
         if not any(self._place.iterdir()):
             self._put("authority", None, ("ca.pem", "ca.key"), lambda: Authority.create(self._now).files)
+            self._master_key()
+        if not (master := self._place / MASTER_KEY).exists():
+            raise Failure(f"{master} is missing: put it back. Another one reads nothing of what there is")
         for name in BROKERS:
             self._server(name, "kafka")
         self._server("mongodb", "mongodb")
@@ -82,12 +87,12 @@ class _Folder:
         self._give(_made_folder(self._place / "tokens"), "ontrack")
         self._put("users/mailer", "ontrack", ("ontrack_ingest_token",), self._token_of_mailer)
         self._put("users/auditor", "ontrack", ("seal.key", "seal.pub"), lambda: _sealing(next(iter(hosts), "ontrack")))
-        master = self._place / "master.key"
-        if not master.exists():
-            MasterKey.create(master)
-            self._give(master, "ontrack")
-            self._made += 1
         return self._made
+
+    def _master_key(self) -> None:
+        MasterKey.create(self._place / MASTER_KEY)
+        self._give(self._place / MASTER_KEY, "ontrack")
+        self._made += 1
 
     def _close(self) -> None:
         """Let nobody else into the folder, also where it is Docker who made it.

@@ -203,6 +203,22 @@ def test_no_other_authority_takes_the_place_of_one_that_is_lost(folder: Path) ->
     assert not (folder / "authority/ca.pem").exists()
 
 
+def test_no_other_master_key_takes_the_place_of_one_that_is_lost(folder: Path) -> None:
+    # given secrets of which the master key is lost, and something that could be made anew
+    key = (folder / "master.key").read_bytes()
+    for name in ("master.key", "kafka-1/server.pem"):
+        (folder / name).unlink()
+
+    # when secrets are made, then it is asked for: a copy of another one would be put into the safe in its place
+    assert f"{folder / 'master.key'} is missing: put it back" in refused(folder)
+    assert not (folder / "master.key").exists()
+
+    # and when it is back, the rest is made
+    (folder / "master.key").write_bytes(key)
+    (folder / "master.key").chmod(0o600)
+    assert succeeded("secrets", folder).told.startswith("Made 1 file ")
+
+
 @pytest.mark.parametrize("host", ["", "on track", "https://ontrack.example", "-x", "größer.example"])
 def test_a_name_that_no_host_has_is_refused(tmp_path: Path, host: str) -> None:
     assert "--host: the name or the address of a host was expected" in refused(tmp_path / "secrets", "--host", host)
