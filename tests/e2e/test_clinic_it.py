@@ -58,7 +58,25 @@ def test_what_systemd_starts_is_what_the_page_starts_by_hand() -> None:
     assert written["Service"]["EnvironmentFile"].endswith("/ontrack.env")
     assert "cat > ontrack.env" in page
 
+    # and it is tried again for as long as it fails: five starts within ten seconds are the last ones
+    assert written["Service"]["Restart"] == "always"
+    assert int(written["Service"]["RestartSec"]) * 5 > 10
+
     # and where checkpoints go it may write too
     (path,) = re.findall(r"^ReadWritePaths=-(.*)$", checkpoints, re.MULTILINE)
     kept = path.replace(written["Service"]["WorkingDirectory"], "$PWD")
     assert f"\nONTRACK_SEAL_DIRECTORY={kept}\n" in page
+
+
+def test_systemd_starts_no_new_clinic_where_a_disk_is_missing(tmp_path: Path) -> None:
+    # given what it runs before, on a clinic, and on the empty place of one
+    (before,) = re.findall(r"^ExecStartPre=(.*)$", PAGE.read_text("utf-8"), re.MULTILINE)
+    succeeded("demo", "--data", tmp_path / "clinic")
+    (tmp_path / "empty").mkdir()
+    ended = {
+        name: typed(before.replace("/srv/ontrack/clinic", str(tmp_path / name)), tmp_path).returncode
+        for name in ("clinic", "empty")
+    }
+
+    # then it goes on with the first one only
+    assert ended == {"clinic": 0, "empty": 1}
