@@ -80,3 +80,8 @@ def test_systemd_starts_no_new_clinic_where_a_disk_is_missing(tmp_path: Path) ->
 
     # then it goes on with the first one only
     assert ended == {"clinic": 0, "empty": 1}
+
+
+def test_no_token_stands_in_what_a_command_is_given_where_every_user_of_the_machine_sees_it() -> None:
+    for page in (PAGE, ROOT / "deploy/README.md"):
+        assert not re.search(r"(-H|--header) [\"']Authorization", page.read_text("utf-8")), page
