@@ -1,6 +1,7 @@
 """A region comes up from its compose file, and what is answered comes out as mail, whatever crashes meanwhile."""
 
 import json
+import os
 import re
 import secrets
 from collections import Counter
@@ -108,6 +109,27 @@ def test_what_the_page_says_to_type_brings_up_a_region(region: Deployment) -> No
     assert "Everything is there." in region.compose("run", "--rm", "secrets").stderr
     region.succeeded("up", "--detach")
     assert region.logged("provision")[-1] == "Everything is there."
+
+
+def test_a_region_is_started_where_a_broker_does_not_work_whichever_it_is(region: Deployment) -> None:
+    # given the first broker, which cannot read its disk, and a service that does not run
+    disk = Path(region.client.volumes.get("ontrack_kafka-1").attrs["Mountpoint"])
+    before = disk.stat()
+    disk.chmod(0)
+    os.chown(disk, 0, 0)
+    region.succeeded("restart", "--timeout", "1", "kafka-1")
+    region.succeeded("stop", "scoring")
+
+    # when everything is started, then that is: two brokers are enough
+    try:
+        region.succeeded("up", "--detach")
+        region.wait_until_healthy("scoring")
+        assert not region.is_healthy("kafka-1")
+    finally:
+        os.chown(disk, before.st_uid, before.st_gid)
+        disk.chmod(before.st_mode)
+    region.succeeded("restart", "kafka-1")
+    region.wait_until_healthy(*BROKERS)
 
 
 def test_what_the_page_says_of_mail_adds_a_mailer(region: Deployment) -> None:
