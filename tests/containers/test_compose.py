@@ -110,6 +110,11 @@ def test_what_the_page_says_to_type_brings_up_a_region(region: Deployment) -> No
     region.succeeded("up", "--detach")
     assert region.logged("provision")[-1] == "Everything is there."
 
+    # and nothing has a volume without a name, which `down` would leave on the disk
+    for name in (*BROKERS, "mongodb", *SERVICES):
+        volumes = {each["Name"] for each in region.container(name).attrs["Mounts"] if each["Type"] == "volume"}
+        assert volumes == ({f"ontrack_{name}"} if name not in SERVICES else set())
+
 
 def test_a_region_is_started_where_a_broker_does_not_work_whichever_it_is(region: Deployment) -> None:
     # given the first broker, which cannot read its disk, and a service that does not run
