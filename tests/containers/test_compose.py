@@ -22,7 +22,7 @@ from contracts.topics import CASES, NOTICES, TRACKS
 from deploy.local.prerequisites import Missing
 from services.auditor.checkpoint import Checkpoint
 from services.auditor.note import Verifier
-from tests.containers.deployment import BROKERS, DEPLOY, SERVICES, STAGES, Caller, Deployment, deployment
+from tests.containers.deployment import BROKERS, DEPLOY, ROOT, SERVICES, STAGES, Caller, Deployment, deployment
 from tests.support.command import succeeded
 from tests.support.episodes import reported_episodes
 from tests.support.simulated import assert_all_equal
@@ -248,6 +248,52 @@ def test_everything_arrives_whatever_crashes(region: Deployment, tmp_path: Path)
             for topic in (TRACKS.name, NOTICES.name)
         }
         assert reported_episodes(case_id, own[TRACKS.name], own[NOTICES.name]) == 1
+
+
+def type_in(region: Deployment, *texts: str) -> None:
+    """Type what a page says; each command has to succeed."""
+    for text in texts:
+        done = region.typed(["bash", "-eux", "-o", "pipefail", "-c", text])
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def doctor_is_content(region: Deployment) -> bool:
+    return region.compose("run", "--rm", "ontrack", "doctor").returncode == 0
+
+
+def test_what_the_pages_say_to_type_when_something_is_wrong_tells_what(region: Deployment) -> None:
+    looking, *_ = blocks("When something is wrong")
+    last_table = (ROOT / "docs/clinic-it.md").read_text("utf-8").partition("\n## What to do when\n")[2]
+    also = re.findall(r"`(docker compose [^`]+)`", last_table)
+    assert also
+    type_in(region, looking, *also, "docker compose exec mailer ontrack ready")
+
+
+def test_a_broker_that_has_lost_its_disk_gets_everything_from_the_others(region: Deployment) -> None:
+    # when somebody types what the page says
+    _, a_broker, _ = blocks("When something is wrong")
+    type_in(region, a_broker)
+
+    # then it works, and lacks nothing
+    region.wait_until_healthy(*BROKERS)
+    region.wait_until(partial(doctor_is_content, region), "a doctor who misses nothing")
+
+
+def test_a_database_that_is_lost_is_put_back_from_a_backup_and_the_log(region: Deployment) -> None:
+    # given a backup
+    backing_up, _ = blocks("Backing up and restoring")
+    type_in(region, backing_up)
+    before = region.ontrack("reports", "--format", "json")
+
+    # when somebody types what the page says
+    *_, a_database = blocks("When something is wrong")
+    type_in(region, a_database)
+
+    # then all that was reported is there again, and nothing is wrong
+    region.wait_until_healthy(*BROKERS, "mongodb", *SERVICES, "mailer")
+    assert region.ontrack("reports", "--format", "json") == before
+    region.wait_until(partial(doctor_is_content, region), "a doctor who finds nothing")
+    (region.folder / "backups/monday.backup").unlink()
 
 
 def test_what_is_made_anew_holds(region: Deployment) -> None:
