@@ -26,13 +26,20 @@ WITHIN = 40.0
 @pytest.fixture(scope="module")
 def line() -> Iterator[Proxy]:
     """The only way to a broker: it tells its clients to come there."""
+    with behind_a_line() as (_, line):
+        yield line
+
+
+@contextmanager
+def behind_a_line() -> Iterator[tuple[KafkaCluster, Proxy]]:
+    """Start a broker that tells its clients to come by a line."""
     with scratch_directory() as folder:
         cluster = KafkaCluster(folder / "kafka")
         (broker,) = cluster.brokers
-        with Proxy("127.0.0.1", broker.ports.plain) as proxy:
-            broker.advertised_port = proxy.port
+        with Proxy("127.0.0.1", broker.ports.plain) as line:
+            broker.advertised_port = line.port
             cluster.start()
-            yield proxy
+            yield cluster, line
 
 
 @pytest.fixture
@@ -122,6 +129,38 @@ async def test_what_is_written_beside_a_failure_is_taken_when_the_broker_is_back
             for partition in (0, 1):
                 await _until(partial(log.append, TRACKS, partition, records("c")))
                 assert await log.read(TRACKS, partition, 0, 100) == as_stored(records("c"))
+
+
+@pytest.mark.xdist_group("log away")
+async def test_a_log_finds_its_brokers_again_when_all_of_them_have_gone_elsewhere() -> None:
+    with behind_a_line() as (cluster, line):
+        (broker,) = cluster.brokers
+        brokers = Brokers(cluster.servers)
+        async with (
+            topics_of_its_own(brokers, [SCORES]) as own,
+            KafkaLog(own, patience=PATIENCE) as log,
+            KafkaLog(own, patience=PATIENCE) as other,
+        ):
+            # given a log that has written, and whose brokers are not where they were any more
+            await log.append(SCORES, 3, records("a"))
+            line.set(Line.CUT)
+
+            # when it writes, and another one that has not yet
+            for each, partition in ((log, 3), (other, 4)):
+                with pytest.raises(LogUnavailable):
+                    await each.append(SCORES, partition, records("b"))
+
+            # and the brokers let themselves be found elsewhere
+            cluster.stop()
+            broker.advertised_port = broker.ports.plain
+            cluster.start()
+
+            # then both go on by themselves, and who cannot write yet can read
+            assert await other.end(SCORES, 3) == 1
+            for each, partition in ((log, 3), (other, 4)):
+                await _until(partial(each.append, SCORES, partition, records("b")))
+            assert await log.read(SCORES, 3, 0, 100) == as_stored(records("a", "b"))
+            assert await other.read(SCORES, 4, 0, 100) == as_stored(records("b"))
 
 
 async def _until(attempt: Callable[[], Awaitable[None]], raises: str | None = None) -> None:

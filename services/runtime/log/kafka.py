@@ -3,6 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Collection, Coroutine, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import accumulate, chain
 from types import TracebackType
@@ -11,9 +12,10 @@ from typing import Any, Final, Self
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.errors import ConsumerStoppedError, KafkaError
 from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.structs import RecordMetadata
 
 from contracts.topics import Topic
-from services.runtime.brokers import REQUEST_TIMEOUT, Brokers
+from services.runtime.brokers import REQUEST_TIMEOUT, Brokers, why_away
 from services.runtime.log.port import GROUP_BYTES, LogUnavailable, Record, StoredRecord
 
 PATIENCE: Final = 20.0
@@ -40,9 +42,9 @@ class _UnderWay:
 class KafkaLog:
     """A `Log` in topics that exist already; `provision` makes them.
 
-    A batch whose acknowledgement does not come in time stays under way, and the producer goes on sending it. The same
-    call tried again waits for that batch and sends no other; one with other records sends them behind it, so that a
-    record can stand on the log twice, equal to the byte.
+    A batch whose acknowledgement does not come in time stays under way, and the producer goes on sending it, unless it
+    has lost its brokers. The same call tried again waits for that batch and sends no other; one with other records
+    sends them behind it, so that a record can stand on the log twice, equal to the byte.
     """
 
     is_read_here = False
@@ -61,6 +63,8 @@ class KafkaLog:
         self._writing: dict[Place, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._reading = asyncio.Lock()
         self._starting = asyncio.Lock()
+        self._starting_producer = asyncio.Lock()
+        """Who reads does not wait for it: brokers that do not let anybody write can be read all the same."""
         self._ends: dict[Place, int] = {}
         """Where each partition ended when that was last asked."""
 
@@ -132,7 +136,7 @@ class KafkaLog:
                     # One that another partition gave up meanwhile never learns of a topic that it does not know yet.
                     async with asyncio.timeout(self._patience):
                         sent = await producer.send_batch(batch, name, partition=partition)
-                    acknowledged = await sent
+                    acknowledged = await self._acknowledged(producer, sent)
                     starts.append(acknowledged.offset)
                     counts.append(batch.record_count())
             except (KafkaError, AssertionError, TimeoutError) as failed:
@@ -143,8 +147,33 @@ class KafkaLog:
         stands_together = first >= 0 and starts == list(accumulate(counts[:-1], initial=first))
         return first if stands_together else None
 
+    async def _acknowledged(self, producer: AIOKafkaProducer, sent: "asyncio.Future[RecordMetadata]") -> RecordMetadata:
+        """Wait for an acknowledgement, however long that takes. Raises TimeoutError if it never comes."""
+        while not (await asyncio.wait({sent}, timeout=self._patience))[0]:
+            if await self._is_lost(producer) and not sent.done():
+                # Else it would go on trying for as long as this log is used.
+                self._let_go(producer.client.close())
+                raise TimeoutError
+        return await sent
+
+    async def _is_lost(self, producer: AIOKafkaProducer) -> bool:
+        """Tell whether a producer reaches no broker although there is one.
+
+        It asks none but those that it knows where the others are: if all of them have gone elsewhere, it never learns.
+        """
+        if await why_away(self._brokers) is not None:
+            return False
+        # What it asks at this moment it may have begun to ask when there was none.
+        for _ in range(2):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._patience):
+                    if await producer.client.force_metadata_update():
+                        return False
+        return True
+
     async def _started_producer(self) -> AIOKafkaProducer:
-        async with self._starting:
+        """Give the producer. Raises LogUnavailable."""
+        async with self._starting_producer:
             if self._producer is None:
                 producer = AIOKafkaProducer(
                     **self._brokers.arguments(),
@@ -153,7 +182,12 @@ class KafkaLog:
                     linger_ms=0,
                     max_batch_size=BATCH_BYTES,
                 )
-                await _start(producer)
+                try:
+                    # One whose brokers have gone elsewhere meanwhile would ask for its number for ever.
+                    async with asyncio.timeout(self._patience):
+                        await _start(producer)
+                except TimeoutError as late:
+                    raise LogUnavailable(_told(late)) from None
                 self._producer = producer
             return self._producer
 
