@@ -89,17 +89,21 @@ class Process(ABC):
 
     async def _until_it_works(self, step: Step, why_away: WhyAway) -> None:
         """Try to start until that works, and tell meanwhile what is in the way. why_away: asks other servers."""
-        while (why := await self._why_not(step, why_away)) is not None:
+        why: str | None = None
+        while (why := await self._why_not(step, why_away, why)) is not None:
             self.health.set("start", why)
             await asyncio.sleep(TRY_AGAIN)
         self.health.set("start", None)
 
-    async def _why_not(self, step: Step, why_away: WhyAway) -> str | None:
-        """Take a step, and tell while it takes long which server is silent; give why it failed, None if it did not."""
+    async def _why_not(self, step: Step, why_away: WhyAway, before: str | None) -> str | None:
+        """Take a step, and tell while it takes long which server is silent; give why it failed, None if it did not.
+
+        before: why it failed last, which is told for as long as nothing better is known
+        """
         task, brokers = asyncio.create_task(step()), self._settings.brokers()
         try:
             while not (await asyncio.wait({task}, timeout=LOOK))[0]:
-                self.health.set("start", await why_no_brokers(brokers) or why_away())
+                self.health.set("start", await why_no_brokers(brokers) or why_away() or before)
             await task
         except (Unavailable, TopicsUnfit, NotAHome, MasterKeyUnusable, OSError) as failed:
             return "; ".join(str(failed).splitlines())

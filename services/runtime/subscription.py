@@ -15,7 +15,7 @@ from faststream.security import BaseSecurity, SASLScram512
 
 from services.runtime.brokers import REQUEST_TIMEOUT, Brokers
 from services.runtime.log.kafka import stored
-from services.runtime.log.port import StoredRecord
+from services.runtime.log.port import LogUnavailable, StoredRecord
 
 MAX_RECORDS: Final = 5_000
 """Records that are taken from the brokers at a time, over all partitions."""
@@ -28,6 +28,9 @@ DRAIN: Final = 15.0
 
 REBALANCE: Final = DRAIN + SESSION_TIMEOUT
 """Seconds within which every member has joined again when partitions are divided anew."""
+
+JOINS_WITHIN: Final = REQUEST_TIMEOUT + REBALANCE
+"""Seconds within which a member finds the brokers and is let into its group."""
 
 COMMIT_TIMEOUT: Final = 5.0
 
@@ -89,8 +92,13 @@ class Subscription:
         return any(not task.done() for task in self._subscriber.tasks)
 
     async def start(self) -> None:
-        """Join the group. Raises what the libraries raise if that fails."""
-        await self._broker.start()
+        """Join the group. Raises LogUnavailable if that takes too long, and what the libraries raise if it fails."""
+        try:
+            # Where nobody keeps groups, or the brokers are elsewhere by now, the library would ask for ever.
+            async with asyncio.timeout(JOINS_WITHIN):
+                await self._broker.start()
+        except TimeoutError:
+            raise LogUnavailable(f"its group has not let it join within {JOINS_WITHIN:.0f} s") from None
 
     async def leave(self) -> None:
         """Let the subscriber go, within bounds: one that lost its brokers may never end by itself."""
