@@ -107,6 +107,24 @@ class TestLogAway(LogAwaySuite):
         # then it stands there once
         assert list(await log.read(SCORES, 3, 0, 100)) == as_stored(records("a", "b", "c"))
 
+    async def test_records_that_others_keep_from_being_sent_are_not_sent_later(self, log: Log, line: Proxy) -> None:
+        # given records whose acknowledgement is held up
+        await log.append(SCORES, 3, records("a"))
+        line.set(Line.MUTE)
+        with pytest.raises(LogUnavailable, match="no acknowledgement"):
+            await log.append(SCORES, 3, records("b"))
+
+        # when others are appended behind them, which somebody is told of in vain
+        for name in "cde":
+            with pytest.raises(LogUnavailable, match="no acknowledgement"):
+                await log.append(SCORES, 3, records(name))
+        line.set(Line.OPEN)
+
+        # then they do not stand there: who comes again may bring something else
+        await log.append(SCORES, 3, records("b"))
+        await log.append(SCORES, 3, records("f"))
+        assert list(await log.read(SCORES, 3, 0, 100)) == as_stored(records("a", "b", "f"))
+
 
 @pytest.mark.xdist_group("log away")
 async def test_what_is_written_beside_a_failure_is_taken_when_the_broker_is_back(line: Proxy) -> None:

@@ -31,11 +31,12 @@ Pack = list[tuple[str, bytes]]
 """Records of which a batch can hold all, unless they are a single group, or nobody groups them."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _UnderWay:
-    """Records that were sent and not acknowledged yet."""
+    """Records that are not acknowledged yet. begun: whether they have been sent, or wait behind others."""
 
     packs: list[Pack]
+    begun: asyncio.Event
     done: asyncio.Task[int | None]
 
 
@@ -43,8 +44,9 @@ class KafkaLog:
     """A `Log` in topics that exist already; `provision` makes them.
 
     A batch whose acknowledgement does not come in time stays under way, and the producer goes on sending it, unless it
-    has lost its brokers. The same call tried again waits for that batch and sends no other; one with other records
-    sends them behind it, so that a record can stand on the log twice, equal to the byte.
+    has lost its brokers. The same call tried again waits for that batch and sends no other. One with other records
+    sends them behind it, so that a record can stand on the log twice, equal to the byte; if their turn does not come in
+    time, they are not sent at all.
     """
 
     is_read_here = False
@@ -58,7 +60,7 @@ class KafkaLog:
         """One for each topic that is read: given another place, a consumer forgets what it has fetched ahead."""
         self._stopping: set[asyncio.Task[None]] = set()
         """The ends of clients that were given up."""
-        self._under_way: dict[Place, _UnderWay] = {}
+        self._under_way: dict[Place, list[_UnderWay]] = defaultdict(list)
         self._sending: set[asyncio.Task[int | None]] = set()
         self._writing: dict[Place, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._reading = asyncio.Lock()
@@ -94,21 +96,27 @@ class KafkaLog:
 
     def _sent(self, topic: Topic, partition: int, packs: list[Pack]) -> _UnderWay:
         """Send records, unless the same are under way."""
-        place = topic.name, partition
-        under_way = self._under_way.get(place)
-        if under_way is None or under_way.packs != packs:
-            under_way = _UnderWay(packs, asyncio.create_task(self._written(topic, partition, packs)))
+        at_place = self._under_way[topic.name, partition]
+        under_way = next((each for each in at_place if each.packs == packs), None)
+        if under_way is None:
+            begun = asyncio.Event()
+            under_way = _UnderWay(packs, begun, asyncio.create_task(self._written(topic, partition, packs, begun)))
             under_way.done.add_done_callback(self._is_through)
             self._sending.add(under_way.done)
-            self._under_way[place] = under_way
+            # What is through, and nobody has come for again, is forgotten.
+            at_place[:] = [*(each for each in at_place if not each.done.done()), under_way]
         return under_way
 
     def _outcome(self, place: Place, under_way: _UnderWay) -> int | LogUnavailable | None:
         """Tell what has become of records that were waited for."""
-        if not under_way.done.done():
+        at_place = self._under_way[place]
+        is_through, has_begun = under_way.done.done(), under_way.begun.is_set()
+        if under_way in at_place and (is_through or not has_begun):
+            at_place.remove(under_way)
+        if not is_through and not has_begun:
+            under_way.done.cancel()
+        if not is_through or under_way.done.cancelled():
             return LogUnavailable(f"no acknowledgement from {self._brokers.servers} in {self._patience:.0f} s")
-        if self._under_way.get(place) is under_way:
-            del self._under_way[place]
         try:
             return under_way.done.result()
         except LogUnavailable as unavailable:
@@ -120,13 +128,14 @@ class KafkaLog:
         if not sent.cancelled():
             sent.exception()
 
-    async def _written(self, topic: Topic, partition: int, packs: list[Pack]) -> int | None:
+    async def _written(self, topic: Topic, partition: int, packs: list[Pack], begun: asyncio.Event) -> int | None:
         """Send records, one batch after the other, and wait until each is acknowledged; give where they begin.
 
         None if they do not stand behind one another, because somebody else wrote between two batches, or if the broker
         has forgotten where it wrote a batch that was sent again.
         """
         async with self._writing[topic.name, partition]:
+            begun.set()
             producer = await self._started_producer()
             name = self._brokers.topic(topic)
             starts: list[int] = []
