@@ -55,6 +55,7 @@ class Share:
     position: the next offset, None until the store has said it; goal: the end of the partition when it was taken up
     why: what keeps it from going on; it stays until something was processed, or until there is nothing to process
     try_at: on the monotonic clock, when it is taken up (again)
+    is_taken_up: whether that is being done
     """
 
     standing: Standing = Standing.OPENING
@@ -62,6 +63,12 @@ class Share:
     goal: int = 0
     why: str = ""
     try_at: float = 0.0
+    is_taken_up: bool = False
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is to be taken up when its time comes."""
+        return self.standing is not Standing.RUNNING and not self.is_taken_up
 
     @property
     def has_caught_up(self) -> bool:
@@ -109,6 +116,7 @@ class Serving(Generic[StateT]):
         self._lanes = Lanes()
         self._wanted = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
+        self._taking_up: set[asyncio.Task[None]] = set()
         self._starting: asyncio.Task[None] | None = None
         self._subscription = Subscription(brokers, group, topic, self)
 
@@ -194,25 +202,32 @@ class Serving(Generic[StateT]):
             self._runner.leave(partition)
 
     async def _keep(self) -> None:
-        """Take up, for ever, the partitions whose time it is."""
+        """Take up, for ever, the partitions whose time it is; one of which that takes long keeps no other waiting."""
         while True:
-            due = [each for each in self.shares.values() if each.standing is not Standing.RUNNING]
+            due = [share for share in self.shares.values() if share.waits]
             wait = min((each.try_at for each in due), default=time.monotonic() + RETRY_STOPPED) - time.monotonic()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wanted.wait(), max(wait, 0))
             self._wanted.clear()
             now = time.monotonic()
-            due_now = [
-                partition
-                for partition, share in self.shares.items()
-                if share.standing is not Standing.RUNNING and share.try_at <= now
-            ]
-            await asyncio.gather(*(self._in_order(each, partial(self._take_up, each)) for each in due_now))
+            for partition, share in self.shares.items():
+                if share.waits and share.try_at <= now:
+                    share.is_taken_up = True
+                    taking_up = asyncio.create_task(self._taken_up(partition, share))
+                    self._taking_up.add(taking_up)
+                    taking_up.add_done_callback(self._taking_up.discard)
 
-    async def _take_up(self, partition: int) -> None:
+    async def _taken_up(self, partition: int, share: Share) -> None:
+        """Take a partition up in its turn."""
+        try:
+            await self._in_order(partition, partial(self._take_up, partition, share))
+        finally:
+            share.is_taken_up = False
+            self._wanted.set()
+
+    async def _take_up(self, partition: int, share: Share) -> None:
         """Go to where the store says that a partition was left, and let it run, unless it is given up meanwhile."""
-        share = self.shares.get(partition)
-        if share is None:
+        if not self._has(partition, share):
             return
         goal = await self._runner.open(partition)
         if not self._has(partition, share):

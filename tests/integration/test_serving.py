@@ -3,7 +3,8 @@
 import asyncio
 import time
 from base64 import b64encode
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -51,7 +52,7 @@ class Gate:
     broken: set[int] = field(default_factory=set)
     asked: list[int] = field(default_factory=list)
     waiting: int = 0
-    _opened: asyncio.Event = field(default_factory=asyncio.Event)
+    _opened: dict[int, asyncio.Event] = field(default_factory=lambda: defaultdict(asyncio.Event))
 
     async def passed(self, partition: int) -> None:
         self.asked.append(partition)
@@ -60,14 +61,15 @@ class Gate:
         if partition in self.shut:
             self.waiting += 1
             try:
-                await self._opened.wait()
+                await self._opened[partition].wait()
             finally:
                 self.waiting -= 1
 
-    def open(self) -> None:
-        self.shut.clear()
+    def open(self, but: Collection[int] = ()) -> None:
         self.broken.clear()
-        self._opened.set()
+        for partition in self.shut.difference(but):
+            self.shut.remove(partition)
+            self._opened[partition].set()
 
 
 class GatedLog(TroubledLog):
@@ -214,6 +216,23 @@ async def test_nothing_is_begun_on_partitions_that_are_being_given_up(region: Re
         member.working.open()
         await giving_up
         assert member.serving.shares == {}
+
+
+async def test_a_partition_whose_taking_up_takes_long_keeps_no_other_from_being_taken_up(region: Region) -> None:
+    async with joining(region, shut=True) as member:
+        # given a partition whose taking up does not end, and another one that is away
+        await until(lambda: member.opening.waiting == len(ALL), "it takes them up")
+        member.opening.open(but=[ONE])
+        await until(lambda: member.serving.runs(OTHER), "it runs")
+        await away(member, OTHER)
+
+        # when that is there again
+        member.opening.broken.clear()
+        member.working.broken.clear()
+
+        # then it is taken up
+        await until(lambda: member.serving.runs(OTHER), "it runs")
+        assert member.serving.shares[ONE].standing is Standing.OPENING
 
 
 async def test_cases_are_not_tried_again_where_a_partition_was_given_up_meanwhile(region: Region) -> None:
