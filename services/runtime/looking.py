@@ -17,7 +17,7 @@ from services.runtime.health import Health
 from services.runtime.log.kafka import KafkaLog
 from services.runtime.log.port import LogUnavailable
 from services.runtime.metrics import Metrics
-from services.runtime.progress import GIVEN_UP, Progress
+from services.runtime.progress import GIVEN_UP, STILL, Progress
 from services.runtime.refusals import NotAHome
 from services.runtime.serving import Serving, Standing
 from services.runtime.stage import Stage
@@ -188,6 +188,10 @@ class Looker(Generic[StateT]):
             self._tried_again_at = now
             serving.start_again()
         self._health.set("reading", why)
+        # What is in hand may take long, and would do so again after a restart.
+        still = self._progress.still(now, STILL)
+        why = f"nothing was done with the events of partitions {_listed(still)} for {STILL:.0f} s" if still else None
+        self._health.set("progress", why, is_elsewhere=True)
 
     def _is_over(self, now: float) -> bool:
         """Tell whether nobody expects any more that the subscriber gets on by itself."""

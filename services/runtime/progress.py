@@ -10,6 +10,8 @@ STUCK: Final = 5.0
 GIVEN_UP: Final = 30.0
 """Seconds after which nobody expects any more that it gets on by itself."""
 
+STILL: Final = 120.0
+"""Seconds after which it is told that a partition has not got on, whatever keeps it from that."""
 
 PASSED_OVER: Final = 100
 """Times that others are read before a partition whose events are all fetched: more of them do not fit in what is
@@ -58,6 +60,10 @@ class Progress:
     def stuck(self, at: float, after: float = STUCK) -> list[int]:
         """Give the partitions that have not got on for so many seconds, while nothing was in hand, or always others."""
         return sorted(partition for partition, stay in self._stays.items() if self._is_stuck(stay, at, after))
+
+    def still(self, at: float, after: float) -> list[int]:
+        """Give the partitions that have not got on for so many seconds, whatever was in hand."""
+        return sorted(partition for partition, stay in self._stays.items() if at - stay.since >= after)
 
     def _is_stuck(self, stay: _Stay, at: float, after: float) -> bool:
         is_passed_over = self._turns - stay.turns >= PASSED_OVER and at - stay.since >= after

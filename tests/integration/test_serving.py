@@ -435,3 +435,33 @@ async def test_a_batch_that_does_not_end_is_told_of(region: Region, monkeypatch:
         await until(lambda: not member.serving.late, "it has ended")
         await member.looker.look()
         assert member.health.alive() == []
+
+
+async def test_partitions_that_stand_still_are_told_of_whatever_keeps_them_from_going_on(
+    region: Region, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(looking, "STILL", 1.0)
+    async with running(region) as member:
+        # given cases that are tried again, which does not end, and something that waits behind them
+        await member.looker.look()
+        assert member.health.ready() == []
+        member.working.shut.add(ONE)
+        trying = asyncio.create_task(member.serving.try_again())
+        await until(lambda: member.working.waiting == 1, "they are tried again")
+        await member.given_something_to_do(ONE)
+
+        # when somebody looks for a while
+        async with asyncio.timeout(PATIENCE):
+            while not member.health.ready():
+                await member.looker.look()
+
+        # then the service says that it is not ready, and need not be started again for that
+        told = f"progress: nothing was done with the events of partitions {ONE} for 1 s"
+        assert (member.health.ready(), member.health.alive()) == ([told], [])
+
+        # and is when it has gone on
+        member.working.open()
+        await trying
+        async with asyncio.timeout(PATIENCE):
+            while member.health.ready():
+                await member.looker.look()

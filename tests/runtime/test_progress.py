@@ -79,3 +79,18 @@ def test_a_partition_that_is_passed_over_again_and_again_is_stuck_although_somet
     # then it is stuck
     assert progress.stuck(STUCK) == [3]
     assert progress.stuck(STUCK - 1) == []
+
+
+def test_a_partition_that_does_not_get_on_stands_still_whatever_is_in_hand() -> None:
+    # given a partition where something came, and one that gets on, while something is always in hand
+    progress = Progress()
+    for moment in range(4):
+        progress.seen(moment, {3: 10, 4: moment}, {3: 11, 4: 9}, is_free=False)
+
+    # when somebody asks, then the first stands still from when it was seen there
+    assert progress.still(3, after=3) == [3]
+    assert progress.still(3, after=4) == []
+
+    # and no more when it has got on, or nothing is left to be read
+    progress.seen(4, {3: 11, 4: 9}, {3: 11, 4: 9}, is_free=False)
+    assert progress.still(9, after=3) == []
