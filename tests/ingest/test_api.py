@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import orjson
 import pytest
+from starlette.responses import Response
 
 from contracts.definitions.files import library
 from contracts.events.facts import (
@@ -22,10 +23,13 @@ from contracts.events.facts import (
 )
 from contracts.events.fields import LAST_SESSION, WORDS_AT_MOST
 from contracts.topics import CASES
-from services.ingest.access import EVERY, TOKENS, Tokens
+from services.ingest.access import EVERY, TOKENS, Client, Tokens
 from services.ingest.domain.clock import SOURCE
+from services.ingest.http.api import Api
 from services.ingest.http.bodies import BYTES_AT_MOST
 from services.ingest.http.operations import OPERATIONS
+from services.ingest.http.reception import Asked
+from services.runtime.health import Health
 from services.runtime.log.kafka import BATCH_BYTES
 from tests.support.asgi import ask
 from tests.support.open_clinic import ENROLMENT, NOW, ODSIS, RESPONSE, SECRET, Clinic
@@ -635,6 +639,27 @@ async def test_that_nothing_can_be_recorded_is_told_to_whoever_asks_whether_it_i
     assert (ready.status, ready.json["ready"]) == (503, False)
     assert "requests: the data directory cannot be used: database or disk is full" in " ".join(ready.json["why"])
     assert (await ask(clinic.app, "GET", "/alive")).status == 200
+
+
+async def test_that_a_request_was_not_answered_in_time_is_told_to_whoever_asks_whether_it_is_ready(
+    tmp_path: Path,
+) -> None:
+    # given a door where a request waits for what does not come
+    tokens, health = Tokens(tmp_path / TOKENS), Health(waits_for=[])
+    secret = tokens.make(Client("the-ehr", "ehr", "north"), NOW)
+    api = Api(lambda: None, tokens, health)
+
+    async def waits(_: Asked) -> Response:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    app = api.app(waits=api.closed(("ehr",), waits, within=0.05))
+
+    # when a client makes it, then it is told to come again
+    assert (await ask(app, "GET", "/waits", headers={"authorization": f"Bearer {secret}"})).problem == (503, "busy")
+
+    # and whoever asks is told
+    assert (health.ready(), health.alive()) == (["requests: no answer within 0 s"], [])
 
 
 async def test_what_came_of_mails_is_stated_by_the_mailer_alone_and_for_every_clinic(clinic: Clinic) -> None:

@@ -101,14 +101,11 @@ class Api:
                     with self._room.lent(client.clinic) as loan:
                         return await self._handled(handle, Asked(http, client, loan))
             except TimeoutError:
-                logger.warning("not-recorded", why=f"no answer within {within:.0f} s")
-                return _told(Problem(problems.BUSY), http)
+                return self._put_off(f"no answer within {within:.0f} s", http)
             except Problem as problem:
                 return _told(problem, http)
             except (Unavailable, DefinitionMissing) as away:
-                logger.warning("not-recorded", why=str(away))
-                self._health.set("requests", str(away), is_elsewhere=True, lasts=TOLD_FOR)
-                return _told(Problem(problems.BUSY), http)
+                return self._put_off(str(away), http)
             except (KeyMissing, AccessUnusable) as wrong:
                 logger.error("not-recorded", why=str(wrong))
                 return _told(Problem(problems.BROKEN), http)
@@ -119,6 +116,12 @@ class Api:
                 return _told(Problem(problems.BROKEN), http)
 
         return endpoint
+
+    def _put_off(self, why: str, http: HttpRequest) -> Response:
+        """Tell a client to come again, and whoever asks whether this is ready, why."""
+        logger.warning("not-recorded", why=why)
+        self._health.set("requests", why, is_elsewhere=True, lasts=TOLD_FOR)
+        return _told(Problem(problems.BUSY), http)
 
     async def _handled(self, handle: Handle, asked: Asked) -> Response:
         """Have a request handled, and again if a definition is not known here: others may just have published it."""
