@@ -13,6 +13,8 @@ from deploy.local.kafka import KafkaCluster
 from deploy.local.scratch import scratch_directory
 from services.runtime import process, subscription
 from services.runtime.brokers import Brokers
+from services.runtime.log.port import LogUnavailable
+from services.runtime.log.topics import Cluster
 from services.runtime.process import Process
 from services.runtime.settings import ServiceSettings
 from services.runtime.subscription import Batches, Subscription
@@ -105,7 +107,11 @@ async def test_a_service_whose_group_nobody_keeps_says_so_and_joins_when_somebod
                     assert service.health.alive() == ["start: its group has not let it join within 3 s"]
                     await asyncio.sleep(0.05)
 
-            # and joins when somebody does
+            # and so does who counts its members
+            with pytest.raises(LogUnavailable, match="keep no groups"):
+                await Cluster(brokers).members("joining")
+
+            # and it joins when somebody does
             await asyncio.to_thread(cluster.stop)
             for broker in cluster.brokers:
                 broker.properties[COPIES] = "1"

@@ -30,6 +30,10 @@ IN_SYNC: Final = "min.insync.replicas"
 FLUSHED: Final = "flush.messages"
 
 _LOOK_AGAIN: Final = 0.2
+_NO_GROUPS: Final = (
+    "the brokers keep no groups, so no service can read: see that all of them run, and that "
+    "offsets.topic.replication.factor is no more than there are"
+)
 _OTHER_SAFETY: Final = "it was made with other copies; ask for those, or change them with Kafka's own tools"
 
 
@@ -155,12 +159,16 @@ class Cluster:
 
     async def members(self, group: str) -> int:
         """Count the members that a consumer group has just now."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + REQUEST_TIMEOUT
         async with self._admin() as admin:
             while True:
                 try:
                     (response,) = await admin.describe_consumer_groups([self._brokers.named(group)])
                 except GroupCoordinatorNotAvailableError:
                     # Kafka makes what it keeps groups in when the first of all groups is asked for.
+                    if loop.time() > until:
+                        raise LogUnavailable(_NO_GROUPS) from None
                     await asyncio.sleep(_LOOK_AGAIN)
                     continue
                 ((_, _, _, _, _, members, *_),) = response.groups
