@@ -29,6 +29,10 @@ DRAIN: Final = 15.0
 REBALANCE: Final = DRAIN + SESSION_TIMEOUT
 """Seconds within which every member has joined again when partitions are divided anew."""
 
+IN_HAND: Final = 1_200.0
+"""Seconds that what was read may be in hand before its partitions go elsewhere, and it is broken off: longer than a
+store that is slow makes it last."""
+
 JOINS_WITHIN: Final = REQUEST_TIMEOUT + REBALANCE
 """Seconds within which a member finds the brokers and is let into its group."""
 
@@ -79,6 +83,7 @@ class Subscription:
             session_timeout_ms=round(SESSION_TIMEOUT * 1_000),
             heartbeat_interval_ms=round(SESSION_TIMEOUT * 300),
             rebalance_timeout_ms=round(REBALANCE * 1_000),
+            max_poll_interval_ms=round(IN_HAND * 1_000),
             max_partition_fetch_bytes=1 << 21,
             listener=_Listener(member),
             parser=_unopened,

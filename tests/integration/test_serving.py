@@ -16,7 +16,7 @@ import pytest
 from contracts.definitions.catalogue import entry_of
 from contracts.definitions.files import library
 from contracts.topics import CASES, Topic
-from services.runtime import looking, serving
+from services.runtime import looking, serving, subscription
 from services.runtime.documents import Documents
 from services.runtime.founding import Founding
 from services.runtime.health import Health
@@ -435,6 +435,27 @@ async def test_a_batch_that_does_not_end_is_told_of(region: Region, monkeypatch:
         await until(lambda: not member.serving.late, "it has ended")
         await member.looker.look()
         assert member.health.alive() == []
+
+
+async def test_a_batch_is_broken_off_and_taken_up_anew_only_when_it_takes_longer_than_any_is_given(
+    region: Region, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given that a store that is slow has time enough for the largest batch, and a member that has less
+    assert subscription.IN_HAND > serving.BATCH_WITHIN + serving.RECORD_WITHIN * subscription.MAX_RECORDS
+    monkeypatch.setattr(subscription, "IN_HAND", 3.0)
+    monkeypatch.setattr(serving, "DRAIN", 0.5)
+    async with running(region) as member:
+        # when a batch hangs
+        member.working.shut.add(ONE)
+        await member.given_something_to_do(ONE)
+        await until(lambda: member.working.waiting == 1, "a batch is in hand")
+
+        # then it is broken off
+        await until(lambda: member.working.waiting == 0, "it is broken off")
+
+        # and taken up anew when the partitions have come back
+        member.working.open()
+        await until(member.runs, "it runs")
 
 
 async def test_partitions_that_stand_still_are_told_of_whatever_keeps_them_from_going_on(
