@@ -33,8 +33,8 @@ IN_HAND: Final = 1_200.0
 """Seconds that what was read may be in hand before its partitions go elsewhere, and it is broken off: longer than a
 store that is slow makes it last."""
 
-JOINS_WITHIN: Final = REQUEST_TIMEOUT + REBALANCE
-"""Seconds within which a member finds the brokers and is let into its group."""
+JOINS_WITHIN: Final = REQUEST_TIMEOUT + 2 * REBALANCE
+"""Seconds within which a member finds the brokers and is let into its group, also if others join meanwhile."""
 
 COMMIT_TIMEOUT: Final = 5.0
 
