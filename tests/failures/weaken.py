@@ -61,7 +61,8 @@ WEAKENINGS: Final = (
     Weakening(
         "the wait for acknowledgements",
         "services/runtime/log/kafka.py",
-        "                    acknowledged = await sent\n                    starts.append(acknowledged.offset)\n",
+        "                    acknowledged = await self._acknowledged(producer, sent)\n"
+        "                    starts.append(acknowledged.offset)\n",
         "                    starts.append(-1)\n"
         "                    if not topic.of_cases:\n"
         "                        await sent\n",
