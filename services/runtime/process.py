@@ -61,6 +61,8 @@ class Process(ABC):
         self._settings = settings
         self.health = Health()
         self.metrics = Metrics(name)
+        self._server: _Server | None = None
+        self._is_told_to_end = False
 
     @asynccontextmanager
     async def running(self, _: Starlette) -> AsyncIterator[None]:
@@ -70,14 +72,18 @@ class Process(ABC):
         try:
             yield
         finally:
+            self._is_told_to_end = True
             task.cancel()
             await asyncio.wait({task})
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        """Say so if serving has ended by a fault of ours: whoever watches starts the service again."""
+        """End the process if serving has ended by a fault of ours: whoever runs it starts it anew."""
         error = None if task.cancelled() else task.exception()
-        if error is not None:
-            self.health.set("service", f"it has ended ({place_of(error)}); start it again")
+        if self._is_told_to_end:
+            return
+        self.health.set("service", f"it has ended ({'broken off' if error is None else place_of(error)})")
+        if self._server is not None:
+            self._server.end_by_fault()
 
     @abstractmethod
     async def _serve(self) -> None:
@@ -142,13 +148,15 @@ class Process(ABC):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda number, _: sys.exit(_exit_code(number)))
         app = ByPort(self.app(), {each.listening.getsockname()[1]: each.app for each in beside})
-        _Server(Config(app), beside).run(sockets=[listening])
+        self._server = _Server(Config(app), beside)
+        self._server.run(sockets=[listening])
+        sys.exit(self._server.exit_code)
 
 
 class _Server(uvicorn.Server):
     """A server whose process ends in time, whatever still keeps it: a thread of a driver, or a library that waits."""
 
-    _exit_code = 0
+    exit_code = 0
 
     def __init__(self, config: uvicorn.Config, beside: Sequence[Beside]) -> None:
         super().__init__(config)
@@ -167,11 +175,16 @@ class _Server(uvicorn.Server):
         return kind(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        self._exit_code = _exit_code(sig)
+        self.exit_code = _exit_code(sig)
         super().handle_exit(sig, frame)
 
+    def end_by_fault(self) -> None:
+        """End in time, and say by the exit code that nobody has asked for that."""
+        self.exit_code = 1
+        self.should_exit = True
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        late = threading.Timer(ENDS_WITHIN, _end, [self._exit_code])
+        late = threading.Timer(ENDS_WITHIN, _end, [self.exit_code])
         late.daemon = True
         late.start()
         await super().shutdown(sockets)
