@@ -25,7 +25,7 @@ def dlq() -> None:
     """
 
 
-@dlq.command("list")
+@dlq.command("list", short_help="List the facts that could not be read, and why.")
 @data_option
 @format_option
 def list_(place: Place, form: Format) -> None:

@@ -25,7 +25,7 @@ def halted() -> None:
     """
 
 
-@halted.command("list")
+@halted.command("list", short_help="List the cases that cannot go on, and why.")
 @data_option
 @format_option
 def list_(place: Place, form: Format) -> None:
@@ -36,7 +36,7 @@ def list_(place: Place, form: Format) -> None:
     print_rows(run(_rows_at(place)), COLUMNS, form, "No case is halted.")
 
 
-@halted.command("resume")
+@halted.command("resume", short_help="Try halted cases again, all of them or one.")
 @click.argument("number", metavar="[NUMBER]", required=False)
 @data_option
 def resume(number: str | None, place: Place) -> None:

@@ -76,6 +76,14 @@ def test_help_says_what_it_does_and_gives_an_example(command: tuple[str, ...]) -
     assert f"Example: ontrack {' '.join(words)}" in " ".join(ran.out.decode().split())
 
 
+@pytest.mark.parametrize("group", [(), ("audit",), ("definitions",), ("dlq",), ("halted",), ("policy",), ("token",)])
+def test_help_of_a_group_says_of_each_command_what_it_is_for_to_the_end(group: tuple[str, ...]) -> None:
+    listed = ontrack(*group, "--help").out.decode().partition("Commands:\n")[2].splitlines()
+
+    assert listed
+    assert [line for line in listed if not line.endswith(".") or line.endswith("...")] == []
+
+
 def test_a_setting_that_has_another_name_now_is_not_passed_over(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ONTRACK_TIMEZONE", "America/Godthab")
 

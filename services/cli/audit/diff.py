@@ -29,7 +29,7 @@ _HOW: Final[Mapping[How, str]] = {
 }
 
 
-@click.command("diff")
+@click.command("diff", short_help="Tell what two histories do not share.")
 @click.argument("first", metavar="A")
 @click.argument("second", metavar="B")
 @click.option(

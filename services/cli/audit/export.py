@@ -13,7 +13,7 @@ from services.cli.place import Place, data_option, opened
 from services.cli.private import new_file, require_absent
 
 
-@click.command("export")
+@click.command("export", short_help="Write the whole history to one file, a bundle.")
 @data_option
 @click.option(
     "--output", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The file to write, such as a.zip."

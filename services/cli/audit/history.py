@@ -44,7 +44,7 @@ class Known:
     left_out: int
 
 
-@click.command("history")
+@click.command("history", short_help="Tell a case in order, as of now or of a moment before.")
 @click.argument("number", metavar="CASE")
 @source_options
 @as_of_option

@@ -87,7 +87,7 @@ class _Found(NamedTuple):
     broken: int
 
 
-@click.command("loop")
+@click.command("loop", short_help="Tell what came of reports.")
 @source_options
 @narrowing_options
 @click.option("--list", "is_list", is_flag=True, help="List every report with what came of it.")

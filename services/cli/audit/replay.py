@@ -53,7 +53,7 @@ _SHUT: Final = "being replaced"
 _Make = Callable[[Progress], Coroutine[Any, Any, Rebuilt]]
 
 
-@click.command("replay")
+@click.command("replay", short_help="Make all that the stages know anew, and compare it.")
 @source_options
 @click.option(
     "--into",

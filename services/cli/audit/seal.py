@@ -38,7 +38,7 @@ key_option = click.option(
 public_option = click.option("--public-key", "public", metavar="KEY", help="The public key: the text, or its file.")
 
 
-@click.command("key")
+@click.command("key", short_help="Make a key to sign checkpoints with.")
 @click.argument("name")
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The file to write.")
 def key(name: str, output: Path) -> None:
@@ -59,7 +59,7 @@ def key(name: str, output: Path) -> None:
     click.echo(str(signer.verifier))
 
 
-@click.command("seal")
+@click.command("seal", short_help="Sign a checkpoint of the log.")
 @data_option
 @key_option
 @click.option("--output", type=click.Path(path_type=Path), help="A directory to which the checkpoint is written too.")
@@ -100,7 +100,7 @@ async def _seal(place: Place, signer: Signer, kept: Path | None) -> Sealed:
             raise Failure(str(wrong), FINDING) from None
 
 
-@click.command("prove")
+@click.command("prove", short_help="Prove that an event stood on the log.")
 @click.argument("event_id", metavar="EVENT-ID")
 @source_options
 @click.option("--topic", "name", type=click.Choice([topic.name for topic in SEALED]), help="Where it stands.")
@@ -154,7 +154,7 @@ async def _found(home: Home, event_id: str, topics: list[Topic]) -> tuple[Topic,
     raise Failure(f"no event on the log has the id {event_id}", FINDING)
 
 
-@click.command("check-proof")
+@click.command("check-proof", short_help="Check such a proof.")
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path, file_okay=False, exists=True))
 @public_option
 def check_proof(directory: Path, public: str | None) -> None:

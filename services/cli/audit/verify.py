@@ -38,7 +38,7 @@ _UNSAID: Final = (
 )
 
 
-@click.command("verify")
+@click.command("verify", short_help="Find what is missing, repeated or altered in a history.")
 @source_options
 @narrowing_options
 @click.option(

@@ -38,7 +38,7 @@ from services.runtime.stage import folded
 COLUMNS: Final = ("case", "session", "status", "decision", "says")
 
 
-@click.command("why")
+@click.command("why", short_help="Tell why a session was judged as it was.")
 @click.argument("number", metavar="CASE")
 @source_options
 @click.option("--session", type=int, help="The session that was judged.")

@@ -79,7 +79,7 @@ def show(name: str, place: Place | None, own: Path | None, language: Language) -
         click.echo(line)
 
 
-@policy.command("describe")
+@policy.command("describe", short_help="Describe a policy in full sentences, for approval.")
 @click.argument("name", metavar="ID|FILE")
 @known_option
 @own_option

@@ -66,7 +66,7 @@ class Wish:
     language: Language
 
 
-@click.command("try")
+@click.command("try", short_help="Try a policy on a whole history before it is used.")
 @click.argument("name", metavar="FILE|ID")
 @source_options
 @own_option
