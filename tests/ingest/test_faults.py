@@ -88,7 +88,12 @@ async def test_the_very_place_is_named_where_its_name_is_no_secret(
         (
             "response-submitted",
             answered(answers={**RESPONSE["answers"], "intensity": 2.0}),
-            [("/answers/intensity", "a whole number, written without a point")],
+            [("/answers/intensity", "a whole number, written without a point; for yes 1, for no 0")],
+        ),
+        (
+            "response-submitted",
+            answered(answers={**RESPONSE["answers"], "intensity": True}),
+            [("/answers/intensity", "a whole number, written without a point; for yes 1, for no 0")],
         ),
         *(
             ("baseline-set", {**BASELINE, "value": value}, [("/value", expected)])
@@ -227,7 +232,7 @@ async def test_everything_that_is_wrong_with_a_clinic_is_said_at_once(clinic: Cl
     assert (*unknown.problem, unknown.pointers) == (422, "unknown-definition", ["/protocol", "/policy"])
     wrong = await clinic.ask("PUT", "/v1/clinic", {"protocol": "nonsense", "zone": "Europe/Atlantis", "language": "x"})
     assert (*wrong.problem, wrong.pointers) == (422, "invalid-body", ["/zone", "/language"])
-    assert wrong.json["errors"][0]["expected"] == "a time zone"
+    assert wrong.json["errors"][0]["expected"] == "a time zone such as Europe/Copenhagen"
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ _SESSIONS: Final = "sessions"
 
 _A_SESSION_NAME: Final = re.compile(rf"[0-9]{{1,3}}|{INDIVIDUAL}")
 _A_WHOLE_NUMBER: Final = "a whole number, written without a point"
+_AN_ANSWER: Final = f"{_A_WHOLE_NUMBER}; for yes 1, for no 0"
 _A_MOMENT: Final = "a moment such as 2026-01-05T08:30:00Z"
 _WORDS: Final = MappingProxyType(
     {
@@ -68,7 +69,7 @@ _WORDS: Final = MappingProxyType(
 )
 _TELLABLE: Final = ("max_length", "min_length", "max_digits", "decimal_places", "ge", "le", "gt", "lt", "expected")
 
-_OURS: Final = frozenset({"a time zone", "a moment between the years 1 and 9999"})
+_OURS: Final = frozenset({"a time zone such as Europe/Copenhagen", "a moment between the years 1 and 9999"})
 """What checks of our own say that they expect; what others say could hold what they were given."""
 
 FORMS: Final = MappingProxyType(
@@ -114,6 +115,8 @@ def _expected(details: ErrorDetails, fields: Collection[str]) -> str:
         return f"no other fields than {', '.join(sorted(fields))}" if len(steps) == 1 else "no other fields"
     if kind != "missing" and steps and steps[0] in _OF_FIELD:
         return _OF_FIELD[str(steps[0])]
+    if kind == "int_type" and steps[0] == "answers":
+        return _AN_ANSWER
     if kind == "string_pattern_mismatch":
         return FORMS.get(context["pattern"], "a text of another form: see the documentation")
     if kind == "value_error" and str(context["error"]) in _OURS:

@@ -25,7 +25,7 @@ def _zones() -> Collection[str]:
 
 def _require_zone(name: str) -> str:
     if name not in _zones():
-        raise ValueError("a time zone")
+        raise ValueError("a time zone such as Europe/Copenhagen")
     return name
 
 
