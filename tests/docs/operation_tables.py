@@ -5,10 +5,11 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from services.auditor.settings import AuditorSettings
-from services.ingest.http.operations import OPERATIONS
+from services.ingest.http.openapi import document
+from services.ingest.http.operations import OPERATIONS, Operation
 from services.ingest.http.problems import KINDS
 from services.ingest.settings import IngestSettings
 from services.mailer.settings import MailerSettings, MailSettings
@@ -27,6 +28,9 @@ SERVICES: Final[Mapping[str, type[RegionSettings]]] = {
     "mailer": MailerSettings,
     "auditor": AuditorSettings,
 }
+
+ALWAYS: Final = ("at", "id")
+"""What every body that states a fact can have."""
 
 
 def setting_rows() -> Iterator[Row]:
@@ -59,9 +63,29 @@ def mail_setting_rows() -> Iterator[Row]:
 
 
 def operation_rows() -> Iterator[Row]:
-    """Say what each operation of the API does, and for whom."""
+    """Say what each operation of the API does, what its body has, and for whom it is."""
+    described = document()
     for each in OPERATIONS:
-        yield {"operation": f"`{each.method} {each.path}`", "does": each.does, "roles": ", ".join(each.roles)}
+        yield {
+            "operation": f"`{each.method} {each.path}`",
+            "does": each.does,
+            "body": _body(each, described),
+            "roles": ", ".join(each.roles),
+        }
+
+
+def _body(operation: Operation, described: Mapping[str, Any]) -> str:
+    """Name the fields of a body: those that it has to have, then those that it can have, which stand in brackets."""
+    request = described["paths"][operation.path][operation.method.lower()].get("requestBody")
+    if request is None:
+        return ""
+    if operation.is_fhir:
+        return "[the resource](#fhir-r4)"
+    (content,) = request["content"].values()
+    schema = described["components"]["schemas"][content["schema"]["$ref"].rpartition("/")[2]]
+    needed = [name for name in schema["properties"] if name in schema.get("required", ())]
+    more = [name for name in schema["properties"] if name not in {*needed, *ALWAYS}]
+    return " ".join([*(f"`{name}`" for name in needed), *(f"[`{name}`]" for name in more)])
 
 
 def problem_rows() -> Iterator[Row]:

@@ -47,6 +47,22 @@ async def test_a_repeated_enrolment_is_answered_alike(clinic: Clinic) -> None:
     assert len(await clinic.facts(CaseEnrolled)) == 1
 
 
+@pytest.mark.parametrize(("name", "answered"), [("the-ehr", 201), ("another", 409)])
+async def test_a_client_is_known_by_its_name_whatever_its_token_is(clinic: Clinic, name: str, answered: int) -> None:
+    # given a response that was recorded, and a client that was given another token since
+    case_id = await clinic.enrolled()
+    path = f"/v1/cases/{case_id}/response-submitted"
+    first = await clinic.ask("POST", path, RESPONSE, key="same", role="ehr")
+    clinic.replace_token("ehr", "north", name)
+
+    # when the same request comes again with that
+    again = await clinic.ask("POST", path, RESPONSE, key="same", role="ehr")
+
+    # then it is a repetition only if the client is called as before
+    assert (first.status, again.status) == (201, answered)
+    assert len(await clinic.facts(ResponseSubmitted)) == 1
+
+
 async def stated(clinic: Clinic) -> list[Event[Data]]:
     """What clients have stated, and nobody else."""
     return [fact for fact in await clinic.facts() if fact.source != SOURCE and not fact.source.endswith(OF_GROUP)]

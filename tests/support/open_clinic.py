@@ -52,6 +52,10 @@ class Clinic:
             self._secrets[role, clinic] = self._tokens.make(Client(f"the-{role}", role, clinic), NOW)
         return self._secrets[role, clinic]
 
+    def replace_token(self, role: Role, clinic: str, name: str) -> None:
+        """Have a client of this name come with another token from now on."""
+        self._secrets[role, clinic] = self._tokens.make(Client(name, role, clinic), NOW)
+
     async def ask(
         self,
         method: str,
