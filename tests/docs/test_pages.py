@@ -67,6 +67,18 @@ def test_every_link_leads_to_something(page: Path) -> None:
         assert not anchor or anchor in anchors(target), link
 
 
+def test_every_page_is_found_from_the_readme() -> None:
+    found, ahead = set(), [ROOT / "README.md"]
+    while ahead:
+        page = ahead.pop()
+        if page in found:
+            continue
+        found.add(page)
+        links = re.findall(r"\]\(([^)#\s]+\.md)[)#]", prose(page))
+        ahead += [(page.parent / link).resolve() for link in links if not link.startswith("https://")]
+    assert {page.relative_to(ROOT).as_posix() for page in {*PAGES} - found} == set()
+
+
 @pytest.mark.parametrize("page", [ROOT / "README.md", DOCS / "api.md", DOCS / "clinic-it.md", DOCS / "auditor.md"])
 def test_what_the_commands_of_a_page_make_is_kept_out_of_the_repository(page: Path) -> None:
     # Master keys, tokens and answers lie in the checkout in which they are typed.
