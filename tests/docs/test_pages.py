@@ -1,6 +1,7 @@
 """The pages: their links lead somewhere, what they name exists, and their tables are those of the code."""
 
 import ast
+import inspect
 import re
 import tomllib
 from collections.abc import Callable, Iterator
@@ -15,14 +16,17 @@ from contracts.codec import UnreadableReason
 from contracts.topics import TOPICS
 from services.cli.main import COMMANDS
 from services.ingest.domain.register import Register
+from services.mailer.desk import Desk
 from services.mailer.domain.mailbag import Mailbags
-from services.mailer.post import NO_SUCH_MAILBOX, SENDER_AT_FAULT
+from services.mailer.post import NO_SUCH_MAILBOX, SENDER_AT_FAULT, STEP_WITHIN
 from services.not_detector.domain.stage import NotDetector
 from services.notifier.domain.stage import Notifier
 from services.runtime.copies.mongo import COPIES
 from services.runtime.database import Database
 from services.runtime.environment import settings_of
+from services.runtime.serving import BATCH_WITHIN, RECORD_WITHIN
 from services.runtime.store.mongo import states_of
+from services.runtime.subscription import JOINS_WITHIN
 from services.scoring.domain.stage import Scoring
 from services.scoring.settings import ScoringSettings
 from tests.docs.markdown import ARCHITECTURE, DOCS, ROOT, Row, drawn, named, table
@@ -226,6 +230,16 @@ def test_the_answers_of_a_mail_server_that_fail_a_mail_or_keep_all_from_going_ar
     codes = [f"5.{subject}.{detail}" for subject in range(8) for detail in range(40)]
     assert named == {code for code in codes if NO_SUCH_MAILBOX.match(code) or SENDER_AT_FAULT.match(code)}
     assert not NO_SUCH_MAILBOX.match("550 no such mailbox")
+
+
+def test_what_is_told_later_is_told_when_the_code_tells_it() -> None:
+    slow_letter = inspect.signature(Desk).parameters["slow_after"].default
+    assert [row["told after seconds"] for row in table(DOCS / "metrics.md", "told later")] == [
+        f"{JOINS_WITHIN:g}",
+        f"{STEP_WITHIN:g}",
+        f"{slow_letter:g}",
+        f"{BATCH_WITHIN:g}, and {RECORD_WITHIN:g} more for each of its records",
+    ]
 
 
 def test_the_events_of_the_logs_are_those_of_the_code() -> None:
