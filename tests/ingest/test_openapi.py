@@ -68,6 +68,13 @@ def test_every_name_in_a_path_is_described() -> None:
         assert names == set(re.findall(r"\{(\w+)\}", path))
 
 
+def test_a_case_in_a_path_is_said_to_be_no_number_of_the_clinic() -> None:
+    parameters = [each for described in operations().values() for each in described["parameters"]]
+    cases = [each for each in parameters if each["name"] == "case"]
+    assert cases
+    assert all("not the clinic's own number" in each.get("description", "") for each in cases)
+
+
 def test_every_problem_of_an_operation_is_described_where_it_can_occur() -> None:
     for operation in OPERATIONS:
         described = operations()[operation.method, operation.path]["responses"]

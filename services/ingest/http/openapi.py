@@ -40,6 +40,7 @@ _KEY: Final = {
 }
 _NAME: Final = {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$"}
 _RESOURCE_ID: Final = {"type": "string", "pattern": "^[A-Za-z0-9.-]{1,64}$"}
+_CASE: Final = "The id that enrolling the patient gave, not the clinic's own number."
 _REFERENCES: Final = ("protocol", "policy")
 _TELLS_A_CASE: Final = ("enrol", "find")
 _NAMED: Final = {"type": "string", "maxLength": 160, "description": "An id, `id@version` or the full reference."}
@@ -111,6 +112,7 @@ def _described(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
     id_schema = _RESOURCE_ID if operation.is_fhir else _NAME
     parameters: list[dict[str, Any]] = [
         {"name": name, "in": "path", "required": True, "schema": id_schema}
+        | ({"description": _CASE} if name == "case" else {})
         for name in re.findall(r"\{(\w+)\}", operation.path)
     ]
     parameters += [{"name": name, "in": "query", "schema": {"type": "string"}} for name in operation.query]
