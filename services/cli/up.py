@@ -48,8 +48,9 @@ def up(directory: Path, port: int, seal_key: Path | None, checkpoints: Path | No
     """Run a whole clinic in one process: the API, the clock, and every stage behind them.
 
     It listens on this machine only. One process has a data directory at a time; Ctrl-C ends it, and nothing is lost
-    when it is killed. With --seal-key and --checkpoints, a checkpoint of the log is signed each hour, or as often as
-    ONTRACK_SEAL_MINUTES says, and after 10,000 records.
+    when it is killed. Mail goes out where ONTRACK_SMTP_HOST and what belongs to it is set. With --seal-key and
+    --checkpoints, a checkpoint of the log is signed each hour, or as often as ONTRACK_SEAL_MINUTES says, and after
+    10,000 records.
 
     Example: ontrack up --data ./clinic
     """
