@@ -143,7 +143,7 @@ def _welcome(directory: Path, port: int, secret: str | None, *, is_new: bool) ->
         return
     # Where the token goes to a file, nothing that goes elsewhere gives it away.
     is_read = sys.stdout.isatty()
-    held = "" if is_read else ", with TOKEN=$(cat FILE) set before, from the file where that went"
+    held = "" if is_read else ", after TOKEN=$(cat FILE), with the file that the token went to"
     say(f"Enrol a first case by pasting this{held}:")
     for line in _first_case(secret if is_read else "$TOKEN", port):
         (click.echo if is_read else say)(line)
