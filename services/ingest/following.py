@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
 from enum import Enum, auto
 
@@ -76,15 +76,31 @@ class Following:
         return keeps
 
     async def _keeps(self, clinic: str, group_id: str) -> Keeps | None:
-        is_unclear, now = False, self._now()
-        async for cases in self._cases.all():
-            for case in cases.values():
-                if _goes_on(case, now):
-                    if (case.clinic, case.group) == (clinic, group_id):
-                        return Keeps.COURSE
-                    # What is not known of it may say that it has joined since, also from another clinic.
-                    is_unclear |= isinstance(case, Unclear)
+        is_unclear = False
+        async for _, case in self._going_on():
+            if (case.clinic, case.group) == (clinic, group_id):
+                return Keeps.COURSE
+            # What is not known of it may say that it has joined since, also from another clinic.
+            is_unclear |= isinstance(case, Unclear)
         return Keeps.UNCLEAR if is_unclear else None
+
+    async def cases_of(self, clinic: str, group_id: str) -> Sequence[str] | None:
+        """Give the cases whose courses go on in a group; None where one of which not all is known may be in it."""
+        found: list[str] = []
+        async for case_id, case in self._going_on():
+            if isinstance(case, Unclear) and case.clinic in (None, clinic):
+                return None
+            if (case.clinic, case.group) == (clinic, group_id):
+                found.append(case_id)
+        return sorted(found)
+
+    async def _going_on(self) -> AsyncIterator[tuple[str, Registered]]:
+        """Give every case whose course is not over. Raises Unavailable, at the end at the latest."""
+        now = self._now()
+        async for cases in self._cases.all():
+            for case_id, case in cases.items():
+                if _goes_on(case, now):
+                    yield case_id, case
 
     async def joined(self, case_id: str, entered: Group | None) -> None:
         """Bring a case to the times of the group that it has just joined: these can have changed at that moment.

@@ -605,6 +605,30 @@ async def test_a_group_in_which_a_course_goes_on_is_not_removed(clinic: Clinic) 
     assert (await clinic.ask("GET", "/v1/groups/mondays")).problem == (404, "not-found")
 
 
+async def test_who_connects_to_it_reads_back_who_is_in_a_group_and_when_their_sessions_are(clinic: Clinic) -> None:
+    # given a group of two clinics by the same name, with a course that goes on, one that ended and one that moved away
+    for group, whose in (("mondays", "north"), ("tuesdays", "north"), ("mondays", "south")):
+        sessions = {"1": "2026-01-12T09:00:00Z", "2": "2026-01-19T09:00:00Z"}
+        await clinic.ask("PUT", f"/v1/groups/{group}", {"sessions": sessions, "therapists": []}, clinic=whose)
+    stays, ended, moved = [await clinic.enrolled(number=number, group="mondays") for number in ("1", "2", "3")]
+    await clinic.ask("POST", f"/v1/cases/{ended}/case-closed", {"reason": "completed"})
+    await clinic.ask("POST", f"/v1/cases/{moved}/case-transferred", {"group": "tuesdays"})
+
+    # when a session of one is moved and another is cancelled
+    at = "2026-01-13T10:00:00.000Z"
+    await clinic.ask("POST", f"/v1/cases/{stays}/session-moved", {"session": 1, "scheduled": at})
+    await clinic.ask("POST", f"/v1/cases/{stays}/session-cancelled", {"session": 2})
+
+    # then the clinic is told of each group who is in it now, and of the case when its sessions are now
+    assert (await clinic.ask("GET", "/v1/groups/mondays/cases", role="ehr")).json == {"cases": [stays]}
+    assert (await clinic.ask("GET", "/v1/groups/tuesdays/cases", role="ehr")).json == {"cases": [moved]}
+    assert (await clinic.ask("GET", f"/v1/cases/{stays}", role="ehr")).json["sessions"] == {"1": at}
+
+    # and another clinic nothing of it
+    assert (await clinic.ask("GET", "/v1/groups/mondays/cases", clinic="south")).json == {"cases": []}
+    assert (await clinic.ask("GET", "/v1/groups/tuesdays/cases", clinic="south")).problem == (404, "not-found")
+
+
 async def opened(clinic: Clinic, case_id: str) -> None:
     """Wait until the clock has said that a case is asked for something."""
     async with asyncio.timeout(10):

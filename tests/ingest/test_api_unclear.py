@@ -73,6 +73,11 @@ async def test_of_a_case_that_the_register_has_halted_its_own_clinic_is_told_and
         assert (await clinic.ask("POST", path, RESPONSE)).problem == (503, "case-unclear")
         assert (await clinic.ask("POST", path, RESPONSE, clinic="south")).problem == (404, "unknown-case")
 
+        # and who is in a group that it may have joined is told when that is known again, and to others at once
+        await clinic.ask("PUT", "/v1/groups/mondays", {"sessions": {}, "therapists": []}, clinic="south")
+        assert (await clinic.ask("GET", "/v1/groups/mondays/cases")).problem == (503, "case-unclear")
+        assert (await clinic.ask("GET", "/v1/groups/mondays/cases", clinic="south")).json == {"cases": []}
+
         # and a group that it may have joined stays
         kept = await clinic.ask("DELETE", "/v1/groups/mondays")
         assert (kept.problem, "retry-after" in kept.headers) == ((503, "case-unclear"), True)

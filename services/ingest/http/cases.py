@@ -162,6 +162,7 @@ class CaseDesk:
                 "protocol": case.protocol,
                 "policy": case.policy,
                 "closed": case.closed_at,
+                "sessions": case.scheduled,
             }
         )
 

@@ -74,13 +74,24 @@ class AllRecorded(Body):
 
 
 class CaseShown(Body):
-    """How a case stands. closed: when its course ended, if it has."""
+    """How a case stands.
+
+    closed: when its course ended, if it has
+    sessions: when they are or were; what was cancelled is not there
+    """
 
     case: CaseId
     group: Name | None
     protocol: DefinitionRef
     policy: DefinitionRef
     closed: Instant | None
+    sessions: dict[SessionName, Instant]
+
+
+class GroupCases(Body):
+    """The cases whose courses go on in a group."""
+
+    cases: tuple[CaseId, ...]
 
 
 class NoticeTold(Body):
@@ -347,5 +358,14 @@ OPERATIONS: Final[Sequence[Operation]] = (
         answer=CapabilityStatement,
     ),
     *_listed("groups", Group, STAFF, "group", (problems.GROUP_IN_USE, REFUSED["case_unclear"])),
+    Operation(
+        "group-cases",
+        "GET",
+        "/v1/groups/{id}/cases",
+        "List the cases whose courses go on in a group.",
+        answer=GroupCases,
+        kinds=(REFUSED["case_unclear"],),
+        looks_through=True,
+    ),
     *_listed("therapists", Therapist, ADMIN, "therapist"),
 )

@@ -36,6 +36,7 @@ class RosterDesk:
             **self._of("groups", Group),
             **self._of("therapists", Therapist),
             "delete-groups": self._delete_group,
+            "group-cases": self._cases_of_group,
         }
 
     def _of(self, name: str, kind: type[Entry]) -> Mapping[str, Handle]:
@@ -93,6 +94,16 @@ class RosterDesk:
             raise Problem(problems.INVALID, *(Fault(f"/sessions/{name}", PLANNED) for name in wrong))
         await self._receive().following.put(group)
         return answer(_shown(group))
+
+    async def _cases_of_group(self, asked: Asked) -> Response:
+        """List the cases whose courses go on in a group."""
+        at, clinic = self._receive(), asked.client.clinic
+        if await at.roster.find(Group, clinic, asked.entry_id) is None:
+            raise Problem(problems.NOT_FOUND)
+        cases = await at.following.cases_of(clinic, asked.entry_id)
+        if cases is None:
+            raise problems.refused([("", UNCLEAR)])
+        return answer({"cases": cases})
 
     async def _delete_group(self, asked: Asked) -> Response:
         """Remove a group in which no course goes on."""
