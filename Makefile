@@ -17,6 +17,9 @@ COMPILE := env -u PIP_FIND_LINKS -u PIP_NO_INDEX -u PIP_EXTRA_INDEX_URL CUSTOM_C
 	$(if $(UPGRADE),--upgrade)
 
 # Tests go to several workers one by one, in their order; those of one group to one worker.
+# Tests start Python a thousand times: each module is to be compiled once, whatever the shell says.
+unexport PYTHONDONTWRITEBYTECODE
+
 SPREAD := -n auto --dist loadgroup --no-loadscope-reorder
 
 # Shell lines that set $$python to a Python that is new enough, or stop.

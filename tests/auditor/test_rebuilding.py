@@ -317,7 +317,7 @@ ONE_AND_ANOTHER: Final = (
 )
 
 
-@pytest.mark.parametrize("every", [pytest.param(3, id="some"), pytest.param(1, id="all", marks=pytest.mark.torture)])
+@pytest.mark.parametrize("every", [pytest.param(5, id="some"), pytest.param(1, id="all", marks=pytest.mark.torture)])
 @pytest.mark.parametrize("purpose", ["keep", "replace"])
 @pytest.mark.parametrize(("one", "another"), ONE_AND_ANOTHER, ids=lambda each: each.__name__)
 async def test_one_that_is_killed_over_another_copy_leaves_nothing_that_is_taken_for_done(
