@@ -16,10 +16,10 @@ COMPILE := env -u PIP_FIND_LINKS -u PIP_NO_INDEX -u PIP_EXTRA_INDEX_URL CUSTOM_C
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options \
 	$(if $(UPGRADE),--upgrade)
 
-# Tests go to several workers one by one, in their order; those of one group to one worker.
 # Tests start Python a thousand times: each module is to be compiled once, whatever the shell says.
 unexport PYTHONDONTWRITEBYTECODE
 
+# Tests go to several workers one by one, in their order; those of one group to one worker.
 SPREAD := -n auto --dist loadgroup --no-loadscope-reorder
 
 # Shell lines that set $$python to a Python that is new enough, or stop.
