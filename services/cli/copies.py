@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from services.cli.output import say
+from services.cli.private import private_directory
 from services.runtime.copies.port import Copies, CopiesUnavailable, Copy, Kind, made_here
 
 
@@ -23,8 +24,9 @@ async def noted(
     try:
         before, is_missing = await _noted_there(copy, copies), _is_missing(file)
         gone = [each for each in before if not each.going and each.at != at] if is_missing else []
-        if not is_missing and any(each.kind == kind and each.case != case for each in before):
+        if not is_missing and any(each.kind == kind and (each.case != case or kind == "report") for each in before):
             # What was written there before can be about others, and is there until this takes its place, or beside it.
+            # A page is told of until then, and not removed: it would be written once more.
             copy = copy.model_copy(update={"case": None})
         await copies.forget(gone, instead=[*(each.model_copy(update={"replaced": True}) for each in gone), copy])
     except CopiesUnavailable as away:
@@ -34,15 +36,34 @@ async def noted(
 
 @asynccontextmanager
 async def noted_if_made(
-    copies: Copies, kind: Kind, file: Path, at: datetime, case: str | None = None
+    copies: Copies, kind: Kind, file: Path, at: datetime, case: str | None = None, *, stays: bool = True
 ) -> AsyncIterator[None]:
     """Note a file that is about to be made; where that fails and changes nothing, what was noted before stands again.
 
     Before what goes into it is read: whoever erases a case meanwhile is to know of it. Who is killed meanwhile leaves
     the note: the file may be there. It is to be written before this ends.
 
-    case: the only one that it is about
+    case: the only one that it is about; stays: whether it is to be known, and not only to take the place of what was
     """
+    async with _noted_unless_refused(copies, kind, file, at, case):
+        yield
+    copy = made_here(kind, real(file), at, copies.home, case)
+    # By now it holds nothing of what was there before.
+    with suppress(CopiesUnavailable):
+        await copies.forget(await _noted_there(copy, copies), instead=[copy] if stays else [])
+
+
+async def noted_directory(copies: Copies, kind: Kind, directory: Path, at: datetime, case: str | None = None) -> None:
+    """Make a directory, unless it is there, and note that files are about to be made in it. Raises Failure."""
+    async with _noted_unless_refused(copies, kind, directory, at, case):
+        private_directory(directory)
+
+
+@asynccontextmanager
+async def _noted_unless_refused(
+    copies: Copies, kind: Kind, file: Path, at: datetime, case: str | None
+) -> AsyncIterator[None]:
+    """Note what is about to be made; where that fails and changes nothing, what was noted before stands again."""
     copy, before, was = made_here(kind, real(file), at, copies.home, case), list[Copy](), _seen(file)
     with suppress(CopiesUnavailable):
         before = await _noted_ever(copy, copies)
@@ -54,9 +75,6 @@ async def noted_if_made(
             with suppress(CopiesUnavailable):
                 await copies.forget(await _noted_ever(copy, copies), instead=before)
         raise
-    # By now it holds nothing of what was there before.
-    with suppress(CopiesUnavailable):
-        await copies.forget(await _noted_there(copy, copies), instead=[copy])
 
 
 def _is_missing(file: Path) -> bool:

@@ -11,7 +11,7 @@ import orjson
 
 from contracts.topics import CASES, DEAD_LETTERS, DEFINITIONS, NOTICES, SCORES, TOPICS, TRACKS, Topic
 from services.cli.case_keys import require_no_other, write_keys
-from services.cli.copies import noted
+from services.cli.copies import noted_directory
 from services.cli.home import FINDING, Failure, run
 from services.cli.naming_cases import any_case_named
 from services.cli.output import counted, progress, say
@@ -57,8 +57,8 @@ async def _export(
         case_id = None if case is None else await any_case_named(home, case)
         told = Exported()
         if output is not None and reveal:
-            await noted(home.copies, "opened", output, home.clock(), case_id)
-        if output is not None:
+            await noted_directory(home.copies, "opened", output, home.clock(), case_id)
+        elif output is not None:
             private_directory(output)
         with progress("Exporting", None) as advance:
             for topic in topics:

@@ -5,7 +5,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from errno import EDQUOT, EFBIG, ENOSPC
+from errno import EACCES, EDQUOT, EFBIG, ENOSPC
 from pathlib import Path
 from typing import IO, Final
 
@@ -124,8 +124,10 @@ def _sync(directory: Path) -> None:
 
 
 def private_directory(directory: Path) -> None:
-    """Make a directory that nobody else can look into, unless it is there. Raises Failure."""
+    """Make a directory that nobody else can look into, unless it is there. Raises Failure, also if it is closed."""
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not os.access(directory, os.W_OK | os.X_OK):
+            raise PermissionError(EACCES, os.strerror(EACCES))
     except OSError as error:
         raise Failure(f"{directory}: a directory that can be written was expected ({error.strerror})") from None

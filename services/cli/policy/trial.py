@@ -120,8 +120,10 @@ def try_(
 
 async def _tried(source: Source, wish: Wish, page: Path | None) -> tuple[Trial, Counter[LeftOut]]:
     async with await audited(source, knows_cases=True) as home, AsyncExitStack() as noting:
-        if page is not None and wish.is_list:
-            await noting.enter_async_context(noted_if_made(home.copies, "trial", page, home.clock()))
+        if page is not None:
+            # Where none are listed it holds no case, but takes the place of a page that may have been moved.
+            note = noted_if_made(home.copies, "trial", page, home.clock(), stays=wish.is_list)
+            await noting.enter_async_context(note)
         known = _known(home, wish.own)
         asked = await question_of(home, known, wish.name, wish.against, wish.points)
         names = await short_names(home)

@@ -9,9 +9,9 @@ from typing import Final
 
 from contracts.definitions.definition import Language
 from contracts.events.notices import ReportContent
-from services.cli.copies import noted, noted_if_made
+from services.cli.copies import noted_directory, noted_if_made
 from services.cli.home import Failure, short_names
-from services.cli.private import private_directory, private_file
+from services.cli.private import private_file
 from services.cli.reports.listing import Issue, Listed, Selection, issues, listed
 from services.cli.zone import local
 from services.home import Home
@@ -40,8 +40,7 @@ async def write_reports(
     if entries is None:
         cases = [case_id async for case_id in home.store.cases(home.notifier.name)]
         entries = await listed(home, Selection(cases, with_retracted=True), language, _nobody)
-    await noted(home.copies, "reports", target, home.clock())
-    private_directory(target)
+    await noted_directory(home.copies, "reports", target, home.clock())
     names = await short_names(home)
     dates = await _issues_of(home, entries)
     by_case: dict[str, list[Listed]] = defaultdict(list)

@@ -511,6 +511,75 @@ def test_a_page_of_another_kind_takes_the_place_of_what_was_there_and_of_nothing
     assert "trial of a policy" not in erase(clinic).said
 
 
+def test_a_page_that_was_moved_is_told_of_though_one_that_names_nobody_took_its_place(clinic: Desk) -> None:
+    # given a page about a case that was moved, and the trial of a policy in its place, without any case
+    page, here = clinic.place / "page.html", ("--data", clinic.home)
+    succeeded("audit", "why", GONE, "--session", "3", "--write", page, *here)
+    page.rename(clinic.place / "moved.html")
+    succeeded("policy", "try", "clinic-bdi", "--page", page, *here)
+
+    # when the case is erased, then what was moved is told of, and what is there is left alone
+    ran = erase(clinic)
+    assert (ran.exit_code, page.exists()) == (1, True)
+    assert f"the report in {page} that was made there before (" in ran.said
+    assert "trial of a policy" not in ran.said
+
+    # and when another one is written over by such a page, then nobody is told of that
+    succeeded("audit", "why", ANNA, "--session", "3", "--write", page, *here)
+    succeeded("policy", "try", "clinic-bdi", "--page", page, *here)
+    ran = ontrack("erase", ANNA, "--ground", "ordered", "--confirm", ANNA, *here)
+    assert (ran.exit_code, str(page) in ran.said, page.exists()) == (0, False, True)
+
+
+@pytest.mark.parametrize(
+    "asked", [("reports", "--write"), ("export", "--reveal", "--output")], ids=["reports", "export"]
+)
+@pytest.mark.parametrize("where", ["in a file", "closed"])
+def test_a_directory_that_cannot_be_made_is_no_copy_that_an_erasure_has_to_find(
+    clinic: Desk, asked: tuple[str, ...], where: str
+) -> None:
+    # Nobody else can look into the folders of the tests.
+    with TemporaryDirectory(prefix="ontrack-erase-") as folder:
+        # given a directory that cannot be made, or into which nothing can be written
+        home, closed = Path(folder) / "home", Path(folder) / "closed"
+        shutil.copytree(clinic.home, home)
+        closed.mkdir()
+        (Path(folder) / "file").touch()
+        directory = Path(folder) / "file" / "below" if where == "in a file" else closed
+        with given_up(home, closed):
+            refused = ontrack_unprivileged(*asked, directory, "--data", home)
+        assert (refused.exit_code, f"{directory}: a directory that can be written" in refused.told) == (2, True)
+
+        # when a case is erased, then nothing is told of it
+        ran = erase(clinic, home=home)
+        assert (ran.exit_code, str(directory) in ran.said) == (0, False)
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["is written", "fails"])
+def test_a_page_that_is_about_to_be_written_anew_is_told_of_and_not_removed_before(
+    clinic: Desk, monkeypatch: pytest.MonkeyPatch, *, fails: bool
+) -> None:
+    # given a page about a case that is about to be written anew, when the case is erased of which all was read, or not
+    page, told = clinic.place / "page.html", list[Ran]()
+    asked = ("audit", "why", GONE, "--session", "3", "--write", page, "--data", clinic.home)
+    succeeded(*asked)
+
+    async def is_read(home: Home, case_id: str) -> object:
+        events = None if fails else await history(home, case_id)
+        told.append(run_apart(*ERASE, "--data", clinic.home))
+        return events or await history(home, case_id)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("services.cli.audit.why.history", is_read)
+        assert (ontrack(*asked).exit_code != 0) == fails
+
+    # then it is told of, and when the case is erased once more, it is not there any more, and nothing is missed
+    assert [ran.exit_code for ran in told] == [1]
+    assert f"the report in {page} can be about it: delete it" in told[0].said
+    assert (erase(clinic).exit_code, page.exists()) == (0, False)
+    assert erase(clinic).exit_code == 0
+
+
 @pytest.mark.parametrize(
     ("asked", "option"),
     [
