@@ -4,6 +4,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import IO
 
 import orjson
 
@@ -13,7 +14,7 @@ from services.cli.copies import noted_if_made
 from services.cli.home import FINDING, Failure
 from services.cli.interruption import heed
 from services.cli.output import counted, say
-from services.cli.private import private_file
+from services.cli.private import whole_file
 from services.home import Home
 from services.runtime.directory.port import Person
 from services.runtime.erasures import erasures, erasures_in
@@ -31,22 +32,28 @@ async def write_keys(home: Home, file: Path, case_id: str | None) -> None:
     The key of an erased case is null: so a home that imports the log knows that it was erased. That of one whose
     erasing was begun is too.
     """
-    # First: whoever erases a case while the keys are read has to know that they are about to be written.
+    # First: whoever erases a case while the keys are read has to know that they are about to be written, and where.
     async with noted_if_made(home.copies, "keys", file, home.clock(), case_id):
-        keys = await home.keyring.keys(await cases_on(home.log) if case_id is None else [case_id])
-        # Asked after the keys: a case is said to be erased before its key goes.
-        said = await erasures(home.log, home.keyring)
-        found = {case: Destroyed.DESTROYED if case in said else key for case, key in keys.items()}
-        persons = await home.people.persons()
-        with private_file(file) as stream:
-            for case, key in sorted(found.items()):
-                secret = b64encode(key.secret).decode() if isinstance(key, CaseKey) else None
-                person = {} if secret is None or case not in persons else asdict(persons[case])
-                stream.write(orjson.dumps({"case": case, "key": secret, **person}) + b"\n")
+        with whole_file(file) as stream:
+            found = await _written(home, stream, case_id)
     erased = sum(1 for key in found.values() if key is Destroyed.DESTROYED)
     say(f"The keys of {counted(len(found) - erased, 'case')} are in {file}. Keep it apart from the export.")
     if erased:
         say(f"Of {counted(erased, 'erased case')} it says that the key was destroyed.")
+
+
+async def _written(home: Home, stream: IO[bytes], case_id: str | None) -> Keys:
+    """Write the keys of all cases, or of one; give them."""
+    keys = await home.keyring.keys(await cases_on(home.log) if case_id is None else [case_id])
+    # Asked after the keys: a case is said to be erased before its key goes.
+    said = await erasures(home.log, home.keyring)
+    found = {case: Destroyed.DESTROYED if case in said else key for case, key in keys.items()}
+    persons = await home.people.persons()
+    for case, key in sorted(found.items()):
+        secret = b64encode(key.secret).decode() if isinstance(key, CaseKey) else None
+        person = {} if secret is None or case not in persons else asdict(persons[case])
+        stream.write(orjson.dumps({"case": case, "key": secret, **person}) + b"\n")
+    return found
 
 
 def require_no_other(file: Path) -> None:

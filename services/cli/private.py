@@ -50,6 +50,15 @@ def new_file(file: Path) -> Iterator[IO[bytes]]:
 
 
 @contextmanager
+def whole_file(file: Path) -> Iterator[IO[bytes]]:
+    """Give a file to write as `new_file` does, which takes the place of what is there by then. Raises Failure."""
+    if file.exists() and not os.access(file, os.W_OK):
+        raise Failure(f"{file}: a file that can be written was expected ({os.strerror(EACCES)})")
+    with _unfinished(file, is_new=False) as (stream, _):
+        yield stream
+
+
+@contextmanager
 def in_place_of(file: Path) -> Iterator[tuple[IO[bytes], Path]]:
     """Give a file to write, and where it lies until it takes the place of another one, whole. Raises Failure.
 

@@ -213,6 +213,7 @@ def _of_keys(erased: Erased, copy: Copy) -> Met:
     try:
         if copy.replaced or not file.exists():
             return remains(copy, _KEYS_MISSING)
+        remove_unfinished(file.resolve())
         lines = [line for _, line in lines_of(file)]
         if _lines_without(erased, file) == lines:
             # One that somebody names can be that of another home: what names the case is of this one.

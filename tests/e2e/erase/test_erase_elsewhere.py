@@ -580,6 +580,35 @@ def test_a_page_that_is_about_to_be_written_anew_is_told_of_and_not_removed_befo
     assert erase(clinic).exit_code == 0
 
 
+def test_keys_that_are_about_to_be_written_anew_are_told_of_though_they_were_read_before(
+    clinic: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a file with the keys of another case, in the place of which those of all are about to be written
+    secrets, file, told = secrets_of(clinic.home), clinic.place / "case.keys", list[Ran]()
+    asked = ("export", "--topic", "rom.cases.v1", "--keys", file, "--data", clinic.home)
+    succeeded(*asked, "--case", ANNA)
+
+    async def written() -> None:
+        async with await EmbeddedHome.open(clinic.home) as home:
+            persons = home.people.persons
+
+            async def asked() -> Mapping[str, Person]:
+                told.append(run_apart(*ERASE, "--data", clinic.home))
+                return await persons()
+
+            monkeypatch.setattr(home.people, "persons", asked)
+            await write_keys(home, file, None)
+
+    # when a case is erased of which the key was read, then it is told of
+    asyncio.run(written())
+    assert [ran.exit_code for ran in told] == [1]
+    assert f"the file of keys {file} could not be written anew: {file}.unfinished is being written" in told[0].said
+
+    # and when it is erased once more, then its key is not there any more
+    assert erase(clinic).exit_code == 0
+    assert found(file, secrets) == set()
+
+
 @pytest.mark.parametrize(
     ("asked", "option"),
     [
