@@ -23,6 +23,7 @@ INDEX: Final = "index.html"
 TEMPORARY: Final = "ontrack-report-"
 """Begins the name of a page that is written to be looked at once."""
 
+_ERASED: Final = "{}: a report of a case that can be read was expected; this one was erased"
 _PAGE: Final = b"<!doctype html>"
 
 
@@ -76,12 +77,17 @@ async def write_one(home: Home, entry: Listed, language: Language) -> Path:
     descriptor, name = tempfile.mkstemp(prefix=TEMPORARY, suffix=".html")
     os.close(descriptor)
     file = Path(name)
-    async with noted_if_made(home.copies, "report", file, home.clock(), entry.case_id):
-        try:
-            write_privately(file, await _one(home, entry, language))
-        except BaseException:
-            file.unlink(missing_ok=True)
-            raise
+    # Opened before it is noted: what an erasure removes meanwhile does not come back.
+    with private_file(file) as stream:
+        async with noted_if_made(home.copies, "report", file, home.clock(), entry.case_id):
+            try:
+                stream.write((await _one(home, entry, language)).encode())
+                stream.flush()
+            except BaseException:
+                file.unlink(missing_ok=True)
+                raise
+            if not file.exists():
+                raise Failure(_ERASED.format(entry.id))
     return file
 
 
@@ -90,7 +96,7 @@ async def _one(home: Home, entry: Listed, language: Language) -> str:
     dossier = await home.state(home.notifier, entry.case_id)
     patient = (await short_names(home)).get(entry.case_id)
     if dossier is None or patient is None:
-        raise Failure(f"{entry.id}: a report of a case that can be read was expected; this one was erased")
+        raise Failure(_ERASED.format(entry.id))
     issue = (await _issues_of(home, [entry]))[entry.event]
     return _page(home, dossier, entry, patient, issue, language)
 

@@ -27,6 +27,7 @@ from services.cli.reports.files import write_one, write_reports
 from services.cli.reports.listing import Selection, listed
 from services.embedded import DATABASE, LOCK, MASTER_KEY, EmbeddedHome
 from services.home import Home
+from services.pages.report import report_page
 from services.runtime.copies.file import CopiesInFile
 from services.runtime.copies.port import Copy
 from services.runtime.directory.port import Person
@@ -197,6 +198,30 @@ def test_a_report_that_is_about_to_be_looked_at_is_not_written_once_its_case_was
         asyncio.run(written())
     assert [ran.exit_code for ran in erased] == [0]
     assert list(aside.iterdir()) == []
+    assert erase(clinic).exit_code == 0
+
+
+def test_a_report_that_is_about_to_be_looked_at_is_not_there_any_more_once_its_case_was_erased(
+    clinic: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a report of a case that is erased when its page is made and not written yet
+    aside, erased = clinic.place / "aside", list[Ran]()
+    aside.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(aside))
+    makes = report_page
+
+    def made(*arguments: Any, **options: Any) -> str:
+        erased.append(run_apart(*ERASE, "--data", clinic.home))
+        return makes(*arguments, **options)
+
+    monkeypatch.setattr("services.cli.reports.files.report_page", made)
+    monkeypatch.setattr("webbrowser.open", lambda _: True)
+
+    # when it is written, then nothing of it is there
+    ran = ontrack("reports", "--case", GONE, "--open", "--data", clinic.home)
+    assert [ran.exit_code for ran in erased] == [0]
+    assert list(aside.iterdir()) == []
+    assert (ran.exit_code, "this one was erased" in ran.told) == (2, True)
     assert erase(clinic).exit_code == 0
 
 
