@@ -5,7 +5,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from errno import EACCES, EDQUOT, EFBIG, ENOSPC
+from errno import EACCES, EDQUOT, EFBIG, ENOENT, ENOSPC
 from pathlib import Path
 from typing import IO, Final
 
@@ -52,8 +52,7 @@ def new_file(file: Path) -> Iterator[IO[bytes]]:
 @contextmanager
 def whole_file(file: Path) -> Iterator[IO[bytes]]:
     """Give a file to write as `new_file` does, which takes the place of what is there by then. Raises Failure."""
-    if file.exists() and not os.access(file, os.W_OK):
-        raise Failure(f"{file}: a file that can be written was expected ({os.strerror(EACCES)})")
+    require_open(file)
     with _unfinished(file, is_new=False) as (stream, _):
         yield stream
 
@@ -106,6 +105,13 @@ def _unfinished(file: Path, *, is_new: bool) -> Iterator[tuple[IO[bytes], Path]]
         _sync(file.parent)
     except OSError as error:
         raise Failure(f"{file}: a file that can be written was expected ({error.strerror})") from None
+
+
+def require_open(file: Path) -> None:
+    """Refuse a file that cannot be written, or made where it should be. Raises Failure."""
+    if not os.access(file if file.exists() else file.parent, os.W_OK):
+        error = EACCES if file.parent.exists() else ENOENT
+        raise Failure(f"{file}: a file that can be written was expected ({os.strerror(error)})")
 
 
 def require_absent(file: Path) -> None:

@@ -88,7 +88,9 @@ class Spool:
         self._connection.execute(
             "CREATE TABLE again (number TEXT, session TEXT, instrument TEXT, line INTEGER, contradicts INTEGER)"
         )
-        self._connection.execute("CREATE TABLE raw (line INTEGER PRIMARY KEY, fields BLOB)")
+        self._connection.execute(
+            "CREATE TABLE raw (line INTEGER PRIMARY KEY, fields BLOB, is_left_out INTEGER NOT NULL DEFAULT 0)"
+        )
         self._connection.execute("BEGIN")
         self.count = 0
         self._columns: dict[str, Mapping[str, str]] = {}
@@ -97,15 +99,29 @@ class Spool:
     def keep(self, raw: Raw) -> None:
         """Keep the text of a line, if that may be needed."""
         if self._keeping_raw:
-            self._connection.execute("INSERT INTO raw VALUES (?, ?)", (raw.line, orjson.dumps(raw.fields)))
+            self._connection.execute(
+                "INSERT INTO raw (line, fields) VALUES (?, ?)", (raw.line, orjson.dumps(raw.fields))
+            )
 
     @_telling_why()
-    def leave_out(self, line: int) -> Raw | None:
-        """Drop every row that came from a line, and give its text if it was kept and not dropped before."""
+    def leave_out(self, line: int) -> None:
+        """Drop every row that came from a line; its text stays, if it was kept."""
         dropped = self._connection.execute("DELETE FROM rows WHERE line = ?", (line,))
         self.count -= dropped.rowcount
-        text = self._connection.execute("DELETE FROM raw WHERE line = ? RETURNING fields", (line,)).fetchone()
-        return None if text is None else Raw(line, orjson.loads(text[0]))
+        self._connection.execute("UPDATE raw SET is_left_out = 1 WHERE line = ?", (line,))
+
+    def left_out(self) -> Iterator[Raw]:
+        """Give the text of the lines that were left out, in their order."""
+        with _telling_why():
+            lines = self._connection.execute("SELECT line, fields FROM raw WHERE is_left_out ORDER BY line")
+            for line, fields in lines:
+                yield Raw(line, orjson.loads(fields))
+
+    @_telling_why()
+    def count_left_out(self) -> int:
+        """Count the lines that were left out, and of which the text is there."""
+        (count,) = self._connection.execute("SELECT count(*) FROM raw WHERE is_left_out").fetchone()
+        return int(count)
 
     @_telling_why()
     def add(self, row: ResponseRow) -> RowFault | None:

@@ -2,7 +2,9 @@
 
 import subprocess
 
-from tests.support.command import ONTRACK, PATIENCE, run_apart
+import pytest
+
+from tests.support.command import ONTRACK, PATIENCE, ontrack, run_apart
 from tests.support.contents import counts
 from tests.support.desk import COLUMNS, Desk, row, table, weekly
 from tests.support.faulty import ANSWER, CASE, GOOD, SECRETS, SEVERAL, cut_short, fields, refused
@@ -48,6 +50,37 @@ def test_a_dry_run_tells_what_would_come_of_what_is_left(desk: Desk) -> None:
     told = "1 response {}recorded, 0 were known already, 1 of 1 cases {}enrolled, 2 lines {}left out."
     assert told.format("would be ", "would be ", "would be ") in tried
     assert told.format("", "", "") in desk.imports(content, *course).told
+
+
+@pytest.mark.parametrize(
+    "options", [("--dry-run",), ("--policy", "gryesten-2023")], ids=["what is only tried", "what is refused"]
+)
+@pytest.mark.parametrize("is_new", [True, False], ids=["a new home", "a home that is there"])
+def test_of_what_is_not_taken_no_lines_are_written(desk: Desk, options: tuple[str, ...], *, is_new: bool) -> None:
+    # given a file of which a line would be left out, for a home that is there or not
+    if not is_new:
+        desk.takes(table([row("P1", 1, ANSWER)]))
+        (desk.place / "answers.csv").unlink()
+    file = desk.file(table([row(CASE, 1, ANSWER), row(CASE, 15, ANSWER)]))
+
+    # when it is tried, or refused because no rule could judge it
+    asked = ("--enrol", "--protocol", "group-cbt-depression-14", "--policy", desk.policy, "--skip-invalid")
+    ontrack("import", file, *asked, *options, "--data", desk.home)
+
+    # then what patients said stands nowhere but in that file
+    assert [each.name for each in desk.place.glob("*.csv")] == [file.name]
+    assert desk.home.exists() != is_new
+
+
+def test_where_lines_cannot_be_written_nothing_is_taken_and_no_home_is_founded(desk: Desk) -> None:
+    # given a place for lines that are left out where there is none
+    named = desk.place / "nowhere" / "left-out.csv"
+
+    # when a file is imported without its faults, then that is told at once
+    ran = desk.imports(table([GOOD, fields(total="4711")]), "--skip-invalid", "--skipped", named)
+    assert ran.exit_code == 2
+    assert f"{named}: a file that can be written was expected (No such file or directory)" in ran.told
+    assert not desk.home.exists()
 
 
 def test_nothing_is_taken_of_an_occasion_of_which_lines_say_different_things(known: Desk) -> None:

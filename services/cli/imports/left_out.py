@@ -1,17 +1,15 @@
 """The file for lines that an import leaves out. They hold answers: whoever erases a case has to know of it."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+import csv
 from io import TextIOWrapper
 from pathlib import Path
 
-from services.cli.copies import noted_if_made, real
+from services.cli.copies import noted_if_made
 from services.cli.home import Failure
 from services.cli.output import say
 from services.cli.private import private_file
 from services.home import Home
-from services.ingest.reading import Skipped
-from services.runtime.copies.port import CopiesUnavailable, made_here
+from services.ingest.reading import Reading
 
 
 def file_for(source: str, named: Path | None) -> Path:
@@ -28,23 +26,17 @@ def file_for(source: str, named: Path | None) -> Path:
     return named
 
 
-@asynccontextmanager
-async def left_out(home: Home, file: Path | None) -> AsyncIterator[Skipped | None]:
-    """Give where lines that are left out are written, if they are. It is noted first, and not any more if none was.
+async def write_left_out(home: Home, file: Path, reading: Reading) -> None:
+    """Write the lines of a file that were left out, as they came, if there are any. Raises Failure.
 
-    Only its owner may read the file.
+    Only its owner may read the file. It is written once it is known in which home it is noted: what was only tried, or
+    refused, leaves nothing.
     """
-    if file is None:
-        yield None
+    if not reading.spool.count_left_out():
         return
-    copy, skipped = made_here("lines", real(file), home.clock(), home.copies.home), None
-    try:
-        async with noted_if_made(home.copies, "lines", file, copy.at):
-            with private_file(file) as stream, TextIOWrapper(stream, encoding="utf-8", newline="") as text:
-                say(f"Rows with faults go to {file}. It holds answers and comments: delete it when it has been mended.")
-                skipped = Skipped(text)
-                yield skipped
-    finally:
-        if skipped is not None and not skipped.count:
-            with suppress(CopiesUnavailable):
-                await home.copies.forget([copy])
+    say(f"Rows with faults go to {file}. It holds answers and comments: delete it when it has been mended.")
+    async with noted_if_made(home.copies, "lines", file, home.clock()):
+        with private_file(file) as stream, TextIOWrapper(stream, encoding="utf-8", newline="") as text:
+            rows = csv.writer(text, delimiter=reading.delimiter, lineterminator="\n")
+            rows.writerow(reading.header)
+            rows.writerows(raw.fields for raw in reading.spool.left_out())

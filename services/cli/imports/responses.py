@@ -15,19 +15,18 @@ from contracts.definitions.files import DefinitionFaults, load_directory
 from contracts.definitions.instrument import Instrument
 from contracts.definitions.policy import Policy
 from contracts.definitions.protocol import Protocol
-from services.cli.copies import noted
 from services.cli.home import FINDING, Failure, named_or_file
-from services.cli.imports.left_out import left_out
+from services.cli.imports.left_out import write_left_out
 from services.cli.interruption import heed
 from services.cli.output import counted, progress, say
 from services.cli.place import Place, Region, opened, settled
+from services.cli.private import require_open
 from services.cli.zone import clinic_zone
 from services.embedded import EmbeddedHome, holds_database, require_none_lost
 from services.home import Home
 from services.ingest.dates import Calendar
 from services.ingest.importer import FAULTS_LISTED, Chunk, Enrolment, Importer, Tally, fits
-from services.ingest.reading import Skipped, leave_out, read_responses
-from services.ingest.spool import Spool
+from services.ingest.reading import Reading, read_responses
 from services.ingest.table import RowFault, Wide
 
 
@@ -57,25 +56,23 @@ async def import_responses(stream: IO[bytes], place: Place, options: Options) ->
     new = place if isinstance(place, Path) and not holds_database(place) else None
     if new is not None:
         require_none_lost(new)
+    if options.lines is not None and not options.dry_run:
+        require_open(options.lines)
     with ExitStack() as temporary:
         # What is refused, or only tried, founds no home.
         check = place if new is None else Path(temporary.enter_context(TemporaryDirectory(prefix="ontrack-check-")))
         async with await _founded(check) as home:
             with progress("Catching up", None) as advance:
                 await home.catch_up(advance)
-            async with left_out(home, options.lines) as skipped:
-                checked = await _checked(home, stream, options, skipped)
+            checked = await _checked(home, stream, options)
             if options.dry_run:
-                _tell(checked.tally, checked.faults, skipped, "would be ")
+                _tell(checked.tally, checked.faults, checked, "would be ")
             elif new is None:
-                await _record(home, checked, options, skipped)
+                await _record(home, checked, options)
     if new is not None and not options.dry_run:
         async with await _founded(new) as home:
-            if options.lines is not None and skipped is not None and skipped.count:
-                # What was noted above has gone with where it was checked.
-                await noted(home.copies, "lines", options.lines, home.clock())
             await home.catch_up()
-            await _record(home, checked, options, skipped)
+            await _record(home, checked, options)
 
 
 async def _founded(place: Place) -> Home:
@@ -91,10 +88,11 @@ async def _founded(place: Place) -> Home:
 class _Checked:
     """A file of which everything that is left can be recorded, by these definitions.
 
-    tally: what would come of it; faults: of the lines that were left out
+    lines: where those go that are left out; tally: what would come of it; faults: of the lines that were left out
     """
 
-    spool: Spool
+    reading: Reading
+    lines: Path | None
     definitions: Catalogue
     instruments: Mapping[str, Sequence[str]]
     enrolment: Enrolment | None
@@ -102,7 +100,7 @@ class _Checked:
     faults: list[RowFault]
 
 
-async def _checked(home: Home, stream: IO[bytes], options: Options, skipped: Skipped | None) -> _Checked:
+async def _checked(home: Home, stream: IO[bytes], options: Options) -> _Checked:
     """Read a file and check all of it, against the home too. Raises Failure."""
     enrolment, unknown = _enrolment(home, options)
     instruments = defaultdict[str, list[str]](list)
@@ -111,7 +109,8 @@ async def _checked(home: Home, stream: IO[bytes], options: Options, skipped: Ski
     models = {identity: home.definitions.instrument(refs[-1]) for identity, refs in instruments.items()}
     with progress("Reading", None) as advance:
         calendar = Calendar(options.zone, home.clock())
-        reading = read_responses(stream, models, calendar, wide=options.wide, skipped=skipped, progress=advance)
+        leaves_out = options.lines is not None
+        reading = read_responses(stream, models, calendar, wide=options.wide, leaves_out=leaves_out, progress=advance)
     if unknown:
         _list(reading.faults)
         raise Failure("\n".join(unknown))
@@ -123,30 +122,32 @@ async def _checked(home: Home, stream: IO[bytes], options: Options, skipped: Ski
     with progress("Checking", reading.spool.count) as advance:
         tally = await importer.check(reading.spool, advance)
     faults = sorted([*reading.faults, *tally.faults], key=lambda fault: fault.line)
-    if faults and skipped is None:
+    if faults and options.lines is None:
         _refuse(faults, "Mend the file, or leave such rows out with --skip-invalid.")
     for fault in tally.faults:
-        leave_out(reading.spool, fault.line, skipped)
+        reading.spool.leave_out(fault.line)
     if tally.faults and options.dry_run:
         # What is told would come of what is left.
         tally = await importer.check(reading.spool)
     if enrolment is not None and tally.enrolled:
         _require_primary(home, enrolment.policy, reading.spool.instruments())
-    return _Checked(reading.spool, home.definitions, instruments, enrolment, tally, faults)
+    return _Checked(reading, options.lines, home.definitions, instruments, enrolment, tally, faults)
 
 
-async def _record(home: Home, checked: _Checked, options: Options, skipped: Skipped | None) -> None:
-    """Record a file that was checked."""
+async def _record(home: Home, checked: _Checked, options: Options) -> None:
+    """Record a file that was checked, but for the lines that are left out: these are written to their file first."""
+    if checked.lines is not None:
+        await write_left_out(home, checked.lines, checked.reading)
     await home.publish(checked.definitions)
     importer = Importer(
         home.intake, home.people, checked.instruments, clinic=options.clinic, enrolment=checked.enrolment
     )
-    with progress("Importing", checked.spool.count) as advance:
-        done = await importer.record(checked.spool, _after_each(home, advance))
+    with progress("Importing", checked.reading.spool.count) as advance:
+        done = await importer.record(checked.reading.spool, _after_each(home, advance))
     await settled(home)
     for case_id, reason in {halted.case_id: halted.reason for halted in await home.halted()}.items():
         say(f"The case {case_id} waits: {reason}. It goes on when the cause is gone.")
-    _tell(done, [*checked.faults, *done.faults], skipped, "")
+    _tell(done, [*checked.faults, *done.faults], checked, "")
 
 
 def _enrolment(home: Home, options: Options) -> tuple[Enrolment | None, list[str]]:
@@ -221,8 +222,9 @@ def _list(faults: list[RowFault]) -> None:
         say(str(fault))
 
 
-def _tell(tally: Tally, faults: list[RowFault], skipped: Skipped | None, would: str) -> None:
-    left_out = f", {counted(skipped.count, 'line')} {would}left out" if skipped is not None else ""
+def _tell(tally: Tally, faults: list[RowFault], checked: _Checked, would: str) -> None:
+    lines = counted(checked.reading.spool.count_left_out(), "line")
+    left_out = f", {lines} {would}left out" if checked.lines is not None else ""
     say(
         f"{counted(tally.recorded, 'response')} {would}recorded, {tally.known:,} were known already, "
         f"{tally.enrolled:,} of {tally.cases:,} cases {would}enrolled{left_out}."
