@@ -177,6 +177,33 @@ def test_an_unknown_name_does_not_hide_the_faults_of_the_file(known: Desk, optio
     assert "nobodys: the id of a " in ran.told
 
 
+OPTIONS: Final = {
+    "--clinic": ("clinic", "a b"),
+    "--group": ("g1", "c d"),
+    "--timezone": ("Europe/Copenhagen", "Mars/Utopia"),
+    "--wide": ("bdi_s{session}", "bdi_s1"),
+    "--dates": ("date_s{session}", "date_s1"),
+    "--weekly-from": ("2026-01-05", "monday"),
+    "--keys": (None, "case.keys"),
+}
+"""Options in the order in which the help has them: a value that is right, and one that is wrong."""
+
+
+@pytest.mark.parametrize("first", list(OPTIONS))
+def test_of_several_options_that_are_wrong_the_first_is_told(known: Desk, first: str) -> None:
+    # given options of which those before one are right, and that one and all after it are wrong
+    names = list(OPTIONS)
+    given = {name: OPTIONS[name][names.index(name) >= names.index(first)] for name in reversed(names)}
+    options = [word for name, value in given.items() if value is not None for word in (name, value)]
+
+    # when a file is imported with them, in whatever order
+    ran = known.imports(table([f"{CASE},2026-01-12,37"], "case,date_s1,bdi_s1"), "--instrument", "bdi-ii", *options)
+
+    # then the first of those is told, by its name or its value
+    assert ran.exit_code == 2
+    assert ran.told.split()[1].rstrip(":") in (first, OPTIONS[first][1])
+
+
 def test_all_unknown_names_are_told_at_once(known: Desk) -> None:
     ran = known.imports(table([GOOD]), "--policy", "nobodys", "--protocol", "noones")
     assert ran.exit_code == 2

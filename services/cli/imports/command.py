@@ -39,11 +39,11 @@ _ARCHIVE: Final = b"PK\x03\x04"
 @click.option(
     "--definitions", "own", type=click.Path(path_type=Path), help="A directory with the clinic's own definitions."
 )
+@click.option("--timezone", envvar=VARIABLE, default=USUAL, show_default=True, help="Of times that do not say theirs.")
 @click.option("--wide", "values", metavar="PATTERN", help="One row a case, in columns such as bdi_s{session}.")
 @click.option("--instrument", help="The instrument of a wide file.")
 @click.option("--dates", metavar="PATTERN", help="The columns with the dates of a wide file, such as date_s{session}.")
 @click.option("--weekly-from", metavar="DATE", help="The date of session 0 of a wide file without dates.")
-@click.option("--timezone", envvar=VARIABLE, default=USUAL, show_default=True, help="Of times that do not say theirs.")
 @click.option("--dry-run", is_flag=True, help="Check everything, take nothing.")
 @click.option("--skip-invalid", is_flag=True, help="Leave out rows with faults; they are written to a file.")
 @click.option("--skipped", "skipped_file", type=click.Path(path_type=Path), help="Where rows that are left out go.")
@@ -84,13 +84,13 @@ def import_(
         _require_options_of_a_log()
         run(_import_bundle(Path(source), place, keys, dry_run=dry_run))
         return
-    if keys is not None:
-        raise Failure("--keys means nothing for a file of responses; it opens an exported log that is sealed")
     for option, name in (("--clinic", clinic), ("--group", group)):
         if name is not None and not is_name(name):
             raise Failure(f"{option}: a short name of letters a to z, digits and . _ : - was expected, without blanks")
     zone = zone_named(timezone)
-    wide = None if values is None else _wide(values, instrument, dates, _noon(weekly_from, zone))
+    wide = None if values is None else _wide(values, instrument, dates, weekly_from, zone)
+    if keys is not None:
+        raise Failure("--keys means nothing for a file of responses; it opens an exported log that is sealed")
     with nullcontext(sys.stdin.buffer) if source == "-" else _readable(source) as stream:
         options = Options(
             clinic=clinic,
@@ -106,16 +106,21 @@ def import_(
         run(import_responses(stream, place, options))
 
 
-def _wide(values: str, instrument: str | None, dates: str | None, first: datetime | None) -> Wide:
-    """Say how a wide file is read. first: the moment of session 0 of one without dates. Raises Failure."""
+def _wide(values: str, instrument: str | None, dates: str | None, weekly_from: str | None, zone: ZoneInfo) -> Wide:
+    """Say how a wide file is read. Raises Failure."""
+    _require_session("--wide", values)
     if instrument is None:
         raise Failure("--wide needs --instrument, the id of the instrument that the columns belong to")
-    for option, pattern in (("--wide", values), ("--dates", dates)):
-        if pattern is not None and pattern.count(SESSION) != 1:
-            raise Failure(f"{option} {pattern}: a pattern with {SESSION} once was expected, such as bdi_s{SESSION}")
-    if dates is None and first is None:
+    if dates is not None:
+        _require_session("--dates", dates)
+    elif weekly_from is None:
         raise Failure("--wide needs --dates (columns with the dates) or --weekly-from (the date of session 0)")
-    return Wide(instrument, values, dates, first)
+    return Wide(instrument, values, dates, _noon(weekly_from, zone))
+
+
+def _require_session(option: str, pattern: str) -> None:
+    if pattern.count(SESSION) != 1:
+        raise Failure(f"{option} {pattern}: a pattern with {SESSION} once was expected, such as bdi_s{SESSION}")
 
 
 def _is_archive(file: Path) -> bool:
