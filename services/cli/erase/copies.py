@@ -1,5 +1,6 @@
 """Pages and readable exports of a home, when a case of it is erased: which are removed, and which remain."""
 
+import fcntl
 import os
 import re
 from collections.abc import Collection, Iterable, Sequence
@@ -15,7 +16,7 @@ from services.cli.export import DIRECTORY
 from services.cli.home import Failure
 from services.cli.output import counted
 from services.cli.private import UNFINISHED
-from services.cli.reports.files import INDEX, TEMPORARY
+from services.cli.reports.files import INDEX, TEMPORARY, held
 from services.cli.screen import exactly
 from services.runtime.copies.port import Copy, Kind
 from services.runtime.keyring.master import MasterKey
@@ -35,6 +36,7 @@ _NAME: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.html")
 _PAGES_MISSING: Final = (
     "is not there: if it was moved or its disk is away, delete the pages there; once they are deleted, say so by --gone"
 )
+_BEING_WRITTEN: Final = "are being written: give the command again once that has ended"
 _OPENED: Final[dict[Kind, str]] = {
     "opened": "holds its answers in the open: delete it",
     "trial": "is about the trial of a policy, and can name it with its scores: delete it",
@@ -148,7 +150,7 @@ def pages_to_remove(erased: Erased, copies: Sequence[Copy]) -> list[Path]:
         directory = Path(place.path)
         known = [directory / f"{report}.html" for report in erased.reports or ()]
         may_be_listed = [*known, *(Path(page.path) for page in pages if _is_in(page, place))]
-        if any(map(os.path.lexists, may_be_listed)) or _is_listed(erased, directory):
+        if any(map(os.path.lexists, may_be_listed)) or _is_listed(may_be_listed, directory):
             found += [directory / INDEX, *known]
     return [path for path in dict.fromkeys(found) if os.path.lexists(path)]
 
@@ -225,30 +227,30 @@ def _of_place(erased: Erased, place: Copy, noted: Sequence[Copy]) -> Met | None:
             if not any(page.suffix == ".html" for page in directory.iterdir()):
                 return None
             return remains(place, "may be of it, and which are cannot be told any more: delete them all", pages)
-        there = [Path(page.path) for page in pages if _is_there(page, Path(page.path))]
-        if not there and not noted and not _is_listed(erased, directory):
-            return None
-        # The list goes too: it names the patient, and is written anew with the rest.
-        had_list = _is_there(place, directory / INDEX)
-        for file in [directory / INDEX, *there]:
-            _remove(file)
+        with held(directory, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            there = [Path(page.path) for page in pages if _is_there(page, Path(page.path))]
+            if not there and not _is_listed([Path(page.path) for page in pages], directory):
+                return None
+            # The list goes too: it names the patient, and is written anew with the rest.
+            for file in [directory / INDEX, *there]:
+                _remove(file)
+    except BlockingIOError:
+        return remains(place, _BEING_WRITTEN, pages)
     except OSError as error:
         return remains(place, f"cannot be removed ({error.strerror}): delete them, and {INDEX} with them", pages)
-    if not there and not had_list:
-        return None
     removed = f"{counted(len(there), 'report')} removed from {place.path}, and the list of them"
     return Met("removed", f"{removed}: ontrack reports --write makes it anew")
 
 
-def _is_listed(erased: Erased, directory: Path) -> bool:
-    """Tell whether the list of a directory of reports may name one of a case, though its page was deleted."""
+def _is_listed(pages: Iterable[Path], directory: Path) -> bool:
+    """Tell whether the list of a directory of reports may name one of some pages, though that was deleted."""
     try:
         content = (directory / INDEX).read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError:
         return True
-    return any(report.encode() in content for report in erased.reports or ())
+    return any(page.stem.encode() in content for page in pages)
 
 
 def _of_page(page: Copy) -> Met | None:

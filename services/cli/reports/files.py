@@ -1,9 +1,11 @@
 """Reports as files that a browser opens: for nobody's eyes but those of the person who asked for them."""
 
+import fcntl
 import os
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -42,6 +44,31 @@ async def write_reports(
         cases = [case_id async for case_id in home.store.cases(home.notifier.name)]
         entries = await listed(home, Selection(cases, with_retracted=True), language, _nobody)
     await noted_directory(home.copies, "reports", target, home.clock())
+    with held(target, fcntl.LOCK_SH):
+        # Asked once it is held: whoever erases a case from now on sees that pages are written here.
+        erased = await home.erased_among({entry.case_id for entry in entries})
+        await _write_all(home, target, [each for each in entries if each.case_id not in erased], language, advance)
+    return target / INDEX
+
+
+@contextmanager
+def held(directory: Path, how: int) -> Iterator[None]:
+    """Hold a directory of reports: who writes some shares it, who removes those of a case has it alone.
+
+    how: as for flock. Raises OSError; BlockingIOError where it was not to wait, and somebody else holds it.
+    """
+    descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, how)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+async def _write_all(
+    home: Home, target: Path, entries: Sequence[Listed], language: Language, advance: Callable[[int], None]
+) -> None:
+    """Write reports, and the list of them."""
     names = await short_names(home)
     dates = await _issues_of(home, entries)
     by_case: dict[str, list[Listed]] = defaultdict(list)
@@ -52,17 +79,6 @@ async def write_reports(
             page = _page(home, dossier, entry, names[case_id], dates[entry.event], language)
             write_privately(target / f"{entry.id}.html", page)
             advance(1)
-    _write_index(target, entries, names, language)
-    # Whoever has erased a case meanwhile has looked for its pages before they were there.
-    if erased := await home.erased_among(by_case):
-        for entry in entries:
-            if entry.case_id in erased:
-                (target / f"{entry.id}.html").unlink(missing_ok=True)
-        _write_index(target, [entry for entry in entries if entry.case_id not in erased], names, language)
-    return target / INDEX
-
-
-def _write_index(target: Path, entries: Iterable[Listed], names: Mapping[str, str], language: Language) -> None:
     # Whose case was erased before the names were read is nobody any more.
     rows = [_row(entry, names[entry.case_id], f"{entry.id}.html") for entry in entries if entry.case_id in names]
     write_privately(target / INDEX, index_page(rows, language))

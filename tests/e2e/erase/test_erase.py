@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 from platform import node
 from tempfile import TemporaryDirectory
@@ -119,25 +119,35 @@ def test_nothing_of_an_erased_case_can_be_found_in_any_file(clinic: Desk) -> Non
     assert "removed" not in [line["is"] for line in json.loads(erase(clinic, "--format", "json").out)]
 
 
-def test_reports_that_are_written_meanwhile_leave_nothing_of_it(clinic: Desk) -> None:
-    # given reports that are written, and a case that is erased when the first of them is there
+@pytest.mark.parametrize("dies", [False, True], ids=["to the end", "until it is killed"])
+def test_reports_that_are_written_meanwhile_are_told_of_until_that_has_ended(clinic: Desk, *, dies: bool) -> None:
+    # given reports that are written, to the end or not, and a case that is erased when some of them are there
     place, erased, gone = clinic.place / "pages", list[Ran](), case_of(clinic.home)
+    reports = contents(clinic.home).reports
 
     def one_is_written(_: int) -> None:
         if not erased:
             erased.append(run_apart(*ERASE, "--data", clinic.home))
+        elif dies and len(list(place.iterdir())) == sum(map(len, reports.values())):
+            raise KeyboardInterrupt
 
     async def written() -> None:
         async with await EmbeddedHome.open(clinic.home) as home:
             await write_reports(home, place, "en", one_is_written)
 
-    asyncio.run(written())
+    with pytest.raises(KeyboardInterrupt) if dies else nullcontext():
+        asyncio.run(written())
 
-    # then no page is about it, and the list does not name it; those of others are there
-    assert [ran.exit_code for ran in erased] == [0]
+    # then it is told that it is not done
+    assert [ran.exit_code for ran in erased] == [1]
+    assert f"the reports in {place} are being written: give the command again" in erased[0].said
+
+    # and when the command is given again, then no page is about it, and no list names it; those of others are there
+    assert erase(clinic).exit_code == 0
     assert found(place, {"number": GONE.encode(), "id": gone.encode()}) == set()
-    assert found(place, {"number": ANNA.encode()}) == {"number"}
-    assert len(list(place.iterdir())) == 1 + len(contents(clinic.home).reports[case_of(clinic.home, ANNA)])
+    pages = {page.stem for page in place.iterdir()}
+    assert pages == set(reports[case_of(clinic.home, ANNA)])
+    assert erase(clinic).exit_code == 0
 
 
 def test_reports_are_written_though_a_case_was_erased_when_they_had_been_listed(
@@ -153,9 +163,10 @@ def test_reports_are_written_though_a_case_was_erased_when_they_had_been_listed(
     monkeypatch.setattr("services.cli.reports.files.short_names", names_are_read)
     succeeded("reports", "--write", place, "--data", clinic.home)
 
-    # then those of others are there, in a list, and nothing of it is
-    assert [ran.exit_code for ran in erased] == [0]
+    # then those of others are there, in a list, and nothing of it is; nor is anything left when it is erased once more
+    assert [ran.exit_code for ran in erased] == [1]
     assert found(place, {"number": GONE.encode()}) == set()
+    assert erase(clinic).exit_code == 0
     assert found(place / "index.html", {"number": ANNA.encode()}) == {"number"}
 
 
