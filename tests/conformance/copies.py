@@ -53,6 +53,13 @@ class CopiesSuite:
         await copies.forget([BACKUP, OF_ONE])
         assert set(await copies.all()) == {KEYS, ELSEWHERE}
 
+    async def test_what_was_noted_since_under_the_same_name_is_not_forgotten(self, copies: Copies) -> None:
+        later = BACKUP.model_copy(update={"at": AT.replace(day=6)})
+        for copy in (BACKUP, later):
+            await copies.note(copy)
+        await copies.forget([BACKUP])
+        assert set(await copies.all()) == {later}
+
     async def test_what_is_noted_in_the_place_of_others_stays_though_one_has_its_name(self, copies: Copies) -> None:
         later = BACKUP.model_copy(update={"at": AT.replace(day=6)})
         for copy in (BACKUP, ELSEWHERE):

@@ -270,11 +270,16 @@ async def _taken_out(home: Home, erased: Erased, search: Search) -> list[Met]:
     for page in left_of(met):
         await home.copies.note(page)
     await home.forget(erased.case_id)
+    # What is made of it was noted before it was read, and from now on nobody can read it.
+    known_by_now = {*noted, *left_of(met)}
+    since = [copy for copy in search.origins.reached(await home.copies.all()) if copy not in known_by_now]
+    met += pages_taken_out(erased, since)
+    copies = [*copies, *since]
     met += [*keys_taken_out(erased, copies, others), *left_open(erased, copies)]
     met += [*await backups_taken_out(erased, copies, others, left_of(met)), *search.closed]
     met += await left_behind(erased, copies)
     gone = [copy for copy in noted if copy not in known]
-    await _know(home.copies, met, gone, [copy for copy in noted if copy.case == erased.case_id])
+    await _know(home.copies, met, gone, [copy for copy in (*noted, *since) if copy.case == erased.case_id])
     return met
 
 

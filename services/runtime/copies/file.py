@@ -38,7 +38,7 @@ class CopiesInFile:
 
     async def note(self, copy: Copy) -> None:
         """Note a copy; what was noted before in its place is replaced."""
-        await self.forget([], [copy])
+        await self.forget((), instead=[copy])
 
     async def all(self) -> Sequence[Copy]:
         """Give what was noted, by kind, machine and path."""
@@ -47,10 +47,10 @@ class CopiesInFile:
 
     async def forget(self, copies: Sequence[Copy], instead: Sequence[Copy] = ()) -> None:
         """Forget copies, and note others in their place, at once."""
-        names, noted = {copy.name for copy in copies}, {copy.name: copy for copy in instead}
+        gone, noted = set(copies), {copy.name: copy for copy in instead}
         with self._held(fcntl.LOCK_EX) as directory:
             known = self._read()
-            after = {name: copy for name, copy in known.items() if name not in names} | noted
+            after = {name: copy for name, copy in known.items() if copy not in gone} | noted
             if after != known:
                 self._write(after)
                 os.fsync(directory)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from services.runtime.copies.port import CopiesUnavailable, Copy
-from services.runtime.documents import Documents, told_as
+from services.runtime.documents import Document, Documents, told_as
 
 COPIES: Final = "copies"
 
@@ -23,17 +23,23 @@ class MongoCopies:
 
     async def note(self, copy: Copy) -> None:
         """Note a copy; what was noted before in its place is replaced."""
-        await self.forget([], [copy])
+        await self.forget((), instead=[copy])
 
     async def all(self) -> Sequence[Copy]:
         """Give what was noted, by kind, machine and path."""
         with told_as(CopiesUnavailable):
-            return [Copy.model_validate_json(each["copy"]) async for each in self._documents.each(COPIES)]
+            return [_copy(each) async for each in self._documents.each(COPIES)]
 
     async def forget(self, copies: Sequence[Copy], instead: Sequence[Copy] = ()) -> None:
         """Forget copies, and note others in their place. If this is broken off, rather one too many is known."""
-        noted = {copy.name: {"copy": copy.model_dump_json()} for copy in instead}
+        gone, noted = set(copies), {copy.name: {"copy": copy.model_dump_json()} for copy in instead}
         with told_as(CopiesUnavailable):
             if noted:
                 await self._documents.put(COPIES, noted)
-            await self._documents.remove_each(COPIES, [{"_id": copy.name} for copy in copies if copy.name not in noted])
+            known = [each async for each in self._documents.each(COPIES)] if gone else []
+            left = [each for each in known if each["_id"] not in noted and _copy(each) in gone]
+            await self._documents.remove_each(COPIES, [{"_id": each["_id"], "copy": each["copy"]} for each in left])
+
+
+def _copy(document: Document) -> Copy:
+    return Copy.model_validate_json(document["copy"])

@@ -76,4 +76,7 @@ class Copies(Protocol):
         """Give what was noted, by kind, machine and path."""
 
     async def forget(self, copies: Sequence[Copy], instead: Sequence[Copy] = ()) -> None:
-        """Forget copies, and note others in their place, of which one can have the name of one that is forgotten."""
+        """Forget copies, and note others in their place, of which one can have the name of one that is forgotten.
+
+        A copy of the same name that was noted since stays.
+        """

@@ -6,7 +6,7 @@ import json
 import shutil
 import sqlite3
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, closing
 from importlib import import_module
 from pathlib import Path
@@ -18,13 +18,14 @@ import pytest
 
 from contracts.codec import CaseKey
 from services.cli.case_keys import write_keys
+from services.cli.erase.copies import Erased, Met, pages_taken_out
 from services.cli.history import history
 from services.cli.home import Failure
 from services.cli.private import in_place_of
 from services.embedded import DATABASE, MASTER_KEY, EmbeddedHome
 from services.home import Home
 from services.runtime.copies.file import CopiesInFile
-from services.runtime.copies.port import CopiesUnavailable
+from services.runtime.copies.port import CopiesUnavailable, Copy
 from services.runtime.directory.port import Person
 from tests.support.command import Ran, ontrack, run_apart, succeeded
 from tests.support.contents import master_key_in
@@ -470,6 +471,45 @@ def test_a_page_that_is_about_to_be_written_is_told_of_though_the_case_was_read_
     assert f"{page} is not there" in told[0].said
     again = erase(clinic)
     assert f"{page} is about the trial of a policy" in again.said or not page.exists()
+
+
+def test_what_is_made_while_a_case_is_erased_and_its_key_is_there_is_told_of(
+    clinic: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given an export that is made, to be read, when an erasure has seen which copies there are
+    exported = clinic.place / "exported"
+
+    def meanwhile(erased: Erased, copies: Sequence[Copy]) -> list[Met]:
+        if not exported.exists():
+            run_apart("export", "--reveal", "--output", exported, "--data", clinic.home)
+        return pages_taken_out(erased, copies)
+
+    monkeypatch.setattr("services.cli.erase.command.pages_taken_out", meanwhile)
+
+    # when the case is erased, then it is told what stands there
+    ran = erase(clinic)
+    assert found(exported, {"comment": COMMENT.encode()}) == {"comment"}
+    assert (ran.exit_code, f"what stands open in {exported} holds its answers" in ran.said) == (1, True)
+
+
+def test_what_is_noted_while_a_case_is_erased_stays_noted(clinic: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    # given a page about a case, and one about another that takes its place when the case is erased
+    page, here = clinic.place / "page.html", ("--data", clinic.home)
+    succeeded("audit", "why", GONE, "--session", "3", "--write", page, *here)
+
+    def meanwhile(erased: Erased, copies: Sequence[Copy]) -> list[Met]:
+        met = pages_taken_out(erased, copies)
+        if not page.exists():
+            run_apart("audit", "why", ANNA, "--session", "3", "--write", page, *here)
+        return met
+
+    with monkeypatch.context() as patch:
+        patch.setattr("services.cli.erase.command.pages_taken_out", meanwhile)
+        assert (erase(clinic).exit_code, page.exists()) == (0, True)
+
+    # when that one is erased too, then its page is not there any more
+    succeeded("erase", ANNA, "--ground", "ordered", "--confirm", ANNA, *here)
+    assert not page.exists()
 
 
 def test_a_page_that_is_about_to_be_written_over_by_one_of_somebody_else_is_told_of(
