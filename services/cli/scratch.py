@@ -13,7 +13,7 @@ from services.cli.output import say
 
 _LOCK: Final = ".lock"
 
-Prefix = Literal["ontrack-bundle-", "ontrack-dry-run-", "ontrack-verified-"]
+Prefix = Literal["ontrack-audit-", "ontrack-bundle-", "ontrack-dry-run-", "ontrack-verified-"]
 
 
 @contextmanager
@@ -39,7 +39,7 @@ def scratch(prefix: Prefix) -> Iterator[Path]:
 
 
 def sweep_all() -> None:
-    """Remove all such folders that nobody uses any more: cases stand in them, with their keys."""
+    """Remove all such folders that nobody uses any more: cases stand in them, some with their keys."""
     for prefix in get_args(Prefix):
         _sweep(prefix)
 

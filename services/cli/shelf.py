@@ -3,8 +3,8 @@
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
+from services.cli.scratch import scratch
 from services.runtime.database import Database
 from services.runtime.store.sqlite import SqliteStore
 
@@ -12,15 +12,8 @@ from services.runtime.store.sqlite import SqliteStore
 @asynccontextmanager
 async def shelf() -> AsyncIterator[SqliteStore]:
     """Give an empty place for states, on disk: however many cases there are, they fit."""
-    with shelves() as folder, shelf_in(folder / "shelf") as store:
+    with scratch("ontrack-audit-") as folder, shelf_in(folder / "shelf") as store:
         yield store
-
-
-@contextmanager
-def shelves() -> Iterator[Path]:
-    """Give a folder for several such places."""
-    with TemporaryDirectory(prefix="ontrack-audit-") as folder:
-        yield Path(folder)
 
 
 @contextmanager

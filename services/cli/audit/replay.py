@@ -35,7 +35,8 @@ from services.cli.home import FINDING, Failure, run
 from services.cli.output import Format, Row, counted, emit, format_option, progress, say
 from services.cli.place import Place, opened
 from services.cli.processes import Progress
-from services.cli.shelf import shelf, shelves
+from services.cli.scratch import scratch
+from services.cli.shelf import shelf
 from services.cli.source import Exported, Source, audited, history_of, source_options
 from services.home import Home
 from services.runtime.database import Database
@@ -153,7 +154,7 @@ async def _in_files(
     home: Home, history: History, reading: Reading, processes: int
 ) -> AsyncIterator[tuple[Rebuilt, Derived]]:
     """Let several processes make it anew, in a file each."""
-    with shelves() as folder:
+    with scratch("ontrack-audit-") as folder:
         told = await _rebuilt(home, history, reading, partial(compared_anew, reading, folder, processes))
         with states_in(folder) as fresh:
             yield told, fresh

@@ -17,7 +17,8 @@ from services.auditor.states import Derived, Together
 from services.auditor.verify import Told, partitions_of, told_again
 from services.cli.place import opened
 from services.cli.processes import Progress, shared
-from services.cli.shelf import shelf, shelf_in, shelves
+from services.cli.scratch import scratch
+from services.cli.shelf import shelf, shelf_in
 from services.cli.source import Exported, Source, Unpacked, history_of
 from services.cli.zone import clinic_zone
 from services.embedded import EmbeddedHome
@@ -90,7 +91,7 @@ async def told_by(
             yield await told_again(history, empty, progress, cases, partitions_of(cases)), empty
         return
     told = Told()
-    with shelves() as folder:
+    with scratch("ontrack-audit-") as folder:
         for each in await _shared(_told, reading, folder, partitions_of(cases), processes, progress):
             told.add(each)
         with states_in(folder) as states:
@@ -108,7 +109,7 @@ async def compared_anew(reading: Reading, folder: Path, processes: int, progress
 async def made_anew(reading: Reading, begun: Begun, processes: int, progress: Progress) -> Made:
     """Make it anew where a region keeps it. Raises Unavailable, StatesLost, Overtaken, Contradicted."""
     found = Made()
-    with shelves() as folder:
+    with scratch("ontrack-audit-") as folder:
         making = partial(_made_there, begun)
         for each in await _shared(making, reading, folder, begun.partitions, processes, progress):
             found.add(each)

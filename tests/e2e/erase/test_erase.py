@@ -236,27 +236,42 @@ def test_a_report_that_is_about_to_be_looked_at_is_not_there_any_more_once_its_c
     assert erase(clinic).exit_code == 0
 
 
-_KILLED: Final = """
+_KILLED: Final = {
+    "a dry run": """
 import os, shutil, sys
 from services.cli.scratch import scratch
 with scratch("ontrack-dry-run-") as folder:
     shutil.copytree(sys.argv[1], folder / "home")
     os._exit(9)
-"""
+""",
+    "an audit": """
+import os, sys
+from services.auditor.states import Comparison
+from services.cli import main
+async def killed(_: Comparison) -> None:
+    os._exit(9)
+Comparison.made = killed
+main(["audit", "verify", "--data", sys.argv[1]])
+""",
+}
 
 
-def test_what_a_dry_run_that_was_killed_has_left_goes_too(clinic: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    # given a command that was killed while all cases and their keys stood in the directory for temporary files
+@pytest.mark.parametrize("program", list(_KILLED.values()), ids=list(_KILLED))
+def test_what_a_command_that_was_killed_has_left_goes_too(
+    clinic: Desk, monkeypatch: pytest.MonkeyPatch, program: str
+) -> None:
+    # given a command that was killed while what is known of cases stood in the directory for temporary files
     secrets, aside = secrets_of(clinic.home), clinic.place / "aside"
     aside.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(aside))
-    command = [sys.executable, "-c", _KILLED, str(clinic.home)]
+    command = [sys.executable, "-c", program, str(clinic.home)]
     subprocess.run(command, env={**os.environ, "TMPDIR": str(aside)}, check=False)
     assert found(aside, secrets) != set()
 
     # when a case is erased, then nothing of it is found there
     assert erase(clinic).exit_code == 0
     assert found(aside, secrets) == set()
+    assert list(aside.iterdir()) == []
 
 
 @pytest.mark.parametrize("beside", ["home", "copy"])
