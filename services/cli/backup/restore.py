@@ -244,6 +244,10 @@ def _tell(what: str, manifest: Manifest, destroyed: int, seen: Seen) -> None:
         f"It is as of {instant(manifest.began)}. What came later is lost, unless clients send it again: let them send "
         "all that they have sent since then. What is there already changes nothing."
     )
+    say(
+        "A case that was erased since is there again, and nothing here tells which: give ontrack erase once more for "
+        "each of those."
+    )
     if seen.unsaid:
         say(
             f"Erased, which its log does not say: {counted(len(seen.unsaid), 'case')}. Give "

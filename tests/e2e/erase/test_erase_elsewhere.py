@@ -1131,9 +1131,10 @@ def test_a_backup_from_before_that_nobody_reached_brings_it_back_and_can_be_eras
     kept = Path(shutil.copy(clinic.place / "monday.backup", clinic.place / "kept.backup"))
     assert erase(clinic).exit_code == 0
 
-    # when the copy is restored elsewhere, then nothing there knows that it was erased
+    # when the copy is restored elsewhere, then nothing there knows that it was erased, and that is said
     directory = master_key_in(clinic.place / "again", (clinic.home / MASTER_KEY).read_bytes())
-    succeeded("restore", kept, "--data", directory)
+    told = succeeded("restore", kept, "--data", directory).told
+    assert "A case that was erased since is there again, and nothing here tells which" in told
     secrets = secrets_of(directory)
 
     # and when it is erased there, nothing is left, and the copy is known since it was restored
