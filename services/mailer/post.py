@@ -92,9 +92,13 @@ class MailServer:
 class Post:
     """Sends letters over one connection, which is made anew after it broke, until no other one can be had."""
 
-    def __init__(self, server: MailServer) -> None:
-        """Send by a server."""
+    def __init__(
+        self, server: MailServer, *, step_within: float = STEP_WITHIN, takes_within: float = TAKES_WITHIN
+    ) -> None:
+        """Send by a server, which is waited for no longer than so many seconds at each step, and over each letter."""
         self._server = server
+        self._step_within = step_within
+        self._takes_within = takes_within
         self._connection: SMTP | None = None
         self._away: MailAway | None = None
 
@@ -120,8 +124,8 @@ class Post:
         await self._begin(str(letter["From"]))
         connection = self._opened
         try:
-            await connection.rcpt(str(letter["To"]), timeout=STEP_WITHIN)
-            async with asyncio.timeout(TAKES_WITHIN):
+            await connection.rcpt(str(letter["To"]), timeout=self._step_within)
+            async with asyncio.timeout(self._takes_within):
                 await connection.data(letter.as_bytes(), timeout=None)
         except SMTPRecipientRefused as refused:
             await self._begin_anew()
@@ -143,7 +147,7 @@ class Post:
     async def _begin(self, sender: str) -> None:
         """Begin a letter by its sender: whatever comes of that is said of all letters. Raises MailAway."""
         try:
-            await self._opened.mail(sender, timeout=STEP_WITHIN)
+            await self._opened.mail(sender, timeout=self._step_within)
         except SMTPSenderRefused as refused:
             self._let_go()
             why = _why_not_from_us(refused.code) if refused.code >= _PERMANENT else _why(refused)
@@ -156,7 +160,7 @@ class Post:
     async def _begin_anew(self) -> None:
         """Let the server forget the letter that it has begun to hear of."""
         try:
-            await self._opened.rset(timeout=STEP_WITHIN)
+            await self._opened.rset(timeout=self._step_within)
         except (SMTPException, OSError):
             self._let_go()
 
@@ -179,7 +183,7 @@ class Post:
             username=server.username,
             password=server.password,
             local_hostname=socket.gethostname(),
-            timeout=STEP_WITHIN,
+            timeout=self._step_within,
         )
         try:
             await connection.connect()

@@ -11,9 +11,8 @@ import pytest
 import trustme
 
 from deploy.local.ports import free_ports
-from services.mailer import post
 from services.mailer.domain.letter import Letterhead, letter
-from services.mailer.post import Answer, Fate, MailAway, MailServer, Post, SenderRefused
+from services.mailer.post import STEP_WITHIN, TAKES_WITHIN, Answer, Fate, MailAway, MailServer, Post, SenderRefused
 from tests.support.post_office import post_office
 
 NOW: Final = datetime(2026, 1, 5, 9, tzinfo=UTC)
@@ -25,8 +24,9 @@ def mail(address: str = "anna@clinic.example") -> EmailMessage:
     return letter(HEAD, delivery_id="5b6f", address=address, language="da", report="9d1c", now=NOW)
 
 
-async def sent(server: MailServer, *addresses: str) -> list[Answer]:
-    async with Post(server) as opened:
+async def sent(server: MailServer, *addresses: str, **within: float) -> list[Answer]:
+    """Send letters. within: how long is waited for what, if not as long as usual."""
+    async with Post(server, **within) as opened:
         answers = []
         for address in addresses or ("anna@clinic.example",):
             await opened.open()
@@ -144,28 +144,25 @@ async def test_a_letter_that_is_not_taken_is_put_off_and_the_next_one_goes(
 
 
 @pytest.mark.parametrize("step", ["of_recipient", "of_letter"])
-async def test_a_server_that_says_nothing_is_not_waited_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
-) -> None:
-    monkeypatch.setattr(post, "TAKES_WITHIN", 0.3)
-    monkeypatch.setattr(post, "STEP_WITHIN", 2.0 if step == "of_letter" else 0.3)
+async def test_a_server_that_says_nothing_is_not_waited_for(tmp_path: Path, step: str) -> None:
+    step_within = 2.0 if step == "of_letter" else 0.3
     async with post_office(tmp_path) as office:
         setattr(office, step, lambda address: "hangs" if address == "bo@clinic.example" else "250 OK")
-        answers = await sent(office.server(), "bo@clinic.example", "anna@clinic.example")
+        both = ("bo@clinic.example", "anna@clinic.example")
+        answers = await sent(office.server(), *both, step_within=step_within, takes_within=0.3)
         assert answers == [Answer(Fate.PUT_OFF, "smtp-silent"), TAKEN]
 
 
 def test_a_server_may_take_as_long_over_a_letter_as_it_is_promised() -> None:
     # RFC 5321, 4.5.3.2.6: who gives up earlier sends again what was taken, and so for four days
-    assert timedelta(minutes=10).total_seconds() <= post.TAKES_WITHIN
+    assert timedelta(minutes=10).total_seconds() <= TAKES_WITHIN
 
 
-async def test_a_server_that_does_not_greet_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(post, "STEP_WITHIN", 0.3)
+async def test_a_server_that_does_not_greet_is_away() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         server = MailServer("127.0.0.1", silent.getsockname()[1], "starttls")
         with pytest.raises(MailAway, match="does not answer"):
-            await sent(server)
+            await sent(server, step_within=0.3)
 
 
 async def test_a_sender_that_is_refused_concerns_everybody(tmp_path: Path) -> None:
@@ -192,13 +189,12 @@ async def test_a_sender_that_is_refused_concerns_everybody(tmp_path: Path) -> No
     ],
 )
 async def test_a_connection_that_ends_before_the_recipient_is_named_says_nothing_of_a_letter(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, why: str
+    tmp_path: Path, said: str, why: str
 ) -> None:
-    monkeypatch.setattr(post, "STEP_WITHIN", 2.0)
     async with post_office(tmp_path) as office:
         office.sender = said
         with pytest.raises(MailAway, match=why) as away:
-            await sent(office.server())
+            await sent(office.server(), step_within=2.0)
         assert not isinstance(away.value, SenderRefused)
 
 
@@ -223,6 +219,6 @@ async def test_who_is_told_to_end_does_not_wait_for_a_server_that_says_nothing(t
 
         # when it is not waited for any more, then that is so at once
         sending.cancel()
-        done, _ = await asyncio.wait({sending}, timeout=post.STEP_WITHIN / 2)
+        done, _ = await asyncio.wait({sending}, timeout=STEP_WITHIN / 2)
         assert done == {sending}
         office.passed.set()
