@@ -3,14 +3,14 @@
 import asyncio
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
-import services.ingest.search
 from contracts.topics import CASES
 from services.ingest.cases import Cases, KeyMissing
 from services.ingest.domain.register import Register, Unclear
+from services.ingest.search import ABSENT_AT_MOST
 from services.runtime.log.port import Record
 from services.runtime.runner import Runner
 from services.runtime.store.port import Write
@@ -18,8 +18,9 @@ from services.runtime.unavailable import Unavailable
 from tests.support.faults import OvertakenStore, Trouble, TroubledLog
 from tests.support.registering import (
     NAMES,
+    OF_ANOTHER,
+    CountedLog,
     FailingRegister,
-    PoliteLog,
     Story,
     a_bench,
     enrolment_of,
@@ -27,6 +28,15 @@ from tests.support.registering import (
     unclear,
 )
 from tests.support.workbench import LOG_ID, PARTITION, cases_of
+
+A_BATCH: Final = 2_000
+"""Facts that are read at a time."""
+
+
+def strangers(number: int) -> list[str]:
+    """So many cases of which nothing stands on the log."""
+    known = {*NAMES, OF_ANOTHER.key}
+    return [case_id for case_id in cases_of(PARTITION, len(known) + number) if case_id not in known]
 
 
 async def test_of_a_case_that_the_register_has_halted_it_is_told_that_not_all_is_known() -> None:
@@ -321,25 +331,20 @@ async def test_who_seeks_a_case_for_too_long_is_told_to_come_again_and_goes_on_t
         assert not await story.cases.registered([name])
 
 
-async def test_what_was_read_for_one_case_is_not_read_again_since_another_is_looked_for(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(services.ingest.search, "_AT_ONCE", 1)
+async def test_what_was_read_for_one_case_is_not_read_again_since_another_is_looked_for() -> None:
     with a_bench() as bench:
         # given two cases with keys and no facts, one of which was looked for up to the end
         story = Story(bench)
-        await story.record("elsewhere", NAMES)
-        await story.run_register()
-        one, other = cases_of(PARTITION, len(NAMES) + 2)[-2:]
+        await story.record_others(2 * A_BATCH)
+        one, other = strangers(2)
         await bench.know(one, other)
-        trouble = Trouble()
-        cases = Cases(TroubledLog(bench.log, trouble), bench.store, bench.keyring, cases_at_hand=0, facts_kept=0)
+        log = CountedLog(bench.log)
+        cases = Cases(log, bench.store, bench.keyring, cases_at_hand=0, facts_kept=0)
         assert not await cases.registered([one])
-        assert trouble.calls.count("log.read") == len(NAMES)
+        assert log.given == 2 * A_BATCH
 
         # when both are looked for, and not for long enough, when there is more on the log
-        await story.record("elsewhere", NAMES)
-        await story.run_register()
+        await story.record_others(10)
         cases.looks_back_for = 0
         assert await unclear(cases, [one, other]) == {one, other}
         with pytest.raises(Unavailable):
@@ -347,79 +352,70 @@ async def test_what_was_read_for_one_case_is_not_read_again_since_another_is_loo
 
         # then for the one only what is new is read
         cases.looks_back_for = 100
-        trouble.calls.clear()
+        log.given = 0
         assert not await cases.registered([one])
-        assert trouble.calls.count("log.read") == len(NAMES)
+        assert log.given == 10
 
 
-async def test_more_cases_can_be_looked_for_than_are_remembered_to_be_on_no_record(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(services.ingest.search, "_AT_ONCE", 1)
-    monkeypatch.setattr(services.ingest.search, "ABSENT_AT_MOST", 1)
+async def test_more_cases_can_be_looked_for_than_are_remembered_to_be_on_no_record() -> None:
     with a_bench() as bench:
         # given cases with keys and no facts
         story = Story(bench)
-        await story.record("elsewhere", NAMES)
-        await story.run_register()
-        many = cases_of(PARTITION, len(NAMES) + 3)[len(NAMES) :]
+        await story.record_others(3 * A_BATCH)
+        many = strangers(ABSENT_AT_MOST + 1)
         await bench.know(*many)
 
         # when they are asked for, then what the register has read is read once, and none is there
-        trouble = Trouble()
-        cases = Cases(TroubledLog(bench.log, trouble), bench.store, bench.keyring)
+        log = CountedLog(bench.log)
+        cases = Cases(log, bench.store, bench.keyring)
         async with asyncio.timeout(60):
             assert not await cases.registered(many)
-        assert trouble.calls.count("log.read") == len(NAMES)
+        assert log.given == 3 * A_BATCH
 
         # and when they are sought, each time for no longer than it takes to read something, that comes to its end too
-        trouble.calls.clear()
-        cases = Cases(TroubledLog(bench.log, trouble), bench.store, bench.keyring)
+        log.given = 0
+        cases = Cases(log, bench.store, bench.keyring)
         cases.looks_back_for = 0
         assert await unclear(cases, many) == set(many)
-        for _ in NAMES:
+        for _ in range(3):
             with suppress(Unavailable):
                 await cases.seek(many, within=-1)
-        assert trouble.calls.count("log.read") == len(NAMES)
+        assert log.given == 3 * A_BATCH
         assert await unclear(cases, many[-1:]) == set()
 
 
-async def test_what_has_nothing_of_the_cases_that_are_left_is_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(services.ingest.search, "_AT_ONCE", 1)
+async def test_what_has_nothing_of_the_cases_that_are_left_is_not_read_again() -> None:
     with a_bench() as bench:
         # given a process that has looked for a case without a fact up to the end
         story = Story(bench)
-        for _ in range(5):
-            await story.record("elsewhere", NAMES)
-        await story.run_register()
-        *_, name = cases_of(PARTITION, len(NAMES) + 1)
-        await bench.know(name)
-        trouble = Trouble()
-        cases = Cases(TroubledLog(bench.log, trouble), bench.store, bench.keyring, cases_at_hand=0, facts_kept=0)
-        assert not await cases.registered([name])
         await story.record("elsewhere", NAMES)
         await story.run_register()
+        await story.record_others(3 * A_BATCH)
+        (name,) = strangers(1)
+        await bench.know(name)
+        log = CountedLog(bench.log)
+        cases = Cases(log, bench.store, bench.keyring, cases_at_hand=0, facts_kept=0)
+        assert not await cases.registered([name])
+        await story.record_others(10)
 
         # when it is asked for together with one that was lost, and stands first on the log
         await bench.store.remove(Register.name, NAMES[:1])
-        trouble.calls.clear()
+        log.given = 0
         assert await unclear(cases, [name, NAMES[0]]) == {NAMES[0]}
 
         # then only that was read which leads to the one, and what has come since
-        assert trouble.calls.count("log.read") == 1 + len(NAMES)
+        assert log.given == A_BATCH + 10
 
 
-async def test_of_many_that_seek_cases_at_once_one_reads_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(services.ingest.search, "_AT_ONCE", 1)
+async def test_of_many_that_seek_cases_at_once_one_reads_for_all() -> None:
     with a_bench() as bench:
         # given many cases with keys and no facts, none of which a process knows to be new
         story = Story(bench)
-        await story.record("elsewhere", NAMES)
-        await story.run_register()
-        many = cases_of(PARTITION, len(NAMES) + 20)[len(NAMES) :]
+        await story.record_others(3 * A_BATCH)
+        many = strangers(20)
         await bench.know(*many)
-        trouble = Trouble()
-        cases = Cases(PoliteLog(bench.log, trouble), bench.store, bench.keyring)
+        log = CountedLog(bench.log)
+        cases = Cases(log, bench.store, bench.keyring)
         cases.looks_back_for = 0
         assert await unclear(cases, many) == set(many)
 
@@ -427,7 +423,7 @@ async def test_of_many_that_seek_cases_at_once_one_reads_for_all(monkeypatch: py
         await asyncio.gather(*(cases.seek([case_id], within=60) for case_id in many))
 
         # then what the register has read was read once, and all are known
-        assert trouble.calls.count("log.read") == len(NAMES)
+        assert log.given == 3 * A_BATCH
         assert await unclear(cases, many) == set()
 
 

@@ -14,11 +14,11 @@ from contracts.events.facts import CaseEnrolled, SessionScheduled
 from contracts.topics import CASES, Topic
 from services.ingest.cases import Cases
 from services.ingest.domain.register import Register, Registered, Unclear
-from services.runtime.log.port import Record, StoredRecord
-from services.runtime.store.port import AgendaStore
+from services.runtime.log.port import Journal, Record, StoredRecord
+from services.runtime.store.port import AgendaStore, Outcome, Position
 from tests.support.clinic import policy_like, protocol_like
-from tests.support.faults import TroubledLog
-from tests.support.workbench import PARTITION, Workbench, cases_of, key_of
+from tests.support.faults import Trouble, TroubledLog
+from tests.support.workbench import LOG_ID, PARTITION, Workbench, cases_of, key_of
 
 MOMENT: Final = datetime(2026, 1, 5, 9, tzinfo=UTC)
 NAMES: Final = tuple(cases_of(PARTITION, 3))
@@ -61,6 +61,13 @@ class Story:
             assert isinstance(start, int)
             self.cases.recorded(PARTITION, start, records)
 
+    async def record_others(self, number: int) -> None:
+        """Record so many facts of another case, which the register has read."""
+        log, store = self.bench.log, self.bench.store
+        await log.append(CASES, PARTITION, [OF_ANOTHER] * number)
+        position = Position(LOG_ID, await log.end(CASES, PARTITION))
+        assert await store.set_position(self._register.name, PARTITION, position) is Outcome.APPLIED
+
     async def run_register(self) -> None:
         """Let the register read everything."""
         await self.bench.run(self._register)
@@ -88,6 +95,9 @@ def enrolment_of(case_id: str) -> Record:
     return Record(case_id, encode(prepared(fact, key_of(case_id))))
 
 
+OF_ANOTHER: Final = enrolment_of(cases_of(PARTITION, 4)[-1])
+
+
 class FailingRegister(Register):
     """One that cannot go on with the first of the cases when one of its sessions is scheduled."""
 
@@ -97,12 +107,18 @@ class FailingRegister(Register):
         return super().step(state, event)
 
 
-class PoliteLog(TroubledLog):
-    """A log that lets others have their turn before it reads, as brokers do."""
+class CountedLog(TroubledLog):
+    """A log that lets others have their turn before it reads, as brokers do. given: how many records it has given."""
+
+    def __init__(self, log: Journal) -> None:
+        super().__init__(log, Trouble())
+        self.given = 0
 
     async def read(self, topic: Topic, partition: int, offset: int, limit: int) -> Sequence[StoredRecord]:
         await asyncio.sleep(0)
-        return await super().read(topic, partition, offset, limit)
+        records = await super().read(topic, partition, offset, limit)
+        self.given += len(records)
+        return records
 
 
 @contextmanager
