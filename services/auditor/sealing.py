@@ -20,8 +20,6 @@ from services.runtime.unavailable import Unavailable
 
 RECORDS: Final = 10_000
 TIME: Final = timedelta(hours=1)
-LOOK: Final = 2.0
-"""Seconds between two looks at how much has been recorded since."""
 
 FETCH_AGAIN: Final = (
     "put it there again as whoever keeps checkpoints has it, or delete it, and the log is held to the one before: "
@@ -40,10 +38,14 @@ class CheckpointUnusable(NoteInvalid):
 
 @dataclass(frozen=True, slots=True)
 class Rhythm:
-    """When a checkpoint is signed: after so many records, or so much time if there are any at all."""
+    """When a checkpoint is signed: after so many records, or so much time if there are any at all.
+
+    look: seconds between two looks at how much has been recorded since
+    """
 
     records: int = RECORDS
     time: timedelta = TIME
+    look: float = 2.0
 
 
 class Kept(NamedTuple):
@@ -73,7 +75,7 @@ class Sealer:
         """Sign for ever, and tell what is in the way."""
         while True:
             health.set("seals", await self._why_not(), is_elsewhere=True)
-            await asyncio.sleep(LOOK)
+            await asyncio.sleep(self._rhythm.look)
 
     async def _why_not(self) -> str | None:
         try:

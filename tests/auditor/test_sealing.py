@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from math import inf
 from pathlib import Path
@@ -13,7 +14,6 @@ from typing import Final
 import pytest
 
 from contracts.topics import CASES, SCORES, SEALS, Topic
-from services.auditor import sealing
 from services.auditor.checkpoint import WHOLE_EVERY, Checkpoint, last_signed, notes, signed
 from services.auditor.note import NoteInvalid, Signer
 from services.auditor.sealing import CheckpointUnusable, KeyUnusable, Rhythm, Sealer, file_name, require_kept, signer_in
@@ -310,12 +310,11 @@ async def test_where_a_checkpoint_cannot_be_kept_that_is_told_and_it_is_kept_whe
 
 
 async def test_a_fault_is_told_and_keeps_nothing_from_being_signed_once_it_is_over(
-    home: EmbeddedHome, kept: Path, monkeypatch: pytest.MonkeyPatch
+    home: EmbeddedHome, kept: Path
 ) -> None:
     # given a sealer of a log that is damaged at its first look
-    monkeypatch.setattr(sealing, "LOOK", 0.0)
-    health = Told()
-    it = Sealer(TroubledLog(home.log, DamagedOnce()), home.log_id, SIGNER, kept, RHYTHM, Hour())
+    health, at_once = Told(), replace(RHYTHM, look=0.0)
+    it = Sealer(TroubledLog(home.log, DamagedOnce()), home.log_id, SIGNER, kept, at_once, Hour())
 
     # when it runs until nothing is wrong any more
     running, is_well = asyncio.create_task(it.run(health)), asyncio.create_task(health.is_well.wait())
