@@ -69,6 +69,16 @@ ENDLESS = st.recursive(
 )
 """Any JSON, with numbers as large as anybody likes, and numbers that are none."""
 
+FITTING = st.sampled_from(
+    [
+        "99999999-8888-4777-8666-555555555555",
+        "2026-01-05T09:00:00.000Z",
+        "urn:ontrack:elsewhere",
+        *(kind.type() for kind in KINDS),
+    ]
+)
+"""What one field of a record or another can hold."""
+
 each_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 each_kind_of_cases = pytest.mark.parametrize("kind", OF_CASES, ids=lambda kind: kind.__name__)
 a_few = settings(max_examples=8, deadline=None)
@@ -500,8 +510,8 @@ def test_any_json_is_refused_and_never_raises(value: object) -> None:
         assert read(record, topic) == Unreadable("not-an-event")
 
 
-@settings(deadline=None, max_examples=150)
-@given(data=st.data(), value=ENDLESS)
+@settings(deadline=None, max_examples=300)
+@given(data=st.data(), value=ENDLESS | FITTING)
 def test_a_record_with_anything_in_one_place_never_raises(data: st.DataObject, value: object) -> None:
     # given a record of a case, or of the log itself, with anything in place of one of its fields
     topic, right = data.draw(st.sampled_from([(SCORES, a_record()), (DEFINITIONS, an_open_record())]))
