@@ -126,3 +126,20 @@ def cause_of_a_fact(tampering: Tampering, case_id: str) -> None:
 def correlation_of_a_fact(tampering: Tampering, case_id: str) -> None:
     """Let a fact say that another one is the first of all that follows from it."""
     _of_a_fact(tampering, case_id, correlationid=NOBODYS)
+
+
+def fact_spoilt(tampering: Tampering, case_id: str) -> None:
+    """Alter a fact: it cannot be read, and nothing else on the log is another one."""
+    tampering.put(CASES, case_id, 2, b"x" + tampering.record(CASES, case_id, 2)[1:])
+
+
+def conclusion_put_in(tampering: Tampering, case_id: str) -> None:
+    """Add a conclusion, with the number that comes next."""
+    last = tampering.record(TRACKS, case_id, -1)
+    sequence = int(orjson.loads(last)["sequence"])
+    tampering.append(TRACKS, case_id, renamed(last, sequence=str(sequence + 1)))
+
+
+def key_gone(tampering: Tampering, case_id: str) -> None:
+    """Let a case be without its key: it halts at its first fact."""
+    tampering.do("DELETE FROM keys WHERE case_id = ?", case_id)

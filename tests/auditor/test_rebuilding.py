@@ -28,7 +28,7 @@ from services.runtime.database import table_of
 from services.runtime.log.port import Log, StoredRecord
 from services.runtime.store.port import FRESH, Outcome, Position, Store, StoredState, Write
 from tests.auditor.moments import AMomentAgo, ends_before_the_last_fact
-from tests.auditor.tampering import Tampering, renamed
+from tests.auditor.tampering import Tampering, fact_spoilt, key_gone, renamed
 from tests.cli.homes import CASES as COURSES
 from tests.cli.homes import imported, written
 from tests.support.command import ontrack, succeeded
@@ -230,12 +230,7 @@ def of_other_facts(tampering: Tampering, case_id: str) -> None:
     succeeded("audit", "replay", "--swap", "--data", tampering.home)
 
 
-def without_a_key(tampering: Tampering, case_id: str) -> None:
-    """The case halts at its first fact."""
-    tampering.do("DELETE FROM keys WHERE case_id = ?", case_id)
-
-
-COPIES: Final = (whole, shorter, without_a_case, of_other_facts, without_a_key)
+COPIES: Final = (whole, shorter, without_a_case, of_other_facts, key_gone)
 """What one log is in several places: each has its name."""
 
 
@@ -311,7 +306,7 @@ ONE_AND_ANOTHER: Final = (
     (whole, shorter),
     (whole, without_a_case),
     (whole, of_other_facts),
-    (whole, without_a_key),
+    (whole, key_gone),
     (without_a_case, whole),
     (of_other_facts, whole),
 )
@@ -530,14 +525,9 @@ def test_what_was_kept_is_not_told_as_that_of_what_is_given_now(tampering: Tampe
     succeeded("audit", "replay", "--data", sound, "--into", file)
 
     # when another copy of that home is replayed there, or the same one again, then that is refused
-    spoil(tampering, p1)
+    fact_spoilt(tampering, p1)
     assert_refused(tampering.home, file, "a replay that came to its end")
     assert_refused(sound, file, "a replay that came to its end")
-
-
-def spoil(tampering: Tampering, case_id: str) -> None:
-    """Alter a fact: it cannot be read, and nothing else on the log is another one."""
-    tampering.put(CASES, case_id, 2, b"x" + tampering.record(CASES, case_id, 2)[1:])
 
 
 def test_what_was_done_of_another_copy_of_the_log_is_done_anew(tampering: Tampering, sound: Path, p1: str) -> None:
@@ -545,7 +535,7 @@ def test_what_was_done_of_another_copy_of_the_log_is_done_anew(tampering: Tamper
     file, alone = tampering.home.parent / "fresh.db", tampering.home.parent / "alone.db"
     succeeded("audit", "replay", "--data", sound, "--into", file)
     unended(file)
-    spoil(tampering, p1)
+    fact_spoilt(tampering, p1)
 
     # when the copy is replayed there, then what is told is what one that was left alone tells, with its contradictions
     left_alone = ontrack("audit", "replay", "--data", tampering.home, "--into", alone)

@@ -24,7 +24,7 @@ from services.runtime.database import table_of
 from services.runtime.log.sqlite import SqliteLog
 from services.runtime.store.sqlite import SqliteStore
 from tests.auditor.moments import AMomentAgo, ends_before_the_last_fact
-from tests.auditor.tampering import Tampering, renamed
+from tests.auditor.tampering import Tampering, conclusion_put_in, fact_spoilt, key_gone, renamed
 from tests.cli.homes import CASES as COURSES
 from tests.cli.homes import imported, written
 from tests.support.command import ended, ontrack, started, succeeded
@@ -211,16 +211,6 @@ def test_one_that_was_killed_goes_on_where_it_was(large: Path, tmp_path: Path) -
     assert digests(told) == digests(replayed("--data", large))
 
 
-def _fact_spoilt(tampering: Tampering, case_id: str) -> None:
-    tampering.put(CASES, case_id, 2, b"x" + tampering.record(CASES, case_id, 2)[1:])
-
-
-def _conclusion_put_in(tampering: Tampering, case_id: str) -> None:
-    last = tampering.record(TRACKS, case_id, -1)
-    sequence = int(orjson.loads(last)["sequence"])
-    tampering.append(TRACKS, case_id, renamed(last, sequence=str(sequence + 1)))
-
-
 def _conclusion_altered(tampering: Tampering, case_id: str) -> None:
     """Another moment in a record whose place and type are right."""
     record = tampering.record(TRACKS, case_id, 1)
@@ -256,7 +246,7 @@ def test_what_is_published_by_a_replacement_is_what_the_stages_say(
     assert tampering.do(everything) == Tampering(sound).do(everything)
 
 
-DAMAGES: Final = (_fact_spoilt, _conclusion_put_in, _conclusion_altered)
+DAMAGES: Final = (fact_spoilt, conclusion_put_in, _conclusion_altered)
 
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
@@ -280,10 +270,6 @@ def test_where_the_log_was_damaged_nothing_is_put_in_place(tampering: Tampering,
         assert [tampering.do(each) for each in everything] == before
 
 
-def _end_cut_off(tampering: Tampering, case_id: str) -> None:
-    tampering.cut_off(case_id)
-
-
 def _state_ahead(tampering: Tampering, case_id: str) -> None:
     tampering.do("UPDATE states SET \"offset\" = 999999 WHERE stage = 'not_detector' AND case_id = ?", case_id)
 
@@ -296,16 +282,12 @@ def _key_taken_away(tampering: Tampering, case_id: str) -> None:
     tampering.do("UPDATE keys SET wrapped = NULL WHERE case_id = ?", case_id)
 
 
-def _key_gone(tampering: Tampering, case_id: str) -> None:
-    tampering.do("DELETE FROM keys WHERE case_id = ?", case_id)
-
-
 UNTOLD: Final = {
-    "the end of the log was cut off": (_end_cut_off, "4 log-cut"),
+    "the end of the log was cut off": (Tampering.cut_off, "4 log-cut"),
     "a state has read more": (_state_ahead, "1 state-ahead"),
     "a case is not on the log": (_state_of_nobody, "1 state-underivable"),
     "a key was destroyed": (_key_taken_away, "4 state-underivable"),
-    "a key is gone": (_key_gone, "4 state-underivable"),
+    "a key is gone": (key_gone, "4 state-underivable"),
 }
 
 

@@ -11,7 +11,7 @@ from contracts.topics import CASES, SCORES, TRACKS, partition_of
 from services.cli.audit.findings import FIELDS_SHOWN
 from services.embedded import EmbeddedHome
 from tests.auditor.found import findings, kinds
-from tests.auditor.tampering import Tampering
+from tests.auditor.tampering import Tampering, fact_spoilt
 from tests.support.command import ontrack, succeeded
 
 
@@ -79,7 +79,7 @@ def test_a_fact_that_cannot_be_read_is_named_before_all_that_does_not_follow_wit
     tampering: Tampering, p1: str
 ) -> None:
     # given a fact that was damaged after much had been concluded from it
-    tampering.put(CASES, p1, 2, b"x" + tampering.record(CASES, p1, 2)[1:])
+    fact_spoilt(tampering, p1)
 
     # when the history is verified, then it comes first, with its place
     first, *others = findings(tampering.home)

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Final
 
-import orjson
 import pytest
 
 from contracts.events.facts import CaseEnrolled, ResponseSubmitted
@@ -11,7 +10,15 @@ from contracts.events.tracks import TrackEvaluated
 from contracts.topics import CASES, DEAD_LETTERS, NOTICES, SCORES, TRACKS, Topic, partition_of
 from services.runtime.database import table_of
 from tests.auditor.found import findings, kinds
-from tests.auditor.tampering import NOBODYS, Tampering, cause_of_a_fact, correlation_of_a_fact, renamed
+from tests.auditor.tampering import (
+    NOBODYS,
+    Tampering,
+    cause_of_a_fact,
+    conclusion_put_in,
+    correlation_of_a_fact,
+    key_gone,
+    renamed,
+)
 
 
 def _cut(tampering: Tampering, case_id: str) -> None:
@@ -33,12 +40,6 @@ def _swapped(tampering: Tampering, case_id: str) -> None:
 def _numbered_beyond(tampering: Tampering, case_id: str) -> None:
     """As far as a number goes: whoever counts up to it is busy for minutes."""
     tampering.append(TRACKS, case_id, renamed(tampering.record(TRACKS, case_id, -1), sequence=str(10**9 - 1)))
-
-
-def _inserted(tampering: Tampering, case_id: str) -> None:
-    last = tampering.record(TRACKS, case_id, -1)
-    sequence = int(orjson.loads(last)["sequence"])
-    tampering.append(TRACKS, case_id, renamed(last, sequence=str(sequence + 1)))
 
 
 def _foreign(tampering: Tampering, case_id: str) -> None:
@@ -99,10 +100,6 @@ def _state_of_nobody(tampering: Tampering, case_id: str) -> None:
         f"INSERT INTO states ({columns}) SELECT {values} FROM states WHERE stage = 'register' AND case_id = ?",  # noqa: S608 - ours
         case_id,
     )
-
-
-def _key_gone(tampering: Tampering, case_id: str) -> None:
-    tampering.do("DELETE FROM keys WHERE case_id = ?", case_id)
 
 
 def _key_of_text(tampering: Tampering, case_id: str) -> None:
@@ -181,7 +178,7 @@ DONE: Final[dict[str, tuple[Callable[[Tampering, str], None], set[str], str]]] =
     "a fact taken out": (_cut_fact, {"altered"}, "what follows from the facts was expected"),
     "two events that changed places": (_swapped, {"misplaced"}, "number 5 of the case was expected before number 6"),
     "an event with a number beyond all": (_numbered_beyond, {"gap"}, "of the case was expected before number"),
-    "an event put in": (_inserted, {"underivable"}, "no fact leads to this event"),
+    "an event put in": (conclusion_put_in, {"underivable"}, "no fact leads to this event"),
     "a record that is no event": (_foreign, {"unreadable"}, "a record of rom.scores.v1 was expected"),
     "an event that was edited as text": (_edited_as_text, {"altered"}, "what follows from the facts was expected"),
     "an event that cannot be read": (_flipped_outside, {"altered"}, "; what stands there cannot be read"),
@@ -192,7 +189,7 @@ DONE: Final[dict[str, tuple[Callable[[Tampering, str], None], set[str], str]]] =
     "a state of another case": (_state_of_another, {"state-altered"}, "what follows from the history was expected"),
     "a state that is gone": (_state_gone, {"state-missing"}, "a state was expected"),
     "a state of nobody": (_state_of_nobody, {"state-underivable"}, "nothing on the log leads to it"),
-    "a key that is gone": (_key_gone, {"key-missing"}, "the key of the case was expected"),
+    "a key that is gone": (key_gone, {"key-missing"}, "the key of the case was expected"),
     "a key that became text": (_key_of_text, {"key-missing"}, "in the keyring, undamaged"),
     "a key with a letter more": (_key_with_a_letter_more, {"key-missing"}, "in the keyring, undamaged"),
     "a key that is another one": (_key_flipped, {"key-missing"}, "in the keyring, undamaged"),
