@@ -11,11 +11,10 @@ from contracts.topics import CASES
 from services.embedded import MASTER_KEY, EmbeddedHome
 from services.runtime.backup.archive import Backup
 from services.runtime.keyring.master import MasterKey
-from tests.support.clients import Client, Clients, Post, Request, working
+from tests.support.clients import Client, Post, Request, working
 from tests.support.command import ran_apart
 from tests.support.contents import contents, counts, holds_all_of, master_key_in
 from tests.support.kept import Following, Kept, both_in, facts_of, is_beginning_of
-from tests.support.region import wait_until
 from tests.support.running import Running, running
 from tests.support.simulated import simulated
 
@@ -31,11 +30,11 @@ def test_a_clinic_that_is_lost_goes_on_from_its_backup(tmp_path: Path) -> None:
     with running(data) as clinic:
         posts = [Client(f"client-{number}", posting(clinic, token.strip())) for number in range(4)]
         with working(*posts) as clients:
-            wait_for_more(clients)
+            clients.wait_for_more(MORE)
 
             # and which is backed up meanwhile, and then killed
             ran_apart("backup", file, "--data", data)
-            wait_for_more(clients)
+            clients.wait_for_more(MORE)
             clinic.end(signal.SIGKILL)
     key, lost = (data / MASTER_KEY).read_bytes(), concluded(data)
     whole = contents(data)
@@ -74,12 +73,6 @@ def test_a_clinic_that_is_lost_goes_on_from_its_backup(tmp_path: Path) -> None:
 
 def posting(clinic: Running, token: str) -> Post:
     return lambda path, body, key: clinic.ask("POST", path, body, token, key)
-
-
-def wait_for_more(clients: Clients) -> None:
-    """Wait until some more requests were answered."""
-    enough = len(clients.answered) + MORE
-    wait_until(lambda: len(clients.answered) >= enough, f"{MORE} more requests answered")
 
 
 def answered_before(file: Path, data: Path, answered: Sequence[Request]) -> list[Request]:

@@ -106,10 +106,3 @@ def test_whoever_watches_asks_by_a_command(region: Region) -> None:
     service.stop()
     gone = ontrack("ready", "--port", str(service.port))
     assert (gone.exit_code, gone.told) == (1, "Error: it does not answer\n")
-
-
-@pytest.fixture
-def region(tmp_path: Path) -> Iterator[Region]:
-    """A region that is not provisioned."""
-    with region_of_its_own(tmp_path) as region:
-        yield region

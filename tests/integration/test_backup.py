@@ -28,7 +28,7 @@ from services.runtime.roster.mongo import ROSTER, MongoRoster
 from services.runtime.roster.port import Clinic
 from services.runtime.store.mongo import MongoStore
 from services.runtime.store.port import Position
-from tests.support.clients import Client, Clients, Post, Request, working
+from tests.support.clients import Client, Post, Request, working
 from tests.support.command import ran_apart
 from tests.support.contents import contents_of, holds_all_of, master_key_in
 from tests.support.kept import Following, Kept, both_in, both_of, but_for, facts_of, is_beginning_of, kept_of
@@ -71,11 +71,6 @@ def posting(process: Process, token: str) -> Post:
     return lambda path, body, key: process.request("POST", path, body, **credential, Idempotency_Key=key)
 
 
-def wait_for_more(clients: Clients) -> None:
-    enough = len(clients.answered) + MORE
-    wait_until(lambda: len(clients.answered) >= enough, f"{MORE} more requests answered")
-
-
 def answered_before(file: Path, answered: list[Request]) -> list[Request]:
     with Backup.opened(file) as backup:
         began = backup.manifest.began.timestamp()
@@ -94,11 +89,11 @@ def test_a_region_that_is_lost_goes_on_from_its_backup_as_a_region_and_as_a_dire
     region.succeeded("import", cohort, "--enrol")
     posts = [Client(f"client-{number}", posting(ingest, token)) for number in range(4)]
     with working(*posts) as clients:
-        wait_for_more(clients)
+        clients.wait_for_more(MORE)
 
         # and which is backed up meanwhile
         region.succeeded("backup", file)
-        wait_for_more(clients)
+        clients.wait_for_more(MORE)
     ingest.stop()
     lost, whole = settled(region), region.asked(contents_of)
     region.stop()

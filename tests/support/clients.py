@@ -11,6 +11,8 @@ from threading import Event
 from time import time
 from typing import Any, Final
 
+from tests.support.region import wait_until
+
 Post = Callable[[str, object, str], tuple[int, Any]]
 """Posts a body to a path under a key; gives the status and what is answered, status 0 if nothing comes."""
 
@@ -82,6 +84,11 @@ class Clients:
     def answered(self) -> list[Request]:
         """What was answered so far."""
         return [request for client in self.each for request in tuple(client.sent) if request.at is not None]
+
+    def wait_for_more(self, number: int) -> None:
+        """Wait until so many more requests were answered."""
+        enough = len(self.answered) + number
+        wait_until(lambda: len(self.answered) >= enough, f"{number} more requests answered")
 
     def end(self) -> None:
         """Let each end when its request in hand is answered."""
