@@ -11,6 +11,7 @@ import pytest
 
 from services.mailer.domain.mailbag import NEWS_FOR
 from tests.support.command import ontrack, succeeded
+from tests.support.editing import edit
 from tests.support.mailing import led_by, mailing_clinic
 
 REFUSED: Final = "550 5.1.1 nobody here"
@@ -146,7 +147,7 @@ def test_an_outbox_that_cannot_be_read_is_told_in_words(tmp_path: Path) -> None:
             clinic.office.of_recipient = lambda _: LATER
             await clinic.deteriorates()
             await clinic.round()
-            clinic.home._database.connection.execute("UPDATE outbox SET body = 'anna'")  # noqa: SLF001 - as a disk does
+            edit(clinic.home, "UPDATE outbox SET body = 'anna'")
 
     asyncio.run(make())
 

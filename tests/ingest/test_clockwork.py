@@ -41,6 +41,7 @@ from services.runtime.health import Health
 from services.runtime.roster.port import Clinic
 from services.runtime.unavailable import Unavailable
 from tests.support.clinic import odsis
+from tests.support.editing import edit
 from tests.support.faults import Away, Trouble
 from tests.support.histories import GRYESTEN
 from tests.support.patient import NO_TROUBLE, patient
@@ -358,10 +359,7 @@ async def test_a_roster_that_cannot_be_read_stops_no_other_clinic(tmp_path: Path
     async with a_ward(tmp_path / "home") as ward:
         await ward.admit("anna")
         await ward.admit("bo", clinic="c2")
-        assert isinstance(ward.home, EmbeddedHome)
-        ward.home._database.connection.execute(  # noqa: SLF001 - what no port does
-            "INSERT INTO roster VALUES (?, 'c2', 'c2', '{}')", (kind,)
-        )
+        edit(ward.home, "INSERT INTO roster VALUES (?, 'c2', 'c2', '{}')", kind)
 
         # when their time comes
         ward.time = MORNING

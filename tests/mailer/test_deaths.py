@@ -12,6 +12,7 @@ from services.mailer.domain.delivery import FIRST_RETRY, LEASE, Delivery, Fact
 from services.mailer.ingest import IngestUnavailable
 from services.mailer.outbox.port import Outbox, OutboxUnavailable
 from services.up import OwnIngest
+from tests.support.editing import edit
 from tests.support.mailing import SENT_TO_BOTH, MailingClinic, led_by
 
 
@@ -112,9 +113,7 @@ async def test_what_the_outbox_keeps_of_a_mail_is_made_anew_where_it_was_damaged
     clinic.office.of_letter = lambda _: "451 4.3.0 not now"
     await clinic.deteriorates()
     await clinic.round()
-    clinic.home._database.connection.execute(  # noqa: SLF001 - what no port does
-        "UPDATE outbox SET body = substr(body, 2) WHERE recipient = 'anna'"
-    )
+    edit(clinic.home, "UPDATE outbox SET body = substr(body, 2) WHERE recipient = 'anna'")
 
     # when the mail server takes letters, then both are sent, and of the other one it is known that it was tried before
     clinic.office.of_letter = lambda _: "250 OK"
@@ -137,9 +136,7 @@ async def test_what_was_sent_is_not_sent_again_where_what_is_kept_of_another_mai
     with pytest.raises(IngestUnavailable):
         await clinic.round(ingest=Mute(clinic.home.cases, clinic.door))
     assert clinic.office.to == ["anna@north.example"]
-    clinic.home._database.connection.execute(  # noqa: SLF001 - what no port does
-        "UPDATE outbox SET body = substr(body, 2) WHERE recipient = 'bo'"
-    )
+    edit(clinic.home, "UPDATE outbox SET body = substr(body, 2) WHERE recipient = 'bo'")
 
     # when ingest is back, then both have one mail
     await clinic.round()

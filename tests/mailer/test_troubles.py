@@ -17,6 +17,7 @@ from services.mailer.ingest import IngestUnavailable, NotRecorded, Told
 from services.runtime.health import Health
 from services.runtime.roster.port import Clinic
 from services.up import OwnIngest
+from tests.support.editing import edit
 from tests.support.mailing import ANNA, SENT_TO_BOTH, WEEK, MailingClinic
 
 PATIENCE: Final = 30.0
@@ -95,9 +96,7 @@ async def test_an_outcome_that_is_not_recorded_keeps_no_other_mail_of_its_case(c
 async def test_an_entry_of_a_therapist_that_was_damaged_keeps_no_other_from_their_mail(clinic: MailingClinic) -> None:
     # given a group of which one therapist stands on the roster in a form that cannot be read
     await clinic.deteriorates()
-    clinic.home._database.connection.execute(  # noqa: SLF001 - what no port does
-        "UPDATE roster SET body = substr(body, 2) WHERE kind = 'therapist' AND id = 'anna'"
-    )
+    edit(clinic.home, "UPDATE roster SET body = substr(body, 2) WHERE kind = 'therapist' AND id = 'anna'")
 
     # when there is mail, then the other one is told
     await clinic.round()
@@ -120,9 +119,7 @@ async def test_an_entry_of_a_clinic_that_was_damaged_keeps_no_therapist_from_the
     await clinic.answers(session=2, total=20)
 
     # when the clinic stands on the roster in a form that cannot be read, then the therapists are told
-    clinic.home._database.connection.execute(  # noqa: SLF001 - what no port does
-        "UPDATE roster SET body = substr(body, 2) WHERE kind = 'clinic'"
-    )
+    edit(clinic.home, "UPDATE roster SET body = substr(body, 2) WHERE kind = 'clinic'")
     await clinic.round()
     assert clinic.office.to == ["anna@north.example", "bo@north.example"]
 
@@ -234,9 +231,12 @@ async def test_a_letter_over_which_the_mail_server_takes_long_is_told_until_it_i
 
 async def damage(home: EmbeddedHome, case_id: str, body: bytes) -> None:
     """Change a bit of a stored state."""
-    home._database.connection.execute(  # noqa: SLF001 - what no port does
+    edit(
+        home,
         "UPDATE states SET body = ? WHERE stage = ? AND case_id = ?",
-        (bytes([body[0] ^ 1]) + body[1:], Mailbags.name, case_id),
+        bytes([body[0] ^ 1]) + body[1:],
+        Mailbags.name,
+        case_id,
     )
 
 
