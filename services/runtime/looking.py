@@ -60,13 +60,19 @@ class _Ends(NamedTuple):
 
 
 class Looker(Generic[StateT]):
-    """Looks, every other second, how everything is."""
+    """Looks, every other second, how everything is.
+
+    answers_within: seconds within which brokers and database give a sign of life
+    joins_within: seconds within which the group lets a member join; still_after: seconds after which is told that
+        nothing was done with what there is to read
+    """
 
     def __init__(self, watched: Watched[StateT], health: Health, metrics: Metrics, learned: int = 0) -> None:
         """Look at something; say in `health` how it is, and in `metrics` how much there is to do.
 
         learned: how much was known of the log when halted cases were tried last
         """
+        self.answers_within, self.joins_within, self.still_after = ANSWER, REBALANCE, STILL
         self._on = watched
         self._health = health
         self._metrics = metrics
@@ -112,8 +118,8 @@ class Looker(Generic[StateT]):
         is_late = looking is not None
         if looking is None:
             looking = self._looks[where] = asyncio.create_task(look())
-        await asyncio.wait({looking}, timeout=ANSWER)
-        why = f"no answer within {ANSWER:.0f} s" if is_late or not looking.done() else None
+        await asyncio.wait({looking}, timeout=self.answers_within)
+        why = f"no answer within {self.answers_within:.0f} s" if is_late or not looking.done() else None
         if looking.done():
             del self._looks[where]
             failed = asyncio.CancelledError() if looking.cancelled() else looking.exception()
@@ -189,21 +195,21 @@ class Looker(Generic[StateT]):
             serving.start_again()
         self._health.set("reading", why)
         # What is in hand may take long, and would do so again after a restart.
-        still = self._progress.still(now, STILL)
-        why = f"nothing was done with the events of partitions {_listed(still)} for {STILL:.0f} s" if still else None
-        self._health.set("progress", why, is_elsewhere=True)
+        still = self._progress.still(now, self.still_after)
+        told = f"nothing was done with the events of partitions {_listed(still)} for {self.still_after:.0f} s"
+        self._health.set("progress", told if still else None, is_elsewhere=True)
 
     def _is_over(self, now: float) -> bool:
         """Tell whether nobody expects any more that the subscriber gets on by itself."""
         joining_since = max(self._unjoined_since, self._tried_again_at)
-        is_stuck = bool(self._progress.stuck(now, GIVEN_UP)) or now - joining_since > REBALANCE
+        is_stuck = bool(self._progress.stuck(now, GIVEN_UP)) or now - joining_since > self.joins_within
         return is_stuck or not self._on.serving.is_reading
 
     def _why_not_reading(self, now: float) -> str | None:
         if not self._on.serving.is_reading:
             return "the subscriber has stopped"
-        if now - self._unjoined_since > REBALANCE:
-            return f"its group has not let it join within {REBALANCE:.0f} s"
+        if now - self._unjoined_since > self.joins_within:
+            return f"its group has not let it join within {self.joins_within:.0f} s"
         stuck = self._progress.stuck(now)
         return f"events of partitions {_listed(stuck)} do not come" if stuck else None
 

@@ -84,6 +84,8 @@ class Serving(Generic[StateT]):
     turns: how often records were read; is_free: whether they are processed, so that the next can be read
     pause: seconds after each time that few records were read, so that more are read together, where nobody waits
     recalled: gives records with what this process knows of them already
+    batch_within: seconds that a batch is given, besides those for each of its records
+    drains_within: seconds that a batch in hand has to be finished when its partition is given up
 
     A partition that is given to this process is paused, taken up where the store says that it was left, and let run.
     Whatever goes wrong with it, it is paused again and taken up anew after a while; nothing is skipped meanwhile.
@@ -110,6 +112,7 @@ class Serving(Generic[StateT]):
         self.is_free = True
         self.pause = 0.0
         self.recalled: Recall = _as_read
+        self.batch_within, self.drains_within = BATCH_WITHIN, DRAIN
         self._runner = runner
         self._heard = heard
         self._halts_again = halts_again
@@ -197,7 +200,7 @@ class Serving(Generic[StateT]):
         for partition in gone:
             self._subscription.pause(partition)
             self.shares.pop(partition, None)
-        await self._lanes.finish(DRAIN)
+        await self._lanes.finish(self.drains_within)
         for partition in gone:
             self._runner.leave(partition)
 
@@ -285,7 +288,7 @@ class Serving(Generic[StateT]):
         return share is not None and self.shares.get(partition) is share
 
     async def _processed(self, partition: int, records: Sequence[StoredRecord]) -> None:
-        within = BATCH_WITHIN + RECORD_WITHIN * len(records)
+        within = self.batch_within + RECORD_WITHIN * len(records)
         await self._in_order(partition, partial(self._process, partition, records), within)
 
     async def _process(self, partition: int, records: Sequence[StoredRecord]) -> None:

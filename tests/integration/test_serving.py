@@ -16,7 +16,7 @@ import pytest
 from contracts.definitions.catalogue import entry_of
 from contracts.definitions.files import library
 from contracts.topics import CASES, Topic
-from services.runtime import looking, serving, subscription
+from services.runtime import serving, subscription
 from services.runtime.documents import Documents
 from services.runtime.founding import Founding
 from services.runtime.health import Health
@@ -254,10 +254,10 @@ async def test_cases_are_not_tried_again_where_a_partition_was_given_up_meanwhil
         assert member.serving.lost == 0
 
 
-async def test_nothing_goes_on_after_the_end(region: Region, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_nothing_goes_on_after_the_end(region: Region) -> None:
     # given a member that takes its partitions up, which takes long
-    monkeypatch.setattr(serving, "DRAIN", 1.0)
     async with joining(region, shut=True) as member:
+        member.serving.drains_within = 1.0
         await until(lambda: member.opening.waiting == len(ALL), "it takes them up")
 
         # when it is told to end
@@ -308,13 +308,10 @@ async def test_how_much_there_is_to_do_is_not_told_before_it_is_known(region: Re
         assert b'ontrack_lag_events{partition="0",stage="scoring"} 0.0' in member.metrics.page()
 
 
-async def test_that_servers_answer_too_late_is_told_for_as_long_as_they_do(
-    region: Region, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_that_servers_answer_too_late_is_told_for_as_long_as_they_do(region: Region) -> None:
     async with running(region) as member:
         # given brokers and a database that never answer in time
-        in_time = looking.ANSWER
-        monkeypatch.setattr(looking, "ANSWER", 0.0)
+        in_time, member.looker.answers_within = member.looker.answers_within, 0.0
 
         # when somebody looks again and again, then that is told each time, also when they have answered meanwhile
         for _ in range(20):
@@ -322,7 +319,7 @@ async def test_that_servers_answer_too_late_is_told_for_as_long_as_they_do(
             assert {"brokers", "database"} <= member.health.troubles.keys()
 
         # and no longer when they answer in time
-        monkeypatch.setattr(looking, "ANSWER", in_time)
+        member.looker.answers_within = in_time
         async with asyncio.timeout(PATIENCE):
             while {"brokers", "database"} & member.health.troubles.keys():
                 await member.looker.look()
@@ -393,16 +390,14 @@ async def test_a_case_to_be_tried_again_where_nobody_can_run_it_lets_all_others_
         assert await member.store.halted("scoring") == []
 
 
-async def test_a_member_that_does_not_join_again_says_so_and_tries_anew(
-    region: Region, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_member_that_does_not_join_again_says_so_and_tries_anew(region: Region) -> None:
     async with running(region) as member:
         # given a member whose partitions are divided anew
         await member.serving.give_up(ALL)
 
         # when the group does not say for too long what it gets
         await member.looker.look()
-        monkeypatch.setattr(looking, "REBALANCE", 0.0)
+        member.looker.joins_within = 0.0
         await member.looker.look()
 
         # then it says so
@@ -415,10 +410,10 @@ async def test_a_member_that_does_not_join_again_says_so_and_tries_anew(
         assert member.health.ready() == []
 
 
-async def test_a_batch_that_does_not_end_is_told_of(region: Region, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serving, "BATCH_WITHIN", 0.1)
+async def test_a_batch_that_does_not_end_is_told_of(region: Region) -> None:
     async with running(region) as member:
         # given a batch that hangs
+        member.serving.batch_within = 0.1
         member.working.shut.add(ONE)
         await member.given_something_to_do(ONE)
         await until(lambda: member.working.waiting == 1, "a batch is in hand")
@@ -443,8 +438,9 @@ async def test_a_batch_is_broken_off_and_taken_up_anew_only_when_it_takes_longer
     # given that a store that is slow has time enough for the largest batch, and a member that has less
     assert subscription.IN_HAND > serving.BATCH_WITHIN + serving.RECORD_WITHIN * subscription.MAX_RECORDS
     monkeypatch.setattr(subscription, "IN_HAND", 3.0)
-    monkeypatch.setattr(serving, "DRAIN", 0.5)
     async with running(region) as member:
+        member.serving.drains_within = 0.5
+
         # when a batch hangs
         member.working.shut.add(ONE)
         await member.given_something_to_do(ONE)
@@ -458,11 +454,10 @@ async def test_a_batch_is_broken_off_and_taken_up_anew_only_when_it_takes_longer
         await until(member.runs, "it runs")
 
 
-async def test_partitions_that_stand_still_are_told_of_whatever_keeps_them_from_going_on(
-    region: Region, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(looking, "STILL", 1.0)
+async def test_partitions_that_stand_still_are_told_of_whatever_keeps_them_from_going_on(region: Region) -> None:
     async with running(region) as member:
+        member.looker.still_after = 1.0
+
         # given cases that are tried again, which does not end, and something that waits behind them
         await member.looker.look()
         assert member.health.ready() == []
