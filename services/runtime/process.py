@@ -54,7 +54,13 @@ class Beside:
 
 
 class Process(ABC):
-    """A process that serves until it is told to end, and tells over HTTP how it is."""
+    """A process that serves until it is told to end, and tells over HTTP how it is.
+
+    tries_again_after: seconds from a start that has failed to the next one
+    looks_after: seconds, again and again, after which is told what keeps it from starting
+    """
+
+    tries_again_after, looks_after = TRY_AGAIN, LOOK
 
     def __init__(self, settings: ServiceSettings, name: str) -> None:
         """Make it. name: by which its metrics are told from those of others."""
@@ -98,7 +104,7 @@ class Process(ABC):
         why: str | None = None
         while (why := await self._why_not(step, why_away, why)) is not None:
             self.health.set("start", why)
-            await asyncio.sleep(TRY_AGAIN)
+            await asyncio.sleep(self.tries_again_after)
         self.health.set("start", None)
 
     async def _why_not(self, step: Step, why_away: WhyAway, before: str | None) -> str | None:
@@ -108,7 +114,7 @@ class Process(ABC):
         """
         task, brokers = asyncio.create_task(step()), self._settings.brokers()
         try:
-            while not (await asyncio.wait({task}, timeout=LOOK))[0]:
+            while not (await asyncio.wait({task}, timeout=self.looks_after))[0]:
                 self.health.set("start", await why_no_brokers(brokers) or why_away() or before)
             await task
         except (Unavailable, TopicsUnfit, NotAHome, MasterKeyUnusable, OSError) as failed:

@@ -56,10 +56,11 @@ class Member(Protocol):
 
 
 class Subscription:
-    """A member's place in its group."""
+    """A member's place in its group. joins_within: seconds within which it is let in."""
 
     def __init__(self, brokers: Brokers, group: str, topic: str, member: Member) -> None:
         """Read `topic` for `member`, as one of `group`."""
+        self.joins_within = JOINS_WITHIN
         self._topic = topic
         self._member = member
         self._broker = KafkaBroker(
@@ -100,10 +101,10 @@ class Subscription:
         """Join the group. Raises LogUnavailable if that takes too long, and what the libraries raise if it fails."""
         try:
             # Where nobody keeps groups, or the brokers are elsewhere by now, the library would ask for ever.
-            async with asyncio.timeout(JOINS_WITHIN):
+            async with asyncio.timeout(self.joins_within):
                 await self._broker.start()
         except TimeoutError:
-            raise LogUnavailable(f"its group has not let it join within {JOINS_WITHIN:.0f} s") from None
+            raise LogUnavailable(f"its group has not let it join within {self.joins_within:.0f} s") from None
 
     async def leave(self) -> None:
         """Let the subscriber go, within bounds: one that lost its brokers may never end by itself."""

@@ -11,7 +11,6 @@ import pytest
 from contracts.topics import CASES
 from deploy.local.kafka import KafkaCluster
 from deploy.local.scratch import scratch_directory
-from services.runtime import process, subscription
 from services.runtime.brokers import Brokers
 from services.runtime.log.port import LogUnavailable
 from services.runtime.log.topics import Cluster
@@ -57,6 +56,8 @@ class Reader:
 class Joining(Process):
     """A process that joins a group, and does nothing else. tries: how often it has begun to."""
 
+    tries_again_after = looks_after = 0.1
+
     def __init__(self, brokers: Brokers) -> None:
         super().__init__(
             ServiceSettings(
@@ -69,6 +70,7 @@ class Joining(Process):
         self.reader = Reader()
         self.tries = 0
         self._subscription = Subscription(brokers, brokers.named("joining"), brokers.topic(CASES), self.reader)
+        self._subscription.joins_within = 3.0
 
     async def _serve(self) -> None:
         try:
@@ -86,12 +88,7 @@ class Joining(Process):
             raise
 
 
-async def test_a_service_whose_group_nobody_keeps_says_so_and_joins_when_somebody_does(
-    cluster: KafkaCluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(subscription, "JOINS_WITHIN", 3.0)
-    monkeypatch.setattr(process, "TRY_AGAIN", 0.1)
-    monkeypatch.setattr(process, "LOOK", 0.1)
+async def test_a_service_whose_group_nobody_keeps_says_so_and_joins_when_somebody_does(cluster: KafkaCluster) -> None:
     async with topics_of_its_own(Brokers(cluster.servers), [CASES]) as brokers:
         # given brokers and a group that nobody keeps
         service = Joining(brokers)
