@@ -12,6 +12,7 @@ from services.runtime.copies.file import COPIES
 from tests.auditor.handed import Handed
 from tests.auditor.tampering import Tampering
 from tests.cli.homes import CASES, imported, written
+from tests.support.command import succeeded
 from tests.support.mailing import mailing_clinic
 
 
@@ -20,6 +21,17 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home of which everything is as it should be."""
     folder = tmp_path_factory.mktemp("audited")
     return imported(folder / "home", written(folder / "answers.csv", CASES, "odsis"))
+
+
+@pytest.fixture(scope="session")
+def interleaved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with several cases in a partition, of each of which more comes after something of the others."""
+    folder = tmp_path_factory.mktemp("interleaved")
+    for last in range(1, 4):
+        courses = {f"C{number}": dict.fromkeys(range(last + 1), 12) for number in range(30)}
+        file, enrols = written(folder / "answers.csv", courses, "odsis"), ["--enrol"] if last == 1 else []
+        succeeded("import", file, *enrols, "--data", folder / "home")
+    return folder / "home"
 
 
 @pytest.fixture(scope="session")

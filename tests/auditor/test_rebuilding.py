@@ -104,9 +104,11 @@ def nothing_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("nothing_at_hand")
-async def test_cases_that_are_not_kept_open_come_to_the_same(sound: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with await EmbeddedHome.open(sound) as home, shelf() as one, shelf() as other:
-        history = await history_of(sound, home)
+async def test_cases_that_are_not_kept_open_come_to_the_same(
+    interleaved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with await EmbeddedHome.open(interleaved) as home, shelf() as one, shelf() as other:
+        history = await history_of(interleaved, home)
         shelved = await made(history, one)
         monkeypatch.setattr(fold, "OPEN_AT_MOST", 1_000)
         assert await made(history, other) == shelved
