@@ -64,7 +64,7 @@ def seed_of(item: pytest.Item) -> int | None:
 
 @pytest.fixture(scope="session")
 def clinic() -> Clinic:
-    return a_clinic("clinic", groups=2, weeks=5)
+    return a_clinic("clinic", groups=4, weeks=3)
 
 
 @pytest.fixture(scope="session")

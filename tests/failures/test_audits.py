@@ -31,7 +31,7 @@ def test_several_processes_that_are_killed_on_their_way_leave_what_the_next_ones
     weather.wait_for(1, CASES)
 
     # when several processes make anew what its stages should know, and are killed at some moments
-    for moment in weather.chance.moments(2):
+    for moment in weather.chance.moments(3):
         with killed_in_the_end(weather.region):
             weather.wait_for(moment)
 
