@@ -113,6 +113,9 @@ class Courier:
                 for outcome in await asyncio.gather(*visits, return_exceptions=True):
                     if outcome is not None:
                         raise outcome
+                # What stands there damaged may be a name by which it cannot be put off: it is met again at each look.
+                if len(appointments) < _AT_ONCE:
+                    break
 
     async def _tidy(self) -> None:
         """Forget what is long over, count what waits, and look at what would wait for too long, now and then."""
@@ -130,6 +133,8 @@ class Courier:
         while far := await store.appointments(Mailbags.name, _NEVER, _AT_ONCE, beyond):
             for each in far:
                 await store.postpone(Mailbags.name, each, now)
+            if len(far) < _AT_ONCE:
+                break
 
     async def _visited(self, appointment: Appointment, post: Post) -> None:
         """Send what is to be sent of a case, and note when to look at it again. Raises Unavailable."""

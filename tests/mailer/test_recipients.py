@@ -374,7 +374,7 @@ async def test_who_has_the_case_by_then_is_told_though_its_mail_waited_behind_th
     clinic.office.of_letter = lambda _: "250 OK"
     clinic.office.passed.set()
     await sending
-    await clinic.home.catch_up()
+    await clinic.round()
 
     # then the letter that was in hand is taken, and the other one goes to who has the case by then
     assert clinic.office.to == ["bo@north.example", "carl@north.example"]

@@ -3,12 +3,13 @@
 import asyncio
 from collections import Counter
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import pytest
 
 from contracts.events.facts import SessionDue
+from contracts.events.fields import instant
 from deploy.local.ports import free_ports
 from services.embedded import EmbeddedHome
 from services.mailer.domain.delivery import Fact
@@ -18,7 +19,7 @@ from services.runtime.health import Health
 from services.runtime.roster.port import Clinic
 from services.up import OwnIngest
 from tests.support.editing import edit
-from tests.support.mailing import ANNA, SENT_TO_BOTH, WEEK, MailingClinic
+from tests.support.mailing import ANNA, MONDAY, SENT_TO_BOTH, WEEK, MailingClinic
 
 PATIENCE: Final = 30.0
 
@@ -69,6 +70,25 @@ class Refusing(OwnIngest):
         if fact.data.recipient == "anna":
             raise NotRecorded("ingest does not record it")
         await super().record(fact)
+
+
+@pytest.mark.parametrize("damaged", ["case_id", '"offset"'])
+@pytest.mark.parametrize("due", [MONDAY, datetime(9998, 1, 1, tzinfo=UTC)])
+async def test_what_cannot_be_put_off_is_met_again_at_the_next_look_and_not_without_pause(
+    clinic: MailingClinic, damaged: str, due: datetime
+) -> None:
+    # given two cases, of which one state has what is no text in its name or its place, so that nothing finds it by that
+    await clinic.deteriorates("case-1")
+    await clinic.deteriorates("case-2")
+    clinic.home._database.connection.execute(  # noqa: SLF001 - what no port does
+        f"UPDATE states SET due = ?, {damaged} = CAST(x'fe' AS TEXT) WHERE stage = ? AND case_id = 'case-1'",  # noqa: S608 - names of ours
+        (instant(due), Mailbags.name),
+    )
+
+    # when the courier comes by, then its round ends, and the other case has its mail
+    async with asyncio.timeout(PATIENCE):
+        await clinic.courier().round()
+    assert set(clinic.office.to) == {"anna@north.example", "bo@north.example"}
 
 
 async def test_an_outcome_that_is_not_recorded_keeps_no_other_mail_of_its_case(clinic: MailingClinic) -> None:
