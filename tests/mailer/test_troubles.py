@@ -80,10 +80,8 @@ async def test_what_cannot_be_put_off_is_met_again_at_the_next_look_and_not_with
     # given two cases, of which one state has what is no text in its name or its place, so that nothing finds it by that
     await clinic.deteriorates("case-1")
     await clinic.deteriorates("case-2")
-    clinic.home._database.connection.execute(  # noqa: SLF001 - what no port does
-        f"UPDATE states SET due = ?, {damaged} = CAST(x'fe' AS TEXT) WHERE stage = ? AND case_id = 'case-1'",  # noqa: S608 - names of ours
-        (instant(due), Mailbags.name),
-    )
+    as_damaged = f"UPDATE states SET due = ?, {damaged} = CAST(x'fe' AS TEXT)"  # noqa: S608 - a name of ours
+    edit(clinic.home, f"{as_damaged} WHERE stage = ? AND case_id = 'case-1'", instant(due), Mailbags.name)
 
     # when the courier comes by, then its round ends, and the other case has its mail
     async with asyncio.timeout(PATIENCE):

@@ -6,7 +6,7 @@ import json
 import shutil
 import sqlite3
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -410,11 +410,9 @@ def test_a_file_of_keys_that_was_moved_is_told_of_until_somebody_says_where_it_w
     assert keys == [None, None]
 
 
-def test_keys_that_are_about_to_be_written_are_told_of_though_they_were_read_before(
-    clinic: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # given keys of which nothing is written yet, when a case is erased
-    case, file, told = case_of(clinic.home), clinic.place / "case.keys", list[Ran]()
+def erased_while_keys_are_written(clinic: Desk, file: Path, monkeypatch: pytest.MonkeyPatch) -> Sequence[Ran]:
+    """Write the keys of all cases, and erase one when they were read and nothing is written; give what that told."""
+    told = list[Ran]()
 
     async def written() -> None:
         async with await EmbeddedHome.open(clinic.home) as home:
@@ -428,6 +426,15 @@ def test_keys_that_are_about_to_be_written_are_told_of_though_they_were_read_bef
             await write_keys(home, file, None)
 
     asyncio.run(written())
+    return told
+
+
+def test_keys_that_are_about_to_be_written_are_told_of_though_they_were_read_before(
+    clinic: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given keys of which nothing is written yet, when a case is erased
+    case, file = case_of(clinic.home), clinic.place / "case.keys"
+    told = erased_while_keys_are_written(clinic, file, monkeypatch)
 
     # then it is told where they will be, and when it is erased once more, its key is not there any more
     assert [ran.exit_code for ran in told] == [1]
@@ -440,23 +447,11 @@ def test_keys_that_are_about_to_be_written_anew_are_told_of_though_they_were_rea
     clinic: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # given a file with the keys of another case, in the place of which those of all are about to be written
-    secrets, file, told = secrets_of(clinic.home), clinic.place / "case.keys", list[Ran]()
-    asked = ("export", "--topic", "rom.cases.v1", "--keys", file, "--data", clinic.home)
-    succeeded(*asked, "--case", ANNA)
-
-    async def written() -> None:
-        async with await EmbeddedHome.open(clinic.home) as home:
-            persons = home.people.persons
-
-            async def asked() -> Mapping[str, Person]:
-                told.append(run_apart(*ERASE, "--data", clinic.home))
-                return await persons()
-
-            monkeypatch.setattr(home.people, "persons", asked)
-            await write_keys(home, file, None)
+    secrets, file = secrets_of(clinic.home), clinic.place / "case.keys"
+    succeeded("export", "--topic", "rom.cases.v1", "--keys", file, "--data", clinic.home, "--case", ANNA)
 
     # when a case is erased of which the key was read, then it is told of
-    asyncio.run(written())
+    told = erased_while_keys_are_written(clinic, file, monkeypatch)
     assert [ran.exit_code for ran in told] == [1]
     assert f"the file of keys {file} could not be written anew: {file}.unfinished is being written" in told[0].said
 
